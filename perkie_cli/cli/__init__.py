@@ -1,0 +1,1 @@
+"""The command line: translates flags to requests and results to output."""

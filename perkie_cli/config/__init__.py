@@ -1,0 +1,1 @@
+"""Settings: one row each, every value with its origin."""

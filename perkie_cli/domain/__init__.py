@@ -1,0 +1,1 @@
+"""Plain frozen types and rules; imports nothing outside the standard library."""

@@ -1,0 +1,1 @@
+"""The local style engine: offline, deterministic, no weights; one module a style."""

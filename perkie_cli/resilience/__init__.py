@@ -1,0 +1,1 @@
+"""What keeps one generation alive: deadline, retry, breaker, limits; guard composes them."""

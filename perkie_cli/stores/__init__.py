@@ -1,0 +1,1 @@
+"""Stores behind the ports: disk and SQLite here, Google Cloud in production."""

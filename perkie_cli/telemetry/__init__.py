@@ -1,0 +1,1 @@
+"""Events as frozen records, and where they go."""
