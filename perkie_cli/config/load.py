@@ -1,0 +1,194 @@
+"""Builds ``Settings`` from flags, environment, project file, user file and defaults, and remembers each origin."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perkie_cli.config.coerce import coerce
+from perkie_cli.config.schema import Settings
+from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
+
+PROJECT_FILE = "perkie.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One source of values: dotted name → raw value, and what to call it in messages."""
+
+    origin: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings, where each value came from, and the files that were looked at (path, whether it exists)."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    files: tuple[tuple[Path, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting of the schema."""
+
+    name: str  # group.name
+    field: dataclasses.Field[Any]
+
+    @property
+    def env_names(self) -> tuple[str, ...]:
+        """Environment variables that set it, the strongest first."""
+        own = "PERKIE_" + self.name.replace(".", "_").upper()
+        return tuple(dict.fromkeys((own, *self.field.metadata["env"])))
+
+    @property
+    def help(self) -> str:
+        """One line."""
+        return str(self.field.metadata["help"])
+
+
+def rows() -> Iterator[Row]:
+    """Every setting, in the schema's order."""
+    for group, default in _default_groups().items():
+        for field in dataclasses.fields(default):
+            yield Row(f"{group}.{field.name}", field)
+
+
+def _default_groups() -> dict[str, Any]:
+    defaults = Settings()
+    return {field.name: getattr(defaults, field.name) for field in dataclasses.fields(Settings)}
+
+
+def user_config_dir(environ: Mapping[str, str]) -> Path:
+    """``$XDG_CONFIG_HOME/perkie`` or the platform's own place."""
+    if home := environ.get("XDG_CONFIG_HOME"):
+        return Path(home) / "perkie"
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("perkie", appauthor=False))
+
+
+def user_cache_dir(environ: Mapping[str, str]) -> Path:
+    """``$XDG_CACHE_HOME/perkie`` or the platform's own place."""
+    if home := environ.get("XDG_CACHE_HOME"):
+        return Path(home) / "perkie"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("perkie", appauthor=False))
+
+
+def load(
+    *,
+    config: Path | None = None,
+    profile: str | None = None,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    project_dir: Path | None = None,
+) -> Loaded:
+    """``config`` replaces the project and user files; ``flags`` maps dotted names to values.
+
+    Raises: InvalidSetting, UnreadableFile.
+    """
+    profile = profile or environ.get("PERKIE_PROFILE")
+    if config is not None:
+        paths = [("config file", config)]
+    else:
+        project = (project_dir or Path.cwd()) / PROJECT_FILE
+        paths = [("project file", project), ("user file", user_config_dir(environ) / "config.toml")]
+    tables = [(label, path, _read(path, required=config is not None)) for label, path in paths]
+    _check_profile(profile, [table for _, _, table in tables])
+    files = [layer for label, path, table in tables for layer in _file_layers(f"{label} {path}", table, profile)]
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    layers = [Layer("flag", given), _env_layer(environ), *files]
+    settings, origins = _merge(layers)
+    return Loaded(settings, origins, tuple((path, path.is_file()) for _, path in paths))
+
+
+def _read(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        if required:
+            raise UnreadableFile(f"config file {path} does not exist") from error
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableFile(f"config file {path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSetting(f"config file {path} is not valid TOML: {error}") from error
+
+
+def _check_profile(profile: str | None, tables: list[dict[str, Any]]) -> None:
+    known = sorted({name for table in tables for name in table.get("profile", {})})
+    if profile is not None and profile not in known:
+        listed = f"Known profiles: {', '.join(known)}." if known else "No config file defines one."
+        raise InvalidSetting(f"unknown profile {profile!r}", hint=listed)
+
+
+def _file_layers(origin: str, table: dict[str, Any], profile: str | None) -> Iterator[Layer]:
+    """The chosen profile's values win over the file's own."""
+    profiles = table.pop("profile", {})
+    if profile in profiles:
+        yield Layer(f"{origin} [profile.{profile}]", _flatten(f"{origin} [profile.{profile}]", profiles[profile]))
+    yield Layer(origin, _flatten(origin, table))
+
+
+def _flatten(origin: str, table: dict[str, Any]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    known = {each.name for each in rows()}
+    for group, content in table.items():
+        names = (
+            {f"{group}.{name}": value for name, value in content.items()}
+            if isinstance(content, dict)
+            else {group: content}
+        )
+        for name, value in names.items():
+            if name not in known:
+                raise InvalidSetting(f"{origin}: unknown setting {name!r}", hint=_nearest(name, known))
+            values[name] = value
+    return values
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return (f"Did you mean {near[0]!r}? " if near else "") + "`perkie config show` lists all of them."
+
+
+def _env_layer(environ: Mapping[str, str]) -> Layer:
+    values: dict[str, Any] = {}
+    for each in rows():
+        name = next((n for n in each.env_names if environ.get(n)), None)
+        if name is not None:
+            values[each.name] = _FromEnv(name, environ[name])
+    return Layer("environment", values)
+
+
+@dataclass(frozen=True, slots=True)
+class _FromEnv:
+    name: str
+    text: str
+
+
+def _merge(layers: list[Layer]) -> tuple[Settings, dict[str, str]]:
+    groups: dict[str, dict[str, Any]] = {}
+    origins: dict[str, str] = {}
+    for each in rows():
+        group, name = each.name.split(".", 1)
+        layer = next((layer for layer in layers if each.name in layer.values), None)
+        if layer is None:
+            origins[each.name] = "default"
+            continue
+        raw, origin = layer.values[each.name], layer.origin
+        if isinstance(raw, _FromEnv):
+            origin = f"environment {raw.name}"
+            raw = raw.text
+        groups.setdefault(group, {})[name] = coerce(each, raw, origin)
+        origins[each.name] = origin
+    made = {name: dataclasses.replace(default, **groups.get(name, {})) for name, default in _default_groups().items()}
+    return Settings(**made), origins

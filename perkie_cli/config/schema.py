@@ -1,0 +1,83 @@
+"""The settings: one row each, grouped. A row's annotation is its type; ``row`` holds default, help and bounds.
+
+A setting ``group.name`` is set by the flag that a command documents, by ``PERKIE_GROUP_NAME``, by ``[group] name`` in
+the project's ``perkie.toml``, by the user's ``config.toml``, or stands at its default, in that order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from perkie_cli.config.secrets import Secret
+from perkie_cli.domain.picture import MIB
+
+
+def row(default: Any, text: str, *, env: tuple[str, ...] = (), least: float | None = None) -> Any:
+    """One setting: default, one line of help, environment names honoured after perkie's own, a lower bound."""
+    return field(default=default, metadata={"help": text, "env": env, "least": least})
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralSettings:
+    """What concerns every command."""
+
+    offline: bool = row(False, "Never download anything", env=("PERKIE_OFFLINE",))
+    styles_dir: Path | None = row(None, "Folder of your own style files (default: styles/ beside the user config)")
+    workers: int = row(2, "Threads for decoding, drawing and encoding", least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """Limits on input pictures."""
+
+    max_bytes: int = row(50 * MIB, "Largest input file", least=1)
+    min_side: int = row(256, "Least width and height in px", least=1)
+    max_side: int = row(4096, "Longer sides are shrunk to this many px", least=256)
+    max_pixels: int = row(50_000_000, "Pixel cap, checked before decoding", least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StyleSettings:
+    """Stylizing."""
+
+    engine: Literal["auto", "gemini", "local"] = row("auto", "Engine; auto is gemini where a key is set, else local")
+    size: int = row(1024, "Long side of a styled picture in px", least=64)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """The content-addressed cache."""
+
+    store: Literal["disk", "gcs"] = row("disk", "Where pictures are kept")
+    dir: Path | None = row(None, "Folder of the disk store (default: the user's cache folder)")
+    temp_lifetime: timedelta = row(timedelta(days=7), "Lifetime of pictures of sessions and anonymous users")
+    customer_lifetime: timedelta = row(timedelta(days=180), "Lifetime of customers' pictures")
+    shared_lifetime: timedelta = row(timedelta(days=30), "Lifetime of the shared copies")
+    cutout_lifetime: timedelta = row(timedelta(days=1), "Lifetime of cut-outs")
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiSettings:
+    """The Gemini image models."""
+
+    api_key: Secret | None = row(
+        None, "Developer API key, or sm://projects/P/secrets/NAME/versions/V", env=("GEMINI_API_KEY", "GOOGLE_API_KEY")
+    )
+    base_url: str | None = row(None, "Another API address, such as an emulator's", env=("GOOGLE_GEMINI_BASE_URL",))
+    model: str = row("gemini-nano-banana-2.1", "Image model (perkie models list)")
+    daily_cap_usd: Decimal = row(Decimal(10), "No upstream call once the day's spend has reached this", least=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All groups."""
+
+    general: GeneralSettings = field(default_factory=GeneralSettings)
+    image: ImageSettings = field(default_factory=ImageSettings)
+    style: StyleSettings = field(default_factory=StyleSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    gemini: GeminiSettings = field(default_factory=GeminiSettings)

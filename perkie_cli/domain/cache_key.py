@@ -1,0 +1,68 @@
+"""Content addresses: which stored object is the picture of these bytes in this style by this recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perkie_cli.domain.identity import Owner
+
+HASH_LENGTH = 64
+FINGERPRINT_LENGTH = 12
+
+
+def content_hash(data: bytes) -> str:
+    """SHA-256 of the uploaded bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything besides the input bytes that decides how a picture looks."""
+
+    engine: str
+    model: str
+    version: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 12 hex digits of a SHA-256 over the canonical JSON of the recipe."""
+        plain = json.dumps(
+            [self.engine, self.model, self.version, self.parameters], sort_keys=True, separators=(",", ":"), default=str
+        )
+        return hashlib.sha256(plain.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheKey:
+    """One generated picture: the hash of the upload, the style's id and the recipe's fingerprint."""
+
+    hash: str
+    style: str
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """The object's file name without an ending."""
+        return f"{self.hash}_{self.style}_{self.fingerprint}"
+
+    def owned(self, owner: Owner, extension: str = "jpg") -> str:
+        """Where the owner's own copy lies; it has its own lifetime."""
+        return f"generated/{owner.folder}/{self.name}.{extension}"
+
+    def shared(self, extension: str = "jpg") -> str:
+        """Where the copy that serves the same bytes from anybody lies."""
+        return f"shared/{self.hash[:2]}/{self.name}.{extension}"
+
+
+def original_key(owner: Owner, hash_: str, extension: str) -> str:
+    """Where an upload lies: named by the hash of the uploaded bytes, stored with metadata stripped."""
+    return f"originals/{owner.folder}/{hash_}.{extension}"
+
+
+def cutout_key(hash_: str, fingerprint: str) -> str:
+    """Where a cut-out lies."""
+    return f"cutouts/{hash_[:2]}/{hash_}_{fingerprint}.png"

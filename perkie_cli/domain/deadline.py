@@ -1,0 +1,32 @@
+"""A point in monotonic time by which an answer is due; handed to every hop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """``due`` and ``total`` in seconds on the clock's monotonic scale."""
+
+    due: float
+    total: float
+
+    @classmethod
+    def after(cls, seconds: float, now: float) -> Deadline:
+        """``seconds`` from ``now`` (``clock.monotonic()``)."""
+        return cls(now + seconds, seconds)
+
+    @classmethod
+    def never(cls) -> Deadline:
+        """For the command line, where the user is the deadline."""
+        return cls(math.inf, math.inf)
+
+    def remaining(self, now: float) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self.due - now)
+
+    def passed(self, now: float) -> bool:
+        """Whether the time is over."""
+        return now >= self.due

@@ -1,0 +1,107 @@
+"""The request and the result of one generation: the same values behind the CLI and HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from perkie_cli.domain.identity import ANONYMOUS, Owner
+from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+
+DEFAULT_SIZE = 1024  # px on the long side
+
+
+class CacheUse(StrEnum):
+    """What the cache may do for a request."""
+
+    NORMAL = "normal"
+    REFRESH = "refresh"  # do not read, but write
+    OFF = "off"  # neither read nor write
+
+
+class Fallback(StrEnum):
+    """Steps of the degradation ladder that a request allows."""
+
+    CACHE = "cache"  # an older recipe or model of the same picture
+    LOCAL = "local"  # the local engine's rendering of the customer's own pet
+
+
+class CacheOutcome(StrEnum):
+    """How the cache took part."""
+
+    HIT = "hit"  # the owner's own copy
+    SHARED = "shared"  # same bytes from another owner
+    NEAR = "near"  # a near-duplicate of the owner's own picture
+    JOINED = "joined"  # coalesced with an identical request in flight
+    MISS = "miss"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """One picture, one style. ``image`` is the upload as it came; ``size`` the long side in px.
+
+    ``engine`` is ``auto``, ``gemini`` or ``local``; ``deadline`` seconds in all, None for the engine's usual time;
+    ``budget`` dollars that may be spent on this request.
+    """
+
+    image: bytes
+    style: str
+    owner: Owner = ANONYMOUS
+    engine: str = "auto"
+    model: str | None = None
+    size: int = DEFAULT_SIZE
+    remove_background: bool = False
+    cache: CacheUse = CacheUse.NORMAL
+    fallback: frozenset[Fallback] = frozenset(Fallback)
+    deadline: float | None = None
+    budget: Decimal | None = None
+    source: str = "image"  # how messages name the input: a path, a field
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What upstream calls of one generation took. ``cost_usd`` counts possible spend of timed-out attempts too."""
+
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.attempts + other.attempts,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost_usd + other.cost_usd,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """One finished picture: the master as stored, and every fact an answer carries."""
+
+    master: EncodedPicture
+    hash: str
+    style: str
+    key: str  # the owner's storage path
+    cache: CacheOutcome
+    engine: str
+    model: str
+    recipe: str
+    processing_time: float  # seconds
+    usage: Usage = field(default_factory=Usage)
+    degraded: bool = False
+    degradation_reason: str | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def cache_hit(self) -> bool:
+        """Whether nothing had to be drawn for this answer."""
+        return self.cache in (CacheOutcome.HIT, CacheOutcome.SHARED, CacheOutcome.NEAR)
+
+
+def master_format(has_alpha: bool) -> ImageFormat:
+    """The one stored form: JPEG, or PNG where there is alpha."""
+    return ImageFormat.PNG if has_alpha else ImageFormat.JPEG

@@ -1,0 +1,37 @@
+"""The one in-memory form of a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raster:
+    """8-bit sRGB pixels, upright.
+
+    ``rgb`` is uint8 (height, width, 3), straight (never premultiplied); ``alpha`` is uint8 (height, width), or None
+    when every pixel is opaque.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return int(self.rgb.shape[1])
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return int(self.rgb.shape[0])
+
+    @property
+    def long_side(self) -> int:
+        """In pixels."""
+        return max(self.width, self.height)

@@ -1,0 +1,167 @@
+"""What perkie asks of the world. Everything that touches it stands behind one of these protocols."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+
+from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.generation import Usage
+from perkie_cli.domain.style import Style
+
+if TYPE_CHECKING:
+    from perkie_cli.imaging.raster import Raster
+    from perkie_cli.telemetry.events import Event
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Time, injected."""
+
+    def now(self) -> datetime:
+        """Wall time, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds on a scale that never goes back."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits; cancellable."""
+
+
+class Workers(Protocol):
+    """A bounded pool for work that would stall the event loop."""
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs ``function`` in the pool. Cancelling the wait does not stop the function."""
+
+    def close(self) -> None:
+        """Frees the pool."""
+
+
+# ------------------------------------------------------------------ engines
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """One picture to draw. ``size``: long side of the result in px."""
+
+    raster: Raster
+    style: Style
+    size: int
+    deadline: Deadline = field(default_factory=Deadline.never)
+    model: str | None = None
+    safe: bool = False  # use the style's safe prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What an engine drew."""
+
+    raster: Raster
+    engine: str
+    model: str
+    usage: Usage = field(default_factory=Usage)
+    warnings: tuple[str, ...] = ()
+
+
+class StyleEngine(Protocol):
+    """Draws a picture in a style."""
+
+    @property
+    def name(self) -> str:
+        """``gemini`` or ``local``."""
+
+    def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
+        """What decides the look of ``render`` for this style, for the cache key."""
+
+    async def render(self, job: RenderJob) -> Rendering:
+        """Raises: BadInput, NotAuthorised, Unavailable, Blocked, LimitReached."""
+
+    async def aclose(self) -> None:
+        """Frees connections."""
+
+
+# ------------------------------------------------------------------ blobs
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """One stored object. ``touched`` is the custom time that sliding lifetimes count from."""
+
+    key: str
+    size: int  # bytes
+    content_type: str
+    sha256: str  # of the stored bytes, hex
+    created: datetime
+    touched: datetime
+    generation: int
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """An object with its bytes."""
+
+    info: BlobInfo
+    data: bytes
+
+
+class BlobStore(Protocol):
+    """Keeps bytes under keys (``/``-separated). Writes are atomic; a reader sees a whole object or none.
+
+    Every method raises StoreUnavailable when the store does not answer.
+    """
+
+    @property
+    def name(self) -> str:
+        """``disk`` or ``gcs``, with where it lies: ``disk:/path``, ``gs://bucket``."""
+
+    async def put(
+        self, key: str, data: bytes, *, content_type: str, metadata: Mapping[str, str], overwrite: bool = False
+    ) -> bool:
+        """Stores the object; without ``overwrite`` an existing one is left alone. True when written."""
+
+    async def get(self, key: str) -> Blob | None:
+        """The object whole, or None."""
+
+    async def head(self, key: str) -> BlobInfo | None:
+        """The object's facts, or None."""
+
+    async def copy(self, source: str, target: str) -> bool:
+        """Copies within the store (with a new ``created`` and ``touched``); False when the source is gone.
+
+        An existing target is left alone and counts as copied.
+        """
+
+    async def touch(self, key: str, when: datetime) -> None:
+        """Moves ``touched`` forward to ``when``; never back; a missing object is no error."""
+
+    async def delete(self, key: str) -> bool:
+        """True when there was something to delete."""
+
+    def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
+        """Streams objects in key order, in bounded memory."""
+
+    async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
+        """A link that expires, or None where the store has none (disk: the HTTP app signs its own)."""
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when the store does not answer."""
+
+    async def aclose(self) -> None:
+        """Frees connections."""
+
+
+# ------------------------------------------------------------------ telemetry
+
+
+class EventSink(Protocol):
+    """Takes events; must be quick and must not raise."""
+
+    def emit(self, event: Event) -> None:
+        """Records one event."""
