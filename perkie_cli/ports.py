@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.generation import Usage
+from perkie_cli.domain.selection import EVERYTHING, Selection, Tally
 from perkie_cli.domain.style import Style
 
 if TYPE_CHECKING:
@@ -111,10 +113,31 @@ class Blob:
     data: bytes
 
 
-class BlobStore(Protocol):
-    """Keeps bytes under keys (``/``-separated). Writes are atomic; a reader sees a whole object or none.
+class StrayKind(StrEnum):
+    """What can lie in a store besides whole objects."""
 
-    Every method raises StoreUnavailable when the store does not answer.
+    FILE_WITHOUT_ENTRY = "file without entry"
+    ENTRY_WITHOUT_FILE = "entry without file"
+    LEFTOVER = "leftover"  # of a write that was cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Something left by a crash. ``adopted``: kept as an object by a repair, instead of removed."""
+
+    key: str
+    kind: StrayKind
+    size: int  # bytes
+    adopted: bool
+
+
+TOUCH_EVERY = timedelta(days=1)
+
+
+class BlobStore(Protocol):
+    """Keeps bytes under keys (``domain.cache_key.check_key``). Writes are atomic; a reader sees a whole object or none.
+
+    Every method raises StoreUnavailable when the store does not answer, and InvalidParameter for a bad key.
     """
 
     @property
@@ -124,10 +147,10 @@ class BlobStore(Protocol):
     async def put(
         self, key: str, data: bytes, *, content_type: str, metadata: Mapping[str, str], overwrite: bool = False
     ) -> bool:
-        """Stores the object; without ``overwrite`` an existing one is left alone. True when written."""
+        """Stores the object; without ``overwrite`` an existing whole one is left alone. True when written."""
 
     async def get(self, key: str) -> Blob | None:
-        """The object whole, or None."""
+        """The object; None when it is absent or its bytes do not match the hash kept with them."""
 
     async def head(self, key: str) -> BlobInfo | None:
         """The object's facts, or None."""
@@ -138,14 +161,23 @@ class BlobStore(Protocol):
         An existing target is left alone and counts as copied.
         """
 
-    async def touch(self, key: str, when: datetime) -> None:
-        """Moves ``touched`` forward to ``when``; never back; a missing object is no error."""
+    async def touch(self, info: BlobInfo, when: datetime) -> None:
+        """Slides the lifetime: moves ``touched`` forward to ``when``, once it is ``TOUCH_EVERY`` old; never back.
+
+        A missing object is no error.
+        """
 
     async def delete(self, key: str) -> bool:
         """True when there was something to delete."""
 
-    def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
-        """Streams objects in key order, in bounded memory."""
+    def list(self, selection: Selection = EVERYTHING) -> AsyncIterator[BlobInfo]:
+        """Streams objects in key order, in bounded memory. Deleting what was listed is allowed meanwhile."""
+
+    async def tally(self, selection: Selection = EVERYTHING) -> Mapping[str, Tally]:
+        """Counts and bytes by area (``domain.selection.AREAS`` and ``OTHER``); areas without objects are left out."""
+
+    def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:
+        """Streams what a crash left under the prefix; ``repair`` adopts or removes it."""
 
     async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
         """A link that expires, or None where the store has none (disk: the HTTP app signs its own)."""

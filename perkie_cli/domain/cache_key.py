@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.identity import Owner
 
 HASH_LENGTH = 64
 FINGERPRINT_LENGTH = 12
+MAX_KEY_LENGTH = 512
+# Folders have no dot and the file name has exactly one: no key leaves its folder, and none is another's folder.
+_KEY = re.compile(r"(?:[A-Za-z0-9_-]{1,200}/)*[A-Za-z0-9_-]{1,200}\.[A-Za-z0-9]{1,10}")
 
 
 def content_hash(data: bytes) -> str:
@@ -66,3 +71,20 @@ def original_key(owner: Owner, hash_: str, extension: str) -> str:
 def cutout_key(hash_: str, fingerprint: str) -> str:
     """Where a cut-out lies."""
     return f"cutouts/{hash_[:2]}/{hash_}_{fingerprint}.png"
+
+
+def check_key(key: str) -> str:
+    """The key itself, when every store can keep it.
+
+    Raises: InvalidParameter.
+    """
+    if len(key) > MAX_KEY_LENGTH or not _KEY.fullmatch(key):
+        raise InvalidParameter(f"{key[:80]!r} is not a storage key", hint="Keys look like folder/name.jpg.")
+    return key
+
+
+def parse_name(key: str) -> tuple[str, str]:
+    """The upload's hash and the style's id that a key names; the style is empty for uploads and cut-outs."""
+    stem = key.rpartition("/")[2].rpartition(".")[0]
+    hash_, _, rest = stem.partition("_")
+    return hash_, rest.rpartition("_")[0]

@@ -1,0 +1,192 @@
+"""The SQLite index of the disk store: one row an object, so that listing and counting never walk the tree.
+
+WAL lets readers go on while one process writes. ``synchronous=NORMAL``: losing power may lose the last entries, never
+the index (https://sqlite.org/pragma.html#pragma_synchronous).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from perkie_cli.domain.cache_key import parse_name
+from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.selection import AREAS, OTHER, Selection, Tally
+from perkie_cli.ports import BlobInfo
+
+VERSION = 1
+BUSY_TIMEOUT_MS = 10_000  # a writer holds the lock for well under a millisecond
+
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL;
+CREATE TABLE objects (
+    key TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,          -- bytes
+    content_type TEXT NOT NULL,
+    sha256 TEXT NOT NULL,           -- of the stored bytes
+    created INTEGER NOT NULL,       -- times in microseconds since 1970 UTC
+    touched INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    metadata TEXT NOT NULL,         -- JSON object
+    hash TEXT NOT NULL,             -- of the upload, from the key
+    style TEXT NOT NULL             -- from the key, empty where it names none
+) WITHOUT ROWID;
+PRAGMA user_version = {VERSION};
+"""
+_COLUMNS = ", ".join(field.name for field in fields(BlobInfo))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(time: datetime) -> int:
+    """Since 1970 UTC, exactly."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+class DiskIndex:
+    """Rows of objects. Every thread gets its own connection; errors are sqlite3's own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open()
+            self._opened.append(connection)
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            _create(self._path)
+        connection = sqlite3.connect(
+            f"{self._path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,  # only closing happens in another thread
+        )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            connection.close()
+            raise StoreUnavailable(
+                f"the cache index {self._path} has version {version}, this perkie reads {VERSION}",
+                hint="Use the perkie that made it, or set another cache.dir.",
+            )
+        return connection
+
+    def close(self) -> None:
+        """Closes every thread's connection; nothing may be running."""
+        while self._opened:
+            self._opened.pop().close()
+        self._local = threading.local()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the one write lock, over all processes; commits at the end, or rolls back."""
+        connection = self._connection()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                connection.execute("ROLLBACK")
+            raise
+
+    def find(self, key: str) -> BlobInfo | None:
+        """The row of a key."""
+        row = self._connection().execute(f"SELECT {_COLUMNS} FROM objects WHERE key = ?", (key,)).fetchone()  # noqa: S608  constants
+        return _info(row) if row else None
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys (at most a few hundred) that have a row."""
+        marks = ", ".join("?" * len(keys))
+        rows = self._connection().execute(f"SELECT key FROM objects WHERE key IN ({marks})", keys)  # noqa: S608  only marks
+        return {key for (key,) in rows}
+
+    def page(self, selection: Selection, after: str, limit: int) -> list[BlobInfo]:
+        """The next ``limit`` rows in key order behind ``after``."""
+        where, values = _condition(selection)
+        sql = f"SELECT {_COLUMNS} FROM objects WHERE key > ? AND {where} ORDER BY key LIMIT ?"  # noqa: S608  constants
+        return [_info(row) for row in self._connection().execute(sql, (after, *values, limit))]
+
+    def tally(self, selection: Selection) -> dict[str, Tally]:
+        """Sums by area."""
+        where, values = _condition(selection)
+        sql = f"SELECT {_AREA}, COUNT(*), SUM(size), MIN(touched) FROM objects WHERE {where} GROUP BY 1"  # noqa: S608  constants
+        rows = self._connection().execute(sql, values)
+        return {area: Tally(count, size, _time(oldest)) for area, count, size, oldest in rows}
+
+    def save(self, info: BlobInfo) -> None:
+        """Inserts or replaces the row."""
+        times = microseconds(info.created), microseconds(info.touched)
+        facts = info.key, info.size, info.content_type, info.sha256
+        values = *facts, *times, info.generation, json.dumps(dict(info.metadata)), *parse_name(info.key)
+        sql = f"INSERT OR REPLACE INTO objects ({_COLUMNS}, hash, style) VALUES ({', '.join('?' * 10)})"  # noqa: S608  constants
+        self._connection().execute(sql, values)
+
+    def touch(self, key: str, when: datetime, least: timedelta) -> None:
+        """Moves ``touched`` to ``when`` where that is at least ``least`` later."""
+        sql = "UPDATE objects SET touched = ? WHERE key = ? AND touched <= ?"
+        self._connection().execute(sql, (microseconds(when), key, microseconds(when - least)))
+
+    def remove(self, key: str) -> bool:
+        """True when there was a row."""
+        return self._connection().execute("DELETE FROM objects WHERE key = ?", (key,)).rowcount > 0
+
+
+def _create(path: Path) -> None:
+    """Made aside and linked into place: of two processes one wins, and neither sees half a schema."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".index-") as folder:
+        made = Path(folder) / "index.sqlite"
+        os.close(os.open(made, os.O_CREAT | os.O_EXCL, 0o600))
+        with closing(sqlite3.connect(made)) as connection:
+            connection.executescript(_SCHEMA)
+        with suppress(FileExistsError):
+            path.hardlink_to(made)
+
+
+def _info(row: tuple[Any, ...]) -> BlobInfo:
+    key, size, content_type, sha256, created, touched, generation, metadata = row
+    times = _time(created), _time(touched)
+    return BlobInfo(key, size, content_type, sha256, *times, generation, json.loads(metadata))
+
+
+def _time(value: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def _condition(selection: Selection) -> tuple[str, list[object]]:
+    """``Selection.matches`` in SQL. Keys and hashes are ASCII, so DEL ends the range of a prefix."""
+    terms: list[tuple[str, tuple[object, ...]]] = [("TRUE", ())]
+    if selection.prefix:
+        terms.append(("key >= ? AND key < ?", (selection.prefix, f"{selection.prefix}\x7f")))
+    if selection.hash is not None:
+        terms.append(("hash >= ? AND hash < ?", (selection.hash, f"{selection.hash}\x7f")))
+    if selection.style is not None:
+        terms.append(("style = ?", (selection.style,)))
+    if selection.touched_until is not None:
+        terms.append(("touched <= ?", (microseconds(selection.touched_until),)))
+    if selection.larger_than is not None:
+        terms.append(("size > ?", (selection.larger_than,)))
+    return " AND ".join(term for term, _ in terms), [value for _, values in terms for value in values]
+
+
+_AREA = (
+    "CASE "
+    + " ".join(f"WHEN key >= '{area}/' AND key < '{area}0' THEN '{area}'" for area in AREAS)  # '0' follows '/' in ASCII
+    + f" ELSE '{OTHER}' END"
+)

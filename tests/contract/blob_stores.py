@@ -1,0 +1,44 @@
+"""The implementations of ``ports.BlobStore`` that the contract suite runs over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from perkie_cli.ports import BlobStore, Clock
+from perkie_cli.stores.blobs_disk import DiskBlobs
+from perkie_cli.workers import thread_workers
+
+
+class Opener:
+    """Opens stores over one and the same place, as several processes would."""
+
+    def __init__(self) -> None:
+        self._opened: list[BlobStore] = []
+
+    def open(self, clock: Clock) -> BlobStore:
+        store = self.make(clock)
+        self._opened.append(store)
+        return store
+
+    def make(self, clock: Clock) -> BlobStore:
+        raise AssertionError("made by subclasses")
+
+    async def damage(self, key: str, data: bytes) -> None:
+        """Changes the stored bytes behind the store's back."""
+        raise AssertionError("made by subclasses")
+
+    async def aclose(self) -> None:
+        for store in self._opened:
+            await store.aclose()
+
+
+class DiskOpener(Opener):
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self.root = root
+
+    def make(self, clock: Clock) -> BlobStore:
+        return DiskBlobs(self.root, clock, thread_workers(4))
+
+    async def damage(self, key: str, data: bytes) -> None:
+        (self.root / "objects" / key).write_bytes(data)
