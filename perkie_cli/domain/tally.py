@@ -1,0 +1,81 @@
+"""The state of one daily counter, and what each step of a reservation does to it. Pure: a store only keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+SETTLED_KEPT = 64  # a repeated commit comes within moments; the list keeps it from counting twice
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The state of one counter on one day. ``leases`` maps reservation ids to their expiry in epoch seconds."""
+
+    used: int = 0
+    granted: int = 0
+    leases: Mapping[str, float] = field(default_factory=dict)
+    settled: tuple[str, ...] = ()
+
+    def live(self, now: float) -> int:
+        """Leases that still hold a place."""
+        return sum(expires > now for expires in self.leases.values())
+
+    def remaining(self, limit: int, now: float) -> int:
+        """Places left for another reservation, never negative."""
+        return max(0, limit + self.granted - self.used - self.live(now))
+
+    def reserve(self, id_: str, expires: float, limit: int, now: float) -> Tally | None:
+        """With a lease for ``id_``, or None where no place is left. Repeating a reservation changes nothing."""
+        if self.leases.get(id_, 0) > now or id_ in self.settled:
+            return self
+        if self.remaining(limit, now) < 1:
+            return None
+        return replace(self, leases={**self._live_leases(now), id_: expires})
+
+    def commit(self, id_: str, now: float) -> Tally:
+        """Counts the use once. A lease that expired meanwhile does not make the picture free."""
+        if id_ in self.settled:
+            return self
+        left = {each: expires for each, expires in self._live_leases(now).items() if each != id_}
+        return replace(self, used=self.used + 1, leases=left, settled=(*self.settled, id_)[-SETTLED_KEPT:])
+
+    def release(self, id_: str) -> Tally:
+        """Gives the place back; releasing twice, or after a commit, changes nothing."""
+        if id_ not in self.leases:
+            return self
+        return replace(self, leases={each: expires for each, expires in self.leases.items() if each != id_})
+
+    def reset(self) -> Tally:
+        """Nothing used. Work in flight keeps its leases and will count when it succeeds."""
+        return replace(self, used=0)
+
+    def grant(self, count: int) -> Tally:
+        """``count`` more pictures for this day; a negative count takes a grant back, never more than was granted."""
+        return replace(self, granted=max(0, self.granted + count))
+
+    def freed_at(self, limit: int, now: float) -> float | None:
+        """When an expiring lease will free a place, or None where only the next day does."""
+        if limit + self.granted <= self.used:
+            return None
+        return min((expires for expires in self.leases.values() if expires > now), default=None)
+
+    def _live_leases(self, now: float) -> dict[str, float]:
+        return {id_: expires for id_, expires in self.leases.items() if expires > now}
+
+    def to_document(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "used": self.used,
+            "granted": self.granted,
+            "leases": dict(self.leases),
+            "settled": list(self.settled),
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any] | None) -> Tally:
+        """The inverse of ``to_document``; None is a counter that nobody touched yet."""
+        if document is None:
+            return cls()
+        return cls(document["used"], document["granted"], document["leases"], tuple(document["settled"]))
