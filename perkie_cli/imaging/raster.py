@@ -35,3 +35,11 @@ class Raster:
     def long_side(self) -> int:
         """In pixels."""
         return max(self.width, self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A decoded upload; ``notes`` say in a sentence each what was changed on the way."""
+
+    raster: Raster
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,65 @@
+"""The door to everything about picture files. Importing it is cheap; Pillow and NumPy are loaded at the first call.
+
+Every function is pure and may run in any thread; memory is bounded by ``ImageLimits.max_pixels``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perkie_cli.imaging.inspection import Inspection, inspect
+from perkie_cli.imaging.sniff import InputFormat, sniff
+
+if TYPE_CHECKING:
+    from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
+    from perkie_cli.imaging.raster import Decoded, Raster
+
+__all__ = [
+    "InputFormat",
+    "Inspection",
+    "decode",
+    "encode",
+    "encode_master",
+    "inspect",
+    "resize",
+    "sniff",
+    "strip_metadata",
+]
+
+
+def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
+    """``decode.decode``: the whole picture, upright, in sRGB, within the limits; raises the BadInput family."""
+    from perkie_cli.imaging import decode as module
+
+    return module.decode(data, limits, source)
+
+
+def encode(raster: Raster, kind: ImageFormat, quality: int = 90) -> EncodedPicture:
+    """``encode.encode``: a file without metadata; alpha goes over white for JPEG."""
+    from perkie_cli.imaging import encode as module
+
+    return module.encode(raster, kind, quality)
+
+
+def encode_master(raster: Raster) -> EncodedPicture:
+    """``encode.encode_master``: the one stored form."""
+    from perkie_cli.imaging import encode as module
+
+    return module.encode_master(raster)
+
+
+def resize(raster: Raster, long_side: int) -> Raster:
+    """``encode.resize``: the same picture with that long side in px."""
+    from perkie_cli.imaging import encode as module
+
+    return module.resize(raster, long_side)
+
+
+def strip_metadata(data: bytes, limits: ImageLimits, source: str = "image") -> EncodedPicture:
+    """An upload as it may be stored: no EXIF, GPS, XMP, profile, thumbnail or appended payload; upright; sRGB.
+
+    It is decoded and encoded again as a master. Cutting segments out would keep the exact pixels, but not bake the
+    orientation in, not read HEIC, and let pass whatever hides in the segments it does not know; the loss at quality
+    92 without chroma subsampling is invisible. Raises the BadInput family.
+    """
+    return encode_master(decode(data, limits, source).raster)

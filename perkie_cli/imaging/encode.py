@@ -1,0 +1,72 @@
+"""``Raster`` to bytes: progressive JPEG, WebP or PNG, in sRGB and without any metadata."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from perkie_cli.domain.generation import master_format
+from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.imaging.inspection import scaled
+from perkie_cli.imaging.raster import Raster
+
+MASTER_QUALITY = 92
+DEFAULT_QUALITY = 90
+
+
+def encode(raster: Raster, kind: ImageFormat, quality: int = DEFAULT_QUALITY) -> EncodedPicture:
+    """``raster`` as a file; alpha is composed over white where the format has none.
+
+    ``quality`` (1 to 100) counts for JPEG and WebP. PNG is written at zlib's quickest level: a cut-out of 12 MP
+    takes a third of the default's time, for a tenth more bytes.
+    """
+    out = io.BytesIO()
+    if kind is ImageFormat.JPEG:
+        # Over quality 90 the picture is a master, to be encoded again: its chroma stays whole.
+        subsampling = "4:4:4" if quality > DEFAULT_QUALITY else "4:2:0"
+        over_white(raster).save(out, "JPEG", quality=quality, progressive=True, subsampling=subsampling)
+    elif kind is ImageFormat.WEBP:
+        to_pillow(raster).save(out, "WEBP", quality=quality, method=4)
+    else:
+        to_pillow(raster).save(out, "PNG", compress_level=1)
+    return EncodedPicture(out.getvalue(), kind, raster.width, raster.height)
+
+
+def encode_master(raster: Raster) -> EncodedPicture:
+    """The one form that is stored: JPEG at quality 92, PNG where there is alpha."""
+    return encode(raster, master_format(raster.alpha is not None), MASTER_QUALITY)
+
+
+def resize(raster: Raster, long_side: int) -> Raster:
+    """``raster`` with that long side in px (Lanczos, both ways), weighted by alpha so that no fringe is born."""
+    size = scaled(raster.width, raster.height, long_side)
+    if size == (raster.width, raster.height):
+        return raster
+    return from_pillow(to_pillow(raster).resize(size, Image.Resampling.LANCZOS))
+
+
+def to_pillow(raster: Raster) -> Image.Image:
+    """RGB, or RGBA where there is alpha."""
+    image = Image.fromarray(raster.rgb)
+    if raster.alpha is not None:
+        image.putalpha(Image.fromarray(raster.alpha))
+    return image
+
+
+def from_pillow(image: Image.Image) -> Raster:
+    """The raster of an RGB or RGBA image in sRGB."""
+    if image.mode != "RGBA":
+        return Raster(np.asarray(image))
+    return Raster(np.asarray(image.convert("RGB")), np.asarray(image.getchannel("A")))
+
+
+def over_white(raster: Raster) -> Image.Image:
+    """RGB, composed over white."""
+    image = Image.fromarray(raster.rgb)
+    if raster.alpha is None:
+        return image
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=Image.fromarray(raster.alpha))
+    return white
