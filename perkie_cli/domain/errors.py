@@ -28,9 +28,11 @@
     │  ├─ UpstreamFault                    5   503  yes
     │  │  ├─ UpstreamTimeout               5   504  yes
     │  │  ├─ UpstreamOverloaded            5   503  yes   (429 from the upstream)
+    │  │  ├─ UpstreamBroken                5   503  yes   (500 from the upstream)
     │  │  └─ BadAnswer                     5   503  yes   (empty, corrupt or no image)
     │  ├─ UpstreamRefused                  5   503        (400/403/404: asking again is useless)
-    │  ├─ Blocked                          5   422        (safety or policy block)
+    │  ├─ Blocked                          5   422        (policy block)
+    │  │  └─ SafetyBlock                   5   422        (a block that a tamer prompt may pass)
     │  ├─ AtCapacity                       5   503  yes
     │  ├─ BreakerOpen                      5   503  yes
     │  ├─ DeadlineExceeded                 5   504  yes
@@ -42,6 +44,7 @@
     │  ├─ QuotaExceeded                    7   429  yes
     │  ├─ RateLimited                      7   429  yes
     │  └─ BudgetExceeded                   7   429
+    │     └─ DailyCapReached               7   503  yes
     ├─ ChangesPending                      8   409
     └─ Interrupted                       130   499
 
@@ -212,6 +215,10 @@ class UpstreamOverloaded(UpstreamFault):
     """The upstream said 429; ``retry_after`` holds its own advice when it gave one."""
 
 
+class UpstreamBroken(UpstreamFault):
+    """The upstream failed inside (500)."""
+
+
 class BadAnswer(UpstreamFault):
     """The upstream answered, but with no usable image."""
 
@@ -226,6 +233,10 @@ class Blocked(Unavailable):
     """A safety or policy block by the upstream."""
 
     http_status, retryable = 422, False
+
+
+class SafetyBlock(Blocked):
+    """A safety block, which the style's safe prompt may pass."""
 
 
 class AtCapacity(Unavailable):
@@ -282,6 +293,12 @@ class BudgetExceeded(LimitReached):
     """The run's or the day's spending limit would be passed; nothing was spent."""
 
     retryable = False
+
+
+class DailyCapReached(BudgetExceeded):
+    """The day's spend towards the upstream has reached its cap; ``retry_after`` is the time until the next day."""
+
+    http_status, retryable = 503, True
 
 
 class ChangesPending(PerkieError):

@@ -37,6 +37,35 @@ class Audited(Event):
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BreakerChanged(Event):
+    """A circuit breaker changed its state; ``open_for`` is the open time in seconds that holds now."""
+
+    upstream: str
+    before: str
+    after: str
+    open_for: float
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamCalled(Event):
+    """One attempt at an upstream ended: ``outcome`` is ``ok``, ``cancelled`` or an error's code."""
+
+    upstream: str
+    attempt: int
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRetried(Event):
+    """A failed attempt is followed by another after ``wait`` seconds."""
+
+    upstream: str
+    reason: str
+    wait: float
+
+
 class NoEvents:
     """The sink for those who do not care."""
 

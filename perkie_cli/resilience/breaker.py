@@ -1,0 +1,172 @@
+"""A circuit breaker: keeps calls away from an upstream that fails, and lets single probes find out when it is back.
+
+::
+
+    closed ──(5 faults in a row, or half of a window's calls bad)──▶ open ──(open time over)──▶ half open
+       ▲                                                              ▲                            │
+       └──────────────(2 probes answered)─────────────────────────────┼──(a probe failed: doubled)─┘
+
+Nothing is locked while a call runs: a call takes a permit, and reports to it. A permit belongs to the state it was
+given in; what it reports after that state has ended is ignored.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+from perkie_cli.domain.errors import BreakerOpen
+from perkie_cli.ports import Clock, EventSink
+from perkie_cli.telemetry.events import BreakerChanged, NoEvents
+
+
+class BreakerState(StrEnum):
+    """The three states."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Verdict(StrEnum):
+    """What a finished call says about the upstream's health."""
+
+    GOOD = "good"  # it answered, if only to refuse
+    FAULT = "fault"  # it failed
+    NONE = "none"  # cancelled, or never sent: nothing was learned
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    """Times in seconds."""
+
+    consecutive: int = 5
+    window: float = 60.0
+    least_calls: int = 10
+    bad_share: float = 0.5
+    slow_after: float = 30.0
+    open_for: float = 60.0
+    open_at_most: float = 600.0
+    probes_to_close: int = 2
+    probe_lease: float = 60.0  # a probe that has not reported by then is given up
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to make one call."""
+
+    epoch: int
+    probe: bool
+    begun: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerStatus:
+    """What an observer sees; ``retry_after`` in seconds, 0 when calls pass."""
+
+    state: BreakerState
+    retry_after: float
+    consecutive_faults: int
+    open_for: float
+
+
+class Breaker:
+    """One per upstream."""
+
+    def __init__(
+        self, upstream: str, clock: Clock, policy: BreakerPolicy | None = None, events: EventSink | None = None
+    ) -> None:
+        self.upstream = upstream
+        self._clock = clock
+        self._policy = policy or BreakerPolicy()
+        self._events = events or NoEvents()
+        self._state = BreakerState.CLOSED
+        self._epoch = 0
+        self._faults = 0
+        self._window: deque[tuple[float, bool]] = deque()
+        self._open_for = self._policy.open_for
+        self._open_until = 0.0
+        self._probe_until: float | None = None  # end of the lease of the probe under way
+        self._probes_answered = 0
+
+    def acquire(self) -> Permit:
+        """A permit for one call.
+
+        Raises: BreakerOpen, with the seconds until a probe may pass.
+        """
+        now = self._clock.monotonic()
+        if self._state is BreakerState.OPEN and now >= self._open_until:
+            self._enter(BreakerState.HALF_OPEN)
+        if self._state is BreakerState.HALF_OPEN and self._probe_until is not None and now >= self._probe_until:
+            self._open(self._open_for)
+        if self._state is BreakerState.CLOSED:
+            return Permit(self._epoch, probe=False, begun=now)
+        if self._state is BreakerState.OPEN or self._probe_until is not None:
+            raise BreakerOpen(
+                f"{self.upstream} keeps failing and is left alone for now",
+                hint="Try again later, or allow a fallback.",
+                retry_after=self._retry_after(now),
+            )
+        self._probe_until = now + self._policy.probe_lease
+        return Permit(self._epoch, probe=True, begun=now)
+
+    def report(self, permit: Permit, verdict: Verdict) -> None:
+        """Says how the permitted call went; exactly once a permit."""
+        if permit.epoch != self._epoch:
+            return
+        if permit.probe:
+            self._report_probe(verdict)
+        elif verdict is not Verdict.NONE:
+            self._report_call(permit, verdict)
+
+    def status(self) -> BreakerStatus:
+        """The state as of now, without changing it."""
+        return BreakerStatus(self._state, self._retry_after(self._clock.monotonic()), self._faults, self._open_for)
+
+    def _report_probe(self, verdict: Verdict) -> None:
+        self._probe_until = None
+        if verdict is Verdict.GOOD:
+            self._probes_answered += 1
+            if self._probes_answered >= self._policy.probes_to_close:
+                self._open_for = self._policy.open_for
+                self._enter(BreakerState.CLOSED)
+        elif verdict is Verdict.FAULT:
+            self._open(min(2 * self._open_for, self._policy.open_at_most))
+        else:
+            self._open(self._open_for)  # still at most one probe a period
+
+    def _report_call(self, permit: Permit, verdict: Verdict) -> None:
+        now = self._clock.monotonic()
+        fault = verdict is Verdict.FAULT
+        self._faults = self._faults + 1 if fault else 0
+        self._window.append((now, fault or now - permit.begun > self._policy.slow_after))
+        while self._window[0][0] <= now - self._policy.window:
+            self._window.popleft()
+        if self._faults >= self._policy.consecutive or self._window_is_bad():
+            self._open(self._policy.open_for)
+
+    def _window_is_bad(self) -> bool:
+        calls, bad = len(self._window), sum(bad for _, bad in self._window)
+        return calls >= self._policy.least_calls and bad >= calls * self._policy.bad_share
+
+    def _open(self, seconds: float) -> None:
+        self._open_for = seconds
+        self._open_until = self._clock.monotonic() + seconds
+        self._enter(BreakerState.OPEN)
+
+    def _enter(self, state: BreakerState) -> None:
+        previous, self._state = self._state, state
+        self._epoch += 1
+        self._faults = 0
+        self._window.clear()
+        self._probe_until = None
+        self._probes_answered = 0
+        self._events.emit(BreakerChanged(self.upstream, previous.value, state.value, self._open_for))
+
+    def _retry_after(self, now: float) -> float:
+        if self._state is BreakerState.OPEN:
+            return max(0.0, self._open_until - now)
+        if self._probe_until is not None:
+            return max(0.0, self._probe_until - now)
+        return 0.0

@@ -1,0 +1,122 @@
+"""Keeps within what an upstream allows: requests and tokens a minute, requests a day, calls at a time; and gives way
+when it says 429.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from perkie_cli.domain.errors import AtCapacity
+from perkie_cli.ports import Clock
+
+MINUTE = 60.0
+BUSY_RETRY_AFTER = 5.0  # seconds: about one generation, after which a place is free
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamPolicy:
+    """What the upstream allows. ``timezone`` is where its day begins."""
+
+    per_minute: int = 2_000
+    tokens_per_minute: int = 4_000_000
+    tokens_a_call: int = 10_000
+    per_day: int = 50_000
+    concurrent: int = 1_000
+    timezone: str = "America/Los_Angeles"
+    overload_factor: float = 2.0
+
+
+class UpstreamLimits:
+    """Counts in this process. A call over a limit is refused at once: waiting is the ladder's business, not ours.
+
+    The throttle is client-side adaptive throttling (Beyer et al., Site Reliability Engineering, ch. 21): once fewer
+    than 1 in ``overload_factor`` calls of a minute are accepted, calls are refused here with the probability that
+    keeps it so.
+    """
+
+    def __init__(self, upstream: str, clock: Clock, rng: random.Random, policy: UpstreamPolicy | None = None) -> None:
+        self.upstream = upstream
+        self._clock = clock
+        self._rng = rng
+        self._policy = policy or UpstreamPolicy()
+        self._calls: deque[float] = deque()
+        self._asked: deque[float] = deque()
+        self._overloaded: deque[float] = deque()  # asked and refused, by the upstream or here
+        self._running = 0
+        self._today = 0
+        self._day_ends = datetime.min.replace(tzinfo=clock.now().tzinfo)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds one of the concurrent places for a call.
+
+        Raises: AtCapacity, with the seconds after which to try again.
+        """
+        now = self._clock.monotonic()
+        self._forget_before(now - MINUTE)
+        self._check(now)
+        self._throttle(now)
+        self._calls.append(now)
+        self._today += 1
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    def overloaded(self) -> None:
+        """Notes that the upstream refused a call with 429."""
+        self._overloaded.append(self._clock.monotonic())
+
+    @property
+    def running(self) -> int:
+        """Calls under way."""
+        return self._running
+
+    def _check(self, now: float) -> None:
+        if self._running >= self._policy.concurrent:
+            raise self._refusal("calls at a time", BUSY_RETRY_AFTER)
+        allowed = min(self._policy.per_minute, self._policy.tokens_per_minute // self._policy.tokens_a_call)
+        if len(self._calls) >= allowed:
+            raise self._refusal("calls a minute", self._calls[0] + MINUTE - now)
+        if self._used_today() >= self._policy.per_day:
+            raise self._refusal("calls a day", (self._day_ends - self._clock.now()).total_seconds())
+
+    def _throttle(self, now: float) -> None:
+        asked = len(self._asked)
+        accepted = asked - len(self._overloaded)
+        refusing = max(0.0, (asked - self._policy.overload_factor * accepted) / (asked + 1))
+        self._asked.append(now)
+        if self._rng.random() < refusing:
+            self._overloaded.append(now)
+            raise self._refusal("calls while the upstream is overloaded", BUSY_RETRY_AFTER)
+
+    def _used_today(self) -> int:
+        now = self._clock.now()
+        if now >= self._day_ends:
+            self._today, self._day_ends = 0, next_midnight(now, self._policy.timezone)
+        return self._today
+
+    def _forget_before(self, moment: float) -> None:
+        for times in (self._calls, self._asked, self._overloaded):
+            while times and times[0] <= moment:
+                times.popleft()
+
+    def _refusal(self, what: str, retry_after: float) -> AtCapacity:
+        return AtCapacity(
+            f"the limit of {what} towards {self.upstream} is reached", hint="Try again later.", retry_after=retry_after
+        )
+
+
+def next_midnight(now: datetime, timezone: str) -> datetime:
+    """The end of the day of ``now`` in ``timezone``; days with a clock change have 23 or 25 hours."""
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo(timezone)
+    tomorrow = now.astimezone(zone).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), zone).astimezone(now.tzinfo)

@@ -1,0 +1,87 @@
+"""Limits towards the upstream: minute, day, concurrency, and giving way to 429."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import pytest
+
+from perkie_cli.domain.errors import AtCapacity
+from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy, next_midnight
+from tests.clocks import VirtualClock
+
+
+def limits(clock: VirtualClock, **policy: int) -> UpstreamLimits:
+    return UpstreamLimits("gemini", clock, random.Random(3), UpstreamPolicy(**policy))
+
+
+def take(limited: UpstreamLimits) -> None:
+    with limited.place():
+        pass
+
+
+@pytest.mark.parametrize("policy", [{"per_minute": 5}, {"tokens_per_minute": 59_999}], ids=["calls", "tokens"])
+def test_a_minute(policy: dict[str, int]) -> None:
+    clock = VirtualClock()
+    limited = limits(clock, **policy)
+    for _ in range(5):
+        take(limited)
+        clock.advance(2)
+    with pytest.raises(AtCapacity) as refused:
+        take(limited)
+    assert refused.value.retry_after == 50
+    clock.advance(50)
+    take(limited)
+
+
+def test_concurrency_is_given_back_whatever_happens() -> None:
+    limited = limits(VirtualClock(), concurrent=3)
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(limited.place())
+        with pytest.raises(AtCapacity):
+            take(limited)
+        assert limited.running == 3
+    with pytest.raises(LookupError), limited.place():
+        raise LookupError
+    assert limited.running == 0
+
+
+def test_the_day_ends_at_midnight_in_california() -> None:
+    clock = VirtualClock(datetime(2026, 11, 21, 7, 0, tzinfo=UTC))  # 23:00 the day before, in Los Angeles
+    limited = limits(clock, per_day=2)
+    take(limited)
+    take(limited)
+    with pytest.raises(AtCapacity) as refused:
+        take(limited)
+    assert refused.value.retry_after == 3600
+    clock.advance(3600)
+    take(limited)
+
+
+def test_days_with_a_clock_change() -> None:
+    zone = "America/Los_Angeles"
+    spring = next_midnight(datetime(2026, 3, 8, 9, 0, tzinfo=UTC), zone)
+    autumn = next_midnight(datetime(2026, 11, 1, 9, 0, tzinfo=UTC), zone)
+    assert spring == datetime(2026, 3, 9, 7, 0, tzinfo=UTC)
+    assert autumn == datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+
+
+def test_an_overloaded_upstream_gets_few_calls_and_comes_back() -> None:
+    clock = VirtualClock()
+    limited = limits(clock)
+    sent = 0
+    for _ in range(200):  # all refused with 429
+        clock.advance(0.1)
+        try:
+            take(limited)
+        except AtCapacity:
+            continue
+        sent += 1
+        limited.overloaded()
+    assert 1 <= sent < 30
+    clock.advance(61)
+    for _ in range(50):
+        take(limited)
