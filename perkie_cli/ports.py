@@ -15,6 +15,9 @@ from perkie_cli.domain.selection import EVERYTHING, Selection, Tally
 from perkie_cli.domain.style import Style
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from perkie_cli.imaging.raster import Raster
     from perkie_cli.telemetry.events import Event
 
@@ -86,6 +89,52 @@ class StyleEngine(Protocol):
 
     async def aclose(self) -> None:
         """Frees connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class MattingJob:
+    """One picture to find the subject of. ``encoded`` is the upload as it came, for an engine that sends it on."""
+
+    raster: Raster
+    mode: str = "base"
+    deadline: Deadline = field(default_factory=Deadline.never)
+    encoded: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matte:
+    """What a matting engine found.
+
+    ``alpha`` is uint8 (height, width) of the job's raster; ``confidence`` 0..1, before any stretching; ``device`` what
+    really ran; ``notes`` are sentences for the user.
+    """
+
+    alpha: NDArray[np.uint8]
+    confidence: float
+    engine: str
+    model: str
+    device: str
+    notes: tuple[str, ...] = ()
+
+
+class MattingEngine(Protocol):
+    """Separates the subject from its background."""
+
+    @property
+    def name(self) -> str:
+        """``inspyrenet``, ``builtin`` or ``remote``."""
+
+    def recipe(self, mode: str) -> Recipe:
+        """What decides the matte besides the picture, for the cache key.
+
+        Raises: InvalidParameter for a mode that it does not have.
+        """
+
+    async def matte(self, job: MattingJob) -> Matte:
+        """Raises: MissingExtra, MissingWeights, MissingDevice, Unavailable, InvalidParameter."""
+
+    async def aclose(self) -> None:
+        """Frees the model and connections."""
 
 
 # ------------------------------------------------------------------ blobs

@@ -1,0 +1,164 @@
+"""Removes the old background's colour from soft edges, so that no halo of it shows on a new background.
+
+Blur fusion after M. Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021: only box filters. What differs
+from the paper: the wide first blur runs on a small copy, every mean prefers pure pixels to mixed ones, and the narrow
+passes work in tiles and skip those without an edge. So 12 MP take well under a second, with the memory of one tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+_COARSE_SIDE = 512  # px on the long side of the copy that the wide blur runs on
+_WIDE = 1 / 11  # radius of the wide blur, as a share of the long side (90 px at 1024, as in the paper)
+_NARROW = (1 / 340, 1 / 570)  # radii of the narrow blurs (3 px and 2 px at 1024)
+_TILE = 512  # px
+_UNIT, _ONE = np.float32(1 / 255), np.float32(1)
+_EPSILON = np.float32(1e-4)
+_TRUSTED = np.float32(0.02)  # a narrow mean of less weight than this has seen too little of the subject
+# A pixel speaks for the foreground (background) the more, the purer it is: powers of alpha (1 - alpha). These two and
+# the radii were tuned on made fur with known colours, where they beat the paper's and closed-form estimation.
+_PURE = np.round(255 * (np.arange(256) / 255) ** 16).astype(np.uint8)
+
+
+def decontaminate(rgb: Bytes, alpha: Bytes) -> Bytes:
+    """The foreground's own colours: uint8 (h, w, 3) for a picture of that shape and its uint8 (h, w) alpha.
+
+    Opaque pixels keep their colour. Fully transparent ones carry the subject's colour on for the width of the wide blur
+    (so that scaling without premultiplying makes no fringe) and are black beyond it: what was removed is gone.
+    """
+    model = _Model.of(rgb, alpha)
+    result = np.empty_like(rgb)
+    for inner, outer in _tiles(alpha.shape[0], alpha.shape[1], margin=sum(model.narrow)):
+        _fill_tile(result, rgb, alpha, model, inner, outer)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Tile:
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def within(self, outer: _Tile) -> tuple[slice, slice]:
+        """This tile's place in an array that holds ``outer``."""
+        return (
+            slice(self.top - outer.top, self.bottom - outer.top),
+            slice(self.left - outer.left, self.right - outer.left),
+        )
+
+
+def _tiles(height: int, width: int, margin: int) -> Iterator[tuple[_Tile, _Tile]]:
+    """Each tile, and the same grown by ``margin`` inside the picture."""
+    for top in range(0, height, _TILE):
+        for left in range(0, width, _TILE):
+            inner = _Tile(top, min(top + _TILE, height), left, min(left + _TILE, width))
+            yield (
+                inner,
+                _Tile(
+                    max(0, inner.top - margin),
+                    min(height, inner.bottom + margin),
+                    max(0, inner.left - margin),
+                    min(width, inner.right + margin),
+                ),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """Smooth foreground and background colours (0..255) on a small grid, ``scale_*`` grid steps a pixel."""
+
+    foreground: Floats
+    background: Floats
+    scale_x: float
+    scale_y: float
+    narrow: tuple[int, ...]  # radii in px
+
+    @classmethod
+    def of(cls, rgb: Bytes, alpha: Bytes) -> _Model:
+        height, width = alpha.shape
+        long_side = max(height, width)
+        shrink = min(1.0, _COARSE_SIDE / long_side)
+        grid = max(1, round(width * shrink)), max(1, round(height * shrink))
+        radius = max(1, round(max(grid) * _WIDE))
+        narrow = tuple(max(1, round(long_side * share)) for share in _NARROW)
+        foreground = _smooth_colour(rgb, _PURE[alpha], grid, radius)
+        background = _smooth_colour(rgb, _PURE[255 - alpha], grid, radius)
+        return cls(foreground, background, grid[0] / width, grid[1] / height, narrow)
+
+    def colours(self, tile: _Tile) -> tuple[Floats, Floats]:
+        """Both colours at every pixel of the tile."""
+        height, width = tile.bottom - tile.top, tile.right - tile.left
+        steps = np.array(
+            [
+                [self.scale_x, 0, (tile.left + 0.5) * self.scale_x - 0.5],
+                [0, self.scale_y, (tile.top + 0.5) * self.scale_y - 0.5],
+            ]
+        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        foreground, background = (
+            cv2.warpAffine(grid, steps, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            for grid in (self.foreground, self.background)
+        )
+        return np.asarray(foreground, np.float32), np.asarray(background, np.float32)
+
+
+def _smooth_colour(rgb: Bytes, weight: Bytes, grid: tuple[int, int], radius: int) -> Floats:
+    """The weighted mean colour around each point of a small grid; black where nothing has weight."""
+    weighted = cv2.multiply(rgb, cv2.merge([weight, weight, weight]), scale=1 / 255)
+    colour = cv2.resize(weighted, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
+    mass = np.multiply(cv2.resize(weight, grid, interpolation=cv2.INTER_AREA), _UNIT, dtype=np.float32)
+    return _ratio(_box(colour, radius), _box(mass, radius))
+
+
+def _fill_tile(result: Bytes, rgb: Bytes, alpha: Bytes, model: _Model, inner: _Tile, outer: _Tile) -> None:
+    alpha_here = alpha[inner.slices]
+    if alpha_here.min() == 255:
+        result[inner.slices] = rgb[inner.slices]
+        return
+    foreground, background = model.colours(outer)
+    if alpha_here.max() > 0:
+        foreground = _refine(rgb[outer.slices], alpha[outer.slices], foreground, background, model.narrow)
+    result[inner.slices] = np.clip(foreground[inner.within(outer)] + 0.5, 0, 255)
+
+
+def _refine(rgb: Bytes, alpha: Bytes, foreground: Floats, background: Floats, radii: tuple[int, ...]) -> Floats:
+    """Forte's step on the wide mean, then again on ever narrower means of what it gave."""
+    picture = rgb.astype(np.float32)
+    a = np.multiply(alpha, _UNIT, dtype=np.float32)[..., None]
+    behind = (_ONE - a) * background
+    weight = a * a * a
+    estimate = _step(picture, a, foreground, behind)
+    for radius in radii:
+        mass = _box(weight[..., 0], radius)
+        narrow = _ratio(_box(estimate * weight, radius), mass)
+        trust = np.minimum(mass / _TRUSTED, _ONE)[..., None]
+        estimate = _step(picture, a, foreground + trust * (narrow - foreground), behind)
+    return estimate
+
+
+def _step(picture: Floats, a: Floats, foreground: Floats, behind: Floats) -> Floats:
+    """Equation 4 of the paper: the mean colour, corrected by what the mean fails to explain of the pixel."""
+    return np.clip(foreground + a * (picture - a * foreground - behind), 0, 255)
+
+
+def _box(values: Floats, radius: int) -> Floats:
+    size = 2 * radius + 1
+    return np.asarray(cv2.blur(values, (size, size), borderType=cv2.BORDER_REFLECT_101), np.float32)
+
+
+def _ratio(colour: Floats, mass: Floats) -> Floats:
+    return np.asarray(colour / (mass[..., None] + _EPSILON), np.float32)
