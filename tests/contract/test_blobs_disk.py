@@ -1,0 +1,228 @@
+"""What only the disk store promises: crashes, several processes, private files, disks that refuse."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.ports import Stray, StrayKind
+from perkie_cli.stores.blobs_disk import DiskBlobs
+from perkie_cli.workers import thread_workers
+from tests.clock import ManualClock
+from tests.contract.disk_writer import RACE_KEY
+
+UPLOAD = "originals/customers/42/ab.jpg"
+PICTURE = "generated/customers/42/ab_ink_wash_01.jpg"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def store(root: Path, clock: ManualClock) -> AsyncIterator[DiskBlobs]:
+    made = DiskBlobs(root, clock, thread_workers(2))
+    yield made
+    await made.aclose()
+
+
+async def put(store: DiskBlobs, key: str, data: bytes = b"picture", *, overwrite: bool = False) -> bool:
+    return await store.put(key, data, content_type="image/jpeg", metadata={}, overwrite=overwrite)
+
+
+async def strays(store: DiskBlobs, *, repair: bool = False) -> list[Stray]:
+    return [stray async for stray in store.strays(repair=repair)]
+
+
+def writer(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.contract.disk_writer", str(root), *arguments]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def expect(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == line
+
+
+async def test_making_a_store_touches_nothing(store: DiskBlobs, root: Path) -> None:
+    assert not root.exists()
+    await store.ping()
+    assert root.exists()
+
+
+async def test_everything_is_private_whatever_the_umask(store: DiskBlobs, root: Path) -> None:
+    before = os.umask(0)
+    try:
+        await put(store, PICTURE)
+    finally:
+        os.umask(before)
+    modes = {path.relative_to(root): path.stat().st_mode & 0o777 for path in [root, *root.rglob("*")]}
+    assert {mode for path, mode in modes.items() if (root / path).is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if (root / path).is_file()} == {0o600}
+
+
+async def test_deleting_the_last_object_removes_the_owners_folder(store: DiskBlobs, root: Path) -> None:
+    await put(store, PICTURE)
+    await store.delete(PICTURE)
+    assert list((root / "objects").iterdir()) == []
+    assert await put(store, PICTURE)
+
+
+async def test_processes_racing_on_a_fresh_store_leave_one_winner(store: DiskBlobs, root: Path) -> None:
+    processes = [writer(root, "race", str(byte)) for byte in range(4)]
+    for process in processes:
+        expect(process, "ready")
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    won = [process.communicate()[0].strip() for process in processes]
+    assert won.count("True") == 1
+    assert won.count("False") == 3
+    blob = await store.get(RACE_KEY)
+    assert blob.data == bytes([won.index("True")]) * 200_000
+    assert await strays(store) == []
+
+
+async def kill_writers(root: Path, store: DiskBlobs, rounds: int) -> None:
+    dice = random.Random(rounds)
+    for number in range(rounds):
+        process = writer(root, "churn", str(number))
+        expect(process, "ready")
+        time.sleep(dice.uniform(0.001, 0.08))  # the point of the kill is meant to be anywhere
+        process.kill()
+        process.communicate()
+        for info in [info async for info in store.list()]:
+            blob = await store.get(info.key)
+            cut_off_overwrite_or_delete = blob is None
+            assert cut_off_overwrite_or_delete or blob.info == info
+        await strays(store, repair=True)
+        assert [stray for stray in await strays(store) if stray.kind is not StrayKind.LEFTOVER] == []
+
+
+async def test_nothing_is_torn_when_writers_are_killed(root: Path, store: DiskBlobs) -> None:
+    await kill_writers(root, store, rounds=6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_nothing_is_torn_over_two_hundred_kills(root: Path, store: DiskBlobs) -> None:
+    await kill_writers(root, store, rounds=200)
+
+
+async def test_a_file_without_entry_is_adopted_if_an_upload_and_else_drawn_again(store: DiskBlobs, root: Path) -> None:
+    await store.ping()
+    for key in (UPLOAD, PICTURE, "originals/temp/s/empty.jpg", "shared/ab/not ours"):
+        path = root / "objects" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"" if "empty" in key else b"bytes")
+    found = {stray.key: stray.adopted for stray in await strays(store)}
+    assert found == {UPLOAD: True, PICTURE: False, "originals/temp/s/empty.jpg": False}
+    assert len(await strays(store, repair=True)) == 3
+    assert await strays(store) == []
+    assert (await store.get(UPLOAD)).data == b"bytes"
+    assert (await store.head(UPLOAD)).content_type == "image/jpeg"
+    assert not (root / "objects" / PICTURE).exists()
+    assert (root / "objects/shared/ab/not ours").exists()
+
+
+async def test_an_entry_without_file_is_dropped(store: DiskBlobs, root: Path) -> None:
+    await put(store, PICTURE)
+    (root / "objects" / PICTURE).unlink()
+    assert await store.get(PICTURE) is None
+    assert [(stray.key, stray.kind) for stray in await strays(store)] == [(PICTURE, StrayKind.ENTRY_WITHOUT_FILE)]
+    await strays(store, repair=True)
+    assert await store.head(PICTURE) is None
+
+
+async def test_leftovers_of_dead_writers_go_and_running_writes_stay(
+    store: DiskBlobs, root: Path, clock: ManualClock
+) -> None:
+    await store.ping()
+    for name, age in (("old", timedelta(minutes=5)), ("young", timedelta(seconds=5))):
+        path = root / "tmp" / name
+        path.write_bytes(b"half")
+        when = (clock.now() - age).timestamp()
+        os.utime(path, (when, when))
+    assert [stray.key for stray in await strays(store, repair=True)] == ["old"]
+    assert [path.name for path in (root / "tmp").iterdir()] == ["young"]
+
+
+async def test_a_lost_index_keeps_the_uploads(store: DiskBlobs, root: Path, clock: ManualClock) -> None:
+    await put(store, UPLOAD)
+    await store.aclose()
+    for path in root.glob("index.sqlite*"):
+        path.unlink()
+    again = DiskBlobs(root, clock, thread_workers(1))
+    assert await again.get(UPLOAD) is None
+    await strays(again, repair=True)
+    assert (await again.get(UPLOAD)).data == b"picture"
+    await again.aclose()
+
+
+async def test_a_full_disk_is_unavailable_and_leaves_no_half_file(root: Path, store: DiskBlobs) -> None:
+    process = writer(root, "limited")
+    assert process.communicate()[0].strip() == "store_unavailable"
+    assert await strays(store) == []
+    assert list((root / "tmp").iterdir()) == []
+    assert [info.key async for info in store.list()] == ["shared/ab/small.jpg"]
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may write anywhere: step down for a moment."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+async def test_a_read_only_folder_is_unavailable(tmp_path: Path, clock: ManualClock) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    with as_nobody():
+        store = DiskBlobs(locked / "cache", clock, thread_workers(1))
+        for call in (store.ping(), put(store, PICTURE), store.get(PICTURE), store.tally()):
+            with pytest.raises(StoreUnavailable, match="cannot be used"):
+                await call
+        await store.aclose()
+
+
+async def test_a_file_where_the_folder_should_be_is_unavailable(tmp_path: Path, clock: ManualClock) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = DiskBlobs(tmp_path / "file", clock, thread_workers(1))
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    await store.aclose()
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 1000])
+async def test_a_broken_index_is_unavailable_and_untouched(root: Path, clock: ManualClock, content: bytes) -> None:
+    root.mkdir(mode=0o700)
+    (root / "index.sqlite").write_bytes(content)
+    store = DiskBlobs(root, clock, thread_workers(1))
+    with pytest.raises(StoreUnavailable):
+        await put(store, PICTURE)
+    assert (root / "index.sqlite").read_bytes() == content
+    await store.aclose()
