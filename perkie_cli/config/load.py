@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,11 @@ class Row:
         own = "PERKIE_" + self.name.replace(".", "_").upper()
         return tuple(dict.fromkeys((own, *self.field.metadata["env"])))
 
+    def value(self, settings: Settings) -> Any:
+        """What the setting is in ``settings``."""
+        group, name = self.name.split(".", 1)
+        return getattr(getattr(settings, group), name)
+
     @property
     def help(self) -> str:
         """One line."""
@@ -67,21 +72,27 @@ def _default_groups() -> dict[str, Any]:
 
 
 def user_config_dir(environ: Mapping[str, str]) -> Path:
-    """``$XDG_CONFIG_HOME/perkie`` or the platform's own place."""
-    if home := environ.get("XDG_CONFIG_HOME"):
-        return Path(home) / "perkie"
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("perkie", appauthor=False))
+    """Config and style files: ``$XDG_CONFIG_HOME/perkie`` or the platform's own place."""
+    return _user_dir("config", environ)
 
 
 def user_cache_dir(environ: Mapping[str, str]) -> Path:
-    """``$XDG_CACHE_HOME/perkie`` or the platform's own place."""
-    if home := environ.get("XDG_CACHE_HOME"):
+    """The disk store: ``$XDG_CACHE_HOME/perkie`` or the platform's own place."""
+    return _user_dir("cache", environ)
+
+
+def user_state_dir(environ: Mapping[str, str]) -> Path:
+    """Quotas, ledgers, records: ``$XDG_STATE_HOME/perkie`` or the platform's own place."""
+    return _user_dir("state", environ)
+
+
+def _user_dir(kind: str, environ: Mapping[str, str]) -> Path:
+    if home := environ.get(f"XDG_{kind.upper()}_HOME"):
         return Path(home) / "perkie"
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("perkie", appauthor=False))
+    find: Callable[..., str] = getattr(platformdirs, f"user_{kind}_dir")
+    return Path(find("perkie", appauthor=False))
 
 
 def load(

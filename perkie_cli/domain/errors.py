@@ -40,6 +40,7 @@
     │  ├─ MissingExtra                     5   503        (an optional package is not installed)
     │  ├─ MissingWeights                   5   503
     │  └─ MissingDevice                    5   503
+    ├─ PartialFailure                      6   207
     ├─ LimitReached                        7   429  yes
     │  ├─ QuotaExceeded                    7   429  yes
     │  ├─ RateLimited                      7   429  yes
@@ -273,6 +274,12 @@ class MissingDevice(Unavailable):
     """The device that was asked for is not on this machine."""
 
     retryable = False
+
+
+class PartialFailure(PerkieError):
+    """Some items of one command are done, some failed; each failure is reported by itself."""
+
+    exit_code, http_status = 6, 207
 
 
 class LimitReached(PerkieError):

@@ -85,7 +85,7 @@ class Generated:
     master: EncodedPicture
     hash: str
     style: str
-    key: str  # the owner's storage path
+    key: str | None  # the owner's storage path; None when nothing was kept
     cache: CacheOutcome
     engine: str
     model: str
@@ -100,6 +100,25 @@ class Generated:
     def cache_hit(self) -> bool:
         """Whether nothing had to be drawn for this answer."""
         return self.cache in (CacheOutcome.HIT, CacheOutcome.SHARED, CacheOutcome.NEAR)
+
+    def facts(self) -> dict[str, object]:
+        """The fields that the JSON envelope and the HTTP answer share."""
+        return {
+            "style": self.style,
+            "cache_hit": self.cache_hit,
+            "cache": self.cache.value,
+            "engine": self.engine,
+            "model": self.model,
+            "degraded": self.degraded,
+            "degradation_reason": self.degradation_reason,
+            "processing_time": round(self.processing_time, 3),
+            "cost_usd": self.usage.cost_usd,
+            "attempts": self.usage.attempts,
+            "tokens": self.usage.input_tokens + self.usage.output_tokens,
+            "hash": self.hash,
+            "width": self.master.width,
+            "height": self.master.height,
+        }
 
 
 def master_format(has_alpha: bool) -> ImageFormat:

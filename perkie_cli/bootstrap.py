@@ -1,0 +1,145 @@
+"""The one composition root: which implementation stands behind which port.
+
+Every part is made at first use, so that a command pays only for what it touches; a test replaces any part by setting
+it: ``build_services(settings, clock=ManualClock())``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from perkie_cli.clock import SystemClock
+from perkie_cli.config.load import user_cache_dir, user_config_dir, user_state_dir
+from perkie_cli.config.schema import Settings
+from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.telemetry.events import NoEvents
+from perkie_cli.workers import thread_workers
+
+if TYPE_CHECKING:
+    from perkie_cli.domain.style import StyleBook
+    from perkie_cli.ports import BlobStore, Clock, EventSink, StyleEngine, Workers
+    from perkie_cli.services.generate import Generate
+    from perkie_cli.services.picture_cache import PictureCache
+
+
+class Services:
+    """All parts of a running perkie. Attributes are built on first access and kept."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.settings = settings
+        self._environ = environ
+
+    # ---------------------------------------------------------------- places
+
+    @cached_property
+    def cache_dir(self) -> Path:
+        """The disk store's folder."""
+        return self.settings.cache.dir or user_cache_dir(self._environ)
+
+    @cached_property
+    def state_dir(self) -> Path:
+        """Quotas, ledgers and records of made outputs."""
+        return user_state_dir(self._environ)
+
+    # ---------------------------------------------------------------- world
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Time."""
+        return SystemClock()
+
+    @cached_property
+    def events(self) -> EventSink:
+        """Where events go."""
+        return NoEvents()
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Threads for decoding and encoding."""
+        return thread_workers(self.settings.general.workers)
+
+    @cached_property
+    def drawing(self) -> Workers:
+        """Where the local engine draws; a batch puts processes here."""
+        return self.workers
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """The cache's store."""
+        from perkie_cli.stores.blobs_disk import DiskBlobStore
+
+        return DiskBlobStore(self.cache_dir, clock=self.clock)
+
+    # ---------------------------------------------------------------- parts
+
+    @cached_property
+    def limits(self) -> ImageLimits:
+        """What inputs may be."""
+        image = self.settings.image
+        return ImageLimits(image.max_bytes, image.min_side, image.max_side, image.max_pixels)
+
+    @cached_property
+    def styles(self) -> StyleBook:
+        """Shipped and own styles."""
+        from perkie_cli.config.styles import load_styles
+
+        return load_styles(self.settings.general.styles_dir or user_config_dir(self._environ) / "styles")
+
+    @cached_property
+    def engines(self) -> Mapping[str, StyleEngine]:
+        """Style engines by name, and ``auto``."""
+        from perkie_cli.engines.local.engine import LocalStyleEngine
+
+        local = LocalStyleEngine(self.drawing)
+        return {"auto": local, local.name: local}
+
+    @cached_property
+    def pictures(self) -> PictureCache:
+        """Finished pictures in the store."""
+        from perkie_cli.services.picture_cache import PictureCache
+
+        return PictureCache(self.blobs, self.clock, self.events)
+
+    # ---------------------------------------------------------------- use cases
+
+    @cached_property
+    def generate(self) -> Generate:
+        """One picture in one style."""
+        from perkie_cli.services.generate import Generate
+
+        return Generate(
+            styles=self.styles,
+            engines=self.engines,
+            cache=self.pictures,
+            workers=self.workers,
+            clock=self.clock,
+            limits=self.limits,
+        )
+
+    async def aclose(self) -> None:
+        """Closes what was built, users before what they use."""
+        built = vars(self)
+        for engine in {id(e): e for e in built.get("engines", {}).values()}.values():
+            await engine.aclose()
+        if "blobs" in built:
+            await self.blobs.aclose()
+        for pool in ("drawing", "workers"):
+            if pool in built:
+                built[pool].close()
+
+
+def build_services(settings: Settings, environ: Mapping[str, str] = os.environ, **parts: Any) -> Services:
+    """Services over ``settings``; ``parts`` replace attributes by name.
+
+    Raises: TypeError for a name that is no part.
+    """
+    services = Services(settings, environ)
+    for name, part in parts.items():
+        if not isinstance(getattr(Services, name, None), cached_property):
+            raise TypeError(f"{name!r} is no part of Services")
+        setattr(services, name, part)
+    return services

@@ -1,0 +1,90 @@
+"""The root command. Sub-commands are a table: a module is imported only when its command runs."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+import perkie_cli
+from perkie_cli.cli.flags import GlobalFlags
+from perkie_cli.cli.render import Renderer
+
+# name → one line of help. The module is perkie_cli.cli.commands.<name>, with "_" for "-"; it holds ``app``.
+COMMANDS: dict[str, str] = {
+    "stylize": "Redraw pets in an artistic style.",
+    "styles": "List, show and preview styles.",
+    "config": "Show settings with their origin, write a first config file.",
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands from the table; imports one only to run it, complete it or show its own help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the table's order."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in that carries the help line, which is all a listing needs."""
+        del ctx
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Imports the command that is about to run."""
+        if args and args[0] in COMMANDS:
+            self.commands[args[0]] = _load(args[0])
+        return super().resolve_command(ctx, args)
+
+
+def _load(name: str) -> Any:
+    module = importlib.import_module(f"perkie_cli.cli.commands.{name.replace('-', '_')}")
+    command = get_command(module.app)
+    command.name = name
+    return command
+
+
+def _root(
+    ctx: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="Read settings from this file only.", metavar="FILE")] = None,
+    profile: Annotated[str | None, typer.Option(help="Use this profile of the config file.", metavar="NAME")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON envelope on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail; tracebacks of bugs.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colour (also NO_COLOR).")] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; what would need a yes fails.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Cut out, stylize, cache, meter and serve pet portraits.
+
+    Global options are taken before or after the command.
+    """
+    renderer: Renderer = ctx.obj
+    renderer.flags = GlobalFlags(json, quiet, verbose, no_color, no_input, version, config, profile)
+    if version:
+        renderer.line(f"perkie {perkie_cli.__version__}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        renderer.line(ctx.get_help())
+        raise typer.Exit
+    renderer.command = ctx.invoked_subcommand
+
+
+def command_line() -> Any:
+    """The root command, ready to be called."""
+    app = typer.Typer(
+        cls=LazyGroup,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    return get_command(app)

@@ -1,0 +1,128 @@
+"""Runs one job per input and style, so many at once; a failure never stops the rest, Ctrl-C keeps what is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.domain.errors import Interrupted, PartialFailure, PerkieError
+from perkie_cli.domain.units import format_duration
+
+
+class Status(StrEnum):
+    """How one job ended."""
+
+    DONE = "done"
+    CACHED = "cached"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    PLANNED = "planned"  # --dry-run
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One output to make."""
+
+    source: Path
+    target: Path
+    label: str  # the style, or what else tells apart several outputs of one input
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """One finished job."""
+
+    job: Job
+    status: Status
+    facts: Mapping[str, object] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    error: PerkieError | None = None
+    remark: str = ""
+
+    def fields(self) -> dict[str, object]:
+        """For the envelope."""
+        fields = {
+            "input": str(self.job.source),
+            "output": None if self.error else str(self.job.target),
+            "status": self.status.value,
+            **self.facts,
+            "warnings": list(self.warnings),
+        }
+        if self.error is not None:
+            fields["error"] = {"code": self.error.code, "message": self.error.message, "hint": self.error.hint}
+        return fields
+
+
+async def run_jobs(
+    jobs: Sequence[Job], work: Callable[[Job], Awaitable[JobResult]], renderer: Renderer, at_once: int
+) -> Report:
+    """Runs ``work`` for each job, ``at_once`` at a time, telling of each as it ends."""
+    results: list[JobResult] = []
+    queue = iter(jobs)
+    with renderer.progress(len(jobs), jobs[0].source.name if jobs else "") as bar:
+
+        async def lane() -> None:
+            for job in queue:
+                result = await _guarded(work, job)
+                results.append(result)
+                bar.advance(job.source.name)
+                _tell(renderer, result, len(jobs))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(at_once, len(jobs))):
+                    group.create_task(lane())
+        except asyncio.CancelledError:
+            error = Interrupted(f"interrupted after {len(results)} of {len(jobs)}; finished work is kept")
+            return _report(results, len(jobs), error)
+    return _report(results, len(jobs), None)
+
+
+async def _guarded(work: Callable[[Job], Awaitable[JobResult]], job: Job) -> JobResult:
+    try:
+        return await work(job)
+    except PerkieError as error:
+        return JobResult(job, Status.FAILED, error=error)
+
+
+def _tell(renderer: Renderer, result: JobResult, total: int) -> None:
+    for warning in result.warnings:
+        renderer.warn(f"{result.job.source}: {warning}")
+    if result.error is not None:
+        if total > 1:  # a single failure is told by the report itself
+            renderer.complain(result.error)
+        return
+    renderer.say(f"{result.job.source} → {result.job.target} ({_remark(result)})")
+    if not renderer.flags.json and result.status is not Status.PLANNED:
+        renderer.line(str(result.job.target))
+
+
+def _remark(result: JobResult) -> str:
+    took = result.facts.get("processing_time")
+    parts = [result.job.label, result.remark, format_duration(took) if isinstance(took, float) else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def _report(results: Sequence[JobResult], total: int, interrupted: Interrupted | None) -> Report:
+    counts = {status.value: sum(r.status is status for r in results) for status in Status}
+    failures = [r.error for r in results if r.error is not None]
+    error: PerkieError | None = interrupted
+    code = 0
+    if failures and interrupted is None:
+        codes = {failure.exit_code for failure in failures}
+        code = codes.pop() if len(failures) == len(results) and len(codes) == 1 else PartialFailure.exit_code
+        error = (
+            failures[0]
+            if total == 1
+            else PartialFailure(f"{len(failures)} of {total} failed", hint="Each is named above.")
+        )
+    return Report(
+        results=[r.fields() for r in results],
+        summary={"total": total, **{name: count for name, count in counts.items() if count}},
+        error=error,
+        exit_code=code,
+    )

@@ -1,0 +1,108 @@
+"""``perkie config``: settings with their origin."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perkie_cli.cli.files import write_atomically
+from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.session import finish, renderer_of, settings_of
+from perkie_cli.config.load import Row, rows, user_cache_dir, user_config_dir, user_state_dir
+from perkie_cli.config.schema import Settings
+from perkie_cli.domain.errors import OutputExists
+
+app = typer.Typer(help="Show settings with their origin, write a first config file.", no_args_is_help=True)
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="Only settings whose name begins so.")] = None,
+) -> None:
+    """Every setting, its value and where it came from. Secrets are masked.
+
+    Examples: `perkie config show`, `perkie config show cache`, `perkie --profile production config show --json`.
+    """
+    renderer_of(ctx, "config show")
+    loaded = settings_of(ctx)
+    chosen = [row for row in rows() if row.name.startswith(name or "")]
+    results = [
+        {"name": row.name, "value": _shown(loaded.settings, row), "origin": loaded.origins[row.name], "help": row.help}
+        for row in chosen
+    ]
+    table = Table(("setting", "value", "from"), [(r["name"], r["value"], r["origin"]) for r in results])
+    finish(ctx, Report(results=results, text=[table]))
+
+
+def _shown(settings: Settings, row: Row) -> object:
+    value = row.value(settings)
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+@app.command()
+def path(ctx: typer.Context) -> None:
+    """Where perkie reads settings and keeps its files."""
+    renderer_of(ctx, "config path")
+    places = [{"what": "config file", "path": str(p), "exists": exists} for p, exists in settings_of(ctx).files]
+    for what, place in (
+        ("styles", user_config_dir(os.environ) / "styles"),
+        ("cache", user_cache_dir(os.environ)),
+        ("state", user_state_dir(os.environ)),
+    ):
+        places.append({"what": what, "path": str(place), "exists": place.exists()})
+    table = Table(("what", "path", "exists"), [(p["what"], p["path"], "yes" if p["exists"] else "no") for p in places])
+    finish(ctx, Report(results=places, text=[table]))
+
+
+@app.command()
+def init(
+    ctx: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: the user's config file.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a config file with every setting, commented out at its default."""
+    renderer_of(ctx, "config init")
+    target = output or user_config_dir(os.environ) / "config.toml"
+    if target.exists() and not force:
+        raise OutputExists(f"{target} exists", hint="Give --force to replace it, or -o for another file.")
+    write_atomically(target, template().encode())
+    finish(ctx, Report(results=[{"path": str(target)}], text=[str(target)]))
+
+
+def template() -> str:
+    """The commented config file."""
+    lines = ["# perkie settings. Order of precedence: flags, PERKIE_* variables, ./perkie.toml, this file, defaults."]
+    group = ""
+    defaults = Settings()
+    for row in rows():
+        if (head := row.name.partition(".")[0]) != group:
+            group = head
+            lines += ["", f"[{group}]"]
+        lines += [
+            f"# {row.help} ({row.env_names[0]})",
+            f"# {row.name.partition('.')[2]} = {_toml(row.value(defaults))}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    from datetime import timedelta
+
+    match value:
+        case None:
+            return '""'
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return str(value)
+        case timedelta():
+            return f'"{value.total_seconds() / 86400:g}d"' if value.days else f'"{value.total_seconds():g}s"'
+        case tuple():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+    return f'"{value}"'

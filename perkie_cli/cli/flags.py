@@ -1,0 +1,63 @@
+"""The global flags, taken before or after the command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SWITCHES = {
+    "--json": "json",
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "-v": "verbose",
+    "--verbose": "verbose",
+    "--no-color": "no_color",
+    "--no-input": "no_input",
+    "--version": "version",
+}
+VALUES = {"--config": "config", "--profile": "profile"}
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalFlags:
+    """What holds for every command."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_color: bool = False
+    no_input: bool = False
+    version: bool = False
+    config: Path | None = None
+    profile: str | None = None
+
+    @classmethod
+    def peek(cls, hoisted: Sequence[str]) -> GlobalFlags:
+        """The switches at the front of hoisted arguments, so that even a usage error is rendered as asked."""
+        found: dict[str, bool] = {}
+        for word in hoisted:
+            if word in SWITCHES:
+                found[SWITCHES[word]] = True
+        return cls(**found)  # type: ignore[arg-type]  # switches are the boolean fields
+
+
+def hoist(args: Sequence[str]) -> list[str]:
+    """Moves global flags to the front, where the root command reads them; what follows ``--`` stays.
+
+    >>> hoist(["stylize", "pet.jpg", "--json"])
+    ['--json', 'stylize', 'pet.jpg']
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(args)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in SWITCHES or word.partition("=")[0] in VALUES:
+            front.append(word)
+            if word in VALUES:
+                front += [value for value in [next(words, None)] if value is not None]
+        else:
+            rest.append(word)
+    return front + rest

@@ -1,0 +1,78 @@
+"""What the user typed as INPUT…: files, folders and globs, as a list of files."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from perkie_cli.domain.errors import UnreadableFile, UsageError
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One input. ``folder`` is its place below the folder that was typed, so that outputs can mirror it."""
+
+    path: Path
+    folder: Path = Path()
+    from_folder: bool = False
+
+
+def expand(words: Sequence[str], *, recursive: bool, made_by_us: Iterable[Path] = ()) -> list[InputFile]:
+    """Folders give their pictures (by ending; without outputs that perkie made there), globs their matches.
+
+    A named file is taken whatever its ending: the content decides later. Each file comes once, in order.
+
+    Raises: UnreadableFile when a pattern or folder gives nothing.
+    """
+    made = frozenset(made_by_us)
+    files: dict[Path, InputFile] = {}
+    for word in words:
+        for file in _expand_one(word, recursive, made):
+            files.setdefault(file.path.absolute(), file)
+    return list(files.values())
+
+
+def _expand_one(word: str, recursive: bool, made: frozenset[Path]) -> list[InputFile]:
+    path = Path(word)
+    if path.is_dir():
+        found = [file for file in _pictures(path, recursive) if file.path.absolute() not in made]
+        if not found:
+            more = "" if recursive else " Give --recursive to look into its folders too."
+            raise UnreadableFile(f"{path} holds no pictures", hint=f"Looked for {_endings()}.{more}")
+        return found
+    if not path.exists() and glob.has_magic(word):
+        matches = [Path(match) for match in sorted(glob.glob(word, recursive=recursive)) if Path(match).is_file()]
+        if not matches:
+            raise UnreadableFile(f"no file matches {word}")
+        return [InputFile(match) for match in matches]
+    return [InputFile(path)]
+
+
+def _pictures(folder: Path, recursive: bool) -> Iterator[InputFile]:
+    walk = folder.rglob("*") if recursive else folder.glob("*")
+    for path in sorted(walk):
+        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not path.name.startswith("."):
+            yield InputFile(path, path.parent.relative_to(folder), from_folder=True)
+
+
+def _endings() -> str:
+    return ", ".join(sorted(PICTURE_SUFFIXES))
+
+
+def check_targets(files: Sequence[InputFile], outputs_each: int, output: Path | None, out_dir: Path | None) -> None:
+    """Whether the way the outputs were named fits their number.
+
+    Raises: UsageError.
+    """
+    if output is not None and out_dir is not None:
+        raise UsageError("-o and --out-dir exclude each other")
+    if output is not None and len(files) * outputs_each != 1:
+        raise UsageError(
+            f"-o names one file, but {len(files) * outputs_each} are to be made", hint="Use --out-dir DIR."
+        )
+    if out_dir is None and any(file.from_folder for file in files):
+        raise UsageError("a folder as input needs --out-dir DIR", hint="So that outputs do not mix with your pictures.")

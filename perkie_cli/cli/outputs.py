@@ -1,0 +1,143 @@
+"""Where outputs go, and whether what already stands there is ours.
+
+Targets never clobber another input's output: inputs whose targets would be one file (``a.jpg``, ``a.png``) get their
+ending into the name (``a-jpg_…``, ``a-png_…``). A record of made outputs tells a fresh one (skipped) and a stale one
+(replaced) from a file that perkie did not make (refused without ``--force``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from perkie_cli.cli.inputs import InputFile
+from perkie_cli.domain.errors import OutputExists, StoreUnavailable
+
+_SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
+    path TEXT PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
+    input TEXT NOT NULL, input_stat TEXT NOT NULL, input_sha256 TEXT NOT NULL,
+    options TEXT NOT NULL, final INTEGER NOT NULL) WITHOUT ROWID"""
+
+
+def plan_targets(
+    files: Sequence[InputFile], tails: Sequence[str], output: Path | None, out_dir: Path | None
+) -> list[list[Path]]:
+    """One target for each file and tail (``_ink_wash.jpg``), in order."""
+    if output is not None:
+        return [[output]]
+    stems = [_place(file, out_dir) / file.path.stem for file in files]
+    crowd = Counter(str(stem.absolute()) for stem in stems)
+    named = [
+        stem if crowd[str(stem.absolute())] == 1 else stem.with_name(f"{stem.name}-{file.path.suffix.lstrip('.')}")
+        for stem, file in zip(stems, files, strict=True)
+    ]
+    return [[stem.with_name(stem.name + tail) for tail in tails] for stem in named]
+
+
+def _place(file: InputFile, out_dir: Path | None) -> Path:
+    return file.path.parent if out_dir is None else out_dir / file.folder
+
+
+class Standing(StrEnum):
+    """What stands at a target."""
+
+    ABSENT = "absent"
+    FRESH = "fresh"  # made by us from the same input with the same options, unchanged since
+    STALE = "stale"  # made by us, but the input, the options or the result should change
+    FOREIGN = "foreign"  # not ours, ours but edited since, or another input's
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One output as recorded. ``final`` is false for degraded ones, which are done again."""
+
+    target: Path
+    source: Path
+    source_sha256: str
+    options: str
+    final: bool = True
+
+
+class OutputRecord:
+    """Remembers which files perkie made, from what and how. Safe for several processes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def standing(self, target: Path, source: Path, options: str) -> Standing:
+        """How the file at ``target`` relates to making it from ``source`` with ``options``."""
+        if not target.exists():
+            return Standing.ABSENT
+        with self._open() as db:
+            row = db.execute(
+                "SELECT stat, sha256, input, input_stat, input_sha256, options, final FROM outputs WHERE path = ?",
+                (str(target.absolute()),),
+            ).fetchone()
+        if row is None or row[2] != str(source.absolute()) or not _unchanged(target, row[0], row[1]):
+            return Standing.FOREIGN
+        same = row[5] == options and row[6] and _unchanged(source, row[3], row[4])
+        return Standing.FRESH if same else Standing.STALE
+
+    def check(self, target: Path, source: Path, options: str, *, force: bool) -> Standing:
+        """``standing``, but a foreign file is an error unless forced.
+
+        Raises: OutputExists.
+        """
+        found = self.standing(target, source, options)
+        if found is Standing.FOREIGN and not force:
+            raise OutputExists(
+                f"{target} exists and was not made by perkie from {source.name}",
+                hint="Give --force to replace it, or -o / --out-dir for another place.",
+            )
+        return Standing.STALE if force else found
+
+    def add(self, made: Made, data: bytes) -> None:
+        """Records an output that was just written."""
+        row = (
+            str(made.target.absolute()),
+            _stat(made.target),
+            hashlib.sha256(data).hexdigest(),
+            str(made.source.absolute()),
+            _stat(made.source),
+            made.source_sha256,
+            made.options,
+            int(made.final),
+        )
+        with self._open() as db:
+            db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def below(self, folder: Path) -> list[Path]:
+        """Outputs recorded in or under ``folder``."""
+        with self._open() as db:
+            prefix = f"{folder.absolute()}/"
+            rows = db.execute("SELECT path FROM outputs WHERE substr(path, 1, ?) = ?", (len(prefix), prefix))
+            return [Path(path) for (path,) in rows]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with closing(sqlite3.connect(self._file, timeout=10)) as db, db:
+                db.execute(_SCHEMA)
+                yield db
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"the record of outputs {self._file} cannot be used: {error}") from error
+
+
+def _stat(path: Path) -> str:
+    facts = path.stat()
+    return f"{facts.st_size}:{facts.st_mtime_ns}"
+
+
+def _unchanged(path: Path, stat: str, sha256: str) -> bool:
+    """By size and time where they agree, by content where they do not (a copy, a checkout)."""
+    try:
+        return _stat(path) == stat or hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:
+        return False

@@ -1,0 +1,232 @@
+"""The only module that prints: results as lines, tables or one JSON envelope; errors; questions; progress."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, is_dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from perkie_cli.cli.flags import GlobalFlags
+from perkie_cli.domain.errors import PerkieError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA = "perkie/1"
+REPORT_BUG = "This is a bug in perkie: please report it with what you typed and the traceback that -v shows."
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows for people. Columns named in ``numeric`` are set flush right."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    numeric: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a command has to say: ``results`` and ``summary`` for the envelope, ``text`` for people (stdout)."""
+
+    results: Sequence[Mapping[str, object]] = ()
+    summary: Mapping[str, object] = field(default_factory=dict)
+    text: Sequence[str | Table] = ()
+    error: PerkieError | None = None
+    exit_code: int = 0
+
+
+class Renderer:
+    """Prints for one run of ``perkie``. stdout carries data only, stderr everything else."""
+
+    def __init__(self, flags: GlobalFlags) -> None:
+        self.flags = flags
+        self.command = "perkie"
+        self.warnings: list[str] = []
+
+    # ---------------------------------------------------------------- data
+
+    def line(self, text: str) -> None:
+        """One line of data."""
+        sys.stdout.write(text.rstrip("\n") + "\n")
+
+    def finish(self, report: Report) -> int:
+        """Prints the report; the exit code to leave with."""
+        if self.flags.json:
+            self._envelope(report)
+        else:
+            for part in report.text:
+                self._table(part) if isinstance(part, Table) else self.line(part)
+            if report.error is not None:
+                self._print_error(report.error)
+        if report.exit_code == 0 and report.error is not None:
+            return report.error.exit_code
+        return report.exit_code
+
+    def _envelope(self, report: Report) -> None:
+        error = report.error
+        body = {
+            "schema": SCHEMA,
+            "command": self.command,
+            "ok": error is None and report.exit_code == 0,
+            "results": report.results,
+            "summary": report.summary,
+            "warnings": self.warnings,
+            "error": error and _error_fields(error),
+        }
+        self.line(json.dumps(body, default=plain, ensure_ascii=False))
+
+    def _table(self, table: Table) -> None:
+        from rich.table import Table as RichTable
+
+        drawn = RichTable(box=None, pad_edge=False, header_style="bold")
+        for column in table.columns:
+            drawn.add_column(column, justify="right" if column in table.numeric else "left", overflow="fold")
+        for cells in table.rows:
+            drawn.add_row(*[str(cell) for cell in cells])
+        self._console(sys.stdout).print(drawn)
+
+    # ---------------------------------------------------------------- talk
+
+    def say(self, text: str) -> None:
+        """A remark for people."""
+        if not self.flags.quiet and not self.flags.json:
+            self._stderr(text)
+
+    def detail(self, text: str) -> None:
+        """A remark for the curious (``-v``)."""
+        if self.flags.verbose:
+            self._stderr(text)
+
+    def warn(self, text: str) -> None:
+        """Something to know; in the envelope under ``warnings``."""
+        self.warnings.append(text)
+        if not self.flags.json:
+            self._stderr(f"warning: {text}", "yellow")
+
+    def complain(self, error: PerkieError) -> None:
+        """One failure among several; the run goes on."""
+        if not self.flags.json:
+            self._print_error(error)
+
+    def fail(self, error: PerkieError) -> int:
+        """Ends the run with an error; the exit code."""
+        return self.finish(Report(error=error))
+
+    def crash(self, error: Exception) -> int:
+        """An error that nobody foresaw."""
+        if self.flags.verbose:
+            sys.stderr.write("".join(traceback.format_exception(error)))
+        return self.fail(PerkieError(f"unexpected {type(error).__name__}: {error}", hint=REPORT_BUG))
+
+    def _print_error(self, error: PerkieError) -> None:
+        self._stderr(f"error: {error.message}", "red")
+        if error.hint:
+            self._stderr(f"  {error.hint}")
+
+    # ---------------------------------------------------------------- questions and progress
+
+    @property
+    def interactive(self) -> bool:
+        """Whether there is a person to ask and to show progress to."""
+        return not self.flags.no_input and not self.flags.json and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def confirm(self, question: str, *, yes: bool, typed: str | None = None) -> None:
+        """Asks before a change of something shared. ``typed``: a word that must be typed instead of y.
+
+        Raises: UsageError where nobody can be asked and ``yes`` was not given, or the answer is no.
+        """
+        if yes:
+            return
+        if not self.interactive:
+            raise UsageError(f"{question} Nobody to ask here.", hint="Give --yes to go ahead, --dry-run to look first.")
+        wanted = typed or "y"
+        sys.stderr.write(f"{question} [{wanted if typed else 'y/N'}] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() != wanted.lower():
+            raise UsageError("not confirmed; nothing was changed")
+
+    @contextmanager
+    def progress(self, total: int, verb: str) -> Iterator[Progress]:
+        """A bar for many items, a live line for one; silent off a terminal."""
+        if self.flags.quiet or self.flags.json or not sys.stderr.isatty():
+            yield Progress()
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = [SpinnerColumn(), TextColumn("{task.description}")]
+        if total > 1:
+            columns += [BarColumn(), MofNCompleteColumn()]
+        with RichProgress(*columns, TimeElapsedColumn(), console=self._console(sys.stderr), transient=True) as bar:
+            yield _RichBar(bar, bar.add_task(verb, total=total))
+
+    # ---------------------------------------------------------------- plumbing
+
+    def _stderr(self, text: str, style: str | None = None) -> None:
+        if style and sys.stderr.isatty() and self._colour:
+            self._console(sys.stderr).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        else:
+            sys.stderr.write(text + "\n")
+
+    @property
+    def _colour(self) -> bool:
+        return not self.flags.no_color and not os.environ.get("NO_COLOR")
+
+    def _console(self, stream: TextIO) -> Console:
+        from rich.console import Console
+
+        return Console(file=stream, no_color=not self._colour, highlight=False, soft_wrap=False)
+
+
+class Progress:
+    """Told of each finished item; this one keeps quiet."""
+
+    def advance(self, item: str) -> None:
+        """One item is done."""
+
+
+class _RichBar(Progress):
+    def __init__(self, bar: Any, task: Any) -> None:
+        self._bar, self._task = bar, task
+
+    def advance(self, item: str) -> None:
+        self._bar.update(self._task, advance=1, description=item)
+
+
+def _error_fields(error: PerkieError) -> dict[str, object]:
+    return {"code": error.code, "message": error.message, "hint": error.hint, "retryable": error.retryable}
+
+
+def plain(value: object) -> object:
+    """What JSON lacks: dataclasses, enums, decimals, times, paths, sets.
+
+    Raises: TypeError.
+    """
+    match value:
+        case Enum():
+            return value.value
+        case Decimal():
+            return float(value)
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case timedelta():
+            return value.total_seconds()
+        case Path():
+            return str(value)
+        case set() | frozenset():
+            return sorted(value, key=str)
+        case Mapping():
+            return dict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

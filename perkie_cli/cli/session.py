@@ -1,0 +1,56 @@
+"""Ties one command to settings, services and the renderer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import typer
+
+from perkie_cli.bootstrap import Services, build_services
+from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.config.load import Loaded, load
+
+Work = Callable[[Services], Awaitable[Report]]
+
+
+def renderer_of(ctx: typer.Context, command: str | None = None) -> Renderer:
+    """The run's renderer; ``command`` names sub-commands in the envelope (``cache stats``)."""
+    renderer: Renderer = ctx.obj
+    renderer.command = command or renderer.command
+    return renderer
+
+
+def settings_of(ctx: typer.Context, flags: Mapping[str, Any] | None = None) -> Loaded:
+    """The settings under this run's ``--config`` and ``--profile``; ``flags`` by dotted name.
+
+    Raises: InvalidSetting, UnreadableFile.
+    """
+    renderer: Renderer = ctx.obj
+    return load(config=renderer.flags.config, profile=renderer.flags.profile, flags=flags)
+
+
+def run(ctx: typer.Context, work: Work, flags: Mapping[str, Any] | None = None, **parts: Any) -> None:
+    """Runs ``work`` with services, closes them, prints the report and leaves with its exit code.
+
+    ``flags`` are settings by dotted name, ``parts`` replace parts of the services.
+    """
+    services = build_services(settings_of(ctx, flags).settings, **parts)
+
+    async def whole() -> Report:
+        try:
+            return await work(services)
+        finally:
+            await services.aclose()
+
+    finish(ctx, asyncio.run(whole()))
+
+
+def finish(ctx: typer.Context, report: Report) -> None:
+    """Prints the report and leaves with its exit code.
+
+    Raises: typer.Exit.
+    """
+    renderer: Renderer = ctx.obj
+    raise typer.Exit(renderer.finish(report))

@@ -1,0 +1,152 @@
+"""One picture in one style: check, look up, coalesce, draw, keep. The CLI and HTTP both end here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from perkie_cli.domain.cache_key import CacheKey, Recipe, content_hash
+from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.errors import UsageError
+from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest, master_format
+from perkie_cli.domain.picture import EncodedPicture, ImageLimits
+from perkie_cli.domain.style import Style, StyleBook
+from perkie_cli.imaging import codec
+from perkie_cli.ports import Clock, Rendering, RenderJob, StyleEngine, Workers
+from perkie_cli.resilience.coalesce import Coalescer
+from perkie_cli.services.picture_cache import Found, PictureCache
+
+MASTER_QUALITY = 92  # JPEG; outputs that are converted again lose little from here
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A request with everything that follows from it before any pixel is touched."""
+
+    request: GenerateRequest
+    style: Style
+    engine: StyleEngine
+    recipe: Recipe
+    key: CacheKey
+    deadline: Deadline
+    started: float
+
+
+class Generate:
+    """The use case. ``engines`` maps ``auto`` and every engine's name to one."""
+
+    def __init__(
+        self,
+        *,
+        styles: StyleBook,
+        engines: Mapping[str, StyleEngine],
+        cache: PictureCache,
+        workers: Workers,
+        clock: Clock,
+        limits: ImageLimits,
+    ) -> None:
+        self._styles = styles
+        self._engines = engines
+        self._cache = cache
+        self._workers = workers
+        self._clock = clock
+        self._limits = limits
+        self._coalescer: Coalescer[tuple[CacheKey, CacheUse], Generated] = Coalescer()
+
+    def key(self, request: GenerateRequest) -> CacheKey:
+        """The content address that the request would be kept under.
+
+        Raises: UnknownStyle, UsageError, InvalidParameter.
+        """
+        return self._plan(request).key
+
+    async def __call__(self, request: GenerateRequest) -> Generated:
+        """Raises: BadInput, UsageError, and what the engine raises."""
+        plan = self._plan(request)
+        codec.inspect(request.image, self._limits, request.source)
+        if (hit := await self._look_up(plan)) is not None:
+            return hit
+        made, joined = await self._coalescer.run((plan.key, request.cache), lambda: self._make(plan))
+        return await self._as_follower(plan, made) if joined else made
+
+    def _plan(self, request: GenerateRequest) -> _Plan:
+        style = self._styles.get(request.style)
+        engine = self._engine(request.engine)
+        recipe = engine.recipe(style, request.size, request.model)
+        now = self._clock.monotonic()
+        deadline = Deadline.never() if request.deadline is None else Deadline.after(request.deadline, now)
+        key = CacheKey(content_hash(request.image), style.id, recipe.fingerprint)
+        return _Plan(request, style, engine, recipe, key, deadline, now)
+
+    def _engine(self, name: str) -> StyleEngine:
+        try:
+            return self._engines[name]
+        except KeyError:
+            raise UsageError(f"unknown engine {name!r}", hint=f"Engines: {', '.join(self._engines)}.") from None
+
+    async def _look_up(self, plan: _Plan) -> Generated | None:
+        if plan.request.cache is not CacheUse.NORMAL:
+            return None
+        found = await self._cache.find(plan.key, plan.request.owner)
+        return None if found is None else self._from_cache(plan, found)
+
+    def _from_cache(self, plan: _Plan, found: Found) -> Generated:
+        facts = found.facts
+        return Generated(
+            master=found.picture,
+            hash=plan.key.hash,
+            style=plan.style.id,
+            key=found.key,
+            cache=found.outcome,
+            engine=facts.get("engine", plan.recipe.engine),
+            model=facts.get("model", plan.recipe.model),
+            recipe=plan.recipe.fingerprint,
+            processing_time=self._since(plan),
+        )
+
+    async def _make(self, plan: _Plan) -> Generated:
+        # A twin may have finished between our look-up and here.
+        if (hit := await self._look_up(plan)) is not None:
+            return hit
+        decoded = await self._workers.run(codec.decode, plan.request.image, self._limits, plan.request.source)
+        job = RenderJob(decoded.raster, plan.style, plan.request.size, plan.deadline, plan.request.model)
+        rendering = await plan.engine.render(job)
+        master = await self._workers.run(_encode_master, rendering)
+        result = Generated(
+            master=master,
+            hash=plan.key.hash,
+            style=plan.style.id,
+            key=None,
+            cache=CacheOutcome.OFF if plan.request.cache is CacheUse.OFF else CacheOutcome.MISS,
+            engine=rendering.engine,
+            model=rendering.model,
+            recipe=plan.recipe.fingerprint,
+            processing_time=0,
+            usage=rendering.usage,
+            warnings=(*decoded.notes, *rendering.warnings),
+        )
+        kept = await self._keep(plan, result)
+        return replace(kept, processing_time=self._since(plan))
+
+    async def _as_follower(self, plan: _Plan, made: Generated) -> Generated:
+        """The leader's picture, kept for this owner too; the leader paid for it."""
+        joined = replace(made, cache=CacheOutcome.JOINED, usage=type(made.usage)())
+        return replace(await self._keep(plan, joined), processing_time=self._since(plan))
+
+    async def _keep(self, plan: _Plan, result: Generated) -> Generated:
+        if plan.request.cache is CacheUse.OFF:
+            return result
+        facts = {"style": result.style, "engine": result.engine, "model": result.model, "recipe": result.recipe}
+        owner, refresh = plan.request.owner, plan.request.cache is CacheUse.REFRESH
+        warning = await self._cache.keep(plan.key, owner, result.master, facts, replace=refresh)
+        if warning is not None:
+            return replace(result, warnings=(*result.warnings, warning))
+        return replace(result, key=plan.key.owned(owner, result.master.format.value))
+
+    def _since(self, plan: _Plan) -> float:
+        return self._clock.monotonic() - plan.started
+
+
+def _encode_master(rendering: Rendering) -> EncodedPicture:
+    raster = rendering.raster
+    return codec.encode(raster, master_format(raster.alpha is not None), MASTER_QUALITY)

@@ -1,0 +1,105 @@
+"""Finished pictures in the blob store: the owner's copy, the shared copy, best-effort writes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from perkie_cli.domain.cache_key import CacheKey
+from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.generation import CacheOutcome
+from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.ports import Blob, BlobStore, Clock, EventSink
+from perkie_cli.telemetry.events import CacheLookup, StoreFailed
+
+WRITE_TRIES = 3
+TOUCH_AFTER = timedelta(days=1)  # object metadata allows about one update a second; once a day is plenty
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture from the cache with the facts that were stored beside it."""
+
+    picture: EncodedPicture
+    key: str
+    outcome: CacheOutcome
+    facts: Mapping[str, str]
+
+
+class PictureCache:
+    """Looks up and keeps generated pictures. Reading trouble is a miss; writing trouble is a warning."""
+
+    def __init__(self, blobs: BlobStore, clock: Clock, events: EventSink) -> None:
+        self._blobs = blobs
+        self._clock = clock
+        self._events = events
+
+    async def find(self, key: CacheKey, owner: Owner) -> Found | None:
+        """The owner's copy, else the shared one, which is then copied server-side to the owner's path."""
+        try:
+            found = await self._find(key, owner)
+        except StoreUnavailable as error:
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+            found = None
+        outcome = found.outcome if found else CacheOutcome.MISS
+        self._events.emit(CacheLookup(outcome.value, key.style))
+        return found
+
+    async def _find(self, key: CacheKey, owner: Owner) -> Found | None:
+        for extension in ("jpg", "png"):
+            own = key.owned(owner, extension)
+            if (blob := await self._blobs.get(own)) is not None:
+                await self._slide(blob)
+                return _found(blob, own, CacheOutcome.HIT)
+        for extension in ("jpg", "png"):
+            shared = key.shared(extension)
+            if (blob := await self._blobs.get(shared)) is not None:
+                await self._blobs.copy(shared, key.owned(owner, extension))
+                await self._slide(blob)
+                return _found(blob, key.owned(owner, extension), CacheOutcome.SHARED)
+        return None
+
+    async def _slide(self, blob: Blob) -> None:
+        now = self._clock.now()
+        if now - blob.info.touched >= TOUCH_AFTER:
+            await self._blobs.touch(blob.info.key, now)
+
+    async def keep(
+        self, key: CacheKey, owner: Owner, picture: EncodedPicture, facts: Mapping[str, str], *, replace: bool
+    ) -> str | None:
+        """Stores the owner's and the shared copy. Returns a warning instead of raising: the picture is not lost."""
+        metadata = {**facts, "width": str(picture.width), "height": str(picture.height)}
+        own, shared = (key.owned(owner, picture.format.value), key.shared(picture.format.value))
+        return await self._write(own, picture, metadata, replace) or await self._write(
+            shared, picture, metadata, replace
+        )
+
+    async def _write(self, key: str, picture: EncodedPicture, metadata: Mapping[str, str], replace: bool) -> str | None:
+        for attempt in range(1, WRITE_TRIES + 1):
+            try:
+                await self._blobs.put(
+                    key,
+                    picture.data,
+                    content_type=picture.format.media_type,
+                    metadata=metadata,
+                    overwrite=replace,
+                )
+            except StoreUnavailable as error:
+                self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
+                reason = error.message
+            else:
+                return None
+            if attempt < WRITE_TRIES:
+                await self._clock.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311  # jitter, no secret
+        return f"the picture could not be kept: {reason}"
+
+
+def _found(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
+    facts = blob.info.metadata
+    picture = EncodedPicture(
+        blob.data, ImageFormat(blob.info.key.rpartition(".")[2]), int(facts["width"]), int(facts["height"])
+    )
+    return Found(picture, key, outcome, facts)
