@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from perkie_cli.services.generate import Generate
     from perkie_cli.services.picture_cache import PictureCache
 
+IO_THREADS = 8
+
 
 class Services:
     """All parts of a running perkie. Attributes are built on first access and kept."""
@@ -68,11 +70,16 @@ class Services:
         return self.workers
 
     @cached_property
+    def io(self) -> Workers:
+        """Threads that wait for disks and synchronous clients."""
+        return thread_workers(IO_THREADS)
+
+    @cached_property
     def blobs(self) -> BlobStore:
         """The cache's store."""
-        from perkie_cli.stores.blobs_disk import DiskBlobStore
+        from perkie_cli.stores.blobs_disk import DiskBlobs
 
-        return DiskBlobStore(self.cache_dir, clock=self.clock)
+        return DiskBlobs(self.cache_dir, self.clock, self.io)
 
     # ---------------------------------------------------------------- parts
 
@@ -127,7 +134,7 @@ class Services:
             await engine.aclose()
         if "blobs" in built:
             await self.blobs.aclose()
-        for pool in ("drawing", "workers"):
+        for pool in ("drawing", "workers", "io"):
             if pool in built:
                 built[pool].close()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.domain.style import Style, StyleBook
+from perkie_cli.domain.style import Parameter, Style, StyleBook
 
 _REQUIRED = {"id": str, "title": str, "prompt": str}
 _OPTIONAL = {"safe_prompt": str, "prompt_version": str, "aliases": list, "popular": bool, "local": dict}
@@ -65,3 +65,35 @@ def _check(name: str, table: dict[str, Any]) -> None:
             raise InvalidSetting(f"style file {name}: {key} is missing")
     if not str(table["id"]).replace("_", "").isalnum():
         raise InvalidSetting(f"style file {name}: id {table['id']!r} may hold letters, digits and '_' only")
+
+
+def as_toml(style: Style) -> str:
+    """The style as a file that ``read_style`` reads back."""
+    lines = [
+        f"id = {_quoted(style.id)}",
+        f"title = {_quoted(style.title)}",
+        f"aliases = [{', '.join(map(_quoted, style.aliases))}]",
+        f"popular = {str(style.popular).lower()}",
+        f"prompt_version = {_quoted(style.prompt_version)}",
+        f"prompt = {_quoted(style.prompt)}",
+        f"safe_prompt = {_quoted(style.safe_prompt)}",
+        "",
+        "[local]",
+        f"recipe = {_quoted(style.recipe)}",
+        "",
+        "[local.parameters]",
+        *(f"{name} = {_literal(value)}" for name, value in style.parameters.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _literal(value: Parameter) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _quoted(value) if isinstance(value, str) else repr(value)
+
+
+def _quoted(text: str) -> str:
+    """A TOML string; long text spans lines."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"""\n{escaped}\n"""' if "\n" in text else f'"{escaped}"'

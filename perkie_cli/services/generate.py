@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from perkie_cli.domain.cache_key import CacheKey, Recipe, content_hash
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import UsageError
-from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest, master_format
-from perkie_cli.domain.picture import EncodedPicture, ImageLimits
+from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest
+from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.style import Style, StyleBook
 from perkie_cli.imaging import codec
-from perkie_cli.ports import Clock, Rendering, RenderJob, StyleEngine, Workers
+from perkie_cli.ports import Clock, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.coalesce import Coalescer
 from perkie_cli.services.picture_cache import Found, PictureCache
-
-MASTER_QUALITY = 92  # JPEG; outputs that are converted again lose little from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Generate:
         self._workers = workers
         self._clock = clock
         self._limits = limits
-        self._coalescer: Coalescer[tuple[CacheKey, CacheUse], Generated] = Coalescer()
+        self._coalescer: Coalescer[Generated] = Coalescer()
 
     def key(self, request: GenerateRequest) -> CacheKey:
         """The content address that the request would be kept under.
@@ -111,7 +109,7 @@ class Generate:
         decoded = await self._workers.run(codec.decode, plan.request.image, self._limits, plan.request.source)
         job = RenderJob(decoded.raster, plan.style, plan.request.size, plan.deadline, plan.request.model)
         rendering = await plan.engine.render(job)
-        master = await self._workers.run(_encode_master, rendering)
+        master = await self._workers.run(codec.encode_master, rendering.raster)
         result = Generated(
             master=master,
             hash=plan.key.hash,
@@ -145,8 +143,3 @@ class Generate:
 
     def _since(self, plan: _Plan) -> float:
         return self._clock.monotonic() - plan.started
-
-
-def _encode_master(rendering: Rendering) -> EncodedPicture:
-    raster = rendering.raster
-    return codec.encode(raster, master_format(raster.alpha is not None), MASTER_QUALITY)

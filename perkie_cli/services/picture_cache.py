@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
 from perkie_cli.domain.cache_key import CacheKey
 from perkie_cli.domain.errors import StoreUnavailable
@@ -16,7 +15,6 @@ from perkie_cli.ports import Blob, BlobStore, Clock, EventSink
 from perkie_cli.telemetry.events import CacheLookup, StoreFailed
 
 WRITE_TRIES = 3
-TOUCH_AFTER = timedelta(days=1)  # object metadata allows about one update a second; once a day is plenty
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +50,15 @@ class PictureCache:
         for extension in ("jpg", "png"):
             own = key.owned(owner, extension)
             if (blob := await self._blobs.get(own)) is not None:
-                await self._slide(blob)
+                await self._blobs.touch(blob.info, self._clock.now())
                 return _found(blob, own, CacheOutcome.HIT)
         for extension in ("jpg", "png"):
             shared = key.shared(extension)
             if (blob := await self._blobs.get(shared)) is not None:
                 await self._blobs.copy(shared, key.owned(owner, extension))
-                await self._slide(blob)
+                await self._blobs.touch(blob.info, self._clock.now())
                 return _found(blob, key.owned(owner, extension), CacheOutcome.SHARED)
         return None
-
-    async def _slide(self, blob: Blob) -> None:
-        now = self._clock.now()
-        if now - blob.info.touched >= TOUCH_AFTER:
-            await self._blobs.touch(blob.info.key, now)
 
     async def keep(
         self, key: CacheKey, owner: Owner, picture: EncodedPicture, facts: Mapping[str, str], *, replace: bool

@@ -145,7 +145,7 @@ class _Run:
         return await self._make(job, request, tag)
 
     async def _make(self, job: Job, request: GenerateRequest, tag: str) -> JobResult:
-        from perkie_cli.imaging.codec import deliver
+        from perkie_cli.services.deliver import deliver
 
         services = self._services
         made = await services.generate(request)

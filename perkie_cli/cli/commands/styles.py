@@ -1,0 +1,109 @@
+"""``perkie styles``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perkie_cli.bootstrap import build_services
+from perkie_cli.cli import complete
+from perkie_cli.cli.files import read_input, write_atomically
+from perkie_cli.cli.outputs import Made, OutputRecord
+from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.session import finish, renderer_of, run, settings_of
+from perkie_cli.config.styles import as_toml
+from perkie_cli.domain.generation import GenerateRequest
+from perkie_cli.domain.style import Style
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+
+app = typer.Typer(help="List, show and preview styles.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(ctx: typer.Context) -> None:
+    """Every style: shipped ones and those of your styles folder.
+
+    Example: `perkie styles list --json`
+    """
+    renderer_of(ctx, "styles list")
+    styles = build_services(settings_of(ctx).settings).styles.all()
+    rows = [(s.id, s.title, ", ".join(s.aliases), "yes" if s.popular else "", s.source) for s in styles]
+    table = Table(("id", "title", "aliases", "popular", "from"), rows)
+    finish(ctx, Report(results=[_brief(s) for s in styles], text=[table]))
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ID", help="Id or alias.", autocompletion=complete.styles)],
+) -> None:
+    """One style whole, as the TOML that you may copy into your styles folder and change.
+
+    Example: `perkie styles show ink_wash > ~/.config/perkie/styles/my_ink.toml`
+    """
+    renderer_of(ctx, "styles show")
+    style = build_services(settings_of(ctx).settings).styles.get(name)
+    full = {**_brief(style), "prompt": style.prompt, "safe_prompt": style.safe_prompt}
+    full |= {"prompt_version": style.prompt_version, "recipe": style.recipe, "parameters": dict(style.parameters)}
+    finish(ctx, Report(results=[full], text=[as_toml(style)]))
+
+
+@app.command()
+def preview(
+    ctx: typer.Context,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="Pictures to draw.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The sheet: .png or .jpg.")] = Path(
+        "contact_sheet.png"
+    ),
+    size: Annotated[int, typer.Option(min=96, max=1024, metavar="PX", help="Long side of one picture.")] = 384,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that perkie did not make.")] = False,
+) -> None:
+    """Draw pictures in every style with the local engine, on one contact sheet.
+
+    Example: `perkie styles preview examples/photos/cat.png -o sheet.png`
+    """
+    renderer = renderer_of(ctx, "styles preview")
+
+    async def work(services: Services) -> Report:
+        from perkie_cli.imaging.contact_sheet import contact_sheet
+
+        record = OutputRecord(services.state_dir / "outputs.sqlite")
+        sources = [Path(word) for word in inputs]
+        record.check(output, sources[0], "", force=force)
+        rows = []
+        with renderer.progress(len(sources), "drawing") as bar:
+            for source in sources:
+                data = await asyncio.to_thread(read_input, source, services.limits.max_bytes)
+                rows.append((source.name, data, await _drawn(services, source, data)))
+                bar.advance(source.name)
+        titles = [style.title for style in services.styles.all()]
+        sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, output.suffix)
+        await asyncio.to_thread(write_atomically, output, sheet.data)
+        record.add(Made(output, sources[0], "", "", final=False), sheet.data)
+        result = {"output": str(output), "width": sheet.width, "height": sheet.height}
+        return Report(results=[result], text=[str(output)])
+
+    run(ctx, work)
+
+
+async def _drawn(services: Services, source: Path, data: bytes) -> list[bytes]:
+    pictures = []
+    for style in services.styles.all():
+        request = GenerateRequest(data, style.id, engine="local", source=str(source))
+        pictures.append((await services.generate(request)).master.data)
+    return pictures
+
+
+def _brief(style: Style) -> dict[str, object]:
+    return {
+        "id": style.id,
+        "title": style.title,
+        "aliases": list(style.aliases),
+        "popular": style.popular,
+        "source": style.source,
+    }

@@ -1,0 +1,64 @@
+"""Pictures side by side with captions, for looking at styles."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
+from perkie_cli.imaging import codec
+from perkie_cli.imaging.encode import over_white
+
+PAPER = (250, 248, 244)
+INK = (70, 66, 60)
+GAP = 24  # px between pictures
+CAPTION = 34  # px of the line above a column
+
+Row = tuple[str, bytes, Sequence[bytes]]  # name of the input, its bytes, the drawn pictures
+
+
+def contact_sheet(
+    rows: Sequence[Row], titles: Sequence[str], size: int, limits: ImageLimits, suffix: str
+) -> EncodedPicture:
+    """One row an input: the input itself, then its picture in each style; ``size`` is a cell's side in px.
+
+    Raises: BadInput.
+    """
+    heads = ["Photo", *titles]
+    cells = [[_thumbnail(data, size, limits, name) for data in (source, *drawn)] for name, source, drawn in rows]
+    heights = [max(cell.height for cell in row) for row in cells]
+    width = GAP + len(heads) * (size + GAP)
+    sheet = Image.new("RGB", (width, CAPTION + GAP + sum(height + GAP for height in heights)), PAPER)
+    _caption(sheet, heads, size)
+    top = CAPTION + GAP
+    for row, height in zip(cells, heights, strict=True):
+        for column, cell in enumerate(row):
+            left = GAP + column * (size + GAP) + (size - cell.width) // 2
+            sheet.paste(cell, (left, top + (height - cell.height) // 2))
+        top += height + GAP
+    return _encoded(sheet, suffix)
+
+
+def _thumbnail(data: bytes, size: int, limits: ImageLimits, name: str) -> Image.Image:
+    raster = codec.decode(data, limits, name).raster
+    return over_white(codec.resize(raster, size))
+
+
+def _caption(sheet: Image.Image, heads: Sequence[str], size: int) -> None:
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=max(13, min(20, size // 18)))
+    for column, head in enumerate(heads):
+        centre = GAP + column * (size + GAP) + size // 2
+        draw.text((centre, CAPTION), head, fill=INK, font=font, anchor="ms")
+
+
+def _encoded(sheet: Image.Image, suffix: str) -> EncodedPicture:
+    kind = ImageFormat.JPEG if suffix.lower() in (".jpg", ".jpeg") else ImageFormat.PNG
+    out = io.BytesIO()
+    if kind is ImageFormat.JPEG:
+        sheet.save(out, "JPEG", quality=90, progressive=True)
+    else:
+        sheet.save(out, "PNG", compress_level=4)
+    return EncodedPicture(out.getvalue(), kind, sheet.width, sheet.height)
