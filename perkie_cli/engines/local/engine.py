@@ -1,0 +1,46 @@
+"""The local engine behind ``ports.StyleEngine``: offline, free, deterministic."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.style import Style
+from perkie_cli.engines.local.recipes import find_recipe
+from perkie_cli.ports import Rendering, RenderJob, Workers
+
+if TYPE_CHECKING:
+    from perkie_cli.imaging.raster import Raster
+
+
+class LocalStyleEngine:
+    """Draws the customer's own pet with image processing, in a pool of workers (drawings hold the GIL: processes)."""
+
+    name = "local"
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:  # noqa: ARG002 - the port's shape; there is one model
+        """What decides the look. Raises: InvalidParameter."""
+        local = find_recipe(style.recipe)
+        look = dataclasses.asdict(local.settle(style.parameters))
+        return Recipe(self.name, local.id, local.version, {**look, "size": size})
+
+    async def render(self, job: RenderJob) -> Rendering:
+        """Raises: InvalidParameter."""
+        style = job.style
+        find_recipe(style.recipe).settle(style.parameters)  # before a worker is taken
+        raster = await self._workers.run(_render, job.raster, style.recipe, dict(style.parameters), job.size)
+        return Rendering(raster, self.name, style.recipe)
+
+    async def aclose(self) -> None:
+        """Nothing is held here; the workers belong to who made them."""
+
+
+def _render(raster: Raster, recipe: str, parameters: dict[str, object], size: int) -> Raster:
+    """Runs in a worker: imports numpy and OpenCV there."""
+    from perkie_cli.engines.local.drawing import picture_seed, render_at
+
+    return render_at(raster, recipe, parameters, size, picture_seed(raster))

@@ -1,0 +1,83 @@
+"""The colours of a van Gogh: the subject's own, keyed and intensified, before a sky in the painter's scale."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, cast
+
+import cv2
+import numpy as np
+
+from perkie_cli.engines.local.looks import VanGogh
+from perkie_cli.engines.local.night_sky import Sky
+from perkie_cli.engines.local.noise import fractal_noise, stream
+from perkie_cli.engines.local.planes import Picture, Plane, blur, channels, guided_filter, smoothstep, solve_gamma
+from perkie_cli.engines.local.subject import Scene
+from perkie_cli.engines.local.tone import ToneKey, calm_texture, tone_key
+
+LIGHTNESS_STOPS: Final = (0.0, 0.16, 0.30, 0.44, 0.58, 0.70, 0.84, 1.0)
+SKIES: Final[Mapping[str, tuple[str, ...]]] = {  # from the darkest to the lightest paint, one a stop
+    "starry_night": ("080e30", "162468", "2042a0", "3470be", "70aac4", "b0ceb4", "f6e084", "ffeeaa"),
+    "wheat_field": ("1c2410", "3a4a1c", "6b6a1e", "a8862a", "d6a936", "e9c659", "f4e08c", "fff3c4"),
+    "almond_blossom": ("123040", "1e5668", "2f7f8c", "57a5a8", "8cc4bd", "bcdccb", "efe9d8", "fffaf0"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sitter:
+    """The subject's colours after normalising, so that every later threshold is absolute."""
+
+    lightness: Plane  # 0..1
+    a: Plane  # CIELAB a* and b*
+    b: Plane
+    tone: ToneKey
+
+
+def read_sitter(scene: Scene, colour: float) -> Sitter:
+    """Lightness keyed and chroma evened out on the subject: black animals stay black, white ones white."""
+    lightness, a, b = channels(cast(Plane, cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2LAB)))
+    lightness = lightness / 100
+    tone = tone_key(lightness, scene)
+    span = tone.high - tone.low
+    if span > 0.02:
+        lightness = np.clip((lightness - tone.low) / max(span, 0.12), 0, 1)
+    lightness = calm_texture(lightness, scene)
+    middle = min(max((tone.mid - tone.low) / max(span, 0.12), 0.08), 0.92)
+    wanted = 0.50 + 0.17 * tone.key if tone.key else middle
+    gamma = min(max(solve_gamma(middle, wanted), 0.62), 1.5 - 0.3 * tone.white)
+    chroma = float(np.percentile(scene.samples(cast(Plane, cv2.magnitude(a, b))), 90))
+    gain = colour * (min(max(36 / (chroma + 1e-3), 1.0), 1.9) if chroma > 5 else 1.0)
+    return Sitter(lightness**gamma, a * gain, b * gain, tone)
+
+
+def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, seed: int) -> Picture:
+    """What the strokes are to approach."""
+    scale = scene.scale
+    form = guided_filter(sitter.lightness, sitter.lightness, 40 * scale, 0.03)
+    light = np.clip(form + 1.28 * (sitter.lightness - form), 0, 1)
+    light += 0.30 * (light * light * (3 - 2 * light) - light)
+    gain = 1 + 0.95 * np.exp(cv2.magnitude(sitter.a, sitter.b) * (-1 / 38))
+    shadow, highlight = smoothstep(0.54 - light, 0, 0.46), smoothstep(light, 0.52, 0.95)
+    a = np.clip(sitter.a * gain + shadow * 7 - highlight * 2, -90, 90)  # shadows towards violet blue,
+    b = np.clip(sitter.b * gain - shadow * 34 + highlight * 9, -100, 100)  # lights towards yellow
+    lab = np.dstack([10 + 84 * light, a, b])
+    rng = stream(seed, "backdrop")
+    night = 0.36 + 0.105 * fractal_noise(rng, scene.height, scene.width, 60 * scale, 3)
+    ring = np.clip(blur(scene.subject, 38 * scale) - scene.subject, 0, 1)
+    night += ring * (0.20 if sitter.tone.key > -0.3 else 0.30)  # lighter paint around lifts a dark animal off the night
+    if scene.cut_out:
+        behind, starlight = smoothstep(1 - scene.subject, 0.35, 0.65), look.stars
+    else:
+        behind, starlight = smoothstep(1 - scene.subject, 0.36, 0.84) * (0.9 * look.sky), 0.5 * look.stars
+        night = 0.30 * night + 0.70 * (0.06 + 0.56 * blur(light, 4 * scale))
+    night += (0.99 - night) * np.clip(sky.stars * 1.05, 0, 1) ** 0.8 * starlight
+    paint = _sky_scale(look.palette)[np.clip(night * 255, 0, 255).astype(np.uint8)]
+    lab += (paint - lab) * behind[..., None]
+    return np.clip(cast(Picture, cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)), 0, 1)
+
+
+def _sky_scale(name: str) -> Plane:
+    """(256, 3) CIELAB colours from dark to light."""
+    stops = np.array([list(bytes.fromhex(colour)) for colour in SKIES[name]]) / 255
+    at = np.linspace(0, 1, 256)
+    rgb = np.stack([np.interp(at, LIGHTNESS_STOPS, stops[:, c]) for c in range(3)], 1).astype(np.float32)
+    return cast(Plane, cv2.cvtColor(rgb[None], cv2.COLOR_RGB2LAB)[0])

@@ -1,0 +1,85 @@
+"""The drawings of the local engine by id, with what may be varied. Imports neither numpy nor OpenCV."""
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.engines.local.looks import BlackAndWhite, InkWash, Look, Parameter, VanGogh
+
+if TYPE_CHECKING:
+    from perkie_cli.engines.local.planes import Bytes
+    from perkie_cli.engines.local.subject import Scene
+
+Painter = Callable[["Scene", Any, int], "Bytes"]  # (scene, look, seed) -> (h, w, 3)
+
+
+@dataclass(frozen=True)
+class LocalRecipe:
+    """One way to draw. ``version`` is part of the cache key: raised with every change that shows."""
+
+    id: str
+    version: str
+    look: type[Look]
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The declared parameters by name."""
+        return MappingProxyType({field.name: field.metadata["parameter"] for field in dataclasses.fields(self.look)})
+
+    def settle(self, values: Mapping[str, object]) -> Look:
+        """The look that ``values`` ask for; what they leave out keeps its default.
+
+        Raises: InvalidParameter, with the nearest name or the allowed range.
+        """
+        for name, value in values.items():
+            if name not in self.parameters:
+                known = ", ".join(self.parameters)
+                raise InvalidParameter(
+                    f"the recipe {self.id} has no parameter {name[:60]!r}", hint=_nearest(name, self.parameters, known)
+                )
+            allowed = self.parameters[name]
+            if not allowed.accepts(value):
+                raise InvalidParameter(
+                    f"{name} of the recipe {self.id} must be {allowed.allowed}, not {value!r:.60}",
+                    hint=f"{name}: {allowed.help} (default {allowed.default})",
+                )
+        return self.look(**cast(Mapping[str, Any], values))
+
+    def painter(self) -> Painter:
+        """The drawing function; its module, and numpy and OpenCV with it, are imported here."""
+        module = importlib.import_module(f"{__package__}.{self.id}")
+        return cast(Painter, module.paint)
+
+
+RECIPES: Final[Mapping[str, LocalRecipe]] = MappingProxyType(
+    {
+        recipe.id: recipe
+        for recipe in (
+            LocalRecipe("ink_wash", "1", InkWash),
+            LocalRecipe("van_gogh", "1", VanGogh),
+            LocalRecipe("bw_fine_art", "1", BlackAndWhite),
+        )
+    }
+)
+
+
+def find_recipe(recipe_id: str) -> LocalRecipe:
+    """The recipe of that id.
+
+    Raises: InvalidParameter, with the nearest id.
+    """
+    if recipe_id not in RECIPES:
+        known = ", ".join(RECIPES)
+        raise InvalidParameter(f"unknown local recipe {recipe_id[:60]!r}", hint=_nearest(recipe_id, RECIPES, known))
+    return RECIPES[recipe_id]
+
+
+def _nearest(name: str, names: Mapping[str, object], known: str) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"Did you mean {near[0]!r}? Known are: {known}." if near else f"Known are: {known}."

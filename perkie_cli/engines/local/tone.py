@@ -1,0 +1,52 @@
+"""Tone of the subject, whatever its exposure: dark, washed-out and normal shots of one pet come out nearly alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perkie_cli.engines.local.planes import Plane, blur, guided_filter
+from perkie_cli.engines.local.subject import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class ToneKey:
+    """The subject's lightness range, and how black (-1) or white (+1) the animal itself is."""
+
+    low: float
+    mid: float
+    high: float
+    key: float
+
+    @property
+    def black(self) -> float:
+        """How black the animal is, 0..1."""
+        return max(0.0, -self.key)
+
+    @property
+    def white(self) -> float:
+        """How white the animal is, 0..1."""
+        return max(0.0, self.key)
+
+
+def tone_key(lightness: Plane, scene: Scene) -> ToneKey:
+    """The key looks only at the shape of the histogram: a black animal keeps bright eyes, a white one dark eyes.
+
+    So neither exposure nor haze moves it.
+    """
+    low, mid, high = (float(v) for v in np.percentile(scene.samples(lightness), [0.5, 50, 99.6]))
+    if high - low < 0.04:
+        return ToneKey(0.0, mid, 1.0, 0.0)
+    relative = (mid - low) / (high - low)
+    white = min(max((relative - 0.74) / 0.14, 0.0), 1.0)
+    black = min(max((0.40 - relative) / 0.22, 0.0), 1.0)
+    return ToneKey(low, mid, high * (1 + 0.30 * max(0.0, black - white)), white - black)  # black: headroom for its eyes
+
+
+def calm_texture(lightness: Plane, scene: Scene) -> Plane:
+    """Very sharp fur and sensor noise keep their direction at a lower amplitude; ordinary photos pass unchanged."""
+    fine = np.abs(lightness - blur(lightness, 1.3 * scene.scale))
+    amplitude = float(np.median(scene.samples(fine)))
+    if amplitude < 0.010:
+        return lightness
+    base = guided_filter(lightness, lightness, 4 * scene.scale, (3 * amplitude) ** 2)
+    return base + (lightness - base) * max(0.2, 0.010 / amplitude)
