@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.generation import Usage
+from perkie_cli.domain.money import Spend, Tab
 from perkie_cli.domain.selection import EVERYTHING, Selection, Tally
 from perkie_cli.domain.style import Style
 
@@ -61,6 +63,7 @@ class RenderJob:
     deadline: Deadline = field(default_factory=Deadline.never)
     model: str | None = None
     safe: bool = False  # use the style's safe prompt
+    tab: Tab = field(default_factory=Tab)  # filled in as calls are made
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,48 @@ class MattingEngine(Protocol):
 
     async def aclose(self) -> None:
         """Frees the model and connections."""
+
+
+class PricedEngine(StyleEngine, Protocol):
+    """A style engine whose pictures cost money."""
+
+    def price(self, size: int, model: str | None = None) -> Decimal:
+        """Dollars that one picture with that long side in px is expected to take.
+
+        Raises: RetiredModel, InvalidParameter.
+        """
+
+
+# ------------------------------------------------------------------ money
+
+
+class SpendLedger(Protocol):
+    """Books what upstream calls take, over all processes. Days are UTC.
+
+    Every method raises StoreUnavailable when the store does not answer.
+    """
+
+    async def reserve(self, model: str, usd: Decimal, cap: Decimal) -> str:
+        """Books ``usd`` before a call is made and returns the booking's id.
+
+        A booking that is never settled (the call timed out, was cancelled, or this process died) stays, as possible
+        spend. Raises: DailyCapReached, when the day's bookings would pass ``cap``; nothing is booked then.
+        """
+
+    async def settle(self, booking: str, usage: Usage) -> None:
+        """Puts what the call really took in the place of what was reserved; nothing, where it was not billed."""
+
+    async def spent(self, day: date) -> Decimal:
+        """All of a day's bookings, possible spend included."""
+
+    async def report(self, first: date, last: date) -> Sequence[Spend]:
+        """The days from ``first`` to ``last``, both included, by day and model; days without calls are left out."""
+
+    async def ping(self) -> None:
+        """Returns when the store answers."""
+
+    async def aclose(self) -> None:
+        """Frees connections."""
 
 
 # ------------------------------------------------------------------ blobs

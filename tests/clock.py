@@ -1,11 +1,19 @@
-"""A clock that moves when told to, for everything that takes ``ports.Clock``."""
+"""Clocks for everything that takes ``ports.Clock``: one that moves when told to, one that jumps, one that runs fast."""
 
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+TURNS = 30  # turns of the loop after which everything that can run without I/O has run
 
 
 class ManualClock:
@@ -29,3 +37,62 @@ class ManualClock:
         self.slept.append(seconds)
         self.advance(seconds)
         await asyncio.sleep(0)
+
+
+class VirtualClock:
+    """Stands still until it is moved; ``drive`` runs a coroutine to its end, jumping from one wake-up to the next."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._start = start
+        self._elapsed = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        return 1000.0 + self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._elapsed + seconds, next(self._order), future))
+        await future
+
+    def advance(self, seconds: float) -> None:
+        """Moves the clock without waking anybody."""
+        self._elapsed += seconds
+
+    async def drive(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.get_running_loop().create_task(work)
+        while True:
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
+            if task.done():
+                return task.result()
+            while self._sleepers and self._sleepers[0][2].done():
+                heapq.heappop(self._sleepers)
+            assert self._sleepers, "the coroutine waits for something that is no sleep"
+            when, _, future = heapq.heappop(self._sleepers)
+            self._elapsed = max(self._elapsed, when)
+            future.set_result(None)
+
+
+class ScaledClock:
+    """Real time, ``factor`` times as fast, for tests over sockets with deadlines as they are in production."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self._began = time.monotonic()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return (time.monotonic() - self._began) * self.factor
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.factor)

@@ -16,6 +16,7 @@ from perkie_cli.domain.errors import (
     DeadlineExceeded,
     PerkieError,
     SafetyBlock,
+    StoreUnavailable,
     UpstreamFault,
     UpstreamOverloaded,
     UpstreamTimeout,
@@ -31,7 +32,7 @@ from perkie_cli.telemetry.events import UpstreamCalled, UpstreamRetried
 T = TypeVar("T")
 
 # refusals of our own, before anything went upstream
-NOT_SENT = (AtCapacity, BreakerOpen, BudgetExceeded, DeadlineExceeded)
+NOT_SENT = (AtCapacity, BreakerOpen, BudgetExceeded, DeadlineExceeded, StoreUnavailable)
 
 
 @dataclass(frozen=True, slots=True)

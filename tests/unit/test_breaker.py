@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from perkie_cli.domain.errors import BreakerOpen
 from perkie_cli.resilience.breaker import Breaker, BreakerState, Permit, Verdict
 from perkie_cli.telemetry.events import BreakerChanged, Recorder
-from tests.clocks import VirtualClock
+from tests.clock import VirtualClock
 
 
 @pytest.fixture

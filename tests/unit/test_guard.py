@@ -18,7 +18,7 @@ from perkie_cli.resilience.retry import TimeRules
 from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy
 from perkie_cli.telemetry.events import Recorder, UpstreamCalled
-from tests.clocks import VirtualClock
+from tests.clock import VirtualClock
 
 
 @dataclass

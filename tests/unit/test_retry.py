@@ -12,7 +12,7 @@ from perkie_cli.domain import errors
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.resilience.retry import TimeRules, wait_before_retry
 from perkie_cli.resilience.retry_budget import RetryBudget
-from tests.clocks import VirtualClock
+from tests.clock import VirtualClock
 
 TIMES = TimeRules()
 

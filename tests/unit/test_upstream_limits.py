@@ -10,7 +10,7 @@ import pytest
 
 from perkie_cli.domain.errors import AtCapacity
 from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy, next_midnight
-from tests.clocks import VirtualClock
+from tests.clock import VirtualClock
 
 
 def limits(clock: VirtualClock, **policy: int) -> UpstreamLimits:

@@ -1,0 +1,68 @@
+"""Reads the image models that ship with perkie and the user's own."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
+from perkie_cli.domain.model import SIDES, ImageModel, ModelBook
+
+SHIPPED = "data/models.toml"
+
+
+def load_models(own: Path | None = None) -> ModelBook:
+    """The shipped models, then those of the user's file, which replace shipped ones by id; a missing file is none.
+
+    Raises: InvalidSetting, UnreadableFile.
+    """
+    models = _parse((resources.files("perkie_cli") / SHIPPED).read_text("utf-8"), SHIPPED)
+    if own is not None:
+        try:
+            models |= _parse(own.read_text("utf-8"), str(own))
+        except FileNotFoundError:
+            pass
+        except (OSError, UnicodeDecodeError) as error:
+            raise UnreadableFile(f"model file {own} cannot be read: {error}") from error
+    return ModelBook(models.values())
+
+
+def _parse(text: str, source: str) -> dict[str, ImageModel]:
+    try:
+        rows = tomllib.loads(text).get("model", [])
+        models = [_model(row) for row in rows]
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSetting(f"model file {source} is not valid TOML: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
+        raise InvalidSetting(
+            f"model file {source} has an entry that cannot be used: {type(error).__name__}: {error}",
+            hint="Every field but title, retires and successor is needed; the shipped models.toml shows how.",
+        ) from error
+    return {model.id: model for model in models}
+
+
+def _model(row: Mapping[str, Any]) -> ImageModel:
+    prices = row["usd_per_million"]
+    sizes = {name: int(count) for name, count in row["image_tokens"].items()}
+    if not sizes or not sizes.keys() <= SIDES.keys():
+        raise ValueError(f"image_tokens of {row['id']} must name sizes of {', '.join(SIDES)}")
+    retires = row.get("retires")
+    if retires is not None and not isinstance(retires, date):
+        raise TypeError(f"retires of {row['id']} must be a date such as 2027-01-31, without quotes")
+    return ImageModel(
+        id=str(row["id"]),
+        title=str(row.get("title", row["id"])),
+        image_usd=Decimal(prices["image"]),
+        text_usd=Decimal(prices["text"]),
+        input_usd=Decimal(prices["input"]),
+        image_tokens=sizes,
+        input_tokens=int(row["input_tokens"]),
+        reference_side=int(row["reference_side"]),
+        retires=retires,
+        successor=row.get("successor"),
+    )

@@ -1,0 +1,104 @@
+"""What every spend ledger must do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from perkie_cli.domain.errors import DailyCapReached
+from perkie_cli.domain.generation import Usage
+from perkie_cli.domain.money import Spend
+from perkie_cli.ports import SpendLedger
+from tests.clock import ManualClock
+from tests.contract.spend_ledgers import LEDGERS, Opener
+
+TODAY = date(2026, 11, 21)
+CAP = Decimal(10)
+PRICE = Decimal("0.0357")
+MODEL = "gemini-nano-banana-2.1"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(datetime(2026, 11, 21, 23, 0, tzinfo=UTC))
+
+
+@pytest.fixture(params=LEDGERS)
+def opener(request: pytest.FixtureRequest) -> Opener:
+    return LEDGERS[request.param]
+
+
+@pytest.fixture
+async def ledger(opener: Opener, tmp_path: Path, clock: ManualClock) -> AsyncIterator[SpendLedger]:
+    async with opener(tmp_path, clock) as opened:
+        yield opened
+
+
+async def test_what_is_reserved_counts_until_it_is_settled(ledger: SpendLedger) -> None:
+    booking = await ledger.reserve(MODEL, PRICE, CAP)
+    assert await ledger.spent(TODAY) == PRICE
+    await ledger.settle(booking, Usage(1, 1390, 1120, Decimal("0.0356853")))
+    assert await ledger.spent(TODAY) == Decimal("0.0356853")
+
+
+async def test_a_call_that_was_not_billed_costs_nothing(ledger: SpendLedger) -> None:
+    await ledger.settle(await ledger.reserve(MODEL, PRICE, CAP), Usage())
+    assert await ledger.spent(TODAY) == 0
+
+
+async def test_the_cap_refuses_before_anything_is_booked(ledger: SpendLedger) -> None:
+    cap = PRICE * 2
+    for _ in range(2):
+        await ledger.reserve(MODEL, PRICE, cap)
+    with pytest.raises(DailyCapReached) as refused:
+        await ledger.reserve(MODEL, PRICE, cap)
+    assert refused.value.retry_after == 3600
+    assert await ledger.spent(TODAY) == cap
+
+
+async def test_midnight_utc_begins_a_new_day(ledger: SpendLedger, clock: ManualClock) -> None:
+    late = await ledger.reserve(MODEL, PRICE, PRICE)
+    clock.advance(3600)
+    await ledger.reserve(MODEL, PRICE, PRICE)
+    await ledger.settle(late, Usage(1, 0, 1120, Decimal("0.03")))
+    assert await ledger.spent(TODAY) == Decimal("0.03"), "a call belongs to the day it began on"
+    assert await ledger.spent(date(2026, 11, 22)) == PRICE
+
+
+async def test_the_report(ledger: SpendLedger, clock: ManualClock) -> None:
+    for _ in range(2):
+        await ledger.settle(await ledger.reserve(MODEL, PRICE, CAP), Usage(1, 100, 1120, Decimal("0.034")))
+    await ledger.reserve(MODEL, PRICE, CAP)  # timed out
+    await ledger.reserve("gemini-3-pro-image", Decimal("0.2"), CAP)
+    clock.advance(86400)
+    await ledger.reserve(MODEL, PRICE, CAP)
+    assert list(await ledger.report(TODAY, TODAY)) == [
+        Spend(TODAY, "gemini-3-pro-image", 1, Decimal("0.2"), Decimal("0.2"), 0, 0),
+        Spend(TODAY, MODEL, 3, Decimal("0.1037"), PRICE, 200, 2240),
+    ]
+    assert len(await ledger.report(TODAY, date(2026, 11, 22))) == 3
+    assert list(await ledger.report(date(2026, 1, 1), date(2026, 1, 2))) == []
+
+
+async def test_many_at_once_never_pass_the_cap(opener: Opener, tmp_path: Path, clock: ManualClock) -> None:
+    """Two processes' worth of ledgers over one store, 60 calls at a time, room for 25."""
+    cap = PRICE * 25
+    async with opener(tmp_path, clock) as one, opener(tmp_path, clock) as other:
+        calls = [(one if i % 2 else other).reserve(MODEL, PRICE, cap) for i in range(60)]
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert sum(isinstance(each, str) for each in ended) == 25
+        assert sum(isinstance(each, DailyCapReached) for each in ended) == 35
+        assert await one.spent(TODAY) == cap
+
+
+async def test_bookings_outlive_the_process(opener: Opener, tmp_path: Path, clock: ManualClock) -> None:
+    async with opener(tmp_path, clock) as first:
+        await first.reserve(MODEL, PRICE, CAP)
+    async with opener(tmp_path, clock) as second:
+        await second.ping()
+        assert await second.spent(TODAY) == PRICE
