@@ -73,6 +73,39 @@ class GeminiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """`perkie serve`."""
+
+    host: str = row("127.0.0.1", "Address to listen on")
+    port: int = row(8080, "Port to listen on", env=("PORT",), least=0)
+    role: Literal["all", "artistic", "matting"] = row("all", "Which of the two services this server is")
+    auth: tuple[Literal["none", "api-key", "jwt", "shopify-proxy"], ...] = row(
+        ("none",), "Ways to authenticate, comma-separated; none only on a loopback address"
+    )
+    allow_open: bool = row(False, "Let auth none serve an address that others can reach")
+    api_keys: Path | None = row(None, "TOML file of API keys, as hashes")
+    jwt_secret: Secret | None = row(None, "Signs and checks tokens (HS256), at least 32 bytes")
+    shopify_secret: Secret | None = row(None, "The app's secret, for proxy signatures", env=("SHOPIFY_API_SECRET",))
+    shops: tuple[str, ...] = row((), "Shops whose proxy calls are accepted, such as x.myshopify.com; empty for any")
+    link_secret: Secret | None = row(None, "Signs image links; without it they end with the process")
+    link_lifetime: timedelta = row(timedelta(days=1), "How long image links are good for")
+    origins: tuple[str, ...] = row((), "Origins besides https://*.myshopify.com that browsers may call from")
+    trusted_hops: int = row(0, "Proxies of ours that append to X-Forwarded-For (Cloud Run: 1)", least=0)
+    max_body: int = row(32 * MIB, "Largest request body", least=1)
+    max_image: int = row(20 * MIB, "Largest picture in a request", least=1)
+    max_bodies: int = row(256 * MIB, "Bodies of all requests in work together", least=1)
+    pixels_in_work: int = row(100_000_000, "Pixels of all pictures being decoded together", least=1)
+    rate_ip: int = row(100, "Costly requests a minute and address", least=1)
+    rate_session: int = row(20, "Costly requests a minute and session or customer", least=1)
+    rate_burst: int = row(10, "Of these, how many at once", least=1)
+    generate_deadline: timedelta = row(timedelta(seconds=50), "Time for one generation")
+    process_deadline: timedelta = row(timedelta(seconds=150), "Time for a process or batch request")
+    cutout_deadline: timedelta = row(timedelta(seconds=120), "Time for one cut-out")
+    stop_within: timedelta = row(timedelta(seconds=8), "After SIGTERM, time for what is in flight")
+    warmups: int = row(20, "Real warm-ups an hour", least=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All groups."""
 
@@ -81,3 +114,4 @@ class Settings:
     style: StyleSettings = field(default_factory=StyleSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     gemini: GeminiSettings = field(default_factory=GeminiSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)

@@ -1,0 +1,103 @@
+"""The error tree as ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from perkie_cli.domain.errors import (
+    InvalidSetting,
+    MissingCredentials,
+    MissingDevice,
+    MissingExtra,
+    MissingWeights,
+    NotAuthorised,
+    PerkieError,
+    StoreUnavailable,
+    UpstreamRefused,
+    WrongCredentials,
+)
+
+MEDIA_TYPE = "application/problem+json"
+_DEFAULT_WAIT = 5.0  # seconds, for a retryable 503 that knows no better
+
+# What went wrong here is the operator's to know (it stands in the log), not the caller's.
+_INTERNAL = (
+    InvalidSetting,
+    MissingCredentials,
+    MissingDevice,
+    MissingExtra,
+    MissingWeights,
+    StoreUnavailable,
+    UpstreamRefused,
+    WrongCredentials,
+)
+
+
+class InternalError(PerkieError):
+    """A bug: the caller learns the request id only."""
+
+
+class MalformedBody(PerkieError):
+    """The body is no JSON, no form or no picture at all."""
+
+    exit_code, http_status = 2, 400
+
+
+class InvalidFields(PerkieError):
+    """The body or the query has the right form, but a field is missing or wrong."""
+
+    exit_code, http_status = 3, 422
+
+
+class NotFound(PerkieError):
+    """No such route, link or stored picture."""
+
+    exit_code, http_status = 3, 404
+
+
+class MethodNotAllowed(PerkieError):
+    """The route exists, with other methods."""
+
+    exit_code, http_status = 2, 405
+
+
+class NotAcceptable(PerkieError):
+    """None of the media types that the caller accepts can be made."""
+
+    exit_code, http_status = 2, 406
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One answer: status, headers and the JSON object."""
+
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+def problem(error: PerkieError, request_id: str) -> Problem:
+    """How ``error`` is told to the caller of request ``request_id``."""
+    hidden = isinstance(error, _INTERNAL)
+    body: dict[str, Any] = {
+        "type": f"urn:perkie:problem:{error.code}",
+        "title": error.code.replace("_", " ").capitalize(),
+        "status": error.http_status,
+        "detail": "The service cannot do this at the moment." if hidden else error.message,
+        "request_id": request_id,
+        "retryable": error.retryable,
+    }
+    if error.hint and not hidden:
+        body["hint"] = error.hint
+    headers = {"Cache-Control": "no-store"}
+    wait = error.retry_after
+    if wait is None and error.retryable and error.http_status == 503:
+        wait = _DEFAULT_WAIT
+    if wait is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(wait)))
+        body["retry_after"] = max(1, math.ceil(wait))
+    if isinstance(error, NotAuthorised) and error.http_status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="perkie"'
+    return Problem(error.http_status, headers, body)

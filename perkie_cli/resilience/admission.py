@@ -1,0 +1,73 @@
+"""Lets in as much work at a time as memory allows; the rest waits in order, and what cannot wait is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from perkie_cli.domain.errors import AtCapacity
+
+
+class Admission:
+    """A weighted, first-come first-served gate.
+
+    ``capacity`` is the weight at work at a time (pixels, bytes), ``queue`` the weight that may wait besides. A single
+    piece heavier than the capacity is let in alone. ``what`` names the work in the refusal.
+    """
+
+    def __init__(self, capacity: float, queue: float, what: str, retry_after: float = 5.0) -> None:
+        self._capacity = capacity
+        self._queue = queue
+        self._what = what
+        self._retry_after = retry_after
+        self._waiters: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self.at_work = 0.0
+        self.waiting = 0.0
+
+    @asynccontextmanager
+    async def hold(self, weight: float) -> AsyncIterator[None]:
+        """Waits for its turn; gives the weight back at the end, however that comes.
+
+        Raises: AtCapacity when the queue is full.
+        """
+        weight = min(weight, self._capacity)
+        await self._enter(weight)
+        try:
+            yield
+        finally:
+            self._leave(weight)
+
+    async def _enter(self, weight: float) -> None:
+        if not self._waiters and self.at_work + weight <= self._capacity:
+            self.at_work += weight
+            return
+        if self.waiting + weight > self._queue:
+            raise AtCapacity(f"too much {self._what} at once", hint="Try again shortly.", retry_after=self._retry_after)
+        turn = asyncio.get_running_loop().create_future()
+        entry = (weight, turn)
+        self._waiters.append(entry)
+        self.waiting += weight
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if entry in self._waiters:
+                self._waiters.remove(entry)
+                self.waiting -= weight
+                self._admit()  # a heavy one gone, lighter ones behind it may fit
+            elif not turn.cancelled():  # let in and cancelled at the same moment
+                self._leave(weight)
+            raise
+
+    def _leave(self, weight: float) -> None:
+        self.at_work -= weight
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiters and self.at_work + self._waiters[0][0] <= self._capacity:
+            weight, turn = self._waiters.popleft()
+            self.waiting -= weight
+            if not turn.done():
+                self.at_work += weight
+                turn.set_result(None)
