@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.deadline import Deadline
@@ -275,6 +275,56 @@ class BlobStore(Protocol):
 
     async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
         """A link that expires, or None where the store has none (disk: the HTTP app signs its own)."""
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable when the store does not answer."""
+
+    async def aclose(self) -> None:
+        """Frees connections."""
+
+
+# ------------------------------------------------------------------ documents
+
+Document = Mapping[str, Any]
+"""JSON values by name; ``expires`` (epoch seconds) says when nobody needs the document any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRef:
+    """Where a document lies. ``id`` has no ``/``; ids that begin alike can be scanned together."""
+
+    collection: str
+    id: str
+
+
+Change = Callable[[Sequence[Document | None]], tuple[Sequence[Document | None], T]]
+"""Pure: from the documents as they are (None: absent) to the documents as they shall be, and a result.
+
+It may be called again after a lost race, and what it raises leaves everything as it was.
+"""
+
+
+class DocumentStore(Protocol):
+    """Small documents, changed together in transactions: quotas, idempotency records and their like.
+
+    Every method raises StoreUnavailable when the store does not answer.
+    """
+
+    @property
+    def name(self) -> str:
+        """``sqlite:/path``, ``firestore:project`` or ``memory``."""
+
+    async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
+        """Reads the documents, changes them and writes those that differ, atomically and isolated.
+
+        Cancelled, it has happened or not; never a part of it.
+        """
+
+    async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
+        """The documents as they are, in the order of ``refs``."""
+
+    def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
+        """Streams (id, document) in id order, in bounded memory."""
 
     async def ping(self) -> None:
         """Raises StoreUnavailable when the store does not answer."""

@@ -16,6 +16,8 @@ from perkie_cli.domain.errors import QuotaExceeded
 from perkie_cli.domain.identity import ANONYMOUS, Owner, Tier
 from perkie_cli.domain.tally import Tally
 
+Tallies = Mapping[str, Tally]  # by counter name
+
 LOW, LAST = 2, 1  # pictures left at which the storefront begins to warn
 
 
@@ -109,9 +111,7 @@ class QuotaStatus:
         return QuotaWarning.LAST if self.remaining == LAST else QuotaWarning.EXHAUSTED
 
 
-def status(
-    charge: Charge, tallies: Mapping[str, Tally], now: datetime, *, degraded: bool = False
-) -> QuotaStatus | None:
+def status(charge: Charge, tallies: Tallies, now: datetime, *, degraded: bool = False) -> QuotaStatus | None:
     """The owner's own counter, with what the tightest of all counters leaves; None for an unmetered charge."""
     if not charge.counters:
         return None
@@ -129,7 +129,7 @@ def status(
     )
 
 
-def reserve(charge: Charge, tallies: Mapping[str, Tally], id_: str, expires: float, now: datetime) -> dict[str, Tally]:
+def reserve(charge: Charge, tallies: Tallies, id_: str, expires: float, now: datetime) -> dict[str, Tally]:
     """A lease on every counter of the charge, or on none.
 
     Raises: QuotaExceeded, naming the counter that is full and, as ``retry_after``, when it will not be.

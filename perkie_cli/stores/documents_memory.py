@@ -1,0 +1,49 @@
+"""Documents in memory, bounded: what counts while the real store is down."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
+
+from perkie_cli.ports import Change, Document, DocumentRef
+
+T = TypeVar("T")
+
+
+class MemoryDocuments:
+    """At most ``most`` documents; the least recently changed goes first, so that a flood of new ids stays small."""
+
+    name = "memory"
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._documents: OrderedDict[DocumentRef, Document] = OrderedDict()
+
+    async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
+        """Atomic, since nothing in here waits."""
+        after, result = change([self._documents.get(ref) for ref in refs])
+        for ref, document in zip(refs, after, strict=True):
+            self._documents.pop(ref, None)
+            if document is not None:
+                self._documents[ref] = document
+        while len(self._documents) > self._most:
+            self._documents.popitem(last=False)
+        return result
+
+    async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
+        """As they are."""
+        return [self._documents.get(ref) for ref in refs]
+
+    async def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
+        """In id order."""
+        found = [ref for ref in self._documents if ref.collection == collection and ref.id.startswith(prefix)]
+        for ref in sorted(found, key=lambda ref: ref.id):
+            if ref in self._documents:
+                yield ref.id, self._documents[ref]
+
+    async def ping(self) -> None:
+        """Always there."""
+
+    async def aclose(self) -> None:
+        """Nothing to free."""

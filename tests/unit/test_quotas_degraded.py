@@ -1,0 +1,193 @@
+"""Quotas while their store is down, and after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Literal, TypeVar
+
+import pytest
+
+from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
+from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.quota import QuotaLimits
+from perkie_cli.ports import Change, Document, DocumentRef
+from perkie_cli.resilience.uninterrupted import uninterrupted
+from perkie_cli.services.quotas import PROBE_EVERY, QuotaRules, Quotas
+from perkie_cli.stores.documents_memory import MemoryDocuments
+from perkie_cli.telemetry.events import Recorder, StoreFailed
+from tests.clock import ManualClock
+
+T = TypeVar("T")
+CHARGE = QuotaLimits().charge(Owner.customer("42"))
+
+
+class DownAtTimes:
+    """A store that answers nothing while ``down``; ``calls`` counts what reached it."""
+
+    name = "flaky"
+
+    def __init__(self) -> None:
+        self.inner = MemoryDocuments()
+        self.down = False
+        self.calls = 0
+
+    def _answer(self) -> None:
+        self.calls += 1
+        if self.down:
+            raise StoreUnavailable("down")
+
+    async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
+        self._answer()
+        return await self.inner.update(refs, change)
+
+    async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
+        self._answer()
+        return await self.inner.read(refs)
+
+    async def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
+        self._answer()
+        async for item in self.inner.scan(collection, prefix):
+            yield item
+
+    async def ping(self) -> None:
+        self._answer()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+@pytest.fixture
+def store() -> DownAtTimes:
+    return DownAtTimes()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def quotas_over(store: DownAtTimes, clock: ManualClock, when_down: Literal["memory", "deny"] = "memory") -> Quotas:
+    return Quotas(store, MemoryDocuments(), QuotaRules(when_down), clock, Recorder())
+
+
+async def draw(quotas: Quotas) -> None:
+    async with quotas.reserve(CHARGE, 60) as reservation:
+        await reservation.commit()
+
+
+async def used(quotas: Quotas) -> tuple[int, bool]:
+    status = await quotas.status(CHARGE)
+    assert status is not None
+    return status.used, status.degraded
+
+
+async def test_while_down_it_counts_in_memory_and_says_so(store: DownAtTimes, clock: ManualClock) -> None:
+    quotas = quotas_over(store, clock)
+    store.down = True
+    for _ in range(5):
+        await draw(quotas)
+    assert await used(quotas) == (5, True)
+    with pytest.raises(QuotaExceeded):
+        await draw(quotas)
+
+
+async def test_a_store_that_is_down_is_asked_only_now_and_then(store: DownAtTimes, clock: ManualClock) -> None:
+    quotas = quotas_over(store, clock)
+    store.down = True
+    for _ in range(4):
+        await draw(quotas)
+    assert store.calls == 1
+    clock.advance(PROBE_EVERY)
+    await draw(quotas)
+    assert store.calls == 2
+
+
+async def test_back_again_it_books_what_was_drawn_meanwhile(store: DownAtTimes, clock: ManualClock) -> None:
+    quotas = quotas_over(store, clock)
+    await draw(quotas)
+    store.down = True
+    for _ in range(2):
+        await draw(quotas)
+    store.down = False
+    clock.advance(PROBE_EVERY)
+    await draw(quotas)
+    assert await used(quotas) == (4, False)
+    assert not quotas.degraded
+
+
+async def test_a_success_whose_commit_finds_the_store_down_is_charged_to_its_day_later(
+    store: DownAtTimes, clock: ManualClock
+) -> None:
+    quotas = quotas_over(store, clock)
+    async with quotas.reserve(CHARGE, 60) as reservation:
+        store.down = True
+        await reservation.commit()
+    store.down = False
+    clock.advance(timedelta(hours=13))
+    await quotas.aclose()
+    assert await used(quotas) == (0, False)
+    (day_before,) = [document async for _, document in store.inner.scan("quota", "2026-11-21_")]
+    assert (day_before["used"], day_before["leases"]) == (1, {})
+
+
+async def test_deny_means_no(store: DownAtTimes, clock: ManualClock) -> None:
+    quotas = quotas_over(store, clock, "deny")
+    store.down = True
+    for _ in range(2):  # the second is refused without asking the store
+        with pytest.raises(StoreUnavailable, match="quotas cannot be checked") as caught:
+            await draw(quotas)
+        assert caught.value.retry_after == PROBE_EVERY
+    with pytest.raises(StoreUnavailable):
+        await quotas.status(CHARGE)
+    store.down = False
+    clock.advance(PROBE_EVERY)
+    await draw(quotas)
+    assert await used(quotas) == (1, False)
+
+
+async def test_a_refusal_counts_as_an_answer(store: DownAtTimes, clock: ManualClock) -> None:
+    quotas = quotas_over(store, clock)
+    for _ in range(5):
+        await draw(quotas)
+    store.down = True
+    await draw(quotas)
+    store.down = False
+    clock.advance(PROBE_EVERY)
+    with pytest.raises(QuotaExceeded):
+        await draw(quotas)
+    assert not quotas.degraded
+
+
+async def test_an_outage_is_told(store: DownAtTimes, clock: ManualClock) -> None:
+    events = Recorder()
+    quotas = Quotas(store, MemoryDocuments(), QuotaRules(), clock, events)
+    store.down = True
+    await draw(quotas)
+    assert events.events == [StoreFailed("flaky", "reserve", "down")]
+
+
+async def test_the_memory_of_an_outage_is_bounded() -> None:
+    memory = MemoryDocuments(most=3)
+    for number in range(9):
+        await memory.update([DocumentRef("quota", str(number))], lambda before: ([{"expires": 0}], None))
+    assert [id_ async for id_, _ in memory.scan("quota")] == ["6", "7", "8"]
+
+
+async def test_uninterrupted_work_ends_before_its_waiter_is_cancelled() -> None:
+    steps: list[str] = []
+
+    async def work() -> None:
+        for step in "abc":
+            await asyncio.sleep(0)
+            steps.append(step)
+        raise ValueError("the cancellation wins")
+
+    task = asyncio.ensure_future(uninterrupted(work()))
+    for _ in range(2):
+        await asyncio.sleep(0)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert steps == ["a", "b", "c"]
