@@ -81,7 +81,6 @@ def command_line() -> Any:
     """The root command, ready to be called."""
     app = typer.Typer(
         cls=LazyGroup,
-        add_completion=False,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

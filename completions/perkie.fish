@@ -1,0 +1,1 @@
+complete --command perkie --no-files --arguments "(env _PERKIE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) perkie)" --condition "env _PERKIE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) perkie"

@@ -1,0 +1,67 @@
+"""What every test gets: a home of its own, no keys of the developer's, no proxy in the way of loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CAT = ROOT / "examples" / "photos" / "cat.png"
+# Settings of the developer's own shell that would change what perkie does.
+OWN_PREFIXES = ("PERKIE_", "GEMINI_", "GOOGLE_", "XDG_", "CLOUD_RUN_", "FIRESTORE_", "STORAGE_", "CLOUDSDK_")
+OWN_NAMES = {"PORT", "NO_COLOR", "COLUMNS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"}
+
+Perkie = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home for this test; perkie's folders lie below it."""
+    place = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(OWN_PREFIXES) or name in OWN_NAMES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(place))
+    for kind in ("CONFIG", "CACHE", "STATE", "DATA"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(place / kind.lower()))
+    return place
+
+
+@pytest.fixture
+def perkie(tmp_path: Path) -> Perkie:
+    """Runs the command line as a process in ``tmp_path``: the script that ``TEST_PERKIE_SCRIPT`` names, if any."""
+    script = (
+        [os.environ["TEST_PERKIE_SCRIPT"]]
+        if "TEST_PERKIE_SCRIPT" in os.environ
+        else [sys.executable, "-m", "perkie_cli"]
+    )
+    path = {} if "TEST_PERKIE_SCRIPT" in os.environ else {"PYTHONPATH": str(ROOT)}
+
+    def run(
+        *args: str | Path, env: Mapping[str, str] | None = None, **options: object
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*script, *map(str, args)],
+            cwd=tmp_path,
+            env={**os.environ, **path, **(env or {})},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def cat(tmp_path: Path) -> Path:
+    """A copy of the shipped photo in ``tmp_path``."""
+    target = tmp_path / "cat.png"
+    target.write_bytes(CAT.read_bytes())
+    return target

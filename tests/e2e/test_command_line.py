@@ -1,0 +1,123 @@
+"""What holds for every command: start-up, help, envelopes, completion files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import perkie_cli
+from perkie_cli.cli.app import COMMANDS
+from tests.conftest import ROOT, Perkie
+
+HEAVY = ("numpy", "cv2", "PIL", "google", "torch", "fastapi", "grpc", "onnxruntime")
+
+
+def imported(*args: str) -> set[str]:
+    code = (
+        "import sys\nfrom perkie_cli.cli.main import run\nfrom perkie_cli.cli.flags import hoist\n"
+        "run(hoist(sys.argv[1:]))\nprint('\\n' + ' '.join(m for m in sys.modules if '.' not in m))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("args", [("--help",), ("--version",), ("config", "path"), ("styles", "list")], ids=" ".join)
+def test_light_commands_import_nothing_heavy(args: tuple[str, ...]) -> None:
+    assert imported(*args).isdisjoint(HEAVY)
+
+
+def test_version(perkie: Perkie) -> None:
+    assert perkie("--version").stdout == f"perkie {perkie_cli.__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(perkie: Perkie, command: str) -> None:
+    done = perkie(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert COMMANDS[command].rstrip(".") in " ".join(done.stdout.split()), "the table's line is the command's own"
+    subcommands = done.stdout.partition("Commands")[2]
+    if not subcommands:
+        assert "Example" in done.stdout
+
+
+def test_help_fits_80_columns(perkie: Perkie) -> None:
+    for command in COMMANDS:
+        done = perkie(command, "--help", env={"COLUMNS": "80"})
+        assert max(len(line) for line in done.stdout.splitlines()) <= 80, command
+
+
+def test_config_init_writes_a_file_that_loads(perkie: Perkie, tmp_path: Path, home: Path) -> None:
+    target = home / "config" / "perkie" / "config.toml"
+    assert perkie("config", "init").stdout == f"{target}\n"
+    assert perkie("config", "init").returncode == 3
+    assert perkie("config", "show").returncode == 0
+    target.write_text("[style]\nsize = 300\n")
+    rows = {r["name"]: r for r in json.loads(perkie("config", "show", "style", "--json").stdout)["results"]}
+    assert rows["style.size"]["value"] == 300
+    assert str(target) in rows["style.size"]["origin"]
+
+
+def test_config_show_masks_secrets(perkie: Perkie) -> None:
+    for args in (("config", "show"), ("config", "show", "--json"), ("config", "show", "-v")):
+        done = perkie(*args, env={"GEMINI_API_KEY": "canary-4711"})
+        assert "canary-4711" not in done.stdout + done.stderr
+        assert "****" in done.stdout
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = f"{sys.executable} -m perkie_cli config show | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def complete(shell: str, typed: str, env: dict[str, str] | None = None) -> list[str]:
+    """What the shell's completion function is told for the last word of ``typed``."""
+    asked = {"_PERKIE_COMPLETE": f"complete_{shell}", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-m", "perkie_cli"],
+        cwd=ROOT,
+        env={**os.environ, **asked, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_files_have_not_drifted(perkie: Perkie, shell: str) -> None:
+    made = perkie(env={"_PERKIE_COMPLETE": f"source_{shell}"}).stdout
+    kept = (ROOT / "completions" / f"perkie.{shell}").read_text()
+    assert kept == made, f"make it again: _PERKIE_COMPLETE=source_{shell} perkie > completions/perkie.{shell}"
+
+
+def test_completion_of_commands_and_styles() -> None:
+    assert "stylize" in complete("bash", "perkie sty")
+    assert complete("bash", "perkie stylize --style modern,van") == [
+        "modern,van_gogh_post_impressionism",
+        "modern,van_gogh",
+    ]
+    assert "--out-dir" in complete("bash", "perkie stylize --o")
+
+
+def test_the_bash_file_works_in_bash(tmp_path: Path) -> None:
+    script = tmp_path / "perkie"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m perkie_cli "$@"\n')
+    script.chmod(0o755)
+    typed = """
+    source completions/perkie.bash
+    COMP_WORDS=(perkie sty) COMP_CWORD=1
+    _perkie_completion perkie sty perkie
+    echo "${COMPREPLY[@]}"
+    """
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", typed], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["stylize", "styles"]

@@ -1,0 +1,193 @@
+"""services.generate over the real disk store and codec, with an engine that counts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from perkie_cli.bootstrap import Services, build_services
+from perkie_cli.config.schema import CacheSettings, Settings
+from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.errors import BadInput, TooSmall, Unavailable, UnknownStyle, UsageError
+from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest
+from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.style import Style
+from perkie_cli.imaging.raster import Raster
+from perkie_cli.ports import Rendering, RenderJob
+from tests.clock import ManualClock
+from tests.conftest import CAT
+
+PHOTO = CAT.read_bytes()
+
+
+class Negative:
+    """An engine: inverts the picture, counts, and can be told to wait or fail."""
+
+    name = "negative"
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.begun = asyncio.Event()
+        self.version = "1"
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.error: Exception | None = None
+
+    def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
+        return Recipe(self.name, model or "inverter", self.version, {"size": size, **style.parameters})
+
+    async def render(self, job: RenderJob) -> Rendering:
+        self.calls += 1
+        self.begun.set()
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return Rendering(Raster(255 - job.raster.rgb, job.raster.alpha), self.name, "inverter")
+
+    async def aclose(self) -> None: ...
+
+
+@pytest.fixture
+def engine() -> Negative:
+    return Negative()
+
+
+@pytest.fixture
+def services(tmp_path: Path, engine: Negative) -> Services:
+    return serving(tmp_path, engine)
+
+
+def serving(folder: Path, engine: Negative, **parts: object) -> Services:
+    settings = Settings(cache=CacheSettings(dir=folder / "cache"))
+    return build_services(settings, engines={"auto": engine, "negative": engine}, **parts)
+
+
+def request(**changes: object) -> GenerateRequest:
+    return replace(GenerateRequest(PHOTO, "ink_wash"), **changes)  # type: ignore[arg-type]
+
+
+def stored(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "cache").rglob("*.jpg"))
+
+
+async def test_a_second_identical_request_is_a_hit_and_says_who_drew_it(services: Services, engine: Negative) -> None:
+    first = await services.generate(request())
+    second = await services.generate(request())
+    assert (first.cache, second.cache, engine.calls) == (CacheOutcome.MISS, CacheOutcome.HIT, 1)
+    assert second.master == first.master
+    assert (second.engine, second.model, second.key) == ("negative", "inverter", first.key)
+    assert second.facts()["cache_hit"] is True
+
+
+@pytest.mark.parametrize("change", [{"size": 512}, {"style": "classic"}, {"image": PHOTO + b" "}, {"model": "other"}])
+async def test_what_changes_the_look_or_the_input_is_another_picture(
+    services: Services, engine: Negative, change: dict[str, object]
+) -> None:
+    await services.generate(request())
+    assert (await services.generate(request(**change))).cache is CacheOutcome.MISS
+    assert engine.calls == 2
+
+
+async def test_a_changed_recipe_never_serves_the_old_picture(services: Services, engine: Negative) -> None:
+    await services.generate(request())
+    engine.version = "2"
+    assert (await services.generate(request())).cache is CacheOutcome.MISS
+
+
+async def test_the_same_bytes_from_somebody_else_are_a_hit_with_a_copy_of_their_own(
+    services: Services, engine: Negative, tmp_path: Path
+) -> None:
+    await services.generate(request(owner=Owner.customer("1")))
+    other = await services.generate(request(owner=Owner.customer("2")))
+    again = await services.generate(request(owner=Owner.customer("2")))
+    assert (other.cache, again.cache, engine.calls) == (CacheOutcome.SHARED, CacheOutcome.HIT, 1)
+    folders = {path.parent.name for path in stored(tmp_path)}
+    assert {"1", "2"} <= folders
+
+
+async def test_refresh_draws_again_and_replaces(services: Services, engine: Negative) -> None:
+    await services.generate(request())
+    fresh = await services.generate(request(cache=CacheUse.REFRESH))
+    assert (fresh.cache, engine.calls) == (CacheOutcome.MISS, 2)
+
+
+async def test_no_cache_leaves_nothing_behind(services: Services, engine: Negative, tmp_path: Path) -> None:
+    made = await services.generate(request(cache=CacheUse.OFF))
+    assert (made.cache, made.key, stored(tmp_path)) == (CacheOutcome.OFF, None, [])
+
+
+async def test_a_hundred_at_once_are_one_drawing(services: Services, engine: Negative) -> None:
+    engine.gate.clear()
+    owners = [Owner.customer(str(n % 5)) for n in range(100)]
+    tasks = [asyncio.create_task(services.generate(request(owner=owner))) for owner in owners]
+    await engine.begun.wait()
+    tasks[0].cancel()  # the leader
+    tasks[50].cancel()
+    engine.gate.set()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    good = [each for each in done if isinstance(each, Generated)]
+    assert engine.calls == 1
+    assert len(good) == 98
+    assert {each.master.data for each in good} == {good[0].master.data}
+    assert all(each.key is not None for each in good)
+
+
+async def test_the_last_to_leave_stops_the_drawing(services: Services, engine: Negative, tmp_path: Path) -> None:
+    engine.gate.clear()
+    task = asyncio.create_task(services.generate(request()))
+    await engine.begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    engine.gate.set()
+    assert stored(tmp_path) == []
+    assert (await services.generate(request())).cache is CacheOutcome.MISS
+
+
+async def test_a_failed_drawing_keeps_nothing(services: Services, engine: Negative, tmp_path: Path) -> None:
+    engine.error = Unavailable("no paint")
+    with pytest.raises(Unavailable):
+        await services.generate(request())
+    assert stored(tmp_path) == []
+
+
+async def test_storage_failing_never_loses_the_picture(tmp_path: Path, engine: Negative) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    clock = ManualClock()
+    made = await serving(tmp_path, engine, clock=clock).generate(request())
+    assert made.key is None
+    assert made.master.width == 451
+    assert "could not be kept" in made.warnings[-1]
+    assert len(clock.slept) == 2, "three tries, two waits"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"image": b""}, BadInput),
+        ({"image": b"GIF89a..."}, BadInput),
+        ({"style": "nope"}, UnknownStyle),
+        ({"engine": "nope"}, UsageError),
+    ],
+)
+async def test_bad_input_never_reaches_the_engine(
+    services: Services, engine: Negative, change: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        await services.generate(request(**change))
+    assert engine.calls == 0
+
+
+async def test_limits_are_the_settings(tmp_path: Path, engine: Negative) -> None:
+    services = serving(tmp_path, engine)
+    services.limits = replace(services.limits, min_side=400)
+    with pytest.raises(TooSmall, match=r"pet\.png is 451 × 300"):
+        await services.generate(request(source="pet.png"))
+
+
+async def test_a_part_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(TypeError, match="no part"):
+        build_services(Settings(), nonsense=1)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from perkie_cli.cli.commands.config import template
+from perkie_cli.config.load import Loaded, load, rows
+from perkie_cli.config.schema import Settings
+from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
+
+
+def loaded(project: str = "", env: dict[str, str] | None = None, tmp: Path | None = None, **kw: object) -> Loaded:
+    folder = tmp or Path("/nonexistent")
+    if project:
+        (folder / "perkie.toml").write_text(project)
+    return load(project_dir=folder, environ={"XDG_CONFIG_HOME": "/nonexistent"} | (env or {}), **kw)  # type: ignore[arg-type]
+
+
+def test_each_layer_wins_over_the_next_and_is_named(tmp_path: Path) -> None:
+    user = tmp_path / "home" / "perkie"
+    user.mkdir(parents=True)
+    (user / "config.toml").write_text("[style]\nsize = 300\nengine = 'local'\n[image]\nmin_side = 9\n")
+    (tmp_path / "perkie.toml").write_text("[style]\nsize = 400\nengine = 'local'\n")
+    env = {"XDG_CONFIG_HOME": str(tmp_path / "home"), "PERKIE_STYLE_SIZE": "500"}
+    result = load(project_dir=tmp_path, environ=env, flags={"style.size": 600, "style.engine": None})
+    assert (result.settings.style.size, result.origins["style.size"]) == (600, "flag")
+    assert result.origins["style.engine"].startswith("project file")
+    assert result.origins["image.min_side"].startswith("user file")
+    assert result.origins["image.max_side"] == "default"
+    without = load(project_dir=tmp_path, environ=env)
+    assert (without.settings.style.size, without.origins["style.size"]) == (500, "environment PERKIE_STYLE_SIZE")
+
+
+def test_names_that_others_honour_are_honoured_after_our_own() -> None:
+    both = {"GEMINI_API_KEY": "theirs", "PERKIE_GEMINI_API_KEY": "ours"}
+    key = loaded(env=both).settings.gemini.api_key
+    assert key is not None
+    assert key.reveal() == "ours"
+    assert loaded(env={"GOOGLE_API_KEY": "k"}).origins["gemini.api_key"] == "environment GOOGLE_API_KEY"
+
+
+def test_a_profile_wins_over_the_base_of_its_file(tmp_path: Path) -> None:
+    text = "[style]\nsize = 400\n[profile.production.style]\nsize = 900\n"
+    assert loaded(text, tmp=tmp_path).settings.style.size == 400
+    assert loaded(tmp=tmp_path, profile="production").settings.style.size == 900
+    assert loaded(tmp=tmp_path, env={"PERKIE_PROFILE": "production"}).settings.style.size == 900
+    with pytest.raises(InvalidSetting) as caught:
+        loaded(tmp=tmp_path, profile="prod")
+    assert "production" in (caught.value.hint or "")
+
+
+def test_types() -> None:
+    env = {
+        "PERKIE_CACHE_TEMP_LIFETIME": "36h",
+        "PERKIE_IMAGE_MAX_BYTES": "2MiB",
+        "PERKIE_GEMINI_DAILY_CAP_USD": "2.50",
+        "PERKIE_OFFLINE": "yes",
+        "PERKIE_CACHE_DIR": "~/x",
+    }
+    settings = loaded(env=env).settings
+    assert settings.cache.temp_lifetime == timedelta(hours=36)
+    assert settings.image.max_bytes == 2 * 2**20
+    assert settings.gemini.daily_cap_usd == Decimal("2.50")
+    assert settings.general.offline is True
+    assert settings.cache.dir == Path.home() / "x"
+
+
+@pytest.mark.parametrize(
+    ("env", "reason"),
+    [
+        ({"PERKIE_STYLE_SIZE": "big"}, "is not a size"),
+        ({"PERKIE_STYLE_SIZE": "3"}, "at least 64"),
+        ({"PERKIE_STYLE_ENGINE": "magic"}, "not one of auto, gemini, local"),
+        ({"PERKIE_OFFLINE": "maybe"}, "not true or false"),
+        ({"PERKIE_GEMINI_DAILY_CAP_USD": "ten"}, "not a number"),
+        ({"PERKIE_CACHE_TEMP_LIFETIME": "soon"}, "not a duration"),
+    ],
+)
+def test_a_wrong_value_names_the_setting_and_where_it_came_from(env: dict[str, str], reason: str) -> None:
+    with pytest.raises(InvalidSetting, match=next(iter(env))) as caught:
+        loaded(env=env)
+    assert reason in caught.value.message
+
+
+def test_an_unknown_setting_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        loaded("[style]\nsizes = 3\n", tmp=tmp_path)
+    assert "style.size" in (caught.value.hint or "")
+    with pytest.raises(InvalidSetting, match="not valid TOML"):
+        loaded("[style\n", tmp=tmp_path)
+
+
+def test_a_named_config_file_must_exist_and_replaces_the_others(tmp_path: Path) -> None:
+    (tmp_path / "perkie.toml").write_text("[style]\nsize = 400\n")
+    only = tmp_path / "only.toml"
+    only.write_text("[image]\nmin_side = 10\n")
+    result = load(config=only, project_dir=tmp_path, environ={})
+    assert (result.settings.style.size, result.settings.image.min_side) == (1024, 10)
+    with pytest.raises(UnreadableFile):
+        load(config=tmp_path / "gone.toml", environ={})
+
+
+def test_secrets_do_not_show() -> None:
+    settings = loaded(env={"GEMINI_API_KEY": "canary"}).settings
+    assert "canary" not in f"{settings!r} {settings.gemini} {settings.gemini.api_key}"
+    with pytest.raises(InvalidSetting) as caught:
+        load(environ={}, project_dir=Path("/nonexistent"), flags={"gemini.api_key": 12})
+    assert "12" not in caught.value.message
+
+
+def test_the_template_names_every_setting_and_states_the_defaults(tmp_path: Path) -> None:
+    text = template()
+    uncommented = "\n".join(
+        line.removeprefix("# ") if " = " in line and not line.endswith(('""', ")")) else line
+        for line in text.splitlines()
+    )
+    tables = tomllib.loads(uncommented)
+    assert set(tables) == {row.name.partition(".")[0] for row in rows()}
+    (tmp_path / "t.toml").write_text(uncommented)
+    assert load(config=tmp_path / "t.toml", environ={}).settings == Settings()
+
+
+def test_every_row_has_help_and_an_environment_name() -> None:
+    names = [name for row in rows() for name in row.env_names]
+    assert len(set(names)) == len(names)
+    assert all(row.help and not row.help.endswith(".") for row in rows())
+    assert not set(names) & set(os.environ)
