@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from perkie_cli.cli import complete
+from perkie_cli.cli import options
 from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs
 from perkie_cli.cli.files import read_input, write_atomically
 from perkie_cli.cli.inputs import InputFile, check_targets, expand
@@ -43,36 +43,21 @@ class _Options:
 @app.command()
 def stylize(
     ctx: typer.Context,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="Pictures, folders or patterns.")],
-    style: Annotated[
-        str,
-        typer.Option(
-            "--style",
-            "-s",
-            metavar="ID[,ID…]|all|popular",
-            help="Styles by id or alias.",
-            autocompletion=complete.styles,
-        ),
-    ],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here (one picture).")
-    ] = None,
-    out_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write into this folder (default: beside each input).")
-    ] = None,
-    engine: Annotated[str | None, typer.Option(metavar="auto|gemini|local", help="Who draws.")] = None,
-    size: Annotated[int | None, typer.Option(metavar="PX", help="Long side of the result (default 1024).")] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="jpg|png|webp", help="Default: by the ending of -o, else jpg.")
-    ] = None,
-    customer: Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is.")] = None,
-    session: Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is, not logged in.")] = None,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Draw again even if the cache has it.")] = False,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor fill the cache.")] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders of folders.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures at once; more than 1 uses processes.")] = 1,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that perkie did not make.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, make nothing.")] = False,
+    inputs: options.Inputs,
+    style: options.StyleNames,
+    output: options.Output = None,
+    out_dir: options.OutDir = None,
+    engine: options.StyleEngineName = None,
+    size: options.Size = None,
+    format_: options.Format = None,
+    customer: options.Customer = None,
+    session: options.Session = None,
+    refresh: options.Refresh = False,
+    no_cache: options.NoCache = False,
+    recursive: options.Recursive = False,
+    jobs: options.Jobs = 1,
+    force: options.Force = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Redraw pets in an artistic style.
 
@@ -88,7 +73,7 @@ def stylize(
       perkie stylize photos/ -r --style popular --out-dir gallery/ --jobs 2 --json
     """
     renderer = renderer_of(ctx)
-    options = _Options(
+    asked = _Options(
         format=_format(format_, output),
         owner=_owner(customer, session),
         cache=_cache_use(refresh, no_cache),
@@ -102,7 +87,7 @@ def stylize(
         record = OutputRecord(services.state_dir / "outputs.sqlite")
         files = expand(inputs, recursive=recursive, made_by_us=_made_below(inputs, record))
         check_targets(files, len(styles), output, out_dir)
-        return await _Run(services, renderer, record, options).all(files, styles, output, out_dir)
+        return await _Run(services, renderer, record, asked).all(files, styles, output, out_dir)
 
     parts = {"drawing": process_workers(jobs)} if jobs > 1 else {}
     run(ctx, work, {"style.engine": engine, "style.size": size}, **parts)
@@ -111,36 +96,36 @@ def stylize(
 class _Run:
     """One run of the command."""
 
-    def __init__(self, services: Services, renderer: Renderer, record: OutputRecord, options: _Options) -> None:
+    def __init__(self, services: Services, renderer: Renderer, record: OutputRecord, asked: _Options) -> None:
         self._services = services
         self._renderer = renderer
         self._record = record
-        self._options = options
+        self._asked = asked
 
     async def all(self, files: list[InputFile], styles: list[str], output: Path | None, out_dir: Path | None) -> Report:
-        tails = [f"_{style}.{self._options.format.value}" for style in styles]
+        tails = [f"_{style}.{self._asked.format.value}" for style in styles]
         targets = plan_targets(files, tails, output, out_dir)
         jobs = [
             Job(file.path, target, style)
             for file, row in zip(files, targets, strict=True)
             for target, style in zip(row, styles, strict=True)
         ]
-        return await run_jobs(jobs, self._one, self._renderer, self._options.jobs)
+        return await run_jobs(jobs, self._one, self._renderer, self._asked.jobs)
 
     async def _one(self, job: Job) -> JobResult:
-        options, services = self._options, self._services
+        asked, services = self._asked, self._services
         style = services.settings.style
         data = await asyncio.to_thread(read_input, job.source, services.limits.max_bytes)
         request = GenerateRequest(
-            data, job.label, options.owner, style.engine, size=style.size, cache=options.cache, source=str(job.source)
+            data, job.label, asked.owner, style.engine, size=style.size, cache=asked.cache, source=str(job.source)
         )
         key = services.generate.key(request)
-        tag = f"{key.style} {key.fingerprint} {options.format.value}"
-        redo = options.force or options.cache is not CacheUse.NORMAL
-        standing = self._record.check(job.target, job.source, tag, force=options.force)
+        tag = f"{key.style} {key.fingerprint} {asked.format.value}"
+        redo = asked.force or asked.cache is not CacheUse.NORMAL
+        standing = self._record.check(job.target, job.source, tag, force=asked.force)
         if standing is Standing.FRESH and not redo:
             return JobResult(job, Status.SKIPPED, {"style": key.style}, remark="already made")
-        if options.dry_run:
+        if asked.dry_run:
             return JobResult(job, Status.PLANNED, {"style": key.style}, remark="would be made")
         return await self._make(job, request, tag)
 
@@ -149,7 +134,7 @@ class _Run:
 
         services = self._services
         made = await services.generate(request)
-        picture = await services.workers.run(deliver, made.master, self._options.format)
+        picture = await services.workers.run(deliver, made.master, self._asked.format)
         await asyncio.to_thread(write_atomically, job.target, picture.data)
         warnings = list(made.warnings)
         try:

@@ -1,0 +1,36 @@
+"""Flags that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perkie_cli.cli import complete
+
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT…", help="Pictures, folders or patterns.")]
+StyleNames = Annotated[
+    str,
+    typer.Option(
+        "--style", "-s", metavar="ID[,ID…]|all|popular", help="By id or alias.", autocompletion=complete.styles
+    ),
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here (one picture).")]
+OutDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write into this folder (default: beside each input).")
+]
+Format = Annotated[
+    str | None, typer.Option("--format", metavar="jpg|png|webp", help="Default: by the ending of -o, else jpg.")
+]
+StyleEngineName = Annotated[str | None, typer.Option(metavar="auto|gemini|local", help="Who draws.")]
+Size = Annotated[int | None, typer.Option(metavar="PX", help="Long side of the result (default 1024).")]
+Customer = Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is.")]
+Session = Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is, not logged in.")]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Draw again even if the cache has it.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor fill the cache.")]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders of folders.")]
+Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="Pictures at once; more than 1 uses processes.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that perkie did not make.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
