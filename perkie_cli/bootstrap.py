@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from perkie_cli.workers import thread_workers
 if TYPE_CHECKING:
     from perkie_cli.domain.style import StyleBook
     from perkie_cli.ports import BlobStore, Clock, EventSink, StyleEngine, Workers
+    from perkie_cli.services.cache_keeping import CacheKeeping
     from perkie_cli.services.generate import Generate
     from perkie_cli.services.picture_cache import PictureCache
 
@@ -57,7 +59,9 @@ class Services:
     @cached_property
     def events(self) -> EventSink:
         """Where events go."""
-        return NoEvents()
+        from perkie_cli.telemetry.audit import AuditLog
+
+        return AuditLog(self.state_dir / "audit.jsonl", self.clock, NoEvents())
 
     @cached_property
     def workers(self) -> Workers:
@@ -126,6 +130,29 @@ class Services:
             clock=self.clock,
             limits=self.limits,
         )
+
+    @cached_property
+    def lifetimes(self) -> Mapping[str, timedelta]:
+        """How long what lies unused is kept, by area."""
+        cache = self.settings.cache
+        return {
+            "cutouts": cache.cutout_lifetime,
+            "generated/customers": cache.customer_lifetime,
+            "generated/temp": cache.temp_lifetime,
+            "originals/customers": cache.customer_lifetime,
+            "originals/temp": cache.temp_lifetime,
+            "shared": cache.shared_lifetime,
+        }
+
+    @cached_property
+    def cache_keeping(self) -> CacheKeeping:
+        """Statistics, purge, verify."""
+        from perkie_cli.domain.lifecycle import rules_for
+        from perkie_cli.services.cache_keeping import CacheKeeping, Policy
+        from perkie_cli.telemetry.audit import current_actor
+
+        policy = Policy(rules_for(self.lifetimes), self.settings.cache.protected_buckets, current_actor())
+        return CacheKeeping(self.blobs, self.clock, self.events, policy)
 
     async def aclose(self) -> None:
         """Closes what was built, users before what they use."""

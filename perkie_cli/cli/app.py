@@ -18,6 +18,7 @@ from perkie_cli.cli.render import Renderer
 COMMANDS: dict[str, str] = {
     "stylize": "Redraw pets in an artistic style.",
     "styles": "List, show and preview styles.",
+    "cache": "See, check and clear what is kept.",
     "config": "Show settings with their origin, write a first config file.",
 }
 

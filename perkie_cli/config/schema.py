@@ -54,6 +54,10 @@ class CacheSettings:
 
     store: Literal["disk", "gcs"] = row("disk", "Where pictures are kept")
     dir: Path | None = row(None, "Folder of the disk store (default: the user's cache folder)")
+    bucket: str | None = row(None, "The private bucket of the gcs store")
+    protected_buckets: tuple[str, ...] = row(
+        ("perkieprints-processing-cache", "perkieprints-customer-images"), "No command deletes in these by accident"
+    )
     temp_lifetime: timedelta = row(timedelta(days=7), "Lifetime of pictures of sessions and anonymous users")
     customer_lifetime: timedelta = row(timedelta(days=180), "Lifetime of customers' pictures")
     shared_lifetime: timedelta = row(timedelta(days=30), "Lifetime of the shared copies")

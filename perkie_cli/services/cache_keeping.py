@@ -134,7 +134,11 @@ class CacheKeeping:
                 yield info
 
     async def would_purge(self, chosen: Filter) -> Mapping[str, Tally]:
-        """What ``purge`` would remove, by area."""
+        """What ``purge`` would remove, by area.
+
+        Raises: UsageError without any filter.
+        """
+        _require_some(chosen)
         if not chosen.erases:
             return await self.stats(chosen)
         tallies: dict[str, Tally] = {}
@@ -152,10 +156,7 @@ class CacheKeeping:
         Raises: UsageError without any filter, ProtectedBucket.
         """
         self._policy.permit(self._store.name, acknowledged)
-        if chosen == Filter():
-            raise UsageError(
-                "nothing was said about what to purge", hint="Give a filter, such as --customer ID or --expired."
-            )
+        _require_some(chosen)
         gone: dict[str, Tally] = {}
         try:
             if chosen.erases:
@@ -248,6 +249,13 @@ class CacheKeeping:
         given = {name: getattr(chosen, name) for name in Filter.__slots__}
         target = " ".join(f"{name}={value}" for name, value in given.items() if value)
         self._events.emit(Audited(action, f"{self._store.name} {target}".rstrip(), self._policy.actor, detail))
+
+
+def _require_some(chosen: Filter) -> None:
+    if chosen == Filter():
+        raise UsageError(
+            "nothing was said about what to purge", hint="Give a filter, such as --customer ID or --expired."
+        )
 
 
 async def _batches(stream: AsyncIterator[BlobInfo]) -> AsyncIterator[list[BlobInfo]]:

@@ -1,4 +1,4 @@
-"""The stores that the suites over documents run on, each in a place of its own."""
+"""The stores that the contract suites run over, each in a place of its own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from perkie_cli.ports import DocumentStore
+from perkie_cli.ports import BlobStore, DocumentStore
 from tests.clock import ManualClock
-from tests.contract.document_stores import MemoryOpener, Opener, SqliteOpener
+from tests.contract import blob_stores, document_stores
 
 
 @pytest.fixture
@@ -18,12 +18,25 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture(params=["memory", "sqlite"])
-async def documents_opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
-    made = MemoryOpener() if request.param == "memory" else SqliteOpener(tmp_path / "state" / "documents.sqlite")
+async def documents_opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[document_stores.Opener]:
+    memory, path = request.param == "memory", tmp_path / "state" / "documents.sqlite"
+    made = document_stores.MemoryOpener() if memory else document_stores.SqliteOpener(path)
     yield made
     await made.aclose()
 
 
 @pytest.fixture
-def documents(documents_opener: Opener, clock: ManualClock) -> DocumentStore:
+def documents(documents_opener: document_stores.Opener, clock: ManualClock) -> DocumentStore:
     return documents_opener.open(clock)
+
+
+@pytest.fixture(params=["disk"])
+async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[blob_stores.Opener]:
+    made = {"disk": blob_stores.DiskOpener}[request.param](tmp_path / "cache")
+    yield made
+    await made.aclose()
+
+
+@pytest.fixture
+def store(opener: blob_stores.Opener, clock: ManualClock) -> BlobStore:
+    return opener.open(clock)

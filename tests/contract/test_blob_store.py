@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,28 +14,11 @@ from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.selection import Selection, Tally, area_of, total
 from perkie_cli.ports import BlobStore
 from tests.clock import ManualClock
-from tests.contract.blob_stores import DiskOpener, Opener
+from tests.contract.blob_stores import Opener
 
 HASH = "ab" * 32
 KEY = f"generated/customers/42/{HASH}_ink_wash_0123456789ab.jpg"
 SHARED = f"shared/ab/{HASH}_ink_wash_0123456789ab.jpg"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture(params=["disk"])
-async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
-    made = {"disk": DiskOpener}[request.param](tmp_path / "cache")
-    yield made
-    await made.aclose()
-
-
-@pytest.fixture
-def store(opener: Opener, clock: ManualClock) -> BlobStore:
-    return opener.open(clock)
 
 
 async def put(store: BlobStore, key: str, data: bytes = b"picture", **metadata: str) -> bool:

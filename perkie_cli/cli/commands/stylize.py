@@ -75,7 +75,7 @@ def stylize(
     renderer = renderer_of(ctx)
     asked = _Options(
         format=_format(format_, output),
-        owner=_owner(customer, session),
+        owner=Owner.named(customer, session) or ANONYMOUS,
         cache=_cache_use(refresh, no_cache),
         force=force,
         dry_run=dry_run,
@@ -150,14 +150,6 @@ class _Run:
 def _made_below(inputs: list[str], record: OutputRecord) -> list[Path]:
     folders = [Path(word) for word in inputs if Path(word).is_dir()]
     return [path for folder in folders for path in record.below(folder)]
-
-
-def _owner(customer: str | None, session: str | None) -> Owner:
-    if customer is not None and session is not None:
-        raise UsageError("--customer and --session exclude each other")
-    if customer is not None:
-        return Owner.customer(customer)
-    return ANONYMOUS if session is None else Owner.session(session)
 
 
 def _cache_use(refresh: bool, no_cache: bool) -> CacheUse:

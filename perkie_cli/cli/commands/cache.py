@@ -1,0 +1,167 @@
+"""``perkie cache``: what is kept, what may go, what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perkie_cli.cli.filters import filtered
+from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.session import renderer_of, run
+from perkie_cli.domain.errors import ChangesPending
+from perkie_cli.domain.selection import Tally, total
+from perkie_cli.domain.units import format_size
+from perkie_cli.services.cache_keeping import Filter
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+    from perkie_cli.ports import BlobInfo
+
+app = typer.Typer(help="See, check and clear what is kept.", no_args_is_help=True)
+
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Acknowledged = Annotated[
+    str | None, typer.Option("--i-know-this-is-protected", metavar="BUCKET", help="Needed for a protected bucket.")
+]
+
+
+@app.command()
+@filtered
+def stats(
+    ctx: typer.Context,
+    chosen: Filter,
+) -> None:
+    """How many objects and bytes lie where.
+
+    Examples: `perkie cache stats`, `perkie cache stats --expired`, `perkie cache stats --customer 42 --json`.
+    """
+    renderer_of(ctx, "cache stats")
+
+    async def work(services: Services) -> Report:
+        return _tallied(await services.cache_keeping.stats(chosen), store=services.blobs.name)
+
+    run(ctx, work)
+
+
+@app.command()
+@filtered
+def inspect(
+    ctx: typer.Context,
+    chosen: Filter,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Stop after so many.")] = 50,
+) -> None:
+    """List objects: size, last use, engine, key.
+
+    Examples: `perkie cache inspect --customer 42`, `perkie cache inspect --style ink_wash --larger-than 1MiB --json`.
+    """
+    renderer = renderer_of(ctx, "cache inspect")
+
+    async def work(services: Services) -> Report:
+        shown: list[dict[str, object]] = []
+        count = 0
+        async for info in services.cache_keeping.inspect(chosen):
+            if count == limit:
+                renderer.say(f"… and more; --limit {limit * 10} shows more of them")
+                break
+            count += 1
+            if renderer.flags.json:
+                shown.append(asdict(info))
+            else:
+                renderer.line(_row(info))
+        return Report(results=shown, summary={"store": services.blobs.name, "count": count})
+
+    run(ctx, work)
+
+
+@app.command()
+@filtered
+def purge(
+    ctx: typer.Context,
+    chosen: Filter,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    acknowledged: Acknowledged = None,
+) -> None:
+    """Remove objects. Of a customer or session: also the shared copies and cut-outs of the same pictures.
+
+    A purge that was cut off may be run again.
+
+    Examples: `perkie cache purge --expired --yes`, `perkie cache purge --customer 42 --dry-run`.
+    """
+    renderer = renderer_of(ctx, "cache purge")
+
+    async def work(services: Services) -> Report:
+        planned = await services.cache_keeping.would_purge(chosen)
+        whole = total(planned)
+        if dry_run:
+            renderer.say(f"would remove {_amount(whole)} from {services.blobs.name}")
+            return _tallied(planned, store=services.blobs.name, dry_run=True)
+        renderer.confirm(f"Remove {_amount(whole)} from {services.blobs.name}?", yes=yes)
+        gone = await services.cache_keeping.purge(chosen, acknowledged)
+        renderer.say(f"removed {_amount(total(gone))}")
+        return _tallied(gone, store=services.blobs.name, dry_run=False)
+
+    run(ctx, work)
+
+
+@app.command()
+@filtered
+def verify(
+    ctx: typer.Context,
+    chosen: Filter,
+    repair: Annotated[bool, typer.Option("--repair", help="Remove what is broken, adopt lost uploads.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    acknowledged: Acknowledged = None,
+) -> None:
+    """Read every object and compare its hash; find what a crash left. Exit 8 when something is wrong.
+
+    Examples: `perkie cache verify`, `perkie cache verify --repair --yes`.
+    """
+    renderer = renderer_of(ctx, "cache verify")
+    mend = repair and not dry_run
+
+    async def work(services: Services) -> Report:
+        if mend:
+            renderer.confirm(f"Repair {services.blobs.name}?", yes=yes)
+        found: list[dict[str, object]] = []
+        async for finding in services.cache_keeping.verify(chosen, repair=mend, acknowledged=acknowledged):
+            found.append(asdict(finding))
+            done = finding.remedy if mend else f"would be {finding.remedy}"
+            renderer.say(f"{finding.kind}: {finding.key} ({done})")
+        renderer.say("all whole" if not found else f"{len(found)} found")
+        pending = ChangesPending(
+            f"{len(found)} objects of {services.blobs.name} are broken",
+            hint="`perkie cache verify --repair` mends them.",
+        )
+        summary = {"store": services.blobs.name, "found": len(found), "repaired": mend}
+        return Report(found, summary, error=pending if found and not mend else None)
+
+    run(ctx, work)
+
+
+def _tallied(tallies: Mapping[str, Tally], **summary: object) -> Report:
+    whole = total(tallies)
+    rows = [(area, tally.count, format_size(tally.bytes), _day(tally)) for area, tally in tallies.items()]
+    rows.append(("all", whole.count, format_size(whole.bytes), _day(whole)))
+    table = Table(("area", "objects", "size", "unused since"), rows, numeric=frozenset({"objects", "size"}))
+    results = [{"area": area, **asdict(tally)} for area, tally in tallies.items()]
+    return Report(results, {**summary, "count": whole.count, "bytes": whole.bytes}, [table])
+
+
+def _day(tally: Tally) -> str:
+    return "" if tally.oldest is None else f"{tally.oldest:%Y-%m-%d}"
+
+
+def _amount(tally: Tally) -> str:
+    return f"{tally.count} objects ({format_size(tally.bytes)})"
+
+
+def _row(info: BlobInfo) -> str:
+    size, engine = format_size(info.size), info.metadata.get("engine", "")
+    return f"{size:>10}  {info.touched:%Y-%m-%d %H:%M}  {engine:<7} {info.key}"

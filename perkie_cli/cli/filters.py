@@ -1,0 +1,77 @@
+"""The filters that all ``perkie cache`` commands share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from perkie_cli.bootstrap import build_services
+from perkie_cli.cli import complete
+from perkie_cli.cli.session import settings_of
+from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.units import parse_duration, parse_size
+from perkie_cli.services.cache_keeping import Filter
+
+T = TypeVar("T")
+
+
+def _duration(text: str) -> timedelta:
+    return _parsed(parse_duration, "--older-than", text)
+
+
+def _size(text: str) -> int:
+    return _parsed(parse_size, "--larger-than", text)
+
+
+def _parsed(parse: Callable[[str], T], flag: str, text: str) -> T:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise InvalidParameter(f"{flag}: {error}") from error
+
+
+def _chosen(
+    ctx: typer.Context,
+    *,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Only this customer's.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Only this session's.")] = None,
+    hash_: Annotated[
+        str | None,
+        typer.Option("--hash", metavar="HEX", help="Only of this upload.", autocompletion=complete.hashes),
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only in this style.", autocompletion=complete.styles)
+    ] = None,
+    prefix: Annotated[str, typer.Option(metavar="PATH", help="Only keys that begin so: shared/.")] = "",
+    older_than: Annotated[
+        timedelta | None, typer.Option(parser=_duration, metavar="AGE", help="Only unused for so long: 36h, 7d.")
+    ] = None,
+    larger_than: Annotated[
+        int | None, typer.Option(parser=_size, metavar="SIZE", help="Only larger than: 500kB, 2MiB.")
+    ] = None,
+    expired: Annotated[bool, typer.Option("--expired", help="Only past its lifetime.")] = False,
+) -> Filter:
+    style_id = None if style is None else build_services(settings_of(ctx).settings).styles.get(style).id
+    return Filter(Owner.named(customer, session), hash_, style_id, prefix, older_than, larger_than, expired)
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command with a ``chosen: Filter`` the options above instead, ahead of its own."""
+    options = inspect.signature(_chosen, eval_str=True).parameters
+    own = {n: p for n, p in inspect.signature(command, eval_str=True).parameters.items() if n != "chosen"}
+    parameters = {name: each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, each in (options | own).items()}
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        chosen = _chosen(**{name: given[name] for name in options})
+        command(chosen=chosen, **{name: given[name] for name in own})
+
+    with_options.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]  # read by Typer
+    with_options.__annotations__ = {name: each.annotation for name, each in parameters.items()}
+    return with_options

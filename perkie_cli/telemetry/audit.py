@@ -1,0 +1,52 @@
+"""Audit records: one JSON line for each change of something shared, in a file that is only ever appended to."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from pathlib import Path
+
+from perkie_cli.ports import Clock, EventSink
+from perkie_cli.telemetry.events import Audited, Event, StoreFailed
+
+
+def current_actor() -> str:
+    """Who runs this process: ``user@host``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+class AuditLog:
+    """Writes ``Audited`` to ``path`` (mode 0600) and hands every event on."""
+
+    def __init__(self, path: Path, clock: Clock, then: EventSink) -> None:
+        self._path = path
+        self._clock = clock
+        self._then = then
+
+    def emit(self, event: Event) -> None:
+        """See ``ports.EventSink``; a record that cannot be written is an event of its own."""
+        if isinstance(event, Audited):
+            try:
+                self._append(event)
+            except OSError as error:
+                self._then.emit(StoreFailed(f"audit:{self._path}", "write", str(error)))
+        self._then.emit(event)
+
+    def _append(self, event: Audited) -> None:
+        record = {
+            "time": self._clock.now().isoformat(timespec="milliseconds"),
+            "action": event.action,
+            "target": event.target,
+            "actor": event.actor,
+            "detail": event.detail,
+        }
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "ab", buffering=0) as file:  # one write: lines of several processes never mix
+            file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
