@@ -17,9 +17,7 @@ StyleNames = Annotated[
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here (one picture).")]
-OutDir = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Write into this folder (default: beside each input).")
-]
+OutDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Write into this folder, else beside each input.")]
 Format = Annotated[
     str | None, typer.Option("--format", metavar="jpg|png|webp", help="Default: by the ending of -o, else jpg.")
 ]

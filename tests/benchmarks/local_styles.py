@@ -17,7 +17,7 @@ from perkie_cli.engines.local.drawing import draw
 from perkie_cli.engines.local.recipes import RECIPES
 from tests.benchmarks.harness import Goal, Report, interleaved, medians, peak_rss_mb
 
-PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "chelsea.png"
+PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "cat.png"
 TARGETS = {"bw_fine_art": 0.2, "ink_wash": 0.8, "van_gogh": 1.5}
 RSS_TARGET, SCALING_TARGET = 400, 1.8
 SEED = 7

@@ -40,6 +40,7 @@ def test_every_command_has_help_with_an_example(perkie: Perkie, command: str) ->
     done = perkie(command, "--help")
     assert done.returncode == 0, done.stderr
     assert COMMANDS[command].rstrip(".") in " ".join(done.stdout.split()), "the table's line is the command's own"
+    assert "--install-completion" not in done.stdout, "that is the root's"
     subcommands = done.stdout.partition("Commands")[2]
     if not subcommands:
         assert "Example" in done.stdout

@@ -25,7 +25,7 @@ from perkie_cli.workers import process_workers
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,9 @@ def stylize(
 ) -> None:
     """Redraw pets in an artistic style.
 
-    Writes PET_STYLE.jpg beside each input and prints its path. A second run with the same input and options is
-    skipped; a picture that was drawn before comes from the cache.
+    Writes PET_STYLE.jpg beside each input and prints its path. A second run
+    with the same input and options is skipped; a picture that was drawn
+    before comes from the cache.
 
     Examples:
 
