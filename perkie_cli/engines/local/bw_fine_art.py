@@ -58,8 +58,8 @@ def _level(grey: Plane, tone: ToneKey) -> Plane:
     """Levels on the subject; a white animal stays high-key, a black one low-key."""
     span = tone.high - tone.low + 1e-3
     middle = min(max((tone.mid - tone.low) / span, 0.10), 0.85)
-    wanted = 0.385 + (0.22 if tone.key > 0 else 0.20) * tone.key
-    gamma = min(max(solve_gamma(middle, wanted), 0.55), 1.8 - 0.4 * tone.white)
+    wanted = 0.385 + (0.22 if tone.key > 0 else 0.255) * tone.key
+    gamma = min(max(solve_gamma(middle, wanted), 0.55), 1.8 + 0.4 * tone.black - 0.4 * tone.white)
     return power(np.clip((grey - tone.low) * (1 / span), 0, 1.15), gamma)
 
 
@@ -108,7 +108,9 @@ def _put_before_backdrop(x: Plane, grey: Plane, light: _Light, scene: Scene) -> 
         turn = smoothstep(blur(scene.subject, 5 * scene.scale), 0.40, 0.97)
         return light.backdrop * (1 - core) + x * (0.5 + 0.5 * turn) * core
     behind = np.clip(0.55 * blur(grey, 18 * scene.scale) + 0.45 * x, 0, 1)
-    behind = 0.45 * light.backdrop + power(behind, 1.25) * (0.52 * (0.45 + 0.55 * light.pool))
+    behind = power(behind, 1.25) * (0.52 * (0.45 + 0.55 * light.pool))
+    behind = 0.45 * light.backdrop + behind / (1 + 1.8 * behind)  # a white wall becomes a dark one
+    x = x / (1 + 3 * (1 - scene.subject) * x)  # and leaves no halo where the map fades
     return behind + (x - behind) * smoothstep(scene.subject, -0.1, 0.75)
 
 
@@ -125,8 +127,7 @@ def _glow(x: Plane, scene: Scene, strength: float) -> Plane:
     """Bloom of the highlights, kept off the backdrop behind a cut-out."""
     lights = smoothstep(x, 0.45, 0.95) * x
     bloom = 0.62 * blur(lights, 10 * scene.scale) + 0.5 * blur(lights, 34 * scene.scale)
-    if scene.cut_out:
-        bloom *= 0.35 + 0.65 * smoothstep(scene.subject, 0.3, 1.0)
+    bloom *= 0.35 + 0.65 * smoothstep(scene.subject, 0.3, 1.0)
     return 1 - (1 - x) * (1 - 0.30 * strength * bloom)
 
 

@@ -4,7 +4,6 @@ Structure tensor: Di Zenzo, A note on the gradient of a multi-image (1986). Line
 drawing (2007), with an isotropic difference of Gaussians smoothed along the flow: the same lines at half the cost.
 """
 
-import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,7 +15,6 @@ from perkie_cli.engines.local.planes import (
     CUBIC,
     EDGE,
     LINEAR,
-    NEAREST,
     Plane,
     blur,
     channels,
@@ -77,42 +75,30 @@ def direction(cos2: Plane, sin2: Plane) -> Flow:
     return Flow(*cast(tuple[Plane, Plane], cv2.polarToCart(np.ones_like(angle), angle)))
 
 
-def along_flow(plane: Plane, flow: Flow, sigma: float, step: float = 2.0) -> Plane:
-    """Line integral convolution: a Gaussian of `sigma` along the flow (Cabral and Leedom, 1993)."""
+def along_flow(plane: Plane, flow: Flow, sigma: float) -> Plane:
+    """About a Gaussian of `sigma` along the flow, as line integral convolution (Cabral and Leedom, 1993).
+
+    Three passes of three taps, wider from pass to pass (variance 2/3 Σ step² = σ²): six look-ups, where a traced line
+    needs dozens, and no sense of direction to keep, since both ways are taken alike.
+    """
     x, y = columns(plane.shape[1]), rows(plane.shape[0])
-    vectors = cast(Plane, cv2.merge([flow.x, flow.y]))
-    steps = max(1, math.ceil(2 * sigma / step))
-    total, weights = plane.copy(), 1.0
-    for sign in (1, -1):
-        vx, vy = flow.x * (sign * step), flow.y * (sign * step)
-        px, py = x + vx, y + vy
-        for i in range(1, steps + 1):
-            weight = math.exp(-((i * step) ** 2) / (2 * sigma * sigma))
-            weights += weight
-            sample = cv2.remap(plane, px, py, LINEAR, borderMode=EDGE)
-            total = cast(Plane, cv2.scaleAdd(sample, weight, total))
-            if i == steps:
-                break
-            ux, uy = channels(cast(Plane, cv2.remap(vectors, px, py, NEAREST, borderMode=EDGE)))
-            length = np.copysign(np.float32(step), ux * vx + uy * vy)  # opposite directions are the same
-            vx, vy = ux * length, uy * length
-            px, py = px + vx, py + vy
-    return total * (1 / weights)
+    for step in (0.30 * sigma, 0.60 * sigma, 1.03 * sigma):
+        dx, dy = flow.x * step, flow.y * step
+        ahead = cv2.remap(plane, x + dx, y + dy, LINEAR, borderMode=EDGE)
+        behind = cv2.remap(plane, x - dx, y - dy, LINEAR, borderMode=EDGE)
+        plane = cast(Plane, plane + ahead + behind) * (1 / 3)
+    return plane
 
 
-def line_response(lightness: Plane, flow: Flow, sigma: float, along: float, step: float = 2.0) -> Plane:
+def line_response(lightness: Plane, flow: Flow, sigma: float, along: float) -> Plane:
     """Difference of Gaussians `sigma` wide smoothed along the flow: < 0 on dark lines, > 0 on bright ridges."""
     h, w = lightness.shape
     if sigma < 2 or min(h, w) < 64:
-        return _line_response(lightness, flow, sigma, along, step)
+        return along_flow(blur(lightness, sigma) - 0.985 * blur(lightness, 1.6 * sigma), flow, along)
     half_w, half_h = w // 2, h // 2  # wide lines lose nothing at half size
     half_flow = Flow(*(np.ascontiguousarray(v[::2, ::2][:half_h, :half_w]) for v in (flow.x, flow.y)))
-    half = _line_response(resize(lightness, half_w, half_h, AREA), half_flow, sigma / 2, along / 2, 1.5)
+    half = line_response(resize(lightness, half_w, half_h, AREA), half_flow, sigma / 2, along / 2)
     return resize(half, w, h, CUBIC)
-
-
-def _line_response(lightness: Plane, flow: Flow, sigma: float, along: float, step: float) -> Plane:
-    return along_flow(blur(lightness, sigma) - 0.985 * blur(lightness, 1.6 * sigma), flow, along, step)
 
 
 def long_lines(lines: Plane, length: float, threshold: float = 0.3) -> Plane:

@@ -63,7 +63,7 @@ FUR = (
 def read_lines(view: Study) -> Lines:
     """Wide lines always, narrow ones only where they hang together."""
     scale = view.scene.scale
-    fine = line_response(blur(view.lightness, 1.1 * scale), view.flow, 1.35 * scale, 5 * scale, step=2.5)
+    fine = line_response(blur(view.lightness, 1.1 * scale), view.flow, 1.35 * scale, 5 * scale)
     coarse = line_response(blur(view.lightness, 1.6 * scale), view.flow, 2.9 * scale, 9 * scale)
     narrow, wide = smoothstep(-fine, 0.020, 0.065), smoothstep(-coarse, 0.020, 0.060)
     narrow *= long_lines(narrow, 26 * scale) * (0.25 + 0.75 * view.rough)
@@ -134,5 +134,5 @@ def _hairs(view: Study, seed: int) -> Plane:
     half_w, half_h = max(8, w // 2), max(8, h // 2)
     noise = white_noise(stream(seed, "hairs"), half_h, half_w)
     flow = Flow(*(np.ascontiguousarray(resize(v, half_w, half_h, NEAREST)) for v in (view.flow.x, view.flow.y)))
-    hairs = along_flow(noise, flow, 6 * view.scene.scale, 1.5)
+    hairs = along_flow(noise, flow, 6 * view.scene.scale)
     return resize(unit(hairs), w, h, CUBIC)

@@ -107,12 +107,15 @@ def estimate_subject(rgb: Picture) -> Plane:
     mid = resize(rgb, width * 4, height * 4, AREA)
     lab = cast(Plane, cv2.cvtColor(resize(mid, width, height, AREA), cv2.COLOR_RGB2LAB))
     prior = _centre_prior(height, width)
-    first = smoothstep(prior * (0.55 + 0.5 * _focus(mid, height, width) + 0.35 * _unlike_border(lab)), 0.16, 0.62)
+    focus = _focus(mid, height, width)
+    first = smoothstep(prior * (0.55 + 0.5 * focus + 0.35 * _unlike_border(lab, focus)), 0.16, 0.62)
     return _follow_edges(rgb, _sharpen_by_colour(lab, first))
 
 
 def _centre_prior(height: int, width: int) -> Plane:
+    """High in the middle and below it: a pet's body mostly leaves the picture at the bottom."""
     dx, dy = (columns(width) - width / 2) / (width * 0.56), (rows(height) - height * 0.52) / (height * 0.6)
+    dy = np.where(dy > 0, 0.6 * dy, dy)
     return cast(Plane, np.exp(-1.1 * (dx * dx + dy * dy)))
 
 
@@ -124,13 +127,16 @@ def _focus(mid: Picture, height: int, width: int) -> Plane:
     return cast(Plane, (sharp - sharp.min()) / (sharp.max() - sharp.min() + 1e-6))
 
 
-def _unlike_border(lab: Picture) -> Plane:
-    """Mahalanobis distance from the colours along the top and the sides, 0..1."""
+def _unlike_border(lab: Picture, focus: Plane) -> Plane:
+    """Mahalanobis distance from the colours along the top and the sides, 0..1; what is sharp there may be the pet."""
     height, width = lab.shape[:2]
     band = max(2, width // 14)
-    border = np.concatenate([lab[:band].reshape(-1, 3), lab[:, :band].reshape(-1, 3), lab[:, -band:].reshape(-1, 3)])
-    difference = lab - border.mean(0)
-    precision = np.linalg.inv(np.cov(border.T) + np.eye(3) * 30)
+    border = np.zeros((height, width), bool)
+    border[:band] = border[:, :band] = border[:, -band:] = True
+    colours, weight = lab[border], 1.02 - focus[border]
+    mean = np.average(colours, axis=0, weights=weight)
+    precision = np.linalg.inv(np.cov(colours.T, aweights=weight) + np.eye(3) * 30)
+    difference = lab - mean
     distance = np.sqrt(np.einsum("ijk,kl,ijl->ij", difference, precision, difference)).astype(np.float32)
     return cast(Plane, cv2.GaussianBlur(np.clip(distance / 3, 0, 1), (0, 0), max(width, height) / 20))
 
@@ -170,5 +176,5 @@ def _follow_edges(rgb: Picture, p: Plane) -> Plane:
     h, w = rgb.shape[:2]
     half_w, half_h = max(8, w // 2), max(8, h // 2)
     grey = resize(cast(Plane, cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)), half_w, half_h, AREA)
-    up = guided_filter(grey, resize(p, half_w, half_h, CUBIC), max(4, w // 100), 2e-3)
+    up = guided_filter(grey, resize(p, half_w, half_h, CUBIC), max(4, max(h, w) // 40), 1e-3)
     return np.clip(resize(up, w, h, CUBIC), 0, 1)
