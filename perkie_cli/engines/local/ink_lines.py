@@ -101,7 +101,8 @@ def _strokes(view: Study, lines: Lines, seed: int) -> Iterator[list[tuple[float,
     seeds = scatter(rng, view.scene.height, view.scene.width, max(2.0, CONTOUR.gap * scale))
     seeds = seeds[on_contour.ravel()[seeds.pixel] > 0.45]
     yield _stroke(view, CONTOUR, seeds, while_above(contour, 0.12), rng)
-    fur = np.clip((blur(view.lightness, 5 * scale) - view.lightness) * 5.5 - 0.08, 0, 1) * view.reach
+    contrast = 5.5 * (1 + 0.8 * view.tone.white)  # the pale fur of a white animal is drawn, too, in pale ink
+    fur = np.clip((blur(view.lightness, 5 * scale) - view.lightness) * contrast - 0.08, 0, 1) * view.reach
     fur *= (0.1 + 1.1 * smoothstep(view.coherence, 0.1, 0.6)) * (0.25 + 0.75 * view.rough)
     for brush in FUR:
         rng = stream(seed, brush.name)

@@ -70,7 +70,7 @@ def _key_lightness(scene: Scene) -> tuple[Plane, ToneKey]:
     tone = tone_key(x, scene)
     wanted = 0.60 + (0.10 if tone.key > 0 else 0.24) * tone.key
     middle = min(max((tone.mid - tone.low) / (tone.high - tone.low + 1e-3), 0.08), 0.92)
-    gamma = min(max(solve_gamma(middle, wanted), 0.5), 1.8 - 0.9 * tone.white)
+    gamma = min(max(solve_gamma(middle, wanted), 0.5), 1.8 - 0.65 * tone.white)
     x = power(np.clip((x - tone.low) * (1 / (tone.high - tone.low)), 0, 1), gamma)
     x = calm_texture(x, scene)
     form = guided_filter(x, x, 18 * scale, 0.02)
