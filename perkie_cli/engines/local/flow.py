@@ -86,7 +86,7 @@ def along_flow(plane: Plane, flow: Flow, sigma: float) -> Plane:
         dx, dy = flow.x * step, flow.y * step
         ahead = cv2.remap(plane, x + dx, y + dy, LINEAR, borderMode=EDGE)
         behind = cv2.remap(plane, x - dx, y - dy, LINEAR, borderMode=EDGE)
-        plane = cast(Plane, plane + ahead + behind) * (1 / 3)
+        plane = (plane + ahead + behind) * (1 / 3)
     return plane
 
 

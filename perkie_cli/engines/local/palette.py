@@ -43,7 +43,7 @@ def read_sitter(scene: Scene, colour: float) -> Sitter:
     lightness = calm_texture(lightness, scene)
     middle = min(max((tone.mid - tone.low) / max(span, 0.12), 0.08), 0.92)
     wanted = 0.50 + 0.17 * tone.key if tone.key else middle
-    gamma = min(max(solve_gamma(middle, wanted), 0.62), 1.5 - 0.3 * tone.white)
+    gamma = min(max(solve_gamma(middle, wanted), 0.62), 1.5 - 0.1 * tone.white)
     chroma = float(np.percentile(scene.samples(cast(Plane, cv2.magnitude(a, b))), 90))
     gain = colour * (min(max(36 / (chroma + 1e-3), 1.0), 1.9) if chroma > 5 else 1.0)
     return Sitter(lightness**gamma, a * gain, b * gain, tone)
@@ -53,7 +53,8 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, see
     """What the strokes are to approach."""
     scale = scene.scale
     form = guided_filter(sitter.lightness, sitter.lightness, 40 * scale, 0.03)
-    light = np.clip(form + 1.28 * (sitter.lightness - form), 0, 1)
+    relief = 1.28 + 0.9 * sitter.tone.white  # the flat fur of a white animal needs small strokes, too
+    light = np.clip(form + relief * (sitter.lightness - form), 0, 1)
     light += 0.30 * (light * light * (3 - 2 * light) - light)
     gain = 1 + 0.95 * np.exp(cv2.magnitude(sitter.a, sitter.b) * (-1 / 38))
     shadow, highlight = smoothstep(0.54 - light, 0, 0.46), smoothstep(light, 0.52, 0.95)
@@ -67,7 +68,7 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, see
     if scene.cut_out:
         behind, starlight = smoothstep(1 - scene.subject, 0.35, 0.65), look.stars
     else:
-        behind, starlight = smoothstep(1 - scene.subject, 0.36, 0.84) * (0.9 * look.sky), 0.5 * look.stars
+        behind, starlight = smoothstep(1 - scene.subject, 0.24, 0.72) * (0.9 * look.sky), 0.5 * look.stars
         night = 0.30 * night + 0.70 * (0.06 + 0.56 * blur(light, 4 * scale))
     night += (0.99 - night) * np.clip(sky.stars * 1.05, 0, 1) ** 0.8 * starlight
     paint = _sky_scale(look.palette)[np.clip(night * 255, 0, 255).astype(np.uint8)]

@@ -127,7 +127,7 @@ def _prepare(scene: Scene, sitter: Sitter, own: Orientation, sky: Sky, look: Van
     if scene.cut_out:
         behind = smoothstep(outside, 0.35, 0.75)
     else:
-        behind = look.sky * smoothstep(outside, 0.35, 0.85) * (1 - 0.9 * smoothstep(own.magnitude, 0.03, 0.10))
+        behind = look.sky * smoothstep(outside, 0.24, 0.74) * (1 - 0.9 * smoothstep(own.magnitude, 0.03, 0.10))
     weight = (1 - behind) * (0.25 + 0.75 * own.coherence)
     flow = direction(own.cos2 * weight + sky.cos2 * (behind + 0.05), own.sin2 * weight + sky.sin2 * (behind + 0.05))
     reference = reference_picture(scene, sitter, sky, look, seed)
