@@ -21,11 +21,13 @@ from perkie_cli.telemetry.events import NoEvents
 from perkie_cli.workers import thread_workers
 
 if TYPE_CHECKING:
+    from perkie_cli.domain.quota import QuotaLimits
     from perkie_cli.domain.style import StyleBook
-    from perkie_cli.ports import BlobStore, Clock, EventSink, StyleEngine, Workers
+    from perkie_cli.ports import BlobStore, Clock, DocumentStore, EventSink, StyleEngine, Workers
     from perkie_cli.services.cache_keeping import CacheKeeping
     from perkie_cli.services.generate import Generate
     from perkie_cli.services.picture_cache import PictureCache
+    from perkie_cli.services.quotas import Quotas
 
 IO_THREADS = 8
 
@@ -85,7 +87,32 @@ class Services:
 
         return DiskBlobs(self.cache_dir, self.clock, self.io)
 
+    @cached_property
+    def documents(self) -> DocumentStore:
+        """Quotas and idempotency records."""
+        from perkie_cli.stores.documents_sqlite import SqliteDocuments
+
+        return SqliteDocuments(self.settings.quota.path or self.state_dir / "quotas.sqlite", self.clock)
+
     # ---------------------------------------------------------------- parts
+
+    @cached_property
+    def quota_limits(self) -> QuotaLimits:
+        """Pictures a day and tier."""
+        from perkie_cli.domain.quota import QuotaLimits
+
+        quota = self.settings.quota
+        return QuotaLimits(quota.customer, quota.session, quota.ip, quota.ip_ceiling)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """Reservations."""
+        from perkie_cli.services.quotas import QuotaRules, Quotas
+        from perkie_cli.stores.documents_memory import MemoryDocuments
+
+        quota = self.settings.quota
+        rules = QuotaRules(quota.when_down, quota.lease_margin.total_seconds(), count_local=quota.count_local)
+        return Quotas(self.documents, MemoryDocuments(), rules, self.clock, self.events)
 
     @cached_property
     def limits(self) -> ImageLimits:
@@ -129,6 +156,7 @@ class Services:
             workers=self.workers,
             clock=self.clock,
             limits=self.limits,
+            quotas=self.quotas,
         )
 
     @cached_property
@@ -159,6 +187,10 @@ class Services:
         built = vars(self)
         for engine in {id(e): e for e in built.get("engines", {}).values()}.values():
             await engine.aclose()
+        if "quotas" in built:
+            await self.quotas.aclose()
+        if "documents" in built:
+            await self.documents.aclose()
         if "blobs" in built:
             await self.blobs.aclose()
         for pool in ("drawing", "workers", "io"):

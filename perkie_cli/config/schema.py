@@ -110,6 +110,31 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """Free pictures a UTC day."""
+
+    customer: int = row(5, "Pictures a day of a customer", least=0)
+    session: int = row(3, "Pictures a day of a session", least=0)
+    ip: int = row(5, "Pictures a day of an address that sends neither", least=0)
+    ip_ceiling: int = row(30, "Pictures a day of all sessions of one address", least=0)
+    count_local: bool = row(False, "Charge pictures of the local engine too")
+    store: Literal["sqlite", "firestore"] = row("sqlite", "Where quotas are kept")
+    path: Path | None = row(None, "File of the sqlite store (default: quotas.sqlite in the state folder)")
+    when_down: Literal["memory", "deny"] = row("memory", "While the store is down: count in memory, or refuse")
+    lease_margin: timedelta = row(timedelta(seconds=30), "How much longer than the work a reservation is held")
+
+
+@dataclass(frozen=True, slots=True)
+class FirestoreSettings:
+    """Firestore, where ``quota.store`` is firestore. Credentials are Google's default ones."""
+
+    project: str | None = row(None, "Project (default: that of the credentials)", env=("GOOGLE_CLOUD_PROJECT",))
+    database: str = row("(default)", "Database")
+    prefix: str = row("perkie_", "What the names of all collections begin with")
+    patience: timedelta = row(timedelta(seconds=5), "How long a transaction may take before the store counts as down")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All groups."""
 
@@ -119,3 +144,5 @@ class Settings:
     cache: CacheSettings = field(default_factory=CacheSettings)
     gemini: GeminiSettings = field(default_factory=GeminiSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
+    firestore: FirestoreSettings = field(default_factory=FirestoreSettings)

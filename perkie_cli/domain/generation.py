@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from perkie_cli.domain.identity import ANONYMOUS, Owner
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.domain.quota import Charge, QuotaStatus
 
 DEFAULT_SIZE = 1024  # px on the long side
 
@@ -58,6 +59,7 @@ class GenerateRequest:
     deadline: float | None = None
     budget: Decimal | None = None
     source: str = "image"  # how messages name the input: a path, a field
+    charge: Charge | None = None  # the quota counters that it touches; None: unmetered
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Generated:
     degraded: bool = False
     degradation_reason: str | None = None
     warnings: tuple[str, ...] = field(default=())
+    quota: QuotaStatus | None = None  # what the owner has left; None: unmetered
 
     @property
     def cache_hit(self) -> bool:
@@ -115,6 +118,7 @@ class Generated:
             "cost_usd": self.usage.cost_usd,
             "attempts": self.usage.attempts,
             "tokens": self.usage.input_tokens + self.usage.output_tokens,
+            "quota": self.quota and self.quota.facts(),
             "hash": self.hash,
             "width": self.master.width,
             "height": self.master.height,

@@ -110,6 +110,18 @@ class QuotaStatus:
             return QuotaWarning.LOW
         return QuotaWarning.LAST if self.remaining == LAST else QuotaWarning.EXHAUSTED
 
+    def facts(self) -> dict[str, object]:
+        """The fields that the JSON envelope and the HTTP answer share."""
+        return {
+            "tier": self.tier.value,
+            "limit": self.limit,
+            "used": self.used,
+            "remaining": self.remaining,
+            "reset_at": self.reset_at.isoformat().replace("+00:00", "Z"),
+            "warning": self.warning and self.warning.value,
+            "degraded": self.degraded,
+        }
+
 
 def status(charge: Charge, tallies: Tallies, now: datetime, *, degraded: bool = False) -> QuotaStatus | None:
     """The owner's own counter, with what the tightest of all counters leaves; None for an unmetered charge."""

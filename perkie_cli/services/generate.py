@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from perkie_cli.domain.cache_key import CacheKey, Recipe, content_hash
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.errors import UsageError
+from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable, UsageError
 from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest
 from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.domain.quota import QuotaStatus
 from perkie_cli.domain.style import Style, StyleBook
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.coalesce import Coalescer
+from perkie_cli.services.payers import Payers, Tab
 from perkie_cli.services.picture_cache import Found, PictureCache
+from perkie_cli.services.quotas import Quotas
+
+LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Generate:
         workers: Workers,
         clock: Clock,
         limits: ImageLimits,
+        quotas: Quotas,
     ) -> None:
         self._styles = styles
         self._engines = engines
@@ -49,6 +55,8 @@ class Generate:
         self._workers = workers
         self._clock = clock
         self._limits = limits
+        self._quotas = quotas
+        self._payers = Payers(quotas)
         self._coalescer: Coalescer[Generated] = Coalescer()
 
     def key(self, request: GenerateRequest) -> CacheKey:
@@ -59,13 +67,39 @@ class Generate:
         return self._plan(request).key
 
     async def __call__(self, request: GenerateRequest) -> Generated:
-        """Raises: BadInput, UsageError, and what the engine raises."""
+        """Raises: BadInput, UsageError, QuotaExceeded, and what the engine raises."""
         plan = self._plan(request)
         codec.inspect(request.image, self._limits, request.source)
-        if (hit := await self._look_up(plan)) is not None:
-            return hit
-        made, joined = await self._coalescer.run((plan.key, request.cache), lambda: self._make(plan))
-        return await self._as_follower(plan, made) if joined else made
+        found = await self._look_up(plan) or await self._shared(plan)
+        return replace(found, quota=await self._quota(request))
+
+    async def _shared(self, plan: _Plan) -> Generated:
+        """Draws, or joins an identical request in flight; the picture is charged to one of all who wait for it."""
+        key = (plan.key, plan.request.cache)
+        led = False
+
+        def lead() -> Awaitable[Generated]:
+            nonlocal led
+            led = True
+            return self._make(plan, tab)
+
+        async with self._payers.waiting(key, plan.request.charge) as tab:
+            while True:
+                try:
+                    made, joined = await self._coalescer.run(key, lead)
+                except QuotaExceeded:
+                    if led:
+                        raise
+                else:  # a follower whose leader had no quota left comes round and leads with its own
+                    return await self._as_follower(plan, made) if joined else made
+
+    async def _quota(self, request: GenerateRequest) -> QuotaStatus | None:
+        if request.charge is None:
+            return None
+        try:
+            return await self._quotas.status(request.charge)
+        except StoreUnavailable:
+            return None  # the picture is there; what is left can be asked again
 
     def _plan(self, request: GenerateRequest) -> _Plan:
         style = self._styles.get(request.style)
@@ -102,12 +136,26 @@ class Generate:
             processing_time=self._since(plan),
         )
 
-    async def _make(self, plan: _Plan) -> Generated:
+    async def _make(self, plan: _Plan, tab: Tab) -> Generated:
         # A twin may have finished between our look-up and here.
         if (hit := await self._look_up(plan)) is not None:
             return hit
         decoded = await self._workers.run(codec.decode, plan.request.image, self._limits, plan.request.source)
         job = RenderJob(decoded.raster, plan.style, plan.request.size, plan.deadline, plan.request.model)
+        charge = plan.request.charge
+        if charge is None or not self._costs(plan.engine.name):
+            return await self._draw(plan, job, decoded.notes)
+        async with tab.reserve(charge, plan.deadline.remaining(self._clock.monotonic())) as reservation:
+            made = await self._draw(plan, job, decoded.notes)
+            if self._costs(made.engine):
+                await reservation.commit()
+            return made
+
+    def _costs(self, engine: str) -> bool:
+        """Whether a picture of that engine counts: a local rendering, also one in another's stead, is free."""
+        return engine != LOCAL or self._quotas.rules.count_local
+
+    async def _draw(self, plan: _Plan, job: RenderJob, notes: Sequence[str]) -> Generated:
         rendering = await plan.engine.render(job)
         master = await self._workers.run(codec.encode_master, rendering.raster)
         result = Generated(
@@ -121,7 +169,7 @@ class Generate:
             recipe=plan.recipe.fingerprint,
             processing_time=0,
             usage=rendering.usage,
-            warnings=(*decoded.notes, *rendering.warnings),
+            warnings=(*notes, *rendering.warnings),
         )
         kept = await self._keep(plan, result)
         return replace(kept, processing_time=self._since(plan))

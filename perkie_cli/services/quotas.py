@@ -6,6 +6,7 @@ booked in the store as soon as it answers again, within the next request: no bac
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator
@@ -60,6 +61,7 @@ class Reservation:
         self.id = uuid.uuid4().hex
         self.day = quota.utc_day(now)
         self.expires = (now + timedelta(seconds=seconds)).timestamp()
+        self.lock = asyncio.Lock()  # one step at a time: a hand-over must not cross a commit
         self.book: Book | None = None  # where the leases are; None: there are none
         self.status: QuotaStatus | None = None
 
@@ -105,13 +107,15 @@ class Quotas:
             yield reservation
         finally:
             if reservation.book is not None:
-                await uninterrupted(self._release(reservation, reservation.book))
+                await uninterrupted(self._release(reservation))
 
     async def status(self, charge: Charge) -> QuotaStatus | None:
         """What is left, without consuming; None where the charge is unmetered.
 
         Raises: StoreUnavailable where a store that is down means no.
         """
+        if not charge.counters:
+            return None
         now = self.clock.now()
         day = quota.utc_day(now)
         if self._worth_asking():
@@ -126,9 +130,12 @@ class Quotas:
 
     async def commit(self, reservation: Reservation) -> None:
         """Turns the leases into uses; see ``Reservation.commit``."""
-        book, now = reservation.book, self.clock.now()
-        if book is None:
-            return
+        async with reservation.lock:
+            if reservation.book is not None:
+                await self._commit(reservation, reservation.book)
+
+    async def _commit(self, reservation: Reservation, book: Book) -> None:
+        now = self.clock.now()
         owed = _Owed(reservation.day, reservation.charge.counters, reservation.id)
         try:
             tallies = await book.commit(owed.day, owed.counters, owed.id, now)
@@ -143,17 +150,18 @@ class Quotas:
 
     async def move(self, reservation: Reservation, charge: Charge) -> bool:
         """Moves the leases; see ``Reservation.pass_to``."""
-        book, now = reservation.book, self.clock.now()
-        if book is None or quota.utc_day(now) != reservation.day or not charge.counters:
-            return False
-        try:
-            held = reservation.charge.counters
-            tallies = await book.move(reservation.day, held, charge, reservation.id, reservation.expires, now)
-        except (QuotaExceeded, StoreUnavailable):
-            return False
-        reservation.charge = charge
-        reservation.status = self._status(reservation, tallies, book)
-        return True
+        async with reservation.lock:
+            book, now = reservation.book, self.clock.now()
+            if book is None or quota.utc_day(now) != reservation.day or not charge.counters:
+                return False
+            try:
+                held = reservation.charge.counters
+                tallies = await book.move(reservation.day, held, charge, reservation.id, reservation.expires, now)
+            except (QuotaExceeded, StoreUnavailable):
+                return False
+            reservation.charge = charge
+            reservation.status = self._status(reservation, tallies, book)
+            return True
 
     async def aclose(self) -> None:
         """Books what is still owed, as far as the store answers."""
@@ -185,12 +193,15 @@ class Quotas:
         reservation.book = book
         reservation.status = self._status(reservation, tallies, book)
 
-    async def _release(self, reservation: Reservation, book: Book) -> None:
-        reservation.book = None
-        try:
-            await book.release(reservation.day, reservation.charge.counters, reservation.id)
-        except StoreUnavailable as error:
-            self._went_down("release", error)  # the lease expires by itself
+    async def _release(self, reservation: Reservation) -> None:
+        async with reservation.lock:
+            book, reservation.book = reservation.book, None
+            if book is None:
+                return
+            try:
+                await book.release(reservation.day, reservation.charge.counters, reservation.id)
+            except StoreUnavailable as error:
+                self._went_down("release", error)  # the lease expires by itself
 
     async def _pay(self, most: int) -> None:
         """Books owed uses. A commit without a lease counts all the same, and a repeated one counts once."""

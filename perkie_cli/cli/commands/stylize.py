@@ -118,7 +118,14 @@ class _Run:
         style = services.settings.style
         data = await asyncio.to_thread(read_input, job.source, services.limits.max_bytes)
         request = GenerateRequest(
-            data, job.label, asked.owner, style.engine, size=style.size, cache=asked.cache, source=str(job.source)
+            data,
+            job.label,
+            asked.owner,
+            style.engine,
+            size=style.size,
+            cache=asked.cache,
+            source=str(job.source),
+            charge=services.quota_limits.charge(asked.owner),
         )
         key = services.generate.key(request)
         tag = f"{key.style} {key.fingerprint} {asked.format.value}"
