@@ -56,11 +56,10 @@ def light_paint(canvas: Bytes, labels: Ints, strokes: Strokes, relief: float, se
     diffuse = (gx * 0.55 + gy * 0.62 + 0.56) * facing
     shade = np.clip(1 + 0.52 * (diffuse - 0.56), 0.6, 1.4) * (1 + hair)
     gloss = power(np.clip((gx * 0.33 + gy * 0.37 + 0.87) * facing, 0, 1), 28)
-    paint = canvas.astype(np.float32) * (1 / 255)
-    red, green, blue = channels(paint)
-    brightest = cv2.max(cv2.max(red, green), blue)
+    paint = channels(canvas.astype(np.float32) * (1 / 255))
+    brightest = cv2.max(cv2.max(paint[0], paint[1]), paint[2])
     shine = 0.10 * np.clip(gloss - 0.10, 0, 1) * (0.3 + 0.7 * brightest)
-    return to_bytes(paint * shade[..., None] + shine[..., None])
+    return cast(Bytes, cv2.merge([to_bytes(channel * shade + shine) for channel in paint]))
 
 
 def _surface(labels: Ints, strokes: Strokes) -> tuple[Plane, Plane]:

@@ -10,7 +10,16 @@ import numpy as np
 from perkie_cli.engines.local.looks import VanGogh
 from perkie_cli.engines.local.night_sky import Sky
 from perkie_cli.engines.local.noise import fractal_noise, stream
-from perkie_cli.engines.local.planes import Picture, Plane, blur, channels, guided_filter, smoothstep, solve_gamma
+from perkie_cli.engines.local.planes import (
+    Picture,
+    Plane,
+    blur,
+    channels,
+    guided_filter,
+    power,
+    smoothstep,
+    solve_gamma,
+)
 from perkie_cli.engines.local.subject import Scene
 from perkie_cli.engines.local.tone import ToneKey, calm_texture, tone_key
 
@@ -46,7 +55,7 @@ def read_sitter(scene: Scene, colour: float) -> Sitter:
     gamma = min(max(solve_gamma(middle, wanted), 0.62), 1.5 - 0.1 * tone.white)
     chroma = float(np.percentile(scene.samples(cast(Plane, cv2.magnitude(a, b))), 90))
     gain = colour * (min(max(36 / (chroma + 1e-3), 1.0), 1.9) if chroma > 5 else 1.0)
-    return Sitter(lightness**gamma, a * gain, b * gain, tone)
+    return Sitter(power(lightness, gamma), a * gain, b * gain, tone)
 
 
 def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, seed: int) -> Picture:
@@ -56,7 +65,7 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, see
     relief = 1.28 + 0.9 * sitter.tone.white  # the flat fur of a white animal needs small strokes, too
     light = np.clip(form + relief * (sitter.lightness - form), 0, 1)
     light += 0.30 * (light * light * (3 - 2 * light) - light)
-    gain = 1 + 0.95 * np.exp(cv2.magnitude(sitter.a, sitter.b) * (-1 / 38))
+    gain = 1 + 0.95 * cv2.exp(cv2.magnitude(sitter.a, sitter.b) * (-1 / 38))
     shadow, highlight = smoothstep(0.54 - light, 0, 0.46), smoothstep(light, 0.52, 0.95)
     a = np.clip(sitter.a * gain + shadow * 7 - highlight * 2, -90, 90)  # shadows towards violet blue,
     b = np.clip(sitter.b * gain - shadow * 34 + highlight * 9, -100, 100)  # lights towards yellow
@@ -70,7 +79,7 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, see
     else:
         behind, starlight = smoothstep(1 - scene.subject, 0.24, 0.72) * (0.9 * look.sky), 0.5 * look.stars
         night = 0.30 * night + 0.70 * (0.06 + 0.56 * blur(light, 4 * scale))
-    night += (0.99 - night) * np.clip(sky.stars * 1.05, 0, 1) ** 0.8 * starlight
+    night += (0.99 - night) * power(np.clip(sky.stars * 1.05, 0, 1), 0.8) * starlight
     paint = _sky_scale(look.palette)[np.clip(night * 255, 0, 255).astype(np.uint8)]
     lab += (paint - lab) * behind[..., None]
     return np.clip(cast(Picture, cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)), 0, 1)

@@ -190,11 +190,15 @@ def fit_cubics(paths: Paths, seeds: Seeds, flow: Plane, radius: Plane) -> Stroke
 
 
 def brush_outlines(strokes: Strokes, points: int, ragged: Plane) -> Polygons:
-    """Ribbons with ends like the separate hairs of a flat brush; `ragged` (n, 8): how far each stands out, in radii."""
+    """Ribbons with ends like the separate hairs of a flat brush.
+
+    `ragged` (n, 2 * hairs): how far the hairs of both ends stand out, in radii.
+    """
     x, y, slope, t = _spine(strokes, points)
     radius = strokes["radius"][:, None]
     upper, lower = _sides(x, y, slope, radius * (0.88 + 0.12 * np.sin(np.pi * t)))
-    hairs = np.array([0.62, 0.2, -0.2, -0.62], np.float32)[None]
+    count = ragged.shape[1] // 2
+    hairs = np.linspace(0.62, -0.62, count, dtype=np.float32)[None]
 
     def cap(column: int, sign: int, jag: Plane) -> Plane:
         out = (0.62 * np.sqrt(1 - hairs * hairs) + jag) * radius * sign
@@ -203,7 +207,7 @@ def brush_outlines(strokes: Strokes, points: int, ragged: Plane) -> Polygons:
         cos = 1 / np.sqrt(1 + slope_ * slope_)
         return np.stack([x_ + cos * out - slope_ * cos * side, y_ + slope_ * cos * out + cos * side], -1)
 
-    tip, tail = cap(-1, 1, ragged[:, :4]), cap(0, -1, ragged[:, 4:])
+    tip, tail = cap(-1, 1, ragged[:, :count]), cap(0, -1, ragged[:, count:])
     return _place(strokes, np.concatenate([upper, tip, lower[:, ::-1], tail], 1))
 
 

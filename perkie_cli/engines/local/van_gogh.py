@@ -64,6 +64,8 @@ LAYERS = (
     _Layer("layer3", 2.8, 6, 4.5, 0.060, 0.65, 0.14, 0.040, 0.22, 0.33),
     _Layer("layer4", 1.6, 5, 3.1, 0.072, 0.40, 0.08, 0.022, 0.17, 0.64),
 )
+# above this radius in px: points along a stroke's outline, hairs at its ends; each edge of a polygon costs time
+OUTLINES = ((6, 7, 4), (4, 6, 3), (2, 5, 2), (0, 4, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,9 @@ def _lay(easel: _Easel, layer: _Layer, stroke_scale: float) -> None:
     go_on = while_similar(reference, layer.tolerance)
     paths = trace(seeds, easel.flow, back * 6 // 10, forward * 6 // 10 + 1, step, go_on, max_turn=1.0)
     strokes = fit_cubics(paths, seeds, easel.flow, radii)
-    ragged = np.stack([seeds.uniform(rng, -0.3, 0.3) for _ in range(8)], 1)
-    outlines = brush_outlines(strokes, 7 if radius > 2 else 5, ragged)
+    points, hairs = next(shape for least, *shape in OUTLINES if radius > least)
+    ragged = np.stack([seeds.uniform(rng, -0.3, 0.3) for _ in range(2 * hairs)], 1)
+    outlines = brush_outlines(strokes, points, ragged)
     colours = _mix(reference.reshape(-1, 3)[seeds.pixel], sky, layer, seeds, rng)
     _load_brush(strokes, layer.height, layer.contrast, seeds, rng)
     lay_paint(easel.canvas, easel.labels, outlines, to_bytes(colours), easel.count)
