@@ -174,7 +174,8 @@ class BreakerMachine(RuleBasedStateMachine):
             assert after == before, "a late result changed an open breaker"
         if permit in self.probes:
             self.probes.discard(permit)
-            self.last_verdict_was_good = verdict is Verdict.GOOD
+            if permit.begun == self.last_probe:  # what an abandoned probe says later counts for nothing
+                self.last_verdict_was_good = verdict is Verdict.GOOD
 
     @rule(seconds=st.sampled_from([0.5, 7.0, 31.0, 60.0, 200.0]))
     def wait(self, seconds: float) -> None:
