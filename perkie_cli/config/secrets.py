@@ -1,28 +1,7 @@
-"""Values that must never be shown."""
+"""Secrets among the settings; the type itself is the domain's, since engines hold keys too."""
 
 from __future__ import annotations
 
+from perkie_cli.domain.secret import Secret
 
-class Secret:
-    """Holds a secret; only ``reveal`` gives it away, so that logs, tracebacks and ``config show`` cannot."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(****)"
-
-    def __str__(self) -> str:
-        return "****"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
+__all__ = ["Secret"]

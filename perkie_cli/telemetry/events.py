@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,15 @@ class UpstreamRetried(Event):
     upstream: str
     reason: str
     wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spent(Event):
+    """One paid call: dollars that it took, or that it may have taken when its end is not known."""
+
+    model: str
+    usd: Decimal
+    possible: bool
 
 
 class NoEvents:

@@ -1,0 +1,80 @@
+"""Bodies of the Gemini API, good and bad (https://ai.google.dev/api/generate-content, https://google.aip.dev/193)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from perkie_cli.emulators.http_server import Response
+
+STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+REFERENCE_TOKENS = 1120  # what one photo takes
+Json = dict[str, Any]
+
+
+def error(status: int, message: str, details: Sequence[Json] = (), retry_after: float | None = None) -> Response:
+    """An error body; 429 carries RetryInfo where a time is given."""
+    told = list(details)
+    if retry_after is not None:
+        told.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{retry_after:g}s"})
+    body: Json = {"code": status, "message": message, "status": STATUSES.get(status, "UNKNOWN")}
+    return Response.of({"error": {**body, "details": told} if told else body}, status)
+
+
+def wrong_key(key: str) -> Response:
+    """As the real API refuses a key: a 400 whose details say so. It repeats the key, which callers must not."""
+    reason = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+        "metadata": {"consumer": f"api_key:{key}"},
+    }
+    return error(400, f"API key not valid ({key}). Please pass a valid API key.", [reason])
+
+
+def usage(prompt: str, image_tokens: int) -> Json:
+    """Token counts of one answer."""
+    text = -(-len(prompt) // 4)
+    taken = text + REFERENCE_TOKENS
+    counts: Json = {
+        "promptTokenCount": taken,
+        "promptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": text},
+            {"modality": "IMAGE", "tokenCount": REFERENCE_TOKENS},
+        ],
+        "totalTokenCount": taken + image_tokens,
+    }
+    if image_tokens:
+        counts["candidatesTokenCount"] = image_tokens
+        counts["candidatesTokensDetails"] = [{"modality": "IMAGE", "tokenCount": image_tokens}]
+    return counts
+
+
+def picture(data: bytes, media_type: str, counts: Mapping[str, Any], model: str) -> Json:
+    """A good answer."""
+    part = {"inlineData": {"mimeType": media_type, "data": base64.b64encode(data).decode()}}
+    return candidate("STOP", counts, model, [part])
+
+
+def candidate(reason: str, counts: Mapping[str, Any], model: str, parts: list[Json] | None = None) -> Json:
+    """An answer of one candidate; without ``parts`` it has no content."""
+    only: Json = {"finishReason": reason, "index": 0}
+    if parts is not None:
+        only["content"] = {"role": "model", "parts": parts}
+    return {"candidates": [only], "usageMetadata": counts, "modelVersion": model, "responseId": "emulated"}
+
+
+def blocked_prompt(reason: str, counts: Mapping[str, Any], model: str) -> Json:
+    """An answer without candidates."""
+    return {"promptFeedback": {"blockReason": reason}, "usageMetadata": counts, "modelVersion": model}

@@ -1,0 +1,103 @@
+"""Does a fault to one call: over the answer's content, or over the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from perkie_cli.emulators.gemini import answers
+from perkie_cli.emulators.gemini.painter import MEDIA_TYPE, small_picture
+from perkie_cli.emulators.gemini.plan import Fault, Kind
+from perkie_cli.emulators.http_server import Response, Wire
+from perkie_cli.ports import Clock
+
+DRIPS = 20  # pieces of a dripping answer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One ``generateContent`` that is to be answered: ``good`` makes the answer it would get without a fault.
+
+    ``counts`` are the tokens of an answer with a picture, ``spent`` of one without.
+    """
+
+    model: str
+    counts: Mapping[str, Any]
+    spent: Mapping[str, Any]
+    good: Callable[[], Awaitable[Response]]
+    wire: Wire
+
+
+async def answer_with(fault: Fault, call: Call, clock: Clock, rng: random.Random) -> Response | None:
+    """The faulty answer, or None when the connection is done with."""
+    if fault.kind in (Kind.OUTAGE, Kind.ERROR, Kind.OVERLOADED):
+        return _refusal(fault)
+    if fault.kind in (Kind.SLOW, Kind.HANG, Kind.DRIP, Kind.RESET, Kind.TRUNCATED):
+        return await _on_the_wire(fault, call, clock, rng)
+    return await _content(fault, call, rng)
+
+
+def _refusal(fault: Fault) -> Response:
+    if fault.kind is Kind.OVERLOADED:
+        return answers.error(429, "You exceeded your current quota.", retry_after=fault.retry_after)
+    status = 503 if fault.kind is Kind.OUTAGE else fault.status
+    return answers.error(status, "The emulator was told to fail.", retry_after=fault.retry_after)
+
+
+async def _on_the_wire(fault: Fault, call: Call, clock: Clock, rng: random.Random) -> Response | None:
+    if fault.kind is Kind.RESET:
+        call.wire.reset()
+        return None
+    if fault.kind is Kind.HANG:
+        await asyncio.Event().wait()
+    response = await call.good()
+    if fault.kind is Kind.SLOW:
+        await clock.sleep(fault.seconds)
+        return response
+    data = response.bytes()
+    if fault.kind is Kind.TRUNCATED:
+        await call.wire.send(data[: rng.randrange(len(data) // 4, len(data) - 1)])
+        call.wire.cut()
+        return None
+    step = max(1, -(-len(data) // DRIPS))
+    for start in range(0, len(data), step):
+        await call.wire.send(data[start : start + step])
+        await clock.sleep(fault.seconds / DRIPS)
+    call.wire.cut()
+    return None
+
+
+async def _content(fault: Fault, call: Call, rng: random.Random) -> Response:
+    how = fault.variety(rng)
+    if fault.kind is Kind.CORRUPT:
+        return Response.of(answers.picture(_spoilt(how, rng), MEDIA_TYPE, call.counts, call.model))
+    if fault.kind is Kind.EMPTY:
+        return Response.of(_empty(how, call))
+    if fault.kind is Kind.BLOCKED:
+        make = answers.blocked_prompt if how == "prompt" else answers.candidate
+        return Response.of(make(fault.reason, call.spent, call.model))
+    if how == "html":
+        return Response(body=b"<html><body>Something went wrong</body></html>", content_type="text/html")
+    if how == "shape":
+        return Response.of({"candidates": {"finishReason": 7, "content": [1, 2, 3]}})
+    whole = (await call.good()).body
+    return Response(body=whole[: len(whole) // 2])
+
+
+def _spoilt(how: str, rng: random.Random) -> bytes:
+    if how == "noise":
+        return rng.randbytes(5000)
+    return small_picture(64) if how == "small" else small_picture(512)[:-2000]
+
+
+def _empty(how: str, call: Call) -> dict[str, Any]:
+    if how == "object":
+        return {}
+    if how == "content":
+        return answers.candidate("STOP", call.spent, call.model)
+    if how == "zero":
+        return answers.picture(b"", MEDIA_TYPE, call.counts, call.model)
+    return answers.candidate("STOP", call.spent, call.model, [{"text": "I cannot draw that."}])

@@ -1,0 +1,90 @@
+"""Draws what the emulator answers: the sent photo by the local engine, or one small picture over and over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from perkie_cli.domain.picture import ImageFormat, ImageLimits
+from perkie_cli.domain.style import Style, StyleBook
+from perkie_cli.imaging import codec
+from perkie_cli.ports import RenderJob, StyleEngine, Workers
+
+if TYPE_CHECKING:
+    from perkie_cli.imaging.raster import Raster
+
+MEDIA_TYPE = ImageFormat.JPEG.media_type
+TINY_SIDE = 128
+_LIMITS = ImageLimits(min_side=1)
+
+
+class Painter(Protocol):
+    """Makes the picture of one answer."""
+
+    async def paint(self, photo: bytes, prompt: str, ratio: float, side: int) -> bytes:
+        """A JPEG of that aspect ratio and long side in px.
+
+        Raises: BadInput, when the photo cannot be read.
+        """
+
+
+class LocalPainter:
+    """Draws the photo in the style whose prompt was sent, else in the first one."""
+
+    def __init__(self, engine: StyleEngine, styles: StyleBook, workers: Workers) -> None:
+        self._engine = engine
+        self._workers = workers
+        self._first = styles.all()[0]
+        self._by_prompt: Mapping[str, Style] = {
+            text.strip(): style for style in styles.all() for text in (style.prompt, style.safe_prompt)
+        }
+
+    async def paint(self, photo: bytes, prompt: str, ratio: float, side: int) -> bytes:
+        """See the protocol."""
+        decoded = await self._workers.run(codec.decode, photo, _LIMITS, "the sent photo")
+        style = self._by_prompt.get(prompt.strip(), self._first)
+        rendering = await self._engine.render(RenderJob(decoded.raster, style, side))
+        return await self._workers.run(_encode, rendering.raster, ratio, side)
+
+
+class TinyPainter:
+    """One picture drawn once, for load tests: answering costs next to nothing."""
+
+    def __init__(self) -> None:
+        self._data: bytes | None = None
+
+    async def paint(self, photo: bytes, prompt: str, ratio: float, side: int) -> bytes:  # noqa: ARG002 - one fits all
+        """See the protocol."""
+        if self._data is None:
+            self._data = await asyncio.to_thread(_tiny)
+        return self._data
+
+
+def small_picture(side: int) -> bytes:
+    """A square JPEG with a gradient."""
+    import numpy as np
+
+    from perkie_cli.imaging.raster import Raster
+
+    ramp = np.linspace(40, 220, side, dtype=np.uint8)
+    rgb = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.uint8(128)), axis=-1)
+    return codec.encode(Raster(np.ascontiguousarray(rgb)), ImageFormat.JPEG).data
+
+
+def _tiny() -> bytes:
+    return small_picture(TINY_SIDE)
+
+
+def _encode(raster: Raster, ratio: float, side: int) -> bytes:
+    """Cut to the asked ratio around the centre, as the real models keep to it."""
+    from perkie_cli.imaging.raster import Raster
+
+    width, height = raster.width, raster.height
+    if width > height * ratio:
+        width = max(1, round(height * ratio))
+    else:
+        height = max(1, round(width / ratio))
+    left, top = (raster.width - width) // 2, (raster.height - height) // 2
+    cut = Raster(raster.rgb[top : top + height, left : left + width])
+    return codec.encode(codec.resize(cut, side), ImageFormat.JPEG).data

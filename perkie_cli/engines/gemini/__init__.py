@@ -1,0 +1,1 @@
+"""Stylizing by the Gemini image models, through google-genai."""

@@ -1,0 +1,124 @@
+"""The style engine ``gemini``: one call draws one picture. Retries and the rest are the guard's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.generation import Usage
+from perkie_cli.domain.model import ImageModel, ModelBook
+from perkie_cli.domain.style import Style
+from perkie_cli.engines.gemini import answer, question
+from perkie_cli.engines.gemini.client import Access, Connection
+from perkie_cli.engines.gemini.faults import fault
+from perkie_cli.engines.meter import Meter
+from perkie_cli.ports import Clock, Rendering, RenderJob, Workers
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A call that brought no answer."""
+
+    error: PerkieError
+    maybe_billed: bool
+
+
+class GeminiEngine:
+    """``ports.PricedEngine`` over google-genai. The client is made at the first call."""
+
+    name = "gemini"
+
+    def __init__(
+        self,
+        access: Access,
+        models: ModelBook,
+        *,
+        default_model: str,
+        meter: Meter,
+        workers: Workers,
+        clock: Clock,
+    ) -> None:
+        self._access = access
+        self._models = models
+        self._default_model = default_model
+        self._meter = meter
+        self._workers = workers
+        self._clock = clock
+        self._connection: Connection | None = None
+
+    def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
+        """See the port. The prompts themselves count, so that an edited style never serves an old picture.
+
+        Raises: RetiredModel, InvalidParameter.
+        """
+        prompts = hashlib.sha256(f"{style.prompt}\0{style.safe_prompt}".encode()).hexdigest()[:12]
+        return Recipe(self.name, self._model(model).id, style.prompt_version, {"size": size, "prompts": prompts})
+
+    def price(self, size: int, model: str | None = None) -> Decimal:
+        """See the port."""
+        chosen = self._model(model)
+        return chosen.price(chosen.image_size(size))
+
+    async def render(self, job: RenderJob) -> Rendering:
+        """One call. Raises as the port says, and BudgetExceeded or DailyCapReached before anything is sent."""
+        model = self._model(job.model)
+        connection = self._connect()
+        photo = await self._workers.run(question.reference, job.raster, model.reference_side)
+        asked = question.ask(job, model, photo)
+        async with self._meter.call(model.id, model.price(asked.image_size), job.tab) as bill:
+            generate = connection.client.aio.models.generate_content
+            result = await self._outcome(generate(model=model.id, contents=asked.contents, config=asked.config))
+            if isinstance(result, Failure):
+                bill.usage = None if result.maybe_billed else Usage(attempts=1)
+                raise result.error
+            picture = answer.picture_of(result)
+            bill.usage = answer.usage_of(result, model, asked.image_size, drawn=isinstance(picture, bytes))
+        if isinstance(picture, PerkieError):
+            raise picture
+        raster = await self._workers.run(answer.decode, picture, job.size)
+        return Rendering(raster, self.name, model.id, bill.usage, question.notes(job, model))
+
+    async def live_models(self) -> set[str]:
+        """Ids of the models that the API lists now.
+
+        Raises: NotAuthorised, Unavailable.
+        """
+        connection = self._connect()
+
+        async def ids() -> set[str]:
+            pager = await connection.client.aio.models.list()
+            return {(model.name or "").rpartition("/")[2] async for model in pager}
+
+        result = await self._outcome(ids())
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
+    async def aclose(self) -> None:
+        """Frees connections."""
+        if self._connection is not None:
+            await self._connection.aclose()
+            self._connection = None
+
+    def _model(self, model: str | None) -> ImageModel:
+        return self._models.get(model or self._default_model, self._clock.now().date())
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = Connection(self._access)
+        return self._connection
+
+    async def _outcome(self, call: Awaitable[T]) -> T | Failure:
+        """Returned, not raised, so that the SDK's error, which may repeat the key, is no context of ours."""
+        try:
+            return await call
+        except Exception as error:  # noqa: BLE001 -- told apart by class; what is unknown is raised again
+            key = self._access.api_key
+            return Failure(*fault(error, key.reveal() if key is not None else None, self._clock.now()))

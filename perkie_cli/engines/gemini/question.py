@@ -1,0 +1,76 @@
+"""What is asked of the Gemini API: the shrunk photo, the prompt, and the shape of the picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from perkie_cli.domain.model import SIDES
+from perkie_cli.domain.picture import ImageFormat
+from perkie_cli.imaging import codec
+
+if TYPE_CHECKING:
+    from google.genai.types import GenerateContentConfig, PartUnion
+
+    from perkie_cli.domain.model import ImageModel
+    from perkie_cli.imaging.raster import Raster
+    from perkie_cli.ports import RenderJob
+
+RATIOS = {
+    "1:1": 1.0,
+    "2:3": 2 / 3,
+    "3:2": 1.5,
+    "3:4": 0.75,
+    "4:3": 4 / 3,
+    "9:16": 9 / 16,
+    "16:9": 16 / 9,
+    "21:9": 21 / 9,
+}
+REFERENCE_QUALITY = 92
+
+
+def nearest_ratio(width: int, height: int) -> str:
+    """The aspect ratio on offer that is nearest to the photo's, on a logarithmic scale (so that 2:3 mirrors 3:2)."""
+    wanted = math.log(width / height)
+    return min(RATIOS, key=lambda name: abs(math.log(RATIOS[name]) - wanted))
+
+
+def reference(raster: Raster, longest: int) -> bytes:
+    """The photo as sent: JPEG, at most ``longest`` px on its long side, transparency over white; for a worker."""
+    small = codec.resize(raster, longest) if raster.long_side > longest else raster
+    return codec.encode(small, ImageFormat.JPEG, REFERENCE_QUALITY).data
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The parts of one request."""
+
+    contents: list[PartUnion]
+    config: GenerateContentConfig
+    image_size: str
+
+
+def ask(job: RenderJob, model: ImageModel, photo: bytes) -> Question:
+    """Prompt, photo and the picture's shape: one picture and no text."""
+    from google.genai.types import AutomaticFunctionCallingConfig, GenerateContentConfig, ImageConfig, Part
+
+    prompt = job.style.safe_prompt if job.safe else job.style.prompt
+    image_size = model.image_size(job.size)
+    shape = ImageConfig(aspect_ratio=nearest_ratio(job.raster.width, job.raster.height))
+    if len(model.image_tokens) > 1:  # models of one size do not know the field
+        shape.image_size = image_size
+    config = GenerateContentConfig(
+        response_modalities=["IMAGE"],
+        image_config=shape,
+        automatic_function_calling=AutomaticFunctionCallingConfig(disable=True),
+    )
+    return Question(
+        [Part.from_text(text=prompt), Part.from_bytes(data=photo, mime_type="image/jpeg")], config, image_size
+    )
+
+
+def notes(job: RenderJob, model: ImageModel) -> tuple[str, ...]:
+    """What the caller should know about the picture's size."""
+    drawn = SIDES[model.image_size(job.size)]
+    return (f"{model.id} draws at most {drawn} px; the picture was enlarged",) if job.size > drawn else ()

@@ -1,0 +1,54 @@
+"""Puts every paid call on the books: before it is made at its full price, afterwards at what it took."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from decimal import Decimal
+
+from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.generation import Usage
+from perkie_cli.domain.money import Tab
+from perkie_cli.ports import EventSink, SpendLedger
+from perkie_cli.telemetry.events import Spent, StoreFailed
+
+
+@dataclass(slots=True)
+class Bill:
+    """What one call took; stays None while that is not known, as after a timeout."""
+
+    usage: Usage | None = None
+
+
+class Meter:
+    """The ledger and the daily cap in dollars that paid calls are held to."""
+
+    def __init__(self, ledger: SpendLedger, cap: Decimal, events: EventSink) -> None:
+        self._ledger = ledger
+        self._cap = cap
+        self._events = events
+
+    @asynccontextmanager
+    async def call(self, model: str, price: Decimal, tab: Tab) -> AsyncIterator[Bill]:
+        """Around one call. A bill without usage at its end may have been charged: it counts at its full price.
+
+        Raises: BudgetExceeded, DailyCapReached or StoreUnavailable, before anything is sent.
+        """
+        with tab.budget.hold(price) if tab.budget is not None else nullcontext():
+            booking = await self._ledger.reserve(model, price, self._cap)
+            bill = Bill()
+            try:
+                yield bill
+            finally:
+                usage = bill.usage or Usage(attempts=1, cost_usd=price)
+                tab.add(usage)
+                self._events.emit(Spent(model, usage.cost_usd, possible=bill.usage is None))
+                if bill.usage is not None:
+                    await self._settle(booking, bill.usage)
+
+    async def _settle(self, booking: str, usage: Usage) -> None:
+        try:
+            await self._ledger.settle(booking, usage)
+        except StoreUnavailable as error:  # the picture is not lost over it; the booking stays at its full price
+            self._events.emit(StoreFailed("ledger", "settle", error.message))

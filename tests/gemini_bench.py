@@ -1,0 +1,122 @@
+"""A Gemini engine against the emulator over loopback, for integration tests: the real SDK, a fast clock."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from perkie_cli.config.models import load_models
+from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.money import Budget, Tab
+from perkie_cli.domain.secret import Secret
+from perkie_cli.domain.style import Style
+from perkie_cli.emulators.gemini.painter import Painter, TinyPainter
+from perkie_cli.emulators.gemini.plan import Plan
+from perkie_cli.emulators.gemini.server import GeminiEmulator
+from perkie_cli.engines.gemini.client import Access
+from perkie_cli.engines.gemini.engine import GeminiEngine
+from perkie_cli.engines.meter import Meter
+from perkie_cli.imaging.raster import Raster
+from perkie_cli.ports import Clock, Rendering, RenderJob
+from perkie_cli.resilience.breaker import Breaker
+from perkie_cli.resilience.guard import Guard
+from perkie_cli.resilience.guarded import GuardedStyleEngine
+from perkie_cli.resilience.retry import TimeRules
+from perkie_cli.resilience.retry_budget import RetryBudget
+from perkie_cli.resilience.upstream_limits import UpstreamLimits
+from perkie_cli.stores.ledger_sqlite import SqliteLedger
+from perkie_cli.telemetry.events import Recorder
+from perkie_cli.workers import PoolWorkers, thread_workers
+from tests.clock import ScaledClock
+
+KEY = "canary-7f3a9c51e2d84b60"
+STYLE = Style("ink_wash", "Modern", "Draw it in ink.", "Draw it kindly in ink.", "1", "ink_wash")
+CAP = Decimal(1000)
+
+
+def photo(width: int = 451, height: int = 300) -> Raster:
+    """A gradient with some noise."""
+    rng = np.random.default_rng(1)
+    rgb = rng.integers(0, 40, (height, width, 3), dtype=np.uint8)
+    rgb[..., 0] += np.linspace(0, 200, width, dtype=np.uint8)
+    return Raster(rgb)
+
+
+@dataclass
+class Bench:
+    """The parts of one set-up."""
+
+    emulator: GeminiEmulator
+    engine: GuardedStyleEngine
+    gemini: GeminiEngine
+    ledger: SqliteLedger
+    clock: Clock
+    workers: PoolWorkers
+    events: Recorder = field(default_factory=Recorder)
+
+    def plan(self, *faults: dict[str, object], **latency: float) -> None:
+        """Sets the fault plan and begins anew."""
+        self.emulator.plan = Plan.parse({"fault": list(faults), "latency": latency})
+        self.emulator.reset()
+
+    def job(self, seconds: float = 50.0, budget: Budget | None = None, **fields: object) -> RenderJob:
+        """One picture, due in ``seconds`` of the bench's clock."""
+        deadline = Deadline.after(seconds, self.clock.monotonic())
+        values: dict[str, object] = {"raster": photo(), "style": STYLE, "size": 256, "deadline": deadline}
+        return RenderJob(**{**values, "tab": Tab(budget), **fields})  # type: ignore[arg-type]  # by the caller
+
+    async def draw(self, seconds: float = 50.0) -> Rendering:
+        return await self.engine.render(self.job(seconds))
+
+    async def spent(self) -> Decimal:
+        return await self.ledger.spent(self.clock.now().date())
+
+
+@asynccontextmanager
+async def bench(
+    folder: Path,
+    *,
+    factor: float = 50.0,
+    access: Access | None = None,
+    painter: Painter | None = None,
+    cap: Decimal = CAP,
+    api_key: str | None = None,
+    seed: int = 1,
+) -> AsyncIterator[Bench]:
+    """Emulator, engine and guard on a clock that runs ``factor`` times as fast."""
+    clock, events, rng = ScaledClock(factor), Recorder(), random.Random(seed)
+    workers = thread_workers(2)
+    emulator = GeminiEmulator(painter or TinyPainter(), load_models(), clock, seed=seed, api_key=api_key)
+    await emulator.start()
+    ledger = SqliteLedger(folder / "spend.sqlite", clock, workers)
+    gemini = GeminiEngine(
+        access or Access(Secret(KEY), emulator.url),
+        load_models(),
+        default_model="gemini-nano-banana-2.1",
+        meter=Meter(ledger, cap, events),
+        workers=workers,
+        clock=clock,
+    )
+    guard = Guard(
+        clock=clock,
+        rng=rng,
+        breaker=Breaker("gemini", clock, events=events),
+        limits=UpstreamLimits("gemini", clock, rng),
+        retry_budget=RetryBudget(clock),
+        times=TimeRules(),
+        events=events,
+    )
+    made = Bench(emulator, GuardedStyleEngine(gemini, guard), gemini, ledger, clock, workers, events)
+    try:
+        yield made
+    finally:
+        await gemini.aclose()
+        await emulator.aclose()
+        await ledger.aclose()
+        workers.close()
