@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from perkie_cli.services.cache_keeping import CacheKeeping
     from perkie_cli.services.generate import Generate
     from perkie_cli.services.picture_cache import PictureCache
+    from perkie_cli.services.quota_admin import QuotaAdmin
     from perkie_cli.services.quotas import Quotas
 
 IO_THREADS = 8
@@ -113,6 +114,14 @@ class Services:
         quota = self.settings.quota
         rules = QuotaRules(quota.when_down, quota.lease_margin.total_seconds(), count_local=quota.count_local)
         return Quotas(self.documents, MemoryDocuments(), rules, self.clock, self.events)
+
+    @cached_property
+    def quota_admin(self) -> QuotaAdmin:
+        """What on-call does to quotas."""
+        from perkie_cli.services.quota_admin import QuotaAdmin
+        from perkie_cli.telemetry.audit import current_actor
+
+        return QuotaAdmin(self.documents, self.quota_limits, self.clock, self.events, current_actor())
 
     @cached_property
     def limits(self) -> ImageLimits:

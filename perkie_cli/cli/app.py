@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "stylize": "Redraw pets in an artistic style.",
     "styles": "List, show and preview styles.",
     "cache": "See, check and clear what is kept.",
+    "quota": "See, reset and grant quotas.",
     "config": "Show settings with their origin, write a first config file.",
 }
 

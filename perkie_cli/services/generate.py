@@ -10,7 +10,6 @@ from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable, UsageError
 from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest
 from perkie_cli.domain.picture import ImageLimits
-from perkie_cli.domain.quota import QuotaStatus
 from perkie_cli.domain.style import Style, StyleBook
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, RenderJob, StyleEngine, Workers
@@ -20,6 +19,7 @@ from perkie_cli.services.picture_cache import Found, PictureCache
 from perkie_cli.services.quotas import Quotas
 
 LOCAL = "local"
+QUOTA_IN_MEMORY = "quotas are counted in memory, since their store does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Generate:
         plan = self._plan(request)
         codec.inspect(request.image, self._limits, request.source)
         found = await self._look_up(plan) or await self._shared(plan)
-        return replace(found, quota=await self._quota(request))
+        return await self._with_quota(request, found)
 
     async def _shared(self, plan: _Plan) -> Generated:
         """Draws, or joins an identical request in flight; the picture is charged to one of all who wait for it."""
@@ -93,13 +93,16 @@ class Generate:
                 else:  # a follower whose leader had no quota left comes round and leads with its own
                     return await self._as_follower(plan, made) if joined else made
 
-    async def _quota(self, request: GenerateRequest) -> QuotaStatus | None:
+    async def _with_quota(self, request: GenerateRequest, found: Generated) -> Generated:
+        """What the owner has left after this picture."""
         if request.charge is None:
-            return None
+            return found
         try:
-            return await self._quotas.status(request.charge)
+            status = await self._quotas.status(request.charge)
         except StoreUnavailable:
-            return None  # the picture is there; what is left can be asked again
+            return found  # the picture is there; what is left can be asked again
+        warnings = (*found.warnings, QUOTA_IN_MEMORY) if status is not None and status.degraded else found.warnings
+        return replace(found, quota=status, warnings=warnings)
 
     def _plan(self, request: GenerateRequest) -> _Plan:
         style = self._styles.get(request.style)

@@ -45,6 +45,8 @@ class AuditLog:
             "target": event.target,
             "actor": event.actor,
             "detail": event.detail,
+            "before": event.before,
+            "after": event.after,
         }
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

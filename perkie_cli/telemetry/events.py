@@ -30,12 +30,14 @@ class StoreFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Audited(Event):
-    """A change of something shared: who did what to what."""
+    """A change of something shared: who did what to what, and how it stood before and after where that is known."""
 
     action: str
     target: str
     actor: str
     detail: str = ""
+    before: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)

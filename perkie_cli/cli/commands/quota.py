@@ -1,0 +1,150 @@
+"""``perkie quota``: who has how many pictures left today, and giving more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.session import renderer_of, run
+from perkie_cli.domain.errors import UsageError
+from perkie_cli.domain.identity import Owner
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+    from perkie_cli.services.quota_admin import CounterChange, CounterState, QuotaAdmin
+
+app = typer.Typer(help="See, reset and grant quotas.", no_args_is_help=True, add_completion=False)
+
+Customer = Annotated[str | None, typer.Option("--customer", metavar="ID", help="This customer.")]
+Session = Annotated[str | None, typer.Option("--session", metavar="ID", help="This session.")]
+Address = Annotated[
+    str | None, typer.Option("--ip", metavar="ADDR", help="This address, and the ceiling of its sessions.")
+]
+All = Annotated[bool, typer.Option("--all", help="Everybody who used something today.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    customer: Customer = None,
+    session: Session = None,
+    ip: Address = None,
+    all_: All = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="With --all: stop after so many.")] = 50,
+) -> None:
+    """What was used today and what is left.
+
+    Examples: `perkie quota show --customer 42`, `perkie quota show --all --json`.
+    """
+    renderer = renderer_of(ctx, "quota show")
+    owner = _owner(customer, session, ip, all_)
+
+    async def work(services: Services) -> Report:
+        shown: list[CounterState] = []
+        async for state in services.quota_admin.show(owner):
+            if len(shown) == limit:
+                renderer.say(f"… and more; --limit {limit * 10} shows more of them")
+                break
+            shown.append(state)
+        return Report(
+            results=[asdict(state) for state in shown],
+            summary={"store": services.documents.name, "count": len(shown)},
+            text=[_line(state) for state in shown],
+        )
+
+    run(ctx, work)
+
+
+@app.command()
+def reset(
+    ctx: typer.Context,
+    customer: Customer = None,
+    session: Session = None,
+    ip: Address = None,
+    all_: All = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Set today's use to zero. What is being drawn right now keeps its place and will count.
+
+    Examples: `perkie quota reset --customer 42`, `perkie quota reset --all --dry-run`.
+    """
+    renderer = renderer_of(ctx, "quota reset")
+    owner = _owner(customer, session, ip, all_)
+    _change(ctx, renderer, owner, "reset", lambda admin: admin.reset(owner), dry_run=dry_run, yes=yes)
+
+
+@app.command()
+def grant(
+    ctx: typer.Context,
+    count: Annotated[int, typer.Argument(metavar="N", help="Pictures; below zero takes a grant back.")],
+    customer: Customer = None,
+    session: Session = None,
+    ip: Address = None,
+    all_: All = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Give more pictures for today. It ends at midnight UTC with the day.
+
+    Examples: `perkie quota grant 5 --customer 42`, `perkie quota grant --customer 42 --yes -- -5`.
+    """
+    renderer = renderer_of(ctx, "quota grant")
+    owner = _owner(customer, session, ip, all_)
+    verb = f"grant {count} to"
+    _change(ctx, renderer, owner, verb, lambda admin: admin.grant(owner, count), dry_run=dry_run, yes=yes)
+
+
+def _change(
+    ctx: typer.Context,
+    renderer: Renderer,
+    owner: Owner | None,
+    verb: str,
+    step: Callable[[QuotaAdmin], AsyncIterator[CounterChange]],
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    async def work(services: Services) -> Report:
+        store = services.documents.name
+        found = [state async for state in services.quota_admin.show(owner)]
+        if dry_run:
+            summary = {"store": store, "count": len(found), "dry_run": True}
+            lines = [f"would {verb} {_line(state)}" for state in found]
+            return Report(results=[asdict(state) for state in found], summary=summary, text=lines)
+        target = f"{len(found)} counters" if owner is None else ", ".join(state.counter for state in found)
+        renderer.confirm(f"{verb.capitalize()} {target} in {store}?", yes=yes, typed="all" if owner is None else None)
+        changes = [change async for change in step(services.quota_admin)]
+        return Report(
+            results=[{"counter": change.after.counter, **asdict(change)} for change in changes],
+            summary={"store": store, "count": len(changes), "dry_run": False},
+            text=[_line(change.after) for change in changes],
+        )
+
+    run(ctx, work)
+
+
+def _owner(customer: str | None, session: str | None, ip: str | None, all_: bool) -> Owner | None:
+    """None for all."""
+    given = [customer is not None, session is not None, ip is not None, all_]
+    if sum(given) != 1:
+        raise UsageError(
+            "whose quota? one of --customer, --session, --ip and --all is needed", hint="See `perkie quota --help`."
+        )
+    if customer is not None:
+        return Owner.customer(customer)
+    if session is not None:
+        return Owner.session(session)
+    return Owner.address(ip) if ip is not None else None
+
+
+def _line(state: CounterState) -> str:
+    work = f", {state.in_flight} in work" if state.in_flight else ""
+    resets = f"{state.reset_at:%Y-%m-%d %H:%M} UTC"
+    return f"{state.counter}  {state.used} of {state.limit} used{work}, {state.remaining} left until {resets}"
