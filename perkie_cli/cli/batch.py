@@ -96,9 +96,11 @@ def _tell(renderer: Renderer, result: JobResult, total: int) -> None:
         if total > 1:  # a single failure is told by the report itself
             renderer.complain(result.error)
         return
-    renderer.say(f"{result.job.source} → {result.job.target} ({_remark(result)})")
-    if not renderer.flags.json and result.status is not Status.PLANNED:
-        renderer.line(str(result.job.target))
+    remark = f"{result.job.source} → {result.job.target} ({_remark(result)})"
+    if result.status is Status.PLANNED:
+        renderer.say(remark)
+    else:
+        renderer.result(str(result.job.target), remark)
 
 
 def _remark(result: JobResult) -> str:

@@ -59,6 +59,12 @@ class Renderer:
         """One line of data."""
         sys.stdout.write(text.rstrip("\n") + "\n")
 
+    def result(self, data: str, remark: str) -> None:
+        """One finished item: the remark for people, the data for what reads stdout (a person reads it once)."""
+        self.say(remark)
+        if not self.flags.json and (self.flags.quiet or not sys.stdout.isatty()):
+            self.line(data)
+
     def finish(self, report: Report) -> int:
         """Prints the report; the exit code to leave with."""
         if self.flags.json:
