@@ -50,7 +50,7 @@ def paint(scene: Scene, look: BlackAndWhite, seed: int) -> Bytes:
     x = _film_curve(x)
     x = _glow(x, scene, look.glow)
     x *= _vignette(scene, look.vignette)
-    x += _grain(x, look.grain, seed)
+    x += _grain(x, look.grain, scene.scale, seed)
     return _print(x, look.warmth)
 
 
@@ -138,12 +138,12 @@ def _vignette(scene: Scene, strength: float) -> Plane:
     return resize(1 - 0.62 * strength * smoothstep(radius, 0.45, 1.08), w, h)
 
 
-def _grain(x: Plane, strength: float, seed: int) -> Plane:
+def _grain(x: Plane, strength: float, scale: float, seed: int) -> Plane:
     """Two sizes of grain, strongest in the middle tones."""
     h, w = x.shape
     rng = stream(seed, "grain")
-    fine = blur(white_noise(rng, h, w), 0.62)
-    coarse = resize(blur(white_noise(rng, -(-h // 2), -(-w // 2)), 0.9), w, h, CUBIC)
+    fine = blur(white_noise(rng, h, w), 0.62 * scale)
+    coarse = resize(blur(white_noise(rng, -(-h // 2), -(-w // 2)), 0.9 * scale), w, h, CUBIC)
     grain = 0.75 * unit(fine) + 0.5 * unit(coarse)
     grain *= 0.006 + 0.030 * np.sqrt(np.clip(x, 0, 1)) * (1 - 0.78 * x)
     return strength * grain

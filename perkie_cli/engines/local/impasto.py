@@ -48,9 +48,9 @@ def light_paint(canvas: Bytes, labels: Ints, strokes: Strokes, relief: float, se
     """The (h, w, 3) canvas with its paint's relief; `labels` (h, w) name the visible stroke, -1 is bare ground."""
     height, hair = _surface(labels, strokes)
     h, w = labels.shape
-    weave = fractal_noise(stream(seed, "weave"), h, w, 2.2, 2)
+    weave = fractal_noise(stream(seed, "weave"), h, w, 2.2 * scale, 2)
     height = blur(height, 0.7 * scale) + 0.25 * blur(height, 2 * scale) + 0.015 * weave
-    slope = 2.1 / 16 * relief
+    slope = 2.1 / 16 * relief * scale
     gx, gy = cv2.Scharr(height, -1, 1, 0, scale=slope), cv2.Scharr(height, -1, 0, 1, scale=slope)
     facing = 1 / np.sqrt(1 + gx * gx + gy * gy)
     diffuse = (gx * 0.55 + gy * 0.62 + 0.56) * facing

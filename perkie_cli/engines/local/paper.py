@@ -34,24 +34,24 @@ class Paper:
 def make_paper(height: int, width: int, scale: float, seed: int) -> Paper:
     """A sheet of its own for each seed."""
     rng = stream(seed, "paper")
-    fine = blur(white_noise(rng, height, width), 0.8)
-    tooth = 0.55 * unit(fine) + 0.45 * fractal_noise(rng, height, width, 9, 2)
-    fibres = _fibres(rng, height, width)
+    fine = blur(white_noise(rng, height, width), 0.8 * scale)
+    tooth = 0.55 * unit(fine) + 0.45 * fractal_noise(rng, height, width, 9 * scale, 2)
+    fibres = _fibres(rng, height, width, scale)
     return Paper(tooth, fibres, 0.012 * fractal_noise(rng, height, width, 200 * scale, 2))
 
 
-def _fibres(rng: np.random.Generator, height: int, width: int) -> Plane:
+def _fibres(rng: np.random.Generator, height: int, width: int, scale: float) -> Plane:
     """Short bent threads."""
-    n = max(1, height * width // 2600)
+    n = max(1, round(height * width / (2600 * scale * scale)))
     x, y, angle = rng.uniform(0, width, n), rng.uniform(0, height, n), rng.uniform(0, np.pi, n)
-    length, bend = rng.uniform(8, 46, n), rng.normal(0, 0.35, n)
+    length, bend = scale * rng.uniform(8, 46, n), rng.normal(0, 0.35, n)
     t = np.linspace(-0.5, 0.5, 5)[None]
     angle = angle[:, None] + bend[:, None] * t
     reach = length[:, None] * t
     points = np.stack([x[:, None] + reach * np.cos(angle), y[:, None] + reach * np.sin(angle)], -1)
     sheet = np.zeros((height, width), np.uint8)
-    cv2.polylines(sheet, list((points * 8).astype(np.int32)), False, 150, 1, cv2.LINE_AA, 3)
-    return blur(sheet.astype(np.float32) * (1 / 255), 0.7)
+    cv2.polylines(sheet, list((points * 8).astype(np.int32)), False, 150, max(1, round(scale)), cv2.LINE_AA, 3)
+    return blur(sheet.astype(np.float32) * (1 / 255), 0.7 * scale)
 
 
 def soak(ink: Plane, paper: Paper, tint: str) -> Picture:
