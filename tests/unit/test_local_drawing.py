@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perkie_cli.engines.local.drawing import draw
+from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.engines.local.drawing import draw, fit, picture_seed, render_at
+from perkie_cli.engines.local.noise import stream
 from perkie_cli.engines.local.recipes import RECIPES
+from perkie_cli.engines.local.subject import read_scene
+from perkie_cli.imaging.raster import Raster
 from tests.pets import cut_out_pet, pet
 
 EVERY_RECIPE = pytest.mark.parametrize("recipe", list(RECIPES))
@@ -18,6 +22,9 @@ def _threads_as_before():
     before = cv2.getNumThreads()
     yield
     cv2.setNumThreads(before)
+
+
+# ------------------------------------------------------------------ determinism
 
 
 @EVERY_RECIPE
@@ -36,11 +43,41 @@ def test_another_seed_is_another_drawing_of_the_same_pet(recipe):
     rgb = pet(208, 160)
     one, two = draw(recipe, rgb, None, {}, 1), draw(recipe, rgb, None, {}, 2)
     assert (one != two).mean() > 0.05
-    assert np.corrcoef(_small(one), _small(two))[0, 1] > 0.6
+    assert np.corrcoef(_thumbnail(one), _thumbnail(two))[0, 1] > 0.6
 
 
-def _small(picture):
-    return cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (16, 16), interpolation=cv2.INTER_AREA).ravel()
+@EVERY_RECIPE
+def test_inputs_are_left_as_they_were(recipe):
+    rgb, alpha = cut_out_pet(120, 96)
+    before = rgb.copy(), alpha.copy()
+    draw(recipe, rgb, alpha, {}, 7)
+    np.testing.assert_array_equal(rgb, before[0])
+    np.testing.assert_array_equal(alpha, before[1])
+
+
+def test_streams_of_two_components_share_nothing():
+    paper, wash = (stream(3, name).random(1000) for name in ("paper", "wash"))
+    assert abs(np.corrcoef(paper, wash)[0, 1]) < 0.1
+    np.testing.assert_array_equal(paper, stream(3, "paper").random(1000))
+
+
+def test_more_splatter_moves_no_other_component():
+    rgb = pet(208, 160)
+    none, much = (draw("ink_wash", rgb, None, {"splatter": amount}, 7).astype(int) for amount in (0.0, 4.0))
+    changed = (none != much).any(2)
+    assert 0 < changed.mean() < 0.25
+    assert (much <= none)[changed].all()  # drops only add ink
+
+
+def test_one_grain_of_noise_in_the_input_moves_only_nearby_strokes():
+    rgb = pet(208, 160)
+    touched = rgb.copy()
+    touched[10, 10] ^= 1
+    same = draw("van_gogh", rgb, None, {}, 7) == draw("van_gogh", touched, None, {}, 7)
+    assert same.mean() > 0.98
+
+
+# ------------------------------------------------------------------ any input
 
 
 @EVERY_RECIPE
@@ -49,20 +86,18 @@ def _small(picture):
 @given(
     height=st.integers(1, 40),
     width=st.integers(1, 40),
-    long=st.sampled_from([1, 1, 1, 20]),
+    stretch=st.sampled_from([1, 1, 1, 20]),
     colour=st.sampled_from(["noise", "black", "white", "one colour"]),
     matte=st.sampled_from(["none", "empty", "one pixel", "noise", "opaque"]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_any_shape_and_content_is_drawn(recipe, height, width, long, colour, matte, seed):
+def test_any_shape_and_content_is_drawn(recipe, height, width, stretch, colour, matte, seed):
     rng = np.random.default_rng(seed)
-    shape = (height * long, width)
-    plain = {"black": 0, "white": 255, "one colour": 93}
-    rgb = (
-        rng.integers(0, 256, (*shape, 3), np.uint8)
-        if colour == "noise"
-        else np.full((*shape, 3), plain[colour], np.uint8)
-    )
+    shape = (height * stretch, width)
+    if colour == "noise":
+        rgb = rng.integers(0, 256, (*shape, 3), np.uint8)
+    else:
+        rgb = np.full((*shape, 3), {"black": 0, "white": 255, "one colour": 93}[colour], np.uint8)
     alpha = None if matte == "none" else np.full(shape, 255 if matte == "opaque" else 0, np.uint8)
     if matte == "one pixel":
         alpha[-1, 0] = 255
@@ -71,3 +106,111 @@ def test_any_shape_and_content_is_drawn(recipe, height, width, long, colour, mat
     drawing = draw(recipe, rgb, alpha, {}, seed)
     assert drawing.dtype == np.uint8
     assert drawing.shape == rgb.shape
+
+
+# ------------------------------------------------------------------ the look
+
+
+def test_a_black_pet_stays_darker_than_a_white_one_in_black_and_white():
+    tones = [draw("bw_fine_art", *cut_out_pet(240, 192, fur), {}, 7)[120:160, 70:120].mean() for fur in (30, 120, 225)]
+    assert tones[0] + 20 < tones[1] < tones[2] - 20
+
+
+@pytest.mark.parametrize("exposure", [0.35, 1.6])
+def test_exposure_hardly_moves_the_print(exposure):
+    rgb, alpha = cut_out_pet(240, 192, 120)
+    shot = np.clip(rgb * exposure, 0, 255).astype(np.uint8)
+    difference = np.abs(draw("bw_fine_art", shot, alpha, {}, 7).astype(int) - draw("bw_fine_art", rgb, alpha, {}, 7))
+    assert difference.mean() < 12
+
+
+def test_black_and_white_is_neutral_without_warmth():
+    drawing = draw("bw_fine_art", pet(160, 160), None, {"warmth": 0.0}, 7)
+    assert (drawing.max(2) == drawing.min(2)).all()
+
+
+def test_ink_leaves_the_paper_light_and_the_pupils_dark():
+    drawing = cv2.cvtColor(draw("ink_wash", *cut_out_pet(320, 256), {"seal": False}, 7), cv2.COLOR_RGB2GRAY)
+    assert np.median(drawing[:60]) > 215
+    assert drawing.min() < 60
+
+
+def test_the_seal_goes_to_the_emptiest_corner():
+    rgb, alpha = cut_out_pet(320, 320)
+    alpha[:, 200:] = 255  # the pet fills the right side, so only the left is free
+    drawing = draw("ink_wash", rgb, alpha, {}, 7).astype(int)
+    red = (drawing[..., 0] - drawing[..., 1]) > 80
+    assert red[:, :160].any()
+    assert not red[:, 160:].any()
+
+
+def test_the_sky_behind_a_cut_out_is_blue_and_the_pet_is_not():
+    rgb, alpha = cut_out_pet(320, 256)
+    drawing = draw("van_gogh", rgb, alpha, {"stars": 0.0}, 7).astype(int)
+    blue = drawing[..., 2] - drawing[..., 0]
+    assert np.median(blue[alpha == 0]) > 40
+    assert np.median(blue[alpha == 255]) < 0
+
+
+@EVERY_RECIPE
+def test_what_lies_under_the_matte_does_not_show(recipe):
+    rgb, alpha = cut_out_pet(240, 192)
+    other = rgb.copy()
+    other[alpha == 0] = (255, 0, 255)
+    apart = np.abs(draw(recipe, rgb, alpha, {}, 7).astype(int) - draw(recipe, other, alpha, {}, 7))
+    assert apart.mean() < 2
+
+
+def test_an_opaque_matte_counts_as_none():
+    rgb = pet(120, 96)
+    opaque = np.full(rgb.shape[:2], 255, np.uint8)
+    np.testing.assert_array_equal(draw("bw_fine_art", rgb, opaque, {}, 7), draw("bw_fine_art", rgb, None, {}, 7))
+
+
+def test_the_subject_of_a_photo_is_found_softly():
+    rgb, alpha = cut_out_pet(240, 192, 200)
+    found = read_scene(rgb, None).subject
+    assert found[alpha == 255].mean() > 0.8
+    assert found[alpha == 0].mean() < 0.5
+    assert found[120, 96] > 0.9
+
+
+# ------------------------------------------------------------------ sizes
+
+
+@pytest.mark.parametrize(("shape", "size", "expected"), [((200, 300), 256, (171, 256)), ((601, 300), 801, (801, 400))])
+def test_the_long_side_is_what_was_asked_for(shape, size, expected):
+    drawing = render_at(Raster(pet(*shape)), "bw_fine_art", {}, size, 7)
+    assert (drawing.height, drawing.width) == expected
+    assert drawing.alpha is None
+
+
+def test_above_2048_px_the_painting_is_enlarged():
+    drawing = render_at(Raster(pet(40, 400)), "bw_fine_art", {}, 4096, 7)
+    assert (drawing.height, drawing.width) == (410, 4096)
+
+
+@pytest.mark.parametrize("size", [255, 4097, -1])
+def test_a_size_out_of_range_is_refused(size):
+    with pytest.raises(InvalidParameter, match=f"256 to 4096 px long, not {size}"):
+        render_at(Raster(pet(300, 300)), "bw_fine_art", {}, size, 7)
+
+
+@pytest.mark.parametrize("size", [64, 512])
+def test_fitting_a_cut_out_brings_no_colour_from_under_the_matte(size):
+    rgb, alpha = cut_out_pet(256, 192)
+    hidden = rgb.copy()
+    hidden[alpha == 0] = (255, 0, 255)
+    plain, fitted = fit(Raster(rgb, alpha), size), fit(Raster(hidden, alpha), size)
+    assert np.abs(plain.rgb.astype(int) - fitted.rgb)[fitted.alpha > 32].max() < 16
+    inside = cv2.erode(fitted.alpha, np.ones((9, 9))) == 255
+    assert abs(fitted.rgb[inside].mean() - rgb[alpha == 255].mean()) < 8
+
+
+def test_two_pets_have_two_seeds_and_one_photo_always_the_same():
+    one, other = Raster(pet(64, 64)), Raster(pet(64, 64, fur=80))
+    assert picture_seed(one) == picture_seed(Raster(pet(64, 64))) != picture_seed(other)
+
+
+def _thumbnail(picture):
+    return cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (16, 16), interpolation=cv2.INTER_AREA).ravel()
