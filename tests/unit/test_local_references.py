@@ -1,4 +1,4 @@
-"""The look of the shipped cat against small stored pictures; ``python -m tests.unit.test_local_references`` renews them.
+"""The shipped cat against small stored pictures; ``python -m tests.unit.test_local_references`` renews them.
 
 Tolerant: OpenCV versions and processors differ in the last bits, and a stroke more or less is no other picture.
 """
@@ -21,7 +21,7 @@ MEAN, LARGEST = 2.0, 60  # of 255; a change that an eye would see at this size i
 
 def small_drawing(recipe: str, cut_out: bool) -> np.ndarray:
     """The shipped cat, drawn as it lies there and reduced; cut out: with an oval matte."""
-    photo = cv2.imread(str(ROOT / "examples" / "photos" / "chelsea.png"))[..., ::-1]
+    photo = cv2.imread(str(ROOT / "examples" / "photos" / "cat.png"))[..., ::-1]
     matte = None
     if cut_out:
         matte = np.zeros(photo.shape[:2], np.uint8)
