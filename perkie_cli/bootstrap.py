@@ -7,6 +7,7 @@ it: ``build_services(settings, clock=ManualClock())``.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
@@ -16,16 +17,21 @@ from typing import TYPE_CHECKING, Any
 from perkie_cli.clock import SystemClock
 from perkie_cli.config.load import user_cache_dir, user_config_dir, user_state_dir
 from perkie_cli.config.schema import Settings
+from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.telemetry.events import NoEvents
 from perkie_cli.workers import thread_workers
 
 if TYPE_CHECKING:
+    from perkie_cli.domain.model import ModelBook
     from perkie_cli.domain.quota import QuotaLimits
     from perkie_cli.domain.style import StyleBook
-    from perkie_cli.ports import BlobStore, Clock, DocumentStore, EventSink, StyleEngine, Workers
+    from perkie_cli.ports import BlobStore, Clock, DocumentStore, EventSink, SpendLedger, StyleEngine, Workers
+    from perkie_cli.resilience.guard import Guard
+    from perkie_cli.resilience.guarded import GuardedStyleEngine
     from perkie_cli.services.cache_keeping import CacheKeeping
     from perkie_cli.services.generate import Generate
+    from perkie_cli.services.ladder import Ladder
     from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.services.quota_admin import QuotaAdmin
     from perkie_cli.services.quotas import Quotas
@@ -142,7 +148,66 @@ class Services:
         from perkie_cli.engines.local.engine import LocalStyleEngine
 
         local = LocalStyleEngine(self.drawing)
-        return {"auto": local, local.name: local}
+        gemini = self.settings.gemini
+        drawn_by = self.gemini if gemini.vertexai or gemini.api_key is not None else local
+        return {"auto": drawn_by, local.name: local, "gemini": self.gemini}
+
+    @cached_property
+    def models(self) -> ModelBook:
+        """Image models and their prices."""
+        from perkie_cli.config.models import load_models
+
+        return load_models(self.settings.gemini.models_file or user_config_dir(self._environ) / "models.toml")
+
+    @cached_property
+    def ledger(self) -> SpendLedger:
+        """What upstream calls take."""
+        from perkie_cli.stores.ledger_sqlite import SqliteLedger
+
+        return SqliteLedger(self.state_dir / "spend.sqlite", self.clock, self.io)
+
+    @cached_property
+    def gemini(self) -> GuardedStyleEngine:
+        """The Gemini engine inside its guard."""
+        from perkie_cli.engines.gemini.client import Access
+        from perkie_cli.engines.gemini.engine import GeminiEngine
+        from perkie_cli.engines.meter import Meter
+        from perkie_cli.resilience.guarded import GuardedStyleEngine
+
+        gemini = self.settings.gemini
+        project = gemini.project or self.settings.firestore.project  # GOOGLE_CLOUD_PROJECT sets the latter
+        if gemini.vertexai and project is None:
+            raise InvalidSetting("gemini.vertexai is set, but no project", hint="Set GOOGLE_CLOUD_PROJECT.")
+        access = Access(gemini.api_key, gemini.base_url, project if gemini.vertexai else None, gemini.location)
+        meter = Meter(self.ledger, gemini.daily_cap_usd, self.events)
+        engine = GeminiEngine(
+            access, self.models, default_model=gemini.model, meter=meter, workers=self.workers, clock=self.clock
+        )
+        return GuardedStyleEngine(engine, self._guard("gemini"))
+
+    def _guard(self, upstream: str) -> Guard:
+        from perkie_cli.resilience.breaker import Breaker
+        from perkie_cli.resilience.guard import Guard
+        from perkie_cli.resilience.retry import TimeRules
+        from perkie_cli.resilience.retry_budget import RetryBudget
+        from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy
+
+        gemini, rng = self.settings.gemini, random.Random()  # noqa: S311 -- jitter, no secrets
+        policy = UpstreamPolicy(
+            per_minute=gemini.calls_per_minute,
+            tokens_per_minute=gemini.tokens_per_minute,
+            per_day=gemini.calls_per_day,
+            concurrent=gemini.concurrent,
+        )
+        return Guard(
+            clock=self.clock,
+            rng=rng,
+            breaker=Breaker(upstream, self.clock, events=self.events),
+            limits=UpstreamLimits(upstream, self.clock, rng, policy),
+            retry_budget=RetryBudget(self.clock),
+            times=TimeRules(),
+            events=self.events,
+        )
 
     @cached_property
     def pictures(self) -> PictureCache:
@@ -166,7 +231,15 @@ class Services:
             clock=self.clock,
             limits=self.limits,
             quotas=self.quotas,
+            ladder=self.ladder,
         )
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        """What stands in for pictures that cannot be drawn."""
+        from perkie_cli.services.ladder import Ladder
+
+        return Ladder(self.pictures, self.engines["local"], self.workers, self.events)
 
     @cached_property
     def lifetimes(self) -> Mapping[str, timedelta]:
@@ -196,6 +269,8 @@ class Services:
         built = vars(self)
         for engine in {id(e): e for e in built.get("engines", {}).values()}.values():
             await engine.aclose()
+        if "ledger" in built:
+            await self.ledger.aclose()
         if "quotas" in built:
             await self.quotas.aclose()
         if "documents" in built:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.money import Spend, Tab
+from perkie_cli.domain.money import Receipt, Spend
 from perkie_cli.domain.selection import EVERYTHING, Selection, Tally
 from perkie_cli.domain.style import Style
 
@@ -63,7 +63,7 @@ class RenderJob:
     deadline: Deadline = field(default_factory=Deadline.never)
     model: str | None = None
     safe: bool = False  # use the style's safe prompt
-    tab: Tab = field(default_factory=Tab)  # filled in as calls are made
+    receipt: Receipt = field(default_factory=Receipt)  # filled in as calls are made
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +140,7 @@ class MattingEngine(Protocol):
         """Frees the model and connections."""
 
 
+@runtime_checkable
 class PricedEngine(StyleEngine, Protocol):
     """A style engine whose pictures cost money."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from perkie_cli.config.models import load_models
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.money import Budget, Tab
+from perkie_cli.domain.money import Budget, Receipt
 from perkie_cli.domain.secret import Secret
 from perkie_cli.domain.style import Style
 from perkie_cli.emulators.gemini.painter import Painter, TinyPainter
@@ -69,7 +69,7 @@ class Bench:
         """One picture, due in ``seconds`` of the bench's clock."""
         deadline = Deadline.after(seconds, self.clock.monotonic())
         values: dict[str, object] = {"raster": photo(), "style": STYLE, "size": 256, "deadline": deadline}
-        return RenderJob(**{**values, "tab": Tab(budget), **fields})  # type: ignore[arg-type]  # by the caller
+        return RenderJob(**{**values, "receipt": Receipt(budget), **fields})  # type: ignore[arg-type]  # by the caller
 
     async def draw(self, seconds: float = 50.0) -> Rendering:
         return await self.engine.render(self.job(seconds))

@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "styles": "List, show and preview styles.",
     "cache": "See, check and clear what is kept.",
     "quota": "See, reset and grant quotas.",
+    "emulate": "Run local stand-ins of the services that perkie uses.",
     "config": "Show settings with their origin, write a first config file.",
 }
 

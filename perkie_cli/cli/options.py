@@ -22,6 +22,17 @@ Format = Annotated[
     str | None, typer.Option("--format", metavar="jpg|png|webp", help="Default: by the ending of -o, else jpg.")
 ]
 StyleEngineName = Annotated[str | None, typer.Option(metavar="auto|gemini|local", help="Who draws.")]
+Model = Annotated[str | None, typer.Option(metavar="ID", help="Gemini model (perkie models list).")]
+FallbackSteps = Annotated[
+    str | None, typer.Option("--fallback", metavar="cache,local|none", help="What may stand in while Gemini fails.")
+]
+DeadlineSeconds = Annotated[
+    float | None, typer.Option("--deadline", min=0.1, metavar="S", help="Time for one picture.")
+]
+Estimate = Annotated[bool, typer.Option("--estimate", help="Say what it would cost at most, draw nothing.")]
+BudgetDollars = Annotated[
+    float | None, typer.Option("--budget", min=0, metavar="USD", help="Spend no more than this on the whole run.")
+]
 Size = Annotated[int | None, typer.Option(metavar="PX", help="Long side of the result (default 1024).")]
 Customer = Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is.")]
 Session = Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is, not logged in.")]

@@ -56,8 +56,9 @@ class Renderer:
     # ---------------------------------------------------------------- data
 
     def line(self, text: str) -> None:
-        """One line of data."""
+        """One line of data, at once: who reads it from a pipe may be waiting."""
         sys.stdout.write(text.rstrip("\n") + "\n")
+        sys.stdout.flush()
 
     def result(self, data: str, remark: str) -> None:
         """One finished item: the remark for people, the data for what reads stdout (a person reads it once)."""

@@ -73,6 +73,14 @@ class GeminiSettings:
     )
     base_url: str | None = row(None, "Another API address, such as an emulator's", env=("GOOGLE_GEMINI_BASE_URL",))
     model: str = row("gemini-nano-banana-2.1", "Image model (perkie models list)")
+    models_file: Path | None = row(None, "Your own models and prices (default: models.toml beside the user config)")
+    vertexai: bool = row(False, "Use Vertex AI instead of a developer key", env=("GOOGLE_GENAI_USE_VERTEXAI",))
+    project: str | None = row(None, "Project for Vertex AI (default: GOOGLE_CLOUD_PROJECT)")
+    location: str = row("global", "Location for Vertex AI", env=("GOOGLE_CLOUD_LOCATION",))
+    calls_per_minute: int = row(2_000, "Calls a minute that the API allows", least=1)
+    tokens_per_minute: int = row(4_000_000, "Tokens a minute that the API allows", least=10_000)
+    calls_per_day: int = row(50_000, "Calls a day (Pacific time) that the API allows", least=1)
+    concurrent: int = row(1_000, "Calls at a time that the API allows", least=1)
     daily_cap_usd: Decimal = row(Decimal(10), "No upstream call once the day's spend has reached this", least=0)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from perkie_cli.domain.identity import ANONYMOUS, Owner
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat
 from perkie_cli.domain.quota import Charge, QuotaStatus
+
+if TYPE_CHECKING:
+    from perkie_cli.domain.money import Budget
 
 DEFAULT_SIZE = 1024  # px on the long side
 
@@ -44,7 +48,8 @@ class GenerateRequest:
     """One picture, one style. ``image`` is the upload as it came; ``size`` the long side in px.
 
     ``engine`` is ``auto``, ``gemini`` or ``local``; ``deadline`` seconds in all, None for the engine's usual time;
-    ``budget`` dollars that may be spent on this request.
+    ``budget`` is what the run that this request is part of may spend; ``cover_credentials``: the ladder also covers
+    for credentials that are missing or refused, which a customer cannot help, but an engineer should be told of.
     """
 
     image: bytes
@@ -56,8 +61,9 @@ class GenerateRequest:
     remove_background: bool = False
     cache: CacheUse = CacheUse.NORMAL
     fallback: frozenset[Fallback] = frozenset(Fallback)
+    cover_credentials: bool = True
     deadline: float | None = None
-    budget: Decimal | None = None
+    budget: Budget | None = None
     source: str = "image"  # how messages name the input: a path, a field
     charge: Charge | None = None  # the quota counters that it touches; None: unmetered
 

@@ -54,7 +54,7 @@ class Budget:
 
 
 @dataclass(slots=True)
-class Tab:
+class Receipt:
     """What the upstream calls for one picture took so far, and the budget they draw on.
 
     It is filled in as answers arrive, so that a picture that failed in the end still says what it cost.

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.money import Tab
+from perkie_cli.domain.money import Receipt
 from perkie_cli.ports import EventSink, SpendLedger
 from perkie_cli.telemetry.events import Spent, StoreFailed
 
@@ -30,19 +30,19 @@ class Meter:
         self._events = events
 
     @asynccontextmanager
-    async def call(self, model: str, price: Decimal, tab: Tab) -> AsyncIterator[Bill]:
+    async def call(self, model: str, price: Decimal, receipt: Receipt) -> AsyncIterator[Bill]:
         """Around one call. A bill without usage at its end may have been charged: it counts at its full price.
 
         Raises: BudgetExceeded, DailyCapReached or StoreUnavailable, before anything is sent.
         """
-        with tab.budget.hold(price) if tab.budget is not None else nullcontext():
+        with receipt.budget.hold(price) if receipt.budget is not None else nullcontext():
             booking = await self._ledger.reserve(model, price, self._cap)
             bill = Bill()
             try:
                 yield bill
             finally:
                 usage = bill.usage or Usage(attempts=1, cost_usd=price)
-                tab.add(usage)
+                receipt.add(usage)
                 self._events.emit(Spent(model, usage.cost_usd, possible=bill.usage is None))
                 if bill.usage is not None:
                     await self._settle(booking, bill.usage)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import BreakerOpen
+from perkie_cli.domain.units import format_duration
 from perkie_cli.ports import Clock, EventSink
 from perkie_cli.telemetry.events import BreakerChanged, NoEvents
 
@@ -103,10 +104,11 @@ class Breaker:
         if self._state is BreakerState.CLOSED:
             return Permit(self._epoch, probe=False, begun=now)
         if self._state is BreakerState.OPEN or self._probe_until is not None:
+            wait = self._retry_after(now)
             raise BreakerOpen(
                 f"{self.upstream} keeps failing and is left alone for now",
-                hint="Try again later, or allow a fallback.",
-                retry_after=self._retry_after(now),
+                hint=f"Try again in {format_duration(wait)}.",
+                retry_after=wait,
             )
         self._probe_until = now + self._policy.probe_lease
         return Permit(self._epoch, probe=True, begun=now)

@@ -33,13 +33,13 @@ class GuardedStyleEngine:
         return self._engine.price(size, model)
 
     async def render(self, job: RenderJob) -> Rendering:
-        """The usage is that of all attempts, and stands on ``job.tab`` also when none succeeds."""
+        """The usage is that of all attempts, and stands on ``job.receipt`` also when none succeeds."""
 
         def attempt(which: Attempt) -> Awaitable[Rendering]:
             return self._engine.render(replace(job, safe=job.safe or which.safe))
 
         rendering = await self.guard.run(attempt, job.deadline)
-        return replace(rendering, usage=job.tab.usage)
+        return replace(rendering, usage=job.receipt.usage)
 
     async def aclose(self) -> None:
         """See the port."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from perkie_cli.domain.errors import AtCapacity
+from perkie_cli.domain.units import format_duration
 from perkie_cli.ports import Clock
 
 MINUTE = 60.0
@@ -109,7 +110,9 @@ class UpstreamLimits:
 
     def _refusal(self, what: str, retry_after: float) -> AtCapacity:
         return AtCapacity(
-            f"the limit of {what} towards {self.upstream} is reached", hint="Try again later.", retry_after=retry_after
+            f"the limit of {what} towards {self.upstream} is reached",
+            hint=f"Try again in {format_duration(retry_after)}.",
+            retry_after=retry_after,
         )
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from perkie_cli.domain.cache_key import CacheKey, Recipe, content_hash
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable, UsageError
+from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable, UsageError
 from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest
+from perkie_cli.domain.money import Receipt
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.style import Style, StyleBook
 from perkie_cli.imaging import codec
-from perkie_cli.ports import Clock, RenderJob, StyleEngine, Workers
+from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.coalesce import Coalescer
+from perkie_cli.resilience.deadline import enforce
+from perkie_cli.services.ladder import Ladder
 from perkie_cli.services.payers import Payers, Tab
 from perkie_cli.services.picture_cache import Found, PictureCache
 from perkie_cli.services.quotas import Quotas
@@ -48,6 +52,7 @@ class Generate:
         clock: Clock,
         limits: ImageLimits,
         quotas: Quotas,
+        ladder: Ladder,
     ) -> None:
         self._styles = styles
         self._engines = engines
@@ -56,6 +61,7 @@ class Generate:
         self._clock = clock
         self._limits = limits
         self._quotas = quotas
+        self._ladder = ladder
         self._payers = Payers(quotas)
         self._coalescer: Coalescer[Generated] = Coalescer()
 
@@ -66,16 +72,27 @@ class Generate:
         """
         return self._plan(request).key
 
+    def estimate(self, request: GenerateRequest) -> Decimal:
+        """Dollars that the picture is expected to cost if it has to be drawn.
+
+        Raises: as ``key``.
+        """
+        engine = self._engine(request.engine)
+        return engine.price(request.size, request.model) if isinstance(engine, PricedEngine) else Decimal(0)
+
     async def __call__(self, request: GenerateRequest) -> Generated:
-        """Raises: BadInput, UsageError, QuotaExceeded, and what the engine raises."""
+        """Raises: BadInput, UsageError, QuotaExceeded, DeadlineExceeded, BudgetExceeded, and what the engine raises
+        where the request allows no fallback.
+        """
         plan = self._plan(request)
         codec.inspect(request.image, self._limits, request.source)
-        found = await self._look_up(plan) or await self._shared(plan)
+        async with enforce(plan.deadline, self._clock):  # each who waits has a deadline of its own
+            found = await self._look_up(plan) or await self._shared(plan)
         return await self._with_quota(request, found)
 
     async def _shared(self, plan: _Plan) -> Generated:
         """Draws, or joins an identical request in flight; the picture is charged to one of all who wait for it."""
-        key = (plan.key, plan.request.cache)
+        key = (plan.key, plan.request.cache, plan.request.fallback, plan.request.cover_credentials)
         led = False
 
         def lead() -> Awaitable[Generated]:
@@ -144,13 +161,14 @@ class Generate:
         if (hit := await self._look_up(plan)) is not None:
             return hit
         decoded = await self._workers.run(codec.decode, plan.request.image, self._limits, plan.request.source)
-        job = RenderJob(decoded.raster, plan.style, plan.request.size, plan.deadline, plan.request.model)
+        request, receipt = plan.request, Receipt(plan.request.budget)
+        job = RenderJob(decoded.raster, plan.style, request.size, plan.deadline, request.model, receipt=receipt)
         charge = plan.request.charge
         if charge is None or not self._costs(plan.engine.name):
             return await self._draw(plan, job, decoded.notes)
         async with tab.reserve(charge, plan.deadline.remaining(self._clock.monotonic())) as reservation:
             made = await self._draw(plan, job, decoded.notes)
-            if self._costs(made.engine):
+            if self._costs(made.engine) and not made.degraded:
                 await reservation.commit()
             return made
 
@@ -159,14 +177,19 @@ class Generate:
         return engine != LOCAL or self._quotas.rules.count_local
 
     async def _draw(self, plan: _Plan, job: RenderJob, notes: Sequence[str]) -> Generated:
-        rendering = await plan.engine.render(job)
+        try:
+            rendering = await plan.engine.render(job)
+        except PerkieError as error:
+            if not self._ladder.catches(error, plan.request, plan.engine.name):
+                raise
+            return await self._substitute(plan, job, notes, error)
         master = await self._workers.run(codec.encode_master, rendering.raster)
         result = Generated(
             master=master,
             hash=plan.key.hash,
             style=plan.style.id,
             key=None,
-            cache=CacheOutcome.OFF if plan.request.cache is CacheUse.OFF else CacheOutcome.MISS,
+            cache=self._missed(plan),
             engine=rendering.engine,
             model=rendering.model,
             recipe=plan.recipe.fingerprint,
@@ -177,6 +200,31 @@ class Generate:
         kept = await self._keep(plan, result)
         return replace(kept, processing_time=self._since(plan))
 
+    async def _substitute(self, plan: _Plan, job: RenderJob, notes: Sequence[str], error: PerkieError) -> Generated:
+        """A picture in the stead of the one that could not be drawn, kept under its own recipe."""
+        other = await self._ladder.descend(plan.request, plan.key, job, error)
+        result = Generated(
+            master=other.picture,
+            hash=plan.key.hash,
+            style=plan.style.id,
+            key=None if other.found is None else other.found.key,
+            cache=self._missed(plan) if other.found is None else other.found.outcome,
+            engine=other.engine,
+            model=other.model,
+            recipe=other.fingerprint,
+            processing_time=0,
+            usage=job.receipt.usage,
+            degraded=True,
+            degradation_reason=error.code,
+            warnings=(*notes, f"{other.note} ({error.message})"),
+        )
+        kept = await self._keep(plan, result) if other.found is None else result
+        return replace(kept, processing_time=self._since(plan))
+
+    @staticmethod
+    def _missed(plan: _Plan) -> CacheOutcome:
+        return CacheOutcome.OFF if plan.request.cache is CacheUse.OFF else CacheOutcome.MISS
+
     async def _as_follower(self, plan: _Plan, made: Generated) -> Generated:
         """The leader's picture, kept for this owner too; the leader paid for it."""
         joined = replace(made, cache=CacheOutcome.JOINED, usage=type(made.usage)())
@@ -186,11 +234,14 @@ class Generate:
         if plan.request.cache is CacheUse.OFF:
             return result
         facts = {"style": result.style, "engine": result.engine, "model": result.model, "recipe": result.recipe}
+        if result.degradation_reason is not None:
+            facts["degraded"] = result.degradation_reason
+        key = replace(plan.key, fingerprint=result.recipe)
         owner, refresh = plan.request.owner, plan.request.cache is CacheUse.REFRESH
-        warning = await self._cache.keep(plan.key, owner, result.master, facts, replace=refresh)
+        warning = await self._cache.keep(key, owner, result.master, facts, replace=refresh)
         if warning is not None:
             return replace(result, warnings=(*result.warnings, warning))
-        return replace(result, key=plan.key.owned(owner, result.master.format.value))
+        return replace(result, key=key.owned(owner, result.master.format.value))
 
     def _since(self, plan: _Plan) -> float:
         return self._clock.monotonic() - plan.started

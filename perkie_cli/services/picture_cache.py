@@ -11,7 +11,8 @@ from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.generation import CacheOutcome
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat
-from perkie_cli.ports import Blob, BlobStore, Clock, EventSink
+from perkie_cli.domain.selection import Selection
+from perkie_cli.ports import Blob, BlobInfo, BlobStore, Clock, EventSink
 from perkie_cli.telemetry.events import CacheLookup, StoreFailed
 
 WRITE_TRIES = 3
@@ -60,6 +61,26 @@ class PictureCache:
                 return _found(blob, key.owned(owner, extension), CacheOutcome.SHARED)
         return None
 
+    async def find_older(self, key: CacheKey, owner: Owner, *, besides: str) -> Found | None:
+        """The newest picture of the same upload in the same style by any recipe of an engine other than ``besides``."""
+        try:
+            for path, outcome in ((key.owned(owner), CacheOutcome.HIT), (key.shared(), CacheOutcome.SHARED)):
+                selection = Selection(path.removesuffix(f"{key.fingerprint}.jpg"), style=key.style)
+                older = [info async for info in self._blobs.list(selection) if _engine(info) not in (None, besides)]
+                for info in sorted(older, key=lambda each: each.created, reverse=True):
+                    if (blob := await self._blobs.get(info.key)) is not None:
+                        return _found(blob, await self._to_owner(info.key, owner), outcome)
+        except StoreUnavailable as error:
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+        return None
+
+    async def _to_owner(self, key: str, owner: Owner) -> str:
+        """The owner's copy of a generated picture, made where it is not there."""
+        own = f"generated/{owner.folder}/{key.rpartition('/')[2]}"
+        if own != key:
+            await self._blobs.copy(key, own)
+        return own
+
     async def keep(
         self, key: CacheKey, owner: Owner, picture: EncodedPicture, facts: Mapping[str, str], *, replace: bool
     ) -> str | None:
@@ -88,6 +109,10 @@ class PictureCache:
             if attempt < WRITE_TRIES:
                 await self._clock.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311  # jitter, no secret
         return f"the picture could not be kept: {reason}"
+
+
+def _engine(info: BlobInfo) -> str | None:
+    return info.metadata.get("engine")
 
 
 def _found(blob: Blob, key: str, outcome: CacheOutcome) -> Found:

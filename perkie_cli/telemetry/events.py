@@ -78,6 +78,15 @@ class Spent(Event):
     possible: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Degraded(Event):
+    """A customer got a substitute of that engine; ``reason`` is the code of the error that led to it."""
+
+    style: str
+    reason: str
+    engine: str
+
+
 class NoEvents:
     """The sink for those who do not care."""
 

@@ -11,7 +11,7 @@ import pytest
 from perkie_cli.config.models import load_models
 from perkie_cli.domain.errors import BudgetExceeded, InvalidParameter, InvalidSetting, RetiredModel
 from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.money import Budget, Tab, dollars
+from perkie_cli.domain.money import Budget, Receipt, dollars
 
 TODAY = date(2026, 11, 21)
 PRICE = Decimal("0.0357")
@@ -30,10 +30,10 @@ def test_a_budget_counts_what_is_under_way_in_full() -> None:
 
 def test_a_tab_draws_on_the_budget() -> None:
     budget = Budget(Decimal(1))
-    tab = Tab(budget)
-    tab.add(Usage(1, 10, 20, Decimal("0.3")))
-    tab.add(Usage(1, 1, 2, Decimal("0.1")))
-    assert tab.usage == Usage(2, 11, 22, Decimal("0.4"))
+    receipt = Receipt(budget)
+    receipt.add(Usage(1, 10, 20, Decimal("0.3")))
+    receipt.add(Usage(1, 1, 2, Decimal("0.1")))
+    assert receipt.usage == Usage(2, 11, 22, Decimal("0.4"))
     assert budget.spent == Decimal("0.4")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,12 @@ from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs
 from perkie_cli.cli.files import read_input, write_atomically
 from perkie_cli.cli.inputs import InputFile, check_targets, expand
 from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
-from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import InvalidParameter, PerkieError, UsageError
-from perkie_cli.domain.generation import CacheUse, GenerateRequest
+from perkie_cli.domain.generation import CacheUse, Fallback, Generated, GenerateRequest
 from perkie_cli.domain.identity import ANONYMOUS, Owner
+from perkie_cli.domain.money import Budget, dollars
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.workers import process_workers
 
@@ -38,6 +40,27 @@ class _Options:
     force: bool
     dry_run: bool
     jobs: int
+    model: str | None
+    fallback: frozenset[Fallback] | None  # None: as many as there are inputs allow
+    deadline: float | None
+    budget: Budget | None
+
+    def request(self, services: Services, style: str) -> GenerateRequest:
+        """The request of one job, still without its picture."""
+        settings = services.settings.style
+        return GenerateRequest(
+            b"",
+            style,
+            self.owner,
+            settings.engine,
+            self.model,
+            settings.size,
+            cache=self.cache,
+            cover_credentials=False,
+            deadline=self.deadline,
+            budget=self.budget,
+            charge=services.quota_limits.charge(self.owner),
+        )
 
 
 @app.command()
@@ -48,6 +71,7 @@ def stylize(
     output: options.Output = None,
     out_dir: options.OutDir = None,
     engine: options.StyleEngineName = None,
+    model: options.Model = None,
     size: options.Size = None,
     format_: options.Format = None,
     customer: options.Customer = None,
@@ -55,6 +79,10 @@ def stylize(
     refresh: options.Refresh = False,
     no_cache: options.NoCache = False,
     recursive: options.Recursive = False,
+    fallback: options.FallbackSteps = None,
+    deadline: options.DeadlineSeconds = None,
+    estimate: options.Estimate = False,
+    budget: options.BudgetDollars = None,
     jobs: options.Jobs = 1,
     force: options.Force = False,
     dry_run: options.DryRun = False,
@@ -81,14 +109,18 @@ def stylize(
         force=force,
         dry_run=dry_run,
         jobs=jobs,
+        model=model,
+        fallback=_fallback(fallback),
+        deadline=deadline,
+        budget=None if budget is None else Budget(Decimal(str(budget))),
     )
 
     async def work(services: Services) -> Report:
-        styles = [each.id for each in services.styles.select(style)]
-        record = OutputRecord(services.state_dir / "outputs.sqlite")
-        files = expand(inputs, recursive=recursive, made_by_us=_made_below(inputs, record))
-        check_targets(files, len(styles), output, out_dir)
-        return await _Run(services, renderer, record, asked).all(files, styles, output, out_dir)
+        whole = _Run(services, renderer, asked)
+        files, styles = whole.settle(inputs, style, recursive, output, out_dir)
+        if estimate:
+            return await _estimated(services, asked, len(files), styles)
+        return await whole.all(files, styles, output, out_dir)
 
     parts = {"drawing": process_workers(jobs)} if jobs > 1 else {}
     run(ctx, work, {"style.engine": engine, "style.size": size}, **parts)
@@ -97,11 +129,21 @@ def stylize(
 class _Run:
     """One run of the command."""
 
-    def __init__(self, services: Services, renderer: Renderer, record: OutputRecord, asked: _Options) -> None:
+    def __init__(self, services: Services, renderer: Renderer, asked: _Options) -> None:
         self._services = services
         self._renderer = renderer
-        self._record = record
+        self._record = OutputRecord(services.state_dir / "outputs.sqlite")
         self._asked = asked
+        self._fallback = asked.fallback if asked.fallback is not None else frozenset(Fallback)
+
+    def settle(
+        self, inputs: list[str], style: str, recursive: bool, output: Path | None, out_dir: Path | None
+    ) -> tuple[list[InputFile], list[str]]:
+        """The input files and the ids of the styles, checked against where the output goes."""
+        styles = [each.id for each in self._services.styles.select(style)]
+        files = expand(inputs, recursive=recursive, made_by_us=_made_below(inputs, self._record))
+        check_targets(files, len(styles), output, out_dir)
+        return files, styles
 
     async def all(self, files: list[InputFile], styles: list[str], output: Path | None, out_dir: Path | None) -> Report:
         tails = [f"_{style}.{self._asked.format.value}" for style in styles]
@@ -111,21 +153,15 @@ class _Run:
             for file, row in zip(files, targets, strict=True)
             for target, style in zip(row, styles, strict=True)
         ]
+        if self._asked.fallback is None and len(files) > 1:
+            self._fallback = frozenset()  # a batch can be run again later, and should not be filled with substitutes
         return await run_jobs(jobs, self._one, self._renderer, self._asked.jobs)
 
     async def _one(self, job: Job) -> JobResult:
         asked, services = self._asked, self._services
-        style = services.settings.style
         data = await asyncio.to_thread(read_input, job.source, services.limits.max_bytes)
-        request = GenerateRequest(
-            data,
-            job.label,
-            asked.owner,
-            style.engine,
-            size=style.size,
-            cache=asked.cache,
-            source=str(job.source),
-            charge=services.quota_limits.charge(asked.owner),
+        request = replace(
+            asked.request(services, job.label), image=data, source=str(job.source), fallback=self._fallback
         )
         key = services.generate.key(request)
         tag = f"{key.style} {key.fingerprint} {asked.format.value}"
@@ -150,14 +186,52 @@ class _Run:
         except PerkieError as error:
             warnings.append(error.message)
         status = Status.CACHED if made.cache_hit else Status.DONE
-        remark = "from the cache" if made.cache_hit else made.engine
         facts = {**made.facts(), "processing_time": made.processing_time}
-        return JobResult(job, status, facts, warnings, remark=remark)
+        return JobResult(job, status, facts, warnings, remark=_remark(made))
 
 
 def _made_below(inputs: list[str], record: OutputRecord) -> list[Path]:
     folders = [Path(word) for word in inputs if Path(word).is_dir()]
     return [path for folder in folders for path in record.below(folder)]
+
+
+async def _estimated(services: Services, asked: _Options, count: int, styles: list[str]) -> Report:
+    """What the run would cost if the cache had nothing of it."""
+    each = {style: services.generate.estimate(asked.request(services, style)) for style in styles}
+    total = sum(each.values(), Decimal(0)) * count
+    spent = await services.ledger.spent(services.clock.now().date())
+    summary = {"pictures": count * len(styles), "usd": total, "usd_spent_today": spent}
+    table = Table(
+        ("style", "pictures", "each", "at most"),
+        [(style, count, dollars(usd), dollars(usd * count)) for style, usd in each.items()],
+        frozenset({"pictures", "each", "at most"}),
+    )
+    rows = [{"style": style, "pictures": count, "usd_each": usd, "usd": usd * count} for style, usd in each.items()]
+    return Report(rows, summary, [table, f"at most {dollars(total)}; today {dollars(spent)} is spent"])
+
+
+def _remark(made: Generated) -> str:
+    """Who drew it, and what that took."""
+    if made.degraded:
+        return f"{made.engine} instead, degraded: {made.degradation_reason}"
+    if made.cache_hit:
+        return "from the cache"
+    if not made.usage.attempts:
+        return made.engine
+    tries = f", {made.usage.attempts} attempts" if made.usage.attempts > 1 else ""
+    return f"{made.model}{tries}, {dollars(made.usage.cost_usd)}"
+
+
+def _fallback(names: str | None) -> frozenset[Fallback] | None:
+    if names is None:
+        return None
+    words = [word.strip() for word in names.split(",") if word.strip()]
+    try:
+        return frozenset() if words == ["none"] else frozenset(Fallback(word) for word in words)
+    except ValueError:
+        raise InvalidParameter(
+            f"{names!r} is no fallback", hint="Use none, cache, local or cache,local with --fallback."
+        ) from None
 
 
 def _cache_use(refresh: bool, no_cache: bool) -> CacheUse:

@@ -72,7 +72,7 @@ class GeminiEngine:
         connection = self._connect()
         photo = await self._workers.run(question.reference, job.raster, model.reference_side)
         asked = question.ask(job, model, photo)
-        async with self._meter.call(model.id, model.price(asked.image_size), job.tab) as bill:
+        async with self._meter.call(model.id, model.price(asked.image_size), job.receipt) as bill:
             generate = connection.client.aio.models.generate_content
             result = await self._outcome(generate(model=model.id, contents=asked.contents, config=asked.config))
             if isinstance(result, Failure):
