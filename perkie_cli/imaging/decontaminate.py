@@ -25,7 +25,7 @@ _UNIT, _ONE = np.float32(1 / 255), np.float32(1)
 _EPSILON = np.float32(1e-4)
 _TRUSTED = np.float32(0.02)  # a narrow mean of less weight than this has seen too little of the subject
 # A pixel speaks for the foreground (background) the more, the purer it is: powers of alpha (1 - alpha). These two and
-# the radii were tuned on made fur with known colours, where they beat the paper's and closed-form estimation.
+# the radii were tuned on made fur with known colours, where they beat the paper's own and multi-level estimation.
 _PURE = np.round(255 * (np.arange(256) / 255) ** 16).astype(np.uint8)
 
 

@@ -1,0 +1,55 @@
+"""The model files of background removal: what they are called, where they come from, how to know them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from perkie_cli.domain.errors import InvalidParameter
+
+RELEASE = "https://github.com/plemeri/transparent-background/releases/download/1.2.12"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One trained InSPyReNet (SwinB). ``side`` is what its input is scaled to, in px; ``md5`` None is not checked."""
+
+    mode: str
+    file: str
+    md5: str | None
+    side: int
+
+    @property
+    def model(self) -> str:
+        """How results name it."""
+        return f"inspyrenet-{self.mode}"
+
+    @property
+    def onnx_file(self) -> str:
+        """The name of its export for ONNX Runtime; the weights lie beside it, with ``.data`` added."""
+        return f"inspyrenet-{self.mode}.onnx"
+
+
+CHECKPOINTS = {
+    "base": Checkpoint("base", "ckpt_base.pth", "d692e3dd5fa1b9658949d452bebf1cda", 1024),
+    "fast": Checkpoint("fast", "ckpt_fast.pth", "9efdbfbcc49b79ef0f7891c83d2fd52f", 384),
+}
+
+
+def checkpoint(mode: str) -> Checkpoint:
+    """The checkpoint of a mode.
+
+    Raises: InvalidParameter.
+    """
+    try:
+        return CHECKPOINTS[mode]
+    except KeyError:
+        raise InvalidParameter(
+            f"unknown matting mode {mode[:30]!r}", hint=f"Modes: {', '.join(CHECKPOINTS)}."
+        ) from None
+
+
+def find_file(name: str, folders: Sequence[Path]) -> Path | None:
+    """The first of the folders' files of that name."""
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)

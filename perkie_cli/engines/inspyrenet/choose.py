@@ -1,0 +1,84 @@
+"""Which device and which backend run the network: what was asked for, or the best there is, never silently another."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from perkie_cli.domain.checkpoint import Checkpoint, find_file
+from perkie_cli.domain.errors import InvalidParameter, MissingDevice, MissingWeights
+from perkie_cli.engines.inspyrenet import onnx_backend
+from perkie_cli.engines.inspyrenet.backend import Backend
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
+
+
+def open_backend(
+    checkpoint: Checkpoint, folders: Sequence[Path], device: str = "auto", backend: str = "auto", threads: int = 0
+) -> Backend:
+    """The checkpoint on a backend. ``device`` is auto, cpu, mps, cuda or cuda:N; ``backend`` auto, torch or onnx.
+
+    Raises: InvalidParameter, MissingDevice, MissingExtra, MissingWeights.
+    """
+    if _DEVICE.fullmatch(device) is None:
+        raise InvalidParameter(f"unknown device {device[:30]!r}", hint="Devices: auto, cpu, cuda, cuda:N, mps.")
+    exported = find_file(checkpoint.onnx_file, folders)
+    chosen = "cpu" if backend == "onnx" and device == "auto" else _resolve(device)
+    if chosen == "cpu" and _prefers_onnx(backend, exported, folders, checkpoint):
+        return onnx_backend.OnnxBackend(_existing(exported, checkpoint), threads)
+    if backend == "onnx":
+        raise MissingDevice(f"the onnx backend runs on the CPU, not on {chosen}", hint="Use --device cpu or auto.")
+    from perkie_cli.engines.inspyrenet.torch_backend import TorchBackend
+
+    path = find_file(checkpoint.file, folders) or folders[0] / checkpoint.file
+    return TorchBackend(path, checkpoint.side, chosen, threads)
+
+
+def _prefers_onnx(backend: str, exported: Path | None, folders: Sequence[Path], checkpoint: Checkpoint) -> bool:
+    if backend != "auto":
+        return backend == "onnx"
+    has_checkpoint = find_file(checkpoint.file, folders) is not None
+    return exported is not None and (onnx_backend.available() or not has_checkpoint)
+
+
+def _existing(exported: Path | None, checkpoint: Checkpoint) -> Path:
+    if exported is None:
+        raise MissingWeights(
+            f"{checkpoint.model} is not exported for ONNX Runtime",
+            hint=f"Make it: perkie models export --mode {checkpoint.mode}.",
+        )
+    return exported
+
+
+def _resolve(device: str) -> str:
+    """The device as torch spells it. torch is imported only where there may be something else than a CPU."""
+    if device == "cpu" or (device == "auto" and not _gpu_is_possible()):
+        return "cpu"
+    from perkie_cli.engines.inspyrenet.torch_backend import available_devices
+
+    return pick(device, available_devices())
+
+
+def pick(device: str, found: Mapping[str, str]) -> str:
+    """The device among those found, best first.
+
+    Raises: MissingDevice, saying what there is.
+    """
+    if device == "auto":
+        return next(iter(found))
+    wanted = "cuda:0" if device == "cuda" else device
+    if wanted not in found:
+        there = ", ".join(f"{each} ({name})" if name != "CPU" else each for each, name in found.items())
+        raise MissingDevice(
+            f"device {device} is not on this machine (or torch cannot use it); there is: {there}",
+            hint="Use --device auto, or install a torch build for that device.",
+        )
+    return wanted
+
+
+def _gpu_is_possible() -> bool:
+    """A cheap look, so that machines without one need no torch to find out."""
+    return sys.platform == "darwin" or Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None

@@ -1,0 +1,97 @@
+"""Background removal with InSPyReNet behind ``ports.MattingEngine``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.checkpoint import Checkpoint, checkpoint
+from perkie_cli.domain.errors import Unavailable
+from perkie_cli.engines.inspyrenet.backend import Backend, OutOfMemory
+from perkie_cli.engines.inspyrenet.batching import Batcher
+from perkie_cli.ports import Matte, MattingJob, Workers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_VERSION = "1"  # raise it when alpha changes
+
+
+class InspyrenetEngine:
+    """Loads each mode's network at its first picture and keeps it."""
+
+    name = "inspyrenet"
+
+    def __init__(self, open_backend: Callable[[Checkpoint], Backend], *, workers: Workers, inference: Workers) -> None:
+        """``open_backend`` loads a checkpoint; ``workers`` prepare pictures, ``inference`` (one thread) runs them."""
+        self._open = open_backend
+        self._workers = workers
+        self._inference = inference
+        self._batchers: dict[str, Batcher] = {}
+        self._loading = asyncio.Lock()
+
+    def recipe(self, mode: str) -> Recipe:
+        """Raises: InvalidParameter. Device and backend are no part: they agree within a level or two."""
+        chosen = checkpoint(mode)
+        return Recipe(self.name, chosen.model, _VERSION, {"checkpoint": chosen.md5})
+
+    async def warm_up(self, mode: str) -> str:
+        """Loads a mode's network ahead of the first picture; the device it is on. Raises as ``matte``."""
+        return (await self._batcher(checkpoint(mode))).backend.device
+
+    async def matte(self, job: MattingJob) -> Matte:
+        """Raises: InvalidParameter, MissingExtra, MissingWeights, MissingDevice, Unavailable."""
+        chosen = checkpoint(job.mode)
+        batcher = await self._batcher(chosen)
+        saliency, notes = await self._saliency(batcher, job, chosen)
+        alpha, confidence, doubts = await self._workers.run(finish, saliency, job.raster.height, job.raster.width)
+        return Matte(alpha, confidence, self.name, chosen.model, batcher.backend.device, (*notes, *doubts))
+
+    async def aclose(self) -> None:
+        """Waits for the run in progress and drops the networks."""
+        self._inference.close()
+        self._batchers.clear()
+
+    async def _batcher(self, chosen: Checkpoint) -> Batcher:
+        async with self._loading:
+            if chosen.mode not in self._batchers:
+                backend = await self._inference.run(self._open, chosen)
+                self._batchers[chosen.mode] = Batcher(backend, self._inference)
+            return self._batchers[chosen.mode]
+
+    async def _saliency(
+        self, batcher: Batcher, job: MattingJob, chosen: Checkpoint
+    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """At full size, or at half of it where the device has too little memory."""
+        for side in (chosen.side, chosen.side // 2):
+            pixels = await self._workers.run(prepare, job.raster.rgb, side)
+            try:
+                saliency = await batcher.saliency(pixels)
+            except OutOfMemory:
+                continue
+            smaller = f"{batcher.backend.device} ran out of memory: matted at {side} instead of {chosen.side} px"
+            return saliency, () if side == chosen.side else (smaller,)
+        raise Unavailable(
+            f"{batcher.backend.device} has too little memory for {chosen.model}",
+            hint="Use --mode fast, --device cpu, or free some memory.",
+        )
+
+
+def prepare(rgb: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
+    """``tensors.to_input``, importing it late."""
+    from perkie_cli.engines.inspyrenet import tensors
+
+    return tensors.to_input(rgb, side)
+
+
+def finish(saliency: NDArray[np.float32], height: int, width: int) -> tuple[NDArray[np.uint8], float, tuple[str, ...]]:
+    """Alpha at full size, confidence, doubts. What has no subject is not stretched to a full-contrast mask."""
+    from perkie_cli.engines.inspyrenet import tensors
+    from perkie_cli.engines.inspyrenet.confidence import assess
+
+    found = assess(saliency)
+    values = tensors.stretched(saliency) if found.has_subject else saliency
+    return tensors.to_alpha(values, height, width), found.value, found.notes
