@@ -28,7 +28,7 @@ torch = pytest.importorskip("torch", reason="needs the matting extra: pip instal
 pytest.importorskip("onnxruntime", reason="needs the matting extra")
 
 SIDE = 96  # the everyday size: the network is the same at every size
-CHELSEA = Path("examples/photos/chelsea.png")
+CHELSEA = Path("examples/photos/cat.png")
 PICTURES = {
     "a cat": lambda: np.asarray(Image.open(CHELSEA).convert("RGB")),
     "fur, upright": lambda: make_fur((200, 180, 150), (40, 70, 40), 900, 700).picture,
