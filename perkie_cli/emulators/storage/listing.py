@@ -1,0 +1,101 @@
+"""``objects.list``: prefix, delimiter, offsets, glob, versions, pages."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from perkie_cli.emulators.storage.errors import ApiError
+from perkie_cli.emulators.storage.state import Bucket, Version
+
+MOST = 1000  # results a page
+
+
+@dataclass
+class Page:
+    """One page: versions, prefixes, and where the next one begins."""
+
+    versions: list[Version] = field(default_factory=list)
+    prefixes: list[str] = field(default_factory=list)
+    token: str | None = None
+
+
+def list_page(bucket: Bucket, query: Mapping[str, str]) -> Page:
+    """Prefixes count as results, as with the real service.
+
+    Raises: ApiError 400 for a page token that is none.
+    """
+    limit = min(int(query.get("maxResults") or MOST), MOST) or MOST
+    page, after = Page(), _decode(query.get("pageToken"))
+    last = after
+    for place, version in _entries(bucket, query):
+        if after is not None and place <= after:
+            continue
+        if isinstance(version, str) and version in page.prefixes[-1:]:
+            last = place
+            continue
+        if len(page.versions) + len(page.prefixes) == limit:
+            page.token = _encode(last)
+            break
+        page.prefixes.append(version) if isinstance(version, str) else page.versions.append(version)
+        last = place
+    return page
+
+
+def _entries(bucket: Bucket, query: Mapping[str, str]) -> Iterator[tuple[tuple[str, int], Version | str]]:
+    """In order of name and generation: versions, or the prefix that hides them, each with its place.
+
+    A page that ends at a prefix must not show it again: all that it hides has the place of its last name.
+    """
+    prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+    for version in _selected(bucket, query):
+        head, found, _ = version.name[len(prefix) :].partition(delimiter) if delimiter else ("", "", "")
+        if found:
+            hidden = prefix + head + delimiter
+            yield (hidden + "\U0010ffff", 0), hidden
+            if _flag(query, "includeTrailingDelimiter") and version.name == hidden:
+                yield (hidden + "\U0010ffff", 1), version
+        else:
+            yield (version.name, version.generation), version
+
+
+def _selected(bucket: Bucket, query: Mapping[str, str]) -> Iterator[Version]:
+    prefix, start, end = query.get("prefix", ""), query.get("startOffset", ""), query.get("endOffset")
+    glob = re.compile(_glob(query["matchGlob"])) if "matchGlob" in query else None
+    soft, every = _flag(query, "softDeleted"), _flag(query, "versions")
+    for name in sorted(bucket.versions, key=str.encode):
+        if not name.startswith(prefix) or name < start or (end is not None and name >= end):
+            continue
+        if glob is not None and not glob.fullmatch(name):
+            continue
+        for version in bucket.versions[name]:
+            if (version.soft_deleted is not None) == soft and (every or soft or version.noncurrent is None):
+                yield version
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    return query.get(name, "").lower() == "true"  # Python's client writes "True"
+
+
+def _glob(pattern: str) -> str:
+    """``*`` stays within a folder, ``**`` does not, ``?`` is one character, ``[…]`` a class, ``{a,b}`` either."""
+    rules = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
+    tokens = re.findall(r"\*\*|\*|\?|\{|\}|,|\[[^\]]*\]|[^*?{},\[]+", pattern)
+    return "".join(rules.get(token) or (token if token.startswith("[") else re.escape(token)) for token in tokens)
+
+
+def _encode(place: tuple[str, int] | None) -> str:
+    name, generation = place or ("", 0)
+    return base64.urlsafe_b64encode(f"{generation}:{name}".encode()).decode()
+
+
+def _decode(token: str | None) -> tuple[str, int] | None:
+    if not token:
+        return None
+    try:
+        generation, _, name = base64.urlsafe_b64decode(token).decode().partition(":")
+        return name, int(generation)
+    except ValueError as error:
+        raise ApiError(400, f"Invalid page token: {token}") from error

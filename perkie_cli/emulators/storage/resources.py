@@ -1,0 +1,114 @@
+"""The API's JSON: buckets and objects out, and what of a client's JSON may be written."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from perkie_cli.emulators.storage.errors import ApiError
+from perkie_cli.emulators.storage.state import Bucket, Json, Version
+
+OBJECT_FIELDS = frozenset({
+    "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime",
+    "eventBasedHold", "metadata", "storageClass", "temporaryHold",
+})  # fmt: skip
+BUCKET_FIELDS = frozenset({
+    "autoclass", "billing", "cors", "defaultEventBasedHold", "encryption", "iamConfiguration", "labels", "lifecycle",
+    "location", "logging", "retentionPolicy", "rpo", "softDeletePolicy", "storageClass", "versioning", "website",
+})  # fmt: skip
+
+
+def stamp(time: datetime) -> str:
+    """RFC 3339 with milliseconds or finer, as the API writes it."""
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def object_json(bucket: Bucket, version: Version, base: str) -> Json:
+    """https://docs.cloud.google.com/storage/docs/json_api/v1/objects#resource"""
+    link = f"{base}/storage/v1/b/{bucket.name}/o/{quote(version.name, safe='')}"
+    times = {"timeCreated": version.created, "updated": version.updated or version.created}
+    times |= {"timeStorageClassUpdated": version.created}
+    if version.noncurrent is not None:
+        times["timeDeleted"] = version.noncurrent
+    if version.soft_deleted is not None:
+        times |= {
+            "softDeleteTime": version.soft_deleted,
+            "hardDeleteTime": version.soft_deleted + bucket.soft_retention,
+        }
+    return {
+        "kind": "storage#object",
+        "id": f"{bucket.name}/{version.name}/{version.generation}",
+        "selfLink": link,
+        "mediaLink": f"{base}/download/storage/v1/b/{bucket.name}/o/{quote(version.name, safe='')}?alt=media",
+        "name": version.name,
+        "bucket": bucket.name,
+        "generation": str(version.generation),
+        "metageneration": str(version.metageneration),
+        "size": str(len(version.data)),
+        "md5Hash": version.md5,
+        "crc32c": version.crc32c,
+        "etag": etag(version),
+        "storageClass": "STANDARD",
+        **{name: stamp(time) for name, time in times.items()},
+        **version.fields,
+    }
+
+
+def bucket_json(bucket: Bucket, base: str) -> Json:
+    """https://docs.cloud.google.com/storage/docs/json_api/v1/buckets#resource"""
+    return {
+        "kind": "storage#bucket",
+        "id": bucket.name,
+        "name": bucket.name,
+        "selfLink": f"{base}/storage/v1/b/{bucket.name}",
+        "projectNumber": "1",
+        "metageneration": str(bucket.metageneration),
+        "etag": etag(bucket),
+        "timeCreated": stamp(bucket.created),
+        "updated": stamp(bucket.created),
+        "location": "US",
+        "locationType": "multi-region",
+        "storageClass": "STANDARD",
+        **bucket.fields,
+    }
+
+
+def etag(target: Version | Bucket) -> str:
+    """Changes with every write of bytes or facts."""
+    text = f"{getattr(target, 'generation', 0)}/{target.metageneration}"
+    return base64.b64encode(text.encode()).decode()
+
+
+def writable(given: Json, allowed: frozenset[str]) -> Json:
+    """Those of the fields that a client may write."""
+    return {name: value for name, value in given.items() if name in allowed and value is not None}
+
+
+def patched(fields: Json, change: Json, allowed: frozenset[str]) -> Json:
+    """PATCH: null removes a field; ``metadata`` and ``labels`` are merged likewise."""
+    result = dict(fields)
+    for name, value in change.items():
+        if name not in allowed:
+            continue
+        if name in ("metadata", "labels") and isinstance(value, dict):
+            merged: dict[str, Any] = {**result.get(name, {}), **value}
+            value = {key: each for key, each in merged.items() if each is not None} or None
+        result.pop(name, None)
+        if value is not None:
+            result[name] = value
+    return result
+
+
+def check_custom_time(before: datetime | None, fields: Json) -> None:
+    """Custom time can neither be removed nor move back.
+
+    Raises: ApiError 400.
+    """
+    try:
+        after = datetime.fromisoformat(fields["customTime"]) if "customTime" in fields else None
+    except ValueError as error:
+        raise ApiError(400, f"Invalid customTime: {error}") from error
+    if before is not None and (after is None or after < before):
+        raise ApiError(400, "Custom time cannot be removed or set to an earlier time.")
