@@ -78,9 +78,14 @@ def check_key(key: str) -> str:
 
     Raises: InvalidParameter.
     """
-    if len(key) > MAX_KEY_LENGTH or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise InvalidParameter(f"{key[:80]!r} is not a storage key", hint="Keys look like folder/name.jpg.")
     return key
+
+
+def is_key(name: str) -> bool:
+    """Whether every store can keep an object under that name."""
+    return len(name) <= MAX_KEY_LENGTH and _KEY.fullmatch(name) is not None
 
 
 def parse_name(key: str) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from typing import ParamSpec, TypeVar
 
 from perkie_cli.domain.cache_key import check_key
 from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.metadata import check_metadata
 from perkie_cli.domain.selection import EVERYTHING, Selection, Tally
 from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, Stray, StrayKind, Workers
 from perkie_cli.stores.disk_files import DiskFiles
@@ -60,9 +61,9 @@ class DiskBlobs:
         self, key: str, data: bytes, *, content_type: str, metadata: Mapping[str, str], overwrite: bool = False
     ) -> bool:
         """See ``ports.BlobStore``; a damaged object counts as absent and is replaced."""
-        now = self._clock.now()
+        now, facts = self._clock.now(), check_metadata(metadata)
         digest = hashlib.sha256(data).hexdigest()
-        info = BlobInfo(check_key(key), len(data), content_type, digest, now, now, microseconds(now), dict(metadata))
+        info = BlobInfo(check_key(key), len(data), content_type, digest, now, now, microseconds(now), facts)
         return await self._run(self._put, info, data, overwrite)
 
     async def get(self, key: str) -> Blob | None:

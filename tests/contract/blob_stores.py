@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
+from perkie_cli.emulators.storage.server import StorageEmulator
+from perkie_cli.emulators.storage.state import Bucket
 from perkie_cli.ports import BlobStore, Clock
 from perkie_cli.stores.blobs_disk import DiskBlobs
+from perkie_cli.stores.blobs_gcs import GcsBlobs
+from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
 from perkie_cli.workers import thread_workers
+
+BUCKET = "perkie-test"
 
 
 class Opener:
@@ -42,3 +49,27 @@ class DiskOpener(Opener):
 
     async def damage(self, key: str, data: bytes) -> None:
         (self.root / "objects" / key).write_bytes(data)
+
+
+class GcsOpener(Opener):
+    """The real client against our emulator on loopback."""
+
+    def __init__(self, clock: Clock, **options: object) -> None:
+        super().__init__()
+        self.server = StorageEmulator(clock, **options)
+        self.server.state.buckets[BUCKET] = Bucket(BUCKET, {}, clock.now())
+        self.server.start()
+
+    def make(self, clock: Clock) -> BlobStore:
+        return self.connect(clock, BUCKET)
+
+    def connect(self, clock: Clock, bucket: str) -> GcsBlobs:
+        place = GcsPlace(bucket, endpoint=self.server.url)
+        return GcsBlobs(GcsConnection(place, clock, thread_workers(8), random.Random(1)), clock)
+
+    async def damage(self, key: str, data: bytes) -> None:
+        self.server.state.existing(BUCKET, key).data = data
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        self.server.stop()

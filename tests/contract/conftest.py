@@ -30,9 +30,12 @@ def documents(documents_opener: document_stores.Opener, clock: ManualClock) -> D
     return documents_opener.open(clock)
 
 
-@pytest.fixture(params=["disk"])
-async def opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[blob_stores.Opener]:
-    made = {"disk": blob_stores.DiskOpener}[request.param](tmp_path / "cache")
+@pytest.fixture(params=["disk", "gcs"])
+async def opener(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
+) -> AsyncIterator[blob_stores.Opener]:
+    disk = request.param == "disk"
+    made = blob_stores.DiskOpener(tmp_path / "cache") if disk else blob_stores.GcsOpener(clock)
     yield made
     await made.aclose()
 

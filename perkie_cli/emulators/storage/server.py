@@ -106,6 +106,10 @@ class StorageEmulator(LoopbackServer):
                 return self._policy(name, request)
             case ["iam", "testPermissions"]:
                 return _json({"permissions": [request.query.get("permissions", "")]})
+            case ["storageLayout"]:
+                return _json(
+                    {"kind": "storage#storageLayout", "bucket": self.state.bucket(name).name, "location": "US"}
+                )
             case ["o"]:
                 return self._list(name, request)
             case ["o", target, "compose"]:

@@ -1,0 +1,24 @@
+"""The facts that may be stored beside a picture: an allow-list, so that nothing of a customer slips in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from perkie_cli.domain.errors import InvalidParameter
+
+ALLOWED = frozenset({
+    "confidence", "degraded", "degradation_reason", "engine", "height", "kind", "mode", "model", "phash", "recipe",
+    "style", "width",
+})  # fmt: skip
+LONGEST = 256
+
+
+def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """A copy of the facts.
+
+    Raises: InvalidParameter for a name that is not on the list, or a value that is too long.
+    """
+    for name, value in metadata.items():
+        if name not in ALLOWED or len(value) > LONGEST:
+            raise InvalidParameter(f"{name[:40]!r} is not a fact that may be stored, or is over {LONGEST} characters")
+    return dict(metadata)

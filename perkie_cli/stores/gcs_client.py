@@ -1,0 +1,144 @@
+"""One bucket through google-cloud-storage: the client, its errors as ours, and tries with back-off.
+
+The library's own retry is off: it goes on for two minutes, and nobody waits that long for a cache.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from perkie_cli.domain.errors import (
+    Forbidden,
+    InvalidSetting,
+    MissingCredentials,
+    PerkieError,
+    StoreUnavailable,
+    WrongCredentials,
+)
+from perkie_cli.ports import Clock, Workers
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Bucket, Client
+
+T = TypeVar("T")
+TRIES = 3
+FIRST_WAIT = 0.2  # seconds; doubles, with full jitter
+TIMEOUT = (3.0, 15.0)  # seconds to connect, and between bytes
+SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
+LOGIN = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file."
+
+
+@dataclass(frozen=True, slots=True)
+class GcsPlace:
+    """Which bucket, and where: ``endpoint`` is an emulator's address, spoken to without credentials."""
+
+    bucket: str
+    project: str | None = None
+    endpoint: str | None = None
+
+    def connect(self) -> tuple[Client, Any]:
+        """The client and its credentials. Costs an import of 0.4 s: call it in a worker thread.
+
+        Raises: google.auth.exceptions.DefaultCredentialsError.
+        """
+        import google.auth
+        from google.api_core.client_options import ClientOptions
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud.storage import Client
+
+        if self.endpoint is not None:
+            address = self.endpoint if "://" in self.endpoint else f"http://{self.endpoint}"
+            nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth is untyped here
+            options = ClientOptions(api_endpoint=address)
+            return Client(project=self.project or "emulated", credentials=nobody, client_options=options), nobody
+        credentials, project = google.auth.default(scopes=SCOPES)
+        return Client(project=self.project or project, credentials=credentials), credentials
+
+
+class GcsConnection:
+    """Runs calls on the bucket in worker threads, which bounds how many are under way."""
+
+    def __init__(self, place: GcsPlace, clock: Clock, workers: Workers, dice: random.Random | None = None) -> None:
+        self.place = place
+        self._clock = clock
+        self._workers = workers
+        self._dice = dice or random.Random()  # noqa: S311  # jitter, no secret
+        self._client: Client | None = None
+        self.credentials: Any = None
+
+    async def run(self, call: Callable[[Bucket], T]) -> T:
+        """``call`` with up to ``TRIES`` tries; ``NotFound`` and ``PreconditionFailed`` are for the caller.
+
+        Raises: StoreUnavailable, NotAuthorised, InvalidSetting.
+        """
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await self._workers.run(self._once, call)
+            except (NotFound, PreconditionFailed):
+                raise
+            except Exception as error:
+                ours = self._ours(error)
+                if attempt == TRIES or not _is_passing(error):
+                    raise ours from error
+            await self._clock.sleep(self._dice.uniform(0, FIRST_WAIT * 2**attempt))
+        raise AssertionError("the last try returns or raises")
+
+    def _once(self, call: Callable[[Bucket], T]) -> T:
+        if self._client is None:
+            self._client, self.credentials = self.place.connect()
+        return call(self._client.bucket(self.place.bucket))
+
+    def _ours(self, error: Exception) -> Exception:
+        """By class alone; what nobody foresaw stays as it is."""
+        import google.auth.exceptions as auth
+        import requests.exceptions
+        from google.api_core import exceptions as api
+        from google.cloud.storage.exceptions import DataCorruption
+
+        name = f"gs://{self.place.bucket}"
+        match error:
+            case auth.DefaultCredentialsError():
+                return MissingCredentials(f"no Google credentials for {name}", hint=LOGIN)
+            case auth.RefreshError() | api.Unauthorized():
+                return WrongCredentials(f"Google refuses our credentials for {name}", hint=LOGIN)
+            case api.Forbidden():
+                return Forbidden(f"not allowed in {name}", hint="Is it ours? Grant roles/storage.objectAdmin on it.")
+            case api.GoogleAPIError() | requests.exceptions.RequestException() | auth.TransportError():
+                return StoreUnavailable(f"{name} does not answer: {_brief(error)}")
+            case DataCorruption():
+                return StoreUnavailable(f"{name} sent damaged bytes")
+        return error
+
+    def missing(self) -> PerkieError:
+        """For a ``NotFound`` that can only mean the bucket."""
+        return InvalidSetting(
+            f"bucket gs://{self.place.bucket} does not exist",
+            hint="Set cache.bucket, or create it: docs/storage.md has the commands.",
+        )
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(Exception):
+                await self._workers.run(client.close)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether another try may do better."""
+    from google.api_core.exceptions import ServerError, TooManyRequests
+    from google.auth.exceptions import TransportError
+    from google.cloud.storage.exceptions import DataCorruption
+    from requests.exceptions import RequestException
+
+    return isinstance(error, ServerError | TooManyRequests | TransportError | RequestException | DataCorruption)
+
+
+def _brief(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
