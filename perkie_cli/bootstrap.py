@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.services.quota_admin import QuotaAdmin
     from perkie_cli.services.quotas import Quotas
+    from perkie_cli.stores.gcs_client import GcsConnection
 
 IO_THREADS = 8
 
@@ -88,8 +89,25 @@ class Services:
         return thread_workers(IO_THREADS)
 
     @cached_property
+    def bucket(self) -> GcsConnection:
+        """The connection to the cache's bucket.
+
+        Raises: InvalidSetting, when none is set.
+        """
+        from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
+
+        cache = self.settings.cache
+        if cache.bucket is None:
+            raise InvalidSetting("no bucket is set", hint="Set cache.bucket (PERKIE_CACHE_BUCKET) to a private bucket.")
+        return GcsConnection(GcsPlace(cache.bucket, cache.endpoint), self.clock, self.io)
+
+    @cached_property
     def blobs(self) -> BlobStore:
         """The cache's store."""
+        if self.settings.cache.store == "gcs":
+            from perkie_cli.stores.blobs_gcs import GcsBlobs
+
+            return GcsBlobs(self.bucket, self.clock)
         from perkie_cli.stores.blobs_disk import DiskBlobs
 
         return DiskBlobs(self.cache_dir, self.clock, self.io)

@@ -55,6 +55,7 @@ class CacheSettings:
     store: Literal["disk", "gcs"] = row("disk", "Where pictures are kept")
     dir: Path | None = row(None, "Folder of the disk store (default: the user's cache folder)")
     bucket: str | None = row(None, "The private bucket of the gcs store")
+    endpoint: str | None = row(None, "Another storage address: an emulator's", env=("STORAGE_EMULATOR_HOST",))
     protected_buckets: tuple[str, ...] = row(
         ("perkieprints-processing-cache", "perkieprints-customer-images"), "No command deletes in these by accident"
     )

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import http
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -99,12 +100,15 @@ Handler = Callable[[Request, Wire], Awaitable[Response | None]]
 
 
 class HttpServer:
-    """Serves one handler on a port of its own; ``port`` 0 takes a free one."""
+    """Serves one handler on a port of its own; ``port`` 0 takes a free one. ``tls``: serves https."""
 
-    def __init__(self, handler: Handler, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, handler: Handler, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._handler = handler
         self._host = host
         self._port = port
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -117,12 +121,12 @@ class HttpServer:
     def url(self) -> str:
         """Where it is, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return f"{'http' if self._tls is None else 'https'}://{host}:{self._port}"
 
     async def start(self) -> None:
         """Raises: OSError, when the address cannot be had."""
         self._server = await asyncio.start_server(
-            self._connected, self._host, self._port, limit=MAX_HEAD, backlog=BACKLOG
+            self._connected, self._host, self._port, limit=MAX_HEAD, backlog=BACKLOG, ssl=self._tls
         )
         self._port = self._server.sockets[0].getsockname()[1]
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PAGE = 1000  # objects a request
+ASKS = 10
 HASH_FIELD = "sha256"
 FIELDS = "items(name,size,contentType,metadata,generation,timeCreated,customTime),nextPageToken"
 PATIENCE: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}
@@ -82,7 +83,7 @@ class GcsBlobs:
             return Blob(info, data) if info.sha256 in ("", digest) else None
 
         check_key(key)
-        for _ in range(3):  # overwritten between the two requests: ask again
+        for _ in range(ASKS):  # overwritten between the two requests: ask again
             try:
                 return await self._connection.run(call)
             except (NotFound, PreconditionFailed):

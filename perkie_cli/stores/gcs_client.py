@@ -37,7 +37,6 @@ class GcsPlace:
     """Which bucket, and where: ``endpoint`` is an emulator's address, spoken to without credentials."""
 
     bucket: str
-    project: str | None = None
     endpoint: str | None = None
 
     def connect(self) -> tuple[Client, Any]:
@@ -54,9 +53,9 @@ class GcsPlace:
             address = self.endpoint if "://" in self.endpoint else f"http://{self.endpoint}"
             nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth is untyped here
             options = ClientOptions(api_endpoint=address)
-            return Client(project=self.project or "emulated", credentials=nobody, client_options=options), nobody
+            return Client(project="emulated", credentials=nobody, client_options=options), nobody
         credentials, project = google.auth.default(scopes=SCOPES)
-        return Client(project=self.project or project, credentials=credentials), credentials
+        return Client(project=project, credentials=credentials), credentials
 
 
 class GcsConnection:

@@ -58,7 +58,10 @@ class GcsOpener(Opener):
         super().__init__()
         self.server = StorageEmulator(clock, **options)
         self.server.state.buckets[BUCKET] = Bucket(BUCKET, {}, clock.now())
-        self.server.start()
+
+    async def start(self) -> GcsOpener:
+        await self.server.start()
+        return self
 
     def make(self, clock: Clock) -> BlobStore:
         return self.connect(clock, BUCKET)
@@ -72,4 +75,4 @@ class GcsOpener(Opener):
 
     async def aclose(self) -> None:
         await super().aclose()
-        self.server.stop()
+        await self.server.aclose()

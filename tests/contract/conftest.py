@@ -35,7 +35,7 @@ async def opener(
     request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock
 ) -> AsyncIterator[blob_stores.Opener]:
     disk = request.param == "disk"
-    made = blob_stores.DiskOpener(tmp_path / "cache") if disk else blob_stores.GcsOpener(clock)
+    made = blob_stores.DiskOpener(tmp_path / "cache") if disk else await blob_stores.GcsOpener(clock).start()
     yield made
     await made.aclose()
 

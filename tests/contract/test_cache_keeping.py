@@ -145,14 +145,13 @@ async def test_expired_objects_go_exactly_when_the_rules_say(
 ) -> None:
     await add(store, ANNA, CAT)
     await add(store, GUEST, DOG)
-    moments = []
-    for _ in range(182):
-        clock.advance(timedelta(days=1) - timedelta(seconds=1))
+    made, moments = clock.now(), []
+    for days in (1, 2, 6, 7, 8, 29, 30, 31, 179, 180, 181):
+        clock.advance(made + timedelta(days=days, seconds=-1) - clock.now())
         assert await keeping.would_purge(Filter(expired=True)) == {}
         clock.advance(1)
-        gone = counts(await keeping.purge(Filter(expired=True)))
-        if gone:
-            moments.append(((clock.monotonic()) / 86400, gone))
+        if gone := counts(await keeping.purge(Filter(expired=True))):
+            moments.append((days, gone))
     assert moments == [
         (1, {"cutouts": 2}),
         (7, {"generated/temp": 1, "originals/temp": 1}),

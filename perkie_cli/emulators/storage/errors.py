@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from perkie_cli.emulators.storage.wire import Response
+from perkie_cli.emulators.http_server import Response
 
 REASONS = {
     304: "notModified",
@@ -36,12 +34,12 @@ class ApiError(Exception):
         reason = REASONS.get(self.status, "error")
         detail = {"message": self.message, "domain": "global", "reason": reason}
         body = {"error": {"code": self.status, "message": self.message, "errors": [detail]}}
-        return Response(self.status, json.dumps(body).encode())
+        return Response.of(body, self.status)
 
     def xml(self) -> Response:
         """As the XML API words it, which answers signed URLs."""
         body = f"<?xml version='1.0' encoding='UTF-8'?><Error><Message>{self.message}</Message></Error>"
-        return Response(self.status, body.encode(), {"Content-Type": "application/xml; charset=UTF-8"})
+        return Response(self.status, body.encode(), "application/xml; charset=UTF-8")
 
 
 def not_found(bucket: str, name: str = "") -> ApiError:

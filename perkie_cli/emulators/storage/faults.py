@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
-import threading
-import time
 from collections import deque
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from perkie_cli.emulators.http_server import Request, Response, Wire
 from perkie_cli.emulators.storage.errors import ApiError
-from perkie_cli.emulators.storage.wire import Request, Reset, Response
 
 CONTROL = "/_emulator/faults"
 
@@ -37,7 +36,6 @@ class Faults:
         self._plan = plan or Plan()
         self._next: deque[int] = deque()
         self._dice = random.Random(seed)  # noqa: S311  # dice, no secret
-        self._lock = threading.Lock()
         self.seen: deque[str] = deque(maxlen=10_000)
 
     def set(self, **changes: Any) -> None:
@@ -48,19 +46,18 @@ class Faults:
         """The next requests get these statuses; 0 resets the connection, 200 lets one through."""
         self._next.extend(statuses)
 
-    def apply(self, request: Request) -> None:
-        """Raises: Reset, ApiError."""
+    async def apply(self, request: Request, wire: Wire) -> bool:
+        """True when the connection was reset and there is nobody left to answer. Raises: ApiError."""
         plan = self._plan
-        self.seen.append(f"{request.method} {request.path}")
+        self.seen.append(f"{request.method} {request.raw_path}")
         if plan.latency:
-            time.sleep(plan.latency)
-        with self._lock:
-            status = self._next.popleft() if self._next else self._rolled(plan, request)
-        if status == 200:
-            return
+            await asyncio.sleep(plan.latency)
+        status = self._next.popleft() if self._next else self._rolled(plan, request)
         if status == 0:
-            raise Reset
-        raise ApiError(status, f"injected fault {status}")
+            wire.reset()
+        elif status != 200:
+            raise ApiError(status, f"injected fault {status}")
+        return status == 0
 
     def _rolled(self, plan: Plan, request: Request) -> int:
         affected = not plan.methods or request.method in plan.methods
@@ -73,4 +70,4 @@ class Faults:
             if "methods" in change:
                 change["methods"] = tuple(change["methods"])
             self.set(**change)
-        return Response(200, json.dumps(asdict(self._plan)).encode())
+        return Response.of(asdict(self._plan))

@@ -7,9 +7,11 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from perkie_cli.domain.lifecycle import Action
 from perkie_cli.domain.lifecycle_json import rules_from
+from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.emulators.storage.errors import ApiError
 from perkie_cli.emulators.storage.faults import CONTROL, Faults
 from perkie_cli.emulators.storage.listing import list_page
@@ -25,13 +27,12 @@ from perkie_cli.emulators.storage.resources import (
 from perkie_cli.emulators.storage.signing import check_signature, is_signed
 from perkie_cli.emulators.storage.state import Bucket, Json, State, Version, check_preconditions
 from perkie_cli.emulators.storage.uploads import Uploads, split_parts
-from perkie_cli.emulators.storage.wire import LoopbackServer, Request, Response
 from perkie_cli.ports import Clock
 
 SOFT_DELETE_DEFAULT = {"retentionDurationSeconds": "604800"}  # as a new bucket has it
 
 
-class StorageEmulator(LoopbackServer):
+class StorageEmulator(HttpServer):
     """Cloud Storage on loopback. ``keys``: public keys (PEM) by e-mail of those who may sign URLs.
 
     ``tls``: gsutil speaks nothing else.
@@ -47,7 +48,7 @@ class StorageEmulator(LoopbackServer):
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(self._answer, host, port, tls)
+        super().__init__(self._handle, host, port, tls)
         self.state = State(clock)
         self.faults = faults or Faults()
         self._keys = dict(keys or {})
@@ -71,11 +72,18 @@ class StorageEmulator(LoopbackServer):
 
     # ------------------------------------------------------------------ dispatch
 
-    def _answer(self, request: Request) -> Response:
+    async def _handle(self, request: Request, wire: Wire) -> Response | None:
         if request.path == CONTROL:
             return self.faults.control(request)
         try:
-            self.faults.apply(request)
+            if await self.faults.apply(request, wire):
+                return None
+        except ApiError as error:
+            return error.response()
+        return self._answer(request)
+
+    def _answer(self, request: Request) -> Response:
+        try:
             return self._route(request)
         except ApiError as error:
             return error.xml() if is_signed(request) else error.response()
@@ -83,7 +91,7 @@ class StorageEmulator(LoopbackServer):
             return ApiError(400, f"Invalid request: {error!r}").response()
 
     def _route(self, request: Request) -> Response:
-        match request.parts:
+        match _segments(request):
             case ["batch", "storage", "v1"]:
                 return self._batch(request)
             case ["storage", "v1", "b"]:
@@ -207,7 +215,6 @@ class StorageEmulator(LoopbackServer):
         version = self._objects.read(bucket, name, request.query)
         wanted = byte_range(request.headers.get("range"), len(version.data))
         headers = {
-            "Content-Type": version.fields["contentType"],
             "ETag": etag(version),
             "X-Goog-Generation": str(version.generation),
             "X-Goog-Metageneration": str(version.metageneration),
@@ -215,11 +222,12 @@ class StorageEmulator(LoopbackServer):
             "X-Goog-Stored-Content-Length": str(len(version.data)),
             "Accept-Ranges": "bytes",
         }
+        kind = version.fields["contentType"]
         if wanted is None:
-            return Response(200, version.data, headers)
+            return Response(200, version.data, kind, headers)
         first, last = wanted
         headers["Content-Range"] = f"bytes {first}-{last}/{len(version.data)}"
-        return Response(206, version.data[first : last + 1], headers)
+        return Response(206, version.data[first : last + 1], kind, headers)
 
     def _copy(self, source: tuple[str, str], target: tuple[str, str], verb: str, request: Request) -> Response:
         version = self._objects.copy(source, target, _body(request), request.query)
@@ -242,7 +250,7 @@ class StorageEmulator(LoopbackServer):
 
     def _signed(self, request: Request, bucket: str) -> Response:
         check_signature(request, self._keys, self.state.clock.now())
-        name = "/".join(request.parts[1:])
+        name = "/".join(_segments(request)[1:])
         plain = replace(request, query={k: v for k, v in request.query.items() if not k.startswith("X-Goog-")})
         if request.method == "PUT":
             fields = {"contentType": request.headers.get("content-type")}
@@ -261,19 +269,23 @@ class StorageEmulator(LoopbackServer):
             part = _parse_request(raw)
             answer = self._answer(part)
             id_ = headers.get("content-id", "").strip("<>")
-            lines = "".join(f"{name}: {value}\r\n" for name, value in answer.all_headers.items())
             head = f"--batch\r\nContent-Type: application/http\r\nContent-ID: <response-{id_}>\r\n\r\n"
-            answers.append(f"{head}HTTP/1.1 {answer.status} X\r\n{lines}\r\n".encode() + answer.body + b"\r\n")
-        kind = {"Content-Type": "multipart/mixed; boundary=batch"}
-        return Response(200, b"".join(answers) + b"--batch--", kind)
+            answers.append(head.encode() + answer.bytes() + b"\r\n")
+        return Response(200, b"".join(answers) + b"--batch--", "multipart/mixed; boundary=batch")
 
 
 def _parse_request(raw: bytes) -> Request:
     head, _, body = raw.partition(b"\r\n\r\n") if b"\r\n\r\n" in raw else raw.partition(b"\n\n")
     first, *lines = head.decode().splitlines()
     method, target, *_ = first.split(" ")
-    headers = dict(line.split(": ", 1) for line in lines if ": " in line)
-    return Request.of(method, target, headers, body)
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines if ": " in line)}
+    url = urlsplit(target)
+    return Request(method, unquote(url.path), dict(parse_qsl(url.query)), headers, body, url.path)
+
+
+def _segments(request: Request) -> list[str]:
+    """The path's segments, decoded one by one: an object's name is one segment, its slashes encoded."""
+    return [unquote(part) for part in request.raw_path.strip("/").split("/")]
 
 
 def _body(request: Request) -> Json:
@@ -284,4 +296,4 @@ def _body(request: Request) -> Json:
 
 
 def _json(body: Json, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(200, json.dumps(body).encode(), headers or {})
+    return Response(200, json.dumps(body).encode(), headers=headers or {})

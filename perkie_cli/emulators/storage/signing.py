@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+from perkie_cli.emulators.http_server import Request
 from perkie_cli.emulators.storage.errors import ApiError
-from perkie_cli.emulators.storage.wire import Request
 
 ALGORITHM = "GOOG4-RSA-SHA256"
 LONGEST = timedelta(days=7)
@@ -48,7 +48,7 @@ def _canonical_hash(request: Request) -> str:
         if name != "X-Goog-Signature"
     )
     payload = request.headers.get("x-goog-content-sha256", "UNSIGNED-PAYLOAD")
-    canonical = "\n".join([request.method, request.path, query, headers, ";".join(names), payload])
+    canonical = "\n".join([request.method, request.raw_path, query, headers, ";".join(names), payload])
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

@@ -12,10 +12,10 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from perkie_cli.emulators.http_server import Request, Response
 from perkie_cli.emulators.storage.errors import ApiError
 from perkie_cli.emulators.storage.objects import Objects
 from perkie_cli.emulators.storage.state import Json, Version
-from perkie_cli.emulators.storage.wire import Request, Response
 
 
 @dataclass
