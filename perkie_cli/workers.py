@@ -49,4 +49,11 @@ def thread_workers(count: int) -> PoolWorkers:
 def process_workers(count: int) -> PoolWorkers:
     """For whole drawings: OpenCV calls are too short for threads to gain. Started fresh, since a fork copies locks."""
     context = multiprocessing.get_context("spawn")
-    return PoolWorkers(lambda: ProcessPoolExecutor(count, mp_context=context))
+    return PoolWorkers(lambda: ProcessPoolExecutor(count, mp_context=context, initializer=_one_opencv_thread))
+
+
+def _one_opencv_thread() -> None:
+    """The processes are the parallelism: threads inside each would only fight over the cores."""
+    import cv2
+
+    cv2.setNumThreads(1)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import cast
 
+import cv2
 import numpy as np
 
 from perkie_cli.engines.local.looks import BlackAndWhite
@@ -20,6 +21,7 @@ from perkie_cli.engines.local.planes import (
     rows,
     smoothstep,
     solve_gamma,
+    to_bytes,
     weighted,
 )
 from perkie_cli.engines.local.subject import Scene
@@ -108,10 +110,10 @@ def _put_before_backdrop(x: Plane, grey: Plane, light: _Light, scene: Scene) -> 
         turn = smoothstep(blur(scene.subject, 5 * scene.scale), 0.40, 0.97)
         return light.backdrop * (1 - core) + x * (0.5 + 0.5 * turn) * core
     behind = np.clip(0.55 * blur(grey, 18 * scene.scale) + 0.45 * x, 0, 1)
-    behind = power(behind, 1.25) * (0.52 * (0.45 + 0.55 * light.pool))
+    behind = behind * np.sqrt(np.sqrt(behind)) * (0.52 * (0.45 + 0.55 * light.pool))
     behind = 0.45 * light.backdrop + behind / (1 + 1.8 * behind)  # a white wall becomes a dark one
-    x = x / (1 + 3 * (1 - scene.subject) * x)  # and leaves no halo where the map fades
-    return behind + (x - behind) * smoothstep(scene.subject, -0.1, 0.75)
+    x /= 1 + 3 * (1 - scene.subject) * x  # and leaves no halo where the map fades
+    return cast(Plane, behind + (x - behind) * smoothstep(scene.subject, -0.1, 0.75))
 
 
 def _film_curve(x: Plane) -> Plane:
@@ -151,9 +153,8 @@ def _grain(x: Plane, strength: float, scale: float, seed: int) -> Plane:
 
 def _print(x: Plane, warmth: float) -> Bytes:
     """Paper white and black, toned: warm lights and slightly cold shadows."""
-    t = np.linspace(0, 1, CURVE_STEPS, dtype=np.float32)
+    t = np.linspace(0, 1, 256, dtype=np.float32)
     tones = ((0.018, -0.004), (0.0, 0.0), (-0.032, 0.008))  # gain of the lights and offset of the shadows, R G B
     curves = [np.clip(t * (1 + warmth * gain) + warmth * offset * (1 - t), 0, 1) for gain, offset in tones]
-    table = (np.stack(curves, 1) * 255 + 0.5).astype(np.uint8)
-    top = CURVE_STEPS - 1
-    return cast(Bytes, table[np.clip((0.016 + 0.972 * np.clip(x, 0, 1)) * top, 0, top).astype(np.uint16)])
+    grey = to_bytes(0.016 + 0.972 * np.clip(x, 0, 1))  # already dithered by the grain
+    return cast(Bytes, cv2.LUT(cv2.merge([grey] * 3), to_bytes(np.stack(curves, 1))[None]))

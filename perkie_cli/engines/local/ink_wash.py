@@ -66,15 +66,15 @@ def _washes(view: Study) -> Plane:
     wet = smoothstep(water.broad, -0.2, 1.1) * calm
     form = displace(base, dx, dy)
     form += (0.35 * form + 0.65 * blur(base, 9 * scale) - form) * wet
-    ink = np.zeros_like(form)
-    load = 1 + 0.15 * water.broad2
+    layers, rims = np.zeros_like(form), np.zeros_like(form)
     softness = 1 / (1 + 2.5 * wet)
     shifted = 0.035 * water.small + 0.012 * tooth - form
     for threshold, density, edge in WASHES:
         t = np.clip((threshold + shifted) * softness * (0.5 / edge) + 0.5, 0, 1)
         layer = t * t * (3 - 2 * t) * view.reach
-        rim = np.clip(layer - blur(layer, 4.5 * scale), 0, 1) * layer
-        ink += density * (0.85 * layer * load + 1.35 * rim * (1 - 0.75 * wet))
+        layers += density * layer
+        rims += density * np.maximum(layer - blur(layer, 4.5 * scale), 0) * layer
+    ink = (0.85 + 0.13 * water.broad2) * layers + (1.35 - 1.01 * wet) * rims
     ink *= 1 + 0.16 * tooth * (ink < 0.9)
     dark = smoothstep(0.30 - base, 0, 0.2) * view.reach
     ink += 0.17 * blur(displace(dark, dx * 2.2, dy * 2.2), 13 * scale) * wet * (1 - dark)  # backruns

@@ -14,8 +14,8 @@ def stream(seed: int, component: str) -> np.random.Generator:
 
 
 def white_noise(rng: np.random.Generator, height: int, width: int) -> Plane:
-    """Independent normal samples."""
-    return rng.standard_normal((height, width), dtype=np.float32)
+    """Independent samples of unit variance; uniform, since all are blurred or summed later, and thrice as quick."""
+    return (rng.random((height, width), np.float32) - 0.5) * math.sqrt(12)
 
 
 def unit(noise: Plane) -> Plane:

@@ -28,8 +28,13 @@ NEAREST: Final = cv2.INTER_NEAREST
 
 def smoothstep(x: Plane, low: float, high: float) -> Plane:
     """Hermite step: 0 below `low`, 1 above `high`."""
-    t = np.clip((x - low) * (1 / (high - low)), 0, 1)
-    return cast(Plane, t * t * (3 - 2 * t))
+    t = x - low
+    t *= 1 / (high - low)
+    np.clip(t, 0, 1, out=t)
+    y = 3 - 2 * t  # in place from here: the styles call this on whole planes, dozens of times
+    y *= t
+    y *= t
+    return y
 
 
 def resize(x: Plane, width: int, height: int, how: int = LINEAR) -> Plane:

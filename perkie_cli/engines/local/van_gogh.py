@@ -60,9 +60,9 @@ class _Layer:
 LAYERS = (
     _Layer("layer0", 17.0, 4, 36.0, 0.0, 0.55, 0.20, 0.075, 0.50, -1, ground=True),
     _Layer("layer1", 9.0, 7, 17.0, 0.045, 0.75, 0.22, 0.070, 0.36, -1, sky=0.95),
-    _Layer("layer2", 5.0, 7, 6.8, 0.048, 0.80, 0.20, 0.060, 0.26, 0.10, sky=0.14),
-    _Layer("layer3", 2.8, 6, 4.5, 0.060, 0.65, 0.14, 0.040, 0.22, 0.33),
-    _Layer("layer4", 1.6, 5, 3.1, 0.072, 0.40, 0.08, 0.022, 0.17, 0.64),
+    _Layer("layer2", 5.0, 7, 7.7, 0.048, 0.80, 0.20, 0.060, 0.26, 0.10, sky=0.14),
+    _Layer("layer3", 2.8, 6, 5.0, 0.060, 0.65, 0.14, 0.040, 0.22, 0.33),
+    _Layer("layer4", 1.6, 5, 3.4, 0.072, 0.40, 0.08, 0.022, 0.17, 0.64),
 )
 # above this radius in px: points along a stroke's outline, hairs at its ends; each edge of a polygon costs time
 OUTLINES = ((6, 7, 4), (4, 6, 3), (2, 5, 2), (0, 4, 2))
