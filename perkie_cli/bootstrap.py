@@ -6,6 +6,7 @@ it: ``build_services(settings, clock=ManualClock())``.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from collections.abc import Mapping
@@ -27,14 +28,17 @@ if TYPE_CHECKING:
     from perkie_cli.domain.quota import QuotaLimits
     from perkie_cli.domain.style import StyleBook
     from perkie_cli.ports import BlobStore, Clock, DocumentStore, EventSink, SpendLedger, StyleEngine, Workers
+    from perkie_cli.resilience.admission import Admission
     from perkie_cli.resilience.guard import Guard
     from perkie_cli.resilience.guarded import GuardedStyleEngine
     from perkie_cli.services.cache_keeping import CacheKeeping
     from perkie_cli.services.generate import Generate
     from perkie_cli.services.ladder import Ladder
+    from perkie_cli.services.originals import Originals
     from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.services.quota_admin import QuotaAdmin
     from perkie_cli.services.quotas import Quotas
+    from perkie_cli.services.storefront import Storefront
     from perkie_cli.stores.gcs_client import GcsConnection
 
 IO_THREADS = 8
@@ -234,6 +238,20 @@ class Services:
 
         return PictureCache(self.blobs, self.clock, self.events)
 
+    @cached_property
+    def admission(self) -> Admission:
+        """Bounds the memory of pictures in work. Here the rest waits as long as it takes; a server refuses it."""
+        from perkie_cli.resilience.admission import Admission
+
+        return Admission(self.settings.image.pixels_in_work, math.inf, "drawing")
+
+    @cached_property
+    def originals(self) -> Originals:
+        """Uploads in the store."""
+        from perkie_cli.services.originals import Originals
+
+        return Originals(self.blobs, self.workers, self.events, self.limits)
+
     # ---------------------------------------------------------------- use cases
 
     @cached_property
@@ -250,6 +268,7 @@ class Services:
             limits=self.limits,
             quotas=self.quotas,
             ladder=self.ladder,
+            admission=self.admission,
         )
 
     @cached_property
@@ -281,6 +300,13 @@ class Services:
 
         policy = Policy(rules_for(self.lifetimes), self.settings.cache.protected_buckets, current_actor())
         return CacheKeeping(self.blobs, self.clock, self.events, policy)
+
+    @cached_property
+    def storefront(self) -> Storefront:
+        """What the shop's visitor gets."""
+        from perkie_cli.services.storefront import Storefront
+
+        return Storefront(self.generate, self.originals)
 
     async def aclose(self) -> None:
         """Closes what was built, users before what they use."""

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "quota": "See, reset and grant quotas.",
     "emulate": "Run local stand-ins of the services that perkie uses.",
     "config": "Show settings with their origin, write a first config file.",
+    "serve": "Serve the same pictures over HTTP.",
 }
 
 

@@ -38,6 +38,7 @@ class ImageSettings:
     min_side: int = row(256, "Least width and height in px", least=1)
     max_side: int = row(4096, "Longer sides are shrunk to this many px", least=256)
     max_pixels: int = row(50_000_000, "Pixel cap, checked before decoding", least=1)
+    pixels_in_work: int = row(200_000_000, "Pixels of all pictures in work together; more wait", least=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class HttpSettings:
     jwt_secret: Secret | None = row(None, "Signs and checks tokens (HS256), at least 32 bytes")
     shopify_secret: Secret | None = row(None, "The app's secret, for proxy signatures", env=("SHOPIFY_API_SECRET",))
     shops: tuple[str, ...] = row((), "Shops whose proxy calls are accepted, such as x.myshopify.com; empty for any")
+    public_url: str | None = row(None, "Address of this server in links (default: as the client called it)")
     link_secret: Secret | None = row(None, "Signs image links; without it they end with the process")
     link_lifetime: timedelta = row(timedelta(days=1), "How long image links are good for")
     origins: tuple[str, ...] = row((), "Origins besides https://*.myshopify.com that browsers may call from")
@@ -107,7 +109,7 @@ class HttpSettings:
     max_body: int = row(32 * MIB, "Largest request body", least=1)
     max_image: int = row(20 * MIB, "Largest picture in a request", least=1)
     max_bodies: int = row(256 * MIB, "Bodies of all requests in work together", least=1)
-    pixels_in_work: int = row(100_000_000, "Pixels of all pictures being decoded together", least=1)
+    pixels_waiting: int = row(800_000_000, "Pixels of pictures that wait for their turn; more are refused", least=0)
     rate_ip: int = row(100, "Costly requests a minute and address", least=1)
     rate_session: int = row(20, "Costly requests a minute and session or customer", least=1)
     rate_burst: int = row(10, "Of these, how many at once", least=1)

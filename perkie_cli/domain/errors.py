@@ -16,6 +16,7 @@
     │  ├─ InvalidIdentity                  3   422
     │  ├─ InvalidSetting                   3   500
     │  ├─ OutputExists                     3   409
+    │  ├─ NotFound                         3   404
     │  ├─ RetiredModel                     3   422
     │  ├─ ProtectedBucket                  3   403
     │  ├─ LowConfidence                    3   422
@@ -152,6 +153,12 @@ class OutputExists(BadInput):
     """A file that perkie did not make stands where the output should go."""
 
     http_status = 409
+
+
+class NotFound(BadInput):
+    """Nothing is stored, or served, under that name."""
+
+    http_status = 404
 
 
 class RetiredModel(BadInput):

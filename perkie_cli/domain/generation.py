@@ -65,6 +65,7 @@ class GenerateRequest:
     deadline: float | None = None
     budget: Budget | None = None
     source: str = "image"  # how messages name the input: a path, a field
+    hash: str | None = None  # of the upload, where that is known or ``image`` is its stored copy
     charge: Charge | None = None  # the quota counters that it touches; None: unmetered
 
 

@@ -51,12 +51,6 @@ class InvalidFields(PerkieError):
     exit_code, http_status = 3, 422
 
 
-class NotFound(PerkieError):
-    """No such route, link or stored picture."""
-
-    exit_code, http_status = 3, 404
-
-
 class MethodNotAllowed(PerkieError):
     """The route exists, with other methods."""
 
@@ -67,6 +61,12 @@ class NotAcceptable(PerkieError):
     """None of the media types that the caller accepts can be made."""
 
     exit_code, http_status = 2, 406
+
+
+class UnsupportedMediaType(PerkieError):
+    """A body of a type that the route does not read."""
+
+    exit_code, http_status = 3, 415
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.style import Style, StyleBook
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
+from perkie_cli.resilience.admission import Admission
 from perkie_cli.resilience.coalesce import Coalescer
 from perkie_cli.resilience.deadline import enforce
 from perkie_cli.services.ladder import Ladder
@@ -53,6 +54,7 @@ class Generate:
         limits: ImageLimits,
         quotas: Quotas,
         ladder: Ladder,
+        admission: Admission,
     ) -> None:
         self._styles = styles
         self._engines = engines
@@ -62,6 +64,7 @@ class Generate:
         self._limits = limits
         self._quotas = quotas
         self._ladder = ladder
+        self._admission = admission
         self._payers = Payers(quotas)
         self._coalescer: Coalescer[Generated] = Coalescer()
 
@@ -81,16 +84,16 @@ class Generate:
         return engine.price(request.size, request.model) if isinstance(engine, PricedEngine) else Decimal(0)
 
     async def __call__(self, request: GenerateRequest) -> Generated:
-        """Raises: BadInput, UsageError, QuotaExceeded, DeadlineExceeded, BudgetExceeded, and what the engine raises
-        where the request allows no fallback.
+        """Raises: BadInput, UsageError, QuotaExceeded, AtCapacity, DeadlineExceeded, BudgetExceeded, and what the
+        engine raises where the request allows no fallback.
         """
         plan = self._plan(request)
-        codec.inspect(request.image, self._limits, request.source)
+        seen = codec.inspect(request.image, self._limits, request.source)
         async with enforce(plan.deadline, self._clock):  # each who waits has a deadline of its own
-            found = await self._look_up(plan) or await self._shared(plan)
+            found = await self._look_up(plan) or await self._shared(plan, seen.pixels)
         return await self._with_quota(request, found)
 
-    async def _shared(self, plan: _Plan) -> Generated:
+    async def _shared(self, plan: _Plan, pixels: int) -> Generated:
         """Draws, or joins an identical request in flight; the picture is charged to one of all who wait for it."""
         key = (plan.key, plan.request.cache, plan.request.fallback, plan.request.cover_credentials)
         led = False
@@ -98,7 +101,7 @@ class Generate:
         def lead() -> Awaitable[Generated]:
             nonlocal led
             led = True
-            return self._make(plan, tab)
+            return self._make(plan, pixels, tab)
 
         async with self._payers.waiting(key, plan.request.charge) as tab:
             while True:
@@ -127,7 +130,7 @@ class Generate:
         recipe = engine.recipe(style, request.size, request.model)
         now = self._clock.monotonic()
         deadline = Deadline.never() if request.deadline is None else Deadline.after(request.deadline, now)
-        key = CacheKey(content_hash(request.image), style.id, recipe.fingerprint)
+        key = CacheKey(request.hash or content_hash(request.image), style.id, recipe.fingerprint)
         return _Plan(request, style, engine, recipe, key, deadline, now)
 
     def _engine(self, name: str) -> StyleEngine:
@@ -156,10 +159,12 @@ class Generate:
             processing_time=self._since(plan),
         )
 
-    async def _make(self, plan: _Plan, tab: Tab) -> Generated:
-        # A twin may have finished between our look-up and here.
-        if (hit := await self._look_up(plan)) is not None:
-            return hit
+    async def _make(self, plan: _Plan, pixels: int, tab: Tab) -> Generated:
+        async with self._admission.hold(pixels):
+            # A twin may have finished between our look-up and here.
+            return await self._look_up(plan) or await self._make_anew(plan, tab)
+
+    async def _make_anew(self, plan: _Plan, tab: Tab) -> Generated:
         decoded = await self._workers.run(codec.decode, plan.request.image, self._limits, plan.request.source)
         request, receipt = plan.request, Receipt(plan.request.budget)
         job = RenderJob(decoded.raster, plan.style, request.size, plan.deadline, request.model, receipt=receipt)

@@ -1,0 +1,68 @@
+"""``perkie serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import Annotated
+
+import typer
+
+from perkie_cli.bootstrap import Services, build_services
+from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.session import finish, renderer_of, settings_of
+from perkie_cli.domain.errors import Interrupted, MissingExtra
+
+app = typer.Typer()
+
+
+@app.command()
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str | None, typer.Option(metavar="ADDR", help="Listen here (default 127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(metavar="N", help="Default 8080, or $PORT; 0 takes a free one.")] = None,
+    role: Annotated[str | None, typer.Option(metavar="all|artistic|matting", help="Which service it is.")] = None,
+    auth: Annotated[
+        str | None, typer.Option(metavar="MODE[,MODE]", help="none, api-key, jwt, shopify-proxy (default none).")
+    ] = None,
+    allow_open: Annotated[
+        bool, typer.Option("--allow-open", help="Let auth none serve an address that others can reach.")
+    ] = False,
+) -> None:
+    """Serve the same pictures over HTTP, until SIGTERM or Ctrl-C.
+
+    Prints the address on stderr once it listens. Answers what is in flight before it ends.
+
+    Examples:
+
+      perkie serve
+
+      perkie serve --host 0.0.0.0 --auth api-key,shopify-proxy --role artistic
+    """
+    renderer = renderer_of(ctx)
+    flags = {"http.host": host, "http.port": port, "http.role": role, "http.auth": auth}
+    settings = settings_of(ctx, {**flags, "http.allow_open": allow_open or None}).settings
+    _log_to_stderr(logging.DEBUG if renderer.flags.verbose else logging.WARNING)
+    ended_by = _run(build_services(settings), renderer)
+    if ended_by is signal.SIGINT:
+        raise Interrupted("interrupted; what was in flight is answered")
+    finish(ctx, Report())
+
+
+def _run(services: Services, renderer: Renderer) -> signal.Signals | None:
+    try:
+        import uvloop
+
+        from perkie_cli.http.server import serve as serving
+    except ImportError as error:
+        raise MissingExtra(
+            f"perkie serve needs {error.name}, which is not installed", hint="pip install 'perkie-cli[serve]'"
+        ) from error
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(serving(services, lambda address: renderer.say(f"listening on {address}")))
+
+
+def _log_to_stderr(level: int) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level)
+    logging.getLogger("perkie").setLevel(min(level, logging.INFO))

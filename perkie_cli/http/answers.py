@@ -1,0 +1,151 @@
+"""Result values as answers: JSON, or the picture itself with the same facts in headers."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.generation import Generated
+from perkie_cli.domain.picture import EncodedPicture
+from perkie_cli.domain.quota import QuotaStatus
+from perkie_cli.http.accept import IMAGES, JSON, image_format, negotiate
+from perkie_cli.http.call import Call
+from perkie_cli.http.middleware import unexpected
+from perkie_cli.http.problems import problem
+from perkie_cli.http.schemas import GenerateAnswer, ProblemBody, QuotaFacts, StyleOutcome
+from perkie_cli.services.deliver import deliver
+from perkie_cli.services.storefront import Drawn, StyleEnd
+
+_PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a stored picture can be fetched until ``expires_at``."""
+
+    url: str
+    expires_at: datetime
+
+
+async def link_to(call: Call, key: str) -> Link:
+    """The store's own signed link, or one of ours.
+
+    Raises: StoreUnavailable.
+    """
+    parts = call.parts
+    lifetime = parts.settings.link_lifetime
+    expires_at = (parts.services.clock.now() + lifetime).replace(microsecond=0)
+    url = await parts.services.blobs.signed_url(key, lifetime)
+    return Link(url or f"{_base(call)}/images/{parts.links.sign(key, expires_at)}", expires_at)
+
+
+def _base(call: Call) -> str:
+    settings = call.parts.settings
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    url = call.request.base_url
+    proto = call.request.headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()
+    scheme = proto if settings.trusted_hops and proto in ("http", "https") else url.scheme
+    return f"{scheme}://{url.netloc}"
+
+
+def json_answer(model: BaseModel, status: int = 200) -> Response:
+    """A model as it is; never cached, since links and quotas in it age."""
+    return Response(model.model_dump_json(), status, _PRIVATE, JSON)
+
+
+async def generated_answer(call: Call, drawn: Drawn) -> Response:
+    """What ``Accept`` asks for: JSON by default, else the picture."""
+    kind = negotiate(call.request.headers.get("accept"), (JSON, *IMAGES))
+    if kind == JSON:
+        return json_answer(await generate_facts(call, drawn))
+    picture = await call.parts.services.workers.run(deliver, drawn.picture.master, image_format(kind))
+    return picture_answer(picture, _headers(drawn.picture))
+
+
+async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
+    """The JSON answer's fields. Where nothing could be stored the picture itself is in ``image_url``."""
+    made = drawn.picture
+    link = await link_to(call, made.key) if made.key else None
+    original = await link_to(call, drawn.original.key) if drawn.original else None
+    return GenerateAnswer.model_construct(
+        success=True,
+        image_url=link.url if link else data_url(made.master),
+        expires_at=link.expires_at if link else None,
+        original_url=original.url if original else None,
+        image_hash=made.hash,
+        style=made.style,
+        cache_hit=made.cache_hit,
+        cache=made.cache.value,
+        engine=made.engine,
+        model=made.model,
+        degraded=made.degraded,
+        degradation_reason=made.degradation_reason,
+        processing_time=round(made.processing_time, 4),
+        cost_usd=float(made.usage.cost_usd),
+        width=made.master.width,
+        height=made.master.height,
+        quota=quota_facts(made.quota),
+        warnings=list(made.warnings),
+        request_id=call.request_id,
+    )
+
+
+async def style_outcome(call: Call, end: StyleEnd) -> StyleOutcome:
+    """One style of several, as a picture or a problem."""
+    if end.drawn is not None:
+        return StyleOutcome(style=end.style, success=True, result=await generate_facts(call, end.drawn))
+    error = end.error if isinstance(end.error, PerkieError) else unexpected(call.request.scope, end.error)
+    told = ProblemBody.model_validate(problem(error, call.request_id).body)
+    return StyleOutcome(style=end.style, success=False, problem=told)
+
+
+def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:
+    """None where the caller is unmetered."""
+    if status is None:
+        return None
+    warning = status.warning.value if status.warning else None
+    return QuotaFacts(
+        tier=status.tier.value,
+        limit=status.limit,
+        remaining=status.remaining,
+        reset_at=status.reset_at,
+        warning=warning,
+    )
+
+
+def picture_answer(picture: EncodedPicture, facts: dict[str, str]) -> Response:
+    """The bytes, with ``facts`` as ``X-Perkie-*`` headers."""
+    headers = {f"X-Perkie-{name}": quote(value, safe=" :;,./()×+'-") for name, value in facts.items() if value}
+    return Response(picture.data, 200, {**_PRIVATE, **headers}, picture.format.media_type)
+
+
+def _headers(made: Generated) -> dict[str, str]:
+    facts = {
+        "Style": made.style,
+        "Image-Hash": made.hash,
+        "Cache": made.cache.value,
+        "Cache-Hit": str(made.cache_hit).lower(),
+        "Engine": made.engine,
+        "Model": made.model,
+        "Degraded": str(made.degraded).lower(),
+        "Degradation-Reason": made.degradation_reason or "",
+        "Processing-Time": f"{made.processing_time:.4f}",
+        "Cost-USD": str(made.usage.cost_usd),
+        "Warnings": "; ".join(made.warnings),
+    }
+    if made.quota is not None:
+        facts |= {"Quota-Limit": str(made.quota.limit), "Quota-Remaining": str(made.quota.remaining)}
+        facts["Quota-Reset"] = made.quota.reset_at.isoformat()
+    return facts
+
+
+def data_url(picture: EncodedPicture) -> str:
+    """The picture as text."""
+    return f"data:{picture.format.media_type};base64,{base64.b64encode(picture.data).decode()}"

@@ -1,0 +1,109 @@
+"""The app factory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+import perkie_cli
+from perkie_cli.bootstrap import Services
+from perkie_cli.domain.errors import NotFound, PerkieError
+from perkie_cli.http.call import PROXY_PREFIX
+from perkie_cli.http.middleware import Boundary, Context, ids_of, problem_response
+from perkie_cli.http.parts import Parts, build_parts
+from perkie_cli.http.problems import InvalidFields, MalformedBody, MethodNotAllowed
+from perkie_cli.http.routes import catalogue, generate, health, images
+from perkie_cli.http.schemas import ProblemBody
+
+MYSHOPIFY = r"https://[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com"  # Starlette matches the whole origin against it
+_EXPOSED = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID", "traceparent"]
+_ROLES: dict[str, tuple[APIRouter, ...]] = {
+    "artistic": (generate.router, catalogue.router, images.router),
+    "matting": (),
+}
+
+
+def create_app(services: Services) -> FastAPI:
+    """The server over ``services``, which it closes at its end.
+
+    Raises: InvalidSetting.
+    """
+    parts = build_parts(services)
+    app = FastAPI(
+        title="perkie",
+        version=perkie_cli.__version__,
+        summary="Cut out and draw pets.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        responses={"default": {"description": "A problem", "model": ProblemBody}},
+    )
+    app.state.parts = parts
+    _add_routes(app, parts)
+    _add_error_handlers(app)
+    _add_middleware(app, parts)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    parts: Parts = app.state.parts
+    try:
+        yield
+    finally:
+        await parts.services.aclose()
+
+
+def _add_routes(app: FastAPI, parts: Parts) -> None:
+    roles = _ROLES if parts.settings.role == "all" else {parts.settings.role: _ROLES[parts.settings.role]}
+    proxied = parts.authenticator.proxy_secret is not None
+    for router in (health.router, *(router for routers in roles.values() for router in routers)):
+        app.include_router(router)
+        if proxied and router is not health.router:
+            app.include_router(router, prefix=PROXY_PREFIX, include_in_schema=False)
+
+
+def _add_middleware(app: FastAPI, parts: Parts) -> None:
+    """The last one added is the outermost."""
+    app.add_middleware(Boundary, max_body=parts.settings.max_body, bodies=parts.bodies)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=parts.settings.origins,
+        allow_origin_regex=MYSHOPIFY,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED + [f"X-Perkie-{name}" for name in ("Cache-Hit", "Degraded", "Style", "Warnings")],
+        max_age=86400,
+    )
+    app.add_middleware(Context, observe=parts.metrics.observe)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    """What the framework raises by itself becomes a problem as well; our own errors pass on to ``Boundary``."""
+
+    def answer(request: Request, error: PerkieError, headers: Any = None) -> Response:
+        response = problem_response(error, ids_of(request.scope).request_id)
+        response.headers.update(headers or {})
+        return response
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            return answer(request, NotFound(f"there is no {request.url.path[:100]!r} here"))
+        if error.status_code == 405:
+            return answer(request, MethodNotAllowed(f"{request.method} is not for this route"), error.headers)
+        return answer(request, MalformedBody(str(error.detail)), error.headers)
+
+    async def field_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        wrong = [f"{each['loc'][-1]}: {each['msg'].lower()}" for each in error.errors()[:5]]
+        return answer(request, InvalidFields("; ".join(wrong)))
+
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, field_error)

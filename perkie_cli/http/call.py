@@ -1,0 +1,106 @@
+"""One request with its caller: what every route asks for before it does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from perkie_cli.domain.proof import Requester, identify
+from perkie_cli.http.auth.principal import Principal, Scope
+from perkie_cli.http.life import watched
+from perkie_cli.http.middleware import extra_headers, ids_of
+from perkie_cli.http.parts import Parts, parts_of
+from perkie_cli.http.peer import client_address
+from perkie_cli.http.problems import InvalidFields
+
+T = TypeVar("T")
+PROXY_PREFIX = "/apps/perkie"
+_LONGEST_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``address`` is the client's, as far as proxies are trusted."""
+
+    request: Request
+    parts: Parts
+    principal: Principal
+    address: str
+
+    @property
+    def request_id(self) -> str:
+        """For answers and logs."""
+        return ids_of(self.request.scope).request_id
+
+    def requester(self, customer: str | None = None, session: str | None = None) -> Requester:
+        """Whose pictures these are. ``customer`` and ``session`` are claims of the request.
+
+        Raises: Forbidden, InvalidIdentity.
+        """
+        limits = self.parts.services.quota_limits
+        return identify(self.principal.credential, limits, address=self.address, customer=customer, session=session)
+
+    def meter(self, **keys: str) -> None:
+        """Counts a costly request by ``ip`` or ``session``, and announces what is left.
+
+        Raises: RateLimited.
+        """
+        if not self.principal.rate_limited:
+            return
+        outcome = self.parts.limiter.check(keys, self.parts.services.clock.monotonic())
+        headers = extra_headers(self.request.scope)
+        for name, value in outcome.headers.items():
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if outcome.error is not None:
+            raise outcome.error
+
+    async def run(self, work: Coroutine[Any, Any, T], deadline: timedelta) -> T:
+        """``work`` while the client waits for it, within the route's deadline; see ``life.watched``."""
+        # A second more than the work itself is told, so that its own sentence about the deadline comes first.
+        return await watched(self.request, self.parts.life, work, deadline.total_seconds() + 1)
+
+    async def once(
+        self, owner: object, payload: Hashable, work: Callable[[], Awaitable[T]], weigh: Callable[[T], int]
+    ) -> T:
+        """``work()``, or what it gave before under the same ``Idempotency-Key`` of the same owner and route.
+
+        Raises: InvalidFields for an unusable key, IdempotencyMismatch, and whatever ``work`` raises.
+        """
+        given = self.request.headers.get("idempotency-key")
+        if given is None:
+            return await work()
+        if not 1 <= len(given) <= _LONGEST_KEY:
+            raise InvalidFields(f"Idempotency-Key is not 1 to {_LONGEST_KEY} characters long")
+        key = (self.principal.name, owner, self.request.url.path, given)
+        return await self.parts.idempotency.run(key, payload, work, weigh)
+
+
+def calling(scope: Scope, *, costly: bool = True) -> Callable[[Request], Awaitable[Call]]:
+    """The dependency of a route that needs ``scope``; ``costly`` ones are rate limited, and refused at the end."""
+
+    async def call(request: Request) -> Call:
+        made = _authenticated(request, parts_of(request))
+        made.principal.require(scope)
+        if costly:
+            made.parts.life.check()
+            made.meter(ip=made.address)
+        return made
+
+    return call
+
+
+def _authenticated(request: Request, parts: Parts) -> Call:
+    now = parts.services.clock.now()
+    hops = parts.settings.trusted_hops
+    if request.url.path.startswith(f"{PROXY_PREFIX}/"):
+        principal = parts.authenticator.proxied(request.url.query, now).principal
+        hops += 1  # Shopify's own
+    else:
+        principal = parts.authenticator.caller(request.headers, now)
+    peer = request.client.host if request.client else "127.0.0.1"
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+    return Call(request, parts, principal, client_address(peer, forwarded, hops))

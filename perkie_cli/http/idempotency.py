@@ -1,0 +1,72 @@
+"""``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header): a retry joins or replays, it never pays twice.
+
+Kept in this process only. Beyond it the cache does the same work: the retried picture is a hit.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from perkie_cli.domain.errors import IdempotencyMismatch
+from perkie_cli.ports import Clock
+from perkie_cli.resilience.coalesce import Coalescer
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Entry:
+    payload: Hashable
+    since: float
+    results: tuple[Any, ...] = ()  # empty until it has succeeded
+    weight: int = 0
+
+
+class Idempotency:
+    """Remembers payloads and successful results for ``lifetime`` seconds, within ``room`` bytes and ``most`` keys."""
+
+    def __init__(self, clock: Clock, lifetime: float = 600.0, room: int = 32 * 1024 * 1024, most: int = 10_000) -> None:
+        self._clock = clock
+        self._lifetime = lifetime
+        self._room = room
+        self._most = most
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._coalescer: Coalescer[Any] = Coalescer()
+
+    async def run(
+        self, key: Hashable, payload: Hashable, work: Callable[[], Awaitable[T]], weigh: Callable[[T], int]
+    ) -> T:
+        """The result of ``work()`` under ``key``: made now, joined while under way, or replayed.
+
+        A failure is not remembered, so that a retry may do better. ``weigh`` gives a result's size in bytes.
+
+        Raises: IdempotencyMismatch for the same key with another payload, and whatever ``work`` raises.
+        """
+        entry = self._entry(key, payload)
+        if entry.results:
+            result: T = entry.results[0]
+            return result
+        made: T = (await self._coalescer.run(key, work))[0]
+        if not entry.results:
+            entry.results, entry.weight = (made,), weigh(made)
+            self._trim()
+        return made
+
+    def _entry(self, key: Hashable, payload: Hashable) -> _Entry:
+        now = self._clock.monotonic()
+        while self._entries and now - next(iter(self._entries.values())).since > self._lifetime:
+            self._entries.popitem(last=False)
+        entry = self._entries.setdefault(key, _Entry(payload, now))
+        if entry.payload != payload:
+            raise IdempotencyMismatch(
+                "this idempotency key came with another request before", hint="Use a new key for a new request."
+            )
+        self._trim()
+        return entry
+
+    def _trim(self) -> None:
+        while len(self._entries) > self._most or sum(e.weight for e in self._entries.values()) > self._room:
+            self._entries.popitem(last=False)

@@ -1,0 +1,157 @@
+"""What every request passes, as plain ASGI: ids and measures outside, then limits on bodies and the error boundary."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+
+import orjson
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from perkie_cli.domain.errors import PerkieError, TooManyBytes
+from perkie_cli.domain.units import format_size
+from perkie_cli.http.problems import MEDIA_TYPE, InternalError, MalformedBody, problem
+from perkie_cli.http.request_ids import RequestIds, request_ids
+from perkie_cli.resilience.admission import Admission
+
+log = logging.getLogger("perkie.http")
+UNKNOWN_LENGTH = 1024 * 1024  # what a body without Content-Length counts for until it is there
+_LENGTH = re.compile(r"[0-9]{1,12}")
+_SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+Observe = Callable[[str, str, int, float], None]  # method, route, status, seconds
+
+
+def ids_of(scope: Scope) -> RequestIds:
+    """The ids that ``Context`` gave the request."""
+    ids: RequestIds = scope["perkie.ids"]
+    return ids
+
+
+def extra_headers(scope: Scope) -> dict[str, str]:
+    """Headers that go on the answer whoever makes it; filled while the request is worked on."""
+    headers: dict[str, str] = scope["perkie.headers"]
+    return headers
+
+
+def problem_response(error: PerkieError, request_id: str) -> Response:
+    """The error as an answer."""
+    told = problem(error, request_id)
+    return Response(orjson.dumps(told.body), told.status, told.headers, MEDIA_TYPE)
+
+
+class Context:
+    """Gives the request its ids, puts common headers on the answer, observes how it went."""
+
+    def __init__(self, app: ASGIApp, observe: Observe) -> None:
+        self._app = app
+        self._observe = observe
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        ids = request_ids(headers.get("x-request-id"), headers.get("traceparent"))
+        scope["perkie.ids"], scope["perkie.headers"] = ids, {}
+        status = 0
+        began = time.perf_counter()
+
+        async def send_with_ids(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                common = {"X-Request-ID": ids.request_id, "traceparent": ids.traceparent, **_SAFE}
+                MutableHeaders(scope=message).update({**common, **extra_headers(scope)})
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_ids)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            self._observe(scope.get("method", "WS"), route, status or 499, time.perf_counter() - began)
+
+
+class Boundary:
+    """Bodies are counted while they stream in, and every error becomes a problem.
+
+    ``bodies`` weighs the bodies of all requests in work against the memory for them.
+    """
+
+    def __init__(self, app: ASGIApp, max_body: int, bodies: Admission) -> None:
+        self._app = app
+        self._most = max_body
+        self._bodies = bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            length = self._length(Headers(scope=scope))
+            async with self._bodies.hold(length):
+                await self._app(scope, self._counted(receive), sending)
+        except Exception as error:  # the last boundary: a bug must end as a 500 that says nothing
+            told = _as_problem(error, scope)
+            if started:
+                raise  # too late for an answer: the connection is cut, which the client notices
+            await problem_response(told, ids_of(scope).request_id)(scope, receive, send)
+
+    def _length(self, headers: Headers) -> int:
+        given = headers.get("content-length")
+        if given is None:
+            return UNKNOWN_LENGTH if "transfer-encoding" in headers else 0
+        if not _LENGTH.fullmatch(given):
+            raise MalformedBody("Content-Length is not a length")
+        self._check(int(given))
+        return int(given)
+
+    def _counted(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def counting() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                self._check(seen)
+            return message
+
+        return counting
+
+    def _check(self, length: int) -> None:
+        if length > self._most:
+            raise TooManyBytes(
+                f"the body is over the {format_size(self._most)} that are accepted", hint="Send a smaller picture."
+            )
+
+
+def unexpected(scope: Scope, error: Exception | None) -> InternalError:
+    """A bug, with its traceback in the log and nothing of it in the answer."""
+    log.error("%s failed", _where(scope), exc_info=error)
+    return InternalError("an unexpected error", hint="Report it with the request id.")
+
+
+def _as_problem(error: Exception, scope: Scope) -> PerkieError:
+    if not isinstance(error, PerkieError):
+        return unexpected(scope, error)
+    level = logging.WARNING if error.http_status >= 500 else logging.INFO
+    log.log(level, "%s: %s: %s", _where(scope), error.code, error.message)
+    return error
+
+
+def _where(scope: Scope) -> str:
+    return f"{scope['method']} {scope['path']} [{ids_of(scope).request_id}]"

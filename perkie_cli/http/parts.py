@@ -1,0 +1,70 @@
+"""What the routes share, built once a server."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from perkie_cli.bootstrap import Services
+from perkie_cli.config.schema import HttpSettings
+from perkie_cli.http.auth.authenticate import Authenticator, build_authenticator
+from perkie_cli.http.gcra import Gcra, Rate
+from perkie_cli.http.idempotency import Idempotency
+from perkie_cli.http.life import Life
+from perkie_cli.http.links import LinkSigner
+from perkie_cli.http.metrics import Metrics
+from perkie_cli.http.rate_limits import RateLimiter
+from perkie_cli.resilience.admission import Admission
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """``services`` do the work; the rest is about serving it."""
+
+    services: Services
+    settings: HttpSettings
+    authenticator: Authenticator
+    limiter: RateLimiter
+    links: LinkSigner
+    bodies: Admission
+    idempotency: Idempotency
+    warmups: Gcra
+    metrics: Metrics
+    life: Life
+
+
+def build_parts(services: Services) -> Parts:
+    """Raises: InvalidSetting."""
+    settings = services.settings.http
+    secret = settings.link_secret
+    metrics = Metrics(services.events)
+    services.events = metrics
+    # A batch waits as long as it takes; a visitor is better told to come back.
+    image = services.settings.image
+    services.admission = Admission(image.pixels_in_work, settings.pixels_waiting, "drawing")
+    minute = 60.0
+    return Parts(
+        services=services,
+        settings=settings,
+        authenticator=build_authenticator(settings),
+        limiter=RateLimiter(
+            {
+                "ip": Rate(settings.rate_ip, minute, settings.rate_burst),
+                "session": Rate(settings.rate_session, minute, settings.rate_burst),
+            }
+        ),
+        links=LinkSigner(secret.reveal().encode() if secret else secrets.token_bytes(32)),
+        bodies=Admission(settings.max_bodies, settings.max_bodies, "uploading"),
+        idempotency=Idempotency(services.clock),
+        warmups=Gcra(Rate(settings.warmups, 3600.0, settings.warmups)),
+        metrics=metrics,
+        life=Life(settings.stop_within.total_seconds()),
+    )
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that serves the request."""
+    parts: Parts = request.app.state.parts
+    return parts

@@ -1,0 +1,1 @@
+"""One module a resource; each translates between HTTP and the services' values."""

@@ -1,0 +1,35 @@
+"""``GET /api/v1/styles`` and ``GET /api/v1/quota``: what there is, and what is left."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from perkie_cli.http.answers import json_answer, quota_facts
+from perkie_cli.http.auth.principal import Scope
+from perkie_cli.http.call import Call, calling
+from perkie_cli.http.parts import parts_of
+from perkie_cli.http.schemas import QuotaAnswer, StyleFacts, StylesAnswer, problems
+
+router = APIRouter()
+
+
+@router.get("/api/v1/styles", operation_id="styles", response_model=StylesAnswer)
+async def styles(request: Request) -> StylesAnswer:
+    """The styles, shipped ones first."""
+    found = parts_of(request).services.styles.all()
+    facts = [StyleFacts(id=s.id, title=s.title, aliases=list(s.aliases), popular=s.popular) for s in found]
+    return StylesAnswer(styles=facts)
+
+
+@router.get("/api/v1/quota", operation_id="quota", response_model=QuotaAnswer, responses=problems(401, 403, 422, 503))
+async def quota(
+    call: Annotated[Call, Depends(calling(Scope.GENERATE, costly=False))],
+    customer_id: Annotated[str | None, Query(max_length=128)] = None,
+    session_id: Annotated[str | None, Query(max_length=128)] = None,
+) -> Response:
+    """What the caller, or the customer or session it speaks for, has left today. Nothing is consumed."""
+    requester = call.requester(customer_id, session_id)
+    status = await call.parts.services.quotas.status(requester.charge)
+    return json_answer(QuotaAnswer(quota=quota_facts(status), request_id=call.request_id))

@@ -1,0 +1,101 @@
+"""``POST /api/v1/generate`` and ``batch-generate``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from perkie_cli.http.answers import generated_answer, json_answer, quota_facts, style_outcome
+from perkie_cli.http.auth.principal import Scope
+from perkie_cli.http.bodies import read_fields, validated
+from perkie_cli.http.call import Call, calling
+from perkie_cli.http.inputs import generate_request, requester_of, source_of
+from perkie_cli.http.schemas import (
+    COSTLY,
+    BatchAnswer,
+    BatchBody,
+    GenerateAnswer,
+    GenerateBody,
+    body_of,
+    problems,
+)
+from perkie_cli.services.storefront import Drawn, StyleEnd
+
+router = APIRouter()
+Caller = Annotated[Call, Depends(calling(Scope.GENERATE))]
+
+
+@router.post(
+    "/api/v1/generate",
+    operation_id="generate",
+    response_model=GenerateAnswer,
+    responses=problems(*COSTLY, 404),
+    openapi_extra=body_of(GenerateBody, file_field="image"),
+)
+async def generate(request: Request, call: Caller) -> Response:
+    """Draws a pet in a style, or finds it drawn already. `Accept: image/*` gives the picture itself."""
+    settings, storefront = call.parts.settings, call.parts.services.storefront
+    fields = await read_fields(request, settings.max_image)
+    body = validated(GenerateBody, fields.values)
+    requester = requester_of(call, body)
+    source = await source_of(call, fields, body.image_hash, requester)
+    wanted = generate_request(call, requester, body.style, settings.generate_deadline.total_seconds())
+    wanted = replace(wanted, remove_background=body.remove_background)
+    payload = (source.hash, body.style, body.remove_background)
+    drawn = await call.run(
+        call.once(requester.owner, payload, lambda: storefront.draw(source, wanted), _weight),
+        settings.generate_deadline,
+    )
+    return await generated_answer(call, drawn)
+
+
+@router.post(
+    "/api/v1/batch-generate",
+    operation_id="batch_generate",
+    response_model=BatchAnswer,
+    responses=problems(*COSTLY, 404),
+    openapi_extra=body_of(BatchBody, file_field="image"),
+)
+async def batch_generate(request: Request, call: Caller) -> Response:
+    """Draws a pet in several styles side by side; one that fails does not touch the others."""
+    settings, services = call.parts.settings, call.parts.services
+    fields = await read_fields(request, settings.max_image)
+    body = validated(BatchBody, fields.values)
+    requester = requester_of(call, body)
+    styles = select_styles(call, body.styles)
+    source = await source_of(call, fields, body.image_hash, requester)
+    wanted = generate_request(call, requester, styles[0], settings.process_deadline.total_seconds())
+    wanted = replace(wanted, remove_background=body.remove_background)
+
+    async def all_of_them() -> list[StyleEnd]:
+        return [end async for end in services.storefront.draw_all(source, wanted, styles)]
+
+    payload = (source.hash, tuple(styles), body.remove_background)
+    ends = await call.run(
+        call.once(requester.owner, payload, all_of_them, lambda ends: sum(_weight(e.drawn) for e in ends)),
+        settings.process_deadline,
+    )
+    ends = sorted(ends, key=lambda end: styles.index(end.style))
+    answer = BatchAnswer(
+        success=any(end.drawn for end in ends),
+        results=[await style_outcome(call, end) for end in ends],
+        quota=quota_facts(await services.quotas.status(requester.charge)),
+        request_id=call.request_id,
+    )
+    return json_answer(answer)
+
+
+def select_styles(call: Call, named: str | Sequence[str]) -> list[str]:
+    """Ids from a list or a comma-separated text.
+
+    Raises: UnknownStyle.
+    """
+    text = named if isinstance(named, str) else ",".join(named)
+    return [style.id for style in call.parts.services.styles.select(text)]
+
+
+def _weight(drawn: Drawn | None) -> int:
+    return len(drawn.picture.master.data) if drawn else 0

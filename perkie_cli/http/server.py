@@ -1,0 +1,90 @@
+"""Runs the app under uvicorn, from the first socket to an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from perkie_cli.bootstrap import Services
+from perkie_cli.config.schema import HttpSettings
+from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.http.app import create_app
+from perkie_cli.http.parts import Parts
+
+_CLOSING = 1.0  # seconds for closing connections after the last answer
+_KEEP_ALIVE = 75  # seconds; longer than a load balancer keeps an idle connection is never needed
+_BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """Tells the app of the signal, so that it can answer what is in flight; a second signal ends at once."""
+
+    def __init__(self, app: FastAPI, grace: float) -> None:
+        parts: Parts = app.state.parts
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,  # trusted hops are ours to count
+                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_graceful_shutdown=int(grace + _CLOSING + 0.5),
+                backlog=_BACKLOG,
+            )
+        )
+        self._life = parts.life
+        self.stopped_by: signal.Signals | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """In place of uvicorn's, which raises the signal again at the end: a served SIGTERM is a success."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+        self.stopped_by = number
+        self._life.stop()
+
+
+def listen(settings: HttpSettings) -> socket.socket:
+    """The listening socket; port 0 takes any free one.
+
+    Raises: InvalidSetting when the address is taken, unknown or not permitted.
+    """
+    try:
+        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidSetting(f"cannot listen on {settings.host}:{settings.port}: {reason}") from error
+
+
+async def serve(services: Services, started: Callable[[str], None]) -> signal.Signals | None:
+    """Serves until a signal; calls ``started`` with the address once it listens. Closes ``services``.
+
+    Returns the signal that ended it. Raises: InvalidSetting.
+    """
+    settings = services.settings.http
+    app = create_app(services)
+    with listen(settings) as bound:
+        host, port = bound.getsockname()[:2]
+        server = Server(app, settings.stop_within.total_seconds())
+        started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        await server.serve(sockets=[bound])
+    return server.stopped_by

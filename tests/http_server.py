@@ -1,0 +1,140 @@
+"""A perkie server in this process, on a free loopback port, with engines and clocks of the test's choice."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from perkie_cli.bootstrap import Services, build_services
+from perkie_cli.config.schema import HttpSettings, Settings
+from perkie_cli.config.secrets import Secret
+from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.style import Style
+from perkie_cli.http.app import create_app
+from perkie_cli.http.server import Server, listen
+from perkie_cli.imaging.raster import Raster
+from perkie_cli.ports import Rendering, RenderJob
+from tests.pictures import file_of, photo
+
+PHOTO = file_of(photo(320, 280))
+PHOTO64 = base64.b64encode(PHOTO).decode()
+API_KEY, OTHER_KEY, EXPIRED_KEY = "a long random key", "another long random key", "last year's key"
+JWT_SECRET = Secret("an HS256 secret of more than thirty-two bytes")
+PROXY_SECRET = Secret("hush")
+
+
+class Negative:
+    """A style engine that inverts, counts, and can be told to wait or fail."""
+
+    def __init__(self, name: str = "negative") -> None:
+        self.name = name
+        self.calls = 0
+        self.cancelled = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.begun = asyncio.Event()
+        self.errors: dict[str, Exception] = {}  # by style
+
+    def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
+        return Recipe(self.name, model or "inverter", "1", {"size": size})
+
+    async def render(self, job: RenderJob) -> Rendering:
+        self.calls += 1
+        self.begun.set()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if job.style.id in self.errors:
+            raise self.errors[job.style.id]
+        return Rendering(Raster(255 - job.raster.rgb), self.name, "inverter")
+
+    async def begins(self) -> None:
+        """Waits for the first call, but not for long."""
+        await asyncio.wait_for(self.begun.wait(), 10)
+
+    async def aclose(self) -> None:
+        pass
+
+
+@dataclass
+class Running:
+    """A server under test."""
+
+    client: httpx.AsyncClient
+    server: Server
+    services: Services
+    engine: Negative
+    local: Negative  # what the ladder falls back to
+
+    async def generate(self, **body: Any) -> httpx.Response:
+        headers = body.pop("headers", {})
+        return await self.client.post(
+            "/api/v1/generate", json={"image_data": PHOTO64, "style": "ink_wash", **body}, headers=headers
+        )
+
+    async def reserved(self) -> int:
+        """Live quota leases in the store."""
+        status = await self.services.quotas.status(self.services.quota_limits.charge(self.owner, None))
+        assert status is not None
+        return status.in_flight
+
+    @property
+    def owner(self) -> Any:
+        from perkie_cli.domain.identity import Owner
+
+        return Owner.session("s1")
+
+
+def _key(name: str, key: str, scopes: str, more: str = "") -> str:
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f'[[key]]\nname = "{name}"\nsha256 = "{digest}"\nscopes = {scopes}\n{more}'
+
+
+def secured(home: Path, **changes: Any) -> HttpSettings:
+    """Every auth mode but none, with known secrets; quiet rate limits."""
+    keys = home / "keys.toml"
+    keys.write_text(
+        _key("shop", API_KEY, '["generate", "matting", "storage"]')
+        + _key("office", OTHER_KEY, '["generate", "act-as", "metrics", "no-rate-limit"]')
+        + _key("old", EXPIRED_KEY, '["generate"]', "expires = 2020-01-01T00:00:00Z\n")
+    )
+    settings = HttpSettings(
+        auth=("api-key", "jwt", "shopify-proxy"),
+        api_keys=keys,
+        jwt_secret=JWT_SECRET,
+        shopify_secret=PROXY_SECRET,
+        trusted_hops=1,
+    )
+    return replace(settings, **changes)
+
+
+@asynccontextmanager
+async def running(
+    http: HttpSettings | None = None, settings: Settings | None = None, **parts: Any
+) -> AsyncIterator[Running]:
+    """Serves until the block ends."""
+    engine, local = Negative(), Negative("local")
+    settings = replace(settings or Settings(), http=replace(http or HttpSettings(), port=0))
+    services = build_services(settings, **{"engines": {"auto": engine, "negative": engine, "local": local}, **parts})
+    app = create_app(services)
+    with listen(settings.http) as bound:
+        server = Server(app, settings.http.stop_within.total_seconds())
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        host, port = bound.getsockname()[:2]
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as client:
+            try:
+                yield Running(client, server, services, engine, local)
+            finally:
+                engine.gate.set()
+                server.should_exit = True
+                await serving
