@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from perkie_cli.services.quota_admin import QuotaAdmin
     from perkie_cli.services.quotas import Quotas
     from perkie_cli.services.storefront import Storefront
+    from perkie_cli.stores.firestore_connection import FirestoreConnection
     from perkie_cli.stores.gcs_client import GcsConnection
 
 IO_THREADS = 8
@@ -119,9 +120,22 @@ class Services:
     @cached_property
     def documents(self) -> DocumentStore:
         """Quotas and idempotency records."""
+        if self.settings.quota.store == "firestore":
+            from perkie_cli.stores.documents_firestore import FirestoreDocuments
+
+            rng = random.Random()  # noqa: S311 -- jitter, no secret
+            return FirestoreDocuments(self.firestore, self.settings.firestore.prefix, self.clock, rng)
         from perkie_cli.stores.documents_sqlite import SqliteDocuments
 
         return SqliteDocuments(self.settings.quota.path or self.state_dir / "quotas.sqlite", self.clock)
+
+    @cached_property
+    def firestore(self) -> FirestoreConnection:
+        """The database that quotas, idempotency records and the ledger share."""
+        from perkie_cli.stores.firestore_connection import FirestoreConnection
+
+        firestore = self.settings.firestore
+        return FirestoreConnection(firestore.project, firestore.database, firestore.patience, self._environ)
 
     # ---------------------------------------------------------------- parts
 
@@ -319,6 +333,8 @@ class Services:
             await self.quotas.aclose()
         if "documents" in built:
             await self.documents.aclose()
+        if "firestore" in built:
+            await self.firestore.aclose()
         if "blobs" in built:
             await self.blobs.aclose()
         for pool in ("drawing", "workers", "io"):

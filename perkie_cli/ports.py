@@ -301,14 +301,15 @@ class DocumentRef:
 Change = Callable[[Sequence[Document | None]], tuple[Sequence[Document | None], T]]
 """Pure: from the documents as they are (None: absent) to the documents as they shall be, and a result.
 
-It may be called again after a lost race, and what it raises leaves everything as it was.
+It may be called again after a lost race, or after an answer that was lost although the change was made: it must be
+idempotent. What it raises leaves everything as it was.
 """
 
 
 class DocumentStore(Protocol):
     """Small documents, changed together in transactions: quotas, idempotency records and their like.
 
-    Every method raises StoreUnavailable when the store does not answer.
+    Every method raises StoreUnavailable when the store does not answer, NotAuthorised when it lets nobody in.
     """
 
     @property

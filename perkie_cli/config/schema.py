@@ -137,12 +137,12 @@ class QuotaSettings:
 
 @dataclass(frozen=True, slots=True)
 class FirestoreSettings:
-    """Firestore, where ``quota.store`` is firestore. Credentials are Google's default ones."""
+    """Firestore, where a store is kept there. Credentials are Google's default ones."""
 
     project: str | None = row(None, "Project (default: that of the credentials)", env=("GOOGLE_CLOUD_PROJECT",))
     database: str = row("(default)", "Database")
     prefix: str = row("perkie_", "What the names of all collections begin with")
-    patience: timedelta = row(timedelta(seconds=5), "How long a transaction may take before the store counts as down")
+    patience: timedelta = row(timedelta(seconds=3), "How long a transaction may take before the store counts as down")
 
 
 @dataclass(frozen=True, slots=True)

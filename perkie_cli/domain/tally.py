@@ -39,7 +39,7 @@ class Tally:
         if id_ in self.settled:
             return self
         left = {each: expires for each, expires in self._live_leases(now).items() if each != id_}
-        return replace(self, used=self.used + 1, leases=left, settled=(*self.settled, id_)[-SETTLED_KEPT:])
+        return replace(self, used=self.used + 1, leases=left, settled=self._settled_with(id_))
 
     def release(self, id_: str) -> Tally:
         """Gives the place back; releasing twice, or after a commit, changes nothing."""
@@ -51,15 +51,23 @@ class Tally:
         """Nothing used. Work in flight keeps its leases and will count when it succeeds."""
         return replace(self, used=0)
 
-    def grant(self, count: int) -> Tally:
-        """``count`` more pictures for this day; a negative count takes a grant back, never more than was granted."""
-        return replace(self, granted=max(0, self.granted + count))
+    def grant(self, id_: str, count: int) -> Tally:
+        """``count`` more pictures for this day; a negative count takes a grant back, never more than was granted.
+
+        Repeating a grant changes nothing.
+        """
+        if id_ in self.settled:
+            return self
+        return replace(self, granted=max(0, self.granted + count), settled=self._settled_with(id_))
 
     def freed_at(self, limit: int, now: float) -> float | None:
         """When an expiring lease will free a place, or None where only the next day does."""
         if limit + self.granted <= self.used:
             return None
         return min((expires for expires in self.leases.values() if expires > now), default=None)
+
+    def _settled_with(self, id_: str) -> tuple[str, ...]:
+        return (*self.settled, id_)[-SETTLED_KEPT:]
 
     def _live_leases(self, now: float) -> dict[str, float]:
         return {id_: expires for id_, expires in self.leases.items() if expires > now}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,7 +78,8 @@ class QuotaAdmin:
 
         Raises: StoreUnavailable.
         """
-        return self._change("quota.grant", owner, lambda tally: tally.grant(count))
+        id_ = uuid.uuid4().hex
+        return self._change("quota.grant", owner, lambda tally: tally.grant(id_, count))
 
     async def _change(self, action: str, owner: Owner | None, step: Step) -> AsyncIterator[CounterChange]:
         async for state in self.show(owner):

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import random
+import uuid
+from datetime import timedelta
 from pathlib import Path
 
+from perkie_cli.clock import SystemClock
 from perkie_cli.ports import Clock, DocumentStore
+from perkie_cli.stores.documents_firestore import FirestoreDocuments
 from perkie_cli.stores.documents_memory import MemoryDocuments
 from perkie_cli.stores.documents_sqlite import SqliteDocuments
+from perkie_cli.stores.firestore_connection import FirestoreConnection
 
 
 class Opener:
-    """Opens stores over one and the same place, as several processes would."""
+    """Opens stores over one and the same place, as several processes would: at most ``most`` that contend."""
+
+    most = 3
 
     def __init__(self) -> None:
         self._opened: list[DocumentStore] = []
@@ -44,3 +52,28 @@ class SqliteOpener(Opener):
 
     def make(self, clock: Clock) -> DocumentStore:
         return SqliteDocuments(self.path, clock)
+
+
+class FirestoreOpener(Opener):
+    """Each opener has collections of its own in a database that other tests use too.
+
+    Google's emulator stalls for half a minute when a document is fought over: one store, in which updates take turns.
+    """
+
+    def __init__(self, address: str, *, googles: bool = False) -> None:
+        super().__init__()
+        self.most = 1 if googles else self.most
+        self.environ = {"FIRESTORE_EMULATOR_HOST": address}
+        self.prefix = f"t{uuid.uuid4().hex}_"
+        self.connections: list[FirestoreConnection] = []
+
+    def make(self, clock: Clock) -> DocumentStore:
+        connection = FirestoreConnection("perkie-tests", "(default)", timedelta(seconds=20), self.environ)
+        self.connections.append(connection)
+        # The clock of the test stands still; waits between attempts are real.
+        return FirestoreDocuments(connection, self.prefix, SystemClock(), random.Random(1))
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        for connection in self.connections:
+            await connection.aclose()

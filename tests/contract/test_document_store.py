@@ -69,12 +69,12 @@ async def test_a_scan_is_in_order_within_its_prefix_and_collection(documents: Do
 
 
 async def test_many_writers_on_the_same_documents_lose_nothing(documents_opener: Opener, clock: ManualClock) -> None:
-    stores = [documents_opener.open(clock) for _ in range(3)]
+    stores = [documents_opener.open(clock) for _ in range(documents_opener.most)]
 
     async def work(number: int) -> None:
         order = [A, B] if number % 2 else [B, A]  # opposite orders must not deadlock
         for _ in range(5):
-            await stores[number % 3].update(order, increment)
+            await stores[number % len(stores)].update(order, increment)
 
     await asyncio.gather(*(work(number) for number in range(8)))
     assert [document and document["n"] for document in await stores[0].read([A, B])] == [40, 40]

@@ -121,7 +121,9 @@ async def test_a_reset_keeps_live_leases_and_a_grant_raises_the_limit(
         await draw(quotas, charge)
     day = utc_day(clock.now())
     async with quotas.reserve(charge, MINUTE) as reservation:
-        await book.change(day, charge.counters, lambda tallies: {n: t.reset().grant(2) for n, t in tallies.items()})
+        await book.change(
+            day, charge.counters, lambda tallies: {n: t.reset().grant("g", 2) for n, t in tallies.items()}
+        )
         assert await left(quotas, charge) == 6
         await reservation.commit()
     assert await left(quotas, charge) == 6
@@ -168,12 +170,12 @@ async def test_failures_and_cancellations_at_any_moment_leak_nothing(
     documents_opener: Opener, clock: ManualClock
 ) -> None:
     dice = random.Random(7)
-    servers = [quotas_over(documents_opener.open(clock), clock) for _ in range(2)]
+    servers = [quotas_over(documents_opener.open(clock), clock) for _ in range(documents_opener.most)]
     charges = [LIMITS.charge(Owner.session(f"s{n}"), ADDRESS) for n in range(4)] + [LIMITS.charge(CUSTOMER)]
     successes = dict.fromkeys(range(5), 0)
 
     async def request(number: int, fails: bool) -> None:
-        async with servers[dice.randrange(2)].reserve(charges[number], MINUTE) as reservation:
+        async with dice.choice(servers).reserve(charges[number], MINUTE) as reservation:
             await asyncio.sleep(0)
             if fails:
                 raise ValueError("upstream")

@@ -105,7 +105,8 @@ def test_a_repeated_reservation_takes_one_place() -> None:
 def test_a_reset_keeps_leases_and_a_grant_can_be_taken_back_but_no_more() -> None:
     tally = Tally(used=5, leases={"r": AT + 10}).reset()
     assert (tally.used, tally.live(AT)) == (0, 1)
-    assert Tally().grant(3).grant(-5).granted == 0
+    assert Tally().grant("a", 3).grant("a", 3).granted == 3
+    assert Tally().grant("a", 3).grant("b", -5).granted == 0
 
 
 class CounterMachine(RuleBasedStateMachine):

@@ -1,0 +1,180 @@
+"""Documents and transactions in memory.
+
+Optimistic: a transaction whose reads were overtaken is refused at its commit. Pessimistic: a read takes the
+document's lock and others wait for it, as Firestore's server libraries meet it in native mode; who waits too long is
+refused (https://cloud.google.com/firestore/docs/transaction-data-contention). Read-only transactions see documents as
+they are at each read, not a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from perkie_cli.emulators.firestore import writes
+from perkie_cli.emulators.firestore.values import get
+from perkie_cli.emulators.firestore.writes import Refused
+from perkie_cli.ports import Clock
+
+IDLE_LIFETIME = 60.0  # seconds until an idle transaction and its locks are given up
+
+
+class Mode(StrEnum):
+    """How transactions keep out of each other's way."""
+
+    OPTIMISTIC = "optimistic"
+    PESSIMISTIC = "pessimistic"
+
+
+@dataclass(slots=True)
+class Transaction:
+    """What a transaction has read (at which version) and holds locked; ``used`` on the monotonic clock."""
+
+    read_only: bool
+    used: float
+    reads: dict[str, int] = field(default_factory=dict)
+    locked: set[str] = field(default_factory=set)
+
+
+class Database:
+    """All documents by name. ``lock_timeout`` in seconds."""
+
+    def __init__(self, clock: Clock, mode: Mode = Mode.OPTIMISTIC, lock_timeout: float = 1.0) -> None:
+        self.mode = mode
+        self.documents: dict[str, Any] = {}
+        self._clock = clock
+        self._lock_timeout = lock_timeout
+        self._versions: dict[str, int] = {}  # of deleted documents too, so that their readers are overtaken
+        self._version = itertools.count(1)
+        self._transactions: dict[bytes, Transaction] = {}
+        self._numbers = itertools.count(1)
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._last = 0  # µs of the last commit
+
+    def time(self) -> Any:
+        """Now, in microseconds that never repeat."""
+        self._last = max(self._last + 1, int(self._clock.now().timestamp() * 1_000_000))
+        return Timestamp(seconds=self._last // 1_000_000, nanos=self._last % 1_000_000 * 1000)
+
+    def begin(self, options: Any = None) -> bytes:
+        """A new transaction."""
+        self._give_up_idle()
+        id_ = b"transaction %d" % next(self._numbers)
+        read_only = options is not None and options.WhichOneof("mode") == "read_only"
+        self._transactions[id_] = Transaction(read_only, self._clock.monotonic())
+        return id_
+
+    def end(self, id_: bytes) -> None:
+        """Frees what the transaction holds; an unknown one is no error."""
+        transaction = self._transactions.pop(id_, None)
+        for name in transaction.locked if transaction is not None else ():
+            self._locks[name].release()
+
+    async def read(self, name: str, transaction: bytes = b"") -> Any:
+        """The document or None.
+
+        Raises: Refused.
+        """
+        if transaction:
+            await self._enter(self._transaction(transaction), name)
+        return self.documents.get(name)
+
+    async def commit(self, requested: Sequence[Any], transaction: bytes = b"") -> tuple[list[Any], Any]:
+        """Applies all writes or none: for each the transforms' results, and the commit time.
+
+        Raises: Refused; the transaction is over in any case.
+        """
+        id_ = transaction or self.begin()
+        try:
+            await self._admit(self._transaction(id_), sorted({writes.target(write) for write in requested}))
+            return self._apply(requested)
+        finally:
+            self.end(id_)
+
+    def expire(self, ttl_field: str) -> int:
+        """Deletes documents whose TTL field is past; how many."""
+        now = self._clock.now().timestamp()
+        gone = [name for name, document in self.documents.items() if _expired(document, ttl_field, now)]
+        for name in gone:
+            self._keep(name, None)
+        return len(gone)
+
+    # ---------------------------------------------------------------- transactions
+
+    def _transaction(self, id_: bytes) -> Transaction:
+        transaction = self._transactions.get(id_)
+        if transaction is None:
+            message = "The referenced transaction has expired or is no longer valid."
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+        transaction.used = self._clock.monotonic()
+        return transaction
+
+    async def _enter(self, transaction: Transaction, name: str) -> None:
+        if self.mode is Mode.PESSIMISTIC and not transaction.read_only:
+            await self._lock(transaction, name)
+        transaction.reads.setdefault(name, self._versions.get(name, 0))
+
+    async def _lock(self, transaction: Transaction, name: str) -> None:
+        if name in transaction.locked:
+            return
+        self._give_up_idle()
+        lock = self._locks.setdefault(name, asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._lock_timeout):
+                await lock.acquire()
+        except TimeoutError as error:
+            raise Refused(grpc.StatusCode.ABORTED, "Transaction lock timeout.") from error
+        transaction.locked.add(name)
+
+    async def _admit(self, transaction: Transaction, names: Sequence[str]) -> None:
+        if names and transaction.read_only:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Cannot modify entities in a read-only transaction.")
+        if self.mode is Mode.PESSIMISTIC:
+            for name in names:
+                await self._lock(transaction, name)
+        if any(self._versions.get(name, 0) != version for name, version in transaction.reads.items()):
+            message = "Too much contention on these documents. Please try again."
+            raise Refused(grpc.StatusCode.ABORTED, message)
+
+    def _give_up_idle(self) -> None:
+        horizon = self._clock.monotonic() - IDLE_LIFETIME
+        for id_ in [id_ for id_, each in self._transactions.items() if each.used < horizon]:
+            self.end(id_)
+
+    # ---------------------------------------------------------------- writes
+
+    def _apply(self, requested: Sequence[Any]) -> tuple[list[Any], Any]:
+        time, staged, results = self.time(), dict[str, Any](), []
+        for write in requested:
+            name = writes.target(write)
+            current = staged[name] if name in staged else self.documents.get(name)
+            writes.check(write, current, name)
+            staged[name], transformed = writes.apply(write, current, name, time)
+            results.append(transformed)
+        self._keep_all(staged)
+        return results, time
+
+    def _keep_all(self, staged: Mapping[str, Any]) -> None:
+        for name, document in staged.items():
+            self._keep(name, document)
+
+    def _keep(self, name: str, document: Any) -> None:
+        self._versions[name] = next(self._version)
+        if document is None:
+            self.documents.pop(name, None)
+        else:
+            self.documents[name] = document
+
+
+def _expired(document: Any, ttl_field: str, now: float) -> bool:
+    value = get(document.fields, [ttl_field])
+    if value is None or value.WhichOneof("value_type") != "timestamp_value":
+        return False
+    return bool(value.timestamp_value.seconds < now)

@@ -1,0 +1,162 @@
+"""The gRPC service google.firestore.v1.Firestore, and beside it the admin API over HTTP under ``/_emulator``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from perkie_cli.domain.errors import BadInput, Unavailable
+from perkie_cli.emulators.firestore.database import Database
+from perkie_cli.emulators.firestore.plan import Fault, Faults, Kind, Plan
+from perkie_cli.emulators.firestore.service import STREAMS, UNARY, FirestoreService, message
+from perkie_cli.emulators.firestore.writes import Refused
+from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
+from perkie_cli.ports import Clock
+
+SERVICE = "google.firestore.v1.Firestore"
+
+
+class FirestoreEmulator:
+    """One emulated Firestore. ``port`` 0 takes a free one; documents are in memory and gone at the end."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        plan: Plan | None = None,
+        seed: int = 0,
+        ttl_field: str = "expire_at",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        admin_port: int = 0,
+    ) -> None:
+        self.database = database
+        self.faults = Faults(plan or Plan(), seed)
+        self.counts: Counter[str] = Counter()
+        self.admin = HttpServer(self._admin, host, admin_port)
+        self._service = FirestoreService(database)
+        self._clock = clock
+        self._ttl_field = ttl_field
+        self._host, self._port = host, port
+        self._began = clock.monotonic()
+        self._server: Any = None
+
+    @property
+    def address(self) -> str:
+        """What ``FIRESTORE_EMULATOR_HOST`` is set to."""
+        return f"{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        """Raises: Unavailable, when the address cannot be had."""
+        # Without so_reuseport=0 two emulators would share one port and its calls between them.
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers()),))
+        try:
+            self._port = self._server.add_insecure_port(self.address)
+            await self.admin.start()
+        except (RuntimeError, OSError) as error:
+            raise Unavailable(f"{self.address} cannot be listened on: {error}", hint="Is the port taken?") from error
+        await self._server.start()
+
+    async def aclose(self) -> None:
+        """Drops every connection."""
+        await self.admin.aclose()
+        if self._server is not None:
+            await self._server.stop(grace=None)
+
+    def _handlers(self) -> dict[str, Any]:
+        handlers = {}
+        for name in UNARY + STREAMS:
+            kind = grpc.unary_stream_rpc_method_handler if name in STREAMS else grpc.unary_unary_rpc_method_handler
+            wrap = self._stream if name in STREAMS else self._unary
+            handlers[name] = kind(
+                wrap(name, getattr(self._service, name)),
+                request_deserializer=message(f"{name}Request").FromString,
+                response_serializer=lambda answer: answer.SerializeToString(),
+            )
+        return handlers
+
+    def _unary(self, name: str, call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+        async def answer(request: Any, context: Any) -> Any:
+            fault = await self._before(name, context)
+            try:
+                made = await call(request)
+            except Refused as refused:
+                await self._refuse(context, refused.code, refused.message)
+            await self._after(fault, context)
+            return made
+
+        return answer
+
+    def _stream(self, name: str, call: Callable[[Any], AsyncIterator[Any]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
+        async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
+            fault = await self._before(name, context)
+            try:
+                async for each in call(request):
+                    yield each
+            except Refused as refused:
+                await self._refuse(context, refused.code, refused.message)
+            await self._after(fault, context)
+
+        return answer
+
+    async def _before(self, name: str, context: Any) -> Fault | None:
+        self.counts[name] += 1
+        fault = self.faults.choose(name, self._clock.monotonic() - self._began)
+        if fault is None:
+            return None
+        self.counts[f"fault {fault.kind}"] += 1
+        if fault.kind is Kind.ERROR:
+            await self._refuse(context, grpc.StatusCode[fault.code], "The emulator was told to fail.")
+        if fault.kind is Kind.SLOW:
+            await self._clock.sleep(fault.seconds)
+        if fault.kind is Kind.HANG:
+            await asyncio.Event().wait()
+        return fault
+
+    async def _after(self, fault: Fault | None, context: Any) -> None:
+        if fault is not None and fault.kind is Kind.LOST:
+            await self._refuse(context, grpc.StatusCode.UNAVAILABLE, "The emulator was told to lose the answer.")
+
+    async def _refuse(self, context: Any, code: grpc.StatusCode, message: str) -> None:
+        self.counts[code.name] += 1
+        await context.abort(code, message)
+
+    async def _admin(self, request: Request, wire: Wire) -> Response | None:
+        """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST expire`` runs the TTL policy."""
+        del wire
+        what = (request.method, request.path.removeprefix("/_emulator/"))
+        if what == ("PUT", "plan"):
+            try:
+                self.faults.set(Plan.parse(request.json()))
+            except BadInput as error:
+                return Response.of({"error": error.message, "hint": error.hint}, 400)
+            except ValueError as error:
+                return Response.of({"error": str(error)}, 400)
+        elif what == ("DELETE", "plan"):
+            self.faults.set(Plan())
+        elif what == ("POST", "expire"):
+            return Response.of({"deleted": self.database.expire(self._ttl_field)})
+        elif what != ("GET", "state"):
+            return Response.of({"error": f"{request.method} {request.path} is no admin call"}, 404)
+        return Response.of({"documents": len(self.database.documents), "calls": dict(self.counts)})
+
+
+@contextlib.asynccontextmanager
+async def running(emulator: FirestoreEmulator) -> AsyncIterator[FirestoreEmulator]:
+    """Starts the emulator, and stops it in the end.
+
+    Raises: Unavailable, when its address cannot be had.
+    """
+    await emulator.start()
+    try:
+        yield emulator
+    finally:
+        await emulator.aclose()
