@@ -49,7 +49,7 @@ def test_what_the_reader_is_told_to_type_exists(page: str, words: list[str]) -> 
     assert name, f"{page}: no such command in {words}"
     command = _load(name)
     rest = words[words.index(name) + 1 :]
-    if subcommands := getattr(command, "commands", None):
+    if (subcommands := getattr(command, "commands", None)) and rest != ["--help"]:
         sub = next((word for word in rest if word in subcommands), None)
         assert sub, f"{page}: no such sub-command in {words}"
         command = subcommands[sub]

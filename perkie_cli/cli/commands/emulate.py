@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from perkie_cli.emulators.gemini.painter import Painter
     from perkie_cli.emulators.gemini.server import GeminiEmulator
 
-app = typer.Typer(help="Run local stand-ins of the services that perkie uses.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Run local stand-ins of the services that perkie uses.", no_args_is_help=True
+)
 
 
 @app.callback()
