@@ -57,11 +57,6 @@ def test_what_the_reader_is_told_to_type_exists(page: str, words: list[str]) -> 
     assert typed <= flags_of(command), f"{page}: {typed - flags_of(command)} in {words}"
 
 
-def test_every_command_is_told_of() -> None:
-    everything = "\n".join(TEXTS.values())
-    assert [name for name in COMMANDS if f"perkie {name}" not in everything] == []
-
-
 def test_settings_that_are_named_exist() -> None:
     known = {name for row in rows() for name in row.env_names}
     named = {name for text in TEXTS.values() for name in re.findall(r"\bPERKIE_[A-Z0-9_]+\b", text)}
