@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.engines.local.cuts import dissolve_cuts
 from perkie_cli.engines.local.drawing import draw, fit, picture_seed, render_at
 from perkie_cli.engines.local.noise import stream
 from perkie_cli.engines.local.recipes import RECIPES
@@ -173,6 +174,21 @@ def test_the_subject_of_a_photo_is_found_softly():
     assert found[alpha == 255].mean() > 0.8
     assert found[alpha == 0].mean() < 0.5
     assert found[120, 96] > 0.9
+
+
+def test_a_ruled_cut_inside_the_picture_dissolves_and_the_rest_of_the_matte_stays():
+    matte = cv2.ellipse(np.zeros((240, 320), np.float32), (160, 180), (80, 100), 0, 0, 360, 1, -1)
+    matte[180:] = 0  # the body ends in a ruled line, 60 px above the picture's border
+    faded = dissolve_cuts(matte)
+    assert faded[179].max() < 0.01
+    assert (np.diff((faded[150:] > 0.5).argmin(0)[120:200]) != 0).any()  # in a wavering line
+    np.testing.assert_array_equal(faded[:100], matte[:100])
+
+
+@pytest.mark.parametrize("centre", [(160, 120), (160, 240), (0, 120)])
+def test_round_shapes_and_the_picture_s_own_border_are_no_cuts(centre):
+    matte = cv2.ellipse(np.zeros((240, 320), np.float32), centre, (90, 80), 0, 0, 360, 1, -1)
+    np.testing.assert_array_equal(dissolve_cuts(matte), matte)
 
 
 # ------------------------------------------------------------------ sizes

@@ -133,6 +133,7 @@ def test_the_engine_draws_the_same_picture_again(engine: StyleEngine):
 def test_the_recipe_of_the_cache_key_knows_what_shows(engine: StyleEngine):
     plain = engine.recipe(style(), 1024)
     assert plain.fingerprint == engine.recipe(style(grain=1.0), 1024).fingerprint  # the default, said aloud
+    assert plain.fingerprint == engine.recipe(style(grain=1), 1024).fingerprint  # and without its point
     assert plain.fingerprint != engine.recipe(style(grain=2.0), 1024).fingerprint
     assert plain.fingerprint != engine.recipe(style(), 2048).fingerprint
     assert plain.fingerprint != engine.recipe(dataclasses.replace(style(), recipe="ink_wash"), 1024).fingerprint

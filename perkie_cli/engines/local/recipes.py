@@ -49,7 +49,7 @@ class LocalRecipe:
                     f"{name} of the recipe {self.id} must be {allowed.allowed}, not {value!r:.60}",
                     hint=f"{name}: {allowed.help} (default {allowed.default})",
                 )
-        return self.look(**cast(Mapping[str, Any], values))
+        return self.look(**cast(Mapping[str, Any], {name: _plain(value) for name, value in values.items()}))
 
     def painter(self) -> Painter:
         """The drawing function; its module, and numpy and OpenCV with it, are imported here."""
@@ -78,6 +78,11 @@ def find_recipe(recipe_id: str) -> LocalRecipe:
         known = ", ".join(RECIPES)
         raise InvalidParameter(f"unknown local recipe {recipe_id[:60]!r}", hint=_nearest(recipe_id, RECIPES, known))
     return RECIPES[recipe_id]
+
+
+def _plain(value: object) -> object:
+    """TOML tells 1 from 1.0; a drawing, and its cache key, do not."""
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _nearest(name: str, names: Mapping[str, object], known: str) -> str:

@@ -11,6 +11,7 @@ from typing import cast
 import cv2
 import numpy as np
 
+from perkie_cli.engines.local.cuts import dissolve_cuts
 from perkie_cli.engines.local.planes import (
     AREA,
     CUBIC,
@@ -77,7 +78,7 @@ def read_scene(rgb: Bytes, alpha: Bytes | None) -> Scene:
     if alpha is None or int(alpha.min()) > 250:
         return Scene(colours, estimate_subject(colours), cut_out=False)
     matte = alpha.astype(np.float32) * (1 / 255)
-    return Scene(continue_colours(colours, matte), matte, cut_out=True)
+    return Scene(continue_colours(colours, matte), dissolve_cuts(matte), cut_out=True)
 
 
 def continue_colours(rgb: Picture, matte: Plane) -> Picture:
