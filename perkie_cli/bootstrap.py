@@ -25,8 +25,10 @@ from perkie_cli.workers import thread_workers
 
 if TYPE_CHECKING:
     from perkie_cli.domain.model import ModelBook
+    from perkie_cli.domain.protection import Protection
     from perkie_cli.domain.quota import QuotaLimits
     from perkie_cli.domain.style import StyleBook
+    from perkie_cli.ops.lifecycle import Lifecycle
     from perkie_cli.ports import BlobStore, Clock, DocumentStore, EventSink, SpendLedger, StyleEngine, Workers
     from perkie_cli.resilience.admission import Admission
     from perkie_cli.resilience.guard import Guard
@@ -309,11 +311,25 @@ class Services:
     def cache_keeping(self) -> CacheKeeping:
         """Statistics, purge, verify."""
         from perkie_cli.domain.lifecycle import rules_for
-        from perkie_cli.services.cache_keeping import CacheKeeping, Policy
+        from perkie_cli.services.cache_keeping import CacheKeeping
+
+        return CacheKeeping(self.blobs, self.clock, self.events, rules_for(self.lifetimes), self.protection)
+
+    @cached_property
+    def protection(self) -> Protection:
+        """Buckets that are not changed by accident, and who changes them all the same."""
+        from perkie_cli.domain.protection import Protection
         from perkie_cli.telemetry.audit import current_actor
 
-        policy = Policy(rules_for(self.lifetimes), self.settings.cache.protected_buckets, current_actor())
-        return CacheKeeping(self.blobs, self.clock, self.events, policy)
+        return Protection(self.settings.cache.protected_buckets, current_actor())
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        """The rules of the cache's bucket."""
+        from perkie_cli.ops.lifecycle import Lifecycle
+        from perkie_cli.stores.lifecycle_gcs import GcsRules
+
+        return Lifecycle(GcsRules(self.bucket), self.clock, self.events, self.protection)
 
     @cached_property
     def storefront(self) -> Storefront:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, runtime_che
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.generation import Usage
+from perkie_cli.domain.lifecycle import StoredFacts
 from perkie_cli.domain.money import Receipt, Spend
 from perkie_cli.domain.selection import EVERYTHING, Selection, Tally
 from perkie_cli.domain.style import Style
@@ -333,6 +334,36 @@ class DocumentStore(Protocol):
 
     async def aclose(self) -> None:
         """Frees connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """What a bucket says about lifetimes. ``rules`` as raw JSON: it may hold what perkie does not know."""
+
+    rules: Sequence[Mapping[str, Any]]
+    versioning: bool
+    soft_delete: timedelta
+    metageneration: int
+
+
+class BucketRules(Protocol):
+    """The lifecycle of one bucket.
+
+    Every method raises StoreUnavailable, NotAuthorised, and InvalidSetting for a bucket that is absent.
+    """
+
+    @property
+    def name(self) -> str:
+        """``gs://bucket``."""
+
+    async def read(self) -> BucketState:
+        """As it stands."""
+
+    async def write(self, rules: Sequence[Mapping[str, Any]], metageneration: int) -> bool:
+        """Replaces all rules; False when the bucket was changed since ``metageneration``."""
+
+    def versions(self) -> AsyncIterator[tuple[StoredFacts, int]]:
+        """Streams every version of every object with its size in bytes."""
 
 
 # ------------------------------------------------------------------ telemetry

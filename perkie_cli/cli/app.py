@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "stylize": "Redraw pets in an artistic style.",
     "styles": "List, show and preview styles.",
     "cache": "See, check and clear what is kept.",
+    "lifecycle": "Keep the bucket's lifetime rules as they should be.",
     "quota": "See, reset and grant quotas.",
     "emulate": "Run local stand-ins of the services that perkie uses.",
     "config": "Show settings with their origin, write a first config file.",

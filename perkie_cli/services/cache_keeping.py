@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from perkie_cli.domain.cache_key import HASH_LENGTH, parse_name
-from perkie_cli.domain.errors import InvalidParameter, ProtectedBucket, UsageError
+from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.lifecycle import Rule, expired
+from perkie_cli.domain.protection import Protection
 from perkie_cli.domain.selection import Selection, Tally, area_of
 from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink
 from perkie_cli.telemetry.events import Audited
@@ -89,35 +90,17 @@ class Finding:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """``rules``: the lifetimes. ``protected``: buckets where nothing is deleted unless the command repeats the name.
-
-    ``actor`` stands in the audit records.
-    """
-
-    rules: Sequence[Rule]
-    protected: Sequence[str] = ()
-    actor: str = "perkie"
-
-    def permit(self, store: str, acknowledged: str | None) -> None:
-        """Raises: ProtectedBucket."""
-        bucket = store.removeprefix("gs://")
-        if bucket in self.protected and acknowledged != bucket:
-            raise ProtectedBucket(
-                f"{store} is a protected bucket; nothing was changed",
-                hint=f"Give --i-know-this-is-protected {bucket} if you are sure.",
-            )
-
-
 class CacheKeeping:
-    """The use cases of ``perkie cache``."""
+    """The use cases of ``perkie cache``. ``rules`` are the lifetimes."""
 
-    def __init__(self, store: BlobStore, clock: Clock, events: EventSink, policy: Policy) -> None:
+    def __init__(
+        self, store: BlobStore, clock: Clock, events: EventSink, rules: Sequence[Rule], protection: Protection
+    ) -> None:
         self._store = store
         self._clock = clock
         self._events = events
-        self._policy = policy
+        self._rules = rules
+        self._protection = protection
 
     async def stats(self, chosen: Filter) -> Mapping[str, Tally]:
         """Counts and bytes by area."""
@@ -155,7 +138,7 @@ class CacheKeeping:
 
         Raises: UsageError without any filter, ProtectedBucket.
         """
-        self._policy.permit(self._store.name, acknowledged)
+        self._protection.permit(self._store.name, acknowledged)
         _require_some(chosen)
         gone: dict[str, Tally] = {}
         try:
@@ -176,7 +159,7 @@ class CacheKeeping:
         Raises: ProtectedBucket when asked to repair one.
         """
         if repair:
-            self._policy.permit(self._store.name, acknowledged)
+            self._protection.permit(self._store.name, acknowledged)
         count = 0
         async for batch in _batches(self.inspect(chosen)):
             for finding in await asyncio.gather(*(self._check(info, repair) for info in batch)):
@@ -194,7 +177,7 @@ class CacheKeeping:
     # ------------------------------------------------------------------ steps
 
     def _selections(self, chosen: Filter) -> list[Selection]:
-        return chosen.selections(self._policy.rules, self._clock.now())
+        return chosen.selections(self._rules, self._clock.now())
 
     def _prefixes(self, chosen: Filter) -> list[str]:
         return sorted({selection.prefix for selection in self._selections(chosen)})
@@ -248,7 +231,7 @@ class CacheKeeping:
     def _audit(self, action: str, chosen: Filter, detail: str) -> None:
         given = {name: getattr(chosen, name) for name in Filter.__slots__}
         target = " ".join(f"{name}={value}" for name, value in given.items() if value)
-        self._events.emit(Audited(action, f"{self._store.name} {target}".rstrip(), self._policy.actor, detail))
+        self._events.emit(Audited(action, f"{self._store.name} {target}".rstrip(), self._protection.actor, detail))
 
 
 def _require_some(chosen: Filter) -> None:

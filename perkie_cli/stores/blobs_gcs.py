@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cache_key import check_key, is_key
 from perkie_cli.domain.metadata import check_metadata
 from perkie_cli.domain.selection import EVERYTHING, Selection, Tally, area_of
 from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, Stray
-from perkie_cli.stores.gcs_client import TIMEOUT, GcsConnection
+from perkie_cli.stores.gcs_client import PATIENCE, GcsConnection
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob as GcsBlob
     from google.cloud.storage import Bucket
 
-T = TypeVar("T")
 PAGE = 1000  # objects a request
 ASKS = 10
 HASH_FIELD = "sha256"
 FIELDS = "items(name,size,contentType,metadata,generation,timeCreated,customTime),nextPageToken"
-PATIENCE: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}
 
 
 class GcsBlobs:
@@ -59,7 +57,7 @@ class GcsBlobs:
                 return True
 
             try:
-                return await self._call(call)
+                return await self._connection.in_bucket(call)
             except PreconditionFailed:
                 return False
 
@@ -159,7 +157,7 @@ class GcsBlobs:
 
         token: str | None = None
         while True:
-            found, token = await self._call(functools.partial(_page, selection, token))
+            found, token = await self._connection.in_bucket(functools.partial(_page, selection, token))
             for info in found:
                 yield info
             if token is None:
@@ -186,20 +184,11 @@ class GcsBlobs:
 
     async def ping(self) -> None:
         """Raises: StoreUnavailable, NotAuthorised, InvalidSetting for a bucket that is absent."""
-        await self._call(lambda bucket: next(iter(bucket.list_blobs(max_results=1, **PATIENCE)), None))
+        await self._connection.in_bucket(lambda bucket: next(iter(bucket.list_blobs(max_results=1, **PATIENCE)), None))
 
     async def aclose(self) -> None:
         """Closes connections."""
         await self._connection.aclose()
-
-    async def _call(self, call: Callable[[Bucket], T]) -> T:
-        """For calls that only an absent bucket answers with 404."""
-        from google.api_core.exceptions import NotFound
-
-        try:
-            return await self._connection.run(call)
-        except NotFound as error:
-            raise self._connection.missing() from error
 
     def _sign(self, bucket: Bucket, key: str, lifetime: timedelta) -> str | None:
         from google.auth.credentials import Signing

@@ -15,7 +15,6 @@ from perkie_cli.domain.errors import (
     Forbidden,
     InvalidSetting,
     MissingCredentials,
-    PerkieError,
     StoreUnavailable,
     WrongCredentials,
 )
@@ -28,6 +27,7 @@ T = TypeVar("T")
 TRIES = 3
 FIRST_WAIT = 0.2  # seconds; doubles, with full jitter
 TIMEOUT = (3.0, 15.0)  # seconds to connect, and between bytes
+PATIENCE: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}  # for every call of the library
 SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 LOGIN = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file."
 
@@ -88,6 +88,21 @@ class GcsConnection:
             await self._clock.sleep(self._dice.uniform(0, FIRST_WAIT * 2**attempt))
         raise AssertionError("the last try returns or raises")
 
+    async def in_bucket(self, call: Callable[[Bucket], T]) -> T:
+        """``run`` for calls that only an absent bucket answers with 404.
+
+        Raises: InvalidSetting, besides what ``run`` raises.
+        """
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return await self.run(call)
+        except NotFound as error:
+            raise InvalidSetting(
+                f"bucket gs://{self.place.bucket} does not exist",
+                hint="Set cache.bucket, or create it: docs/storage.md has the commands.",
+            ) from error
+
     def _once(self, call: Callable[[Bucket], T]) -> T:
         if self._client is None:
             self._client, self.credentials = self.place.connect()
@@ -113,13 +128,6 @@ class GcsConnection:
             case DataCorruption():
                 return StoreUnavailable(f"{name} sent damaged bytes")
         return error
-
-    def missing(self) -> PerkieError:
-        """For a ``NotFound`` that can only mean the bucket."""
-        return InvalidSetting(
-            f"bucket gs://{self.place.bucket} does not exist",
-            hint="Set cache.bucket, or create it: docs/storage.md has the commands.",
-        )
 
     async def aclose(self) -> None:
         """Closes connections."""

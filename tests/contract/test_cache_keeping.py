@@ -11,9 +11,10 @@ from perkie_cli.domain.cache_key import CacheKey, cutout_key, original_key
 from perkie_cli.domain.errors import InvalidParameter, ProtectedBucket, StoreUnavailable, UsageError
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.lifecycle import rules_for
+from perkie_cli.domain.protection import Protection
 from perkie_cli.domain.selection import AREAS, Tally, total
 from perkie_cli.ports import BlobStore
-from perkie_cli.services.cache_keeping import CacheKeeping, Filter, FindingKind, Policy
+from perkie_cli.services.cache_keeping import CacheKeeping, Filter, FindingKind
 from perkie_cli.telemetry.events import Audited, Recorder
 from tests.clock import ManualClock
 from tests.contract.blob_stores import Opener
@@ -33,7 +34,7 @@ def events() -> Recorder:
 
 @pytest.fixture
 def keeping(store: BlobStore, clock: ManualClock, events: Recorder) -> CacheKeeping:
-    return CacheKeeping(store, clock, events, Policy(rules_for(LIFETIMES), ("precious",), "tester"))
+    return CacheKeeping(store, clock, events, rules_for(LIFETIMES), Protection(("precious",), "tester"))
 
 
 async def add(store: BlobStore, owner: Owner, hash_: str, style: str = "ink_wash") -> None:
@@ -112,13 +113,13 @@ async def test_an_erasure_that_was_cut_off_goes_on_where_it_stopped(
     for number in range(30):
         await add(store, ANNA, f"{number:02x}" * 32)
     failing = FailsAfter(store, 25)
-    policy = Policy(rules_for(LIFETIMES))
+    rules = rules_for(LIFETIMES)
     with pytest.raises(StoreUnavailable):
-        await CacheKeeping(failing, clock, events, policy).purge(Filter(owner=ANNA))
+        await CacheKeeping(failing, clock, events, rules, Protection()).purge(Filter(owner=ANNA))
     assert isinstance(events.events[0], Audited)
     assert events.events[0].detail.startswith("2")
     assert 0 < len(await keys(store)) < 120
-    again = await CacheKeeping(store, clock, events, policy).purge(Filter(owner=ANNA))
+    again = await CacheKeeping(store, clock, events, rules, Protection()).purge(Filter(owner=ANNA))
     assert total(again).count > 0
     assert await keys(store) == set()
 
@@ -210,7 +211,7 @@ def test_a_hash_is_hexadecimal(hash_: str) -> None:
 async def test_a_protected_store_is_left_alone_unless_named(store: BlobStore, clock: ManualClock) -> None:
     await add(store, ANNA, CAT)
     bucket = store.name.removeprefix("gs://")
-    keeping = CacheKeeping(store, clock, Recorder(), Policy((), (bucket,)))
+    keeping = CacheKeeping(store, clock, Recorder(), (), Protection((bucket,)))
     for wrong in (None, "", "other"):
         with pytest.raises(ProtectedBucket):
             await keeping.purge(Filter(owner=ANNA), wrong)

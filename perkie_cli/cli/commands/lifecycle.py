@@ -1,0 +1,161 @@
+"""``perkie lifecycle``: the bucket's lifetime rules, from the settings or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from perkie_cli.bootstrap import build_services
+from perkie_cli.cli.render import Renderer, Report, Table
+from perkie_cli.cli.session import finish, renderer_of, run, settings_of
+from perkie_cli.domain.errors import ChangesPending
+from perkie_cli.domain.lifecycle import Rule, rules_for
+from perkie_cli.domain.lifecycle_json import rule_to
+from perkie_cli.domain.lifecycle_review import Remark, describe, review
+from perkie_cli.domain.selection import Tally, total
+from perkie_cli.domain.units import format_size
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+    from perkie_cli.ops.lifecycle import Change
+
+app = typer.Typer(help="Keep the bucket's lifetime rules as they should be.", no_args_is_help=True)
+
+File = Annotated[
+    Path | None, typer.Option("--file", metavar="FILE", help="Rules as JSON (default: made from the lifetimes set).")
+]
+BucketName = Annotated[str | None, typer.Option("--bucket", metavar="NAME", help="Default: cache.bucket.")]
+Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit 8 if the bucket differs.")]
+
+
+@app.command()
+def show(ctx: typer.Context, file: File = None) -> None:
+    """The rules as they should be, and what a careful reader notices.
+
+    The disk store keeps the same ones: `perkie cache purge --expired`.
+
+    Examples: `perkie lifecycle show`, `perkie lifecycle show --json | jq '{rule: .results}' > rules.json`.
+    """
+    renderer = renderer_of(ctx, "lifecycle show")
+    rules = _wanted(build_services(settings_of(ctx).settings), file)
+    remarks = list(review(rules))
+    _say(renderer, remarks)
+    table = Table(("rule", "does"), [(number, describe(rule)) for number, rule in enumerate(rules, 1)])
+    finish(ctx, Report([rule_to(rule) for rule in rules], {"remarks": [asdict(each) for each in remarks]}, [table]))
+
+
+@app.command()
+def diff(ctx: typer.Context, bucket: BucketName = None, file: File = None, check: Check = False) -> None:
+    """What `apply` would change, and which objects would go. Exit 8 when the bucket differs.
+
+    Example: `perkie lifecycle diff --bucket my-cache`
+    """
+    del check  # accepted for symmetry: a diff never writes, and always tells by its exit code
+    renderer = renderer_of(ctx, "lifecycle diff")
+
+    async def work(services: Services) -> Report:
+        change, gone = await _compare(services, file)
+        _say(renderer, change.remarks)
+        return _report(change, gone, error=_pending(services) if change.pending else None)
+
+    run(ctx, work, {"cache.bucket": bucket})
+
+
+@app.command()
+def apply(
+    ctx: typer.Context,
+    bucket: BucketName = None,
+    file: File = None,
+    check: Check = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be changed, change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    acknowledged: Annotated[
+        str | None, typer.Option("--i-know-this-is-protected", metavar="BUCKET", help="Needed for a protected bucket.")
+    ] = None,
+) -> None:
+    """Replace the bucket's rules by the wanted ones. A second run changes nothing.
+
+    Examples: `perkie lifecycle apply --dry-run`, `perkie lifecycle apply --yes`, `perkie lifecycle apply --check`.
+    """
+    renderer = renderer_of(ctx, "lifecycle apply")
+
+    async def work(services: Services) -> Report:
+        from perkie_cli.ops.lifecycle import refuse_errors
+
+        change, gone = await _compare(services, file)
+        _say(renderer, change.remarks)
+        if dry_run or check or not change.pending:
+            return _report(change, gone, error=_pending(services) if check and change.pending else None)
+        refuse_errors(change.remarks)
+        services.protection.permit(services.lifecycle.bucket, acknowledged)
+        if not renderer.flags.json:
+            _preview(renderer, change, gone)
+        renderer.confirm(f"Replace the rules of {services.lifecycle.bucket}?", yes=yes)
+        await services.lifecycle.apply(change, acknowledged)
+        renderer.say("applied; the service takes up to 24 hours to act on it")
+        return Report(_changes(change), {"changed": True, "would_go": _amounts(gone)})
+
+    run(ctx, work, {"cache.bucket": bucket})
+
+
+def _wanted(services: Services, file: Path | None) -> Sequence[Rule]:
+    if file is None:
+        return rules_for(services.lifetimes)
+    from perkie_cli.ops.lifecycle_file import read_rules
+
+    return read_rules(file)
+
+
+async def _compare(services: Services, file: Path | None) -> tuple[Change, Mapping[str, Tally]]:
+    change = await services.lifecycle.compare(_wanted(services, file), given=file is not None)
+    gone = await services.lifecycle.would_go(change.wanted) if change.pending else {}
+    return change, gone
+
+
+def _pending(services: Services) -> ChangesPending:
+    return ChangesPending(
+        f"{services.lifecycle.bucket} has other rules", hint="`perkie lifecycle apply` brings it in line."
+    )
+
+
+def _report(change: Change, gone: Mapping[str, Tally], error: ChangesPending | None) -> Report:
+    lines = [*_lines(change, gone)] if change.pending else ["the bucket has these rules already"]
+    summary = {"changed": False, "pending": change.pending, "would_go": _amounts(gone)}
+    return Report(_changes(change), summary, lines, error)
+
+
+def _preview(renderer: Renderer, change: Change, gone: Mapping[str, Tally]) -> None:
+    for line in _lines(change, gone):
+        renderer.say(line)
+
+
+def _lines(change: Change, gone: Mapping[str, Tally]) -> Iterable[str]:
+    from perkie_cli.ops.lifecycle import describe_json
+
+    yield from (f"- {describe_json(rule)}" for rule in change.removed)
+    yield from (f"+ {describe_json(rule)}" for rule in change.added)
+    whole = total(gone)
+    if not whole.count:
+        yield "no object would go now"
+    for area, tally in gone.items():
+        size = format_size(tally.bytes)
+        yield f"would go now: {tally.count} of {area} ({size}), unused since {tally.oldest:%Y-%m-%d}"
+
+
+def _changes(change: Change) -> list[dict[str, Any]]:
+    removed = [{"change": "remove", "rule": rule} for rule in change.removed]
+    return [*removed, *({"change": "add", "rule": rule} for rule in change.added)]
+
+
+def _amounts(gone: Mapping[str, Tally]) -> dict[str, Any]:
+    return {area: asdict(tally) for area, tally in gone.items()}
+
+
+def _say(renderer: Renderer, remarks: Iterable[Remark]) -> None:
+    for remark in remarks:
+        where = f"rule {remark.rule} " if remark.rule else ""
+        renderer.warn(f"{remark.level}: {where}{remark.text}")

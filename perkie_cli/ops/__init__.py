@@ -1,0 +1,1 @@
+"""Running the service: what is set up outside of requests."""
