@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from perkie_cli.domain.cache_key import CacheKey
-from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.generation import CacheOutcome
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat
 from perkie_cli.domain.selection import Selection
 from perkie_cli.ports import Blob, BlobInfo, BlobStore, Clock, EventSink
 from perkie_cli.telemetry.events import CacheLookup, StoreFailed
-
-WRITE_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,11 @@ class Found:
 
 
 class PictureCache:
-    """Looks up and keeps generated pictures. Reading trouble is a miss; writing trouble is a warning."""
+    """Looks up and keeps generated pictures. Reading trouble is a miss; writing trouble is a warning.
+
+    Whatever goes wrong, a picture in hand is not lost: not for a store that is down, and not for a bucket that is gone
+    or closed to us. Stores try again by themselves.
+    """
 
     def __init__(self, blobs: BlobStore, clock: Clock, events: EventSink) -> None:
         self._blobs = blobs
@@ -40,7 +41,7 @@ class PictureCache:
         """The owner's copy, else the shared one, which is then copied server-side to the owner's path."""
         try:
             found = await self._find(key, owner)
-        except StoreUnavailable as error:
+        except PerkieError as error:
             self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
             found = None
         outcome = found.outcome if found else CacheOutcome.MISS
@@ -51,15 +52,22 @@ class PictureCache:
         for extension in ("jpg", "png"):
             own = key.owned(owner, extension)
             if (blob := await self._blobs.get(own)) is not None:
-                await self._blobs.touch(blob.info, self._clock.now())
+                await self._slide(blob.info)
                 return _found(blob, own, CacheOutcome.HIT)
         for extension in ("jpg", "png"):
             shared = key.shared(extension)
             if (blob := await self._blobs.get(shared)) is not None:
-                await self._blobs.copy(shared, key.owned(owner, extension))
-                await self._blobs.touch(blob.info, self._clock.now())
-                return _found(blob, key.owned(owner, extension), CacheOutcome.SHARED)
+                own = await self._to_owner(shared, owner)
+                await self._slide(blob.info)
+                return _found(blob, own, CacheOutcome.SHARED)
         return None
+
+    async def _slide(self, info: BlobInfo) -> None:
+        """Best effort, like every write: a hit is a hit."""
+        try:
+            await self._blobs.touch(info, self._clock.now())
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "touch", error.message))
 
     async def find_older(self, key: CacheKey, owner: Owner, *, besides: str) -> Found | None:
         """The newest picture of the same upload in the same style by any recipe of an engine other than ``besides``."""
@@ -70,15 +78,19 @@ class PictureCache:
                 for info in sorted(older, key=lambda each: each.created, reverse=True):
                     if (blob := await self._blobs.get(info.key)) is not None:
                         return _found(blob, await self._to_owner(info.key, owner), outcome)
-        except StoreUnavailable as error:
+        except PerkieError as error:
             self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
         return None
 
     async def _to_owner(self, key: str, owner: Owner) -> str:
-        """The owner's copy of a generated picture, made where it is not there."""
+        """The owner's copy of a generated picture, made where it is not there; ``key`` itself where that fails."""
         own = f"generated/{owner.folder}/{key.rpartition('/')[2]}"
-        if own != key:
-            await self._blobs.copy(key, own)
+        try:
+            if own != key and not await self._blobs.copy(key, own):
+                return key
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "copy", error.message))
+            return key
         return own
 
     async def keep(
@@ -92,23 +104,14 @@ class PictureCache:
         )
 
     async def _write(self, key: str, picture: EncodedPicture, metadata: Mapping[str, str], replace: bool) -> str | None:
-        for attempt in range(1, WRITE_TRIES + 1):
-            try:
-                await self._blobs.put(
-                    key,
-                    picture.data,
-                    content_type=picture.format.media_type,
-                    metadata=metadata,
-                    overwrite=replace,
-                )
-            except StoreUnavailable as error:
-                self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
-                reason = error.message
-            else:
-                return None
-            if attempt < WRITE_TRIES:
-                await self._clock.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311  # jitter, no secret
-        return f"the picture could not be kept: {reason}"
+        try:
+            await self._blobs.put(
+                key, picture.data, content_type=picture.format.media_type, metadata=metadata, overwrite=replace
+            )
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
+            return f"the picture could not be kept: {error.message}"
+        return None
 
 
 def _engine(info: BlobInfo) -> str | None:

@@ -119,11 +119,13 @@ class GcsConnection:
         match error:
             case auth.DefaultCredentialsError():
                 return MissingCredentials(f"no Google credentials for {name}", hint=LOGIN)
-            case auth.RefreshError() | api.Unauthorized():
+            case auth.TransportError():
+                return StoreUnavailable(f"Google's sign-in does not answer: {_brief(error)}")
+            case auth.GoogleAuthError() | api.Unauthorized():
                 return WrongCredentials(f"Google refuses our credentials for {name}", hint=LOGIN)
             case api.Forbidden():
                 return Forbidden(f"not allowed in {name}", hint="Is it ours? Grant roles/storage.objectAdmin on it.")
-            case api.GoogleAPIError() | requests.exceptions.RequestException() | auth.TransportError():
+            case api.GoogleAPIError() | requests.exceptions.RequestException():
                 return StoreUnavailable(f"{name} does not answer: {_brief(error)}")
             case DataCorruption():
                 return StoreUnavailable(f"{name} sent damaged bytes")
