@@ -63,10 +63,14 @@ class Reservation:
         self.expires = (now + timedelta(seconds=seconds)).timestamp()
         self.lock = asyncio.Lock()  # one step at a time: a hand-over must not cross a commit
         self.book: Book | None = None  # where the leases are; None: there are none
+        self.committed = False
         self.status: QuotaStatus | None = None
 
     async def commit(self) -> None:
-        """Charges the picture to the day of the reservation. Never fails for a store that is down."""
+        """Charges the picture to the day of the reservation. Never fails for a store that is down.
+
+        Cancelled meanwhile, it is charged all the same; ``committed`` says so.
+        """
         await uninterrupted(self._quotas.commit(self))
 
     async def pass_to(self, charge: Charge) -> bool:
@@ -146,7 +150,7 @@ class Quotas:
         else:
             if book is self._spare:
                 self._owed.append(owed)
-        reservation.book = None
+        reservation.book, reservation.committed = None, True
 
     async def move(self, reservation: Reservation, charge: Charge) -> bool:
         """Moves the leases; see ``Reservation.pass_to``."""

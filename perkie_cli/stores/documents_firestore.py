@@ -38,6 +38,7 @@ from perkie_cli.stores.firestore_values import decode, encode
 T = TypeVar("T")
 
 FIRST_WAIT, LONGEST_WAIT = 0.01, 0.5  # seconds before another attempt; full jitter
+AT_ONCE = 50  # updates under way; more would only make each of them slow
 PAGE = 300  # documents a query of a scan
 LAST = "\U0010ffff"  # sorts after whatever continues a prefix
 
@@ -54,6 +55,7 @@ class FirestoreDocuments:
         self._prefix = prefix
         self._clock = clock
         self._rng = rng
+        self._busy = asyncio.Semaphore(AT_ONCE)
         self._turns: WeakValueDictionary[DocumentRef, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -62,17 +64,13 @@ class FirestoreDocuments:
         return self._connection.name
 
     async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
-        """As many attempts as patience allows."""
-        wait = FIRST_WAIT
-        async with self._connection.answering(), AsyncExitStack() as turns:
+        """As many attempts as patience allows; waiting for one's turn in a busy process does not wear it out."""
+        async with AsyncExitStack() as turns:
             for ref in sorted(set(refs), key=lambda ref: (ref.collection, ref.id)):  # one order, so no deadlock
                 await turns.enter_async_context(self._turns.setdefault(ref, asyncio.Lock()))
-            while True:
-                try:
-                    return await self._attempt(refs, change)
-                except _AGAIN:
-                    await self._clock.sleep(self._rng.uniform(0, wait))
-                    wait = min(LONGEST_WAIT, wait * 2)
+            await turns.enter_async_context(self._busy)
+            async with self._connection.answering():
+                return await self._attempts(refs, change)
 
     async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
         """As committed."""
@@ -98,6 +96,15 @@ class FirestoreDocuments:
 
     async def aclose(self) -> None:
         """Nothing of its own: whoever made the connection closes it."""
+
+    async def _attempts(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return await self._attempt(refs, change)
+            except _AGAIN:
+                await self._clock.sleep(self._rng.uniform(0, wait))
+                wait = min(LONGEST_WAIT, wait * 2)
 
     async def _attempt(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
         transaction, before = await self._get(refs, TransactionOptions(read_write=TransactionOptions.ReadWrite()))

@@ -1,0 +1,100 @@
+"""Run as a process by test_quota_exact: many requests at once, each with its fate, against one store.
+
+``python -m tests.integration.quota_server STORE LOG SEED COUNT``: STORE is ``sqlite:PATH`` or ``firestore:ADDRESS``,
+COUNT that of both processes together. Each request writes ``begin N OWNER`` and, at its end, ``ok`` (charged), ``no``
+(refused) or ``back`` (failed or cancelled) to LOG, one write a line, so that a kill loses no line that was written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from perkie_cli.clock import SystemClock
+from perkie_cli.domain.errors import QuotaExceeded
+from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.quota import Charge, QuotaLimits
+from perkie_cli.ports import DocumentStore
+from perkie_cli.services.quotas import QuotaRules, Quotas
+from perkie_cli.stores.documents_memory import MemoryDocuments
+from perkie_cli.telemetry.events import Event, StoreFailed
+
+LEASE = 3600.0  # longer than the test: a lease that is back was given back
+
+
+def limits(count: int) -> QuotaLimits:
+    """Low enough to be reached by so many requests."""
+    return QuotaLimits(customer=count // 250, session=count // 500, ip_ceiling=count // 66)
+
+
+def charges(count: int) -> list[Charge]:
+    """100 owners: 60 customers, and 40 sessions behind 4 addresses."""
+    per_day = limits(count)
+    customers = [per_day.charge(Owner.customer(f"c{n}")) for n in range(60)]
+    sessions = [per_day.charge(Owner.session(f"s{n}"), Owner.address(f"203.0.113.{n % 4}")) for n in range(40)]
+    return customers + sessions
+
+
+def open_store(where: str) -> DocumentStore:
+    kind, _, place = where.partition(":")
+    if kind == "sqlite":
+        from perkie_cli.stores.documents_sqlite import SqliteDocuments
+
+        return SqliteDocuments(Path(place), SystemClock(), busy_timeout=60)
+    from perkie_cli.stores.documents_firestore import FirestoreDocuments
+    from perkie_cli.stores.firestore_connection import FirestoreConnection
+
+    connection = FirestoreConnection("perkie", "(default)", timedelta(seconds=60), {"FIRESTORE_EMULATOR_HOST": place})
+    return FirestoreDocuments(connection, "exact_", SystemClock(), random.Random())
+
+
+class FailLoudly:
+    """A degraded store would make the counts mean nothing."""
+
+    def emit(self, event: Event) -> None:
+        assert not isinstance(event, StoreFailed), event
+
+
+async def main(where: str, log: str, seed: str, count: str) -> None:
+    dice = random.Random(int(seed))
+    documents = open_store(where)
+    quotas = Quotas(documents, MemoryDocuments(), QuotaRules("deny"), SystemClock(), FailLoudly())
+    owners = charges(int(count))
+    lines = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    async def request(number: int, charge: Charge, fails: bool) -> None:
+        os.write(lines, f"begin {number} {charge.owner}\n".encode())
+        outcome = "back"
+        try:
+            async with quotas.reserve(charge, LEASE) as reservation:
+                await asyncio.sleep(dice.uniform(0, 0.05))
+                if fails:
+                    return
+                try:
+                    await reservation.commit()
+                finally:
+                    outcome = "ok" if reservation.committed else "back"
+        except QuotaExceeded:
+            outcome = "no"
+        finally:
+            os.write(lines, f"{outcome} {number} {charge.owner}\n".encode())
+
+    tasks = [
+        asyncio.ensure_future(request(number, dice.choice(owners), dice.random() < 0.2))
+        for number in range(int(count) // 2)
+    ]
+    for task in dice.sample(tasks, len(tasks) // 10):
+        asyncio.get_running_loop().call_later(dice.uniform(0, 1.0), task.cancel)
+    print("running", flush=True)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    await documents.aclose()
+    strange = [each for each in ended if each is not None and not isinstance(each, asyncio.CancelledError)]
+    print("ended", strange[:3], flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
