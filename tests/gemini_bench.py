@@ -23,7 +23,7 @@ from perkie_cli.engines.gemini.client import Access
 from perkie_cli.engines.gemini.engine import GeminiEngine
 from perkie_cli.engines.meter import Meter
 from perkie_cli.imaging.raster import Raster
-from perkie_cli.ports import Clock, Rendering, RenderJob
+from perkie_cli.ports import Clock, EventSink, Rendering, RenderJob
 from perkie_cli.resilience.breaker import Breaker
 from perkie_cli.resilience.guard import Guard
 from perkie_cli.resilience.guarded import GuardedStyleEngine
@@ -71,11 +71,29 @@ class Bench:
         values: dict[str, object] = {"raster": photo(), "style": STYLE, "size": 256, "deadline": deadline}
         return RenderJob(**{**values, "receipt": Receipt(budget), **fields})  # type: ignore[arg-type]  # by the caller
 
+    def fresh(self) -> None:
+        """Forgets what the guard has learned, so that one case does not colour the next."""
+        self.engine = GuardedStyleEngine(self.gemini, make_guard(self.clock, self.events))
+
     async def draw(self, seconds: float = 50.0) -> Rendering:
         return await self.engine.render(self.job(seconds))
 
     async def spent(self) -> Decimal:
         return await self.ledger.spent(self.clock.now().date())
+
+
+def make_guard(clock: Clock, events: EventSink, seed: int = 1) -> Guard:
+    """As in production."""
+    rng = random.Random(seed)
+    return Guard(
+        clock=clock,
+        rng=rng,
+        breaker=Breaker("gemini", clock, events=events),
+        limits=UpstreamLimits("gemini", clock, rng),
+        retry_budget=RetryBudget(clock),
+        times=TimeRules(),
+        events=events,
+    )
 
 
 @asynccontextmanager
@@ -90,7 +108,7 @@ async def bench(
     seed: int = 1,
 ) -> AsyncIterator[Bench]:
     """Emulator, engine and guard on a clock that runs ``factor`` times as fast."""
-    clock, events, rng = ScaledClock(factor), Recorder(), random.Random(seed)
+    clock, events = ScaledClock(factor), Recorder()
     workers = thread_workers(2)
     emulator = GeminiEmulator(painter or TinyPainter(), load_models(), clock, seed=seed, api_key=api_key)
     await emulator.start()
@@ -103,17 +121,11 @@ async def bench(
         workers=workers,
         clock=clock,
     )
-    guard = Guard(
-        clock=clock,
-        rng=rng,
-        breaker=Breaker("gemini", clock, events=events),
-        limits=UpstreamLimits("gemini", clock, rng),
-        retry_budget=RetryBudget(clock),
-        times=TimeRules(),
-        events=events,
-    )
-    made = Bench(emulator, GuardedStyleEngine(gemini, guard), gemini, ledger, clock, workers, events)
+    engine = GuardedStyleEngine(gemini, make_guard(clock, events, seed))
+    made = Bench(emulator, engine, gemini, ledger, clock, workers, events)
     try:
+        if access is None or access.api_key or access.project:
+            await gemini.warm_up()  # importing the SDK is no part of any deadline that a test is about
         yield made
     finally:
         await gemini.aclose()

@@ -177,7 +177,10 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     Raises: BadRequest, ValueError, LimitOverrunError.
     """
     try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        start = await reader.readexactly(1)
+        if not start.isalpha():  # a TLS client would else wait for us as we for it
+            raise BadRequest("this is no HTTP; does the address begin with https?")
+        head = (start + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError as error:
         if error.partial:
             raise BadRequest("the request ends early") from error

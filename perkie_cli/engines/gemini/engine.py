@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class GeminiEngine:
         self._workers = workers
         self._clock = clock
         self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
 
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
         """See the port. The prompts themselves count, so that an edited style never serves an old picture.
@@ -69,7 +71,7 @@ class GeminiEngine:
     async def render(self, job: RenderJob) -> Rendering:
         """One call. Raises as the port says, and BudgetExceeded or DailyCapReached before anything is sent."""
         model = self._model(job.model)
-        connection = self._connect()
+        connection = await self._connected()
         photo = await self._workers.run(question.reference, job.raster, model.reference_side)
         asked = question.ask(job, model, photo)
         async with self._meter.call(model.id, model.price(asked.image_size), job.receipt) as bill:
@@ -85,12 +87,19 @@ class GeminiEngine:
         raster = await self._workers.run(answer.decode, picture, job.size)
         return Rendering(raster, self.name, model.id, bill.usage, question.notes(job, model))
 
+    async def warm_up(self) -> None:
+        """Loads the SDK and makes the client, which the first picture would else wait for.
+
+        Raises: MissingCredentials.
+        """
+        await self._connected()
+
     async def live_models(self) -> set[str]:
         """Ids of the models that the API lists now.
 
         Raises: NotAuthorised, Unavailable.
         """
-        connection = self._connect()
+        connection = await self._connected()
 
         async def ids() -> set[str]:
             pager = await connection.client.aio.models.list()
@@ -110,10 +119,11 @@ class GeminiEngine:
     def _model(self, model: str | None) -> ImageModel:
         return self._models.get(model or self._default_model, self._clock.now().date())
 
-    def _connect(self) -> Connection:
-        if self._connection is None:
-            self._connection = Connection(self._access)
-        return self._connection
+    async def _connected(self) -> Connection:
+        async with self._connecting:
+            if self._connection is None:  # in a worker: importing the SDK takes most of a second
+                self._connection = await self._workers.run(Connection, self._access)
+            return self._connection
 
     async def _outcome(self, call: Awaitable[T]) -> T | Failure:
         """Returned, not raised, so that the SDK's error, which may repeat the key, is no context of ours."""
