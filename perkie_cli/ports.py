@@ -151,6 +151,12 @@ class PricedEngine(StyleEngine, Protocol):
         Raises: RetiredModel, InvalidParameter.
         """
 
+    async def warm_up(self) -> None:
+        """Loads what the first picture would else wait for.
+
+        Raises: MissingCredentials.
+        """
+
 
 # ------------------------------------------------------------------ money
 

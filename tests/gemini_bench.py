@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits
 from perkie_cli.stores.ledger_sqlite import SqliteLedger
 from perkie_cli.telemetry.events import Recorder
-from perkie_cli.workers import PoolWorkers, thread_workers
+from perkie_cli.workers import thread_workers
 from tests.clock import ScaledClock
 
 KEY = "canary-7f3a9c51e2d84b60"
@@ -57,8 +57,8 @@ class Bench:
     gemini: GeminiEngine
     ledger: SqliteLedger
     clock: Clock
-    workers: PoolWorkers
-    events: Recorder = field(default_factory=Recorder)
+    events: Recorder
+    _before: Decimal = Decimal(0)
 
     def plan(self, *faults: dict[str, object], **latency: float) -> None:
         """Sets the fault plan and begins anew."""
@@ -71,15 +71,19 @@ class Bench:
         values: dict[str, object] = {"raster": photo(), "style": STYLE, "size": 256, "deadline": deadline}
         return RenderJob(**{**values, "receipt": Receipt(budget), **fields})  # type: ignore[arg-type]  # by the caller
 
-    def fresh(self) -> None:
-        """Forgets what the guard has learned, so that one case does not colour the next."""
+    async def fresh(self) -> None:
+        """Forgets what the guard has learned and what was spent, so that one case does not colour the next."""
         self.engine = GuardedStyleEngine(self.gemini, make_guard(self.clock, self.events))
+        self.events.events.clear()
+        self.plan()
+        self._before = await self.ledger.spent(self.clock.now().date())
 
     async def draw(self, seconds: float = 50.0) -> Rendering:
         return await self.engine.render(self.job(seconds))
 
     async def spent(self) -> Decimal:
-        return await self.ledger.spent(self.clock.now().date())
+        """Since the beginning, or the last ``fresh``."""
+        return await self.ledger.spent(self.clock.now().date()) - self._before
 
 
 def make_guard(clock: Clock, events: EventSink, seed: int = 1) -> Guard:
@@ -122,7 +126,7 @@ async def bench(
         clock=clock,
     )
     engine = GuardedStyleEngine(gemini, make_guard(clock, events, seed))
-    made = Bench(emulator, engine, gemini, ledger, clock, workers, events)
+    made = Bench(emulator, engine, gemini, ledger, clock, events)
     try:
         if access is None or access.api_key or access.project:
             await gemini.warm_up()  # importing the SDK is no part of any deadline that a test is about

@@ -41,6 +41,10 @@ class GuardedStyleEngine:
         rendering = await self.guard.run(attempt, job.deadline)
         return replace(rendering, usage=job.receipt.usage)
 
+    async def warm_up(self) -> None:
+        """See the port."""
+        await self._engine.warm_up()
+
     async def aclose(self) -> None:
         """See the port."""
         await self._engine.aclose()

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from google.oauth2.credentials import Credentials
 
 from perkie_cli.domain import errors
@@ -21,10 +22,19 @@ PRICE = Decimal("0.0357")
 DRAWN = Decimal("0.035286")  # 1,124 tokens in, 1,120 out
 
 
-@pytest.fixture
-async def gemini(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with bench(tmp_path) as made:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+    async with bench(tmp_path_factory.mktemp("gemini")) as made:
         yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gemini(shared: Bench) -> Bench:
+    await shared.fresh()
+    return shared
 
 
 FAULTS = [

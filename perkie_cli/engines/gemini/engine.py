@@ -60,6 +60,7 @@ class GeminiEngine:
 
         Raises: RetiredModel, InvalidParameter.
         """
+        question.check_size(size)
         prompts = hashlib.sha256(f"{style.prompt}\0{style.safe_prompt}".encode()).hexdigest()[:12]
         return Recipe(self.name, self._model(model).id, style.prompt_version, {"size": size, "prompts": prompts})
 
@@ -88,10 +89,7 @@ class GeminiEngine:
         return Rendering(raster, self.name, model.id, bill.usage, question.notes(job, model))
 
     async def warm_up(self) -> None:
-        """Loads the SDK and makes the client, which the first picture would else wait for.
-
-        Raises: MissingCredentials.
-        """
+        """See the port: loads the SDK and makes the client."""
         await self._connected()
 
     async def live_models(self) -> set[str]:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.model import SIDES
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.imaging import codec
@@ -28,6 +29,13 @@ RATIOS = {
     "21:9": 21 / 9,
 }
 REFERENCE_QUALITY = 92
+SMALLEST, LARGEST = 256, 4096  # px
+
+
+def check_size(size: int) -> None:
+    """Raises: InvalidParameter. The same bounds as the local engine's, which must be able to stand in."""
+    if not SMALLEST <= size <= LARGEST:
+        raise InvalidParameter(f"a picture can be {SMALLEST} to {LARGEST} px long, not {size}")
 
 
 def nearest_ratio(width: int, height: int) -> str:

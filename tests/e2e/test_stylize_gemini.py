@@ -1,0 +1,181 @@
+"""``perkie emulate gemini`` and ``perkie stylize`` against it, each as a process: exit codes, labels, no key shown."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import ROOT, Perkie
+
+CANARY = "canary-AIza-5e0c77d19b"
+
+
+@dataclass
+class Emulator:
+    url: str
+
+    def call(self, method: str, path: str, body: object = None) -> object:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_emulator/{path}", data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+    def plan(self, *faults: dict[str, object]) -> None:
+        self.call("PUT", "plan", {"fault": faults})
+
+    @property
+    def calls(self) -> int:
+        state = self.call("GET", "state")
+        assert isinstance(state, dict)
+        return int(state["calls"])
+
+
+@contextlib.contextmanager
+def emulating(*options: str | Path) -> Iterator[Emulator]:
+    command = [sys.executable, "-m", "perkie_cli", "emulate", "gemini", "--port", "0", *map(str, options)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield Emulator(process.stdout.readline().strip())
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with emulating("--picture", "tiny", "--api-key", "good") as running:
+        yield running
+
+
+@pytest.fixture
+def env(emulator: Emulator) -> dict[str, str]:
+    emulator.call("DELETE", "plan")
+    emulator.call("POST", "reset")
+    return {"GOOGLE_GEMINI_BASE_URL": emulator.url, "GEMINI_API_KEY": "good"}
+
+
+def result(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    assert done.stdout.count("\n") == 1, done.stdout
+    (only,) = json.loads(done.stdout)["results"]
+    assert isinstance(only, dict)
+    return only
+
+
+def test_a_picture_by_gemini_says_what_it_took(perkie: Perkie, cat: Path, env: dict[str, str]) -> None:
+    made = result(perkie("stylize", "cat.png", "-s", "ink_wash", "--json", env=env))
+    expected = {"status": "done", "engine": "gemini", "model": "gemini-nano-banana-2.1", "attempts": 1}
+    assert expected.items() <= made.items()
+    assert made["degraded"] is False
+    assert 0.0336 < float(str(made["cost_usd"])) < 0.036
+    with Image.open(cat.with_name("cat_ink_wash.jpg")) as picture:
+        assert max(picture.size) == 1024
+    assert result(perkie("stylize", "cat.png", "-s", "ink_wash", "-o", "b.jpg", "--json", env=env))["cache"] == "hit"
+
+
+def test_an_outage_still_gives_a_picture_and_the_next_run_tries_again(
+    perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
+) -> None:
+    emulator.plan({"kind": "error", "status": 404})
+    made = result(perkie("stylize", "cat.png", "-s", "bw_fine_art", "--json", env=env))
+    assert (made["engine"], made["degraded"], made["degradation_reason"]) == ("local", True, "upstream_refused")
+    assert made["warnings"]
+    told = perkie("stylize", "cat.png", "-s", "bw_fine_art", env=env)
+    assert "degraded" in told.stderr
+    emulator.call("DELETE", "plan")
+    back = result(perkie("stylize", "cat.png", "-s", "bw_fine_art", "--json", env=env))
+    assert (back["engine"], back["status"]) == ("gemini", "done")
+
+
+@pytest.mark.parametrize(
+    ("args", "more", "code", "told", "calls"),
+    [
+        (["--engine", "gemini"], {"GEMINI_API_KEY": ""}, 4, "GEMINI_API_KEY", 0),
+        (["--model", "gemini-3.1-flash-image"], {}, 3, "gemini-nano-banana-2.1", 0),
+        (["--model", "nano"], {}, 3, "perkie models list", 0),
+        (["--budget", "0.03"], {}, 7, "--budget", 0),
+        (["--fallback", "none"], {"PERKIE_GEMINI_DAILY_CAP_USD": "0.01"}, 7, "next day", 0),
+        (["--fallback", "maybe"], {}, 3, "--fallback", 0),
+        (["--size", "100"], {}, 3, "256", 0),
+        (["--fallback", "none"], {}, 5, "gemini", 1),
+        (["--deadline", "9", "--fallback", "none"], {}, 5, "gemini", 1),
+    ],
+    ids=["no-key", "retired", "unknown", "budget", "cap", "fallback", "size", "refused", "deadline"],
+)
+def test_exit_codes(
+    perkie: Perkie,
+    cat: Path,
+    env: dict[str, str],
+    emulator: Emulator,
+    args: list[str],
+    more: dict[str, str],
+    code: int,
+    told: str,
+    calls: int,
+) -> None:
+    emulator.plan({"kind": "hang"} if "--deadline" in args else {"kind": "error", "status": 404})
+    done = perkie("stylize", "cat.png", "-s", "ink_wash", *args, env={**env, **more})
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert emulator.calls == calls
+    assert not cat.with_name("cat_ink_wash.jpg").exists()
+
+
+def test_estimate_spends_nothing(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
+    done = perkie("stylize", "cat.png", "-s", "all", "--size", "2048", "--estimate", "--json", env=env)
+    body = json.loads(done.stdout)
+    assert body["summary"] == {"pictures": 3, "usd": 0.1575, "usd_spent_today": 0.0}
+    assert emulator.calls == 0
+    free = json.loads(perkie("stylize", "cat.png", "-s", "all", "--estimate", "--json").stdout)
+    assert free["summary"]["usd"] == 0
+
+
+def test_a_budget_holds_for_the_whole_run(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
+    done = perkie("stylize", "cat.png", "-s", "all", "--budget", "0.08", "--json", env=env)
+    body = json.loads(done.stdout)
+    assert (done.returncode, body["summary"]) == (6, {"total": 3, "done": 2, "failed": 1})
+    assert emulator.calls == 2
+
+
+@pytest.mark.parametrize("flag", ["-v", "--json"])
+def test_a_wrong_key_is_told_and_never_shown(perkie: Perkie, cat: Path, env: dict[str, str], flag: str) -> None:
+    """The API repeats a refused key in its answer, as Google's does."""
+    spoilt = {**env, "GEMINI_API_KEY": CANARY, "PYTHONASYNCIODEBUG": "1"}
+    refused = perkie("stylize", "cat.png", "-s", "ink_wash", flag, env=spoilt)
+    assert refused.returncode == 4
+    assert "GEMINI_API_KEY" in refused.stdout + refused.stderr
+    shown = perkie("config", "show", flag, env=spoilt)
+    assert CANARY not in refused.stdout + refused.stderr + shown.stdout + shown.stderr
+
+
+@pytest.mark.parametrize("flag", [["--picture", "huge"], ["--plan", "no.toml"], ["--port", "1", "--host", "192.0.2.1"]])
+def test_the_emulator_refuses_nonsense_in_a_sentence(perkie: Perkie, flag: list[str]) -> None:
+    done = perkie("emulate", "gemini", *flag)
+    assert done.returncode in (2, 3)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_emulator_draws_the_pet_by_a_plan(perkie: Perkie, cat: Path) -> None:
+    plan = cat.with_name("plan.toml")
+    plan.write_text('[latency]\nmedian = 0.01\np95 = 0.02\n\n[[fault]]\nkind = "outage"\ncalls = [1]\n')
+    with emulating("--plan", plan) as running:
+        env = {"GOOGLE_GEMINI_BASE_URL": running.url, "GOOGLE_API_KEY": "any"}
+        made = result(perkie("stylize", "cat.png", "-s", "van_gogh", "--json", env=env))
+        assert (made["engine"], made["attempts"]) == ("gemini", 2)
+    with Image.open(cat.with_name("cat_van_gogh_post_impressionism.jpg")) as picture:
+        assert picture.size == (1024, 682)
