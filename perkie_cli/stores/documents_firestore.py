@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -38,13 +39,14 @@ from perkie_cli.stores.firestore_values import decode, encode
 T = TypeVar("T")
 
 FIRST_WAIT, LONGEST_WAIT = 0.01, 0.5  # seconds before another attempt; full jitter
+FAULTS_MOST = 5
 AT_ONCE = 50  # updates under way; more would only make each of them slow
 PAGE = 300  # documents a query of a scan
 LAST = "\U0010ffff"  # sorts after whatever continues a prefix
 
-# Lost races, and faults after which the outcome is unknown: changes are idempotent, so another attempt is right.
-# A commit whose answer was lost and that is sent again finds its transaction closed: INVALID_ARGUMENT.
-_AGAIN = (exceptions.Aborted, exceptions.ServiceUnavailable, exceptions.InternalServerError, exceptions.InvalidArgument)
+# After these the outcome is unknown; changes are idempotent, so another attempt is right. INVALID_ARGUMENT: a commit
+# whose answer was lost and that was sent again finds its transaction closed.
+_FAULTS = (exceptions.ServiceUnavailable, exceptions.InternalServerError, exceptions.InvalidArgument)
 
 
 class FirestoreDocuments:
@@ -70,12 +72,12 @@ class FirestoreDocuments:
                 await turns.enter_async_context(self._turns.setdefault(ref, asyncio.Lock()))
             await turns.enter_async_context(self._busy)
             async with self._connection.answering():
-                return await self._attempts(refs, change)
+                return await self._attempts(lambda: self._attempt(refs, change))
 
     async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
         """As committed."""
         async with self._connection.answering():
-            _, found = await self._get(refs, None)
+            _, found = await self._attempts(lambda: self._get(refs, None))
             return found
 
     async def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
@@ -83,7 +85,7 @@ class FirestoreDocuments:
         after: str | None = None
         while True:
             async with self._connection.answering():
-                page = await self._page(collection, prefix, after)
+                page = await self._attempts(functools.partial(self._page, collection, prefix, after))
             for id_, document in page:
                 yield id_, document
             if len(page) < PAGE:
@@ -97,14 +99,20 @@ class FirestoreDocuments:
     async def aclose(self) -> None:
         """Nothing of its own: whoever made the connection closes it."""
 
-    async def _attempts(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
-        wait = FIRST_WAIT
+    async def _attempts(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """After lost races as long as patience lasts, after faults a few times: a store that is down must show soon."""
+        wait, faults = FIRST_WAIT, 0
         while True:
             try:
-                return await self._attempt(refs, change)
-            except _AGAIN:
-                await self._clock.sleep(self._rng.uniform(0, wait))
-                wait = min(LONGEST_WAIT, wait * 2)
+                return await attempt()
+            except exceptions.Aborted:
+                pass
+            except _FAULTS:
+                faults += 1
+                if faults == FAULTS_MOST:
+                    raise
+            await self._clock.sleep(self._rng.uniform(0, wait))
+            wait = min(LONGEST_WAIT, wait * 2)
 
     async def _attempt(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
         transaction, before = await self._get(refs, TransactionOptions(read_write=TransactionOptions.ReadWrite()))

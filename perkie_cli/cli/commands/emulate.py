@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -17,30 +20,43 @@ from perkie_cli.domain.errors import InvalidParameter, UsageError
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.cli.render import Renderer
+    from perkie_cli.emulators.firestore.server import FirestoreEmulator
     from perkie_cli.emulators.gemini.painter import Painter
-    from perkie_cli.emulators.gemini.server import GeminiEmulator
 
 app = typer.Typer(
     add_completion=False, help="Run local stand-ins of the services that perkie uses.", no_args_is_help=True
 )
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps this a group while it has one command."""
+Host = Annotated[str, typer.Option(metavar="ADDR", help="Address to listen on.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="The same calls meet the same faults.")]
+Locking = Annotated[
+    str, typer.Option("--transactions", metavar="optimistic|pessimistic", help="How Firestore transactions contend.")
+]
+FirestorePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Firestore's; 0 takes a free one.")]
+
+
+class Emulator(Protocol):
+    """What can be run until it is interrupted."""
+
+    async def start(self) -> None:
+        """Raises: OSError, when the address cannot be had."""
+
+    async def aclose(self) -> None:
+        """Drops every connection."""
 
 
 @app.command()
 def gemini(
     ctx: typer.Context,
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 takes a free one.")] = 8081,
-    host: Annotated[str, typer.Option(metavar="ADDR", help="Address to listen on.")] = "127.0.0.1",
+    host: Host = "127.0.0.1",
     plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Fault plan, TOML or JSON.")] = None,
     picture: Annotated[
         str, typer.Option(metavar="style|tiny", help="Draw each photo, or answer one small picture at once.")
     ] = "style",
     api_key: Annotated[str | None, typer.Option(metavar="KEY", help="Refuse every other key.")] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="The same calls meet the same faults.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Speak the Gemini API (v1, v1beta and Vertex AI), draw with the local engine, fail as planned.
 
@@ -67,9 +83,97 @@ def gemini(
         host=host,
         port=port,
     )
-    asyncio.run(_serve(emulator, services, renderer))
+
+    def announce() -> None:
+        if not renderer.flags.json:  # the envelope comes at the end, alone
+            renderer.line(emulator.url)
+        renderer.say(f"Set GOOGLE_GEMINI_BASE_URL={emulator.url} and any GEMINI_API_KEY. Ctrl-C ends it.")
+
+    asyncio.run(_serve([emulator], announce, services))
     summary = {"url": emulator.url, "calls": emulator.total, "faults": dict(emulator.counts)}
     finish(ctx, Report(summary=summary))
+
+
+@app.command()
+def firestore(
+    ctx: typer.Context,
+    port: FirestorePort = 8086,
+    admin_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Of the admin API.")] = 0,
+    host: Host = "127.0.0.1",
+    plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Fault plan, TOML or JSON.")] = None,
+    transactions: Locking = "optimistic",
+    seed: Seed = 0,
+) -> None:
+    """Speak Firestore's gRPC protocol, keep documents in memory, fail as planned.
+
+    Prints the variable to set, then runs until it is interrupted. The admin API changes the fault plan live.
+
+    Example:
+
+      perkie emulate firestore --port 8086 &
+
+      FIRESTORE_EMULATOR_HOST=127.0.0.1:8086 PERKIE_QUOTA_STORE=firestore perkie quota show --customer 42
+    """
+    from perkie_cli.emulators.firestore.plan import Plan
+
+    renderer = renderer_of(ctx, "emulate firestore")
+    services = build_services(settings_of(ctx).settings)
+    faults = Plan.read(plan) if plan is not None else None
+    emulator = _firestore(services, host, port, transactions, admin_port=admin_port, plan=faults, seed=seed)
+
+    def announce() -> None:
+        _tell(renderer, FIRESTORE_EMULATOR_HOST=emulator.address)
+        renderer.say(f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan. Ctrl-C ends it.")
+
+    asyncio.run(_serve([emulator], announce, services))
+    finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
+
+
+@app.command()
+def gcp(
+    ctx: typer.Context,
+    storage_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Cloud Storage's.")] = 8085,
+    firestore_port: FirestorePort = 8086,
+    host: Host = "127.0.0.1",
+    transactions: Locking = "optimistic",
+) -> None:
+    """Cloud Storage and Firestore together.
+
+    Prints the variables to set, then runs until it is interrupted.
+
+    Example: `perkie emulate gcp --storage-port 8085 --firestore-port 8086`
+    """
+    from perkie_cli.emulators.storage.server import StorageEmulator
+
+    renderer = renderer_of(ctx, "emulate gcp")
+    services = build_services(settings_of(ctx).settings)
+    storage = StorageEmulator(services.clock, host=host, port=storage_port)
+    documents = _firestore(services, host, firestore_port, transactions)
+
+    def announce() -> None:
+        _tell(renderer, STORAGE_EMULATOR_HOST=storage.url, FIRESTORE_EMULATOR_HOST=documents.address)
+        renderer.say("Ctrl-C ends them.")
+
+    asyncio.run(_serve([storage, documents], announce, services))
+    finish(ctx, Report(summary={"storage": storage.url, "firestore": documents.address}))
+
+
+def _firestore(services: Services, host: str, port: int, transactions: str, **options: Any) -> FirestoreEmulator:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is told by us, not by the library's log
+    from perkie_cli.emulators.firestore.database import Database, Mode
+    from perkie_cli.emulators.firestore.server import FirestoreEmulator
+
+    if transactions not in list(Mode):
+        raise InvalidParameter(f"{transactions!r} is no way of transactions", hint=f"Ways: {', '.join(Mode)}.")
+    database = Database(services.clock, Mode(transactions))
+    return FirestoreEmulator(database, services.clock, host=host, port=port, **options)
+
+
+def _tell(renderer: Renderer, **variables: str) -> None:
+    """Lines that a shell can take as they are."""
+    if not renderer.flags.json:  # the envelope comes at the end, alone
+        for name, value in variables.items():
+            renderer.line(f"{name}={value}")
 
 
 def _painter(picture: str, services: Services) -> Painter:
@@ -82,19 +186,23 @@ def _painter(picture: str, services: Services) -> Painter:
     return LocalPainter(services.engines["local"], services.styles, services.workers)
 
 
-async def _serve(emulator: GeminiEmulator, services: Services, renderer: Renderer) -> None:
-    try:
-        await emulator.start()
-    except OSError as error:
-        raise UsageError(
-            f"cannot listen there: {error.strerror or error}", hint="Choose another --port (0 takes a free one)."
-        ) from error
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    if not renderer.flags.json:  # the envelope comes at the end, alone
-        renderer.line(emulator.url)
-    renderer.say(f"Set GOOGLE_GEMINI_BASE_URL={emulator.url} and any GEMINI_API_KEY. Ctrl-C ends it.")
-    await stopped.wait()
-    await emulator.aclose()
-    await services.aclose()
+async def _serve(emulators: Sequence[Emulator], announce: Callable[[], None], services: Services) -> None:
+    """Runs until SIGINT or SIGTERM.
+
+    Raises: UsageError, when an address cannot be had.
+    """
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(services.aclose)
+        for emulator in emulators:
+            stack.push_async_callback(emulator.aclose)
+            try:
+                await emulator.start()
+            except OSError as error:
+                raise UsageError(
+                    f"cannot listen there: {error.strerror or error}", hint="Choose another port (0 takes a free one)."
+                ) from error
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        announce()
+        await stopped.wait()

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from perkie_cli.domain.errors import BadInput, Unavailable
+from perkie_cli.domain.errors import BadInput
 from perkie_cli.emulators.firestore.database import Database
 from perkie_cli.emulators.firestore.plan import Fault, Faults, Kind, Plan
 from perkie_cli.emulators.firestore.service import STREAMS, UNARY, FirestoreService, message
@@ -54,15 +54,15 @@ class FirestoreEmulator:
         return f"{self._host}:{self._port}"
 
     async def start(self) -> None:
-        """Raises: Unavailable, when the address cannot be had."""
+        """Raises: OSError, when an address cannot be had."""
         # Without so_reuseport=0 two emulators would share one port and its calls between them.
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers()),))
         try:
             self._port = self._server.add_insecure_port(self.address)
-            await self.admin.start()
-        except (RuntimeError, OSError) as error:
-            raise Unavailable(f"{self.address} cannot be listened on: {error}", hint="Is the port taken?") from error
+        except RuntimeError as error:
+            raise OSError(f"{self.address} is taken or not an address of this machine") from error
+        await self.admin.start()
         await self._server.start()
 
     async def aclose(self) -> None:
@@ -153,7 +153,7 @@ class FirestoreEmulator:
 async def running(emulator: FirestoreEmulator) -> AsyncIterator[FirestoreEmulator]:
     """Starts the emulator, and stops it in the end.
 
-    Raises: Unavailable, when its address cannot be had.
+    Raises: OSError, when its address cannot be had.
     """
     await emulator.start()
     try:

@@ -1,0 +1,183 @@
+"""Google's own clients over our emulator in both modes, and over Google's: they must not tell a difference."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import grpc
+import pytest
+from google.api_core import exceptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import firestore
+from google.cloud.firestore_v1.base_query import FieldFilter, Or
+
+FIRESTORES = ["optimistic", "pessimistic", "google"]
+
+
+@pytest.fixture(params=FIRESTORES)
+async def client(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[firestore.AsyncClient]:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", request.getfixturevalue(f"{request.param}_firestore"))
+    made = firestore.AsyncClient(project=f"p-{uuid.uuid4().hex[:12]}", credentials=AnonymousCredentials())
+    yield made
+    await made._firestore_api.transport.close()
+
+
+@pytest.fixture
+def things(client: firestore.AsyncClient) -> firestore.AsyncCollectionReference:
+    return client.collection("things")
+
+
+async def test_preconditions(client: firestore.AsyncClient, things: firestore.AsyncCollectionReference) -> None:
+    ref = things.document("a")
+    with pytest.raises(exceptions.NotFound):
+        await ref.update({"n": 1})
+    created = await ref.create({"n": 1})
+    with pytest.raises(exceptions.AlreadyExists):
+        await ref.create({"n": 2})
+    await ref.update({"n": 3}, option=client.write_option(last_update_time=created.update_time))
+    with pytest.raises(exceptions.FailedPrecondition):
+        await ref.update({"n": 4}, option=client.write_option(last_update_time=created.update_time))
+    assert (await ref.get()).to_dict() == {"n": 3}
+    with pytest.raises(exceptions.FailedPrecondition):
+        await ref.delete(option=client.write_option(last_update_time=created.update_time))
+
+
+async def test_a_batch_is_all_or_nothing(
+    client: firestore.AsyncClient, things: firestore.AsyncCollectionReference
+) -> None:
+    batch = client.batch()
+    batch.set(things.document("a"), {"n": 1})
+    batch.update(things.document("missing"), {"n": 1})
+    with pytest.raises(exceptions.NotFound):
+        await batch.commit()
+    assert not (await things.document("a").get()).exists
+
+
+async def test_transforms(things: firestore.AsyncCollectionReference) -> None:
+    ref = things.document("a")
+    await ref.set({"n": 1, "tags": ["a"], "deep": {"x.y": 1, "gone": 2}, "big": 2**63 - 1})
+    await ref.update(
+        {
+            "n": firestore.Increment(2.5),
+            "tags": firestore.ArrayUnion(["a", "b"]),
+            "deep.`x.y`": firestore.Maximum(7),
+            "deep.gone": firestore.DELETE_FIELD,
+            "at": firestore.SERVER_TIMESTAMP,
+            "big": firestore.Increment(5),
+            "new": firestore.Increment(4),
+        }
+    )
+    snapshot = await ref.get()
+    found = snapshot.to_dict()
+    assert found is not None
+    assert abs(found.pop("at") - snapshot.update_time) < timedelta(seconds=1)
+    assert found == {"n": 3.5, "tags": ["a", "b"], "deep": {"x.y": 7}, "big": 2**63 - 1, "new": 4}
+    await ref.update({"tags": firestore.ArrayRemove(["a"])})
+    assert (await ref.get(["tags"])).to_dict() == {"tags": ["b"]}
+
+
+async def test_merge_keeps_what_is_not_named(things: firestore.AsyncCollectionReference) -> None:
+    await things.document("a").set({"keep": 1, "map": {"one": 1, "two": 2}})
+    await things.document("a").set({"map": {"two": 3}}, merge=True)
+    assert (await things.document("a").get()).to_dict() == {"keep": 1, "map": {"one": 1, "two": 3}}
+
+
+async def test_queries(client: firestore.AsyncClient, things: firestore.AsyncCollectionReference) -> None:
+    rows = {"a": 3, "b": 1, "c": 2.5, "d": "text", "e": None, "f": float("nan")}
+    for id_, value in rows.items():
+        await things.document(id_).set({"v": value, "tags": [id_, "all"], "even": id_ in "bdf"})
+    await things.document("none").set({"other": 1})
+    await things.document("a").collection("things").document("deep").set({"v": 9})
+
+    async def ids(query: firestore.AsyncQuery) -> list[str]:
+        return [snapshot.id async for snapshot in query.stream()]
+
+    assert await ids(things.order_by("v")) == ["e", "f", "b", "c", "a", "d"]
+    assert await ids(things.where(filter=FieldFilter("v", ">", 1))) == ["c", "a"]
+    assert await ids(things.where(filter=FieldFilter("v", "!=", 1)).order_by("v")) == ["f", "c", "a", "d"]
+    assert await ids(things.where(filter=FieldFilter("v", "in", [1, "text"]))) == ["b", "d"]
+    assert await ids(things.where(filter=FieldFilter("tags", "array_contains_any", ["a", "c"]))) == ["a", "c"]
+    assert await ids(things.where(filter=FieldFilter("v", "==", None))) == ["e"]
+    either = Or([FieldFilter("v", "==", 3), FieldFilter("even", "==", True)])
+    assert await ids(things.where(filter=either)) == ["a", "b", "d", "f"]
+    ordered = things.order_by("v", direction=firestore.Query.DESCENDING)
+    assert await ids(ordered.limit(2)) == ["d", "a"]
+    assert await ids(ordered.start_after({"v": 3}).end_at({"v": 1})) == ["c", "b"]
+    assert await ids(things.order_by("v").offset(4)) == ["a", "d"]
+    assert await ids(client.collection_group("things").where(filter=FieldFilter("v", ">", 2.6))) == ["a", "deep"]
+    positive = things.where(filter=FieldFilter("v", ">", 0)).count("n").sum("v", "s").avg("v", "m")
+    results = {each.alias: each.value for row in await positive.get() for each in row}
+    assert results == {"n": 3, "s": 6.5, "m": pytest.approx(6.5 / 3)}
+
+
+async def test_lists(client: firestore.AsyncClient, things: firestore.AsyncCollectionReference) -> None:
+    for number in range(5):
+        await things.document(f"{number}").set({})
+    assert [each.id async for each in things.list_documents(page_size=2)] == ["0", "1", "2", "3", "4"]
+    assert [each.id async for each in client.collections()] == ["things"]
+
+
+async def test_a_transaction_that_was_overtaken_is_refused_or_made_to_wait(
+    client: firestore.AsyncClient, things: firestore.AsyncCollectionReference
+) -> None:
+    """Whichever way, no update is lost."""
+    ref = things.document("a")
+    await ref.set({"n": 0})
+
+    @firestore.async_transactional
+    async def add(transaction: firestore.AsyncTransaction) -> None:
+        snapshot = await ref.get(transaction=transaction)
+        transaction.update(ref, {"n": snapshot.get("n") + 1})
+
+    outcomes = await asyncio.gather(
+        *(add(client.transaction(max_attempts=10)) for _ in range(3)), return_exceptions=True
+    )
+    assert (await ref.get()).get("n") == outcomes.count(None)
+
+
+async def test_a_read_only_transaction_reads(
+    client: firestore.AsyncClient, things: firestore.AsyncCollectionReference
+) -> None:
+    await things.document("a").set({"n": 1})
+
+    @firestore.async_transactional
+    async def read(transaction: firestore.AsyncTransaction) -> object:
+        return (await things.document("a").get(transaction=transaction)).get("n")
+
+    assert await read(client.transaction(read_only=True)) == 1
+
+
+async def test_what_is_no_document_is_refused(things: firestore.AsyncCollectionReference) -> None:
+    with pytest.raises(exceptions.InvalidArgument):
+        await things.document("__reserved__").set({"n": 1})
+    with pytest.raises(exceptions.InvalidArgument):
+        await things.document("large").set({"text": "x" * 1_100_000})
+
+
+@pytest.fixture(params=FIRESTORES)
+def blocking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[firestore.Client]:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", request.getfixturevalue(f"{request.param}_firestore"))
+    made = firestore.Client(project=f"p-{uuid.uuid4().hex[:12]}", credentials=AnonymousCredentials())
+    yield made
+    made._firestore_api.transport.close()
+
+
+def test_the_synchronous_client_and_its_bulk_writer(blocking: firestore.Client) -> None:
+    writer = blocking.bulk_writer()
+    for number in range(30):
+        writer.set(blocking.document(f"many/{number:02}"), {"n": number})
+    writer.close()
+    assert [each.id for each in blocking.collection("many").stream()] == [f"{number:02}" for number in range(30)]
+
+
+def test_what_is_not_emulated_says_so(optimistic_firestore: str) -> None:
+    with grpc.insecure_channel(optimistic_firestore) as channel:
+        call = channel.unary_unary("/google.firestore.v1.Firestore/PartitionQuery")
+        with pytest.raises(grpc.RpcError) as refused:
+            call(b"")
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED

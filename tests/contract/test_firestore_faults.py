@@ -1,0 +1,144 @@
+"""Quotas over Firestore that fails: slow, contended, losing answers, down and back."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from perkie_cli.clock import SystemClock
+from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
+from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.quota import Charge, QuotaLimits
+from perkie_cli.emulators.firestore.database import IDLE_LIFETIME, Database, Mode
+from perkie_cli.emulators.firestore.plan import Plan
+from perkie_cli.emulators.firestore.server import FirestoreEmulator, running
+from perkie_cli.ports import DocumentRef
+from perkie_cli.services.quotas import PROBE_EVERY, QuotaRules, Quotas
+from perkie_cli.stores.documents_firestore import FirestoreDocuments
+from perkie_cli.stores.documents_memory import MemoryDocuments
+from perkie_cli.stores.firestore_connection import FirestoreConnection
+from perkie_cli.telemetry.events import NoEvents, Recorder
+from tests.clock import ManualClock
+
+CHARGE = QuotaLimits(customer=20).charge(Owner.customer("42"))
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[FirestoreEmulator]:
+    async with running(FirestoreEmulator(Database(SystemClock()), SystemClock(), seed=3)) as started:
+        yield started
+
+
+def documents_at(address: str, patience: float = 20.0) -> FirestoreDocuments:
+    environ = {"FIRESTORE_EMULATOR_HOST": address}
+    connection = FirestoreConnection("perkie", "(default)", timedelta(seconds=patience), environ)
+    return FirestoreDocuments(connection, "t_", SystemClock(), random.Random(1))
+
+
+def plan(*faults: dict[str, object]) -> Plan:
+    return Plan.parse({"fault": list(faults)})
+
+
+async def draw(quotas: Quotas, charge: Charge = CHARGE) -> None:
+    async with quotas.reserve(charge, 60) as reservation:
+        await reservation.commit()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "error", "method": "commit", "code": "ABORTED", "share": 0.4},
+        {"kind": "error", "method": "read", "code": "ABORTED", "share": 0.4},
+        {"kind": "error", "code": "UNAVAILABLE", "share": 0.15},
+        {"kind": "lost", "method": "commit", "share": 0.25},
+        {"kind": "slow", "seconds": 0.02, "share": 0.5},
+    ],
+    ids=lambda fault: f"{fault.get('code', fault['kind'])}-{fault.get('method', 'any')}",
+)
+async def test_faults_in_passing_neither_lose_nor_double_a_use(
+    emulator: FirestoreEmulator, fault: dict[str, object]
+) -> None:
+    events = Recorder()
+    quotas = Quotas(documents_at(emulator.address), MemoryDocuments(), QuotaRules("deny"), SystemClock(), events)
+    emulator.faults.set(plan(fault))
+    outcomes = await asyncio.gather(*(draw(quotas) for _ in range(25)), return_exceptions=True)
+    emulator.faults.set(Plan())
+    status = await quotas.status(CHARGE)
+    assert status is not None
+    assert outcomes.count(None) == 20
+    assert all(isinstance(outcome, QuotaExceeded) for outcome in outcomes if outcome is not None)
+    assert (status.used, status.in_flight, events.events) == (20, 0, [])
+
+
+@pytest.mark.parametrize("fault", [{"kind": "error"}, {"kind": "hang"}], ids=["down", "hanging"])
+async def test_down_it_counts_in_memory_and_comes_back_without_a_restart(
+    emulator: FirestoreEmulator, fault: dict[str, object]
+) -> None:
+    clock = ManualClock()
+    quotas = Quotas(documents_at(emulator.address, 0.5), MemoryDocuments(), QuotaRules(), clock, NoEvents())
+    await draw(quotas)
+    emulator.faults.set(plan(fault))
+    for _ in range(3):
+        await draw(quotas)
+    assert quotas.degraded
+    emulator.faults.set(Plan())
+    clock.advance(PROBE_EVERY)
+    await draw(quotas)
+    status = await quotas.status(CHARGE)
+    assert status is not None
+    assert (status.used, status.degraded) == (5, False)
+
+
+async def test_a_server_that_is_gone_is_told_soon_and_found_again(emulator: FirestoreEmulator) -> None:
+    documents = documents_at(emulator.address, 5)
+    await documents.ping()
+    await emulator.aclose()
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        await documents.ping()
+    port = int(emulator.address.rpartition(":")[2])
+    async with running(FirestoreEmulator(Database(SystemClock()), SystemClock(), port=port)):
+        await _until_it_answers(documents)
+
+
+async def _until_it_answers(documents: FirestoreDocuments) -> None:
+    async with asyncio.timeout(30):  # gRPC waits between its own attempts to connect
+        while True:
+            try:
+                return await documents.ping()
+            except StoreUnavailable:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_change_that_is_refused_or_cancelled_frees_its_locks() -> None:
+    database = Database(SystemClock(), Mode.PESSIMISTIC, lock_timeout=30)
+    async with running(FirestoreEmulator(database, SystemClock())) as emulator:
+        documents, ref = documents_at(emulator.address), DocumentRef("things", "a")
+
+        def refuse(before: object) -> tuple[list[None], None]:
+            raise ValueError
+
+        with pytest.raises(ValueError):
+            await documents.update([ref], refuse)
+        async with asyncio.timeout(5):
+            await documents.update([ref], lambda before: ([{"expires": 1}], None))
+
+
+async def test_a_transaction_whose_holder_died_is_given_up() -> None:
+    clock = ManualClock()
+    database = Database(clock, Mode.PESSIMISTIC)
+    dead = database.begin()
+    await database.read("projects/p/databases/d/documents/a/b", dead)
+    clock.advance(IDLE_LIFETIME + 1)
+    await database.read("projects/p/databases/d/documents/a/b", database.begin())
+
+
+async def test_ttl_takes_documents_whose_time_is_over(emulator: FirestoreEmulator) -> None:
+    documents = documents_at(emulator.address)
+    for id_, expires in (("past", 1.0), ("future", 4_000_000_000.0)):
+        await documents.update([DocumentRef("things", id_)], lambda before, at=expires: ([{"expires": at}], None))
+    assert emulator.database.expire("expire_at") == 1
+    assert [id_ async for id_, _ in documents.scan("things")] == ["future"]
