@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import statistics
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from perkie_cli.config.models import load_models
 from perkie_cli.domain.errors import BadInput
-from perkie_cli.emulators.gemini.plan import Fault, Kind, Latency, Plan
+from perkie_cli.domain.money import dollars
+from perkie_cli.emulators.gemini.plan import HOWS, Fault, Kind, Latency, Plan
+from tests.conftest import ROOT
 
 TOML = """
 [latency]
@@ -93,3 +98,23 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, text: str | None) -> 
         (tmp_path / name).write_text(text)
     with pytest.raises(BadInput, match=name):
         Plan.read(tmp_path / name)
+
+
+def test_the_documented_plan_is_one_and_no_kind_is_left_out() -> None:
+    page = (ROOT / "docs" / "gemini.md").read_text("utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page, flags=re.S)
+    assert len(Plan.parse(tomllib.loads(block)).faults) == 4
+    told = dict(re.findall(r"^\| `([a-z_]+)` \|.*\|(.*)\|$", page, flags=re.M))
+    assert told.keys() == set(Kind)
+    for kind, hows in HOWS.items():
+        assert set(hows) <= set(re.findall(r"`(\w+)`", told[kind]))
+
+
+def test_the_documented_prices_are_the_shipped_ones() -> None:
+    page = (ROOT / "docs" / "gemini.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(gemini-[\w.-]+)` \| (\$.*?) \|", page, flags=re.M))
+    shipped = {
+        model.id: ", ".join(dollars(model.cost(0, tokens, 0)) for tokens in model.image_tokens.values())
+        for model in load_models().all()
+    }
+    assert rows == shipped
