@@ -123,21 +123,26 @@ class Services:
     def documents(self) -> DocumentStore:
         """Quotas and idempotency records."""
         if self.settings.quota.store == "firestore":
-            from perkie_cli.stores.documents_firestore import FirestoreDocuments
-
-            rng = random.Random()  # noqa: S311 -- jitter, no secret
-            return FirestoreDocuments(self.firestore, self.settings.firestore.prefix, self.clock, rng)
+            return self.firestore_documents
         from perkie_cli.stores.documents_sqlite import SqliteDocuments
 
         return SqliteDocuments(self.settings.quota.path or self.state_dir / "quotas.sqlite", self.clock)
 
     @cached_property
     def firestore(self) -> FirestoreConnection:
-        """The database that quotas, idempotency records and the ledger share."""
+        """The database."""
         from perkie_cli.stores.firestore_connection import FirestoreConnection
 
         firestore = self.settings.firestore
         return FirestoreConnection(firestore.project, firestore.database, firestore.patience, self._environ)
+
+    @cached_property
+    def firestore_documents(self) -> DocumentStore:
+        """What quotas, idempotency records and the ledger share, where they are kept in Firestore."""
+        from perkie_cli.stores.documents_firestore import FirestoreDocuments
+
+        rng = random.Random()  # noqa: S311 -- jitter, no secret
+        return FirestoreDocuments(self.firestore, self.settings.firestore.prefix, self.clock, rng)
 
     # ---------------------------------------------------------------- parts
 
@@ -200,6 +205,11 @@ class Services:
     @cached_property
     def ledger(self) -> SpendLedger:
         """What upstream calls take."""
+        if self.settings.gemini.ledger == "firestore":
+            from perkie_cli.stores.ledger_documents import DocumentLedger
+
+            rng = random.Random()  # noqa: S311 -- spreads load, no secret
+            return DocumentLedger(self.firestore_documents, self.clock, rng)
         from perkie_cli.stores.ledger_sqlite import SqliteLedger
 
         return SqliteLedger(self.state_dir / "spend.sqlite", self.clock, self.io)

@@ -84,6 +84,7 @@ class GeminiSettings:
     calls_per_day: int = row(50_000, "Calls a day (Pacific time) that the API allows", least=1)
     concurrent: int = row(1_000, "Calls at a time that the API allows", least=1)
     daily_cap_usd: Decimal = row(Decimal(10), "No upstream call once the day's spend has reached this", least=0)
+    ledger: Literal["sqlite", "firestore"] = row("sqlite", "Where spending is booked")
 
 
 @dataclass(frozen=True, slots=True)

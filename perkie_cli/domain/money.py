@@ -5,11 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
-from decimal import Decimal
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_UP, Decimal
 
-from perkie_cli.domain.errors import BudgetExceeded
+from perkie_cli.domain.errors import BudgetExceeded, DailyCapReached
 from perkie_cli.domain.generation import Usage
+
+NANO = Decimal(10) ** 9  # ledgers keep whole nanodollars: prices a token are a few hundred of them
+
+
+def nanodollars(usd: Decimal) -> int:
+    """Rounded up, so that nothing is spent unseen."""
+    return int((usd * NANO).to_integral_value(ROUND_UP))
+
+
+def daily_cap_reached(spent: Decimal, cap: Decimal, now: datetime) -> DailyCapReached:
+    """The refusal that every ledger gives, to be raised; the day is UTC."""
+    midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+    return DailyCapReached(
+        f"{dollars(spent)} of today's {dollars(cap)} for pictures is spent",
+        hint="Raise gemini.daily_cap_usd, or wait for the next day (UTC).",
+        retry_after=(midnight - now).total_seconds(),
+    )
 
 
 def dollars(amount: Decimal) -> str:

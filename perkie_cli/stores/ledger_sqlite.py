@@ -11,21 +11,20 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_UP, Decimal
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from perkie_cli.domain.errors import DailyCapReached, StoreUnavailable
+from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.money import Spend, dollars
+from perkie_cli.domain.money import NANO, Spend, daily_cap_reached, nanodollars
 from perkie_cli.ports import Clock, Workers
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 5.0  # seconds; a writer holds the lock for well under a millisecond
-NANO = Decimal(10) ** 9
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS booking (
@@ -108,21 +107,17 @@ class SqliteLedger:
         with self._use() as connection, _transaction(connection):
             spent = self._sum(connection, day)
             if spent + usd > cap:
-                raise DailyCapReached(
-                    f"{dollars(spent)} of today's {dollars(cap)} for pictures is spent",
-                    hint="Raise gemini.daily_cap_usd, or wait for the next day (UTC).",
-                    retry_after=(_midnight_after(day) - now).total_seconds(),
-                )
+                raise daily_cap_reached(spent, cap, now)
             connection.execute(
                 "INSERT INTO booking (id, day, model, nanodollars, open) VALUES (?, ?, ?, ?, 1)",
-                (booking, day.isoformat(), model, _nano(usd)),
+                (booking, day.isoformat(), model, nanodollars(usd)),
             )
 
     def _settle(self, booking: str, usage: Usage) -> None:
         with self._use() as connection:
             connection.execute(
                 "UPDATE booking SET nanodollars = ?, open = 0, input_tokens = ?, output_tokens = ? WHERE id = ?",
-                (_nano(usage.cost_usd), usage.input_tokens, usage.output_tokens, booking),
+                (nanodollars(usage.cost_usd), usage.input_tokens, usage.output_tokens, booking),
             )
 
     def _spent(self, day: date) -> Decimal:
@@ -162,11 +157,3 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
-
-
-def _nano(usd: Decimal) -> int:
-    return int((usd * NANO).to_integral_value(ROUND_UP))
-
-
-def _midnight_after(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), UTC)

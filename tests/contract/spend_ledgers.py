@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
+from perkie_cli.clock import SystemClock
 from perkie_cli.ports import Clock, SpendLedger
+from perkie_cli.stores.documents_firestore import FirestoreDocuments
+from perkie_cli.stores.firestore_connection import FirestoreConnection
+from perkie_cli.stores.ledger_documents import DocumentLedger
 from perkie_cli.stores.ledger_sqlite import SqliteLedger
 from perkie_cli.workers import thread_workers
 
@@ -22,6 +29,16 @@ async def sqlite(folder: Path, clock: Clock) -> AsyncIterator[SpendLedger]:
     finally:
         await ledger.aclose()
         io.close()
+
+
+@asynccontextmanager
+async def firestore(address: str, folder: Path, clock: Clock) -> AsyncIterator[SpendLedger]:
+    environ = {"FIRESTORE_EMULATOR_HOST": address}
+    connection = FirestoreConnection("perkie", "(default)", timedelta(seconds=20), environ)
+    prefix = hashlib.sha256(str(folder).encode()).hexdigest()
+    documents = FirestoreDocuments(connection, prefix, SystemClock(), random.Random(1))
+    yield DocumentLedger(documents, clock, random.Random(2))
+    await connection.aclose()
 
 
 LEDGERS: dict[str, Opener] = {"sqlite": sqlite}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,7 +16,7 @@ from perkie_cli.domain.generation import Usage
 from perkie_cli.domain.money import Spend
 from perkie_cli.ports import SpendLedger
 from tests.clock import ManualClock
-from tests.contract.spend_ledgers import LEDGERS, Opener
+from tests.contract.spend_ledgers import LEDGERS, Opener, firestore
 
 TODAY = date(2026, 11, 21)
 CAP = Decimal(10)
@@ -28,8 +29,10 @@ def clock() -> ManualClock:
     return ManualClock(datetime(2026, 11, 21, 23, 0, tzinfo=UTC))
 
 
-@pytest.fixture(params=LEDGERS)
+@pytest.fixture(params=[*LEDGERS, "firestore"])
 def opener(request: pytest.FixtureRequest) -> Opener:
+    if request.param == "firestore":
+        return functools.partial(firestore, request.getfixturevalue("optimistic_firestore"))
     return LEDGERS[request.param]
 
 

@@ -1,0 +1,186 @@
+"""The spend ledger over a document store: Firestore's, for processes on many machines.
+
+A day is kept in several documents, since one bears about one write a second. Each may be booked alone up to its share
+of the cap. The first call that does not fit into its document reads all of them in one transaction and marks them; from
+then on every call of the day does. So the cap is used up whole and never passed, and the documents are contended only
+for the last part of a day's money. Money is kept as whole nanodollars.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+from perkie_cli.domain.generation import Usage
+from perkie_cli.domain.money import NANO, Spend, daily_cap_reached, nanodollars
+from perkie_cli.ports import Clock, Document, DocumentRef, DocumentStore
+
+COLLECTION = "spend"
+SHARDS = 8
+KEPT = timedelta(days=400)  # a year's report and some
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """One model's settled calls in one document, and how many calls were begun."""
+
+    calls: int = 0
+    nano: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One document of a day. ``open`` maps bookings to model and nanodollars; ``whole``: the cap counts over all."""
+
+    models: Mapping[str, Booked] = field(default_factory=dict)
+    open: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    whole: bool = False
+
+    @property
+    def nano(self) -> int:
+        """Settled and possible spend."""
+        return sum(each.nano for each in self.models.values()) + sum(nano for _, nano in self.open.values())
+
+    def reserve(self, booking: str, model: str, nano: int) -> Shard:
+        """With an open booking."""
+        mine = self.models.get(model, Booked())
+        models = {**self.models, model: replace(mine, calls=mine.calls + 1)}
+        return replace(self, models=models, open={**self.open, booking: (model, nano)})
+
+    def settle(self, booking: str, usage: Usage) -> Shard:
+        """With what the call took; settling twice changes nothing."""
+        if booking not in self.open:
+            return self
+        model, _ = self.open[booking]
+        mine = self.models[model]
+        settled = replace(
+            mine,
+            nano=mine.nano + nanodollars(usage.cost_usd),
+            input_tokens=mine.input_tokens + usage.input_tokens,
+            output_tokens=mine.output_tokens + usage.output_tokens,
+        )
+        rest = {each: kept for each, kept in self.open.items() if each != booking}
+        return replace(self, models={**self.models, model: settled}, open=rest)
+
+    @classmethod
+    def from_document(cls, document: Document | None) -> Shard:
+        """None is a document that nobody wrote yet."""
+        if document is None:
+            return cls()
+        models = {name: Booked(*numbers) for name, numbers in document["models"].items()}
+        return cls(models, {id_: (model, nano) for id_, (model, nano) in document["open"].items()}, document["whole"])
+
+    def to_document(self, day: date) -> Document:
+        """The inverse."""
+        models = {n: [b.calls, b.nano, b.input_tokens, b.output_tokens] for n, b in self.models.items()}
+        opened = {id_: list(booking) for id_, booking in self.open.items()}
+        expires = (datetime.combine(day, time(), UTC) + KEPT).timestamp()
+        return {"models": models, "open": opened, "whole": self.whole, "expires": expires}
+
+
+class DocumentLedger:
+    """``ports.SpendLedger`` over ``documents``. A booking's id says where it lies: ``DAY_SHARD_RANDOM``."""
+
+    def __init__(self, documents: DocumentStore, clock: Clock, rng: random.Random) -> None:
+        self._documents = documents
+        self._clock = clock
+        self._rng = rng
+
+    async def reserve(self, model: str, usd: Decimal, cap: Decimal) -> str:
+        """See the port."""
+        now, nano = self._clock.now(), nanodollars(usd)
+        day, number = now.date(), self._rng.randrange(SHARDS)
+        booking = f"{day}_{number}_{uuid.uuid4().hex}"
+        share = nanodollars(cap) // SHARDS
+
+        def alone(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], bool]:
+            shard = Shard.from_document(documents[0])
+            if booking in shard.open:
+                return documents, True
+            if shard.whole or shard.nano + nano > share:
+                return documents, False
+            return [shard.reserve(booking, model, nano).to_document(day)], True
+
+        def among_all(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], None]:
+            shards = [Shard.from_document(document) for document in documents]
+            if booking in shards[number].open:
+                return documents, None
+            spent = sum(shard.nano for shard in shards)
+            if spent + nano > nanodollars(cap):
+                raise daily_cap_reached(Decimal(spent) / NANO, cap, now)
+            shards = [replace(shard, whole=True) for shard in shards]
+            shards[number] = shards[number].reserve(booking, model, nano)
+            return [shard.to_document(day) for shard in shards], None
+
+        if not await self._documents.update([_ref(day, number)], alone):
+            await self._documents.update(_refs(day), among_all)
+        return booking
+
+    async def settle(self, booking: str, usage: Usage) -> None:
+        """See the port."""
+        day_text, number, _ = booking.split("_")
+        day = date.fromisoformat(day_text)
+
+        def change(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], None]:
+            before = Shard.from_document(documents[0])
+            after = before.settle(booking, usage)
+            return (documents if after is before else [after.to_document(day)]), None
+
+        await self._documents.update([_ref(day, int(number))], change)
+
+    async def spent(self, day: date) -> Decimal:
+        """See the port."""
+        return Decimal(sum(shard.nano for shard in await self._shards(day))) / NANO
+
+    async def report(self, first: date, last: date) -> Sequence[Spend]:
+        """See the port."""
+        rows: list[Spend] = []
+        day = first
+        while day <= last:
+            rows += _rows(day, await self._shards(day))
+            day += timedelta(days=1)
+        return rows
+
+    async def ping(self) -> None:
+        """See the port."""
+        await self._documents.ping()
+
+    async def aclose(self) -> None:
+        """Nothing of its own: whoever made the document store closes it."""
+
+    async def _shards(self, day: date) -> list[Shard]:
+        return [Shard.from_document(document) for document in await self._documents.read(_refs(day))]
+
+
+def _rows(day: date, shards: Sequence[Shard]) -> list[Spend]:
+    rows = []
+    for model in sorted({model for shard in shards for model in shard.models}):
+        booked = [shard.models[model] for shard in shards if model in shard.models]
+        possible = sum(nano for shard in shards for of, nano in shard.open.values() if of == model)
+        settled = sum(each.nano for each in booked)
+        rows.append(
+            Spend(
+                day,
+                model,
+                sum(each.calls for each in booked),
+                Decimal(settled + possible) / NANO,
+                Decimal(possible) / NANO,
+                sum(each.input_tokens for each in booked),
+                sum(each.output_tokens for each in booked),
+            )
+        )
+    return rows
+
+
+def _ref(day: date, number: int) -> DocumentRef:
+    return DocumentRef(COLLECTION, f"{day}_{number}")
+
+
+def _refs(day: date) -> list[DocumentRef]:
+    return [_ref(day, number) for number in range(SHARDS)]
