@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.domain.errors import InvalidParameter, UnreadableFile
+from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.emulators.plan_file import read_plan_file
 
 CODES = ("ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "PERMISSION_DENIED")
 GROUPS: Mapping[str, frozenset[str]] = {
@@ -65,14 +64,7 @@ class Plan:
 
         Raises: UnreadableFile, InvalidParameter.
         """
-        try:
-            text = path.read_text("utf-8")
-            table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnreadableFile(f"fault plan {path} cannot be read: {error}") from error
-        except ValueError as error:
-            raise InvalidParameter(f"fault plan {path}: {error}") from error
-        return cls.parse(table)
+        return cls.parse(read_plan_file(path))
 
     @classmethod
     def parse(cls, table: object) -> Plan:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from perkie_cli.domain.errors import InvalidParameter, UnreadableFile
+from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.emulators.plan_file import read_plan_file
 
 
 class Kind(StrEnum):
@@ -103,14 +102,7 @@ class Plan:
 
         Raises: UnreadableFile, InvalidParameter.
         """
-        try:
-            text = path.read_text("utf-8")
-            table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnreadableFile(f"fault plan {path} cannot be read: {error}") from error
-        except ValueError as error:
-            raise InvalidParameter(f"fault plan {path}: {error}") from error
-        return cls.parse(table)
+        return cls.parse(read_plan_file(path))
 
     @classmethod
     def parse(cls, table: object) -> Plan:
