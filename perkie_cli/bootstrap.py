@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from perkie_cli.services.cache_keeping import CacheKeeping
     from perkie_cli.services.generate import Generate
     from perkie_cli.services.ladder import Ladder
+    from perkie_cli.services.near_duplicates import NearDuplicates
     from perkie_cli.services.originals import Originals
     from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.services.quota_admin import QuotaAdmin
@@ -278,6 +279,15 @@ class Services:
 
         return Originals(self.blobs, self.workers, self.events, self.limits)
 
+    @cached_property
+    def near_duplicates(self) -> NearDuplicates | None:
+        """The look-up of nearly the same photos, where it is switched on."""
+        if not self.settings.cache.near:
+            return None
+        from perkie_cli.services.near_duplicates import NearDuplicates
+
+        return NearDuplicates(self.blobs, self.workers, self.events, self.limits, self.settings.cache.near_bits)
+
     # ---------------------------------------------------------------- use cases
 
     @cached_property
@@ -295,6 +305,7 @@ class Services:
             quotas=self.quotas,
             ladder=self.ladder,
             admission=self.admission,
+            near=self.near_duplicates,
         )
 
     @cached_property

@@ -60,6 +60,8 @@ class CacheSettings:
     protected_buckets: tuple[str, ...] = row(
         ("perkieprints-processing-cache", "perkieprints-customer-images"), "No command deletes in these by accident"
     )
+    near: bool = row(False, "Let a picture of nearly the same photo of the same owner stand in (extra: near)")
+    near_bits: int = row(24, "How many of 256 bits may differ between photos that are nearly the same", least=0)
     temp_lifetime: timedelta = row(timedelta(days=7), "Lifetime of pictures of sessions and anonymous users")
     customer_lifetime: timedelta = row(timedelta(days=180), "Lifetime of customers' pictures")
     shared_lifetime: timedelta = row(timedelta(days=30), "Lifetime of the shared copies")

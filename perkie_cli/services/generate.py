@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cache_key import CacheKey, Recipe, content_hash
 from perkie_cli.domain.deadline import Deadline
@@ -22,6 +23,9 @@ from perkie_cli.services.ladder import Ladder
 from perkie_cli.services.payers import Payers, Tab
 from perkie_cli.services.picture_cache import Found, PictureCache
 from perkie_cli.services.quotas import Quotas
+
+if TYPE_CHECKING:
+    from perkie_cli.services.near_duplicates import NearDuplicates
 
 LOCAL = "local"
 QUOTA_IN_MEMORY = "quotas are counted in memory, since their store does not answer"
@@ -55,6 +59,7 @@ class Generate:
         quotas: Quotas,
         ladder: Ladder,
         admission: Admission,
+        near: NearDuplicates | None = None,
     ) -> None:
         self._styles = styles
         self._engines = engines
@@ -65,6 +70,7 @@ class Generate:
         self._quotas = quotas
         self._ladder = ladder
         self._admission = admission
+        self._near = near
         self._payers = Payers(quotas)
         self._coalescer: Coalescer[Generated] = Coalescer()
 
@@ -143,6 +149,8 @@ class Generate:
         if plan.request.cache is not CacheUse.NORMAL:
             return None
         found = await self._cache.find(plan.key, plan.request.owner)
+        if found is None and self._near is not None:
+            found = await self._near.find(plan.key, plan.request)
         return None if found is None else self._from_cache(plan, found)
 
     def _from_cache(self, plan: _Plan, found: Found) -> Generated:
@@ -241,6 +249,8 @@ class Generate:
         facts = {"style": result.style, "engine": result.engine, "model": result.model, "recipe": result.recipe}
         if result.degradation_reason is not None:
             facts["degraded"] = result.degradation_reason
+        if self._near is not None:
+            facts |= await self._near.facts(plan.key, plan.request)
         key = replace(plan.key, fingerprint=result.recipe)
         owner, refresh = plan.request.owner, plan.request.cache is CacheUse.REFRESH
         warning = await self._cache.keep(key, owner, result.master, facts, replace=refresh)

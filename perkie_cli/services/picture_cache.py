@@ -53,13 +53,13 @@ class PictureCache:
             own = key.owned(owner, extension)
             if (blob := await self._blobs.get(own)) is not None:
                 await self._slide(blob.info)
-                return _found(blob, own, CacheOutcome.HIT)
+                return found_in(blob, own, CacheOutcome.HIT)
         for extension in ("jpg", "png"):
             shared = key.shared(extension)
             if (blob := await self._blobs.get(shared)) is not None:
                 own = await self._to_owner(shared, owner)
                 await self._slide(blob.info)
-                return _found(blob, own, CacheOutcome.SHARED)
+                return found_in(blob, own, CacheOutcome.SHARED)
         return None
 
     async def _slide(self, info: BlobInfo) -> None:
@@ -77,7 +77,7 @@ class PictureCache:
                 older = [info async for info in self._blobs.list(selection) if _engine(info) not in (None, besides)]
                 for info in sorted(older, key=lambda each: each.created, reverse=True):
                     if (blob := await self._blobs.get(info.key)) is not None:
-                        return _found(blob, await self._to_owner(info.key, owner), outcome)
+                        return found_in(blob, await self._to_owner(info.key, owner), outcome)
         except PerkieError as error:
             self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
         return None
@@ -118,7 +118,8 @@ def _engine(info: BlobInfo) -> str | None:
     return info.metadata.get("engine")
 
 
-def _found(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
+def found_in(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
+    """The picture in a stored object."""
     facts = blob.info.metadata
     picture = EncodedPicture(
         blob.data, ImageFormat(blob.info.key.rpartition(".")[2]), int(facts["width"]), int(facts["height"])
