@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -89,14 +90,15 @@ async def test_the_report(ledger: SpendLedger, clock: ManualClock) -> None:
 
 
 async def test_many_at_once_never_pass_the_cap(opener: Opener, tmp_path: Path, clock: ManualClock) -> None:
-    """Two processes' worth of ledgers over one store, 60 calls at a time, room for 25."""
-    cap = PRICE * 25
-    async with opener(tmp_path, clock) as one, opener(tmp_path, clock) as other:
-        calls = [(one if i % 2 else other).reserve(MODEL, PRICE, cap) for i in range(60)]
+    """Four processes' worth of ledgers over one store, 200 calls at a time, room for 150."""
+    cap = PRICE * 150
+    async with AsyncExitStack() as stack:
+        ledgers = [await stack.enter_async_context(opener(tmp_path, clock)) for _ in range(4)]
+        calls = [ledgers[i % 4].reserve(MODEL, PRICE, cap) for i in range(200)]
         ended = await asyncio.gather(*calls, return_exceptions=True)
-        assert sum(isinstance(each, str) for each in ended) == 25
-        assert sum(isinstance(each, DailyCapReached) for each in ended) == 35
-        assert await one.spent(TODAY) == cap
+        assert [each for each in ended if not isinstance(each, str | DailyCapReached)] == []
+        assert sum(isinstance(each, str) for each in ended) == 150
+        assert await ledgers[0].spent(TODAY) == cap
 
 
 async def test_bookings_outlive_the_process(opener: Opener, tmp_path: Path, clock: ManualClock) -> None:

@@ -256,6 +256,12 @@ async def test_an_older_recipe_comes_before_the_local_engine(failing: Failing) -
     assert local.engine == "local"
 
 
+async def test_a_kept_substitute_is_no_older_picture(failing: Failing) -> None:
+    services, _ = failing
+    await services.generate(asking())
+    assert isinstance(await drawn(services, asking(fallback=frozenset({Fallback.CACHE}))), errors.Unavailable)
+
+
 async def test_a_fresh_picture_needs_no_upstream(failing: Failing) -> None:
     services, emulator = failing
     faults, emulator.plan = emulator.plan, Plan()

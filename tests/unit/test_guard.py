@@ -146,6 +146,17 @@ async def test_the_breaker_opens_and_only_probes_pass() -> None:
     assert len(bench.upstream.attempts) == 6, "a probe is not retried"
 
 
+async def test_a_probe_is_not_retried_even_when_the_breaker_would_let_it() -> None:
+    bench = Bench(*[errors.UpstreamFault("x")] * 5, errors.SafetyBlock("x"))
+    while bench.breaker.status().state is not BreakerState.OPEN:
+        with pytest.raises(errors.UpstreamFault):
+            await bench.run()
+    bench.clock.advance(60)
+    with pytest.raises(errors.SafetyBlock):
+        await bench.run()
+    assert len(bench.upstream.attempts) == 6
+
+
 @pytest.mark.parametrize("error", [errors.SafetyBlock("x"), errors.UpstreamRefused("x"), errors.WrongCredentials("x")])
 async def test_answers_are_no_faults(error: errors.PerkieError) -> None:
     bench = Bench(*[error] * 60)
