@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from perkie_cli.resilience.guarded import GuardedStyleEngine
     from perkie_cli.services.cache_keeping import CacheKeeping
     from perkie_cli.services.generate import Generate
+    from perkie_cli.services.idempotency import IdempotencyRecords
     from perkie_cli.services.ladder import Ladder
     from perkie_cli.services.near_duplicates import NearDuplicates
     from perkie_cli.services.originals import Originals
@@ -164,6 +165,13 @@ class Services:
         quota = self.settings.quota
         rules = QuotaRules(quota.when_down, quota.lease_margin.total_seconds(), count_local=quota.count_local)
         return Quotas(self.documents, MemoryDocuments(), rules, self.clock, self.events)
+
+    @cached_property
+    def idempotency(self) -> IdempotencyRecords:
+        """One key, one piece of work, over all processes."""
+        from perkie_cli.services.idempotency import IdempotencyRecords
+
+        return IdempotencyRecords(self.documents, self.clock, self.events)
 
     @cached_property
     def quota_admin(self) -> QuotaAdmin:
