@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perkie_cli.bootstrap_matting import MattingParts
 from perkie_cli.clock import SystemClock
 from perkie_cli.config.load import user_cache_dir, user_config_dir, user_state_dir
 from perkie_cli.config.schema import Settings
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from perkie_cli.ops.lifecycle import Lifecycle
     from perkie_cli.ports import BlobStore, Clock, DocumentStore, EventSink, SpendLedger, StyleEngine, Workers
     from perkie_cli.resilience.admission import Admission
-    from perkie_cli.resilience.guard import Guard
     from perkie_cli.resilience.guarded import GuardedStyleEngine
     from perkie_cli.services.cache_keeping import CacheKeeping
     from perkie_cli.services.generate import Generate
@@ -49,24 +49,24 @@ if TYPE_CHECKING:
 IO_THREADS = 8
 
 
-class Services:
+class Services(MattingParts):
     """All parts of a running perkie. Attributes are built on first access and kept."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self.settings = settings
-        self._environ = environ
+        self.environ = environ
 
     # ---------------------------------------------------------------- places
 
     @cached_property
     def cache_dir(self) -> Path:
         """The disk store's folder."""
-        return self.settings.cache.dir or user_cache_dir(self._environ)
+        return self.settings.cache.dir or user_cache_dir(self.environ)
 
     @cached_property
     def state_dir(self) -> Path:
         """Quotas, ledgers and records of made outputs."""
-        return user_state_dir(self._environ)
+        return user_state_dir(self.environ)
 
     # ---------------------------------------------------------------- world
 
@@ -136,7 +136,7 @@ class Services:
         from perkie_cli.stores.firestore_connection import FirestoreConnection
 
         firestore = self.settings.firestore
-        return FirestoreConnection(firestore.project, firestore.database, firestore.patience, self._environ)
+        return FirestoreConnection(firestore.project, firestore.database, firestore.patience, self.environ)
 
     @cached_property
     def firestore_documents(self) -> DocumentStore:
@@ -192,7 +192,7 @@ class Services:
         """Shipped and own styles."""
         from perkie_cli.config.styles import load_styles
 
-        return load_styles(self.settings.general.styles_dir or user_config_dir(self._environ) / "styles")
+        return load_styles(self.settings.general.styles_dir or user_config_dir(self.environ) / "styles")
 
     @cached_property
     def engines(self) -> Mapping[str, StyleEngine]:
@@ -209,7 +209,7 @@ class Services:
         """Image models and their prices."""
         from perkie_cli.config.models import load_models
 
-        return load_models(self.settings.gemini.models_file or user_config_dir(self._environ) / "models.toml")
+        return load_models(self.settings.gemini.models_file or user_config_dir(self.environ) / "models.toml")
 
     @cached_property
     def ledger(self) -> SpendLedger:
@@ -226,6 +226,7 @@ class Services:
     @cached_property
     def gemini(self) -> GuardedStyleEngine:
         """The Gemini engine inside its guard."""
+        from perkie_cli.bootstrap_guard import build_guard
         from perkie_cli.engines.gemini.client import Access
         from perkie_cli.engines.gemini.engine import GeminiEngine
         from perkie_cli.engines.meter import Meter
@@ -240,31 +241,7 @@ class Services:
         engine = GeminiEngine(
             access, self.models, default_model=gemini.model, meter=meter, workers=self.workers, clock=self.clock
         )
-        return GuardedStyleEngine(engine, self._guard("gemini"))
-
-    def _guard(self, upstream: str) -> Guard:
-        from perkie_cli.resilience.breaker import Breaker
-        from perkie_cli.resilience.guard import Guard
-        from perkie_cli.resilience.retry import TimeRules
-        from perkie_cli.resilience.retry_budget import RetryBudget
-        from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy
-
-        gemini, rng = self.settings.gemini, random.Random()  # noqa: S311 -- jitter, no secrets
-        policy = UpstreamPolicy(
-            per_minute=gemini.calls_per_minute,
-            tokens_per_minute=gemini.tokens_per_minute,
-            per_day=gemini.calls_per_day,
-            concurrent=gemini.concurrent,
-        )
-        return Guard(
-            clock=self.clock,
-            rng=rng,
-            breaker=Breaker(upstream, self.clock, events=self.events),
-            limits=UpstreamLimits(upstream, self.clock, rng, policy),
-            retry_budget=RetryBudget(self.clock),
-            times=TimeRules(),
-            events=self.events,
-        )
+        return GuardedStyleEngine(engine, build_guard(self.settings, "gemini", self.clock, self.events))
 
     @cached_property
     def pictures(self) -> PictureCache:
@@ -370,7 +347,8 @@ class Services:
     async def aclose(self) -> None:
         """Closes what was built, users before what they use."""
         built = vars(self)
-        for engine in {id(e): e for e in built.get("engines", {}).values()}.values():
+        engines = [*built.get("engines", {}).values(), *built.get("matting_engines", {}).values()]
+        for engine in {id(each): each for each in engines}.values():
             await engine.aclose()
         if "ledger" in built:
             await self.ledger.aclose()

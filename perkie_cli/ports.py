@@ -18,6 +18,8 @@ from perkie_cli.domain.selection import EVERYTHING, Selection, Tally
 from perkie_cli.domain.style import Style
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -188,6 +190,17 @@ class SpendLedger(Protocol):
 
     async def aclose(self) -> None:
         """Frees connections."""
+
+
+class Downloads(Protocol):
+    """Fetches large files over the network."""
+
+    async def fetch(self, url: str, part: Path, progress: Callable[[int, int | None], None]) -> None:
+        """Completes ``part``, going on from what it holds; ``progress`` is told bytes done and in all.
+
+        Raises: UpstreamFault when it breaks off (what came stays in ``part``), UpstreamRefused when the server does
+        not have it, StoreUnavailable when it cannot be written, AtCapacity when another process is at it.
+        """
 
 
 # ------------------------------------------------------------------ blobs

@@ -17,7 +17,9 @@ from perkie_cli.cli.render import Renderer
 # name → one line of help. The module is perkie_cli.cli.commands.<name>, with "_" for "-"; it holds ``app``.
 COMMANDS: dict[str, str] = {
     "stylize": "Redraw pets in an artistic style.",
+    "remove-bg": "Cut pets out of their background.",
     "styles": "List, show and preview styles.",
+    "models": "Get, check and measure what draws and cuts out.",
     "cache": "See, check and clear what is kept.",
     "lifecycle": "Keep the bucket's lifetime rules as they should be.",
     "quota": "See, reset and grant quotas.",

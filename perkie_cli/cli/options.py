@@ -21,6 +21,9 @@ OutDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Write into thi
 Format = Annotated[
     str | None, typer.Option("--format", metavar="jpg|png|webp", help="Default: by the ending of -o, else jpg.")
 ]
+CutoutFormat = Annotated[
+    str | None, typer.Option("--format", metavar="png|webp|jpg", help="Default: by the ending of -o, else png.")
+]
 StyleEngineName = Annotated[str | None, typer.Option(metavar="auto|gemini|local", help="Who draws.")]
 Model = Annotated[str | None, typer.Option(metavar="ID", help="Gemini model (perkie models list).")]
 FallbackSteps = Annotated[
@@ -32,6 +35,15 @@ DeadlineSeconds = Annotated[
 Estimate = Annotated[bool, typer.Option("--estimate", help="Say what it would cost at most, draw nothing.")]
 BudgetDollars = Annotated[
     float | None, typer.Option("--budget", min=0, metavar="USD", help="Spend no more than this on the whole run.")
+]
+MattingEngineName = Annotated[
+    str | None, typer.Option("--engine", metavar="auto|inspyrenet|builtin|remote", help="Who cuts out.")
+]
+MattingMode = Annotated[
+    str | None, typer.Option("--mode", metavar="base|fast", help="base is finer, fast is ten times quicker.")
+]
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the network runs.")
 ]
 Size = Annotated[int | None, typer.Option(metavar="PX", help="Long side of the result (default 1024).")]
 Customer = Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is.")]

@@ -119,6 +119,10 @@ class OutputRecord:
             rows = db.execute("SELECT path FROM outputs WHERE substr(path, 1, ?) = ?", (len(prefix), prefix))
             return [Path(path) for (path,) in rows]
 
+    def below_folders(self, words: Sequence[str]) -> list[Path]:
+        """Outputs recorded below those of the words that are folders."""
+        return [path for word in words if Path(word).is_dir() for path in self.below(Path(word))]
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:

@@ -177,6 +177,19 @@ class Renderer:
         with RichProgress(*columns, TimeElapsedColumn(), console=self._console(sys.stderr), transient=True) as bar:
             yield _RichBar(bar, bar.add_task(verb, total=total))
 
+    @contextmanager
+    def transfer(self, name: str) -> Iterator[Transfer]:
+        """A bar of bytes for one large file; silent off a terminal."""
+        if self.flags.quiet or self.flags.json or not sys.stderr.isatty():
+            yield Transfer()
+            return
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
+        with RichProgress(*columns, TimeRemainingColumn(), console=self._console(sys.stderr), transient=True) as bar:
+            yield _RichTransfer(bar, bar.add_task(name, total=None))
+
     # ---------------------------------------------------------------- plumbing
 
     def _stderr(self, text: str, style: str | None = None) -> None:
@@ -200,6 +213,21 @@ class Progress:
 
     def advance(self, item: str) -> None:
         """One item is done."""
+
+
+class Transfer:
+    """Told how far a download is; this one keeps quiet."""
+
+    def at(self, done: int, total: int | None) -> None:
+        """In bytes; ``total`` where it is known."""
+
+
+class _RichTransfer(Transfer):
+    def __init__(self, bar: Any, task: Any) -> None:
+        self._bar, self._task = bar, task
+
+    def at(self, done: int, total: int | None) -> None:
+        self._bar.update(self._task, completed=done, total=total)
 
 
 class _RichBar(Progress):

@@ -86,6 +86,11 @@ def user_state_dir(environ: Mapping[str, str]) -> Path:
     return _user_dir("state", environ)
 
 
+def user_data_dir(environ: Mapping[str, str]) -> Path:
+    """Model files: ``$XDG_DATA_HOME/perkie`` or the platform's own place."""
+    return _user_dir("data", environ)
+
+
 def _user_dir(kind: str, environ: Mapping[str, str]) -> Path:
     if home := environ.get(f"XDG_{kind.upper()}_HOME"):
         return Path(home) / "perkie"

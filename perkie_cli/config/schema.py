@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from perkie_cli.config.secrets import Secret
+from perkie_cli.domain.checkpoint import RELEASE
 from perkie_cli.domain.picture import MIB
 
 
@@ -47,6 +48,24 @@ class StyleSettings:
 
     engine: Literal["auto", "gemini", "local"] = row("auto", "Engine; auto is gemini where a key is set, else local")
     size: int = row(1024, "Long side of a styled picture in px", least=64)
+
+
+@dataclass(frozen=True, slots=True)
+class MattingSettings:
+    """Removing backgrounds."""
+
+    engine: Literal["auto", "inspyrenet", "builtin", "remote"] = row(
+        "auto", "Engine; auto is remote where remote_url is set, else inspyrenet"
+    )
+    mode: Literal["base", "fast"] = row("base", "base is finer (1024 px), fast ten times quicker (384 px)")
+    device: str = row("auto", "auto, cpu, cuda, cuda:N or mps")
+    backend: Literal["auto", "torch", "onnx"] = row("auto", "auto is onnx on a CPU once exported, else torch")
+    threads: int = row(0, "Threads of the network on a CPU; 0 is one a core", least=0)
+    models_dir: Path | None = row(None, "Folder of the model files (default: models/ in the user's data folder)")
+    weights_url: str = row(RELEASE, "Where model files are pulled from")
+    mirror_url: str | None = row(None, "Asked before weights_url")
+    remote_url: str | None = row(None, "Another perkie that removes backgrounds")
+    remote_key: Secret | None = row(None, "Its API key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +174,7 @@ class Settings:
     general: GeneralSettings = field(default_factory=GeneralSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
     style: StyleSettings = field(default_factory=StyleSettings)
+    matting: MattingSettings = field(default_factory=MattingSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
     gemini: GeminiSettings = field(default_factory=GeminiSettings)
     http: HttpSettings = field(default_factory=HttpSettings)

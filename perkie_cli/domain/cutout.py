@@ -153,3 +153,17 @@ class Cutout:
     def cache_hit(self) -> bool:
         """Whether no matte had to be made for this answer."""
         return self.cache in (CacheOutcome.HIT, CacheOutcome.SHARED)
+
+    def facts(self) -> dict[str, object]:
+        """The fields that the JSON envelope and the HTTP answer share."""
+        return {
+            "cache_hit": self.cache_hit,
+            "cache": self.cache.value,
+            "engine": self.engine,
+            "model": self.model,
+            "device": self.device,
+            "confidence": self.confidence,
+            "width": self.picture.width,
+            "height": self.picture.height,
+            "processing_time": round(self.processing_time, 3),
+        }

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from perkie_cli.domain.cutout import Framing
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.imaging.raster import Raster
+from perkie_cli.imaging.raster import Raster, with_alpha
 
 SUBJECT_ALPHA = 13  # 5 %: fainter pixels do not hold the box open
 _MAX_CANVAS = 50_000_000  # px
@@ -76,7 +76,8 @@ def _to_aspect(box: Box, aspect: tuple[int, int] | None) -> Box:
 
 def to_canvas(raster: Raster, box: Box) -> Raster:
     """Cuts to the box; beyond the picture the canvas is black and transparent."""
-    alpha = raster.alpha if raster.alpha is not None else np.full(raster.rgb.shape[:2], 255, np.uint8)
+    alpha = with_alpha(raster).alpha
+    assert alpha is not None, "it was just written out"
     return Raster(_cut(raster.rgb, box, cv2.BORDER_CONSTANT), _cut(alpha, box, cv2.BORDER_CONSTANT))
 
 

@@ -37,6 +37,13 @@ class Raster:
         return max(self.width, self.height)
 
 
+def with_alpha(raster: Raster) -> Raster:
+    """The same picture, its alpha written out where it was implied."""
+    import numpy as np
+
+    return raster if raster.alpha is not None else Raster(raster.rgb, np.full(raster.rgb.shape[:2], 255, np.uint8))
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A decoded upload; ``notes`` say in a sentence each what was changed on the way."""

@@ -62,6 +62,19 @@ class PictureCache:
                 return found_in(blob, own, CacheOutcome.SHARED)
         return None
 
+    async def find_at(self, key: str, kind: str) -> Found | None:
+        """What lies at exactly that key: for pictures that are nobody's own. ``kind`` names them in the metrics."""
+        try:
+            blob = await self._blobs.get(key)
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+            blob = None
+        outcome = CacheOutcome.MISS if blob is None else CacheOutcome.HIT
+        self._events.emit(CacheLookup(outcome.value, kind))
+        if blob is not None:
+            await self._slide(blob.info)
+        return None if blob is None else found_in(blob, key, outcome)
+
     async def _slide(self, info: BlobInfo) -> None:
         """Best effort, like every write: a hit is a hit."""
         try:
@@ -97,13 +110,16 @@ class PictureCache:
         self, key: CacheKey, owner: Owner, picture: EncodedPicture, facts: Mapping[str, str], *, replace: bool
     ) -> str | None:
         """Stores the owner's and the shared copy. Returns a warning instead of raising: the picture is not lost."""
-        metadata = {**facts, "width": str(picture.width), "height": str(picture.height)}
         own, shared = (key.owned(owner, picture.format.value), key.shared(picture.format.value))
-        return await self._write(own, picture, metadata, replace) or await self._write(
-            shared, picture, metadata, replace
+        return await self.keep_at(own, picture, facts, replace=replace) or await self.keep_at(
+            shared, picture, facts, replace=replace
         )
 
-    async def _write(self, key: str, picture: EncodedPicture, metadata: Mapping[str, str], replace: bool) -> str | None:
+    async def keep_at(
+        self, key: str, picture: EncodedPicture, facts: Mapping[str, str], *, replace: bool
+    ) -> str | None:
+        """Stores one object. Returns a warning instead of raising."""
+        metadata = {**facts, "width": str(picture.width), "height": str(picture.height)}
         try:
             await self._blobs.put(
                 key, picture.data, content_type=picture.format.media_type, metadata=metadata, overwrite=replace

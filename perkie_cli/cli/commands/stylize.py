@@ -12,12 +12,13 @@ import typer
 
 from perkie_cli.cli import options
 from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs
+from perkie_cli.cli.choices import cache_use, output_format
 from perkie_cli.cli.files import read_input, write_atomically
 from perkie_cli.cli.inputs import InputFile, check_targets, expand
 from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.session import renderer_of, run
-from perkie_cli.domain.errors import InvalidParameter, PerkieError, UsageError
+from perkie_cli.domain.errors import InvalidParameter, PerkieError
 from perkie_cli.domain.generation import CacheUse, Fallback, Generated, GenerateRequest
 from perkie_cli.domain.identity import ANONYMOUS, Owner
 from perkie_cli.domain.money import Budget, dollars
@@ -103,9 +104,9 @@ def stylize(
     """
     renderer = renderer_of(ctx)
     asked = _Options(
-        format=_format(format_, output),
+        format=output_format(format_, output, "jpg"),
         owner=Owner.named(customer, session) or ANONYMOUS,
-        cache=_cache_use(refresh, no_cache),
+        cache=cache_use(refresh, no_cache),
         force=force,
         dry_run=dry_run,
         jobs=jobs,
@@ -141,7 +142,7 @@ class _Run:
     ) -> tuple[list[InputFile], list[str]]:
         """The input files and the ids of the styles, checked against where the output goes."""
         styles = [each.id for each in self._services.styles.select(style)]
-        files = expand(inputs, recursive=recursive, made_by_us=_made_below(inputs, self._record))
+        files = expand(inputs, recursive=recursive, made_by_us=self._record.below_folders(inputs))
         check_targets(files, len(styles), output, out_dir)
         return files, styles
 
@@ -190,11 +191,6 @@ class _Run:
         return JobResult(job, status, facts, warnings, remark=_remark(made))
 
 
-def _made_below(inputs: list[str], record: OutputRecord) -> list[Path]:
-    folders = [Path(word) for word in inputs if Path(word).is_dir()]
-    return [path for folder in folders for path in record.below(folder)]
-
-
 async def _estimated(services: Services, asked: _Options, count: int, styles: list[str]) -> Report:
     """What the run would cost if the cache had nothing of it."""
     each = {style: services.generate.estimate(asked.request(services, style)) for style in styles}
@@ -231,22 +227,4 @@ def _fallback(names: str | None) -> frozenset[Fallback] | None:
     except ValueError:
         raise InvalidParameter(
             f"{names!r} is no fallback", hint="Use none, cache, local or cache,local with --fallback."
-        ) from None
-
-
-def _cache_use(refresh: bool, no_cache: bool) -> CacheUse:
-    if refresh and no_cache:
-        raise UsageError("--refresh and --no-cache exclude each other")
-    if no_cache:
-        return CacheUse.OFF
-    return CacheUse.REFRESH if refresh else CacheUse.NORMAL
-
-
-def _format(name: str | None, output: Path | None) -> ImageFormat:
-    word = name or (output.suffix.lstrip(".").lower() if output is not None else "") or "jpg"
-    try:
-        return ImageFormat("jpg" if word == "jpeg" else word)
-    except ValueError:
-        raise InvalidParameter(
-            f"{word!r} is not an output format", hint="Formats: jpg, png, webp (by --format or the ending of -o)."
         ) from None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from perkie_cli.engines.inspyrenet.backend import Backend, OutOfMemory
 from perkie_cli.ports import Workers
 
-Floats = NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +44,7 @@ class Batcher:
     async def _run_all(self) -> None:
         while batch := self._next():
             try:
-                maps = await self._workers.run(self._run, np.stack([each.pixels for each in batch]))
+                maps = await self._workers.run(self._stack_and_run, [each.pixels for each in batch])
             except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to those who wait
                 for each in batch:
                     _answer(each.answer, error)
@@ -56,7 +59,14 @@ class Batcher:
         self._waiting = [each for each in self._waiting if each not in same]
         return same
 
+    def _stack_and_run(self, pixels: Sequence[Floats]) -> Floats:
+        import numpy as np
+
+        return self._run(np.stack(pixels))
+
     def _run(self, batch: Floats) -> Floats:
+        import numpy as np
+
         try:
             return self.backend.saliency(batch)
         except OutOfMemory:

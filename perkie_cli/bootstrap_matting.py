@@ -1,0 +1,113 @@
+"""The parts of the composition root that remove backgrounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perkie_cli.config.load import user_data_dir
+from perkie_cli.config.schema import Settings
+from perkie_cli.workers import thread_workers
+
+if TYPE_CHECKING:
+    from perkie_cli.domain.checkpoint import Checkpoint
+    from perkie_cli.domain.picture import ImageLimits
+    from perkie_cli.engines.inspyrenet.backend import Backend
+    from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
+    from perkie_cli.ports import Clock, EventSink, MattingEngine, Workers
+    from perkie_cli.services.cutout import Cutouts
+    from perkie_cli.services.picture_cache import PictureCache
+    from perkie_cli.services.weights import ModelFiles
+
+
+class MattingParts:
+    """Mixed into ``Services``, whose other parts it names below."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+
+    if TYPE_CHECKING:
+
+        @cached_property
+        def clock(self) -> Clock: ...  # noqa: D102  # documented where it is made, like the next ones
+        @cached_property
+        def workers(self) -> Workers: ...  # noqa: D102
+        @cached_property
+        def limits(self) -> ImageLimits: ...  # noqa: D102
+        @cached_property
+        def pictures(self) -> PictureCache: ...  # noqa: D102
+        @cached_property
+        def events(self) -> EventSink: ...  # noqa: D102
+
+    @cached_property
+    def model_dirs(self) -> tuple[Path, ...]:
+        """Where model files are looked for: our own folder, then transparent-background's."""
+        theirs = Path(self.environ.get("TRANSPARENT_BACKGROUND_FILE_PATH", "~")).expanduser()
+        own = self.settings.matting.models_dir or user_data_dir(self.environ) / "models"
+        return own, theirs / ".transparent-background"
+
+    @cached_property
+    def model_files(self) -> ModelFiles:
+        """Checkpoints of background removal."""
+        from perkie_cli.services.weights import ModelFiles, WeightSources
+        from perkie_cli.stores.downloads import HttpDownloads
+
+        matting = self.settings.matting
+        urls = tuple(url for url in (matting.mirror_url, matting.weights_url) if url)
+        sources = WeightSources(self.model_dirs, urls, self.settings.general.offline)
+        return ModelFiles(sources, HttpDownloads(), self.workers)
+
+    @cached_property
+    def matting_engines(self) -> Mapping[str, MattingEngine]:
+        """Background removers by name, and ``auto``: never the builtin one."""
+        from perkie_cli.engines.builtin import BuiltinEngine
+
+        engines: dict[str, MattingEngine] = {"inspyrenet": self.inspyrenet, "builtin": BuiltinEngine(self.workers)}
+        if self.settings.matting.remote_url is not None:
+            engines["remote"] = self.remote_matting
+        return {"auto": engines.get("remote", self.inspyrenet), **engines}
+
+    @cached_property
+    def inspyrenet(self) -> InspyrenetEngine:
+        """The network, on this machine."""
+        from perkie_cli.engines.inspyrenet.choose import open_backend
+        from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
+
+        matting = self.settings.matting
+
+        def load(checkpoint: Checkpoint) -> Backend:
+            return open_backend(checkpoint, self.model_dirs, matting.device, matting.backend, matting.threads)
+
+        return InspyrenetEngine(load, workers=self.workers, inference=thread_workers(1))
+
+    @cached_property
+    def remote_matting(self) -> MattingEngine:
+        """Another perkie, inside its guard."""
+        from perkie_cli.bootstrap_guard import build_guard
+        from perkie_cli.engines.remote import RemoteEngine
+        from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
+        from perkie_cli.resilience.retry import TimeRules
+
+        matting = self.settings.matting
+        assert matting.remote_url is not None, "the engine is only offered where there is an address"
+        key = matting.remote_key.reveal() if matting.remote_key is not None else None
+        engine = RemoteEngine(matting.remote_url, key=key, workers=self.workers, clock=self.clock)
+        # A cold start of the GPU service alone takes 30 to 60 s.
+        times = TimeRules(attempt_at_most=120.0)
+        guard = build_guard(self.settings, "matting", self.clock, self.events, times)
+        return GuardedMattingEngine(engine, guard)
+
+    @cached_property
+    def cutouts(self) -> Cutouts:
+        """One picture without its background."""
+        from perkie_cli.services.cutout import Cutouts
+
+        return Cutouts(
+            engines=self.matting_engines,
+            cache=self.pictures,
+            workers=self.workers,
+            clock=self.clock,
+            limits=self.limits,
+        )

@@ -1,0 +1,46 @@
+"""Gets model files with a progress line: for ``perkie models pull``, and before the first cut-out needs one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perkie_cli.cli.render import Renderer
+from perkie_cli.domain.checkpoint import Checkpoint, checkpoint
+from perkie_cli.domain.errors import MissingWeights, PerkieError
+from perkie_cli.domain.units import format_size
+from perkie_cli.services.weights import WeightState
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+
+_OTHERWISE = "Put the file there yourself, run `perkie models pull` later, or use --engine builtin (rough, no model)."
+
+
+async def ensure_weights(services: Services, renderer: Renderer, engine: str, mode: str) -> None:
+    """Pulls the mode's checkpoint once, where the chosen engine runs it and neither it nor its export is there.
+
+    Raises: MissingWeights with the ways out; never falls back to another engine.
+    """
+    if services.matting_engines.get(engine) is not services.inspyrenet:
+        return
+    found = services.model_files.look(checkpoint(mode))
+    if found.state is not WeightState.ABSENT or found.exported is not None:
+        return
+    if not services.settings.general.offline:
+        renderer.say(f"{found.checkpoint.file} is pulled once into {services.model_files.folder}")
+    try:
+        await pull(services, renderer, found.checkpoint)
+    except PerkieError as error:
+        raise MissingWeights(f"no weights for {found.checkpoint.model}: {error.message}", hint=_OTHERWISE) from error
+
+
+async def pull(services: Services, renderer: Renderer, wanted: Checkpoint) -> Path:
+    """Downloads, checks and places one file, showing how far it is. Raises: as ``ModelFiles.pull``."""
+    with renderer.transfer(wanted.file) as bar:
+        return await services.model_files.pull(wanted, bar.at)
+
+
+def described(path: Path | None) -> str:
+    """A file's path and size, for people."""
+    return "–" if path is None else f"{path} ({format_size(path.stat().st_size)})"

@@ -1,0 +1,146 @@
+"""``perkie models``: the files and services that draw and cut out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perkie_cli.cli.checkpoints import described
+from perkie_cli.cli.checkpoints import pull as pull_file
+from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.session import renderer_of, run
+from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
+from perkie_cli.domain.errors import MissingWeights
+from perkie_cli.services.weights import Weights, WeightState
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+
+app = typer.Typer(add_completion=False, help="Get, check and measure what draws and cuts out.", no_args_is_help=True)
+
+Modes = Annotated[
+    list[str] | None, typer.Option("--mode", metavar="base|fast", help="Only this one; may be given twice.")
+]
+
+
+@app.command("list")
+def list_(ctx: typer.Context) -> None:
+    """Matting models and where their files lie; Gemini's image models with price and retirement.
+
+    Examples: `perkie models list`, `perkie models list --json`.
+    """
+    renderer_of(ctx, "models list")
+
+    async def work(services: Services) -> Report:
+        files = [services.model_files.look(each) for each in CHECKPOINTS.values()]
+        return _files_report(services, files)
+
+    run(ctx, work)
+
+
+@app.command()
+def pull(
+    ctx: typer.Context,
+    mode: Modes = None,
+    force: Annotated[bool, typer.Option("--force", help="Download again what is there.")] = False,
+) -> None:
+    """Download the checkpoints of background removal; goes on where it broke off.
+
+    Settings: matting.weights_url, matting.mirror_url, matting.models_dir; HTTPS_PROXY; PERKIE_OFFLINE.
+
+    Examples: `perkie models pull`, `perkie models pull --mode fast`.
+    """
+    renderer = renderer_of(ctx, "models pull")
+
+    async def work(services: Services) -> Report:
+        done = []
+        for wanted in _chosen(mode):
+            found = services.model_files.look(wanted)
+            if force or found.state is WeightState.ABSENT:
+                await pull_file(services, renderer, wanted)
+                found = services.model_files.look(wanted)
+            done.append(found)
+        return _files_report(services, done)
+
+    run(ctx, work)
+
+
+@app.command()
+def verify(ctx: typer.Context, mode: Modes = None) -> None:
+    """Compare checksums of the checkpoints that are here with the published ones; exit 5 when one is not right.
+
+    Examples: `perkie models verify`, `perkie models verify --mode base --json`.
+    """
+    renderer_of(ctx, "models verify")
+
+    async def work(services: Services) -> Report:
+        files = [await services.model_files.verify(each) for each in _chosen(mode)]
+        wrong = [each for each in files if each.state is WeightState.WRONG]
+        absent = all(each.state is WeightState.ABSENT for each in files)
+        error = None
+        if wrong or absent:
+            names = ", ".join(each.checkpoint.file for each in wrong)
+            said = f"not the published file: {names}" if wrong else "no checkpoint is here"
+            error = MissingWeights(said, hint=f"Get it: perkie models pull{' --force' if wrong else ''}.")
+        return _files_report(services, files, error)
+
+    run(ctx, work)
+
+
+@app.command()
+def export(ctx: typer.Context, mode: Modes = None) -> None:
+    """Make ONNX files of the checkpoints: about twice as fast on a CPU, and no torch is loaded.
+
+    Takes about a minute and 3 GB of memory each; both versions are compared before the file is kept.
+
+    Examples: `perkie models export`, `perkie models export --mode fast`.
+    """
+    renderer = renderer_of(ctx, "models export")
+
+    async def work(services: Services) -> Report:
+        from perkie_cli.engines.inspyrenet.export import export as export_file
+
+        chosen = [services.model_files.look(each) for each in _chosen(mode)]
+        here = [each for each in chosen if each.path is not None]
+        if not here:
+            raise MissingWeights("there is no checkpoint to export", hint="Get it first: perkie models pull.")
+        for each in here:
+            renderer.say(f"exporting {each.checkpoint.model}; this takes a minute")
+            assert each.path is not None, "chosen for it"
+            await services.io.run(export_file, each.checkpoint, each.path, services.model_files.folder)
+        return _files_report(services, [services.model_files.look(each.checkpoint) for each in here])
+
+    run(ctx, work)
+
+
+def _chosen(modes: list[str] | None) -> Sequence[Checkpoint]:
+    return [checkpoint(mode) for mode in modes] if modes else list(CHECKPOINTS.values())
+
+
+def _files_report(services: Services, files: Sequence[Weights], error: MissingWeights | None = None) -> Report:
+    table = Table(
+        ("model", "state", "file", "ONNX"),
+        [(each.checkpoint.model, each.state.value, described(each.path), described(each.exported)) for each in files],
+    )
+    return Report(
+        results=[_fields(each) for each in files],
+        summary={"models_dir": services.model_files.folder},
+        text=[table, f"models are kept in {services.model_files.folder}"],
+        error=error,
+    )
+
+
+def _fields(each: Weights) -> dict[str, object]:
+    path: Path | None = each.path
+    return {
+        "model": each.checkpoint.model,
+        "mode": each.checkpoint.mode,
+        "state": each.state.value,
+        "path": path,
+        "bytes": each.size,
+        "onnx": each.exported,
+        "md5": each.checkpoint.md5,
+    }

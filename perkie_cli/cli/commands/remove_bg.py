@@ -1,0 +1,185 @@
+"""``perkie remove-bg``."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perkie_cli.cli import options
+from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs
+from perkie_cli.cli.checkpoints import ensure_weights
+from perkie_cli.cli.choices import cache_use, output_format
+from perkie_cli.cli.files import read_input, write_atomically
+from perkie_cli.cli.inputs import check_targets, expand
+from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
+from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.session import renderer_of, run
+from perkie_cli.domain.cutout import (
+    Background,
+    BackgroundKind,
+    Cutout,
+    CutoutOutput,
+    CutoutRequest,
+    Framing,
+    parse_aspect,
+)
+from perkie_cli.domain.errors import InvalidParameter, PerkieError
+from perkie_cli.domain.generation import CacheUse
+from perkie_cli.domain.picture import MIB
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+
+app = typer.Typer(add_completion=False)
+
+_LARGEST_BACKGROUND = 50 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What the flags ask of every job. ``request`` still lacks its picture."""
+
+    request: CutoutRequest
+    force: bool
+    dry_run: bool
+    jobs: int
+
+    @property
+    def tag(self) -> str:
+        """Everything that decides the output besides the input and the engine's recipe."""
+        asked = self.request
+        background = hashlib.sha256(asked.background.picture).hexdigest()[:12] if asked.background.picture else ""
+        return f"{asked.output} {asked.background.kind} {asked.background.colour} {background} {asked.framing}"
+
+
+@app.command("remove-bg")
+def remove_bg(
+    ctx: typer.Context,
+    inputs: options.Inputs,
+    file: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write here (one picture).")] = None,
+    out_dir: options.OutDir = None,
+    engine: options.MattingEngineName = None,
+    mode: options.MattingMode = None,
+    device: options.Device = None,
+    kind: Annotated[str, typer.Option("--output", metavar="rgba|mask", help="The cut-out, or its alpha.")] = "rgba",
+    background: Annotated[
+        str, typer.Option(metavar="transparent|#RRGGBB|blur|FILE", help="What stands behind the pet.")
+    ] = "transparent",
+    trim: Annotated[bool, typer.Option("--trim", help="Cut to the pet.")] = False,
+    margin: Annotated[float, typer.Option(metavar="PCT", help="Room around it, in percent of its long side.")] = 0,
+    aspect: Annotated[str | None, typer.Option(metavar="W:H", help="Grow the canvas to this shape.")] = None,
+    format_: options.CutoutFormat = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where no clear subject was found.")] = False,
+    refresh: options.Refresh = False,
+    no_cache: options.NoCache = False,
+    recursive: options.Recursive = False,
+    jobs: options.Jobs = 1,
+    force: options.Force = False,
+    dry_run: options.DryRun = False,
+) -> None:
+    """Cut pets out of their background, at full resolution, with soft fur.
+
+    Writes PET_cutout.png beside each input and prints its path. The first run
+    with the default engine downloads its model (368 MB).
+
+    Examples:
+
+      perkie remove-bg pet.jpg
+
+      perkie remove-bg pet.jpg -o print.jpg --background "#ffffff" --trim --margin 8 --aspect 4:5
+
+      perkie remove-bg photos/ -r --out-dir cut/ --mode fast --jobs 2 --json
+    """
+    renderer = renderer_of(ctx)
+
+    async def work(services: Services) -> Report:
+        matting = services.settings.matting
+        request = CutoutRequest(
+            b"",
+            matting.engine,
+            matting.mode,
+            _output_kind(kind),
+            _background(background),
+            Framing(trim, margin, None if aspect is None else parse_aspect(aspect)),
+            output_format(format_, file, "png"),
+            cache_use(refresh, no_cache),
+            strict,
+        )
+        whole = _Run(services, renderer, _Options(request, force, dry_run, jobs))
+        return await whole.all(inputs, recursive, file, out_dir)
+
+    run(ctx, work, {"matting.engine": engine, "matting.mode": mode, "matting.device": device})
+
+
+class _Run:
+    """One run of the command."""
+
+    def __init__(self, services: Services, renderer: Renderer, asked: _Options) -> None:
+        self._services = services
+        self._renderer = renderer
+        self._record = OutputRecord(services.state_dir / "outputs.sqlite")
+        self._asked = asked
+
+    async def all(self, inputs: list[str], recursive: bool, file: Path | None, out_dir: Path | None) -> Report:
+        request = self._asked.request
+        files = expand(inputs, recursive=recursive, made_by_us=self._record.below_folders(inputs))
+        check_targets(files, 1, file, out_dir)
+        self._services.cutouts.recipe(request)  # an unknown engine or mode is told before anything is downloaded
+        if not self._asked.dry_run:
+            await ensure_weights(self._services, self._renderer, request.engine, request.mode)
+        tail = f"_{'mask' if request.output is CutoutOutput.MASK else 'cutout'}.{request.format.value}"
+        targets = plan_targets(files, [tail], file, out_dir)
+        jobs = [Job(each.path, row[0], "") for each, row in zip(files, targets, strict=True)]
+        return await run_jobs(jobs, self._one, self._renderer, self._asked.jobs)
+
+    async def _one(self, job: Job) -> JobResult:
+        asked, services = self._asked, self._services
+        data = await asyncio.to_thread(read_input, job.source, services.limits.max_bytes)
+        request = replace(asked.request, image=data, source=str(job.source))
+        tag = f"{services.cutouts.recipe(request).fingerprint} {asked.tag}"
+        standing = self._record.check(job.target, job.source, tag, force=asked.force)
+        if standing is Standing.FRESH and not asked.force and request.cache is CacheUse.NORMAL:
+            return JobResult(job, Status.SKIPPED, remark="already made")
+        if asked.dry_run:
+            return JobResult(job, Status.PLANNED, remark="would be made")
+        return await self._make(job, request, tag)
+
+    async def _make(self, job: Job, request: CutoutRequest, tag: str) -> JobResult:
+        made = await self._services.cutouts(request)
+        await asyncio.to_thread(write_atomically, job.target, made.picture.data)
+        warnings = list(made.warnings)
+        try:
+            self._record.add(Made(job.target, job.source, made.hash, tag), made.picture.data)
+        except PerkieError as error:
+            warnings.append(error.message)
+        status = Status.CACHED if made.cache_hit else Status.DONE
+        facts = {**made.facts(), "processing_time": made.processing_time}
+        return JobResult(job, status, facts, warnings, remark=_remark(made))
+
+
+def _remark(made: Cutout) -> str:
+    """What cut it out and where."""
+    if made.cache_hit:
+        return "from the cache"
+    sure = f"confidence {made.confidence:.2f}"
+    return f"{made.model}, {sure}" if made.engine == "builtin" else f"{made.model} on {made.device}, {sure}"
+
+
+def _output_kind(name: str) -> CutoutOutput:
+    try:
+        return CutoutOutput(name)
+    except ValueError:
+        raise InvalidParameter(f"{name!r} is no output", hint="Outputs: rgba, mask.") from None
+
+
+def _background(text: str) -> Background:
+    """A keyword, a colour, or a picture's path."""
+    path = Path(text)
+    if text not in tuple(BackgroundKind) and path.is_file():
+        return Background.of_picture(read_input(path, _LARGEST_BACKGROUND), text)
+    return Background.parse(text)

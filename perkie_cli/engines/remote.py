@@ -1,0 +1,147 @@
+"""Background removal by another perkie: its ``POST /remove-background`` over HTTP.
+
+One call, one try: retries, breaker and limits are the guard's, which is put around the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.errors import (
+    BadAnswer,
+    PerkieError,
+    UpstreamFault,
+    UpstreamOverloaded,
+    UpstreamRefused,
+    UpstreamTimeout,
+    WrongCredentials,
+)
+from perkie_cli.domain.picture import ImageFormat, ImageLimits
+from perkie_cli.imaging import codec
+from perkie_cli.ports import Clock, Matte, MattingJob, Workers
+
+if TYPE_CHECKING:
+    import httpx2
+    import numpy as np
+    from numpy.typing import NDArray
+
+_VERSION = "1"
+_LONGEST = 600.0  # s: the service's own limit, with a cold start in it
+_CONNECT, _WRITE, _POOL = 10.0, 30.0, 5.0  # s
+
+
+class RemoteEngine:
+    """Behind ``ports.MattingEngine``. The other side's engine and model are asked for the mode and named in results."""
+
+    name = "remote"
+
+    def __init__(self, url: str, *, key: str | None, workers: Workers, clock: Clock) -> None:
+        """``url`` of the other perkie's root; ``key`` its API key."""
+        self._url = url.rstrip("/")
+        self._key = key
+        self._workers = workers
+        self._clock = clock
+        self._client: httpx2.AsyncClient | None = None
+
+    def recipe(self, mode: str) -> Recipe:
+        """By address: another service may run another network."""
+        return Recipe(self.name, f"{self._url} {mode}", _VERSION)
+
+    async def matte(self, job: MattingJob) -> Matte:
+        """Raises: Unavailable and its kind; BadInput never, since the picture was checked here."""
+        body = job.encoded or (await self._workers.run(_as_png, job)).data
+        answer = await self._post(body, job)
+        _check_status(answer)
+        size = job.raster.height, job.raster.width
+        alpha = await self._workers.run(_read_mask, answer.content, size)
+        facts = answer.headers
+        return Matte(
+            alpha,
+            _confidence(facts),
+            self.name,
+            facts.get("x-perkie-model", "unknown"),
+            facts.get("x-perkie-device", "unknown"),
+        )
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _post(self, body: bytes, job: MattingJob) -> httpx2.Response:
+        import httpx2
+
+        patience = min(_LONGEST, job.deadline.remaining(self._clock.monotonic()))
+        timeout = httpx2.Timeout(patience, connect=min(_CONNECT, patience), write=_WRITE, pool=_POOL)
+        headers = {"Content-Type": "application/octet-stream", "Accept": "image/png"}
+        if self._key is not None:
+            headers["X-API-Key"] = self._key
+        query = {"mode": job.mode, "output": "mask", "format": "png"}
+        try:
+            return await self._connected().post(
+                f"{self._url}/remove-background", content=body, params=query, headers=headers, timeout=timeout
+            )
+        except httpx2.TimeoutException as error:
+            raise UpstreamTimeout(f"{self._url} did not answer in time") from error
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise UpstreamFault(
+                f"{self._url} cannot be reached: {error}", hint="Check matting.remote_url, and that it runs."
+            ) from error
+
+    def _connected(self) -> httpx2.AsyncClient:
+        import httpx2
+
+        if self._client is None:
+            self._client = httpx2.AsyncClient()
+        return self._client
+
+
+def _check_status(answer: httpx2.Response) -> None:
+    """Maps the answer's status to the error tree. Raises: Unavailable and its kind, WrongCredentials."""
+    if answer.is_success:
+        return
+    said = f"{answer.request.url.host} answered {answer.status_code}"
+    kind: type[PerkieError]
+    match answer.status_code:
+        case 401 | 403:
+            raise WrongCredentials(said, hint="Check matting.remote_key.")
+        case 429:
+            kind = UpstreamOverloaded
+        case 408 | 504:
+            kind = UpstreamTimeout
+        case status if status >= 500:
+            kind = UpstreamFault
+        case _:
+            kind = UpstreamRefused
+    raise kind(said, retry_after=_retry_after(answer.headers))
+
+
+def _retry_after(headers: Mapping[str, Any]) -> float | None:
+    """Seconds; perkie's own servers never send the date form."""
+    value = str(headers.get("retry-after", ""))
+    return float(value) if value.isdigit() else None
+
+
+def _confidence(headers: Mapping[str, Any]) -> float:
+    try:
+        return min(1.0, max(0.0, float(headers.get("x-perkie-confidence", 1.0))))
+    except ValueError as error:
+        raise BadAnswer("the matting service's confidence is no number") from error
+
+
+def _as_png(job: MattingJob) -> Any:
+    return codec.encode(job.raster, ImageFormat.PNG)
+
+
+def _read_mask(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The grey picture as alpha. Raises: BadAnswer."""
+    try:
+        raster = codec.decode(data, ImageLimits(min_side=1, max_side=max(size)), "the matting service's answer").raster
+    except PerkieError as error:
+        raise BadAnswer(f"the matting service sent no usable mask: {error.message}") from error
+    if raster.rgb.shape[:2] != size:
+        raise BadAnswer(f"the matting service sent a mask of {raster.width} × {raster.height} px")
+    return raster.rgb[..., 0]

@@ -1,0 +1,118 @@
+"""``perkie remove-bg`` and ``perkie models`` as processes. Only the builtin engine: no weights can be had in a test."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.conftest import Perkie
+from tests.scripted_server import scripted, serves
+
+BUILTIN = ("--engine", "builtin")
+
+
+def envelope(done):
+    body = json.loads(done.stdout)
+    assert body["schema"] == "perkie/1"
+    return body
+
+
+def test_cut_out_then_skipped_then_cached(perkie: Perkie, cat: Path) -> None:
+    first = perkie("remove-bg", "cat.png", *BUILTIN)
+    assert (first.returncode, first.stdout) == (0, "cat_cutout.png\n"), first.stderr
+    assert "builtin engine is rough" in first.stderr
+    with Image.open(cat.with_name("cat_cutout.png")) as picture, Image.open(cat) as original:
+        assert (picture.mode, picture.size) == ("RGBA", original.size)
+    again = perkie("remove-bg", "cat.png", *BUILTIN, "--json")
+    other = perkie("remove-bg", "cat.png", *BUILTIN, "--json", "--trim", "--background", "#fff", "-o", "white.jpg")
+    assert envelope(again)["results"][0]["status"] == "skipped"
+    result = envelope(other)["results"][0]
+    assert (result["status"], result["engine"], result["device"]) == ("cached", "builtin", "cpu")
+    assert 0 < result["confidence"] < 1
+    with Image.open(cat.with_name("white.jpg")) as picture:
+        assert picture.mode == "RGB"
+
+
+def test_a_bad_file_in_a_folder_does_not_stop_the_rest(perkie: Perkie, cat: Path) -> None:
+    folder = cat.parent / "photos"
+    (folder / "deep").mkdir(parents=True)
+    shutil.copy(cat, folder / "a.png")
+    with Image.open(cat) as picture:
+        picture.convert("RGB").save(folder / "a.jpg")
+        picture.save(folder / "deep" / "b.webp")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
+    done = perkie("remove-bg", "photos", "-r", *BUILTIN, "--out-dir", "cut", "--jobs", "2", "--json")
+    assert done.returncode == 6, done.stderr
+    assert envelope(done)["summary"] == {"total": 4, "done": 3, "failed": 1}
+    made = {str(path.relative_to(cat.parent / "cut")) for path in (cat.parent / "cut").rglob("*.png")}
+    assert made == {"a-png_cutout.png", "a-jpg_cutout.png", "deep/b_cutout.png"}
+
+
+def test_mask_and_dry_run(perkie: Perkie, cat: Path) -> None:
+    assert perkie("remove-bg", "cat.png", *BUILTIN, "--dry-run").returncode == 0
+    assert [path.name for path in cat.parent.iterdir()] == ["cat.png"]
+    done = perkie("remove-bg", "cat.png", *BUILTIN, "--output", "mask", "--format", "webp")
+    assert done.stdout == "cat_mask.webp\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "said"),
+    [
+        (("--mode", "best"), 3, "matting.mode"),
+        (("--engine", "grabcut"), 3, "matting.engine"),
+        (("--engine", "remote"), 2, "remote needs matting.remote_url"),
+        (("--format", "jpg"), 2, "jpg holds no transparency"),
+        (("--background", "beach.png"), 3, "background 'beach.png' is not known"),
+        (("--aspect", "4"), 3, "aspect '4'"),
+        (("--margin", "200"), 3, "margin 200"),
+        (("--output", "alpha"), 3, "no output"),
+        (("--output", "mask", "--background", "#fff"), 2, "a mask has no background"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_flags_get_a_sentence_before_anything_is_downloaded(perkie: Perkie, cat: Path, flags, code, said) -> None:
+    done = perkie("remove-bg", "cat.png", *flags)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "pulled" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_weights_offline_names_the_ways_out(perkie: Perkie, cat: Path) -> None:
+    done = perkie("remove-bg", "cat.png", env={"PERKIE_OFFLINE": "1"})
+    assert (done.returncode, done.stdout) == (5, "")
+    for word in ("inspyrenet-base", "PERKIE_OFFLINE", "perkie models pull", "--engine builtin"):
+        assert word in done.stderr
+    assert not cat.with_name("cat_cutout.png").exists()
+
+
+def test_auto_pulls_once_and_never_falls_back(perkie: Perkie, cat: Path) -> None:
+    with scripted(serves(random.Random(1).randbytes(10_000))) as server:
+        done = perkie("remove-bg", "cat.png", env={"PERKIE_MATTING_WEIGHTS_URL": server.url})
+    assert done.returncode == 5
+    assert "checksum is wrong" in done.stderr
+    assert "--engine builtin" in done.stderr
+    assert [path.name for path in cat.parent.iterdir()] == ["cat.png"]
+
+
+def test_models_list_pull_and_verify(perkie: Perkie, home: Path) -> None:
+    listed = perkie("models", "list", "--json")
+    assert [each["state"] for each in envelope(listed)["results"]][:2] == ["absent", "absent"]
+    assert perkie("models", "verify").returncode == 5
+    data = random.Random(1).randbytes(10_000)
+    with scripted(serves(data)) as server:
+        pulled = perkie("models", "pull", "--mode", "fast", env={"PERKIE_MATTING_MIRROR_URL": server.url})
+    assert pulled.returncode == 5  # it is not the published file, whose checksum is known
+    folder = home / "data" / "perkie" / "models"
+    assert list(folder.iterdir()) == []
+    (folder / "ckpt_fast.pth").write_bytes(data)
+    verified = perkie("models", "verify", "--json")
+    assert verified.returncode == 5
+    assert envelope(verified)["results"][1]["state"] == "wrong"
+    assert hashlib.md5(data).hexdigest() != envelope(verified)["results"][1]["md5"]
