@@ -60,14 +60,17 @@ class JobResult:
 async def run_jobs(
     jobs: Sequence[Job], work: Callable[[Job], Awaitable[JobResult]], renderer: Renderer, at_once: int
 ) -> Report:
-    """Runs ``work`` for each job, ``at_once`` at a time, telling of each as it ends."""
+    """Runs ``work`` for each job, ``at_once`` at a time, telling of each as it ends.
+
+    Raises: UnwritableFile when stdout takes no more.
+    """
     results: list[JobResult] = []
     queue = iter(jobs)
     with renderer.progress(len(jobs), jobs[0].source.name if jobs else "") as bar:
 
         async def lane() -> None:
             for job in queue:
-                result = await _guarded(work, job)
+                result = await _guarded(work, job, renderer)
                 results.append(result)
                 bar.advance(job.source.name)
                 _tell(renderer, result, len(jobs))
@@ -79,14 +82,18 @@ async def run_jobs(
         except asyncio.CancelledError:
             error = Interrupted(f"interrupted after {len(results)} of {len(jobs)}; finished work is kept")
             return _report(results, len(jobs), error)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
     return _report(results, len(jobs), None)
 
 
-async def _guarded(work: Callable[[Job], Awaitable[JobResult]], job: Job) -> JobResult:
+async def _guarded(work: Callable[[Job], Awaitable[JobResult]], job: Job, renderer: Renderer) -> JobResult:
     try:
         return await work(job)
     except PerkieError as error:
         return JobResult(job, Status.FAILED, error=error)
+    except Exception as error:  # noqa: BLE001  # a bug that one picture meets does not cost the others theirs
+        return JobResult(job, Status.FAILED, error=renderer.unexpected(error))
 
 
 def _tell(renderer: Renderer, result: JobResult, total: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
-from perkie_cli.domain.errors import UnreadableFile
+from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UnwritableFile
 from perkie_cli.domain.units import format_size
 
 
@@ -15,16 +16,17 @@ def read_input(path: Path, max_bytes: int) -> bytes:
 
     Raises: UnreadableFile, TooManyBytes.
     """
-    from perkie_cli.domain.errors import TooManyBytes
-
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise UnreadableFile(f"{path} is a directory", hint="Give --out-dir with a folder of pictures.")
-        if size == 0 and path.is_file():
+        facts = path.stat()
+        if stat.S_ISDIR(facts.st_mode):
+            raise UnreadableFile(f"{path} is a directory, not a picture")
+        if not stat.S_ISREG(facts.st_mode):  # a pipe may never end, a device neither
+            raise UnreadableFile(f"{path} is not a regular file")
+        if facts.st_size == 0:
             raise UnreadableFile(f"{path} is empty")
-        if size > max_bytes:
-            raise TooManyBytes(f"{path} has {format_size(size)}; at most {format_size(max_bytes)} are taken")
+        if facts.st_size > max_bytes:
+            size, most = format_size(facts.st_size), format_size(max_bytes)
+            raise TooManyBytes(f"{path} has {size}; at most {most} are accepted", hint="Send a smaller copy.")
         return path.read_bytes()
     except FileNotFoundError as error:
         raise UnreadableFile(f"{path} does not exist") from error
@@ -37,7 +39,7 @@ def read_input(path: Path, max_bytes: int) -> bytes:
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes beside the target and renames, so that a reader never sees half a file. Makes parent folders.
 
-    Raises: UnreadableFile when the place cannot be written.
+    Raises: UnwritableFile.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -48,4 +50,4 @@ def write_atomically(path: Path, data: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise UnreadableFile(f"{path} cannot be written: {error.strerror}") from error
+        raise UnwritableFile(f"{path} cannot be written: {error.strerror}") from error

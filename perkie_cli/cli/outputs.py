@@ -8,6 +8,7 @@ ending into the name (``a-jpg_…``, ``a-png_…``). A record of made outputs te
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,8 @@ from perkie_cli.cli.inputs import InputFile
 from perkie_cli.domain.errors import OutputExists, StoreUnavailable
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
-    path TEXT PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
-    input TEXT NOT NULL, input_stat TEXT NOT NULL, input_sha256 TEXT NOT NULL,
+    path BLOB PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
+    input BLOB NOT NULL, input_stat TEXT NOT NULL, input_sha256 TEXT NOT NULL,
     options TEXT NOT NULL, final INTEGER NOT NULL) WITHOUT ROWID"""
 
 
@@ -77,9 +78,9 @@ class OutputRecord:
         with self._open() as db:
             row = db.execute(
                 "SELECT stat, sha256, input, input_stat, input_sha256, options, final FROM outputs WHERE path = ?",
-                (str(target.absolute()),),
+                (_name(target),),
             ).fetchone()
-        if row is None or row[2] != str(source.absolute()) or not _unchanged(target, row[0], row[1]):
+        if row is None or row[2] != _name(source) or not _unchanged(target, row[0], row[1]):
             return Standing.FOREIGN
         same = row[5] == options and row[6] and _unchanged(source, row[3], row[4])
         return Standing.FRESH if same else Standing.STALE
@@ -100,10 +101,10 @@ class OutputRecord:
     def add(self, made: Made, data: bytes) -> None:
         """Records an output that was just written."""
         row = (
-            str(made.target.absolute()),
+            _name(made.target),
             _stat(made.target),
             hashlib.sha256(data).hexdigest(),
-            str(made.source.absolute()),
+            _name(made.source),
             _stat(made.source),
             made.source_sha256,
             made.options,
@@ -115,9 +116,9 @@ class OutputRecord:
     def below(self, folder: Path) -> list[Path]:
         """Outputs recorded in or under ``folder``."""
         with self._open() as db:
-            prefix = f"{folder.absolute()}/"
+            prefix = _name(folder) + b"/"
             rows = db.execute("SELECT path FROM outputs WHERE substr(path, 1, ?) = ?", (len(prefix), prefix))
-            return [Path(path) for (path,) in rows]
+            return [Path(os.fsdecode(path)) for (path,) in rows]
 
     def below_folders(self, words: Sequence[str]) -> list[Path]:
         """Outputs recorded below those of the words that are folders."""
@@ -132,6 +133,11 @@ class OutputRecord:
                 yield db
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the record of outputs {self._file} cannot be used: {error}") from error
+
+
+def _name(path: Path) -> bytes:
+    """As the disk has it: a name need not be valid text."""
+    return os.fsencode(path.absolute())
 
 
 def _stat(path: Path) -> str:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, is_dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from perkie_cli.cli import streams
 from perkie_cli.cli.flags import GlobalFlags
-from perkie_cli.domain.errors import PerkieError, UsageError
+from perkie_cli.domain.errors import PerkieError, UnwritableFile, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 SCHEMA = "perkie/1"
+UNFOLDED = 10_000  # columns of a table that a program reads
 REPORT_BUG = "This is a bug in perkie: please report it with what you typed and the traceback that -v shows."
 
 
@@ -56,15 +59,27 @@ class Renderer:
     # ---------------------------------------------------------------- data
 
     def line(self, text: str) -> None:
-        """One line of data, at once: who reads it from a pipe may be waiting."""
-        sys.stdout.write(text.rstrip("\n") + "\n")
-        sys.stdout.flush()
+        """One line of data, at once: who reads it from a pipe may be waiting.
+
+        Raises: BrokenPipeError when the reader has left, UnwritableFile when stdout takes no more.
+        """
+        try:
+            sys.stdout.write(text.rstrip("\n") + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            streams.mute_stdout()
+            raise
+        except OSError as error:
+            streams.mute_stdout()
+            self.flags = replace(self.flags, json=False)  # what follows is told on stderr
+            raise UnwritableFile(f"stdout cannot be written: {error.strerror}") from error
 
     def result(self, data: str, remark: str) -> None:
         """One finished item: the remark for people, the data for what reads stdout (a person reads it once)."""
         self.say(remark)
         if not self.flags.json and (self.flags.quiet or not sys.stdout.isatty()):
-            self.line(data)
+            with suppress(BrokenPipeError):  # the reader has left; the files are still wanted
+                self.line(data)
 
     def finish(self, report: Report) -> int:
         """Prints the report; the exit code to leave with."""
@@ -90,7 +105,7 @@ class Renderer:
             "warnings": self.warnings,
             "error": error and _error_fields(error),
         }
-        self.line(json.dumps(body, default=plain, ensure_ascii=False))
+        self.line(json.dumps(body, default=plain))
 
     def _table(self, table: Table) -> None:
         from rich.table import Table as RichTable
@@ -100,7 +115,9 @@ class Renderer:
             drawn.add_column(column, justify="right" if column in table.numeric else "left", overflow="fold")
         for cells in table.rows:
             drawn.add_row(*[str(cell) for cell in cells])
-        self._console(sys.stdout).print(drawn)
+        out = io.StringIO()
+        self._console(out, like=sys.stdout).print(drawn)
+        self.line("\n".join(row.rstrip() for row in out.getvalue().splitlines()))
 
     # ---------------------------------------------------------------- talk
 
@@ -129,11 +146,11 @@ class Renderer:
         """Ends the run with an error; the exit code."""
         return self.finish(Report(error=error))
 
-    def crash(self, error: Exception) -> int:
-        """An error that nobody foresaw."""
+    def unexpected(self, error: Exception) -> PerkieError:
+        """An error that nobody foresaw, as one that can be told."""
         if self.flags.verbose:
             sys.stderr.write("".join(traceback.format_exception(error)))
-        return self.fail(PerkieError(f"unexpected {type(error).__name__}: {error}", hint=REPORT_BUG))
+        return PerkieError(f"unexpected {type(error).__name__}: {error}", hint=REPORT_BUG)
 
     def _print_error(self, error: PerkieError) -> None:
         self._stderr(f"error: {error.message}", "red")
@@ -193,6 +210,7 @@ class Renderer:
     # ---------------------------------------------------------------- plumbing
 
     def _stderr(self, text: str, style: str | None = None) -> None:
+        text = streams.printable(text)
         if style and sys.stderr.isatty() and self._colour:
             self._console(sys.stderr).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -202,10 +220,13 @@ class Renderer:
     def _colour(self) -> bool:
         return not self.flags.no_color and not os.environ.get("NO_COLOR")
 
-    def _console(self, stream: TextIO) -> Console:
+    def _console(self, stream: TextIO, like: TextIO | None = None) -> Console:
+        """A console on ``stream``, drawn for what ``like`` leads to: folded to fit a terminal, else left whole."""
         from rich.console import Console
 
-        return Console(file=stream, no_color=not self._colour, highlight=False, soft_wrap=False)
+        person = (like or stream).isatty()
+        width = None if person or "COLUMNS" in os.environ else UNFOLDED
+        return Console(file=stream, force_terminal=person, width=width, no_color=not self._colour, highlight=False)
 
 
 class Progress:

@@ -11,6 +11,7 @@
     │  ├─ TooManyPixels                    3   422
     │  ├─ TooSmall                         3   422
     │  ├─ UnreadableFile                   3   400
+    │  ├─ UnwritableFile                   3   500
     │  ├─ UnknownStyle                     3   422
     │  ├─ InvalidParameter                 3   422
     │  ├─ InvalidIdentity                  3   422
@@ -129,6 +130,12 @@ class UnreadableFile(BadInput):
     """Missing, a directory, empty, or not permitted."""
 
     http_status = 400
+
+
+class UnwritableFile(BadInput):
+    """An output, or the folder for it, that cannot be written."""
+
+    http_status = 500
 
 
 class UnknownStyle(BadInput):

@@ -19,7 +19,7 @@ HEAVY = ("numpy", "cv2", "PIL", "google", "torch", "fastapi", "grpc", "onnxrunti
 
 def imported(*args: str) -> set[str]:
     code = (
-        "import sys\nfrom perkie_cli.cli.main import run\nfrom perkie_cli.cli.flags import hoist\n"
+        "import sys\nfrom perkie_cli.cli.boundary import run\nfrom perkie_cli.cli.flags import hoist\n"
         "run(hoist(sys.argv[1:]))\nprint('\\n' + ' '.join(m for m in sys.modules if '.' not in m))"
     )
     done = subprocess.run([sys.executable, "-c", code, *args], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ops.lifecycle import Change
 
-app = typer.Typer(help="Keep the bucket's lifetime rules as they should be.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Keep the bucket's lifetime rules as they should be.", no_args_is_help=True
+)
 
 File = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="Rules as JSON (default: made from the lifetimes set).")

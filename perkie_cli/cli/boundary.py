@@ -1,0 +1,48 @@
+"""The one boundary where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import typer
+
+from perkie_cli.cli.app import command_line
+from perkie_cli.cli.flags import GlobalFlags
+from perkie_cli.cli.render import Renderer
+from perkie_cli.domain.errors import Interrupted, PerkieError, UsageError
+
+
+def run(args: Sequence[str]) -> int:
+    """Runs the hoisted arguments. Returns the exit code; never raises but for a bug in the boundary itself."""
+    renderer = Renderer(GlobalFlags.peek(args))
+    try:
+        return _invoke(list(args), renderer)
+    except typer.TyperException as error:
+        return renderer.fail(_usage_error(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return renderer.fail(Interrupted("interrupted; finished work is kept"))
+    except PerkieError as error:
+        return renderer.fail(error)
+    except BrokenPipeError:
+        return 0  # the reader (head, less) has what it wanted
+    except Exception as error:  # noqa: BLE001  # the last boundary: a bug must end as exit 1 with a way to report it
+        return renderer.fail(renderer.unexpected(error))
+
+
+def _invoke(args: list[str], renderer: Renderer) -> int:
+    """Not by ``main`` of the root command: that one ends an interrupt and a broken pipe in its own ways."""
+    command = command_line()
+    if "_PERKIE_COMPLETE" in os.environ:
+        command.main(prog_name="perkie")  # answers the shell and exits
+    try:
+        with command.make_context("perkie", args, obj=renderer) as context:
+            return int(command.invoke(context) or 0)
+    except typer.Exit as done:
+        return done.exit_code
+
+
+def _usage_error(error: typer.TyperException) -> UsageError:
+    command = getattr(getattr(error, "ctx", None), "command_path", "perkie")
+    message = error.format_message().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows what it takes.")
