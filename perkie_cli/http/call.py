@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -68,6 +69,8 @@ class Call:
     ) -> T:
         """``work()``, or what it gave before under the same ``Idempotency-Key`` of the same owner and route.
 
+        Another server that works under the key is waited for; its picture is then a hit.
+
         Raises: InvalidFields for an unusable key, IdempotencyMismatch, and whatever ``work`` raises.
         """
         given = self.request.headers.get("idempotency-key")
@@ -75,8 +78,15 @@ class Call:
             return await work()
         if not 1 <= len(given) <= _LONGEST_KEY:
             raise InvalidFields(f"Idempotency-Key is not 1 to {_LONGEST_KEY} characters long")
-        key = (self.principal.name, owner, self.request.url.path, given)
-        return await self.parts.idempotency.run(key, payload, work, weigh)
+        key = (self.principal.name, str(owner), self.request.url.path, given)
+
+        async def alone() -> T:
+            digest = hashlib.sha256(repr(payload).encode()).hexdigest()
+            lease = self.parts.settings.process_deadline.total_seconds()
+            async with self.parts.services.idempotency.holding(repr(key), digest, lease):
+                return await work()
+
+        return await self.parts.idempotency.run(key, payload, alone, weigh)
 
 
 def calling(scope: Scope, *, costly: bool = True) -> Callable[[Request], Awaitable[Call]]:

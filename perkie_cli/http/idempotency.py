@@ -1,6 +1,7 @@
 """``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header): a retry joins or replays, it never pays twice.
 
-Kept in this process only. Beyond it the cache does the same work: the retried picture is a hit.
+Answers are kept in this process only. Over all processes ``services.idempotency`` keeps the keys, and the cache the
+pictures: what is retried at another server is a hit there.
 """
 
 from __future__ import annotations
@@ -49,7 +50,12 @@ class Idempotency:
         if entry.results:
             result: T = entry.results[0]
             return result
-        made: T = (await self._coalescer.run(key, work))[0]
+        try:
+            made: T = (await self._coalescer.run(key, work))[0]
+        except Exception:
+            if not entry.results and self._entries.get(key) is entry:
+                del self._entries[key]
+            raise
         if not entry.results:
             entry.results, entry.weight = (made,), weigh(made)
             self._trim()

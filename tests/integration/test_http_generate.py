@@ -246,6 +246,21 @@ async def test_the_same_key_joins_and_replays(server: Running) -> None:
     assert stranger.status_code == 200
 
 
+async def test_a_key_holds_for_another_server_too() -> None:
+    async with running() as one, running() as other:
+        key = {"Idempotency-Key": "k"}
+        one.engine.gate.clear()
+        first = asyncio.create_task(one.generate(session_id="s1", headers=key))
+        await one.engine.begins()
+        wrong = await other.generate(session_id="s1", style="classic", headers=key)
+        assert is_problem(wrong, 422, "idempotency_mismatch")
+        second = asyncio.create_task(other.generate(session_id="s1", headers=key))
+        one.engine.gate.set()
+        assert (await first).json()["cache"] == "miss"
+        assert (await second).json()["cache"] == "hit"
+        assert other.engine.calls == 0
+
+
 async def test_failures_are_not_replayed(server: Running) -> None:
     server.engine.errors["ink_wash"] = server.local.errors["ink_wash"] = BadAnswer("no image")
     assert (await server.generate(headers={"Idempotency-Key": "k"})).status_code == 503
