@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from perkie_cli.bootstrap_matting import MattingParts
 from perkie_cli.clock import SystemClock
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from perkie_cli.domain.protection import Protection
     from perkie_cli.domain.quota import QuotaLimits
     from perkie_cli.domain.style import StyleBook
+    from perkie_cli.engines.local.engine import LocalStyleEngine
     from perkie_cli.ops.lifecycle import Lifecycle
     from perkie_cli.ports import BlobStore, Clock, DocumentStore, EventSink, SpendLedger, StyleEngine, Workers
     from perkie_cli.resilience.admission import Admission
@@ -47,6 +48,23 @@ if TYPE_CHECKING:
     from perkie_cli.stores.gcs_client import GcsConnection
 
 IO_THREADS = 8
+T = TypeVar("T")
+
+
+class LazyMapping(Mapping[str, T]):
+    """Names to parts that are built when they are asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], T]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, name: str) -> T:
+        return self._makers[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 class Services(MattingParts):
@@ -196,13 +214,20 @@ class Services(MattingParts):
 
     @cached_property
     def engines(self) -> Mapping[str, StyleEngine]:
-        """Style engines by name, and ``auto``."""
+        """Style engines by name, and ``auto``: Gemini where it is configured."""
+        gemini = self.settings.gemini
+        auto = "gemini" if gemini.vertexai or gemini.api_key is not None else "local"
+        return LazyMapping(
+            {name: partial(getattr, self, name) for name in ("local", "gemini")}
+            | {"auto": partial(getattr, self, auto)}
+        )
+
+    @cached_property
+    def local(self) -> LocalStyleEngine:
+        """The built-in engine."""
         from perkie_cli.engines.local.engine import LocalStyleEngine
 
-        local = LocalStyleEngine(self.drawing)
-        gemini = self.settings.gemini
-        drawn_by = self.gemini if gemini.vertexai or gemini.api_key is not None else local
-        return {"auto": drawn_by, local.name: local, "gemini": self.gemini}
+        return LocalStyleEngine(self.drawing)
 
     @cached_property
     def models(self) -> ModelBook:
@@ -226,22 +251,16 @@ class Services(MattingParts):
     @cached_property
     def gemini(self) -> GuardedStyleEngine:
         """The Gemini engine inside its guard."""
-        from perkie_cli.bootstrap_guard import build_guard
-        from perkie_cli.engines.gemini.client import Access
-        from perkie_cli.engines.gemini.engine import GeminiEngine
-        from perkie_cli.engines.meter import Meter
-        from perkie_cli.resilience.guarded import GuardedStyleEngine
+        from perkie_cli.bootstrap_gemini import guarded_gemini
 
-        gemini = self.settings.gemini
-        project = gemini.project or self.settings.firestore.project  # GOOGLE_CLOUD_PROJECT sets the latter
-        if gemini.vertexai and project is None:
-            raise InvalidSetting("gemini.vertexai is set, but no project", hint="Set GOOGLE_CLOUD_PROJECT.")
-        access = Access(gemini.api_key, gemini.base_url, project if gemini.vertexai else None, gemini.location)
-        meter = Meter(self.ledger, gemini.daily_cap_usd, self.events)
-        engine = GeminiEngine(
-            access, self.models, default_model=gemini.model, meter=meter, workers=self.workers, clock=self.clock
+        return guarded_gemini(
+            self.settings,
+            models=self.models,
+            ledger=self.ledger,
+            workers=self.workers,
+            clock=self.clock,
+            events=self.events,
         )
-        return GuardedStyleEngine(engine, build_guard(self.settings, "gemini", self.clock, self.events))
 
     @cached_property
     def pictures(self) -> PictureCache:
@@ -298,7 +317,7 @@ class Services(MattingParts):
         """What stands in for pictures that cannot be drawn."""
         from perkie_cli.services.ladder import Ladder
 
-        return Ladder(self.pictures, self.engines["local"], self.workers, self.events)
+        return Ladder(self.pictures, self.engines.get("local", self.local), self.workers, self.events)
 
     @cached_property
     def lifetimes(self) -> Mapping[str, timedelta]:
@@ -347,9 +366,8 @@ class Services(MattingParts):
     async def aclose(self) -> None:
         """Closes what was built, users before what they use."""
         built = vars(self)
-        engines = [*built.get("engines", {}).values(), *built.get("matting_engines", {}).values()]
-        for engine in {id(each): each for each in engines}.values():
-            await engine.aclose()
+        if "gemini" in built:
+            await self.gemini.aclose()
         if "ledger" in built:
             await self.ledger.aclose()
         if "quotas" in built:

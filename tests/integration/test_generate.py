@@ -149,7 +149,7 @@ async def test_the_last_to_leave_stops_the_drawing(services: Services, engine: N
 async def test_a_failed_drawing_keeps_nothing(services: Services, engine: Negative, tmp_path: Path) -> None:
     engine.error = Unavailable("no paint")
     with pytest.raises(Unavailable):
-        await services.generate(request())
+        await services.generate(request(fallback=frozenset()))
     assert stored(tmp_path) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ async def test_a_picture_costs_one_and_a_hit_nothing_even_for_the_exhausted(
 async def test_what_fails_or_never_begins_costs_nothing(services: Services, engine: Negative) -> None:
     engine.error = Unavailable("down")
     with pytest.raises(Unavailable):
-        await services.generate(request(ADA))
+        await services.generate(replace(request(ADA), fallback=frozenset()))
     with pytest.raises(TooSmall):
         await services.generate(request(ADA, image=file_of(photo(16, 16))))
     assert await used(services, ADA) == (0, 0)

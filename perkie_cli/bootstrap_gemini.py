@@ -1,0 +1,47 @@
+"""The part of the composition root that puts the Gemini engine together; imported where Gemini is asked for."""
+
+from __future__ import annotations
+
+from perkie_cli.bootstrap_guard import build_guard
+from perkie_cli.config.schema import Settings
+from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.model import ModelBook
+from perkie_cli.engines.gemini.client import Access
+from perkie_cli.engines.gemini.engine import GeminiEngine
+from perkie_cli.engines.meter import Meter
+from perkie_cli.ports import Clock, EventSink, SpendLedger, Workers
+from perkie_cli.resilience.guarded import GuardedStyleEngine
+
+
+def guarded_gemini(
+    settings: Settings,
+    *,
+    models: ModelBook,
+    ledger: SpendLedger,
+    workers: Workers,
+    clock: Clock,
+    events: EventSink,
+) -> GuardedStyleEngine:
+    """The engine inside its guard.
+
+    Raises: InvalidSetting.
+    """
+    engine = GeminiEngine(
+        _access(settings),
+        models,
+        default_model=settings.gemini.model,
+        meter=Meter(ledger, settings.gemini.daily_cap_usd, events),
+        workers=workers,
+        clock=clock,
+    )
+    return GuardedStyleEngine(engine, build_guard(settings, "gemini", clock, events))
+
+
+def _access(settings: Settings) -> Access:
+    gemini = settings.gemini
+    if not gemini.vertexai:
+        return Access(gemini.api_key, gemini.base_url)
+    project = gemini.project or settings.firestore.project  # GOOGLE_CLOUD_PROJECT sets the latter
+    if project is None:
+        raise InvalidSetting("gemini.vertexai is set, but no project", hint="Set GOOGLE_CLOUD_PROJECT.")
+    return Access(None, gemini.base_url, project, gemini.location)
