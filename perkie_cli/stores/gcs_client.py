@@ -5,6 +5,7 @@ The library's own retry is off: it goes on for two minutes, and nobody waits tha
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 TRIES = 3
 FIRST_WAIT = 0.2  # seconds; doubles, with full jitter
-TIMEOUT = (3.0, 15.0)  # seconds to connect, and between bytes
+TIMEOUT = (3.0, 8.0)  # seconds to connect, and between bytes
+LONGEST = 8.0  # seconds for a call with all its tries: a picture that is waited for must not wait for its bucket
 PATIENCE: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}  # for every call of the library
 SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 LOGIN = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file."
@@ -61,8 +63,16 @@ class GcsPlace:
 class GcsConnection:
     """Runs calls on the bucket in worker threads, which bounds how many are under way."""
 
-    def __init__(self, place: GcsPlace, clock: Clock, workers: Workers, dice: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        place: GcsPlace,
+        clock: Clock,
+        workers: Workers,
+        dice: random.Random | None = None,
+        longest: float = LONGEST,
+    ) -> None:
         self.place = place
+        self._longest = longest
         self._clock = clock
         self._workers = workers
         self._dice = dice or random.Random()  # noqa: S311  # jitter, no secret
@@ -72,8 +82,16 @@ class GcsConnection:
     async def run(self, call: Callable[[Bucket], T]) -> T:
         """``call`` with up to ``TRIES`` tries; ``NotFound`` and ``PreconditionFailed`` are for the caller.
 
-        Raises: StoreUnavailable, NotAuthorised, InvalidSetting.
+        Raises: StoreUnavailable, NotAuthorised.
         """
+        try:
+            async with asyncio.timeout(self._longest):
+                return await self._tries(call)
+        except TimeoutError as error:
+            name = f"gs://{self.place.bucket}"
+            raise StoreUnavailable(f"{name} does not answer within {self._longest:g} s") from error
+
+    async def _tries(self, call: Callable[[Bucket], T]) -> T:
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
         for attempt in range(1, TRIES + 1):

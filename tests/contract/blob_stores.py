@@ -6,7 +6,6 @@ import random
 from pathlib import Path
 
 from perkie_cli.emulators.storage.server import StorageEmulator
-from perkie_cli.emulators.storage.state import Bucket
 from perkie_cli.ports import BlobStore, Clock
 from perkie_cli.stores.blobs_disk import DiskBlobs
 from perkie_cli.stores.blobs_gcs import GcsBlobs
@@ -57,7 +56,7 @@ class GcsOpener(Opener):
     def __init__(self, clock: Clock, **options: object) -> None:
         super().__init__()
         self.server = StorageEmulator(clock, **options)
-        self.server.state.buckets[BUCKET] = Bucket(BUCKET, {}, clock.now())
+        self.server.add_bucket(BUCKET)
 
     async def start(self) -> GcsOpener:
         await self.server.start()

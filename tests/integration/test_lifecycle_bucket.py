@@ -101,7 +101,7 @@ async def test_a_change_between_looking_and_writing_is_not_overwritten(lifecycle
 async def test_protected_absent_and_wrong_change_nothing(
     bucket: GcsOpener, clock: ManualClock, events: Recorder, lifecycle: Lifecycle
 ) -> None:
-    bucket.server.state.buckets["precious"] = type(bucket.server.state.buckets[BUCKET])("precious", {}, clock.now())
+    bucket.server.add_bucket("precious")
     guarded = lifecycle_of(bucket, clock, events, "precious")
     change = await guarded.compare(RULES, given=False)
     for wrong in (None, "", BUCKET):

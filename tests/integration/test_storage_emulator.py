@@ -244,19 +244,28 @@ async def test_signed_links_open_until_they_expire_and_forged_ones_do_not(
 
 
 async def test_faults_are_injected_and_healed_over_http(bucket: storage.Bucket, emulator: StorageEmulator) -> None:
-    def plan(**change: object) -> None:
-        requests.put(f"{emulator.url}/_emulator/faults", json=change, timeout=10).raise_for_status()
+    control = f"{emulator.url}/_emulator/plan"
+
+    def plan(**fault: object) -> int:
+        return requests.put(control, json={"fault": [fault]}, timeout=10).status_code
 
     def play() -> None:
         fill(bucket, "x.jpg")
-        for status, kind in ((503, api.ServiceUnavailable), (429, api.TooManyRequests), (0, requests.ConnectionError)):
-            plan(status=status, rate=1)
+        for status, kind in ((503, api.ServiceUnavailable), (429, api.TooManyRequests)):
+            assert plan(kind="error", status=status, method="read") == 200
             with pytest.raises(kind):
                 bucket.blob("x.jpg").download_as_bytes(**ONCE)
-        plan(rate=0, latency=0.3)
-        with pytest.raises(requests.Timeout):
-            bucket.blob("x.jpg").download_as_bytes(retry=None, timeout=0.1)
-        plan(latency=0)
+            fill(bucket, "y.jpg")
+        assert plan(kind="reset") == 200
+        with pytest.raises(requests.ConnectionError):
+            bucket.blob("x.jpg").download_as_bytes(**ONCE)
+        for fault in ({"kind": "slow", "seconds": 0.4}, {"kind": "hang"}):
+            assert plan(**fault) == 200
+            with pytest.raises(requests.Timeout):
+                bucket.blob("x.jpg").download_as_bytes(retry=None, timeout=0.1)
+        for wrong in ({"kind": "boom"}, {"kind": "slow", "seconds": "x"}, {"kind": "slow", "of": 1}, {}):
+            assert plan(**wrong) == 400
+        requests.delete(control, timeout=10)
         assert bucket.blob("x.jpg").download_as_bytes(**ONCE) == b"x.jpg"
 
     await check(play)

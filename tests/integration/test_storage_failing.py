@@ -14,9 +14,12 @@ from perkie_cli.domain.errors import Forbidden, InvalidSetting, MissingCredentia
 from perkie_cli.domain.generation import CacheOutcome, GenerateRequest
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.style import Style
+from perkie_cli.emulators.storage.faults import Fault, Kind
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import Rendering, RenderJob
+from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
 from perkie_cli.telemetry.events import Recorder, StoreFailed
+from perkie_cli.workers import thread_workers
 from tests.clock import ManualClock
 from tests.conftest import CAT
 from tests.contract.blob_stores import BUCKET, GcsOpener
@@ -66,23 +69,27 @@ def engine() -> Negative:
 async def services(
     bucket: GcsOpener, clock: ManualClock, events: Recorder, engine: Negative, tmp_path: Path
 ) -> AsyncIterator[Services]:
-    cache = CacheSettings(store="gcs", bucket=BUCKET, endpoint=bucket.server.url)
-    made = build_services(Settings(cache=cache), engines={"auto": engine, "local": engine}, clock=clock, events=events)
+    connection = GcsConnection(GcsPlace(BUCKET, bucket.server.url), clock, thread_workers(4), longest=0.5)
+    settings, engines = Settings(cache=CacheSettings(store="gcs")), {"auto": engine, "local": engine}
+    made = build_services(settings, engines=engines, clock=clock, events=events, bucket=connection)
     yield made
+    await bucket.server.aclose()  # frees threads that wait for an answer
     await made.aclose()
 
 
 Break = Callable[[GcsOpener], object]
 WAYS: dict[str, Break] = {
-    "answers 503": lambda b: b.server.faults.set(status=503, rate=1.0),
-    "answers 429": lambda b: b.server.faults.set(status=429, rate=1.0),
-    "answers 500": lambda b: b.server.faults.set(status=500, rate=1.0),
-    "answers 400": lambda b: b.server.faults.set(status=400, rate=1.0),
-    "refuses our account": lambda b: b.server.faults.set(status=401, rate=1.0),
-    "is somebody else's": lambda b: b.server.faults.set(status=403, rate=1.0),
-    "resets connections": lambda b: b.server.faults.set(status=0, rate=1.0),
-    "fails half the time": lambda b: b.server.faults.set(status=503, rate=0.5),
-    "takes no writes": lambda b: b.server.faults.set(status=503, rate=1.0, methods=("POST", "PUT", "PATCH")),
+    "answers 503": lambda b: b.server.faults.set(Fault(Kind.ERROR, status=503)),
+    "answers 429": lambda b: b.server.faults.set(Fault(Kind.ERROR, status=429)),
+    "answers 500": lambda b: b.server.faults.set(Fault(Kind.ERROR, status=500)),
+    "answers 400": lambda b: b.server.faults.set(Fault(Kind.ERROR, status=400)),
+    "refuses our account": lambda b: b.server.faults.set(Fault(Kind.ERROR, status=401)),
+    "is somebody else's": lambda b: b.server.faults.set(Fault(Kind.ERROR, status=403)),
+    "resets connections": lambda b: b.server.faults.set(Fault(Kind.RESET)),
+    "fails half the time": lambda b: b.server.faults.set(Fault(Kind.ERROR, share=0.5, status=503)),
+    "takes no writes": lambda b: b.server.faults.set(Fault(Kind.ERROR, "write", status=503)),
+    "never answers": lambda b: b.server.faults.set(Fault(Kind.HANG)),
+    "never answers writes": lambda b: b.server.faults.set(Fault(Kind.HANG, "write")),
     "is gone": lambda b: b.server.state.buckets.clear(),
 }
 
@@ -112,7 +119,7 @@ async def test_a_picture_is_answered_though_the_server_is_down_and_kept_once_it_
 
 
 async def test_passing_faults_are_got_over(services: Services, bucket: GcsOpener, clock: ManualClock) -> None:
-    bucket.server.faults.once(503, 503)
+    bucket.server.faults.set(Fault(Kind.ERROR, first=2))
     made = await services.generate(GenerateRequest(PHOTO, "ink_wash"))
     assert made.key is not None
     assert clock.slept, "it waited before it tried again"
@@ -124,7 +131,7 @@ async def test_a_hit_stays_a_hit_when_nothing_can_be_written(
 ) -> None:
     first = await services.generate(GenerateRequest(PHOTO, "ink_wash", Owner.customer("1")))
     clock.advance(3 * 86400)  # the lifetime is due to slide
-    bucket.server.faults.set(status=503, rate=1.0, methods=("POST", "PUT", "PATCH"))
+    bucket.server.faults.set(Fault(Kind.ERROR, "write", status=503))
     hit = await services.generate(GenerateRequest(PHOTO, "ink_wash", owner))
     assert hit.cache_hit
     assert hit.master == first.master

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -13,7 +13,7 @@ from perkie_cli.domain.lifecycle import Action
 from perkie_cli.domain.lifecycle_json import rules_from
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.emulators.storage.errors import ApiError
-from perkie_cli.emulators.storage.faults import CONTROL, Faults
+from perkie_cli.emulators.storage.faults import CONTROL, Fault, Faults
 from perkie_cli.emulators.storage.listing import list_page
 from perkie_cli.emulators.storage.objects import Objects, byte_range
 from perkie_cli.emulators.storage.resources import (
@@ -43,14 +43,15 @@ class StorageEmulator(HttpServer):
         clock: Clock,
         *,
         keys: Mapping[str, bytes] | None = None,
-        faults: Faults | None = None,
+        plan: Sequence[Fault] = (),
+        seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(self._handle, host, port, tls)
         self.state = State(clock)
-        self.faults = faults or Faults()
+        self.faults = Faults(clock, plan, seed)
         self._keys = dict(keys or {})
         self._objects = Objects(self.state)
         self._uploads = Uploads(self._objects)
@@ -69,6 +70,12 @@ class StorageEmulator(HttpServer):
                     elif due:
                         version.fields["storageClass"] = due[0].storage_class
         return gone
+
+    def add_bucket(self, name: str, **fields: object) -> Bucket:
+        """A new, empty bucket; ``fields`` as in the API's resource."""
+        with self.state.lock:
+            bucket = self.state.buckets[name] = Bucket(name, dict(fields), self.state.clock.now())
+            return bucket
 
     # ------------------------------------------------------------------ dispatch
 
