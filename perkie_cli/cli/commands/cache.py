@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.cli.filters import filtered
-from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import ChangesPending
 from perkie_cli.domain.selection import Tally, total
@@ -147,11 +147,14 @@ def verify(
 
 def _tallied(tallies: Mapping[str, Tally], **summary: object) -> Report:
     whole = total(tallies)
-    rows = [(area, tally.count, format_size(tally.bytes), _day(tally)) for area, tally in tallies.items()]
-    rows.append(("all", whole.count, format_size(whole.bytes), _day(whole)))
-    table = Table(("area", "objects", "size", "unused since"), rows, numeric=frozenset({"objects", "size"}))
+    lines = [f"{'area':<20} {'objects':>9} {'size':>10}  unused since"]  # no Rich: this should start as fast as `ls`
+    lines += [_line(area, tally) for area, tally in {**tallies, "all": whole}.items()]
     results = [{"area": area, **asdict(tally)} for area, tally in tallies.items()]
-    return Report(results, {**summary, "count": whole.count, "bytes": whole.bytes}, [table])
+    return Report(results, {**summary, "count": whole.count, "bytes": whole.bytes}, lines)
+
+
+def _line(area: str, tally: Tally) -> str:
+    return f"{area:<20} {tally.count:>9} {format_size(tally.bytes):>10}  {_day(tally)}".rstrip()
 
 
 def _day(tally: Tally) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from perkie_cli.cli.render import Renderer
     from perkie_cli.emulators.firestore.server import FirestoreEmulator
     from perkie_cli.emulators.gemini.painter import Painter
+    from perkie_cli.emulators.storage.server import StorageEmulator
 
 app = typer.Typer(
     add_completion=False, help="Run local stand-ins of the services that perkie uses.", no_args_is_help=True
@@ -33,6 +34,7 @@ Seed = Annotated[int, typer.Option(metavar="N", help="The same calls meet the sa
 Locking = Annotated[
     str, typer.Option("--transactions", metavar="optimistic|pessimistic", help="How Firestore transactions contend.")
 ]
+Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Make this bucket; repeatable.")]
 FirestorePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Firestore's; 0 takes a free one.")]
 
 
@@ -130,11 +132,46 @@ def firestore(
 
 
 @app.command()
+def storage(
+    ctx: typer.Context,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 takes a free one.")] = 8085,
+    host: Host = "127.0.0.1",
+    bucket: Buckets = None,
+    plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Fault plan, TOML or JSON.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Speak Cloud Storage's JSON API, keep objects in memory, fail as planned.
+
+    Prints the variable to set, then runs until it is interrupted. gcloud and the client libraries work against it.
+
+    Example:
+
+      perkie emulate storage --port 8085 --bucket pets &
+
+      STORAGE_EMULATOR_HOST=http://127.0.0.1:8085 PERKIE_CACHE_STORE=gcs PERKIE_CACHE_BUCKET=pets perkie cache stats
+    """
+    from perkie_cli.emulators.storage.faults import read_plan
+
+    renderer = renderer_of(ctx, "emulate storage")
+    services = build_services(settings_of(ctx).settings)
+    faults = read_plan(plan) if plan is not None else ()
+    emulator = _storage(services, host, port, bucket, plan=faults, seed=seed)
+
+    def announce() -> None:
+        _tell(renderer, STORAGE_EMULATOR_HOST=emulator.url)
+        renderer.say(f"PUT, DELETE {emulator.url}/_emulator/plan changes the fault plan. Ctrl-C ends it.")
+
+    asyncio.run(_serve([emulator], announce, services))
+    finish(ctx, Report(summary={"url": emulator.url}))
+
+
+@app.command()
 def gcp(
     ctx: typer.Context,
     storage_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Cloud Storage's.")] = 8085,
     firestore_port: FirestorePort = 8086,
     host: Host = "127.0.0.1",
+    bucket: Buckets = None,
     transactions: Locking = "optimistic",
 ) -> None:
     """Cloud Storage and Firestore together.
@@ -143,19 +180,28 @@ def gcp(
 
     Example: `perkie emulate gcp --storage-port 8085 --firestore-port 8086`
     """
-    from perkie_cli.emulators.storage.server import StorageEmulator
-
     renderer = renderer_of(ctx, "emulate gcp")
     services = build_services(settings_of(ctx).settings)
-    storage = StorageEmulator(services.clock, host=host, port=storage_port)
+    objects = _storage(services, host, storage_port, bucket)
     documents = _firestore(services, host, firestore_port, transactions)
 
     def announce() -> None:
-        _tell(renderer, STORAGE_EMULATOR_HOST=storage.url, FIRESTORE_EMULATOR_HOST=documents.address)
+        _tell(renderer, STORAGE_EMULATOR_HOST=objects.url, FIRESTORE_EMULATOR_HOST=documents.address)
         renderer.say("Ctrl-C ends them.")
 
-    asyncio.run(_serve([storage, documents], announce, services))
-    finish(ctx, Report(summary={"storage": storage.url, "firestore": documents.address}))
+    asyncio.run(_serve([objects, documents], announce, services))
+    finish(ctx, Report(summary={"storage": objects.url, "firestore": documents.address}))
+
+
+def _storage(
+    services: Services, host: str, port: int, buckets: Sequence[str] | None, **options: Any
+) -> StorageEmulator:
+    from perkie_cli.emulators.storage.server import StorageEmulator
+
+    emulator = StorageEmulator(services.clock, host=host, port=port, **options)
+    for name in buckets or ():
+        emulator.add_bucket(name)
+    return emulator
 
 
 def _firestore(services: Services, host: str, port: int, transactions: str, **options: Any) -> FirestoreEmulator:

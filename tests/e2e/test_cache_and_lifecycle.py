@@ -1,0 +1,147 @@
+"""``perkie cache`` and ``perkie lifecycle`` as processes, over the disk and over an emulated bucket."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import CAT, ROOT, Perkie
+from tests.e2e.test_command_line import HEAVY, imported
+
+BUCKET = "pets"
+
+
+@pytest.fixture
+def bucket(home: Path) -> Iterator[dict[str, str]]:
+    """`perkie emulate storage` as a process; the environment that points perkie at it."""
+    command = [sys.executable, "-m", "perkie_cli", "emulate", "storage", "--port", "0", "--bucket", BUCKET]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        name, _, url = process.stdout.readline().strip().partition("=")
+        yield {name: url, "PERKIE_CACHE_STORE": "gcs", "PERKIE_CACHE_BUCKET": BUCKET}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
+def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    return json.loads(done.stdout)
+
+
+def draw(perkie: Perkie, env: dict[str, str], *words: str) -> None:
+    done = perkie("stylize", CAT, "--style", "bw_fine_art", "--size", "256", "--out-dir", "out", *words, env=env)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("args", [("cache", "stats"), ("cache", "inspect"), ("lifecycle", "--help")], ids=" ".join)
+def test_looking_imports_nothing_heavy(args: tuple[str, ...]) -> None:
+    assert imported(*args).isdisjoint({*HEAVY, "rich"} if args[0] == "cache" else HEAVY)
+
+
+@pytest.mark.parametrize("where", ["disk", "bucket"])
+def test_stats_inspect_purge_and_verify(perkie: Perkie, home: Path, request: pytest.FixtureRequest, where: str) -> None:
+    env: dict[str, str] = request.getfixturevalue("bucket") if where == "bucket" else {}
+    draw(perkie, env, "--customer", "42")
+    stats = envelope(perkie("cache", "stats", "--json", env=env))
+    areas = {row["area"]: row["count"] for row in stats["results"]}
+    assert areas["generated/customers"] == areas["shared"] == 1
+    lines = perkie("cache", "inspect", "--customer", "42", "--style", "bw_fine_art", env=env).stdout.splitlines()
+    assert len(lines) == 1
+    assert "generated/customers/42/" in lines[0]
+    assert perkie("cache", "verify", env=env).returncode == 0
+    refused = perkie("cache", "purge", "--customer", "42", env=env)
+    assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
+    planned = envelope(perkie("cache", "purge", "--customer", "42", "--dry-run", "--json", env=env))
+    assert planned["summary"]["dry_run"] is True
+    done = envelope(perkie("cache", "purge", "--customer", "42", "--yes", "--json", env=env))
+    assert done["results"] == planned["results"]
+    assert envelope(perkie("cache", "stats", "--json", env=env))["summary"]["count"] == 0
+    audit = [json.loads(line) for line in (home / "state/perkie/audit.jsonl").read_text().splitlines()]
+    assert [(each["action"], "customer:42" in each["target"]) for each in audit] == [("cache purge", True)]
+
+
+def test_verify_finds_damage_with_exit_8_and_repairs_it(perkie: Perkie, home: Path) -> None:
+    draw(perkie, {})
+    damaged = next((home / "cache/perkie/objects/shared").rglob("*.jpg"))
+    damaged.write_bytes(b"not what it was")
+    found = perkie("cache", "verify")
+    assert found.returncode == 8
+    assert "damaged: shared/" in found.stderr
+    assert perkie("cache", "verify", "--repair", "--dry-run").returncode == 8
+    assert perkie("cache", "verify", "--repair", "--yes").returncode == 0
+    assert perkie("cache", "verify").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("cache", "purge", "--yes"), 2, "nothing was said"),
+        (("cache", "stats", "--older-than", "yesterday"), 3, "not a duration"),
+        (("cache", "stats", "--larger-than", "big"), 3, "not a size"),
+        (("cache", "stats", "--hash", "xyz"), 3, "not the hash"),
+        (("cache", "stats", "--customer", "../etc"), 3, "not valid"),
+        (("cache", "stats", "--customer", "1", "--session", "2"), 2, "exclude"),
+        (("cache", "stats", "--style", "ink_wsh"), 3, "ink_wash"),
+        (("lifecycle", "diff"), 3, "no bucket is set"),
+        (("lifecycle", "show", "--file", "absent.json"), 3, "cannot be read"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_bad_input_is_a_sentence(perkie: Perkie, args: tuple[str, ...], code: int, words: str) -> None:
+    done = perkie(*args)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_lifecycle_is_applied_once_and_drift_shows(perkie: Perkie, bucket: dict[str, str]) -> None:
+    def lifecycle(*words: str) -> subprocess.CompletedProcess[str]:
+        return perkie("lifecycle", *words, env=bucket)
+
+    assert lifecycle("diff").returncode == 8
+    assert lifecycle("apply", "--check").returncode == 8
+    assert lifecycle("apply", "--dry-run").returncode == 0
+    assert lifecycle("apply").returncode == 2
+    applied = lifecycle("apply", "--yes", "--json")
+    assert (applied.returncode, envelope(applied)["summary"]["changed"]) == (0, True)
+    again = lifecycle("apply", "--yes", "--json")
+    assert (again.returncode, envelope(again)["summary"]["changed"]) == (0, False)
+    assert lifecycle("diff").stdout == "the bucket has these rules already\n"
+    by_hand = {
+        "lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 3, "matchesPrefix": ["shared/"]}}]}
+    }
+    requests.patch(f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}", json=by_hand, timeout=10)
+    drift = lifecycle("apply", "--check")
+    assert drift.returncode == 8
+    assert "- Delete shared/ 3 days after creation" in drift.stdout
+
+
+def test_a_protected_bucket_needs_its_name(perkie: Perkie, bucket: dict[str, str]) -> None:
+    env = {**bucket, "PERKIE_CACHE_PROTECTED_BUCKETS": BUCKET}
+    draw(perkie, env)
+    for words in (("lifecycle", "apply"), ("cache", "purge", "--prefix", "shared/")):
+        for extra in ((), ("--i-know-this-is-protected", "other")):
+            done = perkie(*words, "--yes", *extra, env=env)
+            assert done.returncode == 3
+            assert "protected bucket; nothing was changed" in done.stderr
+        assert perkie(*words, "--yes", "--i-know-this-is-protected", BUCKET, env=env).returncode == 0
+
+
+def test_an_absent_bucket_is_a_sentence(perkie: Perkie, bucket: dict[str, str]) -> None:
+    for words in (("cache", "stats"), ("lifecycle", "diff")):
+        done = perkie(*words, env={**bucket, "PERKIE_CACHE_BUCKET": "absent"})
+        assert done.returncode == 3
+        assert "bucket gs://absent does not exist" in done.stderr
+
+
+def test_missing_credentials_say_what_to_run(perkie: Perkie) -> None:
+    env = {"PERKIE_CACHE_STORE": "gcs", "PERKIE_CACHE_BUCKET": BUCKET, "NO_GCE_CHECK": "true"}
+    done = perkie("cache", "stats", env=env)
+    assert done.returncode == 4
+    assert "gcloud auth application-default login" in done.stderr
