@@ -309,6 +309,7 @@ class Services(MattingParts):
             quotas=self.quotas,
             ladder=self.ladder,
             admission=self.admission,
+            cutouts=self.cutout_source,
             near=self.near_duplicates,
         )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
     from perkie_cli.ports import Clock, EventSink, MattingEngine, Workers
     from perkie_cli.services.cutout import Cutouts
+    from perkie_cli.services.cutout_source import CutoutSource
     from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.services.weights import ModelFiles
 
@@ -111,3 +112,11 @@ class MattingParts:
             clock=self.clock,
             limits=self.limits,
         )
+
+    @cached_property
+    def cutout_source(self) -> CutoutSource:
+        """Cut-outs for styling."""
+        from perkie_cli.services.cutout_source import CutoutSource
+
+        matting = self.settings.matting
+        return CutoutSource(self.cutouts, matting.engine, matting.mode)

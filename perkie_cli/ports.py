@@ -66,6 +66,7 @@ class RenderJob:
     deadline: Deadline = field(default_factory=Deadline.never)
     model: str | None = None
     safe: bool = False  # use the style's safe prompt
+    cutout: str | None = None  # fingerprint of the recipe that cut the raster out, where one did
     receipt: Receipt = field(default_factory=Receipt)  # filled in as calls are made
 
 

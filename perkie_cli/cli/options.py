@@ -21,6 +21,7 @@ OutDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Write into thi
 Format = Annotated[
     str | None, typer.Option("--format", metavar="jpg|png|webp", help="Default: by the ending of -o, else jpg.")
 ]
+RemoveBackground = Annotated[bool, typer.Option("--remove-bg", help="Cut the pet out first (perkie remove-bg --help).")]
 CutoutFormat = Annotated[
     str | None, typer.Option("--format", metavar="png|webp|jpg", help="Default: by the ending of -o, else png.")
 ]

@@ -32,6 +32,12 @@ class Recipe:
     version: str
     parameters: Mapping[str, object] = field(default_factory=dict)
 
+    def with_cutout(self, fingerprint: str | None) -> Recipe:
+        """This recipe applied to a cut-out by the recipe of that fingerprint; None leaves it as it is."""
+        if fingerprint is None:
+            return self
+        return Recipe(self.engine, self.model, self.version, {**self.parameters, "cutout": fingerprint})
+
     @property
     def fingerprint(self) -> str:
         """The first 12 hex digits of a SHA-256 over the canonical JSON of the recipe."""

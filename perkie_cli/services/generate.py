@@ -15,10 +15,12 @@ from perkie_cli.domain.money import Receipt
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.style import Style, StyleBook
 from perkie_cli.imaging import codec
+from perkie_cli.imaging.raster import Decoded
 from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.admission import Admission
 from perkie_cli.resilience.coalesce import Coalescer
 from perkie_cli.resilience.deadline import enforce
+from perkie_cli.services.cutout_source import CutoutSource
 from perkie_cli.services.ladder import Ladder
 from perkie_cli.services.payers import Payers, Tab
 from perkie_cli.services.picture_cache import Found, PictureCache
@@ -40,6 +42,7 @@ class _Plan:
     engine: StyleEngine
     recipe: Recipe
     key: CacheKey
+    cutout: str | None  # the recipe of the cut-out that is drawn
     deadline: Deadline
     started: float
 
@@ -59,6 +62,7 @@ class Generate:
         quotas: Quotas,
         ladder: Ladder,
         admission: Admission,
+        cutouts: CutoutSource,
         near: NearDuplicates | None = None,
     ) -> None:
         self._styles = styles
@@ -68,6 +72,7 @@ class Generate:
         self._clock = clock
         self._limits = limits
         self._quotas = quotas
+        self._cutouts = cutouts
         self._ladder = ladder
         self._admission = admission
         self._near = near
@@ -133,11 +138,12 @@ class Generate:
     def _plan(self, request: GenerateRequest) -> _Plan:
         style = self._styles.get(request.style)
         engine = self._engine(request.engine)
-        recipe = engine.recipe(style, request.size, request.model)
+        cutout = self._cutouts.fingerprint(request)
+        recipe = engine.recipe(style, request.size, request.model).with_cutout(cutout)
         now = self._clock.monotonic()
         deadline = Deadline.never() if request.deadline is None else Deadline.after(request.deadline, now)
         key = CacheKey(request.hash or content_hash(request.image), style.id, recipe.fingerprint)
-        return _Plan(request, style, engine, recipe, key, deadline, now)
+        return _Plan(request, style, engine, recipe, key, cutout, deadline, now)
 
     def _engine(self, name: str) -> StyleEngine:
         try:
@@ -173,9 +179,17 @@ class Generate:
             return await self._look_up(plan) or await self._make_anew(plan, tab)
 
     async def _make_anew(self, plan: _Plan, tab: Tab) -> Generated:
-        decoded = await self._workers.run(codec.decode, plan.request.image, self._limits, plan.request.source)
         request, receipt = plan.request, Receipt(plan.request.budget)
-        job = RenderJob(decoded.raster, plan.style, request.size, plan.deadline, request.model, receipt=receipt)
+        decoded = await self._decode(request)
+        job = RenderJob(
+            decoded.raster,
+            plan.style,
+            request.size,
+            plan.deadline,
+            request.model,
+            receipt=receipt,
+            cutout=plan.cutout,
+        )
         charge = plan.request.charge
         if charge is None or not self._costs(plan.engine.name):
             return await self._draw(plan, job, decoded.notes)
@@ -184,6 +198,11 @@ class Generate:
             if self._costs(made.engine) and not made.degraded:
                 await reservation.commit()
             return made
+
+    async def _decode(self, request: GenerateRequest) -> Decoded:
+        if request.remove_background:
+            return await self._cutouts.decode(request)
+        return await self._workers.run(codec.decode, request.image, self._limits, request.source)
 
     def _costs(self, engine: str) -> bool:
         """Whether a picture of that engine counts: a local rendering, also one in another's stead, is free."""

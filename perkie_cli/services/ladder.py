@@ -67,6 +67,8 @@ class Ladder:
     async def _older(self, request: GenerateRequest, key: CacheKey) -> Substitute | None:
         if Fallback.CACHE not in request.fallback or request.cache is not CacheUse.NORMAL:
             return None
+        if request.remove_background:
+            return None  # nothing tells whether an older picture was made of the cut-out
         older = await self._cache.find_older(key, request.owner, besides=self._local.name)
         if older is None:
             return None
@@ -77,7 +79,7 @@ class Ladder:
     async def _drawn(
         self, request: GenerateRequest, key: CacheKey, job: RenderJob, error: PerkieError
     ) -> Substitute | None:
-        recipe = self._local.recipe(job.style, job.size)
+        recipe = self._local.recipe(job.style, job.size).with_cutout(job.cutout)
         note = "drawn by the built-in engine, since the usual one cannot draw now"
         if request.cache is CacheUse.NORMAL:
             own = CacheKey(key.hash, key.style, recipe.fingerprint)

@@ -17,7 +17,7 @@ from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.cutout import Background, CutoutOutput, CutoutRequest, Framing
 from perkie_cli.domain.errors import DeadlineExceeded, LowConfidence, NotAnImage, StoreUnavailable, UsageError
-from perkie_cli.domain.generation import CacheOutcome, CacheUse
+from perkie_cli.domain.generation import CacheOutcome, CacheUse, GenerateRequest
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.ports import Matte, MattingJob
 from tests.pictures import exif_of, file_of, photo, with_hole
@@ -231,3 +231,25 @@ async def test_a_follower_with_another_background_gets_its_own(services: Service
     assert engine.calls == 1
     assert pixels(plain).shape[2] == 4
     assert tuple(pixels(coloured)[0, -1]) == (255, 0, 0)
+
+
+# ------------------------------------------------------------------ before styling
+
+
+async def test_a_style_is_drawn_of_the_cutout_and_kept_apart(services: Services, engine: Oval):
+    kept = await services.generate(GenerateRequest(PHOTO, "ink_wash", engine="local", size=256))
+    cut = await services.generate(GenerateRequest(PHOTO, "ink_wash", engine="local", size=256, remove_background=True))
+    again = await services.generate(
+        GenerateRequest(PHOTO, "ink_wash", engine="local", size=256, remove_background=True)
+    )
+    assert engine.calls == 1
+    assert kept.recipe != cut.recipe
+    assert kept.master.data != cut.master.data
+    assert again.cache_hit
+    assert again.master == cut.master
+
+
+async def test_doubts_about_the_cutout_reach_the_styled_picture(services: Services, engine: Oval):
+    engine.confidence = 0.1
+    made = await services.generate(GenerateRequest(PHOTO, "ink_wash", engine="local", size=256, remove_background=True))
+    assert any("low confidence" in warning for warning in made.warnings)

@@ -12,6 +12,7 @@ import typer
 
 from perkie_cli.cli import options
 from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs
+from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format
 from perkie_cli.cli.files import read_input, write_atomically
 from perkie_cli.cli.inputs import InputFile, check_targets, expand
@@ -27,6 +28,7 @@ from perkie_cli.workers import process_workers
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
+    from perkie_cli.ports import Workers
 
 app = typer.Typer(add_completion=False)
 
@@ -45,6 +47,7 @@ class _Options:
     fallback: frozenset[Fallback] | None  # None: as many as there are inputs allow
     deadline: float | None
     budget: Budget | None
+    remove_background: bool
 
     def request(self, services: Services, style: str) -> GenerateRequest:
         """The request of one job, still without its picture."""
@@ -56,6 +59,7 @@ class _Options:
             settings.engine,
             self.model,
             settings.size,
+            self.remove_background,
             cache=self.cache,
             cover_credentials=False,
             deadline=self.deadline,
@@ -79,6 +83,7 @@ def stylize(
     session: options.Session = None,
     refresh: options.Refresh = False,
     no_cache: options.NoCache = False,
+    remove_bg: options.RemoveBackground = False,
     recursive: options.Recursive = False,
     fallback: options.FallbackSteps = None,
     deadline: options.DeadlineSeconds = None,
@@ -90,9 +95,8 @@ def stylize(
 ) -> None:
     """Redraw pets in an artistic style.
 
-    Writes PET_STYLE.jpg beside each input and prints its path. A second run
-    with the same input and options is skipped; a picture that was drawn
-    before comes from the cache.
+    Writes PET_STYLE.jpg beside each input and prints its path. A second run with
+    the same options is skipped; a picture drawn before comes from the cache.
 
     Examples:
 
@@ -114,6 +118,7 @@ def stylize(
         fallback=_fallback(fallback),
         deadline=deadline,
         budget=None if budget is None else Budget(Decimal(str(budget))),
+        remove_background=remove_bg,
     )
 
     async def work(services: Services) -> Report:
@@ -123,8 +128,11 @@ def stylize(
             return await _estimated(services, asked, len(files), styles)
         return await whole.all(files, styles, output, out_dir)
 
-    parts = {"drawing": process_workers(jobs)} if jobs > 1 else {}
-    run(ctx, work, {"style.engine": engine, "style.size": size}, **parts)
+    run(ctx, work, {"style.engine": engine, "style.size": size}, **_parts(jobs))
+
+
+def _parts(jobs: int) -> dict[str, Workers]:
+    return {"drawing": process_workers(jobs)} if jobs > 1 else {}
 
 
 class _Run:
@@ -154,6 +162,9 @@ class _Run:
             for file, row in zip(files, targets, strict=True)
             for target, style in zip(row, styles, strict=True)
         ]
+        if self._asked.remove_background and not self._asked.dry_run:
+            matting = self._services.settings.matting
+            await ensure_weights(self._services, self._renderer, matting.engine, matting.mode)
         if self._asked.fallback is None and len(files) > 1:
             self._fallback = frozenset()  # a batch can be run again later, and should not be filled with substitutes
         return await run_jobs(jobs, self._one, self._renderer, self._asked.jobs)
