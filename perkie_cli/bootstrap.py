@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perkie_cli.bootstrap_matting import MattingParts
+from perkie_cli.bootstrap_storefront import StorefrontParts
 from perkie_cli.clock import SystemClock
 from perkie_cli.config.load import user_cache_dir, user_config_dir, user_state_dir
 from perkie_cli.config.schema import Settings
@@ -39,11 +40,9 @@ if TYPE_CHECKING:
     from perkie_cli.services.idempotency import IdempotencyRecords
     from perkie_cli.services.ladder import Ladder
     from perkie_cli.services.near_duplicates import NearDuplicates
-    from perkie_cli.services.originals import Originals
     from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.services.quota_admin import QuotaAdmin
     from perkie_cli.services.quotas import Quotas
-    from perkie_cli.services.storefront import Storefront
     from perkie_cli.stores.firestore_connection import FirestoreConnection
     from perkie_cli.stores.gcs_client import GcsConnection
 
@@ -67,7 +66,7 @@ class LazyMapping(Mapping[str, T]):
         return len(self._makers)
 
 
-class Services(MattingParts):
+class Services(MattingParts, StorefrontParts):
     """All parts of a running perkie. Attributes are built on first access and kept."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -277,13 +276,6 @@ class Services(MattingParts):
         return Admission(self.settings.image.pixels_in_work, math.inf, "drawing")
 
     @cached_property
-    def originals(self) -> Originals:
-        """Uploads in the store."""
-        from perkie_cli.services.originals import Originals
-
-        return Originals(self.blobs, self.workers, self.events, self.limits)
-
-    @cached_property
     def near_duplicates(self) -> NearDuplicates | None:
         """The look-up of nearly the same photos, where it is switched on."""
         if not self.settings.cache.near:
@@ -356,13 +348,6 @@ class Services(MattingParts):
         from perkie_cli.stores.lifecycle_gcs import GcsRules
 
         return Lifecycle(GcsRules(self.bucket), self.clock, self.events, self.protection)
-
-    @cached_property
-    def storefront(self) -> Storefront:
-        """What the shop's visitor gets."""
-        from perkie_cli.services.storefront import Storefront
-
-        return Storefront(self.generate, self.originals)
 
     async def aclose(self) -> None:
         """Closes what was built, users before what they use."""

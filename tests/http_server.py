@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import HttpSettings, Settings
@@ -21,7 +22,7 @@ from perkie_cli.domain.style import Style
 from perkie_cli.http.app import create_app
 from perkie_cli.http.server import Server, listen
 from perkie_cli.imaging.raster import Raster
-from perkie_cli.ports import Rendering, RenderJob
+from perkie_cli.ports import Matte, MattingJob, Rendering, RenderJob
 from tests.pictures import file_of, photo
 
 PHOTO = file_of(photo(320, 280))
@@ -66,6 +67,36 @@ class Negative:
         pass
 
 
+class Centre:
+    """A matting engine that takes the middle for the subject, and can be told to wait or fail."""
+
+    name = "centre"
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.error: Exception | None = None
+        self.begun = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    def recipe(self, mode: str) -> Recipe:
+        return Recipe(self.name, mode, "1")
+
+    async def matte(self, job: MattingJob) -> Matte:
+        self.calls += 1
+        self.begun.set()
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        height, width = job.raster.height, job.raster.width
+        alpha = np.zeros((height, width), np.uint8)
+        alpha[height // 4 : -height // 4, width // 4 : -width // 4] = 255
+        return Matte(alpha, 0.9, self.name, job.mode, "cpu")
+
+    async def aclose(self) -> None:
+        pass
+
+
 @dataclass
 class Running:
     """A server under test."""
@@ -75,6 +106,7 @@ class Running:
     services: Services
     engine: Negative
     local: Negative  # what the ladder falls back to
+    matting: Centre
 
     async def generate(self, **body: Any) -> httpx.Response:
         headers = body.pop("headers", {})
@@ -123,9 +155,10 @@ async def running(
     http: HttpSettings | None = None, settings: Settings | None = None, **parts: Any
 ) -> AsyncIterator[Running]:
     """Serves until the block ends."""
-    engine, local = Negative(), Negative("local")
+    engine, local, matting = Negative(), Negative("local"), Centre()
+    engines = {"auto": engine, "negative": engine, "local": local}
     settings = replace(settings or Settings(), http=replace(http or HttpSettings(), port=0))
-    services = build_services(settings, **{"engines": {"auto": engine, "negative": engine, "local": local}, **parts})
+    services = build_services(settings, **{"engines": engines, "matting_engines": {"auto": matting}, **parts})
     app = create_app(services)
     with listen(settings.http) as bound:
         server = Server(app, settings.http.stop_within.total_seconds())
@@ -133,7 +166,7 @@ async def running(
         host, port = bound.getsockname()[:2]
         async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as client:
             try:
-                yield Running(client, server, services, engine, local)
+                yield Running(client, server, services, engine, local, matting)
             finally:
                 engine.gate.set()
                 server.should_exit = True

@@ -18,8 +18,9 @@ from perkie_cli.http.accept import IMAGES, JSON, image_format, negotiate
 from perkie_cli.http.call import Call
 from perkie_cli.http.middleware import unexpected
 from perkie_cli.http.problems import problem
-from perkie_cli.http.schemas import GenerateAnswer, ProblemBody, QuotaFacts, StyleOutcome
+from perkie_cli.http.schemas import CutoutAnswer, CutoutOutcome, GenerateAnswer, ProblemBody, QuotaFacts, StyleOutcome
 from perkie_cli.services.deliver import deliver
+from perkie_cli.services.process import CutoutEnd
 from perkie_cli.services.storefront import Drawn, StyleEnd
 
 _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
@@ -97,13 +98,40 @@ async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
     )
 
 
+async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
+    """The cut-out of a process, as a picture or a problem."""
+    made = end.cutout
+    if made is None:
+        error = end.error or unexpected(call.request.scope, None)
+        return CutoutOutcome(success=False, problem=told_problem(call, error))
+    link = await link_to(call, made.key)
+    answer = CutoutAnswer(
+        image_url=link.url,
+        expires_at=link.expires_at,
+        cache_hit=made.cache_hit,
+        engine=made.engine,
+        model=made.model,
+        device=made.device,
+        confidence=made.confidence,
+        processing_time=round(made.processing_time, 4),
+        width=made.picture.width,
+        height=made.picture.height,
+        warnings=list(made.warnings),
+    )
+    return CutoutOutcome(success=True, result=answer)
+
+
+def told_problem(call: Call, error: PerkieError) -> ProblemBody:
+    """A problem inside an answer that is none as a whole."""
+    return ProblemBody.model_validate(problem(error, call.request_id).body)
+
+
 async def style_outcome(call: Call, end: StyleEnd) -> StyleOutcome:
     """One style of several, as a picture or a problem."""
     if end.drawn is not None:
         return StyleOutcome(style=end.style, success=True, result=await generate_facts(call, end.drawn))
     error = end.error if isinstance(end.error, PerkieError) else unexpected(call.request.scope, end.error)
-    told = ProblemBody.model_validate(problem(error, call.request_id).body)
-    return StyleOutcome(style=end.style, success=False, problem=told)
+    return StyleOutcome(style=end.style, success=False, problem=told_problem(call, error))
 
 
 def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:

@@ -15,17 +15,28 @@ import perkie_cli
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import NotFound, PerkieError
 from perkie_cli.http.call import PROXY_PREFIX
-from perkie_cli.http.middleware import Boundary, Context, ids_of, problem_response
+from perkie_cli.http.middleware import Boundary, Context, problem_response
 from perkie_cli.http.parts import Parts, build_parts
 from perkie_cli.http.problems import InvalidFields, MalformedBody, MethodNotAllowed
-from perkie_cli.http.routes import catalogue, generate, health, images
+from perkie_cli.http.routes import (
+    catalogue,
+    cutouts,
+    generate,
+    health,
+    images,
+    page,
+    process,
+    removebg,
+    storage,
+    widget,
+)
 from perkie_cli.http.schemas import ProblemBody
 
 MYSHOPIFY = r"https://[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com"  # Starlette matches the whole origin against it
 _EXPOSED = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID", "traceparent"]
 _ROLES: dict[str, tuple[APIRouter, ...]] = {
-    "artistic": (generate.router, catalogue.router, images.router),
-    "matting": (),
+    "artistic": (generate.router, process.router, storage.router, catalogue.router, images.router, page.router),
+    "matting": (cutouts.router, removebg.router),
 }
 
 
@@ -67,6 +78,8 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         app.include_router(router)
         if proxied and router is not health.router:
             app.include_router(router, prefix=PROXY_PREFIX, include_in_schema=False)
+    if proxied:
+        app.include_router(widget.router)
 
 
 def _add_middleware(app: FastAPI, parts: Parts) -> None:
@@ -88,7 +101,7 @@ def _add_error_handlers(app: FastAPI) -> None:
     """What the framework raises by itself becomes a problem as well; our own errors pass on to ``Boundary``."""
 
     def answer(request: Request, error: PerkieError, headers: Any = None) -> Response:
-        response = problem_response(error, ids_of(request.scope).request_id)
+        response = problem_response(error, request.scope)
         response.headers.update(headers or {})
         return response
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from fastapi import Request
 
+from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.proof import Requester, identify
 from perkie_cli.http.auth.principal import Principal, Scope
 from perkie_cli.http.life import watched
@@ -65,11 +66,17 @@ class Call:
         return await watched(self.request, self.parts.life, work, deadline.total_seconds() + 1)
 
     async def once(
-        self, owner: object, payload: Hashable, work: Callable[[], Awaitable[T]], weigh: Callable[[T], int]
+        self,
+        owner: Owner,
+        payload: tuple[object, ...],
+        work: Callable[[], Awaitable[T]],
+        weigh: Callable[[T], int],
+        seconds: float,
     ) -> T:
         """``work()``, or what it gave before under the same ``Idempotency-Key`` of the same owner and route.
 
-        Another server that works under the key is waited for; its picture is then a hit.
+        ``payload`` tells one request from another, ``weigh`` gives a result's size in bytes, ``seconds`` is the most
+        that the work may take.
 
         Raises: InvalidFields for an unusable key, IdempotencyMismatch, and whatever ``work`` raises.
         """
@@ -78,15 +85,15 @@ class Call:
             return await work()
         if not 1 <= len(given) <= _LONGEST_KEY:
             raise InvalidFields(f"Idempotency-Key is not 1 to {_LONGEST_KEY} characters long")
-        key = (self.principal.name, str(owner), self.request.url.path, given)
+        key = repr((self.principal.name, str(owner), self.request.url.path, given))
+        digest = hashlib.sha256(repr(payload).encode()).hexdigest()
 
         async def alone() -> T:
-            digest = hashlib.sha256(repr(payload).encode()).hexdigest()
-            lease = self.parts.settings.process_deadline.total_seconds()
-            async with self.parts.services.idempotency.holding(repr(key), digest, lease):
+            # In this process twins join; the record does the same for all others that share the store.
+            async with self.parts.services.idempotency.holding(key, digest, seconds):
                 return await work()
 
-        return await self.parts.idempotency.run(key, payload, alone, weigh)
+        return await self.parts.idempotency.run(key, digest, alone, weigh)
 
 
 def calling(scope: Scope, *, costly: bool = True) -> Callable[[Request], Awaitable[Call]]:

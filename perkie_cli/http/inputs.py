@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from perkie_cli.domain.generation import GenerateRequest
 from perkie_cli.domain.identity import Tier
 from perkie_cli.domain.proof import Requester
@@ -51,3 +53,12 @@ def generate_request(call: Call, requester: Requester, style: str, deadline: flo
         size=defaults.size,
         deadline=deadline,
     )
+
+
+def select_styles(call: Call, named: str | Sequence[str]) -> list[str]:
+    """Ids from a list or a comma-separated text.
+
+    Raises: UnknownStyle.
+    """
+    text = named if isinstance(named, str) else ",".join(named)
+    return [style.id for style in call.parts.services.styles.select(text)]

@@ -30,7 +30,7 @@ class Life:
     def check(self) -> None:
         """Raises: Unavailable once stopping."""
         if self.stopping:
-            raise _stopping()
+            raise stopping()
 
     async def ended(self) -> None:
         """Returns when time is up for what is in flight."""
@@ -55,7 +55,7 @@ async def watched(request: Request, life: Life, work: Coroutine[Any, Any, T], se
         if gone.done():
             raise Interrupted("the client left")
         if over.done():
-            raise _stopping()
+            raise stopping()
         raise DeadlineExceeded(f"not done within {seconds:g} s", hint="Try again.", retry_after=5)
     finally:
         for each in (task, gone, over):
@@ -68,5 +68,6 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _stopping() -> Unavailable:
+def stopping() -> Unavailable:
+    """What a request is told at the server's end."""
     return Unavailable("this server is stopping", hint="Try again: another one takes over.", retry_after=1)

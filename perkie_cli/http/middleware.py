@@ -38,9 +38,9 @@ def extra_headers(scope: Scope) -> dict[str, str]:
     return headers
 
 
-def problem_response(error: PerkieError, request_id: str) -> Response:
-    """The error as an answer."""
-    told = problem(error, request_id)
+def problem_response(error: PerkieError, scope: Scope) -> Response:
+    """The error as an answer to the request of ``scope``."""
+    told = problem(error, ids_of(scope).request_id, as_removebg=scope["path"].startswith("/v1.0/"))
     return Response(orjson.dumps(told.body), told.status, told.headers, MEDIA_TYPE)
 
 
@@ -108,7 +108,7 @@ class Boundary:
             told = _as_problem(error, scope)
             if started:
                 raise  # too late for an answer: the connection is cut, which the client notices
-            await problem_response(told, ids_of(scope).request_id)(scope, receive, send)
+            await problem_response(told, scope)(scope, receive, send)
 
     def _length(self, headers: Headers) -> int:
         given = headers.get("content-length")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 _HASH = r"^[0-9a-f]{64}$"
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
@@ -48,6 +48,14 @@ class ProcessBody(Identity):
     image_hash: Hash = None
     strategy: str = Field("hybrid", pattern="^(on_demand|pregenerate|hybrid)$")
     styles: list[str] | str | None = Field(None, description="Instead of the strategy's.", max_length=400)
+
+
+class UploadBody(Identity):
+    """Pictures to keep: `original`, and any `processed_…` beside it, as base64 or data URLs."""
+
+    model_config = ConfigDict(extra="allow")
+    original: Picture = None
+    images: dict[str, str] | None = Field(None, description="The same pictures by name, instead.")
 
 
 class QuotaFacts(BaseModel):
@@ -115,6 +123,76 @@ class BatchAnswer(BaseModel):
     request_id: str
 
 
+class CutoutAnswer(BaseModel):
+    """One cut-out. ``confidence`` is 0..1."""
+
+    image_url: str
+    expires_at: datetime | None
+    cache_hit: bool
+    engine: str
+    model: str
+    device: str
+    confidence: float
+    processing_time: float = Field(description="Seconds.")
+    width: int
+    height: int
+    warnings: list[str] = []
+
+
+class CutoutOutcome(BaseModel):
+    """The cut-out, or why there is none."""
+
+    success: bool
+    result: CutoutAnswer | None = None
+    problem: ProblemBody | None = None
+
+
+class ProcessAnswer(BaseModel):
+    """One pet, cut out and drawn. ``success``: at least one of all that was asked for."""
+
+    success: bool
+    image_hash: str
+    cutout: CutoutOutcome
+    results: list[StyleOutcome]
+    quota: QuotaFacts | None = None
+    request_id: str
+
+
+class AcceptedFacts(BaseModel):
+    """The first event of a process."""
+
+    image_hash: str
+    styles: list[str]
+    request_id: str
+
+
+class DoneFacts(BaseModel):
+    """The last event of a process."""
+
+    success: bool
+    quota: QuotaFacts | None
+    request_id: str
+
+
+class UploadOutcome(BaseModel):
+    """One picture of an upload."""
+
+    name: str
+    success: bool
+    url: str | None = None
+    expires_at: datetime | None = None
+    image_hash: str | None = None
+    problem: ProblemBody | None = None
+
+
+class UploadAnswer(BaseModel):
+    """Every picture that was sent. ``success``: all of them are kept."""
+
+    success: bool
+    uploads: list[UploadOutcome]
+    request_id: str
+
+
 class StyleFacts(BaseModel):
     """One style."""
 
@@ -142,6 +220,9 @@ class TokenAnswer(BaseModel):
 
     token: str
     expires_at: datetime
+
+
+PICTURES: dict[str, Any] = {"content": {kind: {} for kind in ("image/jpeg", "image/png", "image/webp")}}
 
 
 def body_of(model: type[BaseModel], *, file_field: str | None = None) -> dict[str, Any]:

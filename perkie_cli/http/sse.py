@@ -16,28 +16,34 @@ def event(name: str, data: Any, number: int) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), orjson.dumps(data))
 
 
-async def with_keep_alive(stream: AsyncIterator[bytes], every: float) -> AsyncIterator[bytes]:
+async def with_keep_alive(
+    stream: AsyncIterator[bytes], every: float, cut: asyncio.Future[bytes] | None = None
+) -> AsyncIterator[bytes]:
     """The stream with a comment wherever it is silent for ``every`` seconds, so that no proxy gives up on it.
 
-    When the reader leaves, the stream is closed at once, and with it whatever it holds.
+    Once ``cut`` is done its bytes are the last. When the reader leaves, or at the cut, the stream is closed at once,
+    and with it whatever it holds.
     """
     iterator = aiter(stream)
     pending: asyncio.Future[bytes] | None = None
     try:
         while True:
             pending = pending or asyncio.ensure_future(anext(iterator))
-            done, _ = await asyncio.wait([pending], timeout=every)
-            if not done:
-                yield KEEP_ALIVE
-                continue
-            try:
-                chunk = pending.result()
-            except StopAsyncIteration:
+            waited = {pending} if cut is None else {pending, cut}
+            done, _ = await asyncio.wait(waited, timeout=every, return_when=asyncio.FIRST_COMPLETED)
+            if pending in done:
+                finished, pending = pending, None
+                try:
+                    yield finished.result()
+                except StopAsyncIteration:
+                    return
+            elif cut is not None and cut in done:
+                yield cut.result()
                 return
-            finally:
-                pending = None
-            yield chunk
+            else:
+                yield KEEP_ALIVE
     finally:
+        for each in filter(None, (pending, cut)):
+            each.cancel()
         if pending is not None:
-            pending.cancel()
             await asyncio.wait([pending])

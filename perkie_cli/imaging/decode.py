@@ -25,6 +25,8 @@ from perkie_cli.imaging.sniff import InputFormat
 # Pillow warns about broken metadata that perkie drops anyway; nothing of that is for the user's eyes.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
+_MOST_SCANS = 200  # of a JPEG: encoders make about ten, and each costs a pass over the whole picture
+
 _OPENERS: dict[InputFormat, Callable[[bytes], Image.Image]] = {
     InputFormat.JPEG: lambda data: JpegImagePlugin.JpegImageFile(io.BytesIO(data)),
     InputFormat.PNG: lambda data: PngImagePlugin.PngImageFile(io.BytesIO(png.essentials(data))),
@@ -64,6 +66,8 @@ def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
 
 
 def _load(data: bytes, seen: Inspection, max_side: int) -> tuple[Image.Image, bytes | None]:
+    if seen.format is InputFormat.JPEG and data.count(b"\xff\xda") > _MOST_SCANS:
+        raise Damage("it has too many scans")
     image = _OPENERS[seen.format](data)
     if sorted(image.size) != sorted((seen.width, seen.height)):
         raise Damage("its header contradicts itself")

@@ -37,7 +37,6 @@ class Originals:
 
         Raises: BadInput, StoreUnavailable.
         """
-        codec.inspect(data, self._limits, source)
         if (known := await self.find(owner, hash_)) is not None:
             return known
         clean = await self._workers.run(codec.strip_metadata, data, self._limits, source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -75,7 +75,7 @@ class Storefront:
 
     async def draw_all(
         self, source: Source, request: GenerateRequest, styles: Sequence[str]
-    ) -> AsyncIterator[StyleEnd]:
+    ) -> AsyncGenerator[StyleEnd, None]:
         """The styles side by side, each as it ends; one that fails does not touch the others.
 
         Closing the stream cancels what is still under way.

@@ -149,7 +149,7 @@ def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
     data = file_of(photo(), progressive=True)
     scan = data.rindex(b"\xff\xda")
     with pytest.raises(CorruptImage, match="too many scans"):
-        codec.inspect(data[:-2] + data[scan:-2] * 1000 + b"\xff\xd9", LIMITS)
+        codec.decode(data[:-2] + data[scan:-2] * 1000 + b"\xff\xd9", LIMITS)
 
 
 # ------------------------------------------------------------------ what is more than one thing at once

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from perkie_cli.http.answers import generated_answer, json_answer, quota_facts, 
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import read_fields, validated
 from perkie_cli.http.call import Call, calling
-from perkie_cli.http.inputs import generate_request, requester_of, source_of
+from perkie_cli.http.inputs import generate_request, requester_of, select_styles, source_of
 from perkie_cli.http.schemas import (
     COSTLY,
     BatchAnswer,
@@ -42,11 +42,12 @@ async def generate(request: Request, call: Caller) -> Response:
     body = validated(GenerateBody, fields.values)
     requester = requester_of(call, body)
     source = await source_of(call, fields, body.image_hash, requester)
-    wanted = generate_request(call, requester, body.style, settings.generate_deadline.total_seconds())
+    seconds = settings.generate_deadline.total_seconds()
+    wanted = generate_request(call, requester, body.style, seconds)
     wanted = replace(wanted, remove_background=body.remove_background)
     payload = (source.hash, body.style, body.remove_background)
     drawn = await call.run(
-        call.once(requester.owner, payload, lambda: storefront.draw(source, wanted), _weight),
+        call.once(requester.owner, payload, lambda: storefront.draw(source, wanted), _weight, seconds),
         settings.generate_deadline,
     )
     return await generated_answer(call, drawn)
@@ -67,15 +68,17 @@ async def batch_generate(request: Request, call: Caller) -> Response:
     requester = requester_of(call, body)
     styles = select_styles(call, body.styles)
     source = await source_of(call, fields, body.image_hash, requester)
-    wanted = generate_request(call, requester, styles[0], settings.process_deadline.total_seconds())
+    seconds = settings.process_deadline.total_seconds()
+    wanted = generate_request(call, requester, styles[0], seconds)
     wanted = replace(wanted, remove_background=body.remove_background)
 
     async def all_of_them() -> list[StyleEnd]:
-        return [end async for end in services.storefront.draw_all(source, wanted, styles)]
+        async with aclosing(services.storefront.draw_all(source, wanted, styles)) as ends:
+            return [end async for end in ends]
 
     payload = (source.hash, tuple(styles), body.remove_background)
     ends = await call.run(
-        call.once(requester.owner, payload, all_of_them, lambda ends: sum(_weight(e.drawn) for e in ends)),
+        call.once(requester.owner, payload, all_of_them, lambda ends: sum(_weight(e.drawn) for e in ends), seconds),
         settings.process_deadline,
     )
     ends = sorted(ends, key=lambda end: styles.index(end.style))
@@ -86,15 +89,6 @@ async def batch_generate(request: Request, call: Caller) -> Response:
         request_id=call.request_id,
     )
     return json_answer(answer)
-
-
-def select_styles(call: Call, named: str | Sequence[str]) -> list[str]:
-    """Ids from a list or a comma-separated text.
-
-    Raises: UnknownStyle.
-    """
-    text = named if isinstance(named, str) else ",".join(named)
-    return [style.id for style in call.parts.services.styles.select(text)]
 
 
 def _weight(drawn: Drawn | None) -> int:

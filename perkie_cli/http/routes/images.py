@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from perkie_cli.domain.errors import NotFound
 from perkie_cli.http.parts import parts_of
 from perkie_cli.http.ranges import Unsatisfiable, matches, parse_range
-from perkie_cli.http.schemas import problems
+from perkie_cli.http.schemas import PICTURES, problems
 from perkie_cli.ports import Blob
 
 router = APIRouter()
-_PICTURE: dict[str, Any] = {"content": {kind: {} for kind in ("image/jpeg", "image/png", "image/webp")}}
 
 
 @router.get(
@@ -21,8 +18,8 @@ _PICTURE: dict[str, Any] = {"content": {kind: {} for kind in ("image/jpeg", "ima
     operation_id="image",
     response_class=Response,
     responses={
-        200: {"description": "The picture", **_PICTURE},
-        206: {"description": "A part of it", **_PICTURE},
+        200: {"description": "The picture", **PICTURES},
+        206: {"description": "A part of it", **PICTURES},
         304: {"description": "Unchanged"},
         416: {"description": "The range lies behind the end"},
         **problems(404, 503),

@@ -1,0 +1,68 @@
+"""The parts of the composition root behind the shop's theme."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from perkie_cli.config.schema import Settings
+
+if TYPE_CHECKING:
+    from perkie_cli.domain.picture import ImageLimits
+    from perkie_cli.ports import BlobStore, EventSink, Workers
+    from perkie_cli.services.cutout import Cutouts
+    from perkie_cli.services.generate import Generate
+    from perkie_cli.services.originals import Originals
+    from perkie_cli.services.process import Process
+    from perkie_cli.services.storefront import Storefront
+    from perkie_cli.services.uploads import Uploads
+
+
+class StorefrontParts:
+    """Mixed into ``Services``, whose other parts it names below."""
+
+    settings: Settings
+
+    if TYPE_CHECKING:
+
+        @cached_property
+        def blobs(self) -> BlobStore: ...  # noqa: D102  # documented where it is made, like the next ones
+        @cached_property
+        def workers(self) -> Workers: ...  # noqa: D102
+        @cached_property
+        def limits(self) -> ImageLimits: ...  # noqa: D102
+        @cached_property
+        def events(self) -> EventSink: ...  # noqa: D102
+        @cached_property
+        def generate(self) -> Generate: ...  # noqa: D102
+        @cached_property
+        def cutouts(self) -> Cutouts: ...  # noqa: D102
+
+    @cached_property
+    def originals(self) -> Originals:
+        """Uploads in the store."""
+        from perkie_cli.services.originals import Originals
+
+        return Originals(self.blobs, self.workers, self.events, self.limits)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Pictures that the storefront brings along."""
+        from perkie_cli.services.uploads import Uploads
+
+        return Uploads(self.blobs, self.originals, self.workers, self.limits)
+
+    @cached_property
+    def storefront(self) -> Storefront:
+        """What the shop's visitor gets."""
+        from perkie_cli.services.storefront import Storefront
+
+        return Storefront(self.generate, self.originals)
+
+    @cached_property
+    def process(self) -> Process:
+        """Cut out, then drawn."""
+        from perkie_cli.services.process import Process
+
+        matting = self.settings.matting
+        return Process(self.storefront, self.cutouts, engine=matting.engine, mode=matting.mode)

@@ -1,0 +1,120 @@
+"""``POST /remove-background``: a picture in, its subject out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from perkie_cli.domain.cutout import (
+    Background,
+    BackgroundKind,
+    Cutout,
+    CutoutOutput,
+    CutoutRequest,
+    Framing,
+    parse_aspect,
+)
+from perkie_cli.domain.picture import ImageFormat
+from perkie_cli.http.accept import IMAGES, image_format, negotiate
+from perkie_cli.http.answers import picture_answer
+from perkie_cli.http.auth.principal import Scope
+from perkie_cli.http.bodies import Upload, check_size, media_type, picture_of, read_fields, read_raw
+from perkie_cli.http.call import Call, calling
+from perkie_cli.http.problems import InvalidFields
+from perkie_cli.http.schemas import COSTLY, PICTURES, problems
+
+router = APIRouter()
+_FIELDS = ("image", "image_file", "file", "image_data")
+_SEE_THROUGH = ("image/png", "image/webp")
+_RAW = {"schema": {"type": "string", "format": "binary"}}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/octet-stream": _RAW,
+            **dict.fromkeys((*IMAGES, "image/heic"), _RAW),
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"image": _RAW["schema"]}, "required": ["image"]}
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "/remove-background",
+    operation_id="remove_background",
+    response_class=Response,
+    responses={200: {"description": "The cut-out", **PICTURES}, **problems(*COSTLY)},
+    openapi_extra=_BODY,
+)
+async def remove_background(
+    request: Request,
+    call: Annotated[Call, Depends(calling(Scope.MATTING))],
+    mode: Annotated[str | None, Query(pattern="^(base|fast)$")] = None,
+    output: CutoutOutput = CutoutOutput.RGBA,
+    background: Annotated[str, Query(max_length=60, description="transparent, blur or #rrggbb")] = "transparent",
+    trim: bool = False,
+    margin: Annotated[float, Query(ge=0, le=100, description="Percent of the subject's long side.")] = 0,
+    aspect: Annotated[str | None, Query(max_length=20, description="W:H")] = None,
+    format_: Annotated[str | None, Query(alias="format", pattern="^(png|webp|jpg)$")] = None,
+) -> Response:
+    """Removes the background. The facts stand in `X-Perkie-*` headers."""
+    upload = await read_picture(call)
+    behind, matting = Background.parse(background), call.parts.services.settings.matting
+    wanted = CutoutRequest(
+        image=upload.data,
+        engine=matting.engine,
+        mode=mode or matting.mode,
+        output=output,
+        background=behind,
+        framing=Framing(trim, margin, parse_aspect(aspect) if aspect else None),
+        format=_format(request.headers.get("accept"), format_, output, behind),
+        deadline=call.parts.settings.cutout_deadline.total_seconds(),
+        source=upload.source,
+    )
+    services = call.parts.services
+    cutout = await call.run(services.cutouts(wanted), call.parts.settings.cutout_deadline)
+    return picture_answer(cutout.picture, cutout_facts(cutout))
+
+
+async def read_picture(call: Call) -> Upload:
+    """The picture of a form, or the raw body itself.
+
+    Raises: InvalidFields, MalformedBody, TooManyBytes.
+    """
+    request, most = call.request, call.parts.settings.max_image
+    kind = media_type(request)
+    if kind.startswith("image/") or kind in ("application/octet-stream", ""):
+        data = await read_raw(request)
+        check_size(len(data), most, "the body")
+        return Upload(data, "the body")
+    upload = picture_of(await read_fields(request, most), _FIELDS, most)
+    if upload is None:
+        raise InvalidFields("image: no picture was sent", hint="Send it as the form field `image` or as the raw body.")
+    return upload
+
+
+def cutout_facts(cutout: Cutout) -> dict[str, str]:
+    """What ``X-Perkie-*`` headers tell."""
+    return {
+        "Image-Hash": cutout.hash,
+        "Cache": cutout.cache.value,
+        "Cache-Hit": str(cutout.cache_hit).lower(),
+        "Engine": cutout.engine,
+        "Model": cutout.model,
+        "Device": cutout.device,
+        "Confidence": f"{cutout.confidence:.3f}",
+        "Processing-Time": f"{cutout.processing_time:.4f}",
+        "Warnings": "; ".join(cutout.warnings),
+    }
+
+
+def _format(accept: str | None, named: str | None, output: CutoutOutput, background: Background) -> ImageFormat:
+    """By ``format``, else by ``Accept`` among those that can hold the result."""
+    if named is not None:
+        return ImageFormat(named)
+    see_through = output is CutoutOutput.RGBA and background.kind is BackgroundKind.TRANSPARENT
+    offers = _SEE_THROUGH if see_through else ("image/png", "image/jpeg", "image/webp")
+    return image_format(negotiate(accept, offers))

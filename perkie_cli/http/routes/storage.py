@@ -1,0 +1,70 @@
+"""``POST /api/storage/upload``: pictures that the storefront keeps with its customer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.http.answers import json_answer, link_to, told_problem
+from perkie_cli.http.auth.principal import Scope
+from perkie_cli.http.bodies import Fields, picture_of, read_fields, validated
+from perkie_cli.http.call import Call, calling
+from perkie_cli.http.inputs import requester_of
+from perkie_cli.http.problems import InvalidFields
+from perkie_cli.http.schemas import COSTLY, Identity, UploadAnswer, UploadBody, UploadOutcome, body_of, problems
+from perkie_cli.services.uploads import ORIGINAL, Kept
+
+router = APIRouter()
+_MOST = 8  # pictures a request: the original, the cut-out and a few styles
+
+
+@router.post(
+    "/api/storage/upload",
+    operation_id="upload",
+    response_model=UploadAnswer,
+    responses=problems(*COSTLY),
+    openapi_extra=body_of(UploadBody, file_field=ORIGINAL),
+)
+async def upload(request: Request, call: Annotated[Call, Depends(calling(Scope.STORAGE))]) -> Response:
+    """Keeps `original` and `processed_…` pictures. Each is told by itself: some may be kept while others are not."""
+    parts = call.parts
+    fields = await read_fields(request, parts.settings.max_image)
+    requester = requester_of(call, validated(Identity, fields.values))
+    pictures, failed = _pictures(fields, parts.settings.max_image)
+    kept = await call.run(parts.services.uploads.keep(requester.owner, pictures), parts.settings.cutout_deadline)
+    outcomes = [await _outcome(call, each) for each in (*kept, *failed)]
+    answer = UploadAnswer(success=all(each.success for each in outcomes), uploads=outcomes, request_id=call.request_id)
+    return json_answer(answer)
+
+
+def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
+    """The pictures by name, and those whose encoding is hopeless. They may stand in ``images`` or beside it.
+
+    Raises: InvalidFields when there are none, or too many.
+    """
+    inside = fields.values.get("images")
+    values = inside if isinstance(inside, dict) else fields.values
+    names = [name for name in (*values, *fields.files) if name == ORIGINAL or name.startswith("processed_")]
+    if not 1 <= len(names) <= _MOST:
+        raise InvalidFields(f"{len(names)} pictures were sent", hint=f"Send 1 to {_MOST}: original, processed_….")
+    found: dict[str, bytes] = {}
+    failed: list[Kept] = []
+    for name in names:
+        try:
+            picture = picture_of(Fields(values, fields.files), [name], most)
+        except PerkieError as error:
+            failed.append(Kept(name, error=error))
+        else:
+            assert picture is not None or values[name] is None
+            found[name] = picture.data if picture else b""
+    return found, failed
+
+
+async def _outcome(call: Call, kept: Kept) -> UploadOutcome:
+    if kept.key is None:
+        error = kept.error or InvalidFields("no picture")
+        return UploadOutcome(name=kept.name[:80], success=False, problem=told_problem(call, error))
+    link = await link_to(call, kept.key)
+    return UploadOutcome(name=kept.name, success=True, url=link.url, expires_at=link.expires_at, image_hash=kept.hash)

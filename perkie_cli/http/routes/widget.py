@@ -1,0 +1,25 @@
+"""``GET /apps/perkie/token``: the shop vouches for its visitor, the widget gets a token for direct calls."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from perkie_cli.domain.errors import NotAuthorised
+from perkie_cli.http.answers import json_answer
+from perkie_cli.http.call import PROXY_PREFIX
+from perkie_cli.http.parts import parts_of
+from perkie_cli.http.schemas import TokenAnswer, problems
+
+router = APIRouter()
+
+
+@router.get(f"{PROXY_PREFIX}/token", operation_id="token", response_model=TokenAnswer, responses=problems(401))
+async def token(request: Request) -> Response:
+    """A token of an hour for the visitor that a signed proxy call names; it carries the customer id, if logged in."""
+    parts = parts_of(request)
+    now = parts.services.clock.now()
+    call = parts.authenticator.proxied(request.url.query, now)
+    if parts.authenticator.tokens is None:
+        raise NotAuthorised("this server mints no tokens")
+    minted = parts.authenticator.tokens.mint(call.customer, call.shop, now)
+    return json_answer(TokenAnswer(token=minted.token, expires_at=minted.expires_at))
