@@ -160,6 +160,12 @@ class PricedEngine(StyleEngine, Protocol):
         Raises: MissingCredentials.
         """
 
+    async def live_models(self) -> set[str]:
+        """Ids of the models that the upstream lists now.
+
+        Raises: NotAuthorised, Unavailable.
+        """
+
 
 # ------------------------------------------------------------------ money
 

@@ -45,6 +45,10 @@ class GuardedStyleEngine:
         """See the port."""
         await self._engine.warm_up()
 
+    async def live_models(self) -> set[str]:
+        """See the port; asked once, outside of the guard."""
+        return await self._engine.live_models()
+
     async def aclose(self) -> None:
         """See the port."""
         await self._engine.aclose()

@@ -145,6 +145,21 @@ def test_estimate_spends_nothing(perkie: Perkie, cat: Path, env: dict[str, str],
     assert free["summary"]["usd"] == 0
 
 
+def test_the_models_and_whether_they_live(perkie: Perkie, env: dict[str, str]) -> None:
+    shown = perkie("models", "list", env=env)
+    assert "gemini-nano-banana-2.1" in shown.stdout
+    assert "2026-10-29" in shown.stdout
+    fine = perkie("models", "check", "--json", env=env)
+    states = {row["model"]: row["state"] for row in json.loads(fine.stdout)["results"]}
+    assert fine.returncode == 0
+    assert states["gemini-nano-banana-2.1"] == "lives, in use"
+    assert states["gemini-3.1-flash-image"] == "shut down"
+    gone = perkie("models", "check", env={**env, "PERKIE_GEMINI_MODEL": "gemini-2.5-flash-image"})
+    assert gone.returncode == 8
+    assert "gemini-nano-banana-2.1" in gone.stderr
+    assert perkie("models", "check", env={**env, "GEMINI_API_KEY": "bad"}).returncode == 4
+
+
 def test_a_budget_holds_for_the_whole_run(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
     done = perkie("stylize", "cat.png", "-s", "all", "--budget", "0.08", "--json", env=env)
     body = json.loads(done.stdout)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perkie_cli.cli import image_models
 from perkie_cli.cli.checkpoints import described
 from perkie_cli.cli.checkpoints import pull as pull_file
 from perkie_cli.cli.render import Report, Table
@@ -35,10 +36,21 @@ def list_(ctx: typer.Context) -> None:
     renderer_of(ctx, "models list")
 
     async def work(services: Services) -> Report:
-        files = [services.model_files.look(each) for each in CHECKPOINTS.values()]
-        return _files_report(services, files)
+        files = _files_report(services, [services.model_files.look(each) for each in CHECKPOINTS.values()])
+        images = image_models.listed(services)
+        return Report([*files.results, *images.results], files.summary, [*files.text, *images.text])
 
     run(ctx, work)
+
+
+@app.command()
+def check(ctx: typer.Context) -> None:
+    """Ask the Gemini API which image models live; exit 8 when the one in use is gone, or goes within 30 days.
+
+    Examples: `perkie models check`, `perkie models check --json`.
+    """
+    renderer_of(ctx, "models check")
+    run(ctx, image_models.checked)
 
 
 @app.command()

@@ -93,10 +93,7 @@ class GeminiEngine:
         await self._connected()
 
     async def live_models(self) -> set[str]:
-        """Ids of the models that the API lists now.
-
-        Raises: NotAuthorised, Unavailable.
-        """
+        """See the port."""
         connection = await self._connected()
 
         async def ids() -> set[str]:

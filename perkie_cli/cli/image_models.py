@@ -1,0 +1,73 @@
+"""Gemini's image models for ``perkie models``: what they cost, until when they live, whether the API knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from perkie_cli.cli.render import Report, Table
+from perkie_cli.domain.errors import ChangesPending
+from perkie_cli.domain.model import ImageModel
+from perkie_cli.domain.money import dollars
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+
+
+def listed(services: Services) -> Report:
+    """Every image model with price and retirement, from the data alone."""
+    return _report(services, None)
+
+
+async def checked(services: Services) -> Report:
+    """The same, and which of them the API lists now.
+
+    The report's error is ChangesPending when the model in use is gone, goes within 30 days, or is not listed.
+    Raises: NotAuthorised, Unavailable.
+    """
+    live = await services.gemini.live_models()
+    return _report(services, live, _finding(services, live))
+
+
+def _report(services: Services, live: Collection[str] | None, error: ChangesPending | None = None) -> Report:
+    results, rows = [], []
+    for model in services.models.all():
+        state = _state(services, model, live)
+        prices = {size: model.cost(0, tokens, 0) for size, tokens in model.image_tokens.items()}
+        results.append(
+            {
+                "model": model.id,
+                "title": model.title,
+                "state": state,
+                "default": model.id == services.settings.gemini.model,
+                "usd": prices,
+                "retires": model.retires,
+                "successor": model.successor,
+            }
+        )
+        rows.append((model.id, " ".join(dollars(usd) for usd in prices.values()), model.retires or "", state))
+    table = Table(("image model", " ".join(("1K", "2K", "4K")), "shut down", "state"), rows)
+    return Report(results, {"model": services.settings.gemini.model}, [table], error, error.exit_code if error else 0)
+
+
+def _state(services: Services, model: ImageModel, live: Collection[str] | None) -> str:
+    today = services.clock.now().date()
+    if model.retired(today):
+        return "shut down"
+    if live is not None and model.id not in live:
+        return "not listed by the API"
+    if model.warning(today):
+        return "shut down soon"
+    used = "in use" if model.id == services.settings.gemini.model else ""
+    return used if live is None else ", ".join(filter(None, ("lives", used)))
+
+
+def _finding(services: Services, live: Collection[str]) -> ChangesPending | None:
+    wanted = services.settings.gemini.model
+    model = next((each for each in services.models.all() if each.id == wanted), None)
+    if warning := model and model.warning(services.clock.now().date()):
+        return ChangesPending(warning, hint="Set gemini.model.")
+    if wanted in live and model is not None:
+        return None
+    said = "is not listed by the API" if model is not None else "has no price here"
+    return ChangesPending(f"model {wanted} {said}", hint="Set gemini.model, or add it to your models.toml.")
