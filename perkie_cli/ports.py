@@ -155,16 +155,10 @@ class PricedEngine(StyleEngine, Protocol):
         """
 
     async def warm_up(self) -> None:
-        """Loads what the first picture would else wait for.
-
-        Raises: MissingCredentials.
-        """
+        """Loads what the first picture would else wait for. Raises: MissingCredentials."""
 
     async def live_models(self) -> set[str]:
-        """Ids of the models that the upstream lists now.
-
-        Raises: NotAuthorised, Unavailable.
-        """
+        """Ids of the models that the upstream lists now. Raises: NotAuthorised, Unavailable."""
 
 
 # ------------------------------------------------------------------ money

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -273,7 +273,7 @@ def plain(value: object) -> object:
             return value.value
         case Decimal():
             return float(value)
-        case datetime():
+        case date():  # and datetime, which is one
             return value.isoformat().replace("+00:00", "Z")
         case timedelta():
             return value.total_seconds()
