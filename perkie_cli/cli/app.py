@@ -29,6 +29,9 @@ COMMANDS: dict[str, str] = {
 }
 
 
+ROOT_OPTIONS = {"install_completion", "show_completion"}  # Typer gives them to every app; they are the root's
+
+
 class LazyGroup(TyperGroup):
     """Lists commands from the table; imports one only to run it, complete it or show its own help."""
 
@@ -55,6 +58,7 @@ def _load(name: str) -> Any:
     module = importlib.import_module(f"perkie_cli.cli.commands.{name.replace('-', '_')}")
     command = get_command(module.app)
     command.name = name
+    command.params = [param for param in command.params if param.name not in ROOT_OPTIONS]
     return command
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ports import BlobInfo
 
-app = typer.Typer(add_completion=False, help="See, check and clear what is kept.", no_args_is_help=True)
+app = typer.Typer(help="See, check and clear what is kept.", no_args_is_help=True)
 
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")]

@@ -15,9 +15,7 @@ from perkie_cli.config.load import Row, rows, user_cache_dir, user_config_dir, u
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.errors import OutputExists
 
-app = typer.Typer(
-    add_completion=False, help="Show settings with their origin, write a first config file.", no_args_is_help=True
-)
+app = typer.Typer(help="Show settings with their origin, write a first config file.", no_args_is_help=True)
 
 
 @app.command()

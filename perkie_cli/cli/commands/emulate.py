@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from perkie_cli.emulators.gemini.painter import Painter
     from perkie_cli.emulators.storage.server import StorageEmulator
 
-app = typer.Typer(
-    add_completion=False, help="Run local stand-ins of the services that perkie uses.", no_args_is_help=True
-)
+app = typer.Typer(help="Run local stand-ins of the services that perkie uses.", no_args_is_help=True)
 
 
 Host = Annotated[str, typer.Option(metavar="ADDR", help="Address to listen on.")]

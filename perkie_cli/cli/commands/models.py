@@ -20,7 +20,7 @@ from perkie_cli.services.weights import Weights, WeightState
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
-app = typer.Typer(add_completion=False, help="Get, check and measure what draws and cuts out.", no_args_is_help=True)
+app = typer.Typer(help="Get, check and measure what draws and cuts out.", no_args_is_help=True)
 
 Modes = Annotated[
     list[str] | None, typer.Option("--mode", metavar="base|fast", help="Only this one; may be given twice.")

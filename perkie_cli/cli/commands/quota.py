@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.services.quota_admin import CounterChange, CounterState, QuotaAdmin
 
-app = typer.Typer(help="See, reset and grant quotas.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(help="See, reset and grant quotas.", no_args_is_help=True)
 
 Customer = Annotated[str | None, typer.Option("--customer", metavar="ID", help="This customer.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="ID", help="This session.")]

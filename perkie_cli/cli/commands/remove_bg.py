@@ -35,7 +35,7 @@ from perkie_cli.domain.picture import MIB
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer()
 
 _LARGEST_BACKGROUND = 50 * MIB
 

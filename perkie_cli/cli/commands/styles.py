@@ -21,7 +21,7 @@ from perkie_cli.domain.style import Style
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
-app = typer.Typer(add_completion=False, help="List, show and preview styles.", no_args_is_help=True)
+app = typer.Typer(help="List, show and preview styles.", no_args_is_help=True)
 
 
 @app.command("list")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ports import Workers
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer()
 
 
 @dataclass(frozen=True, slots=True)
