@@ -310,7 +310,7 @@ class Services(MattingParts, StorefrontParts):
         """What stands in for pictures that cannot be drawn."""
         from perkie_cli.services.ladder import Ladder
 
-        return Ladder(self.pictures, self.engines.get("local", self.local), self.workers, self.events)
+        return Ladder(self.pictures, self.local, self.workers, self.events)
 
     @cached_property
     def lifetimes(self) -> Mapping[str, timedelta]:
