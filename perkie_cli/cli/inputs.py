@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,24 +40,33 @@ def expand(words: Sequence[str], *, recursive: bool, made_by_us: Iterable[Path] 
 
 def _expand_one(word: str, recursive: bool, made: frozenset[Path]) -> list[InputFile]:
     path = Path(word)
-    if path.is_dir():
+    if holds(path.is_dir):
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise UnreadableFile(f"{path} may not be read (permission denied)")
         found = [file for file in _pictures(path, recursive) if file.path.absolute() not in made]
         if not found:
             more = "" if recursive else " Give --recursive to look into its folders too."
             raise UnreadableFile(f"{path} holds no pictures", hint=f"Looked for {_endings()}.{more}")
         return found
-    if not path.exists() and glob.has_magic(word):
-        matches = [Path(match) for match in sorted(glob.glob(word, recursive=recursive)) if Path(match).is_file()]
+    if glob.has_magic(word) and not holds(path.exists):
+        matches = [path for path in map(Path, sorted(glob.glob(word, recursive=recursive))) if holds(path.is_file)]
         if not matches:
             raise UnreadableFile(f"no file matches {word}")
-        return [InputFile(match) for match in matches]
+        return [InputFile(path) for path in matches]
     return [InputFile(path)]
+
+
+def holds(question: Callable[[], bool]) -> bool:
+    """False also where the file system does not let us know; reading the file will tell why."""
+    with suppress(OSError):
+        return question()
+    return False
 
 
 def _pictures(folder: Path, recursive: bool) -> Iterator[InputFile]:
     walk = folder.rglob("*") if recursive else folder.glob("*")
     for path in sorted(walk):
-        if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() and not path.name.startswith("."):
+        if path.suffix.lower() in PICTURE_SUFFIXES and holds(path.is_file) and not path.name.startswith("."):
             yield InputFile(path, path.parent.relative_to(folder), from_folder=True)
 
 

@@ -16,8 +16,12 @@ StyleNames = Annotated[
         "--style", "-s", metavar="ID[,ID…]|all|popular", help="By id or alias.", autocompletion=complete.styles
     ),
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write here (one picture).")]
-OutDir = Annotated[Path | None, typer.Option(metavar="DIR", help="Write into this folder, else beside each input.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", readable=False, metavar="FILE", help="Write here (one picture).")
+]
+OutDir = Annotated[
+    Path | None, typer.Option(readable=False, metavar="DIR", help="Write into this folder, else beside each input.")
+]
 Format = Annotated[
     str | None, typer.Option("--format", metavar="jpg|png|webp", help="Default: by the ending of -o, else jpg.")
 ]

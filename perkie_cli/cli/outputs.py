@@ -1,8 +1,9 @@
 """Where outputs go, and whether what already stands there is ours.
 
 Targets never clobber another input's output: inputs whose targets would be one file (``a.jpg``, ``a.png``) get their
-ending into the name (``a-jpg_…``, ``a-png_…``). A record of made outputs tells a fresh one (skipped) and a stale one
-(replaced) from a file that perkie did not make (refused without ``--force``).
+ending into the name (``a-jpg_…``, ``a-png_…``), and a number where that does not help (``x/a.jpg``, ``y/a.jpg``). A
+record of made outputs tells a fresh one (skipped) and a stale one (replaced) from a file that perkie did not make
+(refused without ``--force``).
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 
-from perkie_cli.cli.inputs import InputFile
-from perkie_cli.domain.errors import OutputExists, StoreUnavailable
+from perkie_cli.cli.inputs import InputFile, holds
+from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
     path BLOB PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
@@ -32,13 +34,29 @@ def plan_targets(
     """One target for each file and tail (``_ink_wash.jpg``), in order."""
     if output is not None:
         return [[output]]
-    stems = [_place(file, out_dir) / file.path.stem for file in files]
-    crowd = Counter(str(stem.absolute()) for stem in stems)
-    named = [
-        stem if crowd[str(stem.absolute())] == 1 else stem.with_name(f"{stem.name}-{file.path.suffix.lstrip('.')}")
-        for stem, file in zip(stems, files, strict=True)
-    ]
-    return [[stem.with_name(stem.name + tail) for tail in tails] for stem in named]
+    crowd = Counter(_folded(_place(file, out_dir) / file.path.stem) for file in files)
+    rows: list[list[Path]] = []
+    taken: set[str] = set()
+    for file in files:
+        folder, stem, ending = _place(file, out_dir), file.path.stem, file.path.suffix.lstrip(".")
+        if ending and crowd[_folded(folder / stem)] > 1:
+            stem = f"{stem}-{ending}"
+        row = next(row for row in _numbered(folder, stem, tails) if taken.isdisjoint(map(_folded, row)))
+        taken.update(map(_folded, row))
+        rows.append(row)
+    return rows
+
+
+def _numbered(folder: Path, stem: str, tails: Sequence[str]) -> Iterator[list[Path]]:
+    """The stem's targets; then those of ``stem-2``, ``stem-3``, …"""
+    yield [folder / f"{stem}{tail}" for tail in tails]
+    for number in count(2):
+        yield [folder / f"{stem}-{number}{tail}" for tail in tails]
+
+
+def _folded(path: Path) -> str:
+    """Equal for paths that some file systems take for the same."""
+    return str(path.absolute()).casefold()
 
 
 def _place(file: InputFile, out_dir: Path | None) -> Path:
@@ -86,15 +104,20 @@ class OutputRecord:
         return Standing.FRESH if same else Standing.STALE
 
     def check(self, target: Path, source: Path, options: str, *, force: bool) -> Standing:
-        """``standing``, but a foreign file is an error unless forced.
+        """``standing``, but what may not be replaced is an error; of a foreign file, unless forced.
 
-        Raises: OutputExists.
+        Raises: OutputExists, UnwritableFile.
         """
-        found = self.standing(target, source, options)
+        check_place(target, source)
+        try:
+            found = self.standing(target, source, options)
+        except StoreUnavailable as error:
+            found, unknown = Standing.FOREIGN, f"; {error.message}"
+        else:
+            unknown = f" and was not made by perkie from {source.name}"
         if found is Standing.FOREIGN and not force:
             raise OutputExists(
-                f"{target} exists and was not made by perkie from {source.name}",
-                hint="Give --force to replace it, or -o / --out-dir for another place.",
+                f"{target} exists{unknown}", hint="Give --force to replace it, or -o / --out-dir for another place."
             )
         return Standing.STALE if force else found
 
@@ -114,15 +137,16 @@ class OutputRecord:
             db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def below(self, folder: Path) -> list[Path]:
-        """Outputs recorded in or under ``folder``."""
-        with self._open() as db:
+        """Outputs recorded in or under ``folder``; none where the record cannot be read, which ``add`` tells."""
+        with suppress(StoreUnavailable), self._open() as db:
             prefix = _name(folder) + b"/"
             rows = db.execute("SELECT path FROM outputs WHERE substr(path, 1, ?) = ?", (len(prefix), prefix))
             return [Path(os.fsdecode(path)) for (path,) in rows]
+        return []
 
     def below_folders(self, words: Sequence[str]) -> list[Path]:
         """Outputs recorded below those of the words that are folders."""
-        return [path for word in words if Path(word).is_dir() for path in self.below(Path(word))]
+        return [path for word in words if holds(Path(word).is_dir) for path in self.below(Path(word))]
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -133,6 +157,26 @@ class OutputRecord:
                 yield db
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(f"the record of outputs {self._file} cannot be used: {error}") from error
+
+
+def check_place(target: Path, source: Path) -> None:
+    """Whether an output can stand there, so that nobody pays for a picture that cannot be written.
+
+    Raises: OutputExists, UnwritableFile.
+    """
+    try:
+        if target.is_dir() or (target.exists() and not target.is_file()):
+            kind = "a directory" if target.is_dir() else "not a regular file"
+            raise OutputExists(f"{target} is {kind}", hint="Name a file with -o, or a folder with --out-dir.")
+        if target.exists() and target.samefile(source):
+            raise OutputExists(f"{target} is the input itself", hint="Name another file with -o.")
+        folder = next(place for place in target.absolute().parents if place.exists())
+        if not folder.is_dir():
+            raise UnwritableFile(f"{target} cannot be written: {folder} is not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UnwritableFile(f"{target} cannot be written: {folder} may not be written to (permission denied)")
+    except OSError as error:
+        raise UnwritableFile(f"{target} cannot be written: {error.strerror}") from error
 
 
 def _name(path: Path) -> bytes:

@@ -61,7 +61,9 @@ class _Options:
 def remove_bg(
     ctx: typer.Context,
     inputs: options.Inputs,
-    file: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write here (one picture).")] = None,
+    file: Annotated[
+        Path | None, typer.Option("-o", readable=False, metavar="FILE", help="Write here (one picture).")
+    ] = None,
     out_dir: options.OutDir = None,
     engine: options.MattingEngineName = None,
     mode: options.MattingMode = None,
