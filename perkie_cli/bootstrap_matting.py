@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from perkie_cli.ports import Clock, EventSink, MattingEngine, Workers
     from perkie_cli.services.cutout import Cutouts
     from perkie_cli.services.cutout_source import CutoutSource
+    from perkie_cli.services.evaluate import Evaluate
     from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.services.weights import ModelFiles
 
@@ -120,3 +121,10 @@ class MattingParts:
 
         matting = self.settings.matting
         return CutoutSource(self.cutouts, matting.engine, matting.mode)
+
+    @cached_property
+    def evaluate(self) -> Evaluate:
+        """Scores of background removal."""
+        from perkie_cli.services.evaluate import Evaluate
+
+        return Evaluate(self.cutouts, self.workers, self.limits)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Perkie
+from tests.pets import cut_out_pet, pet
 from tests.scripted_server import scripted, serves
 
 BUILTIN = ("--engine", "builtin")
@@ -116,3 +117,25 @@ def test_models_list_pull_and_verify(perkie: Perkie, home: Path) -> None:
     assert verified.returncode == 5
     assert envelope(verified)["results"][1]["state"] == "wrong"
     assert hashlib.md5(data).hexdigest() != envelope(verified)["results"][1]["md5"]
+
+
+def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie: Perkie, tmp_path: Path) -> None:
+    folder = tmp_path / "pets"
+    (folder / "photos").mkdir(parents=True)
+    (folder / "mattes").mkdir()
+    for name, size in (("a", 500), ("b", 400)):
+        Image.fromarray(pet(size, size)).save(folder / "photos" / f"{name}.jpg", quality=95)
+        Image.fromarray(cut_out_pet(size, size)[1]).save(folder / "mattes" / f"{name}.png")
+    Image.fromarray(pet(300, 300)).save(folder / "photos" / "c.png")
+    Image.fromarray(cut_out_pet(310, 300)[1]).save(folder / "mattes" / "c.png")
+    done = perkie("models", "evaluate", "pets", *BUILTIN, "--json")
+    body = envelope(done)
+    assert done.returncode == 6, done.stderr
+    assert [Path(each["input"]).name for each in body["results"]] == ["a.jpg", "b.jpg"]
+    assert body["summary"]["failed"] == 1
+    assert body["summary"]["mae"] < 0.1
+    assert body["summary"]["s_measure"] > 0.8
+    table = perkie("models", "evaluate", "pets", *BUILTIN).stdout
+    assert table.splitlines()[-1].startswith("mean")
+    assert perkie("models", "evaluate", "nowhere", *BUILTIN).returncode == 3
+    assert perkie("models", "evaluate", "pets", "--engine", "remote").returncode == 2

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.cli import image_models
-from perkie_cli.cli.checkpoints import described
+from perkie_cli.cli import image_models, options
+from perkie_cli.cli.checkpoints import described, ensure_weights
 from perkie_cli.cli.checkpoints import pull as pull_file
 from perkie_cli.cli.render import Report, Table
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
-from perkie_cli.domain.errors import MissingWeights
+from perkie_cli.domain.cutout import CutoutRequest
+from perkie_cli.domain.errors import MissingWeights, PartialFailure, PerkieError
+from perkie_cli.services.evaluate import Evaluated, find_pairs, mean_scores
 from perkie_cli.services.weights import Weights, WeightState
 
 if TYPE_CHECKING:
@@ -126,6 +129,70 @@ def export(ctx: typer.Context, mode: Modes = None) -> None:
         return _files_report(services, [services.model_files.look(each.checkpoint) for each in here])
 
     run(ctx, work)
+
+
+@app.command()
+def evaluate(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Photos and their true mattes.")],
+    engine: options.MattingEngineName = None,
+    mode: options.MattingMode = None,
+    device: options.Device = None,
+) -> None:
+    """Score background removal on your own photos: MAE, S-measure, max-F, SAD, gradient error.
+
+    FOLDER holds photos/ and mattes/ with the same names, or NAME.jpg with NAME_matte.png.
+
+    Examples: `perkie models evaluate pets/`, `perkie models evaluate pets/ --engine builtin --json`.
+    """
+    renderer = renderer_of(ctx, "models evaluate")
+
+    async def work(services: Services) -> Report:
+        matting = services.settings.matting
+        pairs = await services.io.run(find_pairs, folder)
+        services.cutouts.recipe(CutoutRequest(b"", matting.engine, matting.mode))  # is there such an engine?
+        await ensure_weights(services, renderer, matting.engine, matting.mode)
+        done, failed = [], []
+        for pair in pairs:
+            try:
+                done.append(await services.evaluate(pair, matting.engine, matting.mode))
+            except PerkieError as error:
+                renderer.complain(error)
+                failed.append(error)
+        return _scores_report(done, failed)
+
+    run(ctx, work, {"matting.engine": engine, "matting.mode": mode, "matting.device": device})
+
+
+def _scores_report(done: Sequence[Evaluated], failed: Sequence[PerkieError]) -> Report:
+    means = mean_scores([each.scores for each in done])
+    rows = [(each.pair.photo.name, *_rounded(asdict(each.scores)), f"{each.confidence:.2f}") for each in done]
+    columns = ("photo", "MAE", "S-measure", "max-F", "SAD", "gradient", "confidence")
+    error: PerkieError | None = None
+    if failed:
+        said = f"{len(failed)} of {len(failed) + len(done)} failed"
+        error = PartialFailure(said, hint="Each is named above.") if done else failed[0]
+    return Report(
+        results=[
+            {
+                "input": each.pair.photo,
+                **asdict(each.scores),
+                "confidence": each.confidence,
+                "model": each.model,
+                "engine": each.engine,
+                "device": each.device,
+                "processing_time": each.processing_time,
+            }
+            for each in done
+        ],
+        summary={"total": len(done) + len(failed), "failed": len(failed), **means},
+        text=[Table(columns, [*rows, ("mean", *_rounded(means), "")], frozenset(columns[1:]))] if done else [],
+        error=error,
+    )
+
+
+def _rounded(scores: Mapping[str, float]) -> list[str]:
+    return [f"{value:.4g}" for value in scores.values()]
 
 
 def _chosen(modes: list[str] | None) -> Sequence[Checkpoint]:
