@@ -50,12 +50,14 @@ class TimeRules:
     """How one deadline is shared out, in seconds.
 
     ``reserve`` is kept for what comes after a failure (a fifth of deadlines too short for that); a retry starts only
-    when ``least_for_retry``, or a third of the deadline where that is less, would be left for it.
+    when ``least_for_retry``, or a third of the deadline where that is less, would be left for it. Without a deadline
+    too, nobody waits longer than ``wait_at_most`` for a retry.
     """
 
     attempt_at_most: float = 40.0
     reserve: float = 3.0
     least_for_retry: float = 10.0
+    wait_at_most: float = 60.0
 
     def for_attempt(self, deadline: Deadline, now: float) -> float:
         """How long an attempt that starts now may take; 0 when there is no time."""
@@ -63,7 +65,7 @@ class TimeRules:
 
     def longest_wait(self, deadline: Deadline, now: float) -> float:
         """The longest pause after which a retry would still have its time; negative when there is none."""
-        return self._left(deadline, now) - min(self.least_for_retry, deadline.total / 3)
+        return min(self.wait_at_most, self._left(deadline, now) - min(self.least_for_retry, deadline.total / 3))
 
     def _left(self, deadline: Deadline, now: float) -> float:
         return deadline.remaining(now) - min(self.reserve, deadline.total / 5)

@@ -268,6 +268,8 @@ class Generate:
         facts = {"style": result.style, "engine": result.engine, "model": result.model, "recipe": result.recipe}
         if result.degradation_reason is not None:
             facts["degraded"] = result.degradation_reason
+        if plan.cutout is not None:
+            facts["cutout"] = plan.cutout
         if self._near is not None:
             facts |= await self._near.facts(plan.key, plan.request)
         key = replace(plan.key, fingerprint=result.recipe)

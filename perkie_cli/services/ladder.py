@@ -56,7 +56,7 @@ class Ladder:
 
         Raises: Unavailable with a kind sentence, when no step of those allowed holds.
         """
-        substitute = await self._older(request, key)
+        substitute = await self._older(request, key, job)
         if substitute is None and Fallback.LOCAL in request.fallback:
             substitute = await self._drawn(request, key, job, error)
         if substitute is None:
@@ -64,12 +64,14 @@ class Ladder:
         self._events.emit(Degraded(job.style.id, error.code, substitute.engine))
         return substitute
 
-    async def _older(self, request: GenerateRequest, key: CacheKey) -> Substitute | None:
+    async def _older(self, request: GenerateRequest, key: CacheKey, job: RenderJob) -> Substitute | None:
         if Fallback.CACHE not in request.fallback or request.cache is not CacheUse.NORMAL:
             return None
         if request.remove_background:
             return None  # nothing tells whether an older picture was made of the cut-out
-        older = await self._cache.find_older(key, request.owner, besides=self._local.name)
+        older = await self._cache.find_older(
+            key, request.owner, besides=self._local.name, cut_out=job.cutout is not None
+        )
         if older is None:
             return None
         facts = older.facts

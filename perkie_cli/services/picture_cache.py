@@ -82,12 +82,14 @@ class PictureCache:
         except PerkieError as error:
             self._events.emit(StoreFailed(self._blobs.name, "touch", error.message))
 
-    async def find_older(self, key: CacheKey, owner: Owner, *, besides: str) -> Found | None:
-        """The newest picture of the same upload in the same style by any recipe of an engine other than ``besides``."""
+    async def find_older(self, key: CacheKey, owner: Owner, *, besides: str, cut_out: bool) -> Found | None:
+        """The newest picture of the same upload in the same style by any recipe of an engine other than ``besides``;
+        with or without its background, as asked for.
+        """
         try:
             for path, outcome in ((key.owned(owner), CacheOutcome.HIT), (key.shared(), CacheOutcome.SHARED)):
                 selection = Selection(path.removesuffix(f"{key.fingerprint}.jpg"), style=key.style)
-                older = [info async for info in self._blobs.list(selection) if _engine(info) not in (None, besides)]
+                older = [info async for info in self._blobs.list(selection) if _stands_in(info, besides, cut_out)]
                 for info in sorted(older, key=lambda each: each.created, reverse=True):
                     if (blob := await self._blobs.get(info.key)) is not None:
                         return found_in(blob, await self._to_owner(info.key, owner), outcome)
@@ -130,8 +132,9 @@ class PictureCache:
         return None
 
 
-def _engine(info: BlobInfo) -> str | None:
-    return info.metadata.get("engine")
+def _stands_in(info: BlobInfo, besides: str, cut_out: bool) -> bool:
+    facts = info.metadata
+    return facts.get("engine", besides) != besides and ("cutout" in facts) == cut_out
 
 
 def found_in(blob: Blob, key: str, outcome: CacheOutcome) -> Found:

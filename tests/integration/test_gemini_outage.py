@@ -18,7 +18,7 @@ import pytest
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.clock import SystemClock
 from perkie_cli.config.models import load_models
-from perkie_cli.config.schema import CacheSettings, GeminiSettings, Settings
+from perkie_cli.config.schema import CacheSettings, GeminiSettings, MattingSettings, Settings
 from perkie_cli.domain import errors
 from perkie_cli.domain.generation import CacheOutcome, CacheUse, Fallback, Generated, GenerateRequest
 from perkie_cli.domain.identity import Owner
@@ -54,7 +54,11 @@ async def serving(folder: Path, clock: Clock, **gemini: object) -> AsyncIterator
     emulator = GeminiEmulator(TinyPainter(), load_models(), clock, seed=3)
     await emulator.start()
     values = {"api_key": Secret(KEY), "base_url": emulator.url, "daily_cap_usd": Decimal(10_000), **gemini}
-    settings = Settings(gemini=GeminiSettings(**values), cache=CacheSettings(dir=folder / "cache"))  # type: ignore[arg-type]
+    settings = Settings(
+        gemini=GeminiSettings(**values),
+        cache=CacheSettings(dir=folder / "cache"),
+        matting=MattingSettings(engine="builtin"),
+    )  # type: ignore[arg-type]
     homes = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CACHE", "CONFIG", "STATE")}
     services = build_services(settings, homes, clock=clock, events=Recorder())
     if settings.gemini.api_key is not None:
@@ -254,6 +258,15 @@ async def test_an_older_recipe_comes_before_the_local_engine(failing: Failing) -
     assert other.key.startswith("generated/customers/7/")
     local = await services.generate(asking(fallback=frozenset({Fallback.LOCAL})))
     assert local.engine == "local"
+
+
+async def test_a_picture_with_its_background_is_none_without(failing: Failing) -> None:
+    services, emulator = failing
+    faults, emulator.plan = emulator.plan, Plan()
+    await services.generate(asking(model="gemini-3-pro-image"))
+    emulator.plan = faults
+    made = await services.generate(asking(remove_background=True))
+    assert (made.engine, made.degraded) == ("local", True)
 
 
 async def test_a_kept_substitute_is_no_older_picture(failing: Failing) -> None:

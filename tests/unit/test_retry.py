@@ -71,6 +71,13 @@ def test_a_short_deadline_asks_for_a_third_of_itself() -> None:
     assert TIMES.longest_wait(deadline, 2.9) < 0
 
 
+def test_without_a_deadline_nobody_waits_an_hour() -> None:
+    longest = TIMES.longest_wait(Deadline.never(), 0.0)
+    rng = random.Random(3)
+    assert wait_before_retry(errors.UpstreamOverloaded("x", retry_after=60), 1, longest, rng) == 60
+    assert wait_before_retry(errors.UpstreamOverloaded("x", retry_after=61), 1, longest, rng) is None
+
+
 @given(total=st.floats(0.5, 200), spent=st.floats(0, 200), seed=st.integers(0, 1000), failed=st.integers(1, 2))
 def test_no_wait_eats_the_retry(total: float, spent: float, seed: int, failed: int) -> None:
     deadline = Deadline.after(total, 0.0)
