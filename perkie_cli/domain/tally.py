@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-SETTLED_KEPT = 64  # a repeated commit comes within moments; the list keeps it from counting twice
+SETTLED_KEPT = 32  # a repeated commit comes within moments, of no more reservations than a limit allows at once
 
 
 @dataclass(frozen=True, slots=True)

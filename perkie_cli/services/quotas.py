@@ -7,7 +7,7 @@ booked in the store as soon as it answers again, within the next request: no bac
 from __future__ import annotations
 
 import asyncio
-import uuid
+import os
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from typing import Literal
 
 from perkie_cli.domain import quota
 from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
-from perkie_cli.domain.quota import Charge, Counter, QuotaStatus, Tallies
+from perkie_cli.domain.quota import Charge, Counter, QuotaStatus
 from perkie_cli.ports import Clock, DocumentStore, EventSink
 from perkie_cli.resilience.uninterrupted import uninterrupted
 from perkie_cli.services.quota_book import Book
@@ -49,22 +49,18 @@ class _Owed:
 
 
 class Reservation:
-    """A place that is held. Leaving its block without ``commit`` gives it back.
-
-    ``status`` is what the owner has left, with this reservation counted; None where the request is unmetered.
-    """
+    """A place that is held. Leaving its block without ``commit`` gives it back."""
 
     def __init__(self, quotas: Quotas, charge: Charge, seconds: float) -> None:
         now = quotas.clock.now()
         self._quotas = quotas
         self.charge = charge
-        self.id = uuid.uuid4().hex
+        self.id = os.urandom(8).hex()  # short: a counter's document holds some of them
         self.day = quota.utc_day(now)
         self.expires = (now + timedelta(seconds=seconds)).timestamp()
         self.lock = asyncio.Lock()  # one step at a time: a hand-over must not cross a commit
         self.book: Book | None = None  # where the leases are; None: there are none
         self.committed = False
-        self.status: QuotaStatus | None = None
 
     async def commit(self) -> None:
         """Charges the picture to the day of the reservation. Never fails for a store that is down.
@@ -142,8 +138,7 @@ class Quotas:
         now = self.clock.now()
         owed = _Owed(reservation.day, reservation.charge.counters, reservation.id)
         try:
-            tallies = await book.commit(owed.day, owed.counters, owed.id, now)
-            reservation.status = self._status(reservation, tallies, book)
+            await book.commit(owed.day, owed.counters, owed.id, now)
         except StoreUnavailable as error:
             self._went_down("commit", error)
             self._owed.append(owed)
@@ -160,11 +155,10 @@ class Quotas:
                 return False
             try:
                 held = reservation.charge.counters
-                tallies = await book.move(reservation.day, held, charge, reservation.id, reservation.expires, now)
+                await book.move(reservation.day, held, charge, reservation.id, reservation.expires, now)
             except (QuotaExceeded, StoreUnavailable):
                 return False
             reservation.charge = charge
-            reservation.status = self._status(reservation, tallies, book)
             return True
 
     async def aclose(self) -> None:
@@ -193,9 +187,8 @@ class Quotas:
     async def _reserve_in(self, book: Book, reservation: Reservation) -> None:
         now = self.clock.now()
         reservation.day = quota.utc_day(now)
-        tallies = await book.reserve(reservation.charge, reservation.id, reservation.expires, now)
+        await book.reserve(reservation.charge, reservation.id, reservation.expires, now)
         reservation.book = book
-        reservation.status = self._status(reservation, tallies, book)
 
     async def _release(self, reservation: Reservation) -> None:
         async with reservation.lock:
@@ -216,9 +209,6 @@ class Quotas:
             except BaseException:
                 self._owed.appendleft(owed)
                 raise
-
-    def _status(self, reservation: Reservation, tallies: Tallies, book: Book) -> QuotaStatus | None:
-        return quota.status(reservation.charge, tallies, self.clock.now(), degraded=book is self._spare)
 
     def _worth_asking(self) -> bool:
         """Whether to try the store: always while it answers, else one request at a time, now and then."""

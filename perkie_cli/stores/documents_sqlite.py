@@ -14,12 +14,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.ports import Change, Clock, Document, DocumentRef
 
 T = TypeVar("T")
+Outcome = tuple[Any, Exception | None]
 
 BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process's transaction, each far below a millisecond
 PAGE = 500  # documents read at a time by a scan
@@ -48,6 +49,8 @@ class SqliteDocuments:
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="perkie-sqlite")
         self._prune_at = 0.0
+        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+        self._working = False
 
     @property
     def name(self) -> str:
@@ -80,8 +83,27 @@ class SqliteDocuments:
         self._thread.shutdown(wait=False)
 
     async def _run(self, function: Callable[..., T], *args: object) -> T:
-        call = functools.partial(self._guarded, function, *args)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        self._waiting.append((functools.partial(self._guarded, function, *args), answer))
+        if not self._working:
+            self._work_off(loop)
+        return await answer
+
+    def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Sends all that waits to the thread at once: changing threads costs more than a transaction."""
+        batch, self._waiting = self._waiting, []
+        self._working = True
+
+        def ended(outcomes: asyncio.Future[list[Outcome]]) -> None:
+            for (_, answer), (result, error) in zip(batch, outcomes.result(), strict=True):
+                if not answer.done():  # its waiter may have been cancelled
+                    answer.set_result(result) if error is None else answer.set_exception(error)
+            self._working = False
+            if self._waiting:
+                self._work_off(loop)
+
+        loop.run_in_executor(self._thread, _outcomes, [call for call, _ in batch]).add_done_callback(ended)
 
     def _guarded(self, function: Callable[..., T], *args: object) -> T:
         try:
@@ -150,6 +172,16 @@ class SqliteDocuments:
     def _page(self, collection: str, prefix: str, last: str) -> list[tuple[str, Document]]:
         rows = self._open().execute(_SCAN, (collection, last, len(prefix), prefix, PAGE))
         return [(id_, json.loads(body)) for id_, body in rows]
+
+
+def _outcomes(calls: Sequence[Callable[[], Any]]) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for call in calls:
+        try:
+            outcomes.append((call(), None))
+        except Exception as error:  # noqa: BLE001 -- handed to whoever waits
+            outcomes.append((None, error))
+    return outcomes
 
 
 def _get(connection: sqlite3.Connection, ref: DocumentRef) -> Document | None:
