@@ -13,84 +13,77 @@ Query = Mapping[str, str]
 
 
 class Objects:
-    """Each call checks its preconditions and acts under one lock: create-only writes cannot race."""
+    """Each call checks its preconditions and acts in one go: create-only writes cannot race."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def read(self, bucket: str, name: str, query: Query) -> Version:
         """Raises: ApiError 404, 412, 304."""
-        with self._state.lock:
-            version = self._state.existing(bucket, name, query.get("generation"))
-            reading = {key: value for key, value in query.items() if key.endswith("NotMatch")}
-            try:
-                check_preconditions(reading, version)
-            except ApiError as error:
-                raise ApiError(304, "Not Modified") from error
-            check_preconditions({key: value for key, value in query.items() if key not in reading}, version)
-            return version
+        version = self._state.existing(bucket, name, query.get("generation"))
+        reading = {key: value for key, value in query.items() if key.endswith("NotMatch")}
+        try:
+            check_preconditions(reading, version)
+        except ApiError as error:
+            raise ApiError(304, "Not Modified") from error
+        check_preconditions({key: value for key, value in query.items() if key not in reading}, version)
+        return version
 
     def insert(self, bucket: str, name: str, data: bytes, given: Json, query: Query) -> Version:
         """Raises: ApiError 404, 412, 400 for a checksum that does not match."""
         if not name:
             raise ApiError(400, "Required")
-        with self._state.lock:
-            home = self._state.bucket(bucket)
-            check_preconditions(query, home.live(name))
-            fields = writable(given, OBJECT_FIELDS)
-            fields.setdefault("contentType", "application/octet-stream")
-            check_custom_time(None, fields)
-            _check_sums(Version(name, 0, data, {}, self._state.clock.now()), given)
-            return self._state.write(home, name, data, fields)
+        home = self._state.bucket(bucket)
+        check_preconditions(query, home.live(name))
+        fields = writable(given, OBJECT_FIELDS)
+        fields.setdefault("contentType", "application/octet-stream")
+        check_custom_time(None, fields)
+        _check_sums(Version(name, 0, data, {}, self._state.clock.now()), given)
+        return self._state.write(home, name, data, fields)
 
     def change(self, bucket: str, name: str, change: Json, query: Query, *, whole: bool) -> Version:
         """PATCH, or PUT when ``whole``. Raises: ApiError 404, 412, 400."""
-        with self._state.lock:
-            version = self._state.existing(bucket, name, query.get("generation"))
-            check_preconditions(query, version)
-            fields = writable(change, OBJECT_FIELDS) if whole else patched(version.fields, change, OBJECT_FIELDS)
-            check_custom_time(version.custom_time, fields)
-            version.fields = fields
-            version.metageneration += 1
-            version.updated = self._state.clock.now()
-            return version
+        version = self._state.existing(bucket, name, query.get("generation"))
+        check_preconditions(query, version)
+        fields = writable(change, OBJECT_FIELDS) if whole else patched(version.fields, change, OBJECT_FIELDS)
+        check_custom_time(version.custom_time, fields)
+        version.fields = fields
+        version.metageneration += 1
+        version.updated = self._state.clock.now()
+        return version
 
     def delete(self, bucket: str, name: str, query: Query) -> None:
         """Raises: ApiError 404, 412."""
-        with self._state.lock:
-            generation = query.get("generation")
-            version = self._state.existing(bucket, name, generation)
-            check_preconditions(query, version)
-            self._state.delete(self._state.bucket(bucket), version, named=generation is not None)
+        generation = query.get("generation")
+        version = self._state.existing(bucket, name, generation)
+        check_preconditions(query, version)
+        self._state.delete(self._state.bucket(bucket), version, named=generation is not None)
 
     def copy(self, source: tuple[str, str], target: tuple[str, str], given: Json, query: Query) -> Version:
         """Server-side; without fields in the request the source's are kept. Raises: ApiError 404, 412."""
-        with self._state.lock:
-            origin = self._state.existing(*source, query.get("sourceGeneration"))
-            home = self._state.bucket(target[0])
-            check_preconditions(query, origin, source=True)
-            check_preconditions(query, home.live(target[1]))
-            fields = writable(given, OBJECT_FIELDS)
-            fields = {"contentType": origin.fields["contentType"], **fields} if fields else dict(origin.fields)
-            return self._state.write(home, target[1], origin.data, fields)
+        origin = self._state.existing(*source, query.get("sourceGeneration"))
+        home = self._state.bucket(target[0])
+        check_preconditions(query, origin, source=True)
+        check_preconditions(query, home.live(target[1]))
+        fields = writable(given, OBJECT_FIELDS)
+        fields = {"contentType": origin.fields["contentType"], **fields} if fields else dict(origin.fields)
+        return self._state.write(home, target[1], origin.data, fields)
 
     def compose(self, bucket: str, name: str, request: Json, query: Query) -> Version:
         """Joins objects of one bucket. Raises: ApiError 404, 412."""
-        with self._state.lock:
-            parts = [self._state.existing(bucket, each["name"]) for each in request.get("sourceObjects", ())]
-            data = b"".join(part.data for part in parts)
-            return self.insert(bucket, name, data, request.get("destination", {}), query)
+        parts = [self._state.existing(bucket, each["name"]) for each in request.get("sourceObjects", ())]
+        data = b"".join(part.data for part in parts)
+        return self.insert(bucket, name, data, request.get("destination", {}), query)
 
     def restore(self, bucket: str, name: str, query: Query) -> Version:
         """Makes a soft-deleted generation live again. Raises: ApiError 404, 412."""
-        with self._state.lock:
-            home = self._state.bucket(bucket)
-            wanted = int(query.get("generation", 0))
-            kept = [v for v in home.versions.get(name, ()) if v.soft_deleted and v.generation == wanted]
-            if not kept:
-                raise ApiError(404, f"No such soft-deleted object: {bucket}/{name}#{wanted}")
-            check_preconditions(query, home.live(name))
-            return self._state.write(home, name, kept[0].data, dict(kept[0].fields))
+        home = self._state.bucket(bucket)
+        wanted = int(query.get("generation", 0))
+        kept = [v for v in home.versions.get(name, ()) if v.soft_deleted and v.generation == wanted]
+        if not kept:
+            raise ApiError(404, f"No such soft-deleted object: {bucket}/{name}#{wanted}")
+        check_preconditions(query, home.live(name))
+        return self._state.write(home, name, kept[0].data, dict(kept[0].fields))
 
 
 def _check_sums(version: Version, given: Json) -> None:

@@ -59,23 +59,21 @@ class StorageEmulator(HttpServer):
     def sweep(self) -> list[str]:
         """Runs every bucket's lifecycle once, at the clock's time; the names that went. Delete beats a class change."""
         gone = []
-        with self.state.lock:
-            for bucket in self.state.buckets.values():
-                rules = rules_from(bucket.fields.get("lifecycle", {}))
-                for version, newer in list(self.state.all_versions(bucket)):
-                    due = [rule for rule in rules if rule.matches(version.stored(newer), self.state.clock.now())]
-                    if any(rule.action is Action.DELETE for rule in due):
-                        self.state.delete(bucket, version, named=version.noncurrent is not None)
-                        gone.append(version.name)
-                    elif due:
-                        version.fields["storageClass"] = due[0].storage_class
+        for bucket in self.state.buckets.values():
+            rules = rules_from(bucket.fields.get("lifecycle", {}))
+            for version, newer in list(self.state.all_versions(bucket)):
+                due = [rule for rule in rules if rule.matches(version.stored(newer), self.state.clock.now())]
+                if any(rule.action is Action.DELETE for rule in due):
+                    self.state.delete(bucket, version, named=version.noncurrent is not None)
+                    gone.append(version.name)
+                elif due and due[0].storage_class is not None:
+                    version.fields["storageClass"] = due[0].storage_class
         return gone
 
     def add_bucket(self, name: str, **fields: object) -> Bucket:
         """A new, empty bucket; ``fields`` as in the API's resource."""
-        with self.state.lock:
-            bucket = self.state.buckets[name] = Bucket(name, dict(fields), self.state.clock.now())
-            return bucket
+        bucket = self.state.buckets[name] = Bucket(name, dict(fields), self.state.clock.now())
+        return bucket
 
     # ------------------------------------------------------------------ dispatch
 
@@ -87,7 +85,8 @@ class StorageEmulator(HttpServer):
                 return None
         except ApiError as error:
             return error.response()
-        return self._answer(request)
+        answer = self._answer(request)
+        return replace(answer, body=b"") if request.method == "HEAD" else answer
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -141,59 +140,51 @@ class StorageEmulator(HttpServer):
     # ------------------------------------------------------------------ buckets
 
     def _buckets(self, request: Request) -> Response:
-        with self.state.lock:
-            if request.method == "GET":
-                prefix = request.query.get("prefix", "")
-                items = [
-                    bucket_json(b, self.url) for n, b in sorted(self.state.buckets.items()) if n.startswith(prefix)
-                ]
-                return _json({"kind": "storage#buckets", "items": items})
-            given = _body(request)
-            if given["name"] in self.state.buckets:
-                raise ApiError(
-                    409, "Your previous request to create the named bucket succeeded and you already own it."
-                )
-            fields = {"softDeletePolicy": SOFT_DELETE_DEFAULT, **writable(given, BUCKET_FIELDS)}
-            rules_from(fields.get("lifecycle") or {})
-            bucket = Bucket(given["name"], fields, self.state.clock.now())
-            self.state.buckets[bucket.name] = bucket
-            return _json(bucket_json(bucket, self.url))
+        if request.method == "GET":
+            prefix = request.query.get("prefix", "")
+            items = [bucket_json(b, self.url) for n, b in sorted(self.state.buckets.items()) if n.startswith(prefix)]
+            return _json({"kind": "storage#buckets", "items": items})
+        given = _body(request)
+        if given["name"] in self.state.buckets:
+            raise ApiError(409, "Your previous request to create the named bucket succeeded and you already own it.")
+        fields = {"softDeletePolicy": SOFT_DELETE_DEFAULT, **writable(given, BUCKET_FIELDS)}
+        rules_from(fields.get("lifecycle") or {})
+        bucket = Bucket(given["name"], fields, self.state.clock.now())
+        self.state.buckets[bucket.name] = bucket
+        return _json(bucket_json(bucket, self.url))
 
     def _bucket(self, name: str, request: Request) -> Response:
-        with self.state.lock:
-            bucket = self.state.bucket(name)
-            check_preconditions(request.query, bucket)
-            if request.method == "DELETE":
-                if any(self.state.all_versions(bucket)):
-                    raise ApiError(409, "The bucket you tried to delete is not empty.")
-                del self.state.buckets[name]
-                return Response(204)
-            if request.method in ("PATCH", "PUT"):
-                change = _body(request)
-                whole = request.method == "PUT"
-                fields = writable(change, BUCKET_FIELDS) if whole else patched(bucket.fields, change, BUCKET_FIELDS)
-                rules_from(fields.get("lifecycle", {}))
-                bucket.fields = fields
-                bucket.metageneration += 1
-            return _json(bucket_json(bucket, self.url))
+        bucket = self.state.bucket(name)
+        check_preconditions(request.query, bucket)
+        if request.method == "DELETE":
+            if any(self.state.all_versions(bucket)):
+                raise ApiError(409, "The bucket you tried to delete is not empty.")
+            del self.state.buckets[name]
+            return Response(204)
+        if request.method in ("PATCH", "PUT"):
+            change = _body(request)
+            whole = request.method == "PUT"
+            fields = writable(change, BUCKET_FIELDS) if whole else patched(bucket.fields, change, BUCKET_FIELDS)
+            rules_from(fields.get("lifecycle", {}))
+            bucket.fields = fields
+            bucket.metageneration += 1
+        return _json(bucket_json(bucket, self.url))
 
     def _policy(self, name: str, request: Request) -> Response:
-        with self.state.lock:
-            bucket = self.state.bucket(name)
-            if request.method == "PUT":
-                bucket.policy = _body(request)
-            return _json({**bucket.policy, "etag": etag(bucket)})
+        bucket = self.state.bucket(name)
+        if request.method == "PUT":
+            bucket.policy = _body(request)
+        return _json({**bucket.policy, "etag": etag(bucket)})
 
     # ------------------------------------------------------------------ objects
 
     def _list(self, name: str, request: Request) -> Response:
-        with self.state.lock:
-            bucket = self.state.bucket(name)
-            page = list_page(bucket, request.query)
-            body: Json = {"kind": "storage#objects"}
-            body["items"] = [object_json(bucket, version, self.url) for version in page.versions]
-            body["prefixes"] = page.prefixes
-            body["nextPageToken"] = page.token
+        bucket = self.state.bucket(name)
+        page = list_page(bucket, request.query)
+        body: Json = {"kind": "storage#objects"}
+        body["items"] = [object_json(bucket, version, self.url) for version in page.versions]
+        body["prefixes"] = page.prefixes
+        body["nextPageToken"] = page.token
         return _json({key: value for key, value in body.items() if value})
 
     def _object(self, bucket: str, name: str, request: Request) -> Response:
@@ -214,8 +205,7 @@ class StorageEmulator(HttpServer):
         raise ApiError(405, "Method Not Allowed")
 
     def _object_answer(self, bucket: str, version: Version) -> Response:
-        with self.state.lock:
-            resource = object_json(self.state.bucket(bucket), version, self.url)
+        resource = object_json(self.state.bucket(bucket), version, self.url)
         return _json(resource, {"ETag": resource["etag"]})
 
     def _media(self, request: Request, bucket: str, name: str) -> Response:
@@ -240,8 +230,7 @@ class StorageEmulator(HttpServer):
         version = self._objects.copy(source, target, _body(request), request.query)
         if verb == "copyTo":
             return self._object_answer(target[0], version)
-        with self.state.lock:
-            resource = object_json(self.state.bucket(target[0]), version, self.url)
+        resource = object_json(self.state.bucket(target[0]), version, self.url)
         size = str(len(version.data))
         done = {"kind": "storage#rewriteResponse", "done": True, "totalBytesRewritten": size, "objectSize": size}
         return _json({**done, "resource": resource})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -91,11 +90,10 @@ class Bucket:
 
 
 class State:
-    """Everything the emulator keeps. Callers hold ``lock`` from check to change."""
+    """Everything the emulator keeps. Nothing awaits between check and change: that makes preconditions race-free."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.lock = threading.RLock()
         self.buckets: dict[str, Bucket] = {}
         self._generation = 0
 
