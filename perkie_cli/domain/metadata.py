@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from perkie_cli.domain.errors import InvalidParameter
 
 ALLOWED = frozenset({
-    "confidence", "degraded", "degradation_reason", "device", "engine", "height", "kind", "mode", "model", "notes",
-    "phash", "recipe", "style", "width",
+    "confidence", "cutout", "degraded", "degradation_reason", "device", "engine", "height", "kind", "mode", "model",
+    "notes", "phash", "recipe", "style", "width",
 })  # fmt: skip
 LONGEST = 256
 

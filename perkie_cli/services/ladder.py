@@ -67,8 +67,6 @@ class Ladder:
     async def _older(self, request: GenerateRequest, key: CacheKey, job: RenderJob) -> Substitute | None:
         if Fallback.CACHE not in request.fallback or request.cache is not CacheUse.NORMAL:
             return None
-        if request.remove_background:
-            return None  # nothing tells whether an older picture was made of the cut-out
         older = await self._cache.find_older(
             key, request.owner, besides=self._local.name, cut_out=job.cutout is not None
         )

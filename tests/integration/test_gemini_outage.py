@@ -260,13 +260,17 @@ async def test_an_older_recipe_comes_before_the_local_engine(failing: Failing) -
     assert local.engine == "local"
 
 
-async def test_a_picture_with_its_background_is_none_without(failing: Failing) -> None:
+@pytest.mark.parametrize("cut_out", [False, True])
+async def test_only_a_picture_of_the_cut_out_stands_in_for_one(failing: Failing, cut_out: bool) -> None:
     services, emulator = failing
     faults, emulator.plan = emulator.plan, Plan()
-    await services.generate(asking(model="gemini-3-pro-image"))
+    older = await services.generate(asking(model="gemini-3-pro-image", remove_background=cut_out))
+    assert older.key is not None
     emulator.plan = faults
-    made = await services.generate(asking(remove_background=True))
-    assert (made.engine, made.degraded) == ("local", True)
+    other = await services.generate(asking(remove_background=not cut_out))
+    assert (other.engine, other.degraded) == ("local", True)
+    same = await services.generate(asking(remove_background=cut_out))
+    assert (same.engine, same.degraded) == ("gemini", True)
 
 
 async def test_a_kept_substitute_is_no_older_picture(failing: Failing) -> None:
