@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.render import Renderer, Report, error_fields
 from perkie_cli.domain.errors import Interrupted, PartialFailure, PerkieError
 from perkie_cli.domain.units import format_duration
 
@@ -29,7 +29,7 @@ class Job:
 
     source: Path
     target: Path
-    label: str  # the style, or what else tells apart several outputs of one input
+    style: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,12 @@ class JobResult:
             "input": str(self.job.source),
             "output": None if self.error else str(self.job.target),
             "status": self.status.value,
+            **({"style": self.job.style} if self.job.style else {}),
             **self.facts,
             "warnings": list(self.warnings),
         }
         if self.error is not None:
-            fields["error"] = {"code": self.error.code, "message": self.error.message, "hint": self.error.hint}
+            fields["error"] = error_fields(self.error)
         return fields
 
 
@@ -64,14 +65,13 @@ async def run_jobs(
 
     Raises: UnwritableFile when stdout takes no more.
     """
-    results: list[JobResult] = []
-    queue = iter(jobs)
+    ended: dict[int, JobResult] = {}
+    queue = enumerate(jobs)
     with renderer.progress(len(jobs), jobs[0].source.name if jobs else "") as bar:
 
         async def lane() -> None:
-            for job in queue:
-                result = await _guarded(work, job, renderer)
-                results.append(result)
+            for place, job in queue:
+                ended[place] = result = await _guarded(work, job, renderer)
                 bar.advance(job.source.name)
                 _tell(renderer, result, len(jobs))
 
@@ -80,11 +80,11 @@ async def run_jobs(
                 for _ in range(min(at_once, len(jobs))):
                     group.create_task(lane())
         except asyncio.CancelledError:
-            error = Interrupted(f"interrupted after {len(results)} of {len(jobs)}; finished work is kept")
-            return _report(results, len(jobs), error)
+            error = Interrupted(f"interrupted after {len(ended)} of {len(jobs)}; finished work is kept")
+            return _report(ended, len(jobs), error)
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
-    return _report(results, len(jobs), None)
+    return _report(ended, len(jobs), None)
 
 
 async def _guarded(work: Callable[[Job], Awaitable[JobResult]], job: Job, renderer: Renderer) -> JobResult:
@@ -112,11 +112,12 @@ def _tell(renderer: Renderer, result: JobResult, total: int) -> None:
 
 def _remark(result: JobResult) -> str:
     took = result.facts.get("processing_time")
-    parts = [result.job.label, result.remark, format_duration(took) if isinstance(took, float) else ""]
+    parts = [result.job.style, result.remark, format_duration(took) if isinstance(took, float) else ""]
     return ", ".join(part for part in parts if part)
 
 
-def _report(results: Sequence[JobResult], total: int, interrupted: Interrupted | None) -> Report:
+def _report(ended: Mapping[int, JobResult], total: int, interrupted: Interrupted | None) -> Report:
+    results = [ended[place] for place in sorted(ended)]
     counts = {status.value: sum(r.status is status for r in results) for status in Status}
     failures = [r.error for r in results if r.error is not None]
     error: PerkieError | None = interrupted
@@ -124,14 +125,17 @@ def _report(results: Sequence[JobResult], total: int, interrupted: Interrupted |
     if failures and interrupted is None:
         codes = {failure.exit_code for failure in failures}
         code = codes.pop() if len(failures) == len(results) and len(codes) == 1 else PartialFailure.exit_code
-        error = (
-            failures[0]
-            if total == 1
-            else PartialFailure(f"{len(failures)} of {total} failed", hint="Each is named above.")
-        )
+        error = failures[0] if total == 1 else _summed_up(failures, total)
     return Report(
         results=[r.fields() for r in results],
         summary={"total": total, **{name: count for name, count in counts.items() if count}},
         error=error,
         exit_code=code,
     )
+
+
+def _summed_up(failures: Sequence[PerkieError], total: int) -> PerkieError:
+    """Of the failures' own kind where they are all that happened, and all of one kind."""
+    kinds = {type(failure) for failure in failures}
+    kind = kinds.pop() if len(failures) == total and len(kinds) == 1 else PartialFailure
+    return kind(f"{len(failures)} of {total} failed", hint="Each is named with its reason.")

@@ -103,7 +103,7 @@ class Renderer:
             "results": report.results,
             "summary": report.summary,
             "warnings": self.warnings,
-            "error": error and _error_fields(error),
+            "error": error and error_fields(error),
         }
         self.line(json.dumps(body, default=plain))
 
@@ -259,7 +259,8 @@ class _RichBar(Progress):
         self._bar.update(self._task, advance=1, description=item)
 
 
-def _error_fields(error: PerkieError) -> dict[str, object]:
+def error_fields(error: PerkieError) -> dict[str, object]:
+    """For the envelope and the results in it."""
     return {"code": error.code, "message": error.message, "hint": error.hint, "retryable": error.retryable}
 
 

@@ -136,7 +136,7 @@ class _Run:
             await ensure_weights(self._services, self._renderer, request.engine, request.mode)
         tail = f"_{'mask' if request.output is CutoutOutput.MASK else 'cutout'}.{request.format.value}"
         targets = plan_targets(files, [tail], file, out_dir)
-        jobs = [Job(each.path, row[0], "") for each, row in zip(files, targets, strict=True)]
+        jobs = [Job(each.path, row[0]) for each, row in zip(files, targets, strict=True)]
         return await run_jobs(jobs, self._one, self._renderer, self._asked.jobs)
 
     async def _one(self, job: Job) -> JobResult:
@@ -160,8 +160,7 @@ class _Run:
         except PerkieError as error:
             warnings.append(error.message)
         status = Status.CACHED if made.cache_hit else Status.DONE
-        facts = {**made.facts(), "processing_time": made.processing_time}
-        return JobResult(job, status, facts, warnings, remark=_remark(made))
+        return JobResult(job, status, made.facts(), warnings, remark=_remark(made))
 
 
 def _remark(made: Cutout) -> str:

@@ -173,16 +173,16 @@ class _Run:
         asked, services = self._asked, self._services
         data = await asyncio.to_thread(read_input, job.source, services.limits.max_bytes)
         request = replace(
-            asked.request(services, job.label), image=data, source=str(job.source), fallback=self._fallback
+            asked.request(services, job.style), image=data, source=str(job.source), fallback=self._fallback
         )
         key = services.generate.key(request)
         tag = f"{key.style} {key.fingerprint} {asked.format.value}"
         redo = asked.force or asked.cache is not CacheUse.NORMAL
         standing = self._record.check(job.target, job.source, tag, force=asked.force)
         if standing is Standing.FRESH and not redo:
-            return JobResult(job, Status.SKIPPED, {"style": key.style}, remark="already made")
+            return JobResult(job, Status.SKIPPED, remark="already made")
         if asked.dry_run:
-            return JobResult(job, Status.PLANNED, {"style": key.style}, remark="would be made")
+            return JobResult(job, Status.PLANNED, remark="would be made")
         return await self._make(job, request, tag)
 
     async def _make(self, job: Job, request: GenerateRequest, tag: str) -> JobResult:
@@ -198,8 +198,7 @@ class _Run:
         except PerkieError as error:
             warnings.append(error.message)
         status = Status.CACHED if made.cache_hit else Status.DONE
-        facts = {**made.facts(), "processing_time": made.processing_time}
-        return JobResult(job, status, facts, warnings, remark=_remark(made))
+        return JobResult(job, status, made.facts(), warnings, remark=_remark(made))
 
 
 async def _estimated(services: Services, asked: _Options, count: int, styles: list[str]) -> Report:
