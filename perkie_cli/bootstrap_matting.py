@@ -84,6 +84,30 @@ class MattingParts:
 
         return InspyrenetEngine(load, workers=self.workers, inference=thread_workers(1))
 
+    def check_matting(self) -> None:
+        """Whether the network could run here once its weights are. Raises: MissingExtra, MissingDevice."""
+        from perkie_cli.engines.inspyrenet.choose import check_ready
+
+        check_ready(self.settings.matting.device)
+
+    async def warm_matting(self) -> str | None:
+        """Loads the network ahead of the first picture, where it is used and here; the device it is on."""
+        from perkie_cli.domain.checkpoint import checkpoint
+        from perkie_cli.services.weights import WeightState
+
+        matting = self.settings.matting
+        found = self.model_files.look(checkpoint(matting.mode))
+        absent = found.state is WeightState.ABSENT and found.exported is None
+        if absent or self.matting_engines.get(matting.engine) is not self.inspyrenet:
+            return None
+        return await self.inspyrenet.warm_up(matting.mode)
+
+    async def export_checkpoint(self, wanted: Checkpoint, source: Path) -> Path:
+        """An ONNX file of the checkpoint, in our folder. Raises: MissingExtra, MissingWeights."""
+        from perkie_cli.engines.inspyrenet.export import export
+
+        return await self.workers.run(export, wanted, source, self.model_files.folder)
+
     @cached_property
     def remote_matting(self) -> MattingEngine:
         """Another perkie, inside its guard."""

@@ -27,6 +27,7 @@ async def ensure_weights(services: Services, renderer: Renderer, engine: str, mo
     found = services.model_files.look(checkpoint(mode))
     if found.state is not WeightState.ABSENT or found.exported is not None:
         return
+    services.check_matting()
     if not services.settings.general.offline:
         renderer.say(f"{found.checkpoint.file} is pulled once into {services.model_files.folder}")
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.errors import (
@@ -63,6 +64,7 @@ class RemoteEngine:
             self.name,
             facts.get("x-perkie-model", "unknown"),
             facts.get("x-perkie-device", "unknown"),
+            _notes(facts),
         )
 
     async def aclose(self) -> None:
@@ -130,6 +132,12 @@ def _confidence(headers: Mapping[str, Any]) -> float:
         return min(1.0, max(0.0, float(headers.get("x-perkie-confidence", 1.0))))
     except ValueError as error:
         raise BadAnswer("the matting service's confidence is no number") from error
+
+
+def _notes(headers: Mapping[str, Any]) -> tuple[str, ...]:
+    """The other side's warnings, percent-encoded as its headers are; low confidence is judged here again."""
+    told = unquote(str(headers.get("x-perkie-warnings", ""))).split("; ")
+    return tuple(each for each in told if each and not each.startswith("low confidence"))
 
 
 def _as_png(job: MattingJob) -> Any:

@@ -14,6 +14,8 @@ async def warm_up(services: Services, role: str) -> list[str]:
     if role in ("all", "artistic"):
         await asyncio.to_thread(lambda: services.storefront)
         loaded += ["styles", "engines"]
+    if role in ("all", "matting") and (device := await services.warm_matting()) is not None:
+        loaded.append(f"matting on {device}")
     return loaded
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from perkie_cli.bootstrap import build_services
+from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint
+from perkie_cli.domain.cutout import CutoutRequest, Framing
 from perkie_cli.domain.errors import InvalidParameter, MissingDevice, MissingWeights
+from perkie_cli.domain.generation import CacheUse
 from perkie_cli.engines.inspyrenet.choose import open_backend
 from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine, finish, prepare
 from perkie_cli.imaging.raster import Raster
@@ -22,10 +28,13 @@ from perkie_cli.ports import MattingJob
 from perkie_cli.workers import thread_workers
 from tests.fur import make_fur
 from tests.made_weights import made_weights
+from tests.pictures import file_of, photo
 from tests.upstream import remover, upstream_alpha
 
 torch = pytest.importorskip("torch", reason="needs the matting extra: pip install 'perkie-cli[matting]'")
 pytest.importorskip("onnxruntime", reason="needs the matting extra")
+if find_spec("transparent_background") is None:  # importing it to find out takes 5 s
+    pytest.skip("needs the matting extra", allow_module_level=True)
 
 SIDE = 96  # the everyday size: the network is the same at every size
 CHELSEA = Path("examples/photos/cat.png")
@@ -95,6 +104,35 @@ async def test_the_engine_serves_many_at_once(weights, backend):
     assert [matte.alpha.shape for matte in mattes] == [raster.rgb.shape[:2] for raster in rasters]
     assert {(matte.engine, matte.model, matte.device) for matte in mattes} == {("inspyrenet", "inspyrenet-fast", "cpu")}
     assert abs(mattes[0].confidence - alone[0].confidence) < 0.01
+
+
+def resident() -> float:
+    """MB of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+@pytest.mark.parametrize("count", [30, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+async def test_memory_stays_flat_over_many_pictures(backend, tmp_path, count):
+    engine = InspyrenetEngine(lambda _: backend, workers=thread_workers(2), inference=thread_workers(1))
+    settings = Settings(cache=CacheSettings(dir=tmp_path))
+    services = build_services(settings, matting_engines={"inspyrenet": engine})
+    rng = np.random.default_rng(0)
+    files = [file_of(photo(*rng.integers(256, 1100, 2))) for _ in range(10)]
+
+    async def cut(index):
+        data = files[index % 10] + bytes(index % 7 + 1)  # trailing bytes make it another upload
+        asked = CutoutRequest(data, "inspyrenet", "fast", cache=CacheUse.OFF, framing=Framing(trim=True))
+        await services.cutouts(asked)
+
+    for index in range(15):  # allocators and caches of every layer fill up first
+        await cut(index)
+    before = resident()
+    for index in range(0, count, 3):
+        await asyncio.gather(*(cut(index + step) for step in range(3)))
+    await services.aclose()
+    assert resident() < before * 1.05 + 20
 
 
 # ------------------------------------------------------------------ what can be wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from tests.made_weights import made_weights
 
 torch = pytest.importorskip("torch", reason="needs the matting extra: pip install 'perkie-cli[matting]'")
 pytest.importorskip("onnxscript", reason="needs the matting extra")
+if find_spec("transparent_background") is None:  # importing it to find out takes 5 s
+    pytest.skip("needs the matting extra", allow_module_level=True)
 
 SIDE = 96
 SMALL = Checkpoint("fast", "small.pth", None, SIDE)

@@ -25,6 +25,7 @@ from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import MattingJob
 from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
 from perkie_cli.workers import thread_workers
+from tests.http_server import running
 from tests.pets import cut_out_pet, pet
 from tests.scripted_server import answers, hangs_up, scripted
 
@@ -124,3 +125,15 @@ async def test_auto_is_remote_inside_its_guard_where_an_address_is_set(tmp_path)
         await services.aclose()
     assert matte.engine == "remote"
     assert len(server.requests) == 2  # the first attempt was hung up on
+
+
+async def test_another_perkie_answers_it():
+    async with running() as server:  # its engine takes the middle for the subject
+        clock = SystemClock()
+        engine = RemoteEngine(str(server.client.base_url), key=None, workers=thread_workers(1), clock=clock)
+        upload = codec.encode(PET, ImageFormat.JPEG).data
+        matte = await engine.matte(MattingJob(PET, "fast", Deadline.never(), upload))
+        await engine.aclose()
+    assert matte.alpha[150, 200] == 255
+    assert matte.alpha[10, 10] == 0
+    assert (matte.engine, matte.model, matte.device, matte.confidence) == ("remote", "fast", "cpu", 0.9)

@@ -116,8 +116,6 @@ def export(ctx: typer.Context, mode: Modes = None) -> None:
     renderer = renderer_of(ctx, "models export")
 
     async def work(services: Services) -> Report:
-        from perkie_cli.engines.inspyrenet.export import export as export_file
-
         chosen = [services.model_files.look(each) for each in _chosen(mode)]
         here = [each for each in chosen if each.path is not None]
         if not here:
@@ -125,7 +123,7 @@ def export(ctx: typer.Context, mode: Modes = None) -> None:
         for each in here:
             renderer.say(f"exporting {each.checkpoint.model}; this takes a minute")
             assert each.path is not None, "chosen for it"
-            await services.io.run(export_file, each.checkpoint, each.path, services.model_files.folder)
+            await services.export_checkpoint(each.checkpoint, each.path)
         return _files_report(services, [services.model_files.look(each.checkpoint) for each in here])
 
     run(ctx, work)

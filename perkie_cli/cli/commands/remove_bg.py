@@ -80,7 +80,7 @@ def remove_bg(
     refresh: options.Refresh = False,
     no_cache: options.NoCache = False,
     recursive: options.Recursive = False,
-    jobs: options.Jobs = 1,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures in hand at once.")] = 1,
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:

@@ -6,10 +6,11 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from perkie_cli.domain.checkpoint import Checkpoint, find_file
-from perkie_cli.domain.errors import InvalidParameter, MissingDevice, MissingWeights
+from perkie_cli.domain.errors import InvalidParameter, MissingDevice, MissingExtra, MissingWeights
 from perkie_cli.engines.inspyrenet import onnx_backend
 from perkie_cli.engines.inspyrenet.backend import Backend
 
@@ -23,8 +24,7 @@ def open_backend(
 
     Raises: InvalidParameter, MissingDevice, MissingExtra, MissingWeights.
     """
-    if _DEVICE.fullmatch(device) is None:
-        raise InvalidParameter(f"unknown device {device[:30]!r}", hint="Devices: auto, cpu, cuda, cuda:N, mps.")
+    _check_name(device)
     exported = find_file(checkpoint.onnx_file, folders)
     chosen = "cpu" if backend == "onnx" and device == "auto" else _resolve(device)
     if chosen == "cpu" and _prefers_onnx(backend, exported, folders, checkpoint):
@@ -35,6 +35,26 @@ def open_backend(
 
     path = find_file(checkpoint.file, folders) or folders[0] / checkpoint.file
     return TorchBackend(path, checkpoint.side, chosen, threads)
+
+
+def check_ready(device: str) -> None:
+    """Whether a checkpoint could run here, asked before 368 MB are downloaded for it; imports torch only for a GPU.
+
+    Raises: InvalidParameter, MissingDevice, MissingExtra.
+    """
+    for package in ("torch", "transparent_background"):
+        if find_spec(package) is None:
+            raise MissingExtra(
+                f"{package.replace('_', '-')} is not installed",
+                hint="Install it: pip install 'perkie-cli[matting]'; or use --engine builtin (rough, no model).",
+            )
+    _check_name(device)
+    _resolve(device)
+
+
+def _check_name(device: str) -> None:
+    if _DEVICE.fullmatch(device) is None:
+        raise InvalidParameter(f"unknown device {device[:30]!r}", hint="Devices: auto, cpu, cuda, cuda:N, mps.")
 
 
 def _prefers_onnx(backend: str, exported: Path | None, folders: Sequence[Path], checkpoint: Checkpoint) -> bool:
