@@ -20,10 +20,12 @@ STYLES = ("ink_wash", "van_gogh_post_impressionism", "bw_fine_art")
 OWNERS = 2000
 RSS_OF = """
 import sys
-from perkie_cli.cli.main import run
+from perkie_cli.cli.main import main
 from tests.benchmarks.harness import peak_rss_mb
-run(sys.argv[1:])
-sys.stderr.write(f"RSS {peak_rss_mb()}")
+try:
+    main(sys.argv[1:])
+finally:
+    sys.stderr.write(f"RSS {peak_rss_mb()}")
 """
 
 
