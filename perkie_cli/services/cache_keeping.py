@@ -14,7 +14,7 @@ from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.lifecycle import Rule, expired
 from perkie_cli.domain.protection import Protection
 from perkie_cli.domain.selection import Selection, Tally, area_of
-from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink
+from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, StrayKind
 from perkie_cli.telemetry.events import Audited
 
 AT_ONCE = 16  # requests in flight; a bucket is a network away
@@ -74,10 +74,9 @@ def _within(one: Selection, other: Selection) -> Iterator[Selection]:
 class FindingKind(StrEnum):
     """What can be wrong with what is stored."""
 
-    DAMAGED = "damaged"  # the bytes do not match the hash kept with them
+    DAMAGED = "damaged"  # the bytes are gone or do not match the hash kept with them
     FILE_WITHOUT_ENTRY = "file without entry"
-    ENTRY_WITHOUT_FILE = "entry without file"
-    LEFTOVER = "leftover"
+    LEFTOVER = "leftover"  # of a write that was cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +167,8 @@ class CacheKeeping:
                     yield finding
         for prefix in self._prefixes(chosen):
             async for stray in self._store.strays(prefix, repair=repair):
+                if stray.kind is StrayKind.ENTRY_WITHOUT_FILE:
+                    continue  # found above
                 count += 1
                 remedy = "adopted" if stray.adopted else "removed"
                 yield Finding(stray.key, FindingKind(stray.kind.value), stray.size, remedy)

@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 
 from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.protection import Protection
 from perkie_cli.ports import Stray, StrayKind
+from perkie_cli.services.cache_keeping import CacheKeeping, Filter
 from perkie_cli.stores.blobs_disk import DiskBlobs
+from perkie_cli.telemetry.events import NoEvents
 from perkie_cli.workers import thread_workers
 from tests.clock import ManualClock
 from tests.contract.disk_writer import RACE_KEY
@@ -148,6 +151,19 @@ async def test_an_entry_without_file_is_dropped(store: DiskBlobs, root: Path) ->
     assert [(stray.key, stray.kind) for stray in await strays(store)] == [(PICTURE, StrayKind.ENTRY_WITHOUT_FILE)]
     await strays(store, repair=True)
     assert await store.head(PICTURE) is None
+
+
+async def test_verify_tells_each_thing_once(store: DiskBlobs, root: Path, clock: ManualClock) -> None:
+    await put(store, PICTURE)
+    await put(store, UPLOAD)
+    (root / "objects" / PICTURE).unlink()
+    (root / "objects" / "shared").mkdir()
+    (root / "objects" / "shared" / "lost.jpg").write_bytes(b"?")
+    keeping = CacheKeeping(store, clock, NoEvents(), (), Protection())
+    expected = [(PICTURE, "damaged"), ("shared/lost.jpg", "file without entry")]
+    for repair in (False, True):
+        assert [(found.key, found.kind) async for found in keeping.verify(Filter(), repair=repair)] == expected
+    assert [found async for found in keeping.verify(Filter())] == []
 
 
 async def test_leftovers_of_dead_writers_go_and_running_writes_stay(
