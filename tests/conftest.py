@@ -9,6 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("perkie", deadline=None)  # timings never decide a test
+settings.load_profile("perkie")
 
 ROOT = Path(__file__).parent.parent
 CAT = ROOT / "examples" / "photos" / "cat.png"
