@@ -81,6 +81,11 @@ class Services(MattingParts, StorefrontParts):
         return self.settings.cache.dir or user_cache_dir(self.environ)
 
     @cached_property
+    def styles_dir(self) -> Path:
+        """The folder of own style files."""
+        return self.settings.general.styles_dir or user_config_dir(self.environ) / "styles"
+
+    @cached_property
     def state_dir(self) -> Path:
         """Quotas, ledgers and records of made outputs."""
         return user_state_dir(self.environ)
@@ -209,7 +214,7 @@ class Services(MattingParts, StorefrontParts):
         """Shipped and own styles."""
         from perkie_cli.config.styles import load_styles
 
-        return load_styles(self.settings.general.styles_dir or user_config_dir(self.environ) / "styles")
+        return load_styles(self.styles_dir)
 
     @cached_property
     def engines(self) -> Mapping[str, StyleEngine]:

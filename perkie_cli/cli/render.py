@@ -109,12 +109,13 @@ class Renderer:
 
     def _table(self, table: Table) -> None:
         from rich.table import Table as RichTable
+        from rich.text import Text
 
         drawn = RichTable(box=None, pad_edge=False, header_style="bold")
         for column in table.columns:
             drawn.add_column(column, justify="right" if column in table.numeric else "left", overflow="fold")
         for cells in table.rows:
-            drawn.add_row(*[str(cell) for cell in cells])
+            drawn.add_row(*[Text(str(cell)) for cell in cells])  # a plain str would be read as markup
         out = io.StringIO()
         self._console(out, like=sys.stdout).print(drawn)
         self.line("\n".join(row.rstrip() for row in out.getvalue().splitlines()))

@@ -55,7 +55,7 @@ def _convert(kind: Any, raw: Any) -> Any:
     origin = typing.get_origin(kind)
     if origin is types.UnionType or origin is typing.Union:
         inner = [a for a in typing.get_args(kind) if a is not type(None)]
-        return _convert(inner[0], raw)
+        return None if raw == "" else _convert(inner[0], raw)
     if origin is Literal:
         choices = typing.get_args(kind)
         if raw not in choices:
@@ -82,9 +82,11 @@ def _bool(raw: Any) -> bool:
 
 
 def _int(raw: Any) -> int:
-    if isinstance(raw, bool) or (isinstance(raw, float) and not raw.is_integer()):
+    if isinstance(raw, str):
+        return parse_size(raw)
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or raw != raw // 1:
         raise ValueError("not a whole number")
-    return parse_size(raw) if isinstance(raw, str) else int(raw)
+    return int(raw)
 
 
 def _float(raw: Any) -> float:

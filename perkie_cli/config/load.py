@@ -128,20 +128,25 @@ def load(
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
+    """The file's table; ``profile`` in it is a table of tables."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        table = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         if required:
             raise UnreadableFile(f"config file {path} does not exist") from error
-        return {}
+        return {"profile": {}}
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"config file {path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise InvalidSetting(f"config file {path} is not valid TOML: {error}") from error
+    profiles = table.setdefault("profile", {})
+    if not isinstance(profiles, dict) or not all(isinstance(each, dict) for each in profiles.values()):
+        raise InvalidSetting(f"config file {path}: profile must hold tables such as [profile.production.style]")
+    return table
 
 
 def _check_profile(profile: str | None, tables: list[dict[str, Any]]) -> None:
-    known = sorted({name for table in tables for name in table.get("profile", {})})
+    known = sorted({name for table in tables for name in table["profile"]})
     if profile is not None and profile not in known:
         listed = f"Known profiles: {', '.join(known)}." if known else "No config file defines one."
         raise InvalidSetting(f"unknown profile {profile!r}", hint=listed)
@@ -149,7 +154,7 @@ def _check_profile(profile: str | None, tables: list[dict[str, Any]]) -> None:
 
 def _file_layers(origin: str, table: dict[str, Any], profile: str | None) -> Iterator[Layer]:
     """The chosen profile's values win over the file's own."""
-    profiles = table.pop("profile", {})
+    profiles = table.pop("profile")
     if profile in profiles:
         yield Layer(f"{origin} [profile.{profile}]", _flatten(f"{origin} [profile.{profile}]", profiles[profile]))
     yield Layer(origin, _flatten(origin, table))

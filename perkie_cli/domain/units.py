@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
+_LONGEST = 1000 * 365.25 * 86400  # seconds; no date minus that leaves the calendar
+_LARGEST = 2**63
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, None: 1}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?")
 _BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, None: 1}
@@ -19,7 +22,10 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration such as 45s, 10m, 6h or 7d")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is longer than 1000 years")
+    return timedelta(seconds=seconds)
 
 
 def parse_size(text: str) -> int:
@@ -30,7 +36,10 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size such as 500kB, 20MiB or 5GB")
-    return int(float(match[1]) * _BYTES[match[2]])
+    size = Decimal(match[1]) * _BYTES[match[2]]
+    if size >= _LARGEST or size % 1:
+        raise ValueError(f"{text!r} is not a whole number of bytes below 8 EiB")
+    return int(size)
 
 
 def format_size(count: int) -> str:
@@ -41,6 +50,14 @@ def format_size(count: int) -> str:
             break
         value /= 1024
     return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def exact_duration(time: timedelta) -> str:
+    """As ``parse_duration`` reads it, in the largest unit that divides it: ``36h``, ``7d``."""
+    for unit, whole in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1))):
+        if time and not time % whole:
+            return f"{time // whole}{unit}"
+    return f"{time.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
 
 
 def format_duration(seconds: float) -> str:

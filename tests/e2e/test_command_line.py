@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,23 @@ def test_config_show_masks_secrets(perkie: Perkie) -> None:
         done = perkie(*args, env={"GEMINI_API_KEY": "canary-4711"})
         assert "canary-4711" not in done.stdout + done.stderr
         assert "****" in done.stdout
+
+
+def test_config_show_speaks_as_the_file_does(perkie: Perkie, tmp_path: Path) -> None:
+    (tmp_path / "perkie.toml").write_text("[profile.shop.cache]\ntemp_lifetime = '36h'\n")
+    shown = perkie("--profile", "shop", "config", "show", "cache").stdout
+    assert re.search(r'^cache\.temp_lifetime +"36h" +project file \S+ \[profile\.shop\]$', shown, re.MULTILINE)
+    rows = json.loads(perkie("config", "show", "cache", "--json").stdout)["results"]
+    values = {row["name"]: row["value"] for row in rows}
+    assert values["cache.shared_lifetime"] == "30d"
+    assert values["cache.protected_buckets"] == ["perkieprints-processing-cache", "perkieprints-customer-images"]
+    assert perkie("config", "show", "nonsense").returncode == 3
+
+
+def test_config_path_shows_the_places_in_use(perkie: Perkie, tmp_path: Path) -> None:
+    env = {"PERKIE_CACHE_DIR": "/somewhere", "PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}
+    places = {r["what"]: r["path"] for r in json.loads(perkie("config", "path", "--json", env=env).stdout)["results"]}
+    assert (places["cache"], places["styles"]) == ("/somewhere", str(tmp_path))
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from datetime import timedelta
 from decimal import Decimal
@@ -115,12 +116,9 @@ def test_secrets_do_not_show() -> None:
 
 def test_the_template_names_every_setting_and_states_the_defaults(tmp_path: Path) -> None:
     text = template()
-    uncommented = "\n".join(
-        line.removeprefix("# ") if " = " in line and not line.endswith(('""', ")")) else line
-        for line in text.splitlines()
-    )
+    uncommented = re.sub(r"^# (?=[a-z_]+ = )", "", text, flags=re.MULTILINE)
     tables = tomllib.loads(uncommented)
-    assert set(tables) == {row.name.partition(".")[0] for row in rows()}
+    assert {f"{group}.{name}" for group, content in tables.items() for name in content} == {row.name for row in rows()}
     (tmp_path / "t.toml").write_text(uncommented)
     assert load(config=tmp_path / "t.toml", environ={}).settings == Settings()
 
@@ -130,3 +128,34 @@ def test_every_row_has_help_and_an_environment_name() -> None:
     assert len(set(names)) == len(names)
     assert all(row.help and not row.help.endswith(".") for row in rows())
     assert not set(names) & set(os.environ)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("profile = 3", "profile must hold tables"),
+        ("[profile]\nx = 3", "profile must hold tables"),
+        ("[style]\nsize = [1]", "not a whole number"),
+        ("[style]\nsize = 2024-01-01", "not a whole number"),
+        ("[style]\nsize = 1e400", "not a whole number"),
+        ("[style]\nsize = nan", "not a whole number"),
+        ("[style]\nsize = 300.5", "not a whole number"),
+        ("[style]\nsize = '300.5'", "not a whole number"),
+        ("[style]\nsize = true", "not a whole number"),
+        ("[style.size]\nx = 1", "not a whole number"),
+        ("style = 3", "unknown setting 'style'"),
+        ("[cache]\ntemp_lifetime = '99999999999d'", "longer than 1000 years"),
+        ("[image]\nmax_bytes = '9999999999GB'", "below 8 EiB"),
+        ("[cache]\nprotected_buckets = 3", "not a list"),
+        ("[gemini]\ndaily_cap_usd = nan", "not a number"),
+    ],
+)
+def test_any_wrong_file_is_told_in_a_sentence(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(InvalidSetting, match=r"perkie\.toml") as caught:
+        loaded(text, tmp=tmp_path)
+    assert reason in caught.value.message
+
+
+def test_an_empty_text_unsets_what_may_be_unset(tmp_path: Path) -> None:
+    settings = loaded("[cache]\ndir = ''\nbucket = ''\n", tmp=tmp_path).settings
+    assert (settings.cache.dir, settings.cache.bucket) == (None, None)

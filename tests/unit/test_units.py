@@ -3,8 +3,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from perkie_cli.domain.units import format_duration, format_size, parse_duration, parse_size
+from perkie_cli.domain.units import exact_duration, format_duration, format_size, parse_duration, parse_size
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,23 @@ def test_nonsense_is_refused(text: str) -> None:
         parse_duration(text)
     with pytest.raises(ValueError, match="is not a"):
         parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 30 + "w", "1001000d", "9" * 400])
+def test_durations_end_before_the_calendar_does(text: str) -> None:
+    with pytest.raises(ValueError, match="longer than 1000 years"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["1.5", "0.0001kB", "9999999999GB", "9" * 400])
+def test_sizes_are_whole_and_fit_into_64_bits(text: str) -> None:
+    with pytest.raises(ValueError, match="whole number of bytes"):
+        parse_size(text)
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=300_000)))
+def test_an_exact_duration_reads_back(time: timedelta) -> None:
+    assert abs(parse_duration(exact_duration(time)) - time) <= timedelta(microseconds=2)
 
 
 def test_people_read_them() -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.files import write_atomically
 from perkie_cli.cli.render import Report, Table
 from perkie_cli.cli.session import finish, renderer_of, settings_of
-from perkie_cli.config.load import Row, rows, user_cache_dir, user_config_dir, user_state_dir
+from perkie_cli.config.load import Row, rows, user_config_dir
 from perkie_cli.config.schema import Settings
-from perkie_cli.domain.errors import OutputExists
+from perkie_cli.domain.errors import InvalidParameter, OutputExists
+from perkie_cli.domain.units import exact_duration
 
 app = typer.Typer(help="Show settings with their origin, write a first config file.", no_args_is_help=True)
 
@@ -30,28 +33,41 @@ def show(
     renderer_of(ctx, "config show")
     loaded = settings_of(ctx)
     chosen = [row for row in rows() if row.name.startswith(name or "")]
+    if not chosen:
+        raise InvalidParameter(f"no setting begins with {name!r}", hint="`perkie config show` lists all of them.")
     results = [
         {"name": row.name, "value": _shown(loaded.settings, row), "origin": loaded.origins[row.name], "help": row.help}
         for row in chosen
     ]
-    table = Table(("setting", "value", "from"), [(r["name"], r["value"], r["origin"]) for r in results])
+    lines = [(row.name, format_setting(row.value(loaded.settings)), loaded.origins[row.name]) for row in chosen]
+    table = Table(("setting", "value", "from"), lines)
     finish(ctx, Report(results=results, text=[table]))
 
 
 def _shown(settings: Settings, row: Row) -> object:
-    value = row.value(settings)
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
+    """As JSON has it; durations as they are written in a file."""
+    match row.value(settings):
+        case tuple() as values:
+            return list(values)
+        case None | bool() | int() | float() as value:
+            return value
+        case timedelta() as value:
+            return exact_duration(value)
+        case value:
+            return str(value)
 
 
 @app.command()
 def path(ctx: typer.Context) -> None:
     """Where perkie reads settings and keeps its files."""
     renderer_of(ctx, "config path")
-    places = [{"what": "config file", "path": str(p), "exists": exists} for p, exists in settings_of(ctx).files]
+    loaded = settings_of(ctx)
+    services = build_services(loaded.settings)
+    places = [{"what": "config file", "path": str(p), "exists": exists} for p, exists in loaded.files]
     for what, place in (
-        ("styles", user_config_dir(os.environ) / "styles"),
-        ("cache", user_cache_dir(os.environ)),
-        ("state", user_state_dir(os.environ)),
+        ("styles", services.styles_dir),
+        ("cache", services.cache_dir),
+        ("state", services.state_dir),
     ):
         places.append({"what": what, "path": str(place), "exists": place.exists()})
     table = Table(("what", "path", "exists"), [(p["what"], p["path"], "yes" if p["exists"] else "no") for p in places])
@@ -86,14 +102,13 @@ def template() -> str:
             lines += ["", f"[{group}]"]
         lines += [
             f"# {row.help} ({row.env_names[0]})",
-            f"# {row.name.partition('.')[2]} = {_toml(row.value(defaults))}",
+            f"# {row.name.partition('.')[2]} = {format_setting(row.value(defaults))}",
         ]
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: object) -> str:
-    from datetime import timedelta
-
+def format_setting(value: object) -> str:
+    """As it is written in a config file."""
     match value:
         case None:
             return '""'
@@ -102,7 +117,7 @@ def _toml(value: object) -> str:
         case int() | float():
             return str(value)
         case timedelta():
-            return f'"{value.total_seconds() / 86400:g}d"' if value.days else f'"{value.total_seconds():g}s"'
+            return f'"{exact_duration(value)}"'
         case tuple():
-            return "[" + ", ".join(map(_toml, value)) + "]"
+            return "[" + ", ".join(map(format_setting, value)) + "]"
     return f'"{value}"'
