@@ -158,7 +158,9 @@ async def running(
     engine, local, matting = Negative(), Negative("local"), Centre()
     engines = {"auto": engine, "negative": engine, "local": local}
     settings = replace(settings or Settings(), http=replace(http or HttpSettings(), port=0))
-    services = build_services(settings, **{"engines": engines, "matting_engines": {"auto": matting}, **parts})
+    services = build_services(
+        settings, **{"engines": engines, "local": local, "matting_engines": {"auto": matting}, **parts}
+    )
     app = create_app(services)
     with listen(settings.http) as bound:
         server = Server(app, settings.http.stop_within.total_seconds())

@@ -16,6 +16,7 @@ from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import NotFound, PerkieError
 from perkie_cli.http.call import PROXY_PREFIX
 from perkie_cli.http.middleware import Boundary, Context, problem_response
+from perkie_cli.http.origins import MYSHOPIFY
 from perkie_cli.http.parts import Parts, build_parts
 from perkie_cli.http.problems import InvalidFields, MalformedBody, MethodNotAllowed
 from perkie_cli.http.routes import (
@@ -26,16 +27,24 @@ from perkie_cli.http.routes import (
     images,
     page,
     process,
+    process_socket,
     removebg,
     storage,
     widget,
 )
 from perkie_cli.http.schemas import ProblemBody
 
-MYSHOPIFY = r"https://[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com"  # Starlette matches the whole origin against it
 _EXPOSED = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID", "traceparent"]
 _ROLES: dict[str, tuple[APIRouter, ...]] = {
-    "artistic": (generate.router, process.router, storage.router, catalogue.router, images.router, page.router),
+    "artistic": (
+        generate.router,
+        process.router,
+        process_socket.router,
+        storage.router,
+        catalogue.router,
+        images.router,
+        page.router,
+    ),
     "matting": (cutouts.router, removebg.router),
 }
 

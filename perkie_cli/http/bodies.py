@@ -52,7 +52,7 @@ async def read_fields(request: Request, max_image: int) -> Fields:
     if kind in _FORMS:
         return await _form(request, max_image)
     if kind == "application/json" or kind.endswith("+json"):
-        return Fields(_json_object(await read_raw(request)), {})
+        return Fields(json_object(await read_raw(request)), {})
     raise UnsupportedMediaType(
         f"a body of type {kind[:60] or 'unknown'!r} is not read here",
         hint="Send application/json or multipart/form-data.",
@@ -70,7 +70,8 @@ async def read_raw(request: Request) -> bytes:
         raise Interrupted("the client left while sending") from error
 
 
-def _json_object(raw: bytes) -> dict[str, Any]:
+def json_object(raw: bytes | str) -> dict[str, Any]:
+    """Raises: MalformedBody."""
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

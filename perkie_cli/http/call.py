@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.proof import Requester, identify
 from perkie_cli.http.auth.principal import Principal, Scope
 from perkie_cli.http.life import watched
 from perkie_cli.http.middleware import extra_headers, ids_of
+from perkie_cli.http.origins import check_local
 from perkie_cli.http.parts import Parts, parts_of
 from perkie_cli.http.peer import client_address
 from perkie_cli.http.problems import InvalidFields
@@ -28,7 +30,7 @@ _LONGEST_KEY = 255
 class Call:
     """``address`` is the client's, as far as proxies are trusted."""
 
-    request: Request
+    request: HTTPConnection
     parts: Parts
     principal: Principal
     address: str
@@ -46,6 +48,14 @@ class Call:
         limits = self.parts.services.quota_limits
         return identify(self.principal.credential, limits, address=self.address, customer=customer, session=session)
 
+    def admit(self) -> None:
+        """For costly work: not once the server stops, not over the address's rate.
+
+        Raises: Unavailable, RateLimited.
+        """
+        self.parts.life.check()
+        self.meter(ip=self.address)
+
     def meter(self, **keys: str) -> None:
         """Counts a costly request by ``ip`` or ``session``, and announces what is left.
 
@@ -62,6 +72,7 @@ class Call:
 
     async def run(self, work: Coroutine[Any, Any, T], deadline: timedelta) -> T:
         """``work`` while the client waits for it, within the route's deadline; see ``life.watched``."""
+        assert isinstance(self.request, Request), "a WebSocket has its own way to notice that its client left"
         # A second more than the work itself is told, so that its own sentence about the deadline comes first.
         return await watched(self.request, self.parts.life, work, deadline.total_seconds() + 1)
 
@@ -96,28 +107,38 @@ class Call:
         return await self.parts.idempotency.run(key, digest, alone, weigh)
 
 
-def calling(scope: Scope, *, costly: bool = True) -> Callable[[Request], Awaitable[Call]]:
-    """The dependency of a route that needs ``scope``; ``costly`` ones are rate limited, and refused at the end."""
+def calling(scope: Scope | None, *, costly: bool = True) -> Callable[[Request], Awaitable[Call]]:
+    """The dependency of a route that needs ``scope`` (None: any credential).
+
+    ``costly`` routes are rate limited, and refused once the server stops.
+    """
 
     async def call(request: Request) -> Call:
-        made = _authenticated(request, parts_of(request))
-        made.principal.require(scope)
+        made = authenticated(request, request.headers)
+        if scope is not None:
+            made.principal.require(scope)
         if costly:
-            made.parts.life.check()
-            made.meter(ip=made.address)
+            made.admit()
         return made
 
     return call
 
 
-def _authenticated(request: Request, parts: Parts) -> Call:
+def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
+    """The call with its caller, by ``headers``.
+
+    Raises: NotAuthorised, Forbidden.
+    """
+    parts = parts_of(request)
     now = parts.services.clock.now()
+    if parts.authenticator.open and not parts.settings.allow_open:
+        check_local(request.url.hostname, request.headers.get("origin"), parts.settings.origins)
     hops = parts.settings.trusted_hops
     if request.url.path.startswith(f"{PROXY_PREFIX}/"):
         principal = parts.authenticator.proxied(request.url.query, now).principal
         hops += 1  # Shopify's own
     else:
-        principal = parts.authenticator.caller(request.headers, now)
+        principal = parts.authenticator.caller(headers, now)
     peer = request.client.host if request.client else "127.0.0.1"
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     return Call(request, parts, principal, client_address(peer, forwarded, hops))

@@ -74,7 +74,12 @@ class Context:
             await self._app(scope, receive, send_with_ids)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._observe(scope.get("method", "WS"), route, status or 499, time.perf_counter() - began)
+            self._observe(
+                scope.get("method", "WS"),
+                route,
+                status or (101 if scope["type"] == "websocket" else 499),
+                time.perf_counter() - began,
+            )
 
 
 class Boundary:
@@ -154,4 +159,4 @@ def _as_problem(error: Exception, scope: Scope) -> PerkieError:
 
 
 def _where(scope: Scope) -> str:
-    return f"{scope['method']} {scope['path']} [{ids_of(scope).request_id}]"
+    return f"{scope.get('method', 'WS')} {scope['path']} [{ids_of(scope).request_id}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from perkie_cli.bootstrap import Services
 from perkie_cli.config.schema import HttpSettings
@@ -64,7 +64,7 @@ def build_parts(services: Services) -> Parts:
     )
 
 
-def parts_of(request: Request) -> Parts:
+def parts_of(request: HTTPConnection) -> Parts:
     """The parts of the app that serves the request."""
     parts: Parts = request.app.state.parts
     return parts

@@ -38,6 +38,7 @@ class Server(uvicorn.Server):
                 timeout_keep_alive=_KEEP_ALIVE,
                 timeout_graceful_shutdown=int(grace + _CLOSING + 0.5),
                 backlog=_BACKLOG,
+                ws_max_size=parts.settings.max_body,
             )
         )
         self._life = parts.life

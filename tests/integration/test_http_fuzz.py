@@ -46,6 +46,7 @@ def served() -> object:
     services = build_services(
         Settings(http=HttpSettings(warmups=1)),
         engines={"auto": engine, "local": engine},
+        local=engine,
         matting_engines={"auto": Centre()},
     )
     return create_app(services)
@@ -58,15 +59,20 @@ def keeps_to_its_document(cases: int) -> None:
     """So many generated requests, shared among all operations."""
     document = schemathesis.openapi.from_asgi("/openapi.json", served())
     operations = [each.ok() for each in document.get_all_operations()]
+    operations.sort(key=lambda each: each.method.upper() == "POST")  # the others soon run out of variety
     assert len(operations) >= 12
-    for operation in operations:
+    done = 0
+    for left, operation in zip(range(len(operations), 0, -1), operations, strict=True):
 
-        @settings(max_examples=max(5, cases // len(operations)), deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=max(5, (cases - done) // left), deadline=None, suppress_health_check=list(HealthCheck))
         @given(operation.as_strategy())
         def holds(case: schemathesis.Case) -> None:
+            nonlocal done
+            done += 1
             case.call_and_validate(checks=CHECKS)
 
         holds()
+    assert done >= cases * 0.9
 
 
 def test_the_api_keeps_to_its_document(home: Path) -> None:

@@ -291,8 +291,8 @@ async def test_health_ready_warmup_and_metrics(server: Running) -> None:
     assert (await server.client.get("/health")).json()["status"] == "ok"
     assert (await server.client.get("/ready")).json() == {
         "status": "ready",
-        "dependencies": {"images": "ok", "quotas": "ok"},
-        "degraded": [],
+        "dependencies": {"images": "ok", "quotas": "ok", "weights": "missing_weights"},
+        "degraded": ["weights"],
     }
     assert (await server.client.post("/warmup")).json()["status"] == "warm"
     await server.generate()

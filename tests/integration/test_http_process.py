@@ -9,15 +9,18 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+import websockets
 from PIL import Image
 
-from perkie_cli.config.schema import HttpSettings
+from perkie_cli.config.schema import HttpSettings, MattingSettings, Settings
+from perkie_cli.domain.checkpoint import checkpoint
 from perkie_cli.domain.errors import BadAnswer, Blocked, MissingWeights, Unavailable
-from tests.http_server import PHOTO, PHOTO64, Running, running
+from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured
 from tests.pictures import exif_of, file_of, photo
 
 STREAM = {"Accept": "text/event-stream"}
@@ -262,6 +265,65 @@ async def test_failures_upstream_do_not_break_the_stream(server: Running) -> Non
     assert told["style"]["problem"]["status"] == 503  # type: ignore[index]
 
 
+# ------------------------------------------------------------------ over a WebSocket
+
+
+def socket_of(server: Running, **headers: str) -> websockets.connect:
+    return websockets.connect(f"{server.client.base_url}/api/v2/process".replace("http", "ws", 1), max_size=None,
+                              additional_headers=headers)  # fmt: skip
+
+
+async def test_the_same_steps_over_a_websocket(server: Running) -> None:
+    async with socket_of(server) as socket:
+        await socket.send(json.dumps({"image_data": PHOTO64, "session_id": "s1"}))
+        told = [json.loads(message) async for message in socket]
+    assert [each["event"] for each in told] == ["accepted", "cutout", "style", "style", "done"]
+    assert told[-1]["data"]["success"] is True
+
+
+async def test_a_websocket_that_leaves_gives_back_what_it_held(server: Running) -> None:
+    server.engine.gate.clear()
+    async with socket_of(server) as socket:
+        await socket.send(json.dumps({"image_data": PHOTO64, "session_id": "s1", "styles": "modern"}))
+        await server.engine.begins()
+        assert await server.reserved() == 1
+    for _ in range(500):
+        if server.engine.cancelled and not await server.reserved():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("the reservation was not given back")
+
+
+async def test_websockets_ask_for_credentials_too(home: Path) -> None:
+    async with running(secured(home)) as server:
+        for token, event, status in (("", "error", 401), ("guessed", "error", 401), (API_KEY, "accepted", None)):
+            async with socket_of(server) as socket:
+                await socket.send(json.dumps({"image_data": PHOTO64, "token": token}))
+                first = json.loads(await socket.recv())
+            assert (first["event"], first["data"].get("status")) == (event, status)
+        async with socket_of(server, **{"X-API-Key": API_KEY}) as socket:
+            await socket.send(json.dumps({"image_data": PHOTO64}))
+            assert json.loads(await socket.recv())["event"] == "accepted"
+
+
+async def test_messages_that_are_none(server: Running) -> None:
+    for message, status in (("{", 400), (b"\xff", 400), ("[]", 400), ("{}", 422), ('{"image_data": 7}', 422)):
+        async with socket_of(server) as socket:
+            await socket.send(message)
+            told = json.loads(await socket.recv())
+        assert (told["event"], told["data"]["status"]) == ("error", status)
+
+
+# ------------------------------------------------------------------ local only
+
+
+async def test_pages_from_elsewhere_cannot_use_an_open_local_server(server: Running) -> None:
+    for headers in ({"Origin": "https://evil.com"}, {"Host": "rebound.evil.com"}):
+        answer = await server.client.post("/api/v2/process", json={"image_data": PHOTO64}, headers=headers)
+        assert answer.status_code == 403
+    assert (await server.client.get("/health", headers={"Host": "rebound.evil.com"})).status_code == 200
+
+
 # ------------------------------------------------------------------ roles
 
 
@@ -270,7 +332,16 @@ async def test_roles_serve_their_own_routes(role: str, artistic: int, matting: i
     async with running(replace(HttpSettings(), role=role)) as server:  # type: ignore[arg-type]
         assert (await server.generate()).status_code == artistic
         assert (await cut_out(server)).status_code == matting
-        assert (await server.client.get("/ready")).status_code == 200
+        ready = await server.client.get("/ready")
+        assert ready.status_code == (200 if role == "artistic" else 503)
+        assert ready.json()["dependencies"]["weights"] == "missing_weights"
+
+
+async def test_a_matting_server_is_ready_once_its_weights_are_there(tmp_path: Path) -> None:
+    (tmp_path / checkpoint("base").file).write_bytes(b"weights")
+    settings = Settings(matting=MattingSettings(models_dir=tmp_path))
+    async with running(replace(HttpSettings(), role="matting"), settings) as server:
+        assert (await server.client.get("/ready")).json()["status"] == "ready"
 
 
 async def test_the_page_is_there(server: Running) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,8 +12,8 @@ from hypothesis import strategies as st
 
 from perkie_cli.domain import errors
 from perkie_cli.domain.errors import IdempotencyMismatch, PerkieError
+from perkie_cli.http import origins
 from perkie_cli.http.accept import IMAGES, JSON, negotiate
-from perkie_cli.http.app import MYSHOPIFY
 from perkie_cli.http.idempotency import Idempotency
 from perkie_cli.http.problems import NotAcceptable, problem
 from perkie_cli.http.sse import event, with_keep_alive
@@ -91,7 +90,26 @@ def test_any_accept_header_is_answered(accept: str) -> None:
     ],
 )
 def test_shops_are_matched_whole(origin: str, allowed: bool) -> None:
-    assert bool(re.compile(MYSHOPIFY).fullmatch(origin)) is allowed
+    assert origins.allowed(origin, ()) is allowed
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "passes"),
+    [
+        ("127.0.0.1", None, True),
+        ("localhost", "http://localhost:3000", True),
+        ("::1", "https://x.myshopify.com", True),
+        ("localhost", "https://listed.example", True),
+        ("localhost", "https://evil.com", False),
+        ("localhost", "null", False),
+        ("localhost", "http://[", False),
+        ("rebound.evil.com", None, False),
+        (None, None, False),
+    ],
+)
+def test_an_open_server_listens_to_its_own_machine(host: str | None, origin: str | None, passes: bool) -> None:
+    with contextlib.nullcontext() if passes else pytest.raises(errors.Forbidden):
+        origins.check_local(host, origin, ("https://listed.example",))
 
 
 # ------------------------------------------------------------------ idempotency

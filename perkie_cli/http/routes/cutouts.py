@@ -61,7 +61,7 @@ async def remove_background(
     format_: Annotated[str | None, Query(alias="format", pattern="^(png|webp|jpg)$")] = None,
 ) -> Response:
     """Removes the background. The facts stand in `X-Perkie-*` headers."""
-    upload = await read_picture(call)
+    upload = await read_picture(request, call.parts.settings.max_image)
     behind, matting = Background.parse(background), call.parts.services.settings.matting
     wanted = CutoutRequest(
         image=upload.data,
@@ -79,12 +79,11 @@ async def remove_background(
     return picture_answer(cutout.picture, cutout_facts(cutout))
 
 
-async def read_picture(call: Call) -> Upload:
+async def read_picture(request: Request, most: int) -> Upload:
     """The picture of a form, or the raw body itself.
 
     Raises: InvalidFields, MalformedBody, TooManyBytes.
     """
-    request, most = call.request, call.parts.settings.max_image
     kind = media_type(request)
     if kind.startswith("image/") or kind in ("application/octet-stream", ""):
         data = await read_raw(request)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import orjson
@@ -11,16 +10,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 import perkie_cli
-from perkie_cli.domain.errors import PerkieError
 from perkie_cli.http.accept import JSON
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.call import Call, calling
 from perkie_cli.http.parts import parts_of
 from perkie_cli.http.schemas import HealthAnswer, ReadyAnswer, WarmupAnswer, problems
-from perkie_cli.http.warmup import warm_up
+from perkie_cli.http.warmup import dependencies, ping, warm_up
 
 router = APIRouter()
-_PING_WITHIN = 2.0  # seconds
 
 
 @router.get("/health", operation_id="health", response_model=HealthAnswer)
@@ -38,30 +35,21 @@ async def health() -> Response:
 async def ready(request: Request) -> Response:
     """Whether everything that this role needs answers; optional parts that do not are named as degraded."""
     parts = parts_of(request)
-    services = parts.services
-    pings = {"images": services.blobs.ping, "quotas": services.documents.ping}
-    required = {"images": False, "quotas": services.settings.quota.when_down == "deny"}
-    states = dict(zip(pings, await asyncio.gather(*map(_ping, pings.values())), strict=True))
-    failed = [name for name, state in states.items() if state != "ok" and required[name]]
+    needed = dependencies(parts.services, parts.settings.role)
+    states = await asyncio.gather(*map(ping, needed))
+    down = [each for each, state in zip(needed, states, strict=True) if state != "ok"]
+    failed = any(each.required for each in down)
     status = "stopping" if parts.life.stopping else "unavailable" if failed else "ready"
-    degraded = sorted(name for name, state in states.items() if state != "ok" and not required[name])
-    body = {"status": status, "dependencies": states, "degraded": degraded}
+    body = {
+        "status": status,
+        "dependencies": {each.name: state for each, state in zip(needed, states, strict=True)},
+        "degraded": sorted(each.name for each in down if not each.required),
+    }
     return _json(body, 200 if status == "ready" else 503)
 
 
-async def _ping(ping: Callable[[], Awaitable[None]]) -> str:
-    try:
-        async with asyncio.timeout(_PING_WITHIN):
-            await ping()
-    except TimeoutError:
-        return "timeout"
-    except PerkieError as error:
-        return error.code
-    return "ok"
-
-
 @router.post("/warmup", operation_id="warmup", response_model=WarmupAnswer, responses=problems(401, 403, 429, 503, 504))
-async def warmup(call: Annotated[Call, Depends(calling(Scope.GENERATE))]) -> Response:
+async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
     """Loads what the first picture would have to wait for. At most so many real ones an hour; more do nothing."""
     parts = call.parts
     verdict = parts.warmups.take("server", parts.services.clock.monotonic())

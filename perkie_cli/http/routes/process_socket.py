@@ -1,0 +1,109 @@
+"""The WebSocket twin of ``POST /api/v2/process``, for clients that prefer it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from pydantic import BaseModel
+
+from perkie_cli.domain.errors import DeadlineExceeded, PerkieError
+from perkie_cli.http.auth.principal import Scope
+from perkie_cli.http.bodies import Fields, json_object
+from perkie_cli.http.call import authenticated
+from perkie_cli.http.life import stopping
+from perkie_cli.http.middleware import ids_of, unexpected
+from perkie_cli.http.parts import parts_of
+from perkie_cli.http.problems import problem
+from perkie_cli.http.schemas import ProblemBody
+from perkie_cli.http.steps import Told, begin, steps_told
+
+router = APIRouter()
+FIRST_MESSAGE_WITHIN = 60.0  # seconds: a phone may take its time to send a photo
+
+
+@router.websocket("/api/v2/process")
+async def process_over_websocket(socket: WebSocket) -> None:
+    """The same steps as messages ``{"event": …, "data": …}``.
+
+    The client's first message is the body of the POST. Browsers can send no header with a handshake, so a key or
+    token may stand in it as ``token``.
+    """
+    await socket.accept()
+    talking = asyncio.ensure_future(_talk(socket))
+    over = asyncio.ensure_future(parts_of(socket).life.ended())
+    try:
+        await asyncio.wait({talking, over}, return_when=asyncio.FIRST_COMPLETED)
+        if not talking.done():
+            await _send(socket, "error", _problem_of(socket, stopping()))
+    finally:
+        talking.cancel()
+        over.cancel()
+        await asyncio.gather(talking, over, return_exceptions=True)
+    with suppress(RuntimeError):  # the client may have closed it before
+        await socket.close()
+
+
+async def _talk(socket: WebSocket) -> None:
+    """From the first message to the last; whatever goes wrong is the last, ``error``."""
+    try:
+        text = await _first_message(socket)
+        async with parts_of(socket).bodies.hold(len(text)):
+            await _tell_steps(socket, json_object(text))
+    except WebSocketDisconnect:
+        pass  # the client left: closing the steps has given back what they held
+    except Exception as error:  # noqa: BLE001  # the last boundary of a socket: a bug must be told, not swallowed
+        known = error if isinstance(error, PerkieError) else unexpected(socket.scope, error)
+        await _send(socket, "error", _problem_of(socket, known))
+
+
+async def _first_message(socket: WebSocket) -> str | bytes:
+    """Raises: DeadlineExceeded when none comes, WebSocketDisconnect."""
+    try:
+        message = await asyncio.wait_for(socket.receive(), FIRST_MESSAGE_WITHIN)
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"no message came within {FIRST_MESSAGE_WITHIN:g} s") from error
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    text: str | bytes = message.get("text") or message.get("bytes") or ""
+    return text
+
+
+async def _tell_steps(socket: WebSocket, values: dict[str, Any]) -> None:
+    token = str(values.pop("token", ""))
+    call = authenticated(socket, {"authorization": f"Bearer {token}"} if token else socket.headers)
+    call.principal.require(Scope.GENERATE)
+    call.admit()
+    run = await begin(call, Fields(values, {}))
+    gone = asyncio.ensure_future(socket.receive())  # nothing more is expected: whatever comes, the client is done
+    telling = asyncio.ensure_future(_send_all(socket, steps_told(call, run)))
+    try:
+        seconds = call.parts.settings.process_deadline.total_seconds()
+        await asyncio.wait({telling, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if telling.done():
+            telling.result()
+        elif not gone.done():
+            raise DeadlineExceeded(f"not done within {seconds:g} s", hint="What is done is kept: ask again.")
+    finally:
+        telling.cancel()
+        gone.cancel()
+        await asyncio.gather(telling, gone, return_exceptions=True)
+
+
+async def _send_all(socket: WebSocket, steps: AsyncGenerator[Told, None]) -> None:
+    async with aclosing(steps) as each:
+        async for name, body in each:
+            await _send(socket, name, body)
+
+
+async def _send(socket: WebSocket, name: str, body: BaseModel) -> None:
+    with suppress(RuntimeError, WebSocketDisconnect):  # the client may be gone already
+        await socket.send_text(orjson.dumps({"event": name, "data": body.model_dump(mode="json")}).decode())
+
+
+def _problem_of(socket: WebSocket, error: PerkieError) -> ProblemBody:
+    return ProblemBody.model_validate(problem(error, ids_of(socket.scope).request_id).body)

@@ -1,0 +1,72 @@
+"""A process from its body to its steps, for every way of telling them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from perkie_cli.domain.generation import GenerateRequest
+from perkie_cli.domain.proof import Requester
+from perkie_cli.domain.strategy import Strategy
+from perkie_cli.http.answers import cutout_outcome, quota_facts, style_outcome
+from perkie_cli.http.bodies import Fields, validated
+from perkie_cli.http.call import Call
+from perkie_cli.http.inputs import generate_request, requester_of, select_styles, source_of
+from perkie_cli.http.schemas import AcceptedFacts, DoneFacts, ProcessBody
+from perkie_cli.imaging import codec
+from perkie_cli.services.process import Accepted, CutoutEnd
+from perkie_cli.services.storefront import Source
+
+Told = tuple[str, BaseModel]  # the name of a step and its facts
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything that a process starts from."""
+
+    requester: Requester
+    source: Source
+    request: GenerateRequest
+    styles: list[str]
+
+
+async def begin(call: Call, fields: Fields) -> Run:
+    """Checks the body and the picture's header, so that what is wrong is told by the status.
+
+    Raises: InvalidFields, UnknownStyle, BadInput, Forbidden, RateLimited.
+    """
+    services = call.parts.services
+    body = validated(ProcessBody, fields.values)
+    requester = requester_of(call, body)
+    if body.styles is None:
+        styles = [style.id for style in Strategy(body.strategy).at_once(services.styles)]
+    else:
+        styles = select_styles(call, body.styles)
+    source = await source_of(call, fields, body.image_hash, requester)
+    codec.inspect(source.data, services.limits, source.name)
+    deadline = call.parts.settings.process_deadline.total_seconds()
+    return Run(requester, source, generate_request(call, requester, "", deadline), styles)
+
+
+async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
+    """The names and bodies of ``accepted``, ``cutout``, each ``style`` and ``done``."""
+    services = call.parts.services
+    succeeded = False
+    async with aclosing(services.process(run.source, run.request, run.styles)) as steps:
+        async for step in steps:
+            if isinstance(step, Accepted):
+                yield (
+                    "accepted",
+                    AcceptedFacts(image_hash=step.hash, styles=list(step.styles), request_id=call.request_id),
+                )
+            elif isinstance(step, CutoutEnd):
+                succeeded = succeeded or step.cutout is not None
+                yield "cutout", await cutout_outcome(call, step)
+            else:
+                succeeded = succeeded or step.drawn is not None
+                yield "style", await style_outcome(call, step)
+    quota = quota_facts(await services.quotas.status(run.requester.charge))
+    yield "done", DoneFacts(success=succeeded, quota=quota, request_id=call.request_id)
