@@ -65,9 +65,9 @@ class Bench:
         self.emulator.plan = Plan.parse({"fault": list(faults), "latency": latency})
         self.emulator.reset()
 
-    def job(self, seconds: float = 50.0, budget: Budget | None = None, **fields: object) -> RenderJob:
-        """One picture, due in ``seconds`` of the bench's clock."""
-        deadline = Deadline.after(seconds, self.clock.monotonic())
+    def job(self, seconds: float | None = None, budget: Budget | None = None, **fields: object) -> RenderJob:
+        """One picture, due in ``seconds`` of the bench's clock; without, a stalled machine decides nothing."""
+        deadline = Deadline.never() if seconds is None else Deadline.after(seconds, self.clock.monotonic())
         values: dict[str, object] = {"raster": photo(), "style": STYLE, "size": 256, "deadline": deadline}
         return RenderJob(**{**values, "receipt": Receipt(budget), **fields})  # type: ignore[arg-type]  # by the caller
 
@@ -78,7 +78,7 @@ class Bench:
         self.plan()
         self._before = await self.ledger.spent(self.clock.now().date())
 
-    async def draw(self, seconds: float = 50.0) -> Rendering:
+    async def draw(self, seconds: float | None = None) -> Rendering:
         return await self.engine.render(self.job(seconds))
 
     async def spent(self) -> Decimal:
@@ -104,7 +104,7 @@ def make_guard(clock: Clock, events: EventSink, seed: int = 1) -> Guard:
 async def bench(
     folder: Path,
     *,
-    factor: float = 50.0,
+    factor: float = 30.0,
     access: Access | None = None,
     painter: Painter | None = None,
     cap: Decimal = CAP,

@@ -77,7 +77,7 @@ async def reached(emulator: GeminiEmulator) -> None:
 
 
 def asking(seed: int = 0, **fields: object) -> GenerateRequest:
-    values: dict[str, object] = {"image": picture(seed), "style": "bw_fine_art", "size": 256, "deadline": 50.0}
+    values: dict[str, object] = {"image": picture(seed), "style": "bw_fine_art", "size": 256}
     return GenerateRequest(**{**values, **fields})  # type: ignore[arg-type]  # by the caller
 
 
@@ -146,7 +146,7 @@ async def test_two_thousand_requests_under_a_random_mix_of_faults(tmp_path: Path
     await mix(tmp_path, 2000)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_a_hundred_identical_requests_make_one_call(tmp_path: Path, seed: int) -> None:
     """Whoever is cancelled, the leader too, hurts nobody else."""
     rng = random.Random(seed)
@@ -185,14 +185,13 @@ async def test_cancelling_everybody_cancels_the_call(tmp_path: Path) -> None:
 async def test_an_open_breaker_lets_one_probe_a_period_through(tmp_path: Path) -> None:
     """Ten minutes of total outage, a request every two seconds: after the opening only the probes reach Gemini."""
     async with serving(tmp_path, ScaledClock(200)) as (services, emulator):
-        await services.generate(asking(10_000))  # warm
         emulator.plan = Plan.parse({"fault": [{"kind": "outage"}]})
         emulator.reset()
         began = services.clock.monotonic()
         number = 0
         while services.clock.monotonic() - began < 600:
             number += 1
-            made = await drawn(services, asking(number % 5, fallback=NONE, deadline=None))
+            made = await drawn(services, asking(number % 5, fallback=NONE))
             assert isinstance(made, errors.UpstreamFault | errors.BreakerOpen)
             await services.clock.sleep(2)
         times = [call.at for call in emulator.calls]
@@ -205,8 +204,7 @@ async def test_an_open_breaker_lets_one_probe_a_period_through(tmp_path: Path) -
 
 
 async def test_it_closes_again_once_gemini_is_back(tmp_path: Path) -> None:
-    async with serving(tmp_path, ScaledClock(100)) as (services, emulator):
-        await services.generate(asking(10_000))
+    async with serving(tmp_path, ScaledClock(30)) as (services, emulator):
         emulator.plan = Plan.parse({"fault": [{"kind": "outage"}]})
         while services.gemini.guard.breaker.status().state is BreakerState.CLOSED:
             check(await services.generate(asking(1, cache=CacheUse.OFF)))

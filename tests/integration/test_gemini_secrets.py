@@ -38,7 +38,7 @@ async def test_the_key_stays_inside(tmp_path: Path, log: io.StringIO) -> None:
                 gemini.emulator._api_key = None
                 gemini.plan({"kind": kind, "status": 400})
             with pytest.raises(PerkieError) as raised:
-                await gemini.draw()
+                await gemini.draw(seconds=50.0)
             shown += traceback.format_exception(raised.value)
             chain: BaseException | None = raised.value
             while chain is not None:  # suppressed contexts too: some loggers print them

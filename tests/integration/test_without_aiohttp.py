@@ -11,7 +11,13 @@ import pytest
 
 from tests.conftest import ROOT
 
-SUITES = ["tests/integration/test_gemini_faults.py", "tests/integration/test_gemini_outage.py"]
+OUTAGE = "tests/integration/test_gemini_outage.py"
+SUITES = [
+    "tests/integration/test_gemini_faults.py",
+    f"{OUTAGE}::test_a_random_mix_of_faults",
+    f"{OUTAGE}::test_a_hundred_identical_requests_make_one_call",
+    f"{OUTAGE}::test_an_open_breaker_lets_one_probe_a_period_through",
+]
 
 
 def test_aiohttp_is_installed_here() -> None:
