@@ -49,6 +49,10 @@ class Lifecycle:
         """``gs://name``."""
         return self._bucket.name
 
+    async def current(self) -> Sequence[Json]:
+        """The bucket's rules as they stand."""
+        return (await self._bucket.read()).rules
+
     async def compare(self, wanted: Sequence[Rule], *, given: bool) -> Change:
         """What would change. Rules that are not ``given`` (by a file) but ours fit themselves to a versioned bucket."""
         state = await self._bucket.read()

@@ -166,6 +166,13 @@ async def test_a_key_that_could_leave_its_folder_is_refused_everywhere(store: Bl
             await call
 
 
+@pytest.mark.parametrize("metadata", [{"email": "a@b.c"}, {"model": "x" * 257}])
+async def test_only_listed_facts_are_stored(store: BlobStore, metadata: dict[str, str]) -> None:
+    with pytest.raises(InvalidParameter):
+        await put(store, KEY, **metadata)
+    assert await store.head(KEY) is None
+
+
 FOLDERS = st.lists(st.from_regex(r"[A-Za-z0-9_-]{1,12}", fullmatch=True), max_size=3)
 NAMES = st.from_regex(r"[A-Za-z0-9_-]{1,12}\.[a-z0-9]{1,4}", fullmatch=True)
 KEYS = st.tuples(FOLDERS, NAMES).map(lambda parts: "/".join([*parts[0], parts[1]]))

@@ -113,6 +113,7 @@ def test_lifecycle_is_applied_once_and_drift_shows(perkie: Perkie, bucket: dict[
     again = lifecycle("apply", "--yes", "--json")
     assert (again.returncode, envelope(again)["summary"]["changed"]) == (0, False)
     assert lifecycle("diff").stdout == "the bucket has these rules already\n"
+    assert "cutouts/" in lifecycle("show", "--bucket", BUCKET).stdout
     by_hand = {
         "lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 3, "matchesPrefix": ["shared/"]}}]}
     }

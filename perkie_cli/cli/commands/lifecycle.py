@@ -15,7 +15,7 @@ from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.domain.errors import ChangesPending
 from perkie_cli.domain.lifecycle import Rule, rules_for
 from perkie_cli.domain.lifecycle_json import rule_to
-from perkie_cli.domain.lifecycle_review import Remark, describe, review
+from perkie_cli.domain.lifecycle_review import Remark, review
 from perkie_cli.domain.selection import Tally, total
 from perkie_cli.domain.units import format_size
 
@@ -31,23 +31,36 @@ File = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="Rules as JSON (default: made from the lifetimes set).")
 ]
 BucketName = Annotated[str | None, typer.Option("--bucket", metavar="NAME", help="Default: cache.bucket.")]
+ShownBucket = Annotated[str | None, typer.Option("--bucket", metavar="NAME", help="Show what this bucket has.")]
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit 8 if the bucket differs.")]
 
 
 @app.command()
-def show(ctx: typer.Context, file: File = None) -> None:
-    """The rules as they should be, and what a careful reader notices.
+def show(ctx: typer.Context, bucket: ShownBucket = None, file: File = None) -> None:
+    """The rules as they should be, and what a careful reader notices; with --bucket, the rules that it has.
 
     The disk store keeps the same ones: `perkie cache purge --expired`.
 
     Examples: `perkie lifecycle show`, `perkie lifecycle show --json | jq '{rule: .results}' > rules.json`.
     """
     renderer = renderer_of(ctx, "lifecycle show")
-    rules = _wanted(build_services(settings_of(ctx).settings), file)
-    remarks = list(review(rules))
-    _say(renderer, remarks)
-    table = Table(("rule", "does"), [(number, describe(rule)) for number, rule in enumerate(rules, 1)])
-    finish(ctx, Report([rule_to(rule) for rule in rules], {"remarks": [asdict(each) for each in remarks]}, [table]))
+    if bucket is None:
+        rules = _wanted(build_services(settings_of(ctx).settings), file)
+        remarks = list(review(rules))
+        _say(renderer, remarks)
+        finish(ctx, _shown([rule_to(rule) for rule in rules], remarks=[asdict(each) for each in remarks]))
+
+    async def work(services: Services) -> Report:
+        return _shown(await services.lifecycle.current(), bucket=services.lifecycle.bucket)
+
+    run(ctx, work, {"cache.bucket": bucket})
+
+
+def _shown(rules: Sequence[Mapping[str, Any]], **summary: object) -> Report:
+    from perkie_cli.ops.lifecycle import describe_json
+
+    table = Table(("rule", "does"), [(number, describe_json(rule)) for number, rule in enumerate(rules, 1)])
+    return Report(rules, summary, [table if rules else "no rules"])
 
 
 @app.command()
