@@ -12,7 +12,8 @@ from typer.main import get_command
 
 import perkie_cli
 from perkie_cli.cli.flags import GlobalFlags
-from perkie_cli.cli.render import Renderer
+from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.domain.errors import UsageError
 
 # name → one line of help. The module is perkie_cli.cli.commands.<name>, with "_" for "-"; it holds ``app``.
 COMMANDS: dict[str, str] = {
@@ -48,10 +49,14 @@ class LazyGroup(TyperGroup):
         return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Imports the command that is about to run."""
+        """Imports the command that is about to run, and names it for the envelope: ``cache stats``."""
         if args and args[0] in COMMANDS:
             self.commands[args[0]] = _load(args[0])
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if isinstance(ctx.obj, Renderer):  # there is none while the shell completes
+            inner = rest[:1] if isinstance(command, TyperGroup) and rest and rest[0] in command.commands else []
+            ctx.obj.command = " ".join([args[0], *inner])
+        return name, command, rest
 
 
 def _load(name: str) -> Any:
@@ -80,12 +85,13 @@ def _root(
     renderer: Renderer = ctx.obj
     renderer.flags = GlobalFlags(json, quiet, verbose, no_color, no_input, version, config, profile)
     if version:
-        renderer.line(f"perkie {perkie_cli.__version__}")
-        raise typer.Exit
+        text = f"perkie {perkie_cli.__version__}"
+        raise typer.Exit(renderer.finish(Report([{"version": perkie_cli.__version__}], text=[text])))
     if ctx.invoked_subcommand is None:
+        if json:
+            raise UsageError("missing command", hint="`perkie --help` lists them.")
         renderer.line(ctx.get_help())
         raise typer.Exit
-    renderer.command = ctx.invoked_subcommand
 
 
 def command_line() -> Any:

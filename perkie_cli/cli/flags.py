@@ -36,10 +36,20 @@ class GlobalFlags:
     def peek(cls, hoisted: Sequence[str]) -> GlobalFlags:
         """The switches at the front of hoisted arguments, so that even a usage error is rendered as asked."""
         found: dict[str, bool] = {}
-        for word in hoisted:
-            if word in SWITCHES:
-                found[SWITCHES[word]] = True
+        words = iter(hoisted)
+        for word in words:
+            if word in VALUES:
+                next(words, None)
+            elif word.partition("=")[0] not in VALUES and not _switches(word):
+                break
+            found |= dict.fromkeys(_switches(word), True)
         return cls(**found)  # type: ignore[arg-type]  # switches are the boolean fields
+
+
+def _switches(word: str) -> list[str]:
+    """The names of the switches that a word turns on: ``--json`` one, ``-qv`` two."""
+    words = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:] if word[0] == "-"]
+    return [SWITCHES[each] for each in words] if words and set(words) <= SWITCHES.keys() else []
 
 
 def hoist(args: Sequence[str]) -> list[str]:
@@ -54,7 +64,7 @@ def hoist(args: Sequence[str]) -> list[str]:
     for word in words:
         if word == "--":
             rest += [word, *words]
-        elif word in SWITCHES or word.partition("=")[0] in VALUES:
+        elif _switches(word) or word.partition("=")[0] in VALUES:
             front.append(word)
             if word in VALUES:
                 front += [value for value in [next(words, None)] if value is not None]

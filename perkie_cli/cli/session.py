@@ -15,10 +15,9 @@ from perkie_cli.config.load import Loaded, load
 Work = Callable[[Services], Awaitable[Report]]
 
 
-def renderer_of(ctx: typer.Context, command: str | None = None) -> Renderer:
-    """The run's renderer; ``command`` names sub-commands in the envelope (``cache stats``)."""
+def renderer_of(ctx: typer.Context) -> Renderer:
+    """The run's renderer."""
     renderer: Renderer = ctx.obj
-    renderer.command = command or renderer.command
     return renderer
 
 

@@ -33,5 +33,13 @@ def test_hoisting_keeps_every_word_and_the_order_of_the_rest(rest: list[str], fl
     assert hoist(moved) == moved
 
 
-def test_peek_sees_the_switches() -> None:
+def test_switches_of_one_letter_may_be_written_together() -> None:
+    assert hoist(["stylize", "a.jpg", "-qv"]) == ["-qv", "stylize", "a.jpg"]
+    assert hoist(["cache", "purge", "-qy", "-", "-1"]) == ["cache", "purge", "-qy", "-", "-1"], "-y is the command's"
+    assert GlobalFlags.peek(["-qv", "stylize"]) == GlobalFlags(quiet=True, verbose=True)
+
+
+def test_peek_sees_the_switches_at_the_front_only() -> None:
     assert GlobalFlags.peek(["--json", "-v", "stylize"]) == GlobalFlags(json=True, verbose=True)
+    assert GlobalFlags.peek(["--config", "--json", "stylize"]) == GlobalFlags(), "that is the name of a file"
+    assert GlobalFlags.peek(["--config=a", "-q", "stylize", "--", "--json"]) == GlobalFlags(quiet=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ports import BlobInfo
 
-app = typer.Typer(help="See, check and clear what is kept.", no_args_is_help=True)
+app = typer.Typer(help="See, check and clear what is kept.")
 
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")]
@@ -40,7 +40,6 @@ def stats(
 
     Examples: `perkie cache stats`, `perkie cache stats --expired`, `perkie cache stats --customer 42 --json`.
     """
-    renderer_of(ctx, "cache stats")
 
     async def work(services: Services) -> Report:
         return _tallied(await services.cache_keeping.stats(chosen), store=services.blobs.name)
@@ -59,7 +58,7 @@ def inspect(
 
     Examples: `perkie cache inspect --customer 42`, `perkie cache inspect --style ink_wash --larger-than 1MiB --json`.
     """
-    renderer = renderer_of(ctx, "cache inspect")
+    renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         shown: list[dict[str, object]] = []
@@ -93,7 +92,7 @@ def purge(
 
     Examples: `perkie cache purge --expired --yes`, `perkie cache purge --customer 42 --dry-run`.
     """
-    renderer = renderer_of(ctx, "cache purge")
+    renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         planned = await services.cache_keeping.would_purge(chosen)
@@ -123,7 +122,7 @@ def verify(
 
     Examples: `perkie cache verify`, `perkie cache verify --repair --yes`.
     """
-    renderer = renderer_of(ctx, "cache verify")
+    renderer = renderer_of(ctx)
     mend = repair and not dry_run
 
     async def work(services: Services) -> Report:

@@ -12,13 +12,13 @@ import typer
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.files import write_atomically
 from perkie_cli.cli.render import Report, Table
-from perkie_cli.cli.session import finish, renderer_of, settings_of
+from perkie_cli.cli.session import finish, settings_of
 from perkie_cli.config.load import Row, rows, user_config_dir
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.errors import InvalidParameter, OutputExists
 from perkie_cli.domain.units import exact_duration
 
-app = typer.Typer(help="Show settings with their origin, write a first config file.", no_args_is_help=True)
+app = typer.Typer(help="Show settings with their origin, write a first config file.")
 
 
 @app.command()
@@ -30,7 +30,6 @@ def show(
 
     Examples: `perkie config show`, `perkie config show cache`, `perkie --profile production config show --json`.
     """
-    renderer_of(ctx, "config show")
     loaded = settings_of(ctx)
     chosen = [row for row in rows() if row.name.startswith(name or "")]
     if not chosen:
@@ -60,7 +59,6 @@ def _shown(settings: Settings, row: Row) -> object:
 @app.command()
 def path(ctx: typer.Context) -> None:
     """Where perkie reads settings and keeps its files."""
-    renderer_of(ctx, "config path")
     loaded = settings_of(ctx)
     services = build_services(loaded.settings)
     places = [{"what": "config file", "path": str(p), "exists": exists} for p, exists in loaded.files]
@@ -83,7 +81,6 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Write a config file with every setting, commented out at its default."""
-    renderer_of(ctx, "config init")
     target = output or user_config_dir(os.environ) / "config.toml"
     if target.exists() and not force:
         raise OutputExists(f"{target} exists", hint="Give --force to replace it, or -o for another file.")

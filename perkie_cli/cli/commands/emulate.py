@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from perkie_cli.emulators.gemini.painter import Painter
     from perkie_cli.emulators.storage.server import StorageEmulator
 
-app = typer.Typer(help="Run local stand-ins of the services that perkie uses.", no_args_is_help=True)
+app = typer.Typer(help="Run local stand-ins of the services that perkie uses.")
 
 
 Host = Annotated[str, typer.Option(metavar="ADDR", help="Address to listen on.")]
@@ -71,7 +71,7 @@ def gemini(
     from perkie_cli.emulators.gemini.plan import Plan
     from perkie_cli.emulators.gemini.server import GeminiEmulator
 
-    renderer = renderer_of(ctx, "emulate gemini")
+    renderer = renderer_of(ctx)
     services = build_services(settings_of(ctx).settings)
     emulator = GeminiEmulator(
         _painter(picture, services),
@@ -116,7 +116,7 @@ def firestore(
     """
     from perkie_cli.emulators.firestore.plan import Plan
 
-    renderer = renderer_of(ctx, "emulate firestore")
+    renderer = renderer_of(ctx)
     services = build_services(settings_of(ctx).settings)
     faults = Plan.read(plan) if plan is not None else None
     emulator = _firestore(services, host, port, transactions, admin_port=admin_port, plan=faults, seed=seed)
@@ -150,7 +150,7 @@ def storage(
     """
     from perkie_cli.emulators.storage.faults import read_plan
 
-    renderer = renderer_of(ctx, "emulate storage")
+    renderer = renderer_of(ctx)
     services = build_services(settings_of(ctx).settings)
     faults = read_plan(plan) if plan is not None else ()
     emulator = _storage(services, host, port, bucket, plan=faults, seed=seed)
@@ -178,7 +178,7 @@ def gcp(
 
     Example: `perkie emulate gcp --storage-port 8085 --firestore-port 8086`
     """
-    renderer = renderer_of(ctx, "emulate gcp")
+    renderer = renderer_of(ctx)
     services = build_services(settings_of(ctx).settings)
     objects = _storage(services, host, storage_port, bucket)
     documents = _firestore(services, host, firestore_port, transactions)

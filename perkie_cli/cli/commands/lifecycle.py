@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ops.lifecycle import Change
 
-app = typer.Typer(
-    add_completion=False, help="Keep the bucket's lifetime rules as they should be.", no_args_is_help=True
-)
+app = typer.Typer(add_completion=False, help="Keep the bucket's lifetime rules as they should be.")
 
 File = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="Rules as JSON (default: made from the lifetimes set).")
@@ -43,7 +41,7 @@ def show(ctx: typer.Context, bucket: ShownBucket = None, file: File = None) -> N
 
     Examples: `perkie lifecycle show`, `perkie lifecycle show --json | jq '{rule: .results}' > rules.json`.
     """
-    renderer = renderer_of(ctx, "lifecycle show")
+    renderer = renderer_of(ctx)
     if bucket is None:
         rules = _wanted(build_services(settings_of(ctx).settings), file)
         remarks = list(review(rules))
@@ -70,7 +68,7 @@ def diff(ctx: typer.Context, bucket: BucketName = None, file: File = None, check
     Example: `perkie lifecycle diff --bucket my-cache`
     """
     del check  # accepted for symmetry: a diff never writes, and always tells by its exit code
-    renderer = renderer_of(ctx, "lifecycle diff")
+    renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         change, gone = await _compare(services, file)
@@ -96,7 +94,7 @@ def apply(
 
     Examples: `perkie lifecycle apply --dry-run`, `perkie lifecycle apply --yes`, `perkie lifecycle apply --check`.
     """
-    renderer = renderer_of(ctx, "lifecycle apply")
+    renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         from perkie_cli.ops.lifecycle import refuse_errors

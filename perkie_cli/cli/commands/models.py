@@ -23,7 +23,7 @@ from perkie_cli.services.weights import Weights, WeightState
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
-app = typer.Typer(help="Get, check and measure what draws and cuts out.", no_args_is_help=True)
+app = typer.Typer(help="Get, check and measure what draws and cuts out.")
 
 Modes = Annotated[
     list[str] | None, typer.Option("--mode", metavar="base|fast", help="Only this one; may be given twice.")
@@ -36,7 +36,6 @@ def list_(ctx: typer.Context) -> None:
 
     Examples: `perkie models list`, `perkie models list --json`.
     """
-    renderer_of(ctx, "models list")
 
     async def work(services: Services) -> Report:
         files = _files_report(services, [services.model_files.look(each) for each in CHECKPOINTS.values()])
@@ -52,7 +51,6 @@ def check(ctx: typer.Context) -> None:
 
     Examples: `perkie models check`, `perkie models check --json`.
     """
-    renderer_of(ctx, "models check")
     run(ctx, image_models.checked)
 
 
@@ -68,7 +66,7 @@ def pull(
 
     Examples: `perkie models pull`, `perkie models pull --mode fast`.
     """
-    renderer = renderer_of(ctx, "models pull")
+    renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         done = []
@@ -89,7 +87,6 @@ def verify(ctx: typer.Context, mode: Modes = None) -> None:
 
     Examples: `perkie models verify`, `perkie models verify --mode base --json`.
     """
-    renderer_of(ctx, "models verify")
 
     async def work(services: Services) -> Report:
         files = [await services.model_files.verify(each) for each in _chosen(mode)]
@@ -113,7 +110,7 @@ def export(ctx: typer.Context, mode: Modes = None) -> None:
 
     Examples: `perkie models export`, `perkie models export --mode fast`.
     """
-    renderer = renderer_of(ctx, "models export")
+    renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         chosen = [services.model_files.look(each) for each in _chosen(mode)]
@@ -143,7 +140,7 @@ def evaluate(
 
     Examples: `perkie models evaluate pets/`, `perkie models evaluate pets/ --engine builtin --json`.
     """
-    renderer = renderer_of(ctx, "models evaluate")
+    renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         matting = services.settings.matting

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.services.quota_admin import CounterChange, CounterState, QuotaAdmin
 
-app = typer.Typer(help="See, reset and grant quotas.", no_args_is_help=True)
+app = typer.Typer(help="See, reset and grant quotas.")
 
 Customer = Annotated[str | None, typer.Option("--customer", metavar="ID", help="This customer.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="ID", help="This session.")]
@@ -42,7 +42,7 @@ def show(
 
     Examples: `perkie quota show --customer 42`, `perkie quota show --all --json`.
     """
-    renderer = renderer_of(ctx, "quota show")
+    renderer = renderer_of(ctx)
     owner = _owner(customer, session, ip, all_)
 
     async def work(services: Services) -> Report:
@@ -75,7 +75,7 @@ def reset(
 
     Examples: `perkie quota reset --customer 42`, `perkie quota reset --all --dry-run`.
     """
-    renderer = renderer_of(ctx, "quota reset")
+    renderer = renderer_of(ctx)
     owner = _owner(customer, session, ip, all_)
     _change(ctx, renderer, owner, "reset", lambda admin: admin.reset(owner), dry_run=dry_run, yes=yes)
 
@@ -95,7 +95,7 @@ def grant(
 
     Examples: `perkie quota grant 5 --customer 42`, `perkie quota grant --customer 42 --yes -- -5`.
     """
-    renderer = renderer_of(ctx, "quota grant")
+    renderer = renderer_of(ctx)
     owner = _owner(customer, session, ip, all_)
     verb = f"grant {count} to"
     _change(ctx, renderer, owner, verb, lambda admin: admin.grant(owner, count), dry_run=dry_run, yes=yes)

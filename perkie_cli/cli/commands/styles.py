@@ -21,7 +21,7 @@ from perkie_cli.domain.style import Style
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
-app = typer.Typer(help="List, show and preview styles.", no_args_is_help=True)
+app = typer.Typer(help="List, show and preview styles.")
 
 
 @app.command("list")
@@ -30,7 +30,6 @@ def list_(ctx: typer.Context) -> None:
 
     Example: `perkie styles list --json`
     """
-    renderer_of(ctx, "styles list")
     styles = build_services(settings_of(ctx).settings).styles.all()
     rows = [(s.id, s.title, ", ".join(s.aliases), "yes" if s.popular else "", s.source) for s in styles]
     table = Table(("id", "title", "aliases", "popular", "from"), rows)
@@ -46,7 +45,6 @@ def show(
 
     Example: `perkie styles show ink_wash > ~/.config/perkie/styles/my_ink.toml`
     """
-    renderer_of(ctx, "styles show")
     style = build_services(settings_of(ctx).settings).styles.get(name)
     full = {**_brief(style), "prompt": style.prompt, "safe_prompt": style.safe_prompt}
     full |= {"prompt_version": style.prompt_version, "recipe": style.recipe, "parameters": dict(style.parameters)}
@@ -67,7 +65,7 @@ def preview(
 
     Example: `perkie styles preview examples/photos/cat.png -o sheet.png`
     """
-    renderer = renderer_of(ctx, "styles preview")
+    renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         from perkie_cli.imaging.contact_sheet import contact_sheet
