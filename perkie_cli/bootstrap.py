@@ -130,18 +130,18 @@ class Services(MattingParts, StorefrontParts):
         cache = self.settings.cache
         if cache.bucket is None:
             raise InvalidSetting("no bucket is set", hint="Set cache.bucket (PERKIE_CACHE_BUCKET) to a private bucket.")
-        return GcsConnection(GcsPlace(cache.bucket, cache.endpoint), self.clock, self.io)
+        return GcsConnection(GcsPlace(cache.bucket, cache.endpoint), self.clock, thread_workers(IO_THREADS))
 
     @cached_property
     def blobs(self) -> BlobStore:
-        """The cache's store."""
+        """The cache's store, with threads of its own: a bucket that hangs holds up nothing else."""
         if self.settings.cache.store == "gcs":
             from perkie_cli.stores.blobs_gcs import GcsBlobs
 
             return GcsBlobs(self.bucket, self.clock)
         from perkie_cli.stores.blobs_disk import DiskBlobs
 
-        return DiskBlobs(self.cache_dir, self.clock, self.io)
+        return DiskBlobs(self.cache_dir, self.clock, thread_workers(IO_THREADS))
 
     @cached_property
     def documents(self) -> DocumentStore:
@@ -369,6 +369,8 @@ class Services(MattingParts, StorefrontParts):
             await self.firestore.aclose()
         if "blobs" in built:
             await self.blobs.aclose()
+        if "bucket" in built:
+            await self.bucket.aclose()
         for pool in ("drawing", "workers", "io"):
             if pool in built:
                 built[pool].close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -150,11 +149,11 @@ class GcsConnection:
         return error
 
     async def aclose(self) -> None:
-        """Closes connections."""
+        """Closes connections and the workers, which are the connection's own."""
         client, self._client = self._client, None
+        await asyncio.to_thread(self._workers.close)
         if client is not None:
-            with suppress(Exception):
-                await self._workers.run(client.close)
+            await asyncio.to_thread(client.close)
 
 
 def _is_passing(error: Exception) -> bool:
