@@ -11,6 +11,7 @@ from perkie_cli.engines.gemini.engine import GeminiEngine
 from perkie_cli.engines.meter import Meter
 from perkie_cli.ports import Clock, EventSink, SpendLedger, Workers
 from perkie_cli.resilience.guarded import GuardedStyleEngine
+from perkie_cli.stores.secret_manager import resolved
 
 
 def guarded_gemini(
@@ -40,7 +41,7 @@ def guarded_gemini(
 def _access(settings: Settings) -> Access:
     gemini = settings.gemini
     if not gemini.vertexai:
-        return Access(gemini.api_key, gemini.base_url)
+        return Access(gemini.api_key, gemini.base_url, resolve=resolved)
     project = gemini.project or settings.firestore.project  # GOOGLE_CLOUD_PROJECT sets the latter
     if project is None:
         raise InvalidSetting("gemini.vertexai is set, but no project", hint="Set GOOGLE_CLOUD_PROJECT.")

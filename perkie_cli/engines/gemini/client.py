@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,23 +19,37 @@ CONNECT, WRITE, POOL = 10.0, 10.0, 5.0  # seconds; reading has no limit but the 
 MAX_CONNECTIONS = 1000
 
 
+def _itself(secret: Secret) -> Secret:
+    return secret
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach the API: a key, or a Vertex AI project. ``credentials`` default to the machine's own."""
+    """How to reach the API: a key, or a Vertex AI project. ``credentials`` default to the machine's own.
+
+    ``resolve`` turns a key that is a reference into the key itself; it may block.
+    """
 
     api_key: Secret | None = None
     base_url: str | None = None
     project: str | None = None
     location: str = "global"
     credentials: Credentials | None = None
+    resolve: Callable[[Secret], Secret] = _itself
 
 
 class Connection:
-    """The SDK's client and the HTTP clients under it, which the SDK leaves open."""
+    """The SDK's client, the key in it, and the HTTP clients under it, which the SDK leaves open. Made in a worker.
+
+    Raises: MissingCredentials, and what ``access.resolve`` raises.
+    """
 
     def __init__(self, access: Access) -> None:
+        self.key = access.resolve(access.api_key) if access.api_key is not None else None
+        if self.key is None and access.project is None:
+            raise MissingCredentials("no key for the Gemini API is set", hint=KEY_HINT)
         self._async_http, self._http = _http_clients()
-        self.client = _client(access, self._async_http, self._http)
+        self.client = _client(access, self.key, self._async_http, self._http)
 
     async def aclose(self) -> None:
         """Closes all connections."""
@@ -61,7 +76,7 @@ def _http_clients() -> tuple[httpx2.AsyncClient, httpx2.Client]:
     return httpx2.AsyncClient(transport=transport), httpx2.Client(verify=tls)
 
 
-def _client(access: Access, async_http: httpx2.AsyncClient, http: httpx2.Client) -> Client:
+def _client(access: Access, key: Secret | None, async_http: httpx2.AsyncClient, http: httpx2.Client) -> Client:
     import warnings
 
     from google.genai import Client
@@ -78,6 +93,4 @@ def _client(access: Access, async_http: httpx2.AsyncClient, http: httpx2.Client)
             credentials=access.credentials,
             http_options=options,
         )
-    if access.api_key is None:
-        raise MissingCredentials("no key for the Gemini API is set", hint=KEY_HINT)
-    return Client(vertexai=False, api_key=access.api_key.reveal(), http_options=options)
+    return Client(vertexai=False, api_key=key.reveal() if key is not None else None, http_options=options)

@@ -125,5 +125,5 @@ class GeminiEngine:
         try:
             return await call
         except Exception as error:  # noqa: BLE001 -- told apart by class; what is unknown is raised again
-            key = self._access.api_key
+            key = self._connection.key if self._connection is not None else None
             return Failure(*fault(error, key.reveal() if key is not None else None, self._clock.now()))
