@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from perkie_cli.engines.inspyrenet.backend import Backend
     from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
     from perkie_cli.ports import Clock, EventSink, MattingEngine, Workers
+    from perkie_cli.resilience.admission import Admission
     from perkie_cli.services.cutout import Cutouts
     from perkie_cli.services.cutout_source import CutoutSource
     from perkie_cli.services.evaluate import Evaluate
@@ -126,6 +128,13 @@ class MattingParts:
         return GuardedMattingEngine(engine, guard)
 
     @cached_property
+    def matting_admission(self) -> Admission:
+        """Its own gate, not that of drawing: a drawing holds its place while it waits for a cut-out."""
+        from perkie_cli.resilience.admission import Admission
+
+        return Admission(self.settings.image.pixels_in_work, math.inf, "cutting out")
+
+    @cached_property
     def cutouts(self) -> Cutouts:
         """One picture without its background."""
         from perkie_cli.services.cutout import Cutouts
@@ -136,6 +145,7 @@ class MattingParts:
             workers=self.workers,
             clock=self.clock,
             limits=self.limits,
+            admission=self.matting_admission,
         )
 
     @cached_property

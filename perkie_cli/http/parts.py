@@ -44,6 +44,7 @@ def build_parts(services: Services) -> Parts:
     # A batch waits as long as it takes; a visitor is better told to come back.
     image = services.settings.image
     services.admission = Admission(image.pixels_in_work, settings.pixels_waiting, "drawing")
+    services.matting_admission = Admission(image.pixels_in_work, settings.pixels_waiting, "cutting out")
     minute = 60.0
     return Parts(
         services=services,

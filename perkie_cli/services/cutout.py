@@ -24,6 +24,7 @@ from perkie_cli.domain.metadata import LONGEST
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, Matte, MattingEngine, MattingJob, Workers
+from perkie_cli.resilience.admission import Admission
 from perkie_cli.resilience.coalesce import Coalescer
 from perkie_cli.resilience.deadline import enforce
 from perkie_cli.services.picture_cache import Found, PictureCache
@@ -74,12 +75,14 @@ class Cutouts:
         workers: Workers,
         clock: Clock,
         limits: ImageLimits,
+        admission: Admission,
     ) -> None:
         self._engines = engines
         self._cache = cache
         self._workers = workers
         self._clock = clock
         self._limits = limits
+        self._admission = admission
         self._coalescer: Coalescer[_Made] = Coalescer()
 
     def recipe(self, request: CutoutRequest) -> Recipe:
@@ -87,12 +90,14 @@ class Cutouts:
         return self._plan(request).recipe
 
     async def __call__(self, request: CutoutRequest) -> Cutout:
-        """Raises: BadInput, UsageError, DeadlineExceeded, LowConfidence when strict, and what the engine raises."""
+        """Raises: BadInput, UsageError, DeadlineExceeded, LowConfidence when strict, AtCapacity, and what the engine
+        raises.
+        """
         started = self._clock.monotonic()
         plan = self._plan(request)
-        codec.inspect(request.image, self._limits, request.source)
+        seen = codec.inspect(request.image, self._limits, request.source)
         async with enforce(plan.deadline, self._clock):
-            made = await self._look_up(plan) or await self._shared(plan)
+            made = await self._look_up(plan) or await self._shared(plan, seen.pixels)
             _judge(made, request)
             picture = await self._finish(plan, made)
         return _result(plan, made, picture, self._clock.monotonic() - started)
@@ -131,8 +136,12 @@ class Cutouts:
         warnings = tuple(filter(None, found.facts.get("notes", "").split(_BETWEEN)))
         return _Made(found.picture, None, found.facts, found.outcome, warnings)
 
-    async def _shared(self, plan: _Plan) -> _Made:
-        made, joined = await self._coalescer.run((plan.key, plan.request.cache), lambda: self._make(plan))
+    async def _shared(self, plan: _Plan, pixels: int) -> _Made:
+        async def admitted() -> _Made:
+            async with self._admission.hold(pixels):
+                return await self._make(plan)
+
+        made, joined = await self._coalescer.run((plan.key, plan.request.cache), admitted)
         return replace(made, outcome=CacheOutcome.JOINED) if joined else made
 
     async def _make(self, plan: _Plan) -> _Made:

@@ -17,7 +17,7 @@ import pytest
 import websockets
 from PIL import Image
 
-from perkie_cli.config.schema import HttpSettings, MattingSettings, Settings
+from perkie_cli.config.schema import HttpSettings, ImageSettings, MattingSettings, Settings
 from perkie_cli.domain.checkpoint import checkpoint
 from perkie_cli.domain.errors import BadAnswer, Blocked, MissingWeights, Unavailable
 from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured
@@ -99,6 +99,18 @@ async def test_missing_weights_are_the_operators_trouble(server: Running) -> Non
     answer = await cut_out(server)
     assert answer.status_code == 503
     assert "/srv" not in answer.text
+
+
+async def test_too_many_pixels_to_cut_out_at_once_are_refused() -> None:
+    settings = Settings(image=ImageSettings(pixels_in_work=100_000))
+    async with running(HttpSettings(pixels_waiting=0), settings) as server:
+        server.matting.gate.clear()
+        first = asyncio.create_task(cut_out(server))
+        await asyncio.wait_for(server.matting.begun.wait(), 10)
+        refused = await cut_out(server, file_of(photo(300, 300)))
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:perkie:problem:at_capacity")
+        server.matting.gate.set()
+        assert (await first).status_code == 200
 
 
 # ------------------------------------------------------------------ remove.bg
