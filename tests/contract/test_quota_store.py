@@ -159,6 +159,13 @@ async def test_two_sessions_of_one_address_pass_a_reservation_without_counting_t
     assert (await left(quotas, leader), await left(quotas, waiter), await left(quotas, ceiling)) == (3, 2, 29)
 
 
+async def test_a_hand_over_that_crosses_the_commit_leaves_nothing_behind(quotas: Quotas) -> None:
+    leader, waiter = LIMITS.charge(SESSION, ADDRESS), LIMITS.charge(CUSTOMER)
+    async with quotas.reserve(leader, MINUTE) as reservation:
+        await asyncio.gather(reservation.commit(), reservation.pass_to(waiter))
+    assert (await left(quotas, leader), await left(quotas, waiter)) == (2, 5)
+
+
 async def test_the_local_user_is_not_metered(quotas: Quotas) -> None:
     async with quotas.reserve(LIMITS.charge(ANONYMOUS), MINUTE) as reservation:
         await reservation.commit()

@@ -133,6 +133,15 @@ async def test_a_cancelled_leaders_reservation_passes_to_a_waiter(services: Serv
     assert (await used(services, ADA), await used(services, BOB), engine.calls) == ((0, 0), (1, 0), 1)
 
 
+async def test_while_one_of_an_owners_requests_waits_it_goes_on_paying(services: Services, engine: Negative) -> None:
+    leader, _, _ = tasks = await begin(services, engine, ADA, BOB, ADA)
+    leader.cancel()
+    await asyncio.wait([leader])
+    engine.gate.set()
+    await asyncio.gather(*tasks[1:])
+    assert (await used(services, ADA), await used(services, BOB)) == ((1, 0), (0, 0))
+
+
 async def test_a_waiter_without_a_place_is_served_at_the_leaders_cost(services: Services, engine: Negative) -> None:
     for _ in range(2):
         await services.generate(request(BOB))

@@ -132,6 +132,32 @@ async def test_a_success_whose_commit_finds_the_store_down_is_charged_to_its_day
     assert (day_before["used"], day_before["leases"]) == (1, {})
 
 
+async def test_what_could_not_be_booked_yet_is_not_forgotten(store: DownAtTimes, clock: ManualClock) -> None:
+    quotas = quotas_over(store, clock)
+    store.down = True
+    for _ in range(2):
+        await draw(quotas)
+        clock.advance(PROBE_EVERY)  # the next one tries the store, and to book, in vain
+    store.down = False
+    await draw(quotas)
+    assert await used(quotas) == (3, False)
+
+
+async def test_a_reservation_that_midnight_overtakes_at_a_dead_store_belongs_to_one_day(clock: ManualClock) -> None:
+    class DownOverMidnight(DownAtTimes):
+        def _answer(self) -> None:
+            clock.advance(timedelta(hours=12))
+            super()._answer()
+
+    store = DownOverMidnight()
+    store.down = True
+    spare = MemoryDocuments()
+    quotas = Quotas(store, spare, QuotaRules(), clock, Recorder())
+    await draw(quotas)
+    found = [(id_, document["used"], document["leases"]) async for id_, document in spare.scan("quota")]
+    assert found == [("2026-11-22_customer:42", 1, {})]
+
+
 async def test_deny_means_no(store: DownAtTimes, clock: ManualClock) -> None:
     quotas = quotas_over(store, clock, "deny")
     store.down = True
