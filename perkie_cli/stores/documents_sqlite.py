@@ -23,6 +23,7 @@ T = TypeVar("T")
 Outcome = tuple[Any, Exception | None]
 
 BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process's transaction, each far below a millisecond
+BATCH = 32  # calls a change of threads: the first must not wait long for the last
 PAGE = 500  # documents read at a time by a scan
 PRUNE_EVERY = 3600.0  # seconds between looks for documents that nobody needs any more
 
@@ -91,8 +92,8 @@ class SqliteDocuments:
         return await answer
 
     def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Sends all that waits to the thread at once: changing threads costs more than a transaction."""
-        batch, self._waiting = self._waiting, []
+        """Sends what waits to the thread together: changing threads costs more than a transaction."""
+        batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
         self._working = True
 
         def ended(outcomes: asyncio.Future[list[Outcome]]) -> None:

@@ -1,8 +1,9 @@
 """Run as a process by test_quota_exact: many requests at once, each with its fate, against one store.
 
-``python -m tests.integration.quota_server STORE LOG SEED COUNT``: STORE is ``sqlite:PATH`` or ``firestore:ADDRESS``,
-COUNT that of both processes together. Each request writes ``begin N OWNER`` and, at its end, ``ok`` (charged), ``no``
-(refused) or ``back`` (failed or cancelled) to LOG, one write a line, so that a kill loses no line that was written.
+``python -m tests.integration.quota_server STORE LOG SEED COUNT DIES``. STORE: ``sqlite:PATH``, ``firestore:ADDRESS``.
+COUNT: of both processes together. When about DIES (if not 0) pictures are drawn, it is killed. Each request writes
+``begin N OWNER`` and, at its end, ``ok`` (charged), ``no`` (refused) or ``back`` (failed or cancelled) to LOG, one
+write a line, so that a kill loses no line that was written.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -59,11 +62,12 @@ class FailLoudly:
         assert not isinstance(event, StoreFailed), event
 
 
-async def main(where: str, log: str, seed: str, count: str) -> None:
+async def main(where: str, log: str, seed: str, count: str, dies: str) -> None:
     dice = random.Random(int(seed))
     documents = open_store(where)
     quotas = Quotas(documents, MemoryDocuments(), QuotaRules("deny"), SystemClock(), FailLoudly())
     owners = charges(int(count))
+    drawn: list[int] = []
     lines = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     async def request(number: int, charge: Charge, fails: bool) -> None:
@@ -78,6 +82,9 @@ async def main(where: str, log: str, seed: str, count: str) -> None:
                     await reservation.commit()
                 finally:
                     outcome = "ok" if reservation.committed else "back"
+                    drawn.append(number)
+                    if len(drawn) == int(dies):
+                        threading.Timer(dice.uniform(0, 0.005), os.kill, (os.getpid(), signal.SIGKILL)).start()
         except QuotaExceeded:
             outcome = "no"
         finally:
@@ -89,7 +96,6 @@ async def main(where: str, log: str, seed: str, count: str) -> None:
     ]
     for task in dice.sample(tasks, len(tasks) // 10):
         asyncio.get_running_loop().call_later(dice.uniform(0, 1.0), task.cancel)
-    print("running", flush=True)
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     await documents.aclose()
     strange = [each for each in ended if each is not None and not isinstance(each, asyncio.CancelledError)]
