@@ -136,6 +136,22 @@ def test_exit_codes(
     assert not cat.with_name("cat_ink_wash.jpg").exists()
 
 
+def test_when_to_try_again_is_told(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
+    emulator.plan({"kind": "overloaded", "retry_after": 90})
+    done = perkie("stylize", "cat.png", "-s", "ink_wash", "--fallback", "none", env=env)
+    assert (done.returncode, "Try again in 90 s." in done.stderr) == (5, True)
+
+
+def test_a_reason_of_tomorrow_prints_no_warning(
+    perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
+) -> None:
+    emulator.plan({"kind": "blocked", "how": "prompt", "reason": "A_REASON_OF_TOMORROW"})
+    done = perkie("stylize", "cat.png", "-s", "ink_wash", "--fallback", "none", env=env)
+    assert done.returncode == 5
+    assert "A_REASON_OF_TOMORROW" in done.stderr
+    assert "UserWarning" not in done.stderr
+
+
 def test_estimate_spends_nothing(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
     done = perkie("stylize", "cat.png", "-s", "all", "--size", "2048", "--estimate", "--json", env=env)
     body = json.loads(done.stdout)

@@ -22,7 +22,10 @@ PRICE = Decimal("0.0357")
 DRAWN = Decimal("0.035286")  # 1,124 tokens in, 1,120 out
 
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.filterwarnings("ignore:.* is not a valid:UserWarning"),  # pytest undoes the engine's own filter
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

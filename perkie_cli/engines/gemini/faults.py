@@ -17,6 +17,7 @@ from perkie_cli.domain.errors import (
     UpstreamTimeout,
     WrongCredentials,
 )
+from perkie_cli.domain.units import format_duration
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -66,7 +67,7 @@ VERTEX_HINT = "Run `gcloud auth application-default login`, or set GOOGLE_APPLIC
 def _refusal(error: APIError, secret: str | None, now: datetime) -> PerkieError:
     status = f"{error.code} {error.status or ''}".strip()
     if error.code == 429:
-        return UpstreamOverloaded(f"gemini is over its quota ({status})", retry_after=_retry_after(error, now))
+        return _overloaded(status, _retry_after(error, now))
     if error.code in (401, 403) or not _CREDENTIAL_REASONS.isdisjoint(_reasons(error)):
         return WrongCredentials(f"gemini refused the key or account ({status})", hint=KEY_HINT)
     if error.code in (408, 504):
@@ -76,6 +77,13 @@ def _refusal(error: APIError, secret: str | None, now: datetime) -> PerkieError:
     if 400 <= error.code < 500:
         return UpstreamRefused(f"gemini refused the request ({status}): {_scrubbed(error.message, secret)}")
     return UpstreamFault(f"gemini is unavailable ({status})")
+
+
+def _overloaded(status: str, retry_after: float | None) -> UpstreamOverloaded:
+    when = f"in {format_duration(retry_after)}" if retry_after is not None else "later"
+    return UpstreamOverloaded(
+        f"gemini is over its quota ({status})", hint=f"Try again {when}.", retry_after=retry_after
+    )
 
 
 def _scrubbed(message: str | None, secret: str | None) -> str:
