@@ -121,8 +121,8 @@ class OutputRecord:
             )
         return Standing.STALE if force else found
 
-    def add(self, made: Made, data: bytes) -> None:
-        """Records an output that was just written."""
+    def add(self, made: Made, data: bytes) -> list[str]:
+        """Records an output that was just written. Warns instead of raising: the output is there all the same."""
         row = (
             _name(made.target),
             _stat(made.target),
@@ -133,8 +133,12 @@ class OutputRecord:
             made.options,
             int(made.final),
         )
-        with self._open() as db:
-            db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        try:
+            with self._open() as db:
+                db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        except StoreUnavailable as error:
+            return [error.message]
+        return []
 
     def below(self, folder: Path) -> list[Path]:
         """Outputs recorded in or under ``folder``; none where the record cannot be read, which ``add`` tells."""

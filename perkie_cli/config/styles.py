@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.domain.style import Parameter, Style, StyleBook
+from perkie_cli.domain.style import BUILT_IN, RESERVED, Parameter, Style, StyleBook, plain_name
 
 _REQUIRED = {"id": str, "title": str, "prompt": str}
 _OPTIONAL = {"safe_prompt": str, "prompt_version": str, "aliases": list, "popular": bool, "local": dict}
+_LOCAL = {"recipe": str, "parameters": dict}
+_KINDS = {str: "text", list: "a list", bool: "true or false", dict: "a table"}
+_ID = re.compile(r"[A-Za-z0-9_]{1,60}")  # a part of storage keys and of file names
 
 
 def load_styles(own: Path) -> StyleBook:
-    """The shipped styles and those of the folder ``own`` (which need not exist).
+    """The shipped styles and those of the folder ``own`` (which need not exist); an own id replaces a shipped one.
+
+    An empty file is passed over: `perkie styles show ID > own/new.toml` has made it by the time that it runs.
 
     Raises: InvalidSetting, naming the file and the field.
     """
     shipped = resources.files("perkie_cli") / "data" / "styles"
-    files = [(entry, "built in") for entry in sorted(shipped.iterdir(), key=lambda e: e.name)]
+    files = [(entry, BUILT_IN) for entry in sorted(shipped.iterdir(), key=lambda e: e.name)]
     if own.is_dir():
-        files += [(entry, str(entry)) for entry in sorted(own.glob("*.toml"))]
+        files += [(entry, str(entry)) for entry in sorted(own.glob("*.toml")) if entry.stat().st_size]
     styles = [read_style(entry, source) for entry, source in files if entry.name.endswith(".toml")]
-    return StyleBook(sorted(styles, key=lambda style: not style.popular))
+    book = StyleBook(sorted(styles, key=lambda style: not style.popular))
+    _check_names(book)
+    return book
+
+
+def _check_names(book: StyleBook) -> None:
+    taken = dict.fromkeys(RESERVED, "a word for several styles")
+    for style in sorted(book.all(), key=lambda style: style.source != BUILT_IN):
+        for name in {plain_name(name): name for name in style.names}.values():
+            if (holder := taken.setdefault(plain_name(name), style.id)) != style.id:
+                raise InvalidSetting(
+                    f"style file {style.source}: the name {name!r} is already taken ({holder})",
+                    hint="Give it another id and aliases of its own.",
+                )
 
 
 def read_style(file: Traversable | Path, source: str) -> Style:
@@ -36,8 +56,8 @@ def read_style(file: Traversable | Path, source: str) -> Style:
     try:
         table = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidSetting(f"style file {file.name}: {error}") from error
-    _check(file.name, table)
+        raise InvalidSetting(f"style file {file}: {error}") from error
+    _check(f"style file {file}", table)
     local: dict[str, Any] = dict(table.get("local", {}))
     return Style(
         id=table["id"],
@@ -53,18 +73,27 @@ def read_style(file: Traversable | Path, source: str) -> Style:
     )
 
 
-def _check(name: str, table: dict[str, Any]) -> None:
-    known = _REQUIRED | _OPTIONAL
-    for key in table:
+def _check(file: str, table: dict[str, Any]) -> None:
+    _check_fields(file, table, _REQUIRED | _OPTIONAL)
+    for key in _REQUIRED:
+        if not table.get(key):
+            raise InvalidSetting(f"{file}: {key} is missing")
+    local = table.get("local", {})
+    _check_fields(f"{file}: [local]", local, _LOCAL)
+    if not _ID.fullmatch(table["id"]):
+        raise InvalidSetting(f"{file}: id {table['id']!r} may hold letters a to z, digits and '_' only")
+    if not all(isinstance(alias, str) for alias in table.get("aliases", [])):
+        raise InvalidSetting(f"{file}: aliases must be texts")
+    if not all(isinstance(value, Parameter) for value in local.get("parameters", {}).values()):
+        raise InvalidSetting(f"{file}: [local.parameters] must be numbers, texts, true or false")
+
+
+def _check_fields(where: str, table: dict[str, Any], known: Mapping[str, type]) -> None:
+    for key, value in table.items():
         if key not in known:
-            raise InvalidSetting(f"style file {name}: unknown field {key!r}", hint=f"Fields: {', '.join(known)}.")
-    for key, kind in known.items():
-        if key in table and not isinstance(table[key], kind):
-            raise InvalidSetting(f"style file {name}: {key} must be {kind.__name__}")
-        if key in _REQUIRED and not table.get(key):
-            raise InvalidSetting(f"style file {name}: {key} is missing")
-    if not str(table["id"]).replace("_", "").isalnum():
-        raise InvalidSetting(f"style file {name}: id {table['id']!r} may hold letters, digits and '_' only")
+            raise InvalidSetting(f"{where}: unknown field {key!r}", hint=f"Fields: {', '.join(known)}.")
+        if not isinstance(value, known[key]):
+            raise InvalidSetting(f"{where}: {key} must be {_KINDS[known[key]]}")
 
 
 def as_toml(style: Style) -> str:
@@ -95,5 +124,11 @@ def _literal(value: Parameter) -> str:
 
 def _quoted(text: str) -> str:
     """A TOML string; long text spans lines."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"""\n{escaped}\n"""' if "\n" in text else f'"{escaped}"'
+    escaped = "".join(_escaped(c) for c in text)
+    return f'"""\n{escaped}"""' if "\n" in text else f'"{escaped}"'
+
+
+def _escaped(character: str) -> str:
+    if character in '\\"':
+        return f"\\{character}"
+    return character if character in "\n\t" or character.isprintable() else f"\\U{ord(character):08X}"

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from perkie_cli.domain.errors import UnknownStyle
 
-Parameter = float | str | bool
+Parameter = float | int | str | bool
+BUILT_IN = "built in"
+RESERVED = ("all", "popular")  # words for several styles
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Style:
     aliases: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     popular: bool = False
-    source: str = "built in"
+    source: str = BUILT_IN
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,9 +49,9 @@ class StyleBook:
 
         Raises: UnknownStyle, with the nearest name.
         """
-        wanted = _plain(name)
+        wanted = plain_name(name)
         for style in self._styles.values():
-            if wanted in map(_plain, style.names):
+            if wanted in map(plain_name, style.names):
                 return style
         names = [n for style in self._styles.values() for n in style.names]
         near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
@@ -58,9 +60,9 @@ class StyleBook:
 
     def select(self, names: str) -> Sequence[Style]:
         """``all``, ``popular`` or a comma-separated list; each style once, in the order asked for."""
-        if _plain(names) == "all":
+        if plain_name(names) == "all":
             return self.all()
-        if _plain(names) == "popular":
+        if plain_name(names) == "popular":
             return tuple(style for style in self.all() if style.popular)
         chosen = [self.get(name.strip()) for name in names.split(",") if name.strip()]
         if not chosen:
@@ -68,5 +70,6 @@ class StyleBook:
         return tuple({style.id: style for style in chosen}.values())
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Equal for names that a user takes for the same."""
     return name.strip().lower().replace("-", "_").replace(" ", "_")

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.imaging import codec
-from perkie_cli.imaging.encode import over_white
+from perkie_cli.imaging.encode import from_pillow, over_white
 
 PAPER = (250, 248, 244)
 INK = (70, 66, 60)
 GAP = 24  # px between pictures
+MOST_SIDE = {ImageFormat.JPEG: 65_535, ImageFormat.WEBP: 16_383}  # px
 CAPTION = 34  # px of the line above a column
 
 Row = tuple[str, bytes, Sequence[bytes]]  # name of the input, its bytes, the drawn pictures
 
 
 def contact_sheet(
-    rows: Sequence[Row], titles: Sequence[str], size: int, limits: ImageLimits, suffix: str
+    rows: Sequence[Row], titles: Sequence[str], size: int, limits: ImageLimits, kind: ImageFormat
 ) -> EncodedPicture:
     """One row an input: the input itself, then its picture in each style; ``size`` is a cell's side in px.
 
@@ -30,7 +32,9 @@ def contact_sheet(
     cells = [[_thumbnail(data, size, limits, name) for data in (source, *drawn)] for name, source, drawn in rows]
     heights = [max(cell.height for cell in row) for row in cells]
     width = GAP + len(heads) * (size + GAP)
-    sheet = Image.new("RGB", (width, CAPTION + GAP + sum(height + GAP for height in heights)), PAPER)
+    whole = CAPTION + GAP + sum(height + GAP for height in heights)
+    _check_size(width, whole, kind)
+    sheet = Image.new("RGB", (width, whole), PAPER)
     _caption(sheet, heads, size)
     top = CAPTION + GAP
     for row, height in zip(cells, heights, strict=True):
@@ -38,7 +42,7 @@ def contact_sheet(
             left = GAP + column * (size + GAP) + (size - cell.width) // 2
             sheet.paste(cell, (left, top + (height - cell.height) // 2))
         top += height + GAP
-    return _encoded(sheet, suffix)
+    return codec.encode(from_pillow(sheet), kind)
 
 
 def _thumbnail(data: bytes, size: int, limits: ImageLimits, name: str) -> Image.Image:
@@ -54,11 +58,10 @@ def _caption(sheet: Image.Image, heads: Sequence[str], size: int) -> None:
         draw.text((centre, CAPTION), head, fill=INK, font=font, anchor="ms")
 
 
-def _encoded(sheet: Image.Image, suffix: str) -> EncodedPicture:
-    kind = ImageFormat.JPEG if suffix.lower() in (".jpg", ".jpeg") else ImageFormat.PNG
-    out = io.BytesIO()
-    if kind is ImageFormat.JPEG:
-        sheet.save(out, "JPEG", quality=90, progressive=True)
-    else:
-        sheet.save(out, "PNG", compress_level=4)
-    return EncodedPicture(out.getvalue(), kind, sheet.width, sheet.height)
+def _check_size(width: int, height: int, kind: ImageFormat) -> None:
+    most = MOST_SIDE.get(kind, math.inf)
+    if max(width, height) > most:
+        raise InvalidParameter(
+            f"the sheet would have {width} × {height} px, but {kind.value} ends at {most} px a side",
+            hint="Take fewer pictures, a smaller --size, or a .png.",
+        )

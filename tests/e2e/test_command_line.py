@@ -122,6 +122,15 @@ def test_completion_of_commands_and_styles() -> None:
     assert "--out-dir" in complete("bash", "perkie stylize --o")
 
 
+def test_completion_keeps_quiet_about_what_is_wrong_or_not_there(home: Path, tmp_path: Path) -> None:
+    assert complete("bash", "perkie cache inspect --hash 5") == []
+    assert not (home / "cache").exists()
+    (tmp_path / "own.toml").write_text("id = 3")
+    assert complete("bash", "perkie stylize --style m", {"PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}) == []
+    (tmp_path / "own.toml").write_text('id = "mine"\ntitle = "Mine"\nprompt = "p"')
+    assert complete("bash", "perkie stylize --style mi", {"PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}) == ["mine"]
+
+
 def test_the_bash_file_works_in_bash(tmp_path: Path) -> None:
     script = tmp_path / "perkie"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -m perkie_cli "$@"\n')

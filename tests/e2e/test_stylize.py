@@ -157,7 +157,8 @@ def test_a_user_defined_style_varies_parameters(perkie: Perkie, cat: Path, home:
     own.mkdir(parents=True)
     shown = perkie("styles", "show", "ink_wash").stdout
     plain = shown.replace('id = "ink_wash"', 'id = "plain_ink"').replace("seal = true", "seal = false")
-    (own / "plain.toml").write_text(plain.replace('aliases = ["modern"]', "aliases = []"))
+    plain = plain.replace('aliases = ["modern"]', "aliases = []")
+    (own / "plain.toml").write_text(plain)
     done = perkie("stylize", "cat.png", "--style", "ink_wash,plain_ink", "--size", "300")
     assert done.returncode == 0, done.stderr
     with_seal, without = (cat.with_name(f"cat_{name}.jpg").read_bytes() for name in ("ink_wash", "plain_ink"))
@@ -168,11 +169,35 @@ def test_a_user_defined_style_varies_parameters(perkie: Perkie, cat: Path, home:
     assert "'seall'" in wrong.stderr
 
 
+def test_an_own_style_is_begun_as_the_readme_says(perkie: Perkie, cat: Path, home: Path) -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    typed = [line.removeprefix("$ ") for line in lines if line.startswith("$ ") and "config/perkie/styles" in line]
+    assert len(typed) == 2
+    whole = "; ".join(typed).replace("perkie styles", f"{sys.executable} -m perkie_cli styles")
+    whole = whole.replace("~/.config", str(home / "config"))
+    subprocess.run(["bash", "-c", whole], cwd=ROOT, check=True)
+    (file,) = (home / "config" / "perkie" / "styles").iterdir()
+    file.write_text(file.read_text().replace('id = "ink_wash"', 'id = "my_ink"'))
+    taken = perkie("styles", "list")
+    assert (taken.returncode, "'modern' is already taken (ink_wash)" in taken.stderr) == (3, True), taken.stderr
+    file.write_text(file.read_text().replace('aliases = ["modern"]', "aliases = []"))
+    assert perkie("stylize", "cat.png", "--style", "my_ink", "--size", "256").returncode == 0
+
+
 def test_preview_writes_a_contact_sheet(perkie: Perkie, cat: Path) -> None:
     done = perkie("styles", "preview", "cat.png", "-o", "sheet.png", "--size", "120")
     assert (done.returncode, done.stdout) == (0, "sheet.png\n"), done.stderr
     with Image.open(cat.with_name("sheet.png")) as sheet:
-        assert sheet.width > 4 * 120
+        assert (sheet.format, sheet.width > 4 * 120) == ("PNG", True)
+    (cat.parent / "photos").mkdir()
+    cat.rename(cat.parent / "photos" / "cat.png")
+    assert perkie("styles", "preview", "photos", "-o", "sheet.webp", "--size", "120").returncode == 0
+    with Image.open(cat.with_name("sheet.webp")) as sheet:
+        assert sheet.format == "WEBP"
+    (cat.parent / "note.png").write_bytes(b"no picture")
+    for args, reason in ((("photos", "-o", "a.gif"), "'gif' is not"), (("note.png",), "note.png is not an image")):
+        refused = perkie("styles", "preview", *args)
+        assert (refused.returncode, reason in refused.stderr) == (3, True), refused.stderr
 
 
 def test_two_processes_making_the_same_picture_leave_one_entry(cat: Path, home: Path) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perkie_cli.config.styles import as_toml, load_styles, read_style
 from perkie_cli.domain.errors import InvalidSetting, UnknownStyle
-from perkie_cli.domain.style import StyleBook
+from perkie_cli.domain.style import Parameter, Style, StyleBook
 from perkie_cli.engines.local.recipes import find_recipe
 
 
@@ -61,7 +64,14 @@ def test_an_own_style_overrides_and_adds(tmp_path: Path) -> None:
         ('title = "T"\nprompt = "p"', "id is missing"),
         ('id = "a/b"\ntitle = "T"\nprompt = "p"', "letters"),
         ('id = "a"\ntitle = "T"\nprompt = "p"\ncolour = 1', "unknown field 'colour'"),
-        ('id = "a"\ntitle = 3\nprompt = "p"', "title must be str"),
+        ('id = "a"\ntitle = 3\nprompt = "p"', "title must be text"),
+        ('id = "ü"\ntitle = "T"\nprompt = "p"', "letters"),
+        ('id = "a"\ntitle = "T"\nprompt = "p"\naliases = [1]', "aliases must be texts"),
+        ('id = "a"\ntitle = "T"\nprompt = "p"\nlocal = 1', "local must be a table"),
+        ('id = "a"\ntitle = "T"\nprompt = "p"\n[local]\nreceipt = "x"', "[local]: unknown field 'receipt'"),
+        ('id = "a"\ntitle = "T"\nprompt = "p"\n[local]\nrecipe = 1', "[local]: recipe must be text"),
+        ('id = "a"\ntitle = "T"\nprompt = "p"\n[local]\nparameters = 1', "parameters must be a table"),
+        ('id = "a"\ntitle = "T"\nprompt = "p"\n[local.parameters]\nink = [1]', "[local.parameters] must be numbers"),
     ],
 )
 def test_a_wrong_style_file_is_named_with_the_field(tmp_path: Path, text: str, reason: str) -> None:
@@ -70,6 +80,39 @@ def test_a_wrong_style_file_is_named_with_the_field(tmp_path: Path, text: str, r
     with pytest.raises(InvalidSetting, match=r"bad\.toml") as caught:
         read_style(file, "test")
     assert reason in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["modern", "Van-Gogh", "all", "popular"])
+@pytest.mark.parametrize("field", ['id = "{}"', 'id = "a"\naliases = ["{}"]'])
+def test_no_two_styles_share_a_name(tmp_path: Path, field: str, name: str) -> None:
+    text = field.format(name.replace("-", "_") if field.startswith('id = "{}') else name)
+    (tmp_path / "mine.toml").write_text(text + '\ntitle = "T"\nprompt = "p"\n')
+    with pytest.raises(InvalidSetting, match=r"mine\.toml: the name .* is already taken"):
+        load_styles(tmp_path)
+
+
+def test_a_file_that_is_being_written_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "new.toml").touch()
+    assert len(load_styles(tmp_path).all()) == 3
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+prompts = texts.map(str.strip).filter(bool)
+parameters = st.dictionaries(
+    st.from_regex(r"[a-z_]{1,9}", fullmatch=True),
+    st.one_of(texts, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False)),
+)
+
+
+@given(texts, prompts, prompts, st.lists(texts), parameters)
+def test_any_style_that_is_shown_reads_back_the_same(
+    title: str, prompt: str, safe: str, aliases: list[str], varied: dict[str, Parameter]
+) -> None:
+    style = Style("s", title, prompt, safe, "1", "ink_wash", tuple(aliases), varied)
+    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8", newline="") as file:
+        file.write(as_toml(style))
+        file.flush()
+        assert read_style(Path(file.name), style.source) == style
 
 
 def test_shown_styles_read_back_the_same(book: StyleBook, tmp_path: Path) -> None:

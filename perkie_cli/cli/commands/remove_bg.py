@@ -28,7 +28,7 @@ from perkie_cli.domain.cutout import (
     Framing,
     parse_aspect,
 )
-from perkie_cli.domain.errors import InvalidParameter, PerkieError
+from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.generation import CacheUse
 from perkie_cli.domain.picture import MIB
 
@@ -154,11 +154,7 @@ class _Run:
     async def _make(self, job: Job, request: CutoutRequest, tag: str) -> JobResult:
         made = await self._services.cutouts(request)
         await asyncio.to_thread(write_atomically, job.target, made.picture.data)
-        warnings = list(made.warnings)
-        try:
-            self._record.add(Made(job.target, job.source, made.hash, tag), made.picture.data)
-        except PerkieError as error:
-            warnings.append(error.message)
+        warnings = [*made.warnings, *self._record.add(Made(job.target, job.source, made.hash, tag), made.picture.data)]
         status = Status.CACHED if made.cache_hit else Status.DONE
         return JobResult(job, status, made.facts(), warnings, remark=_remark(made))
 

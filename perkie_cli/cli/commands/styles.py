@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.bootstrap import build_services
-from perkie_cli.cli import complete
+from perkie_cli.cli import complete, options
+from perkie_cli.cli.choices import output_format
 from perkie_cli.cli.files import read_input, write_atomically
+from perkie_cli.cli.inputs import expand
 from perkie_cli.cli.outputs import Made, OutputRecord
 from perkie_cli.cli.render import Report, Table
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
@@ -54,24 +56,25 @@ def show(
 @app.command()
 def preview(
     ctx: typer.Context,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT…", help="Pictures to draw.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The sheet: .png or .jpg.")] = Path(
-        "contact_sheet.png"
-    ),
+    inputs: options.Inputs,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", readable=False, metavar="FILE", help="The sheet: .png, .jpg or .webp.")
+    ] = Path("contact_sheet.png"),
     size: Annotated[int, typer.Option(min=96, max=1024, metavar="PX", help="Long side of one picture.")] = 384,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that perkie did not make.")] = False,
+    force: options.Force = False,
 ) -> None:
     """Draw pictures in every style with the local engine, on one contact sheet.
 
     Example: `perkie styles preview examples/photos/cat.png -o sheet.png`
     """
     renderer = renderer_of(ctx)
+    kind = output_format(None, output, "png")
 
     async def work(services: Services) -> Report:
         from perkie_cli.imaging.contact_sheet import contact_sheet
 
         record = OutputRecord(services.state_dir / "outputs.sqlite")
-        sources = [Path(word) for word in inputs]
+        sources = [file.path for file in expand(inputs, recursive=False, made_by_us=record.below_folders(inputs))]
         record.check(output, sources[0], "", force=force)
         rows = []
         with renderer.progress(len(sources), "drawing") as bar:
@@ -80,9 +83,10 @@ def preview(
                 rows.append((source.name, data, await _drawn(services, source, data)))
                 bar.advance(source.name)
         titles = [style.title for style in services.styles.all()]
-        sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, output.suffix)
+        sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, kind)
         await asyncio.to_thread(write_atomically, output, sheet.data)
-        record.add(Made(output, sources[0], "", "", final=False), sheet.data)
+        for warning in record.add(Made(output, sources[0], "", "", final=False), sheet.data):
+            renderer.warn(warning)
         result = {"output": str(output), "width": sheet.width, "height": sheet.height}
         return Report(results=[result], text=[str(output)])
 

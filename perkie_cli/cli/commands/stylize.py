@@ -19,7 +19,7 @@ from perkie_cli.cli.inputs import InputFile, check_targets, expand
 from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.session import renderer_of, run
-from perkie_cli.domain.errors import InvalidParameter, PerkieError
+from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.generation import CacheUse, Fallback, Generated, GenerateRequest
 from perkie_cli.domain.identity import ANONYMOUS, Owner
 from perkie_cli.domain.money import Budget, dollars
@@ -192,11 +192,10 @@ class _Run:
         made = await services.generate(request)
         picture = await services.workers.run(deliver, made.master, self._asked.format)
         await asyncio.to_thread(write_atomically, job.target, picture.data)
-        warnings = list(made.warnings)
-        try:
-            self._record.add(Made(job.target, job.source, made.hash, tag, final=not made.degraded), picture.data)
-        except PerkieError as error:
-            warnings.append(error.message)
+        warnings = [
+            *made.warnings,
+            *self._record.add(Made(job.target, job.source, made.hash, tag, final=not made.degraded), picture.data),
+        ]
         status = Status.CACHED if made.cache_hit else Status.DONE
         return JobResult(job, status, made.facts(), warnings, remark=_remark(made))
 
