@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cached_property
+from typing import Any
 
 import google.auth
 import grpc.aio
@@ -40,6 +41,7 @@ class FirestoreConnection:
         self._database = database
         self._patience = patience.total_seconds()
         self._emulator = environ.get("FIRESTORE_EMULATOR_HOST")
+        self._credentials: Any = None
 
     @property
     def name(self) -> str:
@@ -48,23 +50,29 @@ class FirestoreConnection:
 
     @cached_property
     def client(self) -> FirestoreAsyncClient:
-        """Raises: MissingCredentials."""
+        """To be used within ``answering``, which sees to project and credentials."""
         if self._emulator is not None:
-            self._project = self._project or EMULATED_PROJECT
             channel = grpc.aio.insecure_channel(self._emulator)
             return FirestoreAsyncClient(transport=FirestoreGrpcAsyncIOTransport(channel=channel))
-        try:
-            credentials, project = google.auth.default(scopes=[SCOPE])
-        except GoogleAuthError as error:
-            raise MissingCredentials(f"no credentials for Firestore: {error}", hint=LOGIN) from error
-        self._project = self._project or project
-        if self._project is None:
-            raise MissingCredentials("no project for Firestore", hint="Set GOOGLE_CLOUD_PROJECT or firestore.project.")
-        return FirestoreAsyncClient(credentials=credentials)
+        return FirestoreAsyncClient(credentials=self._credentials)
+
+    async def _log_in(self) -> None:
+        if self._emulator is not None:
+            self._project = self._project or EMULATED_PROJECT
+        elif self._credentials is None:
+            try:  # in a thread, since it reads files and may ask the machine's metadata server
+                credentials, project = await asyncio.to_thread(google.auth.default, scopes=[SCOPE])
+            except GoogleAuthError as error:
+                raise MissingCredentials(f"no credentials for Firestore: {error}", hint=LOGIN) from error
+            self._project = self._project or project
+            if self._project is None:
+                hint = "Set GOOGLE_CLOUD_PROJECT or firestore.project."
+                raise MissingCredentials("no project for Firestore", hint=hint)
+            self._credentials = credentials
 
     @property
     def path(self) -> str:
-        """The database's resource name. The client must have been made: it finds the project."""
+        """The database's resource name, within ``answering``."""
         return f"projects/{self._project}/databases/{self._database}"
 
     @property
@@ -85,10 +93,11 @@ class FirestoreConnection:
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
-        """Google's errors as ours; an end of patience.
+        """Logged in; Google's errors as ours; an end of patience.
 
-        Raises: StoreUnavailable, WrongCredentials.
+        Raises: StoreUnavailable, MissingCredentials, WrongCredentials.
         """
+        await self._log_in()
         try:
             async with asyncio.timeout(self._patience):
                 yield
