@@ -1,4 +1,3 @@
-
 _perkie_completion() {
     local IFS=$'
 '

@@ -1,4 +1,3 @@
-
 #compdef perkie
 
 _perkie_completion() {

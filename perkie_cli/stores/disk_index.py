@@ -23,7 +23,7 @@ from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.selection import AREAS, Selection, Tally, area_of
 from perkie_cli.ports import BlobInfo
 
-VERSION = 1
+VERSION = 2
 BUSY_TIMEOUT_MS = 10_000  # a writer holds the lock for well under a millisecond
 
 _SCHEMA = f"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -108,9 +109,11 @@ def complete(shell: str, typed: str, env: dict[str, str] | None = None) -> list[
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_files_have_not_drifted(perkie: Perkie, shell: str) -> None:
-    made = perkie(env={"_PERKIE_COMPLETE": f"source_{shell}"}).stdout
+    made = perkie(env={"_PERKIE_COMPLETE": f"source_{shell}"}).stdout.lstrip()  # zsh looks for #compdef in line 1 only
     kept = (ROOT / "completions" / f"perkie.{shell}").read_text()
-    assert kept == made, f"make it again: _PERKIE_COMPLETE=source_{shell} perkie > completions/perkie.{shell}"
+    assert kept == made, (
+        f"make it again: _PERKIE_COMPLETE=source_{shell} perkie | sed '/./,$!d' > completions/perkie.{shell}"
+    )
 
 
 def test_completion_of_commands_and_styles() -> None:
@@ -131,16 +134,51 @@ def test_completion_keeps_quiet_about_what_is_wrong_or_not_there(home: Path, tmp
     assert complete("bash", "perkie stylize --style mi", {"PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}) == ["mine"]
 
 
-def test_the_bash_file_works_in_bash(tmp_path: Path) -> None:
+@pytest.fixture
+def on_path(tmp_path: Path) -> dict[str, str]:
+    """An environment where shells find ``perkie``."""
     script = tmp_path / "perkie"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -m perkie_cli "$@"\n')
     script.chmod(0o755)
+    return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+
+def test_the_bash_file_works_in_bash(on_path: dict[str, str]) -> None:
     typed = """
     source completions/perkie.bash
     COMP_WORDS=(perkie sty) COMP_CWORD=1
     _perkie_completion perkie sty perkie
     echo "${COMPREPLY[@]}"
     """
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", typed], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(["bash", "-c", typed], cwd=ROOT, env=on_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["stylize", "styles"]
+
+
+TYPED = {
+    "perkie sty": {"stylize", "styles"},
+    "perkie cache insp": {"inspect"},
+    "perkie stylize --style modern,van": {"modern,van_gogh", "modern,van_gogh_post_impressionism"},
+}
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
+@pytest.mark.parametrize("typed", TYPED)
+def test_the_fish_file_works_in_fish(on_path: dict[str, str], typed: str) -> None:
+    line = f"source completions/perkie.fish; complete -C '{typed}'"
+    done = subprocess.run(["fish", "-c", line], cwd=ROOT, env=on_path, capture_output=True, text=True, check=True)
+    assert {row.split("\t")[0] for row in done.stdout.splitlines() if row} == TYPED[typed]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+@pytest.mark.parametrize("typed", TYPED)
+def test_the_zsh_file_works_in_zsh(on_path: dict[str, str], typed: str) -> None:
+    line = f"""
+    compdef() {{ }}
+    _describe() {{ print -l -- ${{(P)2%%:*}} }}
+    _arguments() {{ print -r -- "$@" | grep -o '"[^":]*' | tr -d '"' }}
+    source completions/perkie.zsh
+    words=({typed}) CURRENT=${{#words}}
+    _perkie_completion
+    """
+    done = subprocess.run(["zsh", "-f", "-c", line], cwd=ROOT, env=on_path, capture_output=True, text=True, check=True)
+    assert TYPED[typed] <= set(re.split(r"[\s()\\]+", done.stdout.replace('"', " "))), done.stdout
