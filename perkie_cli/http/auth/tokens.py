@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import jwt
-
 from perkie_cli.config.secrets import Secret
 from perkie_cli.domain.errors import InvalidIdentity, InvalidSetting, NotAuthorised
 from perkie_cli.domain.identity import Owner
@@ -38,6 +36,8 @@ class Tokens:
 
     def mint(self, customer: str | None, shop: str, now: datetime) -> Minted:
         """For a visitor whom the shop vouched for."""
+        import jwt  # its cryptography is a good part of a cold start; most servers never need it
+
         expires = now + LIFETIME
         claims: dict[str, Any] = {"aud": AUDIENCE, "iat": now, "exp": expires, "shop": shop}
         if customer:
@@ -59,6 +59,8 @@ class Tokens:
         return Principal(name, Credential(Proof.JWT, _valid_customer(customer), granted))
 
     def _claims(self, token: str) -> dict[str, Any]:
+        import jwt
+
         # Times are checked by the injected clock, not by the library's.
         options: Any = {"require": ["exp", "iat"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
         try:
