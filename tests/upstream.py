@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def remover(checkpoint: Path, mode: str, side: int, home: Path, device: str = "cpu") -> Any:
-    """A Remover of that input size. ``home`` takes the config that upstream insists on writing."""
+def remover(
+    checkpoint: Path, mode: str, side: int, home: Path, device: str = "cpu", *, foreground: bool = False
+) -> Any:
+    """A Remover of that input size. ``home`` takes the config that upstream insists on writing.
+
+    ``foreground``: with the colour estimation of its cut-outs, whose import compiles for a minute the first time.
+    """
     config = home / ".transparent-background" / "config.yaml"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(
@@ -29,7 +35,20 @@ def remover(checkpoint: Path, mode: str, side: int, home: Path, device: str = "c
         _make_torchvision_importable()
         from transparent_background import Remover
 
-        return Remover(mode=mode, ckpt=str(checkpoint), device=device)
+        with contextlib.nullcontext() if foreground else _without("pymatting"):
+            return Remover(mode=mode, ckpt=str(checkpoint), device=device)
+
+
+@contextlib.contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Importing it fails, as if it were not installed."""
+    saved = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == package}
+    sys.modules[package] = None  # type: ignore[assignment]  # how Python itself marks what is not to be imported
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+        sys.modules.update(saved)
 
 
 def upstream_alpha(peer: Any, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

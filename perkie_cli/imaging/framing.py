@@ -82,8 +82,8 @@ def to_canvas(raster: Raster, box: Box) -> Raster:
 
 
 def to_canvas_extended(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """Cuts to the box; beyond the picture its edge is carried on."""
-    return _cut(rgb, box, cv2.BORDER_REPLICATE)
+    """Cuts to the box; beyond the picture it is mirrored."""
+    return _cut(rgb, box, cv2.BORDER_REFLECT)
 
 
 def _cut(pixels: NDArray[np.uint8], box: Box, border: int) -> NDArray[np.uint8]:

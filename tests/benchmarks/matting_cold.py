@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.upstream import remover
 from tests.benchmarks._matting import upstream_cut_out
 checkpoint, source, target, home = map(Path, sys.argv[1:])
-upstream_cut_out(remover(checkpoint, "fast", 384, home), source, target)
+upstream_cut_out(remover(checkpoint, "fast", 384, home, foreground=True), source, target)
 """
 
 

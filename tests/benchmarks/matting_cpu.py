@@ -39,7 +39,7 @@ def run(argv: list[str]) -> Report:
 
 def _measure(report: Report, mode: str, asked: argparse.Namespace, weights: Path, place: Path) -> None:
     checkpoint = CHECKPOINTS[mode]
-    theirs = remover(weights / checkpoint.file, mode, checkpoint.side, place)
+    theirs = remover(weights / checkpoint.file, mode, checkpoint.side, place, foreground=True)
     with asyncio.Runner() as runner:
         ours = our_services(weights, asked.backend)
         for size, pixels in SIZES.items():

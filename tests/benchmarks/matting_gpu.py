@@ -39,7 +39,7 @@ def run(argv: list[str]) -> Report:
 
 def _measure(report: Report, mode: str, asked: argparse.Namespace, weights: Path, place: Path) -> None:
     checkpoint, source = CHECKPOINTS[mode], photo(place, SIZES["0.7 MP"])
-    theirs = remover(weights / checkpoint.file, mode, checkpoint.side, place, device="cuda:0")
+    theirs = remover(weights / checkpoint.file, mode, checkpoint.side, place, device="cuda:0", foreground=True)
     flops, peak = _network_flops(weights, mode), _peak()
     with asyncio.Runner() as runner:
         ours = our_services(weights, device="cuda:0")

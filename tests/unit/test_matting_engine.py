@@ -20,7 +20,7 @@ from perkie_cli.workers import thread_workers
 class SmallDevice:
     """Answers with the red channel; has memory for so many pixels at once."""
 
-    device, batch = "cuda:0", 4
+    device, batch, side = "cuda:0", 4, 384
 
     def __init__(self, room=10**9):
         self.room = room

@@ -18,6 +18,7 @@ class Backend(Protocol):
 
     device: str  # what it runs on, as results report it
     batch: int  # pictures that are best given at once
+    side: int  # px of the inputs it was made for
 
     def saliency(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (n, side, side) probabilities, not stretched, for float32 (n, 3, side, side).

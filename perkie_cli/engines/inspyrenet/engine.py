@@ -66,14 +66,15 @@ class InspyrenetEngine:
         self, batcher: Batcher, job: MattingJob, chosen: Checkpoint
     ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """At full size, or at half of it where the device has too little memory."""
-        for side in (chosen.side, chosen.side // 2):
+        whole = batcher.backend.side
+        for side in (whole, whole // 2):
             pixels = await self._workers.run(prepare, job.raster.rgb, side)
             try:
                 saliency = await batcher.saliency(pixels)
             except OutOfMemory:
                 continue
-            smaller = f"{batcher.backend.device} ran out of memory: matted at {side} instead of {chosen.side} px"
-            return saliency, () if side == chosen.side else (smaller,)
+            smaller = f"{batcher.backend.device} ran out of memory: matted at {side} instead of {whole} px"
+            return saliency, () if side == whole else (smaller,)
         raise Unavailable(
             f"{batcher.backend.device} has too little memory for {chosen.model}",
             hint="Use --mode fast, --device cpu, or free some memory.",

@@ -22,7 +22,8 @@ class OnnxBackend:
         self.device = "cpu"
         self.batch = 1
         self._session = open_session(path, threads)
-        self._input = self._session.get_inputs()[0].name
+        pixels = self._session.get_inputs()[0]
+        self._input, self.side = pixels.name, int(pixels.shape[-1])
 
     def saliency(self, batch: Floats) -> Floats:
         """float32 (n, side, side) probabilities for float32 (n, 3, side, side), one picture at a time."""

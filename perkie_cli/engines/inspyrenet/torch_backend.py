@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +21,16 @@ Floats = NDArray[np.float32]
 class TorchBackend:
     """One loaded checkpoint on one device. Calls from several threads are safe: nothing is kept between them."""
 
-    def __init__(self, path: Path, side: int, device: str, threads: int = 0) -> None:
-        """``device`` as torch spells it; ``threads`` 0 leaves torch's own choice.
+    def __init__(self, path: Path, side: int, device: str, threads: int = 0, half: bool | None = None) -> None:
+        """``device`` as torch spells it; ``threads`` 0 leaves torch's own choice; ``half`` None means on CUDA.
 
         Raises: MissingExtra, MissingWeights.
         """
         self._torch = networks.import_torch()
         self._threads = threads or self._torch.get_num_threads()
+        self._half = device.startswith("cuda") if half is None else half
         self.device = device
+        self.side = side
         self.batch = 8 if device.startswith("cuda") else 1  # on a CPU a batch gains 2 % and holds up the first
         network = networks.build(side)
         networks.load(network, path)
@@ -37,9 +40,8 @@ class TorchBackend:
         """float32 (n, h, w) probabilities for float32 (n, 3, h, w). Raises: OutOfMemory."""
         torch = self._torch
         torch.set_num_threads(self._threads)  # of the calling thread: sums differ in the last bit with their number
-        half = self.device.startswith("cuda")
         try:
-            with torch.inference_mode(), torch.autocast("cuda", torch.float16, enabled=half):
+            with torch.inference_mode(), self._precision():
                 pixels = torch.from_numpy(batch).to(self.device, memory_format=torch.channels_last)
                 logits = self._network.forward_inspyre(pixels)["saliency"][-1]
                 result = torch.sigmoid(logits.float())[:, 0].cpu().numpy()
@@ -47,6 +49,14 @@ class TorchBackend:
             torch.cuda.empty_cache()
             raise OutOfMemory from error
         return np.asarray(result, np.float32)
+
+    def _precision(self) -> contextlib.AbstractContextManager[object]:
+        if not self._half:
+            return contextlib.nullcontext()
+        stack = contextlib.ExitStack()
+        stack.enter_context(self._torch.autocast(self.device.partition(":")[0], self._torch.float16))
+        stack.enter_context(_sums_in_float32(self._torch))
+        return stack
 
 
 def prepare(network: torch.nn.Module, device: str) -> Any:
@@ -59,6 +69,8 @@ def prepare(network: torch.nn.Module, device: str) -> Any:
             module.bn = None
         if type(module).__name__ in ("SelfAttention", "SICA"):
             _keep_contiguous(module)
+    for module in [each for each in network.modules() if type(each).__name__ == "SICA"]:
+        module.conv_key, module.conv_value = (_in_float32(each) for each in (module.conv_key, module.conv_value))
     network.to(device)  # upstream's own ``to``, which moves its plain tensors too and takes a device only
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
@@ -72,6 +84,35 @@ def _keep_contiguous(module: torch.nn.Module) -> None:
     for name, child in module.named_children():
         if name.endswith(("_query", "_key", "_value", "query_conv", "key_conv", "value_conv")):
             child.register_forward_hook(lambda _module, _inputs, output: output.contiguous())
+
+
+def _in_float32(module: Any) -> Any:
+    """The module, computing in float32 also where its surroundings use half precision."""
+    torch = networks.import_torch()
+
+    class InFloat32(torch.nn.Module):  # type: ignore[name-defined,misc]  # torch is imported late
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = module
+
+        def forward(self, values: Any) -> Any:
+            with torch.autocast(values.device.type, enabled=False):
+                return self.inner(values.float())
+
+    return InFloat32()
+
+
+def _sums_in_float32(torch: Any) -> Any:
+    """For SICA's sums over all pixels, one for each of its 3 or 5 contexts: in float16 a million terms overflow."""
+
+    class SumsInFloat32(torch.overrides.TorchFunctionMode):  # type: ignore[misc]  # likewise
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is torch.bmm and args[0].shape[1] in (3, 5):
+                with torch.autocast(args[0].device.type, enabled=False):
+                    return torch.bmm(args[0].float(), args[1].float())
+            return func(*args, **(kwargs or {}))
+
+    return SumsInFloat32()
 
 
 def available_devices() -> dict[str, str]:
