@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -120,6 +121,26 @@ async def mixed(services: Services, count: int, at_once: int) -> tuple[Counter[s
     return outcomes, latest
 
 
+@contextmanager
+def stalls() -> Iterator[list[float]]:
+    """By how many seconds this machine at worst let a mere thread oversleep: no code of ours is late for that."""
+    worst, over = [0.0], threading.Event()
+
+    def tick() -> None:
+        while not over.is_set():
+            began = time.monotonic()
+            time.sleep(0.02)
+            worst[0] = max(worst[0], time.monotonic() - began - 0.02)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        yield worst
+    finally:
+        over.set()
+        thread.join()
+
+
 async def mix(tmp_path: Path, count: int) -> None:
     """Real time and sockets, a deadline of 2 s; the breaker opens for half a second, so that all is met often."""
     rows = [{"kind": kind, "share": 0.04, "seconds": 1.0, "retry_after": 0.2} for kind in KINDS]
@@ -127,9 +148,11 @@ async def mix(tmp_path: Path, count: int) -> None:
         guard = services.gemini.guard
         guard.breaker = Breaker("gemini", services.clock, BreakerPolicy(open_for=0.5, open_at_most=1.0))
         emulator.plan = Plan.parse({"fault": rows})
-        outcomes, latest = await mixed(services, count, at_once=12)
+        with stalls() as stalled:
+            outcomes, latest = await mixed(services, count, at_once=12)
         assert sum(outcomes.values()) == count
-        assert latest <= 1.0, f"an answer came {latest:.2f} s after its deadline"
+        told = f"an answer came {latest:.2f} s after its deadline; the machine stalled for {stalled[0]:.2f} s"
+        assert latest <= 1.0 + stalled[0], told
         assert outcomes["drawn"] > count / 20
         assert outcomes["degraded"] > count / 20
         assert len(emulator.counts) > len(KINDS) / 2
