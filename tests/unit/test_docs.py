@@ -27,12 +27,23 @@ def typed_commands() -> Iterator[tuple[str, list[str]]]:
     for name, text in TEXTS.items():
         for block in re.findall(r"```(?:console|bash|sh)\n(.*?)```", text, flags=re.S):
             for line in re.sub(r"\\\n", " ", block).splitlines():
-                for piece in re.split(r"\s[|&>]+\s|&&|;|\s#\s", line.removeprefix("$ ")):
-                    words = shlex.split(piece, comments=True)
-                    while words and re.match(r"\w+=", words[0]):
-                        words.pop(0)
-                    if words[:1] == ["perkie"] and len(words) > 1:
-                        yield name, words[1:]
+                if "perkie " in line:
+                    for words in simple_commands(line.removeprefix("$ ")):
+                        if words[:1] == ["perkie"] and len(words) > 1:
+                            yield name, words[1:]
+
+
+def simple_commands(line: str) -> Iterator[list[str]]:
+    """The words of each command of a shell line, without assignments before it."""
+    tokens = shlex.shlex(line, posix=True, punctuation_chars=True)
+    tokens.whitespace_split = True
+    words: list[str] = []
+    for token in [*tokens, ";"]:
+        if set(token) <= set("|&;<>()"):
+            yield words
+            words = []
+        elif words or not re.match(r"\w+=", token):
+            words.append(token)
 
 
 def flags_of(command: Any) -> set[str]:
@@ -73,3 +84,8 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name} → {target}"
+
+
+def test_every_command_is_told_of() -> None:
+    everything = "\n".join(TEXTS.values())
+    assert [name for name in COMMANDS if f"perkie {name}" not in everything] == []
