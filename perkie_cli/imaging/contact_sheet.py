@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -29,7 +30,11 @@ def contact_sheet(
     Raises: BadInput.
     """
     heads = ["Photo", *titles]
-    cells = [[_thumbnail(data, size, limits, name) for data in (source, *drawn)] for name, source, drawn in rows]
+    ours = replace(limits, min_side=1)  # a drawing of a long picture may be narrower than an input may
+    cells = [
+        [_thumbnail(source, size, limits, name), *(_thumbnail(data, size, ours, name) for data in drawn)]
+        for name, source, drawn in rows
+    ]
     heights = [max(cell.height for cell in row) for row in cells]
     width = GAP + len(heads) * (size + GAP)
     whole = CAPTION + GAP + sum(height + GAP for height in heights)

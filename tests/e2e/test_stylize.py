@@ -191,6 +191,7 @@ def test_preview_writes_a_contact_sheet(perkie: Perkie, cat: Path) -> None:
         assert (sheet.format, sheet.width > 4 * 120) == ("PNG", True)
     (cat.parent / "photos").mkdir()
     cat.rename(cat.parent / "photos" / "cat.png")
+    (cat.parent / "photos" / "long.png").write_bytes(png(2200, 260))  # drawn, it is 121 px high
     assert perkie("styles", "preview", "photos", "-o", "sheet.webp", "--size", "120").returncode == 0
     with Image.open(cat.with_name("sheet.webp")) as sheet:
         assert sheet.format == "WEBP"
