@@ -9,7 +9,7 @@ from perkie_cli.config.schema import Settings
 
 if TYPE_CHECKING:
     from perkie_cli.domain.picture import ImageLimits
-    from perkie_cli.ports import BlobStore, EventSink, Workers
+    from perkie_cli.ports import BlobStore, Clock, EventSink, Workers
     from perkie_cli.services.cutout import Cutouts
     from perkie_cli.services.generate import Generate
     from perkie_cli.services.originals import Originals
@@ -30,6 +30,8 @@ class StorefrontParts:
         @cached_property
         def workers(self) -> Workers: ...  # noqa: D102
         @cached_property
+        def clock(self) -> Clock: ...  # noqa: D102
+        @cached_property
         def limits(self) -> ImageLimits: ...  # noqa: D102
         @cached_property
         def events(self) -> EventSink: ...  # noqa: D102
@@ -43,7 +45,7 @@ class StorefrontParts:
         """Uploads in the store."""
         from perkie_cli.services.originals import Originals
 
-        return Originals(self.blobs, self.workers, self.events, self.limits)
+        return Originals(self.blobs, self.workers, self.clock, self.events, self.limits)
 
     @cached_property
     def uploads(self) -> Uploads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from perkie_cli.domain.cache_key import HASH_LENGTH, original_key
@@ -9,10 +10,12 @@ from perkie_cli.domain.errors import BadInput, InvalidParameter, NotAuthorised, 
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.imaging import codec
-from perkie_cli.ports import BlobStore, EventSink, Workers
+from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, Workers
 from perkie_cli.telemetry.events import StoreFailed
 
 _EXTENSIONS = (ImageFormat.JPEG.value, ImageFormat.PNG.value)  # what masters are
+_SURE_FOR = 60.0  # seconds: a visitor asks for several styles of one upload within a minute
+_MOST_SURE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +29,37 @@ class Original:
 class Originals:
     """Keeps and finds uploads."""
 
-    def __init__(self, blobs: BlobStore, workers: Workers, events: EventSink, limits: ImageLimits) -> None:
+    def __init__(
+        self, blobs: BlobStore, workers: Workers, clock: Clock, events: EventSink, limits: ImageLimits
+    ) -> None:
         self._blobs = blobs
         self._workers = workers
+        self._clock = clock
         self._events = events
         self._limits = limits
+        self._sure: OrderedDict[tuple[Owner, str], tuple[Original, float]] = OrderedDict()  # and until when
 
     async def keep(self, owner: Owner, data: bytes, hash_: str, source: str = "image") -> Original:
-        """Stores the upload with the SHA-256 ``hash_`` unless it is there.
+        """Stores the upload with the SHA-256 ``hash_`` unless it is there; its lifetime slides then.
 
         Raises: BadInput, StoreUnavailable.
         """
-        if (known := await self.find(owner, hash_)) is not None:
-            return known
+        original, until = self._sure.get((owner, hash_), (None, 0.0))
+        if original is not None and self._clock.monotonic() < until:
+            return original
+        original = await self._slide(owner, hash_) or await self._store(owner, data, hash_, source)
+        self._sure[owner, hash_] = (original, self._clock.monotonic() + _SURE_FOR)
+        if len(self._sure) > _MOST_SURE:
+            self._sure.popitem(last=False)
+        return original
+
+    async def _slide(self, owner: Owner, hash_: str) -> Original | None:
+        if (info := await self._head(owner, hash_)) is None:
+            return None
+        await self._blobs.touch(info, self._clock.now())
+        return Original(hash_, info.key)
+
+    async def _store(self, owner: Owner, data: bytes, hash_: str, source: str) -> Original:
         clean = await self._workers.run(codec.strip_metadata, data, self._limits, source)
         key = original_key(owner, hash_, clean.format.value)
         metadata = {"width": str(clean.width), "height": str(clean.height)}
@@ -62,10 +83,13 @@ class Originals:
         """
         if len(hash_) != HASH_LENGTH or set(hash_) - set("0123456789abcdef"):
             raise InvalidParameter(f"image_hash {hash_[:70]!r} is not a SHA-256 in lower-case hex")
+        info = await self._head(owner, hash_)
+        return Original(hash_, info.key) if info else None
+
+    async def _head(self, owner: Owner, hash_: str) -> BlobInfo | None:
         for extension in _EXTENSIONS:
-            key = original_key(owner, hash_, extension)
-            if await self._blobs.head(key) is not None:
-                return Original(hash_, key)
+            if (info := await self._blobs.head(original_key(owner, hash_, extension))) is not None:
+                return info
         return None
 
     async def load(self, original: Original) -> bytes | None:
