@@ -12,18 +12,11 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from perkie_cli.bootstrap_matting import MattingParts
-from perkie_cli.bootstrap_storefront import StorefrontParts
-from perkie_cli.clock import SystemClock
-from perkie_cli.config.load import user_cache_dir, user_config_dir, user_state_dir
+from perkie_cli.bootstrap.storefront import StorefrontParts
+from perkie_cli.config.load import user_config_dir
 from perkie_cli.config.schema import Settings
-from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.domain.picture import ImageLimits
-from perkie_cli.telemetry.events import NoEvents
-from perkie_cli.workers import thread_workers
 
 if TYPE_CHECKING:
     from perkie_cli.domain.model import ModelBook
@@ -32,7 +25,7 @@ if TYPE_CHECKING:
     from perkie_cli.domain.style import StyleBook
     from perkie_cli.engines.local.engine import LocalStyleEngine
     from perkie_cli.ops.lifecycle import Lifecycle
-    from perkie_cli.ports import BlobStore, Clock, DocumentStore, EventSink, SpendLedger, StyleEngine, Workers
+    from perkie_cli.ports import SpendLedger, StyleEngine
     from perkie_cli.resilience.admission import Admission
     from perkie_cli.resilience.guarded import GuardedStyleEngine
     from perkie_cli.services.cache_keeping import CacheKeeping
@@ -40,13 +33,9 @@ if TYPE_CHECKING:
     from perkie_cli.services.idempotency import IdempotencyRecords
     from perkie_cli.services.ladder import Ladder
     from perkie_cli.services.near_duplicates import NearDuplicates
-    from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.services.quota_admin import QuotaAdmin
     from perkie_cli.services.quotas import Quotas
-    from perkie_cli.stores.firestore_connection import FirestoreConnection
-    from perkie_cli.stores.gcs_client import GcsConnection
 
-IO_THREADS = 8
 T = TypeVar("T")
 
 
@@ -66,109 +55,8 @@ class LazyMapping(Mapping[str, T]):
         return len(self._makers)
 
 
-class Services(MattingParts, StorefrontParts):
+class Services(StorefrontParts):
     """All parts of a running perkie. Attributes are built on first access and kept."""
-
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        self.settings = settings
-        self.environ = environ
-
-    # ---------------------------------------------------------------- places
-
-    @cached_property
-    def cache_dir(self) -> Path:
-        """The disk store's folder."""
-        return self.settings.cache.dir or user_cache_dir(self.environ)
-
-    @cached_property
-    def styles_dir(self) -> Path:
-        """The folder of own style files."""
-        return self.settings.general.styles_dir or user_config_dir(self.environ) / "styles"
-
-    @cached_property
-    def state_dir(self) -> Path:
-        """Quotas, ledgers and records of made outputs."""
-        return user_state_dir(self.environ)
-
-    # ---------------------------------------------------------------- world
-
-    @cached_property
-    def clock(self) -> Clock:
-        """Time."""
-        return SystemClock()
-
-    @cached_property
-    def events(self) -> EventSink:
-        """Where events go."""
-        from perkie_cli.telemetry.audit import AuditLog
-
-        return AuditLog(self.state_dir / "audit.jsonl", self.clock, NoEvents())
-
-    @cached_property
-    def workers(self) -> Workers:
-        """Threads for decoding and encoding."""
-        return thread_workers(self.settings.general.workers)
-
-    @cached_property
-    def drawing(self) -> Workers:
-        """Where the local engine draws; a batch puts processes here."""
-        return self.workers
-
-    @cached_property
-    def io(self) -> Workers:
-        """Threads that wait for disks and synchronous clients."""
-        return thread_workers(IO_THREADS)
-
-    @cached_property
-    def bucket(self) -> GcsConnection:
-        """The connection to the cache's bucket.
-
-        Raises: InvalidSetting, when none is set.
-        """
-        from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
-
-        cache = self.settings.cache
-        if cache.bucket is None:
-            raise InvalidSetting("no bucket is set", hint="Set cache.bucket (PERKIE_CACHE_BUCKET) to a private bucket.")
-        return GcsConnection(GcsPlace(cache.bucket, cache.endpoint), self.clock, thread_workers(IO_THREADS))
-
-    @cached_property
-    def blobs(self) -> BlobStore:
-        """The cache's store, with threads of its own: a bucket that hangs holds up nothing else."""
-        if self.settings.cache.store == "gcs":
-            from perkie_cli.stores.blobs_gcs import GcsBlobs
-
-            return GcsBlobs(self.bucket, self.clock)
-        from perkie_cli.stores.blobs_disk import DiskBlobs
-
-        return DiskBlobs(self.cache_dir, self.clock, thread_workers(IO_THREADS))
-
-    @cached_property
-    def documents(self) -> DocumentStore:
-        """Quotas and idempotency records."""
-        if self.settings.quota.store == "firestore":
-            return self.firestore_documents
-        from perkie_cli.stores.documents_sqlite import SqliteDocuments
-
-        return SqliteDocuments(self.settings.quota.path or self.state_dir / "quotas.sqlite", self.clock)
-
-    @cached_property
-    def firestore(self) -> FirestoreConnection:
-        """The database."""
-        from perkie_cli.stores.firestore_connection import FirestoreConnection
-
-        firestore = self.settings.firestore
-        return FirestoreConnection(firestore.project, firestore.database, firestore.patience, self.environ)
-
-    @cached_property
-    def firestore_documents(self) -> DocumentStore:
-        """What quotas, idempotency records and the ledger share, where they are kept in Firestore."""
-        from perkie_cli.stores.documents_firestore import FirestoreDocuments
-
-        rng = random.Random()  # noqa: S311 -- jitter, no secret
-        return FirestoreDocuments(self.firestore, self.settings.firestore.prefix, self.clock, rng)
-
-    # ---------------------------------------------------------------- parts
 
     @cached_property
     def quota_limits(self) -> QuotaLimits:
@@ -202,12 +90,6 @@ class Services(MattingParts, StorefrontParts):
         from perkie_cli.telemetry.audit import current_actor
 
         return QuotaAdmin(self.documents, self.quota_limits, self.clock, self.events, current_actor())
-
-    @cached_property
-    def limits(self) -> ImageLimits:
-        """What inputs may be."""
-        image = self.settings.image
-        return ImageLimits(image.max_bytes, image.min_side, image.max_side, image.max_pixels)
 
     @cached_property
     def styles(self) -> StyleBook:
@@ -255,7 +137,7 @@ class Services(MattingParts, StorefrontParts):
     @cached_property
     def gemini(self) -> GuardedStyleEngine:
         """The Gemini engine inside its guard."""
-        from perkie_cli.bootstrap_gemini import guarded_gemini
+        from perkie_cli.bootstrap.gemini import guarded_gemini
 
         return guarded_gemini(
             self.settings,
@@ -265,13 +147,6 @@ class Services(MattingParts, StorefrontParts):
             clock=self.clock,
             events=self.events,
         )
-
-    @cached_property
-    def pictures(self) -> PictureCache:
-        """Finished pictures in the store."""
-        from perkie_cli.services.picture_cache import PictureCache
-
-        return PictureCache(self.blobs, self.clock, self.events)
 
     @cached_property
     def admission(self) -> Admission:

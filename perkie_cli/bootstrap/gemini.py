@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perkie_cli.bootstrap_guard import build_guard
+from perkie_cli.bootstrap.guard import build_guard
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.domain.model import ModelBook

@@ -8,42 +8,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perkie_cli.bootstrap.stores import StoreParts
 from perkie_cli.config.load import user_data_dir
-from perkie_cli.config.schema import Settings
 from perkie_cli.workers import thread_workers
 
 if TYPE_CHECKING:
     from perkie_cli.domain.checkpoint import Checkpoint
-    from perkie_cli.domain.picture import ImageLimits
     from perkie_cli.engines.inspyrenet.backend import Backend
     from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
-    from perkie_cli.ports import Clock, EventSink, MattingEngine, Workers
+    from perkie_cli.ports import MattingEngine
     from perkie_cli.resilience.admission import Admission
     from perkie_cli.services.cutout import Cutouts
     from perkie_cli.services.cutout_source import CutoutSource
     from perkie_cli.services.evaluate import Evaluate
-    from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.services.weights import ModelFiles
 
 
-class MattingParts:
-    """Mixed into ``Services``, whose other parts it names below."""
-
-    settings: Settings
-    environ: Mapping[str, str]
-
-    if TYPE_CHECKING:
-
-        @cached_property
-        def clock(self) -> Clock: ...  # noqa: D102  # documented where it is made, like the next ones
-        @cached_property
-        def workers(self) -> Workers: ...  # noqa: D102
-        @cached_property
-        def limits(self) -> ImageLimits: ...  # noqa: D102
-        @cached_property
-        def pictures(self) -> PictureCache: ...  # noqa: D102
-        @cached_property
-        def events(self) -> EventSink: ...  # noqa: D102
+class MattingParts(StoreParts):
+    """Engines, weights and the cut-out service."""
 
     @cached_property
     def model_dirs(self) -> tuple[Path, ...]:
@@ -113,7 +95,7 @@ class MattingParts:
     @cached_property
     def remote_matting(self) -> MattingEngine:
         """Another perkie, inside its guard."""
-        from perkie_cli.bootstrap_guard import build_guard
+        from perkie_cli.bootstrap.guard import build_guard
         from perkie_cli.engines.remote import RemoteEngine
         from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
         from perkie_cli.resilience.retry import TimeRules

@@ -5,12 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from perkie_cli.config.schema import Settings
+from perkie_cli.bootstrap.matting import MattingParts
 
 if TYPE_CHECKING:
-    from perkie_cli.domain.picture import ImageLimits
-    from perkie_cli.ports import BlobStore, Clock, EventSink, Workers
-    from perkie_cli.services.cutout import Cutouts
     from perkie_cli.services.generate import Generate
     from perkie_cli.services.originals import Originals
     from perkie_cli.services.process import Process
@@ -18,27 +15,13 @@ if TYPE_CHECKING:
     from perkie_cli.services.uploads import Uploads
 
 
-class StorefrontParts:
-    """Mixed into ``Services``, whose other parts it names below."""
-
-    settings: Settings
+class StorefrontParts(MattingParts):
+    """Uploads, and the cut-out and portraits of one request."""
 
     if TYPE_CHECKING:
 
         @cached_property
-        def blobs(self) -> BlobStore: ...  # noqa: D102  # documented where it is made, like the next ones
-        @cached_property
-        def workers(self) -> Workers: ...  # noqa: D102
-        @cached_property
-        def clock(self) -> Clock: ...  # noqa: D102
-        @cached_property
-        def limits(self) -> ImageLimits: ...  # noqa: D102
-        @cached_property
-        def events(self) -> EventSink: ...  # noqa: D102
-        @cached_property
-        def generate(self) -> Generate: ...  # noqa: D102
-        @cached_property
-        def cutouts(self) -> Cutouts: ...  # noqa: D102
+        def generate(self) -> Generate: ...  # noqa: D102  # made by Services itself
 
     @cached_property
     def originals(self) -> Originals:

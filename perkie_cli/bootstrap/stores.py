@@ -1,0 +1,77 @@
+"""The stores: which one stands behind which port."""
+
+from __future__ import annotations
+
+import random
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from perkie_cli.bootstrap.world import IO_THREADS, World
+from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.workers import thread_workers
+
+if TYPE_CHECKING:
+    from perkie_cli.ports import BlobStore, DocumentStore
+    from perkie_cli.services.picture_cache import PictureCache
+    from perkie_cli.stores.firestore_connection import FirestoreConnection
+    from perkie_cli.stores.gcs_client import GcsConnection
+
+
+class StoreParts(World):
+    """Disk and SQLite, or Google Cloud, as the settings say."""
+
+    @cached_property
+    def bucket(self) -> GcsConnection:
+        """The connection to the cache's bucket.
+
+        Raises: InvalidSetting, when none is set.
+        """
+        from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
+
+        cache = self.settings.cache
+        if cache.bucket is None:
+            raise InvalidSetting("no bucket is set", hint="Set cache.bucket (PERKIE_CACHE_BUCKET) to a private bucket.")
+        return GcsConnection(GcsPlace(cache.bucket, cache.endpoint), self.clock, thread_workers(IO_THREADS))
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """The cache's store, with threads of its own: a bucket that hangs holds up nothing else."""
+        if self.settings.cache.store == "gcs":
+            from perkie_cli.stores.blobs_gcs import GcsBlobs
+
+            return GcsBlobs(self.bucket, self.clock)
+        from perkie_cli.stores.blobs_disk import DiskBlobs
+
+        return DiskBlobs(self.cache_dir, self.clock, thread_workers(IO_THREADS))
+
+    @cached_property
+    def documents(self) -> DocumentStore:
+        """Quotas and idempotency records."""
+        if self.settings.quota.store == "firestore":
+            return self.firestore_documents
+        from perkie_cli.stores.documents_sqlite import SqliteDocuments
+
+        return SqliteDocuments(self.settings.quota.path or self.state_dir / "quotas.sqlite", self.clock)
+
+    @cached_property
+    def firestore(self) -> FirestoreConnection:
+        """The database."""
+        from perkie_cli.stores.firestore_connection import FirestoreConnection
+
+        firestore = self.settings.firestore
+        return FirestoreConnection(firestore.project, firestore.database, firestore.patience, self.environ)
+
+    @cached_property
+    def firestore_documents(self) -> DocumentStore:
+        """What quotas, idempotency records and the ledger share, where they are kept in Firestore."""
+        from perkie_cli.stores.documents_firestore import FirestoreDocuments
+
+        rng = random.Random()  # noqa: S311 -- jitter, no secret
+        return FirestoreDocuments(self.firestore, self.settings.firestore.prefix, self.clock, rng)
+
+    @cached_property
+    def pictures(self) -> PictureCache:
+        """Finished pictures in the store."""
+        from perkie_cli.services.picture_cache import PictureCache
+
+        return PictureCache(self.blobs, self.clock, self.events)
