@@ -159,3 +159,10 @@ def test_any_wrong_file_is_told_in_a_sentence(tmp_path: Path, text: str, reason:
 def test_an_empty_text_unsets_what_may_be_unset(tmp_path: Path) -> None:
     settings = loaded("[cache]\ndir = ''\nbucket = ''\n", tmp=tmp_path).settings
     assert (settings.cache.dir, settings.cache.bucket) == (None, None)
+
+
+@pytest.mark.parametrize(("profile", "store"), [(None, "disk"), ("production", "gcs")])
+def test_the_example_loads(profile: str | None, store: str) -> None:
+    example = Path(__file__).parents[2] / "examples" / "perkie.toml"
+    settings = load(config=example, profile=profile, environ={}).settings
+    assert (settings.cache.store, settings.quota.customer) == (store, 5)
