@@ -7,10 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from perkie_cli.cli.render import Renderer, Report, error_fields
 from perkie_cli.domain.errors import Interrupted, PartialFailure, PerkieError
 from perkie_cli.domain.units import format_duration
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -94,6 +98,20 @@ async def _guarded(work: Callable[[Job], Awaitable[JobResult]], job: Job, render
         return JobResult(job, Status.FAILED, error=error)
     except Exception as error:  # noqa: BLE001  # a bug that one picture meets does not cost the others theirs
         return JobResult(job, Status.FAILED, error=renderer.unexpected(error))
+
+
+async def see_through(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs ``function`` in a thread to its end. A cancel meanwhile takes effect at the caller's next await: an output
+    that is written is also recorded and reported.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if (caller := asyncio.current_task()) is not None:
+            caller.cancel()
+        return task.result()
 
 
 def _tell(renderer: Renderer, result: JobResult, total: int) -> None:

@@ -19,6 +19,7 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
+from perkie_cli.cli.files import write_atomically
 from perkie_cli.cli.inputs import InputFile, holds
 from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile
 
@@ -121,8 +122,12 @@ class OutputRecord:
             )
         return Standing.STALE if force else found
 
-    def add(self, made: Made, data: bytes) -> list[str]:
-        """Records an output that was just written. Warns instead of raising: the output is there all the same."""
+    def write(self, made: Made, data: bytes) -> list[str]:
+        """Writes an output and records it. A record that fails is a warning: the output is there all the same.
+
+        Raises: UnwritableFile.
+        """
+        write_atomically(made.target, data)
         row = (
             _name(made.target),
             _stat(made.target),
@@ -141,7 +146,7 @@ class OutputRecord:
         return []
 
     def below(self, folder: Path) -> list[Path]:
-        """Outputs recorded in or under ``folder``; none where the record cannot be read, which ``add`` tells."""
+        """Outputs recorded in or under ``folder``; none where the record cannot be read, which ``write`` tells."""
         with suppress(StoreUnavailable), self._open() as db:
             prefix = _name(folder) + b"/"
             rows = db.execute("SELECT path FROM outputs WHERE substr(path, 1, ?) = ?", (len(prefix), prefix))

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.cli import options
-from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs
+from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs, see_through
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format
-from perkie_cli.cli.files import read_input, write_atomically
+from perkie_cli.cli.files import read_input
 from perkie_cli.cli.inputs import check_targets, expand
 from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli.render import Renderer, Report
@@ -153,8 +153,8 @@ class _Run:
 
     async def _make(self, job: Job, request: CutoutRequest, tag: str) -> JobResult:
         made = await self._services.cutouts(request)
-        await asyncio.to_thread(write_atomically, job.target, made.picture.data)
-        warnings = [*made.warnings, *self._record.add(Made(job.target, job.source, made.hash, tag), made.picture.data)]
+        output = Made(job.target, job.source, made.hash, tag)
+        warnings = [*made.warnings, *await see_through(self._record.write, output, made.picture.data)]
         status = Status.CACHED if made.cache_hit else Status.DONE
         return JobResult(job, status, made.facts(), warnings, remark=_remark(made))
 

@@ -10,8 +10,9 @@ import typer
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
+from perkie_cli.cli.batch import see_through
 from perkie_cli.cli.choices import output_format
-from perkie_cli.cli.files import read_input, write_atomically
+from perkie_cli.cli.files import read_input
 from perkie_cli.cli.inputs import expand
 from perkie_cli.cli.outputs import Made, OutputRecord
 from perkie_cli.cli.render import Report, Table
@@ -84,8 +85,8 @@ def preview(
                 bar.advance(source.name)
         titles = [style.title for style in services.styles.all()]
         sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, kind)
-        await asyncio.to_thread(write_atomically, output, sheet.data)
-        for warning in record.add(Made(output, sources[0], "", "", final=False), sheet.data):
+        made = Made(output, sources[0], "", "", final=False)
+        for warning in await see_through(record.write, made, sheet.data):
             renderer.warn(warning)
         result = {"output": str(output), "width": sheet.width, "height": sheet.height}
         return Report(results=[result], text=[str(output)])

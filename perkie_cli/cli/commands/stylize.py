@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from perkie_cli.cli import options
-from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs
+from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs, see_through
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format
-from perkie_cli.cli.files import read_input, write_atomically
+from perkie_cli.cli.files import read_input
 from perkie_cli.cli.inputs import InputFile, check_targets, expand
 from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli.render import Renderer, Report, Table
@@ -191,11 +191,8 @@ class _Run:
         services = self._services
         made = await services.generate(request)
         picture = await services.workers.run(deliver, made.master, self._asked.format)
-        await asyncio.to_thread(write_atomically, job.target, picture.data)
-        warnings = [
-            *made.warnings,
-            *self._record.add(Made(job.target, job.source, made.hash, tag, final=not made.degraded), picture.data),
-        ]
+        output = Made(job.target, job.source, made.hash, tag, final=not made.degraded)
+        warnings = [*made.warnings, *await see_through(self._record.write, output, picture.data)]
         status = Status.CACHED if made.cache_hit else Status.DONE
         return JobResult(job, status, made.facts(), warnings, remark=_remark(made))
 
