@@ -14,7 +14,10 @@ from perkie_cli.services.weights import WeightState
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
-_OTHERWISE = "Put the file there yourself, run `perkie models pull` later, or use --engine builtin (rough, no model)."
+_OTHERWISE = (
+    "Put the file there yourself, run `perkie models pull` later, or "
+    "use the rough builtin engine (`remove-bg --engine builtin`, PERKIE_MATTING_ENGINE=builtin)."
+)
 
 
 async def ensure_weights(services: Services, renderer: Renderer, engine: str, mode: str) -> None:

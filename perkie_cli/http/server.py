@@ -46,7 +46,12 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """In place of uvicorn's, which raises the signal again at the end: a served SIGTERM is a success."""
+        """Nothing: ``heeding_signals`` begins before uvicorn does, and its own raises the signal again at the end."""
+        yield
+
+    @contextlib.contextmanager
+    def heeding_signals(self) -> Iterator[None]:
+        """Ends in order on SIGTERM and SIGINT; a served SIGTERM is a success."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
@@ -83,9 +88,9 @@ async def serve(services: Services, started: Callable[[str], None]) -> signal.Si
     """
     settings = services.settings.http
     app = create_app(services)
-    with listen(settings) as bound:
+    server = Server(app, settings.stop_within.total_seconds())
+    with server.heeding_signals(), listen(settings) as bound:
         host, port = bound.getsockname()[:2]
-        server = Server(app, settings.stop_within.total_seconds())
         started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         await server.serve(sockets=[bound])
     return server.stopped_by

@@ -46,7 +46,8 @@ def check_ready(device: str) -> None:
         if find_spec(package) is None:
             raise MissingExtra(
                 f"{package.replace('_', '-')} is not installed",
-                hint="Install it: pip install 'perkie-cli[matting]'; or use --engine builtin (rough, no model).",
+                hint="Install it: pip install 'perkie-cli[matting]'; or "
+                "use the rough builtin engine (`remove-bg --engine builtin`, PERKIE_MATTING_ENGINE=builtin).",
             )
     _check_name(device)
     _resolve(device)
