@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.style import Style
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import Rendering, RenderJob
+from tests.clock import ManualClock
 from tests.conftest import CAT
 
 PHOTO = CAT.read_bytes()
@@ -132,6 +135,52 @@ async def test_a_hundred_at_once_are_one_drawing(services: Services, engine: Neg
     assert len(good) == 98
     assert {each.master.data for each in good} == {good[0].master.data}
     assert all(each.key is not None for each in good)
+
+
+async def test_a_follower_gets_a_copy_of_its_own(services: Services, engine: Negative, tmp_path: Path) -> None:
+    engine.gate.clear()
+    asked = [asyncio.create_task(services.generate(request(owner=Owner.customer(who)))) for who in ("1", "2")]
+    await engine.begun.wait()
+    await asyncio.sleep(0)
+    engine.gate.set()
+    leader, follower = await asyncio.gather(*asked)
+    assert (leader.cache, follower.cache, engine.calls) == (CacheOutcome.MISS, CacheOutcome.JOINED, 1)
+    assert {path.parent.name for path in stored(tmp_path)} >= {"1", "2"}
+    assert "/customers/2/" in (follower.key or "")
+
+
+async def test_a_refresh_does_not_join_one_who_takes_what_is_there(services: Services, engine: Negative) -> None:
+    engine.gate.clear()
+    usual = asyncio.create_task(services.generate(request()))
+    await engine.begun.wait()
+    engine.begun.clear()
+    fresh = asyncio.create_task(services.generate(request(cache=CacheUse.REFRESH)))
+    await asyncio.wait_for(engine.begun.wait(), 10)
+    engine.gate.set()
+    await asyncio.gather(usual, fresh)
+    assert engine.calls == 2
+
+
+async def test_what_another_process_drew_while_one_waited_its_turn_is_taken(services: Services, tmp_path: Path) -> None:
+    idle = Negative()
+    waiting = serving(tmp_path, idle)
+    async with waiting.admission.hold(math.inf):
+        late = asyncio.create_task(waiting.generate(request()))
+        while not waiting.admission.waiting:  # noqa: ASYNC110  # the queue tells nobody
+            await asyncio.sleep(0)
+        await services.generate(request())
+    assert ((await late).cache, idle.calls) == (CacheOutcome.HIT, 0)
+
+
+async def test_a_hit_slides_the_lifetime(tmp_path: Path, engine: Negative) -> None:
+    clock = ManualClock()
+    services = serving(tmp_path, engine, clock=clock)
+    made = await services.generate(request())
+    clock.advance(3 * 86400)
+    await services.generate(request())
+    kept = await services.blobs.head(made.key or "")
+    assert kept is not None
+    assert (kept.touched, kept.created) == (clock.now(), clock.now() - timedelta(days=3))
 
 
 async def test_the_last_to_leave_stops_the_drawing(services: Services, engine: Negative, tmp_path: Path) -> None:
