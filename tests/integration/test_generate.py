@@ -19,7 +19,8 @@ from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.style import Style
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import Rendering, RenderJob
-from tests.clock import ManualClock
+from perkie_cli.telemetry.events import CacheLookup, Event
+from tests.clock import TURNS, ManualClock
 from tests.conftest import CAT
 
 PHOTO = CAT.read_bytes()
@@ -137,13 +138,30 @@ async def test_a_hundred_at_once_are_one_drawing(services: Services, engine: Neg
     assert all(each.key is not None for each in good)
 
 
-async def test_a_follower_gets_a_copy_of_its_own(services: Services, engine: Negative, tmp_path: Path) -> None:
+class Misses:
+    """An event sink that tells when the cache was asked in vain."""
+
+    def __init__(self) -> None:
+        self.seen = asyncio.Event()
+
+    def emit(self, event: Event) -> None:
+        if isinstance(event, CacheLookup) and event.outcome == CacheOutcome.MISS:
+            self.seen.set()
+
+
+async def test_a_follower_gets_a_copy_of_its_own(tmp_path: Path, engine: Negative) -> None:
+    misses = Misses()
+    services = serving(tmp_path, engine, events=misses)
     engine.gate.clear()
-    asked = [asyncio.create_task(services.generate(request(owner=Owner.customer(who)))) for who in ("1", "2")]
+    leading = asyncio.create_task(services.generate(request(owner=Owner.customer("1"))))
     await engine.begun.wait()
-    await asyncio.sleep(0)
+    misses.seen.clear()
+    following = asyncio.create_task(services.generate(request(owner=Owner.customer("2"))))
+    await asyncio.wait_for(misses.seen.wait(), 10)
+    for _ in range(TURNS):  # from its miss to joining nothing waits for the disk
+        await asyncio.sleep(0)
     engine.gate.set()
-    leader, follower = await asyncio.gather(*asked)
+    leader, follower = await asyncio.gather(leading, following)
     assert (leader.cache, follower.cache, engine.calls) == (CacheOutcome.MISS, CacheOutcome.JOINED, 1)
     assert {path.parent.name for path in stored(tmp_path)} >= {"1", "2"}
     assert "/customers/2/" in (follower.key or "")
