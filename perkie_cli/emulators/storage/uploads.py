@@ -117,7 +117,9 @@ def split_parts(request: Request) -> list[tuple[dict[str, str], bytes]]:
     if not boundary:
         raise ApiError(400, "The multipart body has no boundary.")
     parts = []
-    delimiter = rb"(?:^|\r?\n)--" + re.escape(boundary.encode())  # Python's own clients end lines with LF alone
+    # Python's own clients end lines with LF alone: a CR before it is then the data's own last byte.
+    line_end = rb"\n" if re.match(rb"[^\r\n]*\n", request.body) else rb"\r\n"
+    delimiter = rb"(?:^|" + line_end + rb")--" + re.escape(boundary.encode())
     for chunk in re.split(delimiter, request.body)[1:-1]:
         head, data = re.split(rb"\r?\n\r?\n", re.sub(rb"^[ \t]*\r?\n", b"", chunk), maxsplit=1)
         headers = email.parser.BytesHeaderParser().parsebytes(head)
