@@ -15,7 +15,7 @@ from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.errors import BadInput, TooSmall, Unavailable, UnknownStyle, UsageError
 from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest
-from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.identity import ANONYMOUS, Owner
 from perkie_cli.domain.style import Style
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import Rendering, RenderJob
@@ -33,6 +33,7 @@ class Negative:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.white = 255
         self.begun = asyncio.Event()
         self.version = "1"
         self.gate = asyncio.Event()
@@ -48,7 +49,7 @@ class Negative:
         await self.gate.wait()
         if self.error is not None:
             raise self.error
-        return Rendering(Raster(255 - job.raster.rgb, job.raster.alpha), self.name, "inverter")
+        return Rendering(Raster(self.white - job.raster.rgb, job.raster.alpha), self.name, "inverter")
 
     async def aclose(self) -> None: ...
 
@@ -112,9 +113,13 @@ async def test_the_same_bytes_from_somebody_else_are_a_hit_with_a_copy_of_their_
 
 
 async def test_refresh_draws_again_and_replaces(services: Services, engine: Negative) -> None:
-    await services.generate(request())
+    old = await services.generate(request())
+    engine.white = 200
     fresh = await services.generate(request(cache=CacheUse.REFRESH))
     assert (fresh.cache, engine.calls) == (CacheOutcome.MISS, 2)
+    assert fresh.master != old.master
+    for owner in (ANONYMOUS, Owner.customer("1")):
+        assert (await services.generate(request(owner=owner))).master == fresh.master, "the owner's and the shared copy"
 
 
 async def test_no_cache_leaves_nothing_behind(services: Services, engine: Negative, tmp_path: Path) -> None:
