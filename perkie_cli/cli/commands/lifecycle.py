@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ops.lifecycle import Change
 
-app = typer.Typer(add_completion=False, help="Keep the bucket's lifetime rules as they should be.")
+app = typer.Typer(help="Keep the bucket's lifetime rules as they should be.")
 
 File = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="Rules as JSON (default: made from the lifetimes set).")

@@ -14,7 +14,7 @@ from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import Interrupted, MissingExtra
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer()
 
 
 @app.command()
