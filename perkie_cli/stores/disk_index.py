@@ -1,18 +1,15 @@
 """The SQLite index of the disk store: one row an object, so that listing and counting never walk the tree.
 
-WAL lets readers go on while one process writes. ``synchronous=NORMAL``: losing power may lose the last entries, never
-the index (https://sqlite.org/pragma.html#pragma_synchronous).
+Readers go on while one process writes.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,12 +19,11 @@ from perkie_cli.domain.cache_key import parse_name
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.selection import AREAS, Selection, Tally, area_of
 from perkie_cli.ports import BlobInfo
+from perkie_cli.stores.sqlite_file import open_shared
 
 VERSION = 2
-BUSY_TIMEOUT_MS = 10_000  # a writer holds the lock for well under a millisecond
 
 _SCHEMA = f"""
-PRAGMA journal_mode = WAL;
 CREATE TABLE objects (
     key TEXT NOT NULL UNIQUE,
     size INTEGER NOT NULL,          -- bytes
@@ -70,16 +66,7 @@ class DiskIndex:
         return connection
 
     def _open(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            _create(self._path)
-        connection = sqlite3.connect(
-            f"{self._path.as_uri()}?mode=rw",
-            uri=True,
-            timeout=BUSY_TIMEOUT_MS / 1000,
-            isolation_level=None,
-            check_same_thread=False,  # only closing happens in another thread
-        )
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection = open_shared(self._path, _SCHEMA)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != VERSION:
             connection.close()
@@ -155,17 +142,6 @@ class DiskIndex:
     def remove(self, key: str) -> bool:
         """True when there was a row."""
         return self._connection().execute("DELETE FROM objects WHERE key = ?", (key,)).rowcount > 0
-
-
-def _create(path: Path) -> None:
-    """Made aside and linked into place: of two processes one wins, and neither sees half a schema."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".index-") as folder:
-        made = Path(folder) / "index.sqlite"
-        os.close(os.open(made, os.O_CREAT | os.O_EXCL, 0o600))
-        with closing(sqlite3.connect(made)) as connection:
-            connection.executescript(_SCHEMA)
-        with suppress(FileExistsError):
-            path.hardlink_to(made)
 
 
 def _info(row: tuple[Any, ...]) -> BlobInfo:

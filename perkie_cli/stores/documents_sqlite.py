@@ -1,7 +1,7 @@
 """Documents in one SQLite file, shared by several processes.
 
-Write-ahead logging lets readers go on beside a writer; ``BEGIN IMMEDIATE`` takes the write lock before the first read,
-so that a read-modify-write never has to be repeated (https://sqlite.org/lang_transaction.html, https://sqlite.org/wal.html).
+``BEGIN IMMEDIATE`` takes the write lock before the first read, so that a read-modify-write never has to be repeated
+(https://sqlite.org/lang_transaction.html).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from typing import Any, TypeVar
 
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.ports import Change, Clock, Document, DocumentRef
+from perkie_cli.stores.sqlite_file import BUSY_TIMEOUT, open_shared
 
 T = TypeVar("T")
 Outcome = tuple[Any, Exception | None]
 
-BUSY_TIMEOUT = 5.0  # seconds that a writer waits for another process's transaction, each far below a millisecond
 BATCH = 32  # calls a change of threads: the first must not wait long for the last
 PAGE = 500  # documents read at a time by a scan
 PRUNE_EVERY = 3600.0  # seconds between looks for documents that nobody needs any more
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS documents (
+CREATE TABLE documents (
     collection TEXT NOT NULL, id TEXT NOT NULL, expires REAL NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (collection, id)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS documents_expires ON documents (expires);
+CREATE INDEX documents_expires ON documents (expires);
 """
 _GET = "SELECT body FROM documents WHERE collection = ? AND id = ?"
 _PUT = "INSERT OR REPLACE INTO documents (collection, id, expires, body) VALUES (?, ?, ?, ?)"
@@ -118,16 +118,7 @@ class SqliteDocuments:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=self._busy_timeout, isolation_level=None)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")  # in WAL a crash of the process loses nothing
-                connection.executescript(_SCHEMA)
-            except sqlite3.DatabaseError:
-                connection.close()
-                raise
-            self._connection = connection
+            self._connection = open_shared(self._path, _SCHEMA, busy_timeout=self._busy_timeout)
         return self._connection
 
     def _close(self) -> None:

@@ -20,14 +20,13 @@ from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.generation import Usage
 from perkie_cli.domain.money import NANO, Spend, daily_cap_reached, nanodollars
 from perkie_cli.ports import Clock, Workers
+from perkie_cli.stores.sqlite_file import open_shared
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BUSY_TIMEOUT = 5.0  # seconds; a writer holds the lock for well under a millisecond
-
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS booking (
+CREATE TABLE booking (
     id TEXT PRIMARY KEY,
     day TEXT NOT NULL,               -- UTC
     model TEXT NOT NULL,
@@ -36,7 +35,7 @@ CREATE TABLE IF NOT EXISTS booking (
     input_tokens INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS booking_day ON booking (day, nanodollars);
+CREATE INDEX booking_day ON booking (day, nanodollars);
 """
 
 
@@ -91,16 +90,8 @@ class SqliteLedger:
     def _use(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             if self._connection is None:
-                self._connection = self._open()
+                self._connection = open_shared(self._path, _SCHEMA)
             yield self._connection
-
-    def _open(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.executescript(_SCHEMA)
-        return connection
 
     def _reserve(self, booking: str, model: str, usd: Decimal, cap: Decimal, now: datetime) -> None:
         day = now.date()
