@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+import pybase64
 from fastapi import Response
 from pydantic import BaseModel
 
@@ -176,4 +176,4 @@ def _headers(made: Generated) -> dict[str, str]:
 
 def data_url(picture: EncodedPicture) -> str:
     """The picture as text."""
-    return f"data:{picture.format.media_type};base64,{base64.b64encode(picture.data).decode()}"
+    return f"data:{picture.format.media_type};base64,{pybase64.b64encode_as_string(picture.data)}"

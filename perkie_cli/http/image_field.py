@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import binascii
 import re
+from contextlib import suppress
 from urllib.parse import unquote_to_bytes
+
+import pybase64  # 30 times as fast as binascii: a photograph is decoded before the event loop misses anything
 
 from perkie_cli.domain.errors import TooManyBytes
 from perkie_cli.domain.units import format_size
@@ -27,21 +29,26 @@ def decode_image_field(text: str, max_bytes: int, source: str = "image_data") ->
     payload = _payload(text.lstrip())
     if isinstance(payload, bytes):
         return payload
-    payload = _normal(payload)
-    if len(payload) * 3 // 4 > max_bytes:
-        size, most = format_size(len(payload) * 3 // 4), format_size(max_bytes)
+    if 0 < _size(payload) <= max_bytes:
+        with suppress(ValueError):  # most are right as they come
+            return pybase64.b64decode(payload, validate=True)
+    return _decode(_normal(payload), max_bytes, source)
+
+
+def _decode(payload: str, max_bytes: int, source: str) -> bytes:
+    if _size(payload) > max_bytes:
+        size, most = format_size(_size(payload)), format_size(max_bytes)
         raise TooManyBytes(f"{source} has {size}; at most {most} are accepted", hint="Send a smaller copy.")
     if not payload:
         raise MalformedBody(f"{source} is empty", hint=_HINT)
     try:
-        data = binascii.a2b_base64(payload + "=" * (-len(payload) % 4))
+        return pybase64.b64decode(payload + "=" * (-len(payload) % 4), validate=True)
     except ValueError as error:  # binascii.Error, or a character outside ASCII
         raise MalformedBody(f"{source} is not base64", hint=_HINT) from error
-    if (
-        len(payload) % 4 == 1 or len(data) != len(payload) * 3 // 4
-    ):  # it skips what is no base64; its strict mode takes twice the time
-        raise MalformedBody(f"{source} is not base64", hint=_HINT)
-    return data
+
+
+def _size(payload: str) -> int:
+    return len(payload) * 3 // 4
 
 
 def _payload(text: str) -> str | bytes:

@@ -8,11 +8,11 @@ Its documented parameters are taken (https://www.remove.bg/api): ``image_file``,
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Annotated, Any
 
 import orjson
+import pybase64
 from fastapi import APIRouter, Depends, Request, Response
 
 from perkie_cli.domain.cutout import Background, Cutout, CutoutOutput, CutoutRequest, Framing
@@ -133,7 +133,7 @@ def _answer(cutout: Cutout, *, as_json: bool) -> Response:
     if not as_json:
         return Response(picture.data, 200, headers, picture.format.media_type)
     facts = {
-        "result_b64": base64.b64encode(picture.data).decode(),
+        "result_b64": pybase64.b64encode_as_string(picture.data),
         "foreground_top": 0,
         "foreground_left": 0,
         "foreground_width": picture.width,
