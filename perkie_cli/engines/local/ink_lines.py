@@ -1,5 +1,6 @@
 """Ink lines: soft ones along the flow, then brush strokes: long contours first, and fur from light to dark."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -50,13 +51,14 @@ class _Brush:
     least: int  # points of a stroke worth drawing
     outline: int  # points of the outline's spine
     load: float  # of ink
+    turn: float = math.pi  # most it bends away from its seed, radians
     share: float = 1.0  # of seeds on dense fur
 
 
 CONTOUR = _Brush("contour", 11.0, 1.8, 26, 2.6, 12, 16, 1.0)
 FUR = (
-    _Brush("broad fur", 7.5, 2.5, 9, 2.2, 4, 8, 0.85, share=0.42),
-    _Brush("fine fur", 4.2, 1.15, 10, 2.2, 4, 8, 0.85, share=0.60),
+    _Brush("broad fur", 7.5, 2.5, 9, 2.2, 4, 8, 0.85, turn=0.8, share=0.42),
+    _Brush("fine fur", 4.2, 1.15, 10, 2.2, 4, 8, 0.85, turn=0.8, share=0.60),
 )
 
 
@@ -101,9 +103,10 @@ def _strokes(view: Study, lines: Lines, seed: int) -> Iterator[list[tuple[float,
     seeds = scatter(rng, view.scene.height, view.scene.width, max(2.0, CONTOUR.gap * scale))
     seeds = seeds[on_contour.ravel()[seeds.pixel] > 0.45]
     yield _stroke(view, CONTOUR, seeds, while_above(contour, 0.12), rng)
-    contrast = 5.5 * (1 + 0.8 * view.tone.white)  # the pale fur of a white animal is drawn, too, in pale ink
-    fur = np.clip((blur(view.lightness, 5 * scale) - view.lightness) * contrast - 0.08, 0, 1) * view.reach
-    fur *= (0.1 + 1.1 * smoothstep(view.coherence, 0.1, 0.6)) * (0.25 + 0.75 * view.rough)
+    form = blur(view.lightness, 5 * scale)
+    contrast = 5.5 + 8 * smoothstep(form, 0.77, 0.96)  # white fur is drawn, too, in pale ink
+    fur = np.clip((form - view.lightness) * contrast - 0.08, 0, 1) * view.reach
+    fur *= 1.15 * smoothstep(view.coherence, 0.1, 0.55) * (0.25 + 0.75 * view.rough)
     for brush in FUR:
         rng = stream(seed, brush.name)
         seeds = scatter(rng, view.scene.height, view.scene.width, max(2.0, brush.gap * scale))
@@ -118,7 +121,7 @@ def _stroke(
         return []
     scale = view.scene.scale
     back, forward = (seeds.integers(rng, brush.steps // 2, brush.steps + 3) for _ in range(2))
-    paths = trace(seeds, view.flow.vectors(), back, forward, brush.step * scale, go_on)
+    paths = trace(seeds, view.flow.vectors(), back, forward, brush.step * scale, go_on, brush.turn)
     long_ = paths.valid.sum(1) >= brush.least
     paths, seeds = paths[long_], seeds[long_]
     radius = brush.radius * scale * seeds.uniform(rng, 0.45, 1.2)

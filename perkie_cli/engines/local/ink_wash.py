@@ -1,7 +1,5 @@
 """Ink wash: sumi-e on fibre paper with layered washes, long calligraphic contours, dry-brush fur and a red paw seal."""
 
-from typing import cast
-
 import cv2
 import numpy as np
 
@@ -11,18 +9,16 @@ from perkie_cli.engines.local.looks import InkWash
 from perkie_cli.engines.local.noise import stream
 from perkie_cli.engines.local.paper import press_seal, soak
 from perkie_cli.engines.local.planes import (
-    AREA,
     Bytes,
     Plane,
     blur,
-    disc,
     displace,
     guided_filter,
-    resize,
     smoothstep,
     to_bytes,
 )
 from perkie_cli.engines.local.subject import Scene
+from perkie_cli.engines.local.tone import catch_lights
 
 # lightness below which a wash begins, its density and the width of its edge: light to dark
 WASHES = ((0.78, 0.10, 0.05), (0.60, 0.16, 0.045), (0.44, 0.26, 0.04), (0.29, 0.42, 0.035), (0.15, 0.85, 0.035))
@@ -35,7 +31,7 @@ def paint(scene: Scene, look: InkWash, seed: int) -> Bytes:
     lines = read_lines(view)
     ink = draw_lines(look.wash * _washes(view), view, lines, look.brush)
     ink += look.brush * brush_strokes(view, lines, seed) * (1 - 0.45 * np.clip(ink, 0, 1))
-    ink *= 1 - 0.92 * np.clip(_catch_lights(view), 0, 1)
+    ink *= 1 - 0.92 * np.clip(catch_lights(view.lightness, scene.scale), 0, 1)
     ink = 0.80 * ink + 0.20 * blur(ink, 1.6 * scene.scale) * (1 + 0.25 * view.paper.tooth)
     ink += _splatter(view, look.splatter, seed)
     ink = np.clip(look.ink * ink, 0, 2.6)
@@ -43,16 +39,6 @@ def paint(scene: Scene, look: InkWash, seed: int) -> Bytes:
     if look.seal:
         press_seal(picture, ink + 1.5 * scene.subject, view.paper, look.seal_colour)
     return to_bytes(picture)
-
-
-def _catch_lights(view: Study) -> Plane:
-    """Small bright spots in deep dark: the light in the eyes."""
-    x, scale = view.lightness, view.scene.scale
-    h, w = x.shape
-    spot = x - cast(Plane, cv2.morphologyEx(x, cv2.MORPH_OPEN, disc(15 * scale)))
-    half = resize(blur(x, 1.5 * scale), max(8, w // 2), max(8, h // 2), AREA)
-    darkest = resize(cast(Plane, cv2.erode(half, disc(13 * scale))), w, h)
-    return blur(smoothstep(spot, 0.20, 0.42) * smoothstep(0.22 - darkest, 0, 0.12), 0.8 * scale)
 
 
 def _washes(view: Study) -> Plane:

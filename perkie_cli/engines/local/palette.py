@@ -21,7 +21,7 @@ from perkie_cli.engines.local.planes import (
     solve_gamma,
 )
 from perkie_cli.engines.local.subject import Scene
-from perkie_cli.engines.local.tone import ToneKey, calm_texture, tone_key
+from perkie_cli.engines.local.tone import ToneKey, calm_texture, catch_lights, tone_key
 
 LIGHTNESS_STOPS: Final = (0.0, 0.16, 0.30, 0.44, 0.58, 0.70, 0.84, 1.0)
 SKIES: Final[Mapping[str, tuple[str, ...]]] = {  # from the darkest to the lightest paint, one a stop
@@ -38,6 +38,7 @@ class Sitter:
     lightness: Plane  # 0..1
     a: Plane  # CIELAB a* and b*
     b: Plane
+    sparks: Plane  # 0..1, the catch-lights
     tone: ToneKey
 
 
@@ -49,13 +50,14 @@ def read_sitter(scene: Scene, colour: float) -> Sitter:
     span = tone.high - tone.low
     if span > 0.02:
         lightness = np.clip((lightness - tone.low) / max(span, 0.12), 0, 1)
+    sparks = catch_lights(lightness, scene.scale)
     lightness = calm_texture(lightness, scene)
     middle = min(max((tone.mid - tone.low) / max(span, 0.12), 0.08), 0.92)
     wanted = 0.50 + 0.17 * tone.key if tone.key else middle
     gamma = min(max(solve_gamma(middle, wanted), 0.62), 1.5 - 0.1 * tone.white)
     chroma = float(np.percentile(scene.samples(cast(Plane, cv2.magnitude(a, b))), 90))
     gain = colour * (min(max(36 / (chroma + 1e-3), 1.0), 1.9) if chroma > 5 else 1.0)
-    return Sitter(power(lightness, gamma), a * gain, b * gain, tone)
+    return Sitter(power(lightness, gamma), a * gain, b * gain, sparks, tone)
 
 
 def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, seed: int) -> Picture:
@@ -65,10 +67,8 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, see
     relief = 1.28 + 0.9 * sitter.tone.white  # the flat fur of a white animal needs small strokes, too
     light = np.clip(form + relief * (sitter.lightness - form), 0, 1)
     light += 0.30 * (light * light * (3 - 2 * light) - light)
-    gain = 1 + 0.95 * cv2.exp(cv2.magnitude(sitter.a, sitter.b) * (-1 / 38))
-    shadow, highlight = smoothstep(0.54 - light, 0, 0.46), smoothstep(light, 0.52, 0.95)
-    a = np.clip(sitter.a * gain + shadow * 7 - highlight * 2, -90, 90)  # shadows towards violet blue,
-    b = np.clip(sitter.b * gain - shadow * 34 + highlight * 9, -100, 100)  # lights towards yellow
+    light += 0.5 * sitter.sparks * (1 - light)
+    a, b = _intensify(sitter, light)
     lab = np.dstack([10 + 84 * light, a, b])
     rng = stream(seed, "backdrop")
     night = 0.36 + 0.105 * fractal_noise(rng, scene.height, scene.width, 60 * scale, 3)
@@ -83,6 +83,15 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, see
     paint = _sky_scale(look.palette)[np.clip(night * 255, 0, 255).astype(np.uint8)]
     lab += (paint - lab) * behind[..., None]
     return np.clip(cast(Picture, cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)), 0, 1)
+
+
+def _intensify(sitter: Sitter, light: Plane) -> tuple[Plane, Plane]:
+    """a* and b*: shadows towards violet blue, lights towards yellow; a cold cast on fur or nose is not made colder."""
+    gain = 1 + 0.95 * cv2.exp(cv2.magnitude(sitter.a, sitter.b) * (-1 / 38))
+    shadow, highlight = smoothstep(0.54 - light, 0, 0.46), smoothstep(light, 0.52, 0.95)
+    a = sitter.a * gain + shadow * 7 - highlight * 2
+    b = sitter.b * np.where(sitter.b > 0, gain, 1) - shadow * (34 + np.clip(sitter.b, -34, 0)) + highlight * 9
+    return np.clip(a, -90, 90), np.clip(b, -100, 100)
 
 
 def _sky_scale(name: str) -> Plane:

@@ -61,8 +61,8 @@ RECIPES: Final[Mapping[str, LocalRecipe]] = MappingProxyType(
     {
         recipe.id: recipe
         for recipe in (
-            LocalRecipe("ink_wash", "1", InkWash),
-            LocalRecipe("van_gogh", "1", VanGogh),
+            LocalRecipe("ink_wash", "2", InkWash),
+            LocalRecipe("van_gogh", "2", VanGogh),
             LocalRecipe("bw_fine_art", "1", BlackAndWhite),
         )
     }

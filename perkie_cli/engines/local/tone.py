@@ -1,10 +1,12 @@
 """Tone of the subject, whatever its exposure: dark, washed-out and normal shots of one pet come out nearly alike."""
 
 from dataclasses import dataclass
+from typing import cast
 
+import cv2
 import numpy as np
 
-from perkie_cli.engines.local.planes import Plane, blur, guided_filter
+from perkie_cli.engines.local.planes import AREA, Plane, blur, disc, guided_filter, resize, smoothstep
 from perkie_cli.engines.local.subject import Scene
 
 
@@ -50,3 +52,12 @@ def calm_texture(lightness: Plane, scene: Scene) -> Plane:
         return lightness
     base = guided_filter(lightness, lightness, 4 * scene.scale, (3 * amplitude) ** 2)
     return base + (lightness - base) * max(0.2, 0.010 / amplitude)
+
+
+def catch_lights(lightness: Plane, scale: float) -> Plane:
+    """Small bright spots in deep dark, 0..1: the light in the eyes."""
+    h, w = lightness.shape
+    spot = lightness - cast(Plane, cv2.morphologyEx(lightness, cv2.MORPH_OPEN, disc(15 * scale)))
+    half = resize(blur(lightness, 1.5 * scale), max(8, w // 2), max(8, h // 2), AREA)
+    darkest = resize(cast(Plane, cv2.erode(half, disc(13 * scale))), w, h)
+    return blur(smoothstep(spot, 0.20, 0.42) * smoothstep(0.36 - darkest, 0, 0.14), 0.8 * scale)

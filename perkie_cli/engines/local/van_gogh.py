@@ -134,7 +134,7 @@ def _prepare(scene: Scene, sitter: Sitter, own: Orientation, sky: Sky, look: Van
     flow = direction(own.cos2 * weight + sky.cos2 * (behind + 0.05), own.sin2 * weight + sky.sin2 * (behind + 0.05))
     reference = reference_picture(scene, sitter, sky, look, seed)
     detail = smoothstep(blur(own.magnitude, 5 * scene.scale), 0.012, 0.06)
-    detail *= 0.35 + 0.65 * smoothstep(scene.subject, 0.3, 0.8)
+    detail = np.maximum(detail * (0.35 + 0.65 * smoothstep(scene.subject, 0.3, 0.8)), sitter.sparks)
     ground = np.clip(blur(reference, 12 * scene.scale) * 0.9 + np.array([0.058, 0.043, 0.024], np.float32), 0, 1)
     canvas = np.ascontiguousarray((ground * 255).astype(np.uint8))
     labels = np.full(canvas.shape[:2], -1, np.int32)
