@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,3 +22,5 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(run(hoist(sys.argv[1:] if argv is None else argv)))
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        gc.freeze()  # the process ends: looking through all it holds for garbage would take as long as `quota show`

@@ -1,9 +1,21 @@
 """What perkie asks of the world. Everything that touches it stands behind one of these protocols."""
 
+from typing import TYPE_CHECKING, Any
+
 from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
-from perkie_cli.ports.engines import Matte, MattingEngine, MattingJob, PricedEngine, Rendering, RenderJob, StyleEngine
 from perkie_cli.ports.records import Change, Document, DocumentRef, DocumentStore, SpendLedger
 from perkie_cli.ports.world import Clock, Downloads, EventSink, Workers
+
+if TYPE_CHECKING:
+    from perkie_cli.ports.engines import (
+        Matte,
+        MattingEngine,
+        MattingJob,
+        PricedEngine,
+        Rendering,
+        RenderJob,
+        StyleEngine,
+    )
 
 __all__ = [
     "TOUCH_EVERY",
@@ -31,3 +43,12 @@ __all__ = [
     "StyleEngine",
     "Workers",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What draws, at first use: it leans on half of ``domain``, which looking into the cache should not pay for."""
+    if name not in __all__:
+        raise AttributeError(name)
+    from perkie_cli.ports import engines
+
+    return getattr(engines, name)

@@ -8,11 +8,9 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.money import Spend
-
 if TYPE_CHECKING:
-    pass
+    from perkie_cli.domain.generation import Usage
+    from perkie_cli.domain.money import Spend
 
 T = TypeVar("T")
 

@@ -1,7 +1,6 @@
 """cache stats, inspect and purge --dry-run over many objects on disk, against ``find -printf`` over the same tree."""
 
 import argparse
-import os
 import random
 import subprocess
 import tempfile
@@ -14,7 +13,7 @@ from perkie_cli.domain.selection import AREAS
 from perkie_cli.ports import BlobInfo
 from perkie_cli.stores.disk_files import DiskFiles
 from perkie_cli.stores.disk_index import DiskIndex
-from tests.benchmarks.harness import Goal, Report, fresh_process, interleaved, medians, python
+from tests.benchmarks.harness import Goal, Report, environment, fresh_process, interleaved, medians, python
 
 STYLES = ("ink_wash", "van_gogh_post_impressionism", "bw_fine_art")
 OWNERS = 2000
@@ -82,9 +81,7 @@ def _measure(root: Path, count: int, rounds: int, report: Report, peaks: dict[st
 
 def _first_row(command: Sequence[str], env: dict[str, str]) -> float:
     start = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **env}
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(env)) as process:
         assert process.stdout is not None
         process.stdout.readline()
         seconds = time.perf_counter() - start
@@ -94,7 +91,7 @@ def _first_row(command: Sequence[str], env: dict[str, str]) -> float:
 
 def _rss(words: Sequence[str], env: dict[str, str]) -> float:
     done = subprocess.run(
-        python("-c", RSS_OF, *words), capture_output=True, text=True, env={**os.environ, **env}, check=True
+        python("-c", RSS_OF, *words), capture_output=True, text=True, env=environment(env), check=True
     )
     return float(done.stderr.rpartition("RSS ")[2])
 

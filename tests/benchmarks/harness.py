@@ -99,9 +99,14 @@ def medians(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 def fresh_process(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> None:
     """Run a command to its end with its output swallowed; a failure shows it."""
-    done = subprocess.run(arguments, capture_output=True, text=True, env={**os.environ, **(env or {})}, check=False)
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment(env or {}), check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
+
+
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Ours and more; bytecode is kept between runs, as every installed package has it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(more)
 
 
 def python(*arguments: str) -> list[str]:

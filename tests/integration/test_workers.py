@@ -6,7 +6,7 @@ import os
 import pytest
 
 from perkie_cli.domain.errors import CorruptImage, Unavailable
-from perkie_cli.workers import process_workers
+from perkie_cli.processes import process_workers
 
 
 def fail() -> None:

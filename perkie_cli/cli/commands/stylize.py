@@ -24,7 +24,6 @@ from perkie_cli.domain.generation import CacheUse, Fallback, Generated, Generate
 from perkie_cli.domain.identity import ANONYMOUS, Owner
 from perkie_cli.domain.money import Budget, dollars
 from perkie_cli.domain.picture import ImageFormat
-from perkie_cli.workers import process_workers
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -132,7 +131,11 @@ def stylize(
 
 
 def _parts(jobs: int) -> dict[str, Workers]:
-    return {"drawing": process_workers(jobs)} if jobs > 1 else {}
+    if jobs == 1:
+        return {}
+    from perkie_cli.processes import process_workers
+
+    return {"drawing": process_workers(jobs)}
 
 
 class _Run:
