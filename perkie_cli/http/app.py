@@ -15,6 +15,7 @@ import perkie_cli
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import NotFound, PerkieError
 from perkie_cli.http.call import PROXY_PREFIX
+from perkie_cli.http.document import DESCRIPTION, PROBLEM, describe
 from perkie_cli.http.middleware import Boundary, Context, problem_response
 from perkie_cli.http.origins import MYSHOPIFY
 from perkie_cli.http.parts import Parts, build_parts
@@ -32,7 +33,6 @@ from perkie_cli.http.routes import (
     storage,
     widget,
 )
-from perkie_cli.http.schemas import ProblemBody
 
 _EXPOSED = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID", "traceparent"]
 _ROLES: dict[str, tuple[APIRouter, ...]] = {
@@ -58,12 +58,15 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(
         title="perkie",
         version=perkie_cli.__version__,
-        summary="Cut out and draw pets.",
+        summary="Cuts pets out of their photos and draws them.",
+        description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
-        responses={"default": {"description": "A problem", "model": ProblemBody}},
+        license_info={"name": "MIT", "identifier": "MIT"},
+        responses={"default": {"description": "A problem", "content": PROBLEM}},
     )
+    describe(app, parts.authenticator)
     app.state.parts = parts
     _add_routes(app, parts)
     _add_error_handlers(app)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -16,19 +16,21 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests import made_client
 from tests.conftest import CAT, ROOT
 from tests.serving import ServerProcess, perkie_serve
 
-CLIENT = ROOT / "examples" / "python" / "perkie_client.py"
+EXAMPLES = ROOT / "examples" / "python"
+CLIENT = EXAMPLES / "perkie_client.py"
+NOT_FOR_CLIENTS = {"page", "metrics", "token", "removebg", "removebg_account"}
 DOCS = (ROOT / "docs" / "http.md").read_text("utf-8")
 SMALL = (480, 320)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    with perkie_serve(
-        tmp_path / "home", env={"PERKIE_MATTING_ENGINE": "builtin", "PERKIE_QUOTA_SESSION": "50"}
-    ) as made:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    env = {"PERKIE_MATTING_ENGINE": "builtin", "PERKIE_STYLE_ENGINE": "local"}
+    with perkie_serve(tmp_path_factory.mktemp("home"), env=env) as made:
         yield made
 
 
@@ -40,15 +42,10 @@ def photo_file(tmp_path: Path) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def client() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("perkie_client", CLIENT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return importlib.import_module("perkie_client")
 
 
 def recipes() -> list[str]:
@@ -78,28 +75,51 @@ def test_every_route_is_documented(server: ServerProcess) -> None:
 
 
 def test_the_client_draws(server: ServerProcess, photo_file: Path, client: ModuleType) -> None:
-    with client.Perkie(server.url, session="s1") as perkie:
+    with client.Perkie(server.url, session_id="s1") as perkie:
         assert {style.id for style in perkie.styles()} >= {"ink_wash", "bw_fine_art"}
         picture = perkie.generate(photo_file, "ink_wash")
-        assert perkie.generate(photo_file, "ink_wash").cache_hit
-        assert perkie.download(picture.image_url).startswith(b"\xff\xd8\xff")
+        again = perkie.generate(picture.image_hash, "ink_wash")
+        assert (again.cache_hit, again.cache) == (True, "hit")
+        assert perkie.image(picture.image_url).startswith(b"\xff\xd8\xff")
+        assert picture.expires_at > picture.quota.reset_at.replace(year=2020)
         assert perkie.quota().tier == "session"
         assert perkie.remove_background(photo_file, output="mask").startswith(b"\x89PNG")
-        events = [name for name, _ in perkie.process(photo_file)]
-        assert (events[0], events[-1]) == ("accepted", "done")
+        assert [each.style for each in perkie.batch_generate(photo_file, "classic,modern").results][1] == "ink_wash"
+        kept = perkie.upload(photo_file, processed_ink=perkie.image(picture.image_url))
+        assert [each.name for each in kept.uploads] == ["original", "processed_ink"]
+        assert (perkie.health().status, perkie.ready().status) == ("ok", "ready")
+        assert perkie.warmup().status == "warm"
+
+
+def test_the_client_follows_a_process(server: ServerProcess, photo_file: Path, client: ModuleType) -> None:
+    with client.Perkie(server.url, session_id="s1") as perkie:
+        accepted, *steps, done = perkie.process(photo_file, styles="ink_wash")
+    assert accepted.data.styles == ["ink_wash"]
+    assert {step.event for step in steps} == {"cutout", "style"}
+    assert all(step.data.result.width == SMALL[0] or step.data.success for step in steps)
+    assert done.data.success
+
+
+def test_the_client_raises_problems(server: ServerProcess, photo_file: Path, client: ModuleType) -> None:
+    with client.Perkie(server.url) as perkie:
         with pytest.raises(client.PerkieError) as caught:
             perkie.generate(photo_file, "no such style")
-        assert (caught.value.code, caught.value.status) == ("unknown_style", 422)
+        assert (caught.value.code, caught.value.problem.status) == ("unknown_style", 422)
+        with pytest.raises(client.PerkieError, match="is not an image") as caught:
+            next(perkie.process(b"no picture"))
+        assert not caught.value.problem.retryable
 
 
-def test_the_client_knows_the_documents_fields(server: ServerProcess, client: ModuleType) -> None:
-    schemas = httpx.get(f"{server.url}/openapi.json").json()["components"]["schemas"]
-    for kind, schema in {
-        client.Picture: "GenerateAnswer",
-        client.Quota: "QuotaFacts",
-        client.Style: "StyleFacts",
-    }.items():
-        assert {field.name for field in fields(kind)} == set(schemas[schema]["properties"])
+def test_the_document_is_the_apps() -> None:
+    assert made_client.document() == json.loads(made_client.DOCUMENT.read_text("utf-8")), "python -m tests.made_client"
+
+
+def test_the_client_is_made_from_the_document(client: ModuleType) -> None:
+    made = made_client.models("--check")
+    assert made.returncode == 0, made.stdout + made.stderr
+    paths = json.loads(made_client.DOCUMENT.read_text("utf-8"))["paths"].values()
+    operations = {operation["operationId"] for path in paths for operation in path.values()}
+    assert {name for name in operations - NOT_FOR_CLIENTS if not hasattr(client.Perkie, name)} == set()
 
 
 def test_the_client_runs_by_itself(server: ServerProcess, photo_file: Path) -> None:

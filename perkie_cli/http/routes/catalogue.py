@@ -9,13 +9,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from perkie_cli.http.answers import json_answer, quota_facts
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.call import Call, calling
+from perkie_cli.http.document import problems
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.schemas import QuotaAnswer, StyleFacts, StylesAnswer, problems
+from perkie_cli.http.schemas import QuotaAnswer, StyleFacts, StylesAnswer
 
-router = APIRouter()
+router = APIRouter(tags=["storefront"])
 
 
-@router.get("/api/v1/styles", operation_id="styles", response_model=StylesAnswer)
+@router.get("/api/v1/styles", operation_id="styles", summary="List the styles", response_model=StylesAnswer)
 async def styles(request: Request) -> StylesAnswer:
     """The styles, shipped ones first."""
     found = parts_of(request).services.styles.all()
@@ -23,7 +24,13 @@ async def styles(request: Request) -> StylesAnswer:
     return StylesAnswer(styles=facts)
 
 
-@router.get("/api/v1/quota", operation_id="quota", response_model=QuotaAnswer, responses=problems(401, 403, 422, 503))
+@router.get(
+    "/api/v1/quota",
+    operation_id="quota",
+    summary="Tell what is left today",
+    response_model=QuotaAnswer,
+    responses=problems(401, 403, 422, 503),
+)
 async def quota(
     call: Annotated[Call, Depends(calling(Scope.GENERATE, costly=False))],
     customer_id: Annotated[str | None, Query(max_length=128)] = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -21,10 +21,11 @@ from perkie_cli.http.answers import picture_answer
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import Upload, check_size, media_type, picture_of, read_fields, read_raw
 from perkie_cli.http.call import Call, calling
+from perkie_cli.http.document import COSTLY, PICTURES, content_of, problems
 from perkie_cli.http.problems import InvalidFields
-from perkie_cli.http.schemas import COSTLY, PICTURES, problems
+from perkie_cli.http.schemas import CutoutForm
 
-router = APIRouter()
+router = APIRouter(tags=["cutting out"])
 _FIELDS = ("image", "image_file", "file", "image_data")
 _SEE_THROUGH = ("image/png", "image/webp")
 _RAW = {"schema": {"type": "string", "format": "binary"}}
@@ -34,9 +35,7 @@ _BODY = {
         "content": {
             "application/octet-stream": _RAW,
             **dict.fromkeys((*IMAGES, "image/heic"), _RAW),
-            "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"image": _RAW["schema"]}, "required": ["image"]}
-            },
+            "multipart/form-data": content_of(CutoutForm),
         },
     }
 }
@@ -45,6 +44,7 @@ _BODY = {
 @router.post(
     "/remove-background",
     operation_id="remove_background",
+    summary="Remove a background",
     response_class=Response,
     responses={200: {"description": "The cut-out", **PICTURES}, **problems(*COSTLY)},
     openapi_extra=_BODY,
@@ -52,25 +52,30 @@ _BODY = {
 async def remove_background(
     request: Request,
     call: Annotated[Call, Depends(calling(Scope.MATTING))],
-    mode: Annotated[str | None, Query(pattern="^(base|fast)$")] = None,
-    output: CutoutOutput = CutoutOutput.RGBA,
-    background: Annotated[str, Query(max_length=60, description="transparent, blur or #rrggbb")] = "transparent",
-    trim: bool = False,
+    mode: Annotated[
+        Literal["base", "fast"] | None, Query(description="Better or quicker; the server's default.")
+    ] = None,
+    output: Annotated[Literal["rgba", "mask"], Query(description="The pet, or its alpha alone.")] = "rgba",
+    background: Annotated[str, Query(max_length=60, description="`transparent`, `blur` or `#rrggbb`.")] = "transparent",
+    trim: Annotated[bool, Query(description="Crop to the subject.")] = False,
     margin: Annotated[float, Query(ge=0, le=100, description="Percent of the subject's long side.")] = 0,
-    aspect: Annotated[str | None, Query(max_length=20, description="W:H")] = None,
-    format_: Annotated[str | None, Query(alias="format", pattern="^(png|webp|jpg)$")] = None,
+    aspect: Annotated[str | None, Query(max_length=20, description="`W:H`.", examples=["4:5"])] = None,
+    format_: Annotated[
+        Literal["png", "webp", "jpg"] | None, Query(alias="format", description="Before `Accept`.")
+    ] = None,
 ) -> Response:
     """Removes the background. The facts stand in `X-Perkie-*` headers."""
     upload = await read_picture(request, call.parts.settings.max_image)
-    behind, matting = Background.parse(background), call.parts.services.settings.matting
+    kind, behind = CutoutOutput(output), Background.parse(background)
+    matting = call.parts.services.settings.matting
     wanted = CutoutRequest(
         image=upload.data,
         engine=matting.engine,
         mode=mode or matting.mode,
-        output=output,
+        output=kind,
         background=behind,
         framing=Framing(trim, margin, parse_aspect(aspect) if aspect else None),
-        format=_format(request.headers.get("accept"), format_, output, behind),
+        format=_format(request.headers.get("accept"), format_, kind, behind),
         deadline=call.parts.settings.cutout_deadline.total_seconds(),
         source=upload.source,
     )

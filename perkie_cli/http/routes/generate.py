@@ -12,28 +12,22 @@ from perkie_cli.http.answers import generated_answer, json_answer, quota_facts, 
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import read_fields, validated
 from perkie_cli.http.call import Call, calling
+from perkie_cli.http.document import COSTLY, PICTURES, body_of, problems
 from perkie_cli.http.inputs import generate_request, requester_of, select_styles, source_of
-from perkie_cli.http.schemas import (
-    COSTLY,
-    BatchAnswer,
-    BatchBody,
-    GenerateAnswer,
-    GenerateBody,
-    body_of,
-    problems,
-)
+from perkie_cli.http.schemas import BatchAnswer, BatchBody, BatchForm, GenerateAnswer, GenerateBody, GenerateForm
 from perkie_cli.services.storefront import Drawn, StyleEnd
 
-router = APIRouter()
+router = APIRouter(tags=["drawing"])
 Caller = Annotated[Call, Depends(calling(Scope.GENERATE))]
 
 
 @router.post(
     "/api/v1/generate",
     operation_id="generate",
+    summary="Draw a picture in one style",
     response_model=GenerateAnswer,
-    responses=problems(*COSTLY, 404),
-    openapi_extra=body_of(GenerateBody, file_field="image"),
+    responses={200: PICTURES, **problems(*COSTLY, 404)},
+    openapi_extra=body_of(GenerateBody, GenerateForm, idempotent=True),
 )
 async def generate(request: Request, call: Caller) -> Response:
     """Draws a pet in a style, or finds it drawn already. `Accept: image/*` gives the picture itself."""
@@ -56,9 +50,10 @@ async def generate(request: Request, call: Caller) -> Response:
 @router.post(
     "/api/v1/batch-generate",
     operation_id="batch_generate",
+    summary="Draw a picture in several styles",
     response_model=BatchAnswer,
     responses=problems(*COSTLY, 404),
-    openapi_extra=body_of(BatchBody, file_field="image"),
+    openapi_extra=body_of(BatchBody, BatchForm, idempotent=True),
 )
 async def batch_generate(request: Request, call: Caller) -> Response:
     """Draws a pet in several styles side by side; one that fails does not touch the others."""

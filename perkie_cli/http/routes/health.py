@@ -13,14 +13,15 @@ import perkie_cli
 from perkie_cli.http.accept import JSON
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.call import Call, calling
+from perkie_cli.http.document import problems
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.schemas import HealthAnswer, ReadyAnswer, WarmupAnswer, problems
+from perkie_cli.http.schemas import HealthAnswer, ReadyAnswer, WarmupAnswer
 from perkie_cli.http.warmup import dependencies, ping, warm_up
 
-router = APIRouter()
+router = APIRouter(tags=["operations"])
 
 
-@router.get("/health", operation_id="health", response_model=HealthAnswer)
+@router.get("/health", operation_id="health", summary="Tell that the process lives", response_model=HealthAnswer)
 async def health() -> Response:
     """Whether the process lives. Asks nobody else."""
     return _json({"status": "ok", "version": perkie_cli.__version__})
@@ -29,6 +30,7 @@ async def health() -> Response:
 @router.get(
     "/ready",
     operation_id="ready",
+    summary="Tell whether its dependencies answer",
     response_model=ReadyAnswer,
     responses={503: {"description": "Not ready", "model": ReadyAnswer}},
 )
@@ -48,7 +50,13 @@ async def ready(request: Request) -> Response:
     return _json(body, 200 if status == "ready" else 503)
 
 
-@router.post("/warmup", operation_id="warmup", response_model=WarmupAnswer, responses=problems(401, 403, 429, 503, 504))
+@router.post(
+    "/warmup",
+    operation_id="warmup",
+    summary="Load what the first picture needs",
+    response_model=WarmupAnswer,
+    responses=problems(401, 403, 429, 503, 504),
+)
 async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
     """Loads what the first picture would have to wait for. At most so many real ones an hour; more do nothing."""
     parts = call.parts
@@ -64,6 +72,7 @@ async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
 @router.get(
     "/metrics",
     operation_id="metrics",
+    summary="Tell Prometheus its metrics",
     response_class=Response,
     responses={200: {"content": {"text/plain": {}}}, **problems(401, 403)},
 )

@@ -5,17 +5,18 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from perkie_cli.domain.errors import NotFound
+from perkie_cli.http.document import PICTURES, problems
 from perkie_cli.http.parts import parts_of
 from perkie_cli.http.ranges import Unsatisfiable, matches, parse_range
-from perkie_cli.http.schemas import PICTURES, problems
 from perkie_cli.ports import Blob
 
-router = APIRouter()
+router = APIRouter(tags=["storefront"])
 
 
 @router.get(
     "/images/{token}",
     operation_id="image",
+    summary="Fetch a stored picture",
     response_class=Response,
     responses={
         200: {"description": "The picture", **PICTURES},

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 
 from perkie_cli.domain.errors import NotFound
 
-router = APIRouter()
+router = APIRouter(tags=["storefront"])
 _KINDS = {
     "index.html": "text/html; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
@@ -23,7 +23,13 @@ _HEADERS = {
 }
 
 
-@router.get("/", operation_id="page", response_class=Response, responses={200: {"content": {"text/html": {}}}})
+@router.get(
+    "/",
+    operation_id="page",
+    summary="Show the demo page",
+    response_class=Response,
+    responses={200: {"content": {"text/html": {}}}},
+)
 async def page() -> Response:
     """A page to try it."""
     return _file("index.html")

@@ -16,22 +16,24 @@ from perkie_cli.http.answers import json_answer, told_problem
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import read_fields
 from perkie_cli.http.call import Call, calling
+from perkie_cli.http.document import COSTLY, body_of, content_of, problems
 from perkie_cli.http.life import stopping
 from perkie_cli.http.middleware import unexpected
-from perkie_cli.http.schemas import COSTLY, ProcessAnswer, ProcessBody, body_of, problems
+from perkie_cli.http.schemas import ProcessAnswer, ProcessBody, ProcessEvent, ProcessForm
 from perkie_cli.http.sse import event, with_keep_alive
 from perkie_cli.http.steps import Told, begin, steps_told
 
-router = APIRouter()
+router = APIRouter(tags=["drawing"])
 KEEP_ALIVE_EVERY = 10.0  # seconds
 
 
 @router.post(
     "/api/v2/process",
     operation_id="process",
+    summary="Cut a pet out and draw it",
     response_model=ProcessAnswer,
-    responses={200: {"content": {EVENT_STREAM: {}}}, **problems(*COSTLY, 404)},
-    openapi_extra=body_of(ProcessBody, file_field="image"),
+    responses={200: {"content": {EVENT_STREAM: content_of(ProcessEvent)}}, **problems(*COSTLY, 404)},
+    openapi_extra=body_of(ProcessBody, ProcessForm),
 )
 async def process(request: Request, call: Annotated[Call, Depends(calling(Scope.GENERATE))]) -> Response:
     """Cuts a pet out and draws it. `Accept: text/event-stream` tells each step as it ends."""

@@ -22,26 +22,32 @@ from perkie_cli.http.accept import JSON
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import Fields, picture_of, read_fields
 from perkie_cli.http.call import Call, calling
+from perkie_cli.http.document import COSTLY, PICTURES, problems
 from perkie_cli.http.problems import InvalidFields
-from perkie_cli.http.schemas import COSTLY, PICTURES, problems
+from perkie_cli.http.schemas import RemovebgFacts, RemovebgForm
 
-router = APIRouter()
+router = APIRouter(tags=["cutting out"])
 _MARGIN = re.compile(r"(\d{1,3}(?:\.\d+)?)%?(?:px)?")
 _FAST_SIZES = {"preview", "small", "regular"}  # remove.bg's quarter-megapixel sizes
+_FORM = RemovebgForm.model_json_schema()
+_DATA = {"schema": {"type": "object", "required": ["data"], "properties": {"data": RemovebgFacts.model_json_schema()}}}
 _NO_URLS = ("image_url", "bg_image_url")
 
 
 @router.post(
     "/v1.0/removebg",
     operation_id="removebg",
+    summary="Remove a background as remove.bg does",
     response_class=Response,
-    responses={200: {"description": "The cut-out", **PICTURES}, **problems(*COSTLY)},
+    responses={
+        200: {"description": "The cut-out", "content": {JSON: _DATA, **PICTURES["content"]}},
+        **problems(*COSTLY),
+    },
     openapi_extra={
         "requestBody": {
             "required": True,
             "content": {
-                kind: {"schema": {"type": "object"}}
-                for kind in ("multipart/form-data", "application/x-www-form-urlencoded", JSON)
+                kind: {"schema": _FORM} for kind in ("multipart/form-data", "application/x-www-form-urlencoded", JSON)
             },
         }
     },
@@ -54,7 +60,12 @@ async def removebg(request: Request, call: Annotated[Call, Depends(calling(Scope
     return _answer(cutout, as_json=JSON in request.headers.get("accept", ""))
 
 
-@router.get("/v1.0/account", operation_id="removebg_account", responses=problems(401, 403))
+@router.get(
+    "/v1.0/account",
+    operation_id="removebg_account",
+    summary="Tell remove.bg's clients of their credits",
+    responses=problems(401, 403),
+)
 async def account(call: Annotated[Call, Depends(calling(Scope.MATTING, costly=False))]) -> dict[str, Any]:
     """What remove.bg's clients ask before they start: here nothing is counted in credits."""
     del call

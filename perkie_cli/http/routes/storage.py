@@ -11,21 +11,23 @@ from perkie_cli.http.answers import json_answer, link_to, told_problem
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import Fields, picture_of, read_fields, validated
 from perkie_cli.http.call import Call, calling
+from perkie_cli.http.document import COSTLY, body_of, problems
 from perkie_cli.http.inputs import requester_of
 from perkie_cli.http.problems import InvalidFields
-from perkie_cli.http.schemas import COSTLY, Identity, UploadAnswer, UploadBody, UploadOutcome, body_of, problems
+from perkie_cli.http.schemas import Identity, UploadAnswer, UploadBody, UploadForm, UploadOutcome
 from perkie_cli.services.uploads import ORIGINAL, Kept
 
-router = APIRouter()
+router = APIRouter(tags=["storefront"])
 _MOST = 8  # pictures a request: the original, the cut-out and a few styles
 
 
 @router.post(
     "/api/storage/upload",
     operation_id="upload",
+    summary="Keep pictures",
     response_model=UploadAnswer,
     responses=problems(*COSTLY),
-    openapi_extra=body_of(UploadBody, file_field=ORIGINAL),
+    openapi_extra=body_of(UploadBody, UploadForm),
 )
 async def upload(request: Request, call: Annotated[Call, Depends(calling(Scope.STORAGE))]) -> Response:
     """Keeps `original` and `processed_…` pictures. Each is told by itself: some may be kept while others are not."""

@@ -7,13 +7,20 @@ from fastapi import APIRouter, Request, Response
 from perkie_cli.domain.errors import NotAuthorised
 from perkie_cli.http.answers import json_answer
 from perkie_cli.http.call import PROXY_PREFIX
+from perkie_cli.http.document import problems
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.schemas import TokenAnswer, problems
+from perkie_cli.http.schemas import TokenAnswer
 
-router = APIRouter()
+router = APIRouter(tags=["storefront"])
 
 
-@router.get(f"{PROXY_PREFIX}/token", operation_id="token", response_model=TokenAnswer, responses=problems(401))
+@router.get(
+    f"{PROXY_PREFIX}/token",
+    operation_id="token",
+    summary="Mint a token for the widget",
+    response_model=TokenAnswer,
+    responses=problems(401),
+)
 async def token(request: Request) -> Response:
     """A token of an hour for the visitor that a signed proxy call names; it carries the customer id, if logged in."""
     parts = parts_of(request)
