@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -13,8 +13,9 @@ from perkie_cli.clock import SystemClock
 from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.quota import Charge, QuotaLimits
+from perkie_cli.emulators.fault_plan import parse_faults
 from perkie_cli.emulators.firestore.database import IDLE_LIFETIME, Database, Mode
-from perkie_cli.emulators.firestore.plan import Plan
+from perkie_cli.emulators.firestore.plan import Fault
 from perkie_cli.emulators.firestore.server import FirestoreEmulator, running
 from perkie_cli.ports import DocumentRef
 from perkie_cli.services.quotas import PROBE_EVERY, QuotaRules, Quotas
@@ -39,8 +40,8 @@ def documents_at(address: str, patience: float = 20.0) -> FirestoreDocuments:
     return FirestoreDocuments(connection, "t_", SystemClock(), random.Random(1))
 
 
-def plan(*faults: dict[str, object]) -> Plan:
-    return Plan.parse({"fault": list(faults)})
+def plan(*faults: dict[str, object]) -> Sequence[Fault]:
+    return parse_faults({"fault": list(faults)}, Fault)
 
 
 async def draw(quotas: Quotas, charge: Charge = CHARGE) -> None:
@@ -66,7 +67,7 @@ async def test_faults_in_passing_neither_lose_nor_double_a_use(
     quotas = Quotas(documents_at(emulator.address), MemoryDocuments(), QuotaRules("deny"), SystemClock(), events)
     emulator.faults.set(plan(fault))
     outcomes = await asyncio.gather(*(draw(quotas) for _ in range(25)), return_exceptions=True)
-    emulator.faults.set(Plan())
+    emulator.faults.set([])
     status = await quotas.status(CHARGE)
     assert status is not None
     assert outcomes.count(None) == 20
@@ -85,7 +86,7 @@ async def test_down_it_counts_in_memory_and_comes_back_without_a_restart(
     for _ in range(3):
         await draw(quotas)
     assert quotas.degraded
-    emulator.faults.set(Plan())
+    emulator.faults.set([])
     clock.advance(PROBE_EVERY)
     await draw(quotas)
     status = await quotas.status(CHARGE)

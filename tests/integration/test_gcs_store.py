@@ -76,7 +76,7 @@ async def test_listing_goes_page_by_page(bucket: GcsOpener, clock: ManualClock) 
         state.write(home, f"shared/ab/{number:05d}.jpg", b"x", {"contentType": "image/jpeg"})
     infos = [info async for info in bucket.open(clock).list()]
     assert [info.key for info in infos] == [f"shared/ab/{number:05d}.jpg" for number in range(2500)]
-    assert sum(request.endswith("/o") for request in bucket.server.faults.seen) == 3
+    assert sum(request.endswith("/o") for request in bucket.server.seen) == 3
 
 
 async def test_objects_of_others_are_read_but_names_that_are_no_keys_are_passed_over(

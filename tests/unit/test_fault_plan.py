@@ -14,7 +14,10 @@ import pytest
 from perkie_cli.config.models import load_models
 from perkie_cli.domain.errors import BadInput
 from perkie_cli.domain.money import dollars
+from perkie_cli.emulators.fault_plan import Faults, parse_faults, read_plan
+from perkie_cli.emulators.firestore.plan import Fault as Call
 from perkie_cli.emulators.gemini.plan import HOWS, Fault, Kind, Latency, Plan
+from tests.clock import ManualClock
 from tests.conftest import ROOT
 
 TOML = """
@@ -43,20 +46,33 @@ model = "gemini-3-pro-image"
 def test_the_first_that_fits_is_done(tmp_path: Path) -> None:
     file = tmp_path / "plan.toml"
     file.write_text(TOML)
-    plan, rng = Plan.read(file), random.Random(0)
-    assert plan.choose(1, 59.9, "m", rng) is None
-    for number, elapsed, kind in ((3, 60.0, Kind.OUTAGE), (9, 119.9, Kind.OUTAGE), (3, 120.0, Kind.BLOCKED)):
-        chosen = plan.choose(number, elapsed, "m", rng)
-        assert chosen is not None
-        assert chosen.kind is kind
-    hits = sum(plan.choose(9, 0.0, "gemini-3-pro-image", rng) is not None for _ in range(4000))
-    assert 850 < hits < 1150
+    clock = ManualClock()
+    faults = Faults(clock, Plan.parse(read_plan(file)).faults)
+
+    def chosen(number: int, model: str = "m") -> Kind | None:
+        fault = faults.choose(lambda each: each.fits(number, model))
+        return fault.kind if fault is not None else None
+
+    assert sum(chosen(9, "gemini-3-pro-image") is Kind.SLOW for _ in range(4000)) in range(850, 1150)
+    clock.advance(59.9)
+    assert chosen(1) is None
+    clock.advance(0.1)
+    assert chosen(3) is Kind.OUTAGE
+    clock.advance(60)
+    assert chosen(3) is Kind.BLOCKED
+
+
+def test_only_so_many_are_hit() -> None:
+    faults = Faults(ManualClock(), parse_faults({"fault": [{"kind": "error", "method": "read", "first": 2}]}, Call))
+    methods = ["Commit", "RunQuery", "GetDocument", "RunQuery"]
+    hit = [faults.choose(lambda each, method=method: each.fits(method)) is not None for method in methods]  # type: ignore[misc]
+    assert hit == [False, True, True, False]
 
 
 def test_json_says_the_same(tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps({"fault": [{"kind": "overloaded", "retry_after": 13, "calls": [1, 2]}]}))
-    assert Plan.read(file) == Plan((Fault(Kind.OVERLOADED, retry_after=13, calls=(1, 2)),))
+    assert Plan.parse(read_plan(file)) == Plan((Fault(Kind.OVERLOADED, retry_after=13, calls=(1, 2)),))
 
 
 def test_latency_is_log_normal() -> None:
@@ -92,12 +108,27 @@ def test_nonsense_is_refused_in_a_sentence(table: object) -> None:
         Plan.parse(table)
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({}, "fault 1: kind is missing"),
+        ({"kind": "error", "method": "commmit"}, "fault 1: method 'commmit' is not known"),
+        ({"kind": "error", "code": "TIRED"}, "fault 1: code 'TIRED' is not known"),
+        ({"kind": "slow", "share": 2}, "fault 1: share must lie between 0 and 1"),
+        ({"kind": "slow", "seconds": True}, "fault 1: seconds: True is not a number from 0"),
+    ],
+)
+def test_a_refusal_names_the_entry(row: object, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        parse_faults({"fault": [row]}, Call)
+
+
 @pytest.mark.parametrize(("name", "text"), [("a.toml", "[[fault"), ("a.json", "{"), ("missing.toml", None)])
 def test_a_broken_file_is_named(tmp_path: Path, name: str, text: str | None) -> None:
     if text is not None:
         (tmp_path / name).write_text(text)
     with pytest.raises(BadInput, match=name):
-        Plan.read(tmp_path / name)
+        read_plan(tmp_path / name)
 
 
 def test_the_documented_plan_is_one_and_no_kind_is_left_out() -> None:

@@ -68,6 +68,7 @@ def gemini(
 
       GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:8081 GEMINI_API_KEY=any perkie stylize pet.jpg --style ink_wash
     """
+    from perkie_cli.emulators.fault_plan import read_plan
     from perkie_cli.emulators.gemini.plan import Plan
     from perkie_cli.emulators.gemini.server import GeminiEmulator
 
@@ -77,7 +78,7 @@ def gemini(
         _painter(picture, services),
         services.models,
         services.clock,
-        plan=Plan.read(plan) if plan is not None else None,
+        plan=Plan.parse(read_plan(plan)) if plan is not None else None,
         seed=seed,
         api_key=api_key,
         host=host,
@@ -114,11 +115,12 @@ def firestore(
 
       FIRESTORE_EMULATOR_HOST=127.0.0.1:8086 PERKIE_QUOTA_STORE=firestore perkie quota show --customer 42
     """
-    from perkie_cli.emulators.firestore.plan import Plan
+    from perkie_cli.emulators.fault_plan import parse_faults, read_plan
+    from perkie_cli.emulators.firestore.plan import Fault
 
     renderer = renderer_of(ctx)
     services = build_services(settings_of(ctx).settings)
-    faults = Plan.read(plan) if plan is not None else None
+    faults = parse_faults(read_plan(plan), Fault) if plan is not None else ()
     emulator = _firestore(services, host, port, transactions, admin_port=admin_port, plan=faults, seed=seed)
 
     def announce() -> None:
@@ -148,11 +150,12 @@ def storage(
 
       STORAGE_EMULATOR_HOST=http://127.0.0.1:8085 PERKIE_CACHE_STORE=gcs PERKIE_CACHE_BUCKET=pets perkie cache stats
     """
-    from perkie_cli.emulators.storage.faults import read_plan
+    from perkie_cli.emulators.fault_plan import parse_faults, read_plan
+    from perkie_cli.emulators.storage.faults import Fault
 
     renderer = renderer_of(ctx)
     services = build_services(settings_of(ctx).settings)
-    faults = read_plan(plan) if plan is not None else ()
+    faults = parse_faults(read_plan(plan), Fault) if plan is not None else ()
     emulator = _storage(services, host, port, bucket, plan=faults, seed=seed)
 
     def announce() -> None:

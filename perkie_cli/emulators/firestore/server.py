@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
 import grpc.aio
 
-from perkie_cli.domain.errors import BadInput
+from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan, parse_faults
 from perkie_cli.emulators.firestore.database import Database
-from perkie_cli.emulators.firestore.plan import Fault, Faults, Kind, Plan
-from perkie_cli.emulators.firestore.service import STREAMS, UNARY, FirestoreService, message
+from perkie_cli.emulators.firestore.plan import STREAMS, UNARY, Fault, Kind
+from perkie_cli.emulators.firestore.service import FirestoreService, message
 from perkie_cli.emulators.firestore.writes import Refused
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.ports import Clock
@@ -30,7 +30,7 @@ class FirestoreEmulator:
         database: Database,
         clock: Clock,
         *,
-        plan: Plan | None = None,
+        plan: Sequence[Fault] = (),
         seed: int = 0,
         ttl_field: str = "expire_at",
         host: str = "127.0.0.1",
@@ -38,14 +38,13 @@ class FirestoreEmulator:
         admin_port: int = 0,
     ) -> None:
         self.database = database
-        self.faults = Faults(plan or Plan(), seed)
+        self.faults = Faults(clock, plan, seed)
         self.counts: Counter[str] = Counter()
         self.admin = HttpServer(self._admin, host, admin_port)
         self._service = FirestoreService(database)
         self._clock = clock
         self._ttl_field = ttl_field
         self._host, self._port = host, port
-        self._began = clock.monotonic()
         self._server: Any = None
 
     @property
@@ -109,7 +108,7 @@ class FirestoreEmulator:
 
     async def _before(self, name: str, context: Any) -> Fault | None:
         self.counts[name] += 1
-        fault = self.faults.choose(name, self._clock.monotonic() - self._began)
+        fault = self.faults.choose(lambda fault: fault.fits(name))
         if fault is None:
             return None
         self.counts[f"fault {fault.kind}"] += 1
@@ -132,19 +131,13 @@ class FirestoreEmulator:
     async def _admin(self, request: Request, wire: Wire) -> Response | None:
         """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST expire`` runs the TTL policy."""
         del wire
-        what = (request.method, request.path.removeprefix("/_emulator/"))
-        if what == ("PUT", "plan"):
-            try:
-                self.faults.set(Plan.parse(request.json()))
-            except BadInput as error:
-                return Response.of({"error": error.message, "hint": error.hint}, 400)
-            except ValueError as error:
-                return Response.of({"error": str(error)}, 400)
-        elif what == ("DELETE", "plan"):
-            self.faults.set(Plan())
-        elif what == ("POST", "expire"):
+        if request.path == PLAN and request.method in ("PUT", "DELETE"):
+            refusal = answer_plan(request, lambda table: self.faults.set(parse_faults(table, Fault)))
+            if refusal is not None:
+                return refusal
+        elif (request.method, request.path) == ("POST", "/_emulator/expire"):
             return Response.of({"deleted": self.database.expire(self._ttl_field)})
-        elif what != ("GET", "state"):
+        elif (request.method, request.path) != ("GET", "/_emulator/state"):
             return Response.of({"error": f"{request.method} {request.path} is no admin call"}, 404)
         return Response.of({"documents": len(self.database.documents), "calls": dict(self.counts)})
 

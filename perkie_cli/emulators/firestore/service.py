@@ -15,8 +15,6 @@ from perkie_cli.emulators.firestore.values import masked
 from perkie_cli.emulators.firestore.writes import Refused
 
 PAGE = 300  # documents of a list call that names no page size
-UNARY = ("BeginTransaction", "Commit", "Rollback", "GetDocument", "ListDocuments", "ListCollectionIds", "BatchWrite")
-STREAMS = ("BatchGetDocuments", "RunQuery", "RunAggregationQuery")
 
 
 def message(name: str) -> Any:

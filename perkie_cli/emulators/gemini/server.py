@@ -13,6 +13,7 @@ from typing import Any
 
 from perkie_cli.domain.errors import BadInput
 from perkie_cli.domain.model import SIDES, ImageModel, ModelBook
+from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan
 from perkie_cli.emulators.gemini import answers
 from perkie_cli.emulators.gemini.faults import Call, answer_with
 from perkie_cli.emulators.gemini.painter import MEDIA_TYPE, Painter
@@ -76,7 +77,6 @@ class GeminiEmulator:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self.plan = plan or Plan()
         self.calls: deque[Record] = deque(maxlen=KEPT_CALLS)
         self.counts: Counter[str] = Counter()
         self.server = HttpServer(self._handle, host, port)
@@ -85,6 +85,7 @@ class GeminiEmulator:
         self._clock = clock
         self._seed = seed
         self._api_key = api_key
+        self._plan = plan or Plan()
         self.reset()
 
     @property
@@ -97,11 +98,21 @@ class GeminiEmulator:
         """Calls of generateContent since the start or the last reset."""
         return self._number
 
+    @property
+    def plan(self) -> Plan:
+        """What is done to calls; another one counts from the next call on."""
+        return self._plan
+
+    @plan.setter
+    def plan(self, plan: Plan) -> None:
+        self._plan = plan
+        self._faults.set(plan.faults)
+
     def reset(self) -> None:
         """Begins anew: call numbers, the time of the plan, randomness and records."""
         self._rng = random.Random(self._seed)  # noqa: S311 -- faults, no secrets
+        self._faults = Faults(self._clock, self._plan.faults, self._seed)
         self._number = 0
-        self._began = self._clock.monotonic()
         self.calls.clear()
         self.counts.clear()
 
@@ -135,25 +146,21 @@ class GeminiEmulator:
     def _admin(self, request: Request) -> Response:
         """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST reset`` begins anew, ``GET`` tells."""
         what = (request.method, request.path.removeprefix("/_emulator/"))
-        if what == ("PUT", "plan"):
-            try:
-                self.plan = Plan.parse(request.json())
-            except BadInput as error:
-                return Response.of({"error": error.message, "hint": error.hint}, 400)
-            except ValueError as error:
-                return Response.of({"error": str(error)}, 400)
-        elif what == ("DELETE", "plan"):
-            self.plan = Plan()
+        if request.path == PLAN and request.method in ("PUT", "DELETE"):
+            refusal = answer_plan(request, self._replace_plan)
+            if refusal is not None:
+                return refusal
         elif what == ("POST", "reset"):
             self.reset()
         elif what == ("GET", "calls"):
             return Response.of([asdict(call) for call in self.calls])
         elif what != ("GET", "state"):
             return Response.of({"error": f"{request.method} {request.path} is no admin call"}, 404)
-        elapsed = self._clock.monotonic() - self._began
-        return Response.of(
-            {"calls": self._number, "elapsed": elapsed, "faults": dict(self.counts), "plan": len(self.plan.faults)}
-        )
+        state = {"calls": self._number, "elapsed": self._faults.elapsed, "faults": dict(self.counts)}
+        return Response.of({**state, "plan": len(self.plan.faults)})
+
+    def _replace_plan(self, table: object) -> None:
+        self.plan = Plan.parse(table)
 
     def _check_key(self, request: Request, vertex: bool) -> None:
         if vertex:
@@ -202,14 +209,13 @@ class GeminiEmulator:
 
     async def _generate(self, asked: Asked, wire: Wire) -> Response | None:
         self._number += 1
-        elapsed = self._clock.monotonic() - self._began
-        fault = self.plan.choose(self._number, elapsed, asked.model.id, self._rng)
+        fault = self._faults.choose(lambda fault: fault.fits(self._number, asked.model.id))
         name = fault.kind.value if fault is not None else None
         self.counts[name or "none"] += 1
         self.calls.append(
             Record(
                 self._number,
-                elapsed,
+                self._faults.elapsed,
                 asked.model.id,
                 asked.prompt,
                 asked.image_size,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from math import inf
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from perkie_cli.domain.lifecycle import Action
 from perkie_cli.domain.lifecycle_json import rules_from
+from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan, parse_faults
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.emulators.storage.errors import ApiError
-from perkie_cli.emulators.storage.faults import CONTROL, Fault, Faults
+from perkie_cli.emulators.storage.faults import Fault, Kind
 from perkie_cli.emulators.storage.listing import list_page
 from perkie_cli.emulators.storage.objects import Objects, byte_range
 from perkie_cli.emulators.storage.resources import (
@@ -29,6 +33,7 @@ from perkie_cli.emulators.storage.state import Bucket, Json, State, Version, che
 from perkie_cli.emulators.storage.uploads import Uploads, split_parts
 from perkie_cli.ports import Clock
 
+KEPT_REQUESTS = 10_000
 SOFT_DELETE_DEFAULT = {"retentionDurationSeconds": "604800"}  # as a new bucket has it
 
 
@@ -52,6 +57,7 @@ class StorageEmulator(HttpServer):
         super().__init__(self._handle, host, port, tls)
         self.state = State(clock)
         self.faults = Faults(clock, plan, seed)
+        self.seen: deque[str] = deque(maxlen=KEPT_REQUESTS)  # the last requests, in order
         self._keys = dict(keys or {})
         self._objects = Objects(self.state)
         self._uploads = Uploads(self._objects)
@@ -78,15 +84,31 @@ class StorageEmulator(HttpServer):
     # ------------------------------------------------------------------ dispatch
 
     async def _handle(self, request: Request, wire: Wire) -> Response | None:
-        if request.path == CONTROL:
-            return self.faults.control(request)
-        try:
-            if await self.faults.apply(request, wire):
+        if request.path == PLAN:
+            return self._admin(request)
+        self.seen.append(f"{request.method} {request.raw_path}")
+        fault = self.faults.choose(lambda fault: fault.fits(request))
+        match fault:
+            case Fault(kind=Kind.ERROR, status=status):
+                return ApiError(status, f"injected fault {status}").response()
+            case Fault(kind=Kind.RESET):
+                wire.reset()
                 return None
-        except ApiError as error:
-            return error.response()
+            case Fault(kind=Kind.HANG):
+                await asyncio.Event().wait()
+            case Fault(kind=Kind.SLOW, seconds=seconds):
+                await asyncio.sleep(seconds)
         answer = self._answer(request)
         return replace(answer, body=b"") if request.method == "HEAD" else answer
+
+    def _admin(self, request: Request) -> Response:
+        """``GET`` shows the plan, ``PUT`` replaces it, ``DELETE`` heals."""
+        if request.method in ("PUT", "DELETE"):
+            refusal = answer_plan(request, lambda table: self.faults.set(parse_faults(table, Fault)))
+            if refusal is not None:
+                return refusal
+        rows = [{key: value for key, value in asdict(fault).items() if value != inf} for fault in self.faults.plan]
+        return Response.of({"fault": rows})
 
     def _answer(self, request: Request) -> Response:
         try:

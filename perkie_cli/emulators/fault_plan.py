@@ -1,0 +1,148 @@
+"""Fault plans: what an emulator does to which calls. From a TOML or JSON file, or changed live by its admin API."""
+
+from __future__ import annotations
+
+import json
+import random
+import tomllib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
+
+from perkie_cli.domain.errors import BadInput, InvalidParameter, UnreadableFile
+from perkie_cli.emulators.http_server import Request, Response
+from perkie_cli.ports import Clock
+
+PLAN = "/_emulator/plan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFault:
+    """When a fault is due; each emulator adds to which calls, and what it does.
+
+    ``share`` of the calls that fit, by chance; ``begin`` and ``end`` in seconds since the start; ``first``: only so
+    many of them. Raises: InvalidParameter.
+    """
+
+    share: float = 1.0
+    begin: float = 0.0
+    end: float = float("inf")
+    first: float = float("inf")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise InvalidParameter("share must lie between 0 and 1")
+
+
+F = TypeVar("F", bound=PlannedFault)
+R = TypeVar("R")
+
+
+class Faults(Generic[F]):
+    """A plan at work: chance from ``seed``, and how often each fault was met."""
+
+    def __init__(self, clock: Clock, plan: Sequence[F] = (), seed: int = 0) -> None:
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._dice = random.Random(seed)  # noqa: S311 -- faults, no secrets
+        self.set(plan)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._clock.monotonic() - self._began
+
+    def set(self, plan: Sequence[F]) -> None:
+        """Another plan, from now on; an empty one heals."""
+        self.plan = tuple(plan)
+        self._met = [0] * len(plan)
+
+    def choose(self, fits: Callable[[F], bool]) -> F | None:
+        """What to do to a call: the first fault that is due and ``fits`` it, if any."""
+        elapsed = self.elapsed
+        for number, fault in enumerate(self.plan):
+            due = fault.begin <= elapsed < fault.end and self._met[number] < fault.first
+            if due and fits(fault) and (fault.share >= 1 or self._dice.random() < fault.share):
+                self._met[number] += 1
+                return fault
+        return None
+
+
+def read_plan(path: Path) -> object:
+    """The table of a ``.json`` file, or of TOML.
+
+    Raises: UnreadableFile, InvalidParameter.
+    """
+    try:
+        text = path.read_text("utf-8")
+        return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableFile(f"fault plan {path} cannot be read: {error}") from error
+    except ValueError as error:
+        raise InvalidParameter(f"fault plan {path}: {error}") from error
+
+
+def parse_faults(table: object, kind: type[F], beside: Collection[str] = ()) -> tuple[F, ...]:
+    """The rows of ``{"fault": [{"kind": "error", "share": 0.3}, …]}``; ``beside`` names what else the table may hold.
+
+    Raises: InvalidParameter, naming the entry.
+    """
+    rows = table.get("fault", []) if isinstance(table, Mapping) and table.keys() <= {"fault", *beside} else None
+    if not isinstance(rows, list):
+        others = "".join(f"[{name}] and " for name in beside)
+        raise InvalidParameter(f"a fault plan holds {others}[[fault]] entries only")
+    return tuple(parse_record(row, kind, f"fault {number}") for number, row in enumerate(rows, start=1))
+
+
+def parse_record(row: object, kind: type[R], name: str) -> R:
+    """A dataclass of numbers, texts, choices and lists of numbers from a table.
+
+    Raises: InvalidParameter, beginning with ``name``.
+    """
+    wanted = get_type_hints(kind)
+    if not isinstance(row, Mapping) or not row.keys() <= wanted.keys():
+        raise InvalidParameter(f"{name}: not a table of {', '.join(sorted(wanted))}")
+    missing = dict.fromkeys(wanted.keys() & {"kind"} - row.keys())  # a fault of no kind
+    try:
+        return kind(**{key: _value(key, wanted[key], value) for key, value in {**missing, **row}.items()})
+    except InvalidParameter as error:
+        raise InvalidParameter(f"{name}: {error.message}", hint=error.hint) from error
+
+
+def answer_plan(request: Request, replace: Callable[[object], None]) -> Response | None:
+    """``PUT`` hands the body's table to ``replace``, ``DELETE`` an empty one; the refusal, where it is wrong."""
+    try:
+        replace(request.json() if request.method == "PUT" else {})
+    except BadInput as error:
+        return Response.of({"error": error.message, "hint": error.hint}, 400)
+    except ValueError as error:
+        return Response.of({"error": str(error)}, 400)
+    return None
+
+
+def _value(key: str, wanted: Any, value: object) -> object:
+    if isinstance(wanted, UnionType):
+        (wanted,) = set(get_args(wanted)) - {NoneType}
+    if isinstance(wanted, type) and issubclass(wanted, StrEnum):
+        if value in list(wanted):
+            return wanted(str(value))
+        what = f"{key} is missing" if value is None else f"{key} {value!r} is not known"
+        raise InvalidParameter(what, hint=f"Known: {', '.join(wanted)}.")
+    if wanted is str:
+        if isinstance(value, str):
+            return value
+        raise InvalidParameter(f"{key}: {value!r} is not a text")
+    if wanted in (int, float):
+        if _is_number(value):
+            return value
+        raise InvalidParameter(f"{key}: {value!r} is not a number from 0")
+    if isinstance(value, list) and all(map(_is_number, value)):
+        return tuple(value)
+    raise InvalidParameter(f"{key}: {value!r} is not a list of numbers")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
