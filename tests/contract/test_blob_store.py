@@ -7,7 +7,7 @@ import hashlib
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perkie_cli.domain.errors import InvalidParameter
@@ -182,7 +182,7 @@ AREA_KEYS = st.tuples(
 ).map("/".join)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(objects=st.dictionaries(KEYS | AREA_KEYS, st.binary(max_size=40), max_size=12))
 async def test_any_keys_live_side_by_side(store: BlobStore, objects: dict[str, bytes]) -> None:
     for key in await keys(store):
@@ -194,7 +194,7 @@ async def test_any_keys_live_side_by_side(store: BlobStore, objects: dict[str, b
         assert (await store.get(key)).data == data
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(
     objects=st.dictionaries(AREA_KEYS, st.binary(max_size=20), min_size=1, max_size=12),
     prefix=st.sampled_from(["", "shared/", "originals/temp/s/", "gen"]),

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perkie_cli.cli.boundary import run
@@ -41,7 +41,7 @@ words = st.sampled_from([
 
 
 @given(st.lists(words, max_size=6))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 def test_anything_typed_gives_one_envelope(typed: list[str]) -> None:
     code, _ = ran(*typed)
     assert code in (0, 2, 3, 8)

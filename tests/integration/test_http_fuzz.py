@@ -64,7 +64,7 @@ def keeps_to_its_document(cases: int) -> None:
     done = 0
     for left, operation in zip(range(len(operations), 0, -1), operations, strict=True):
 
-        @settings(max_examples=max(5, (cases - done) // left), deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=max(5, (cases - done) // left), suppress_health_check=list(HealthCheck))
         @given(operation.as_strategy())
         def holds(case: schemathesis.Case) -> None:
             nonlocal done
