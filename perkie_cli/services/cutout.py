@@ -139,7 +139,8 @@ class Cutouts:
     async def _shared(self, plan: _Plan, pixels: int) -> _Made:
         async def admitted() -> _Made:
             async with self._admission.hold(pixels):
-                return await self._make(plan)
+                # A twin may have finished between our look-up and here.
+                return await self._look_up(plan) or await self._make(plan)
 
         made, joined = await self._coalescer.run((plan.key, plan.request.cache), admitted)
         return replace(made, outcome=CacheOutcome.JOINED) if joined else made
