@@ -43,7 +43,7 @@ class Page:
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._socket.recv(timeout=30))
+            message = json.loads(self._socket.recv(timeout=60))
             if message.get("method") == "Runtime.exceptionThrown":
                 self.errors.append(message["params"]["exceptionDetails"]["text"])
             if message.get("id") == number:
@@ -69,23 +69,27 @@ class Page:
 def page_at(url: str, home: Path) -> Iterator[Page]:
     """Opens ``url``; the browser ends with the block."""
     process = subprocess.Popen(
-        [str(CHROMIUM), *FLAGS, f"--user-data-dir={home / 'chromium'}", url],
+        [str(CHROMIUM), *FLAGS, f"--user-data-dir={home / 'chromium'}", "about:blank"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        with connect(_tab(home / "chromium" / "DevToolsActivePort"), max_size=None) as socket:
-            yield Page(socket)
+        with connect(
+            _tab(home / "chromium" / "DevToolsActivePort"), max_size=None, open_timeout=60, ping_timeout=None
+        ) as socket:
+            page = Page(socket)
+            page.ask("Page.navigate", url=url)  # answers once the page has taken the tab: nothing asks the blank one
+            yield page
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def _tab(port_file: Path) -> str:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if port_file.exists() and (port := port_file.read_text().partition("\n")[0]):
-            for target in httpx.get(f"http://127.0.0.1:{port}/json").json():
+            for target in httpx.get(f"http://127.0.0.1:{port}/json", timeout=60).json():
                 if target["type"] == "page":
                     return str(target["webSocketDebuggerUrl"])
         time.sleep(0.05)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Timings never decide a test, and a run finds what the one before it found: `--hypothesis-profile search` looks further.
+# Timings never decide a test, nor does chance: every run tries the same examples. `--hypothesis-profile search` tries
+# others.
 settings.register_profile(
     "perkie",
     deadline=None,
@@ -29,6 +31,14 @@ OWN_NAMES = {"PORT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS",
 OWN_NAMES |= {"PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONASYNCIODEBUG"}
 
 Perkie = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def one_day() -> None:
+    """No test begins in the last seconds of a day (UTC): quotas and bills are by the day, some by the real clock."""
+    left = 86_400 - time.time() % 86_400
+    if left < 30:
+        time.sleep(left)
 
 
 @pytest.fixture(autouse=True)

@@ -33,12 +33,12 @@ def emulator_thread(mode: Mode = Mode.OPTIMISTIC) -> Iterator[FirestoreEmulator]
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    started.wait(10)
+    assert started.wait(60)
     try:
         yield emulator
     finally:
         stop.set()
-        thread.join(10)
+        thread.join()
 
 
 @functools.cache
@@ -72,7 +72,7 @@ def google_emulator(jar: Path) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _wait_for(port: int) -> None:

@@ -61,7 +61,7 @@ class Negative:
 
     async def begins(self) -> None:
         """Waits for the first call, but not for long."""
-        await asyncio.wait_for(self.begun.wait(), 10)
+        await asyncio.wait_for(self.begun.wait(), 60)
 
     async def aclose(self) -> None:
         pass
@@ -120,6 +120,12 @@ class Running:
         assert status is not None
         return status.in_flight
 
+    async def gave_back(self) -> None:
+        """Waits until a drawing was cancelled and no lease is left."""
+        async with asyncio.timeout(60):
+            while not self.engine.cancelled or await self.reserved():  # noqa: ASYNC110  # seen from outside only
+                await asyncio.sleep(0.01)
+
     @property
     def owner(self) -> Any:
         from perkie_cli.domain.identity import Owner
@@ -166,7 +172,7 @@ async def running(
         server = Server(app, settings.http.stop_within.total_seconds())
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         host, port = bound.getsockname()[:2]
-        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as client:
+        async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=100) as client:
             try:
                 yield Running(client, server, services, engine, local, matting)
             finally:

@@ -28,7 +28,7 @@ class ServerProcess:
         self._said = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._said.wait(30) or not self.url:
+        if not self._said.wait(100) or not self.url:
             self.process.kill()
             raise RuntimeError(f"the server did not start:\n{self.log}")
 
@@ -41,11 +41,11 @@ class ServerProcess:
                 self._said.set()
         self._said.set()
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, within: float = 15) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, within: float = 60) -> int:
         """Sends the signal and waits for the end. Returns the exit code."""
         self.process.send_signal(number)
         code = self.process.wait(within)
-        self._reader.join(5)
+        self._reader.join()
         return code
 
 

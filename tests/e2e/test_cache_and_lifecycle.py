@@ -27,7 +27,7 @@ def bucket(home: Path) -> Iterator[dict[str, str]]:
         name, _, url = process.stdout.readline().strip().partition("=")
         yield {name: url, "PERKIE_CACHE_STORE": "gcs", "PERKIE_CACHE_BUCKET": BUCKET}
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
@@ -117,7 +117,7 @@ def test_lifecycle_is_applied_once_and_drift_shows(perkie: Perkie, bucket: dict[
     by_hand = {
         "lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 3, "matchesPrefix": ["shared/"]}}]}
     }
-    requests.patch(f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}", json=by_hand, timeout=10)
+    requests.patch(f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}", json=by_hand, timeout=60)
     drift = lifecycle("apply", "--check")
     assert drift.returncode == 8
     assert "- Delete shared/ 3 days after creation" in drift.stdout

@@ -43,7 +43,7 @@ def test_quotas_live_in_the_emulated_firestore(perkie: Perkie) -> None:
         assert shown["summary"]["store"].startswith("firestore:")
         assert [(each["counter"], each["limit"]) for each in shown["results"]] == [("customer:42", 8)]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 def test_faults_by_plan_and_live(perkie: Perkie, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_every_recipe_works(server: ServerProcess, photo_file: Path) -> None:
 
 
 def test_every_route_is_documented(server: ServerProcess) -> None:
-    paths = set(httpx.get(f"{server.url}/openapi.json").json()["paths"]) - {"/"}
+    paths = set(httpx.get(f"{server.url}/openapi.json", timeout=60).json()["paths"]) - {"/"}
     assert {path for path in paths if f"{path}`" not in DOCS} == set()
 
 

@@ -28,7 +28,7 @@ def perkie(cwd: Path, *args: str, env: dict[str, str] | None = None) -> subproce
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=100,
         check=False,
     )
 

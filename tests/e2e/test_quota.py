@@ -100,7 +100,7 @@ def test_all_needs_the_word_typed(perkie: Perkie, tmp_path: Path, answer: bytes,
     while b"[all]" not in asked:
         asked += os.read(terminal, 1000)
     os.write(terminal, answer)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     os.close(terminal)
     assert process.returncode == exit_code
     assert b"Reset 2 counters" in asked

@@ -38,8 +38,8 @@ async def gemini() -> AsyncIterator[GeminiEmulator]:
 
 def test_it_says_where_it_listens_and_ends_well(tmp_path: Path) -> None:
     with perkie_serve(tmp_path) as server:
-        assert httpx.get(f"{server.url}/health").json()["status"] == "ok"
-        assert httpx.get(f"{server.url}/").status_code == 200
+        assert httpx.get(f"{server.url}/health", timeout=60).json()["status"] == "ok"
+        assert httpx.get(f"{server.url}/", timeout=60).status_code == 200
         assert server.stop(signal.SIGTERM) == 0
         assert server.log == f"listening on {server.url}\n"
 
@@ -90,11 +90,11 @@ def test_a_missing_extra_is_named(perkie: Perkie, tmp_path: Path) -> None:
 
 
 async def test_sigterm_under_load_leaves_nothing_behind(tmp_path: Path, gemini: GeminiEmulator) -> None:
-    """Some calls are quick, the others hang: each is answered or refused, within 10 s, and no place stays reserved."""
+    """Some calls are quick, the others hang: each is answered or refused before an attempt's 40 s are over."""
     gemini.plan = Plan(faults=(Fault(Kind.HANG, share=0.5),))
     env = {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url, "PERKIE_HTTP_STOP_WITHIN": "3s"}
     with perkie_serve(tmp_path, env=env) as server:
-        async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=100) as client:
             asked = [asyncio.create_task(_ask(client, number)) for number in range(12)]
             while gemini.total < 12:  # noqa: ASYNC110 -- the emulator is looked at from outside
                 await asyncio.sleep(0.02)
@@ -103,7 +103,7 @@ async def test_sigterm_under_load_leaves_nothing_behind(tmp_path: Path, gemini: 
             took = time.monotonic() - begun
             answers = await asyncio.gather(*asked)
     assert code == 0
-    assert took < 10
+    assert took < 30
     assert set(answers) <= {200, 503}, server.log
     assert {200, 503} <= set(answers)
     assert KEY not in server.log

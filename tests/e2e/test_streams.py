@@ -27,7 +27,7 @@ def shell(line: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         errors="surrogateescape",
-        timeout=60,
+        timeout=100,
         check=False,
     )
 
@@ -109,7 +109,7 @@ def test_an_interrupt_at_any_time_leaves_nothing_half(cat: Path, sent: signal.Si
         time.sleep(0.005)
     time.sleep(delay)
     process.send_signal(sent)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=60)
     assert "Traceback" not in stderr
     assert not list(cat.parent.glob(".*")), "no half file"
     if stdout:

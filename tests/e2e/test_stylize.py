@@ -234,11 +234,11 @@ def test_ctrl_c_keeps_what_is_done(cat: Path) -> None:
         command, cwd=cat.parent, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     out = cat.parent / "out"
-    until = time.monotonic() + 40
+    until = time.monotonic() + 60
     while not (out.is_dir() and any(out.glob("*.jpg"))) and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=60)
     body = json.loads(stdout)
     assert process.returncode == 130, stderr
     assert body["error"]["code"] == "interrupted"

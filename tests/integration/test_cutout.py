@@ -116,8 +116,10 @@ async def test_refresh_and_off(services: Services, engine: Oval):
 
 async def test_identical_requests_share_one_run(services: Services, engine: Oval):
     engine.gate.clear()
-    tasks = [asyncio.create_task(services.cutouts(CutoutRequest(PHOTO))) for _ in range(5)]
-    asyncio.get_running_loop().call_later(0.2, engine.gate.set)
+    asked = CutoutRequest(PHOTO, cache=CacheUse.REFRESH)  # no look-up: each joins as soon as it is begun
+    tasks = [asyncio.create_task(services.cutouts(asked)) for _ in range(5)]
+    await asyncio.sleep(0)
+    engine.gate.set()
     made = await asyncio.gather(*tasks)
     assert engine.calls == 1
     assert sorted(each.cache for each in made) == [CacheOutcome.JOINED] * 4 + [CacheOutcome.MISS]

@@ -162,7 +162,7 @@ async def test_a_follower_gets_a_copy_of_its_own(tmp_path: Path, engine: Negativ
     await engine.begun.wait()
     misses.seen.clear()
     following = asyncio.create_task(services.generate(request(owner=Owner.customer("2"))))
-    await asyncio.wait_for(misses.seen.wait(), 10)
+    await asyncio.wait_for(misses.seen.wait(), 60)
     for _ in range(TURNS):  # from its miss to joining nothing waits for the disk
         await asyncio.sleep(0)
     engine.gate.set()
@@ -178,7 +178,7 @@ async def test_a_refresh_does_not_join_one_who_takes_what_is_there(services: Ser
     await engine.begun.wait()
     engine.begun.clear()
     fresh = asyncio.create_task(services.generate(request(cache=CacheUse.REFRESH)))
-    await asyncio.wait_for(engine.begun.wait(), 10)
+    await asyncio.wait_for(engine.begun.wait(), 60)
     engine.gate.set()
     await asyncio.gather(usual, fresh)
     assert engine.calls == 2

@@ -23,7 +23,7 @@ async def test_what_has_begun_is_finished_and_told_before_a_cancel_takes_effect(
         told.append("the next job")
 
     task = asyncio.create_task(job())
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     task.cancel()
     await asyncio.sleep(0)
     go_on.set()
