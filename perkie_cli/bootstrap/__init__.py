@@ -216,10 +216,10 @@ class Services(StorefrontParts):
     @cached_property
     def protection(self) -> Protection:
         """Buckets that are not changed by accident, and who changes them all the same."""
-        from perkie_cli.domain.protection import Protection
+        from perkie_cli.domain.protection import Protection, bucket_name
         from perkie_cli.telemetry.audit import current_actor
 
-        return Protection(self.settings.cache.protected_buckets, current_actor())
+        return Protection([bucket_name(each) for each in self.settings.cache.protected_buckets], current_actor())
 
     @cached_property
     def lifecycle(self) -> Lifecycle:

@@ -24,14 +24,16 @@ class StoreParts(World):
     def bucket(self) -> GcsConnection:
         """The connection to the cache's bucket.
 
-        Raises: InvalidSetting, when none is set.
+        Raises: InvalidSetting, when none is set or its name cannot be one.
         """
+        from perkie_cli.domain.protection import bucket_name
         from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
 
         cache = self.settings.cache
         if cache.bucket is None:
             raise InvalidSetting("no bucket is set", hint="Set cache.bucket (PERKIE_CACHE_BUCKET) to a private bucket.")
-        return GcsConnection(GcsPlace(cache.bucket, cache.endpoint), self.clock, thread_workers(IO_THREADS))
+        place = GcsPlace(bucket_name(cache.bucket), cache.endpoint)
+        return GcsConnection(place, self.clock, thread_workers(IO_THREADS))
 
     @cached_property
     def blobs(self) -> BlobStore:

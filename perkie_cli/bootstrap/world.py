@@ -52,11 +52,16 @@ class World:
         return SystemClock()
 
     @cached_property
+    def listener(self) -> EventSink:
+        """Who hears of every event, besides the audit log."""
+        return NoEvents()
+
+    @cached_property
     def events(self) -> EventSink:
         """Where events go."""
         from perkie_cli.telemetry.audit import AuditLog
 
-        return AuditLog(self.state_dir / "audit.jsonl", self.clock, NoEvents())
+        return AuditLog(self.state_dir / "audit.jsonl", self.clock, self.listener)
 
     @cached_property
     def workers(self) -> Workers:

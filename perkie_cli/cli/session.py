@@ -11,6 +11,7 @@ import typer
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.config.load import Loaded, load
+from perkie_cli.telemetry.events import AuditLost, Event
 
 Work = Callable[[Services], Awaitable[Report]]
 
@@ -35,7 +36,8 @@ def run(ctx: typer.Context, work: Work, flags: Mapping[str, Any] | None = None, 
 
     ``flags`` are settings by dotted name, ``parts`` replace parts of the services.
     """
-    services = build_services(settings_of(ctx, flags).settings, **parts)
+    listener = _Listener(renderer_of(ctx))
+    services = build_services(settings_of(ctx, flags).settings, listener=listener, **parts)
 
     async def whole() -> Report:
         try:
@@ -44,6 +46,18 @@ def run(ctx: typer.Context, work: Work, flags: Mapping[str, Any] | None = None, 
             await services.aclose()
 
     finish(ctx, asyncio.run(whole()))
+
+
+class _Listener:
+    """Tells what happened beside the command's own answer and must not go unnoticed."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def emit(self, event: Event) -> None:
+        """See ``ports.EventSink``."""
+        if isinstance(event, AuditLost):
+            self._renderer.warn(f"no audit record was written to {event.path}: {event.reason}")
 
 
 def finish(ctx: typer.Context, report: Report) -> None:

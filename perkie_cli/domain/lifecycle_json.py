@@ -10,6 +10,7 @@ from typing import Any
 from perkie_cli.domain.lifecycle import Action, Rule
 
 MOST_RULES = 100
+MOST = 36_500  # days, a century; or versions
 STORAGE_CLASSES = (
     "STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE", "MULTI_REGIONAL", "REGIONAL", "DURABLE_REDUCED_AVAILABILITY",
 )  # fmt: skip
@@ -29,14 +30,13 @@ class RuleError(ValueError):
         self.key = key
 
 
-def rules_from(lifecycle: Mapping[str, Any]) -> tuple[Rule, ...]:
+def rules_from(lifecycle: object) -> tuple[Rule, ...]:
     """From ``{"rule": […]}``, bare or in a ``lifecycle`` wrapper; strict, as the service is.
 
     Raises: RuleError.
     """
-    given = lifecycle.get("lifecycle", lifecycle)
-    _only(given, {"rule"}, 0)
-    rules = given.get("rule", [])
+    bare = lifecycle.get("lifecycle", lifecycle) if isinstance(lifecycle, Mapping) else lifecycle
+    rules = _only(bare, {"rule"}, 0).get("rule", [])
     if not isinstance(rules, list):
         raise RuleError('"rule" is not a list')
     if len(rules) > MOST_RULES:
@@ -77,25 +77,33 @@ def _value(number: int, key: str, value: object) -> object:
     match value:
         case bool() if key == "isLive":
             return value
-        case int() if key in _INTEGERS and not isinstance(value, bool) and value >= 0:
+        case int() if key in _INTEGERS and not isinstance(value, bool) and 0 <= value <= MOST:
             return value
         case str() if key in _DATES:
             try:
                 return date.fromisoformat(value)
             except ValueError as error:
-                raise RuleError(f"{value!r} is not a date such as 2026-01-31", number, key) from error
+                raise RuleError(f"{value!r} is not {_kind(key)}", number, key) from error
         case list() if key in _LISTS and value and all(isinstance(each, str) for each in value):
             return tuple(value)
-    kind = "true or false" if key == "isLive" else "a whole number" if key in _INTEGERS else "a list of texts"
-    raise RuleError(f"{key} is not {'a date' if key in _DATES else kind}", number, key)
+    raise RuleError(f"{key} is not {_kind(key)}", number, key)
 
 
-def _only(given: Mapping[str, Any], allowed: set[str], number: int) -> None:
+def _kind(key: str) -> str:
+    if key in _INTEGERS:
+        return f"a whole number from 0 to {MOST}"
+    if key in _DATES:
+        return "a date such as 2026-01-31"
+    return "true or false" if key == "isLive" else "a list of texts"
+
+
+def _only(given: object, allowed: set[str], number: int) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise RuleError("not a JSON object", number)
     for key in given:
         if key not in allowed:
             raise RuleError(f"unknown key {key!r}; known here: {', '.join(sorted(allowed))}", number, key)
+    return given
 
 
 def rules_to(rules: Sequence[Rule]) -> dict[str, Any]:

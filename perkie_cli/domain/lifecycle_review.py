@@ -91,9 +91,10 @@ def _only_old_versions(rule: Rule) -> bool:
 
 def _immortal(rules: Sequence[Rule]) -> Iterator[Remark]:
     deletes = [rule for rule in rules if rule.action is Action.DELETE and not _only_old_versions(rule)]
-    for area in AREAS:
-        if not any(f"{area}/".startswith(prefix) for rule in deletes for prefix in rule.matches_prefix):
-            yield Remark(Level.NOTE, 0, f"no rule deletes in all of {area}/: it may grow for ever")
+    prefixes = tuple(prefix for rule in deletes for prefix in rule.matches_prefix)
+    kept = [f"{area}/" for area in AREAS if not f"{area}/".startswith(prefixes)]
+    if kept:
+        yield Remark(Level.NOTE, 0, f"no rule deletes all that gets old in {', '.join(kept)}")
 
 
 def _shadows(first: Rule, rule: Rule) -> bool:

@@ -1,11 +1,28 @@
-"""Buckets that no command deletes in, or changes the lifecycle of, by accident."""
+"""Buckets by name, and those that no command deletes in, or changes the lifecycle of, by accident."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perkie_cli.domain.errors import ProtectedBucket
+from perkie_cli.domain.errors import InvalidSetting, ProtectedBucket
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")  # https://docs.cloud.google.com/storage/docs/buckets#naming
+
+
+def bucket_name(text: str) -> str:
+    """The name itself, of ``NAME`` or ``gs://NAME/``.
+
+    Raises: InvalidSetting.
+    """
+    name = text.removeprefix("gs://").removesuffix("/")
+    if not _BUCKET.fullmatch(name):
+        raise InvalidSetting(
+            f"{text[:80]!r} is not the name of a bucket",
+            hint="Names are 3 to 222 lower-case letters, digits, '-', '_' and '.'.",
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)

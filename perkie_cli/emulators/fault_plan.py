@@ -81,7 +81,7 @@ def read_plan(path: Path) -> object:
         return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"fault plan {path} cannot be read: {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidParameter(f"fault plan {path}: {error}") from error
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from perkie_cli.domain.errors import InvalidParameter, UnreadableFile
 from perkie_cli.domain.lifecycle import Rule
@@ -25,7 +26,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise UnreadableFile(f"rules file {path} cannot be read: {error}") from error
     try:
-        rules = rules_from(json.loads(text))
+        rules = rules_from(json.loads(text, object_pairs_hook=_unique))
         _refuse(rules)
     except json.JSONDecodeError as error:
         comment = text[error.pos :].lstrip().startswith(("//", "#", "/*"))
@@ -37,9 +38,18 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
         raise InvalidParameter(
             f"{path}:{line}:{column}: {where}{error.reason}", hint="`perkie lifecycle show --json` shows valid rules."
         ) from error
-    except AttributeError as error:
-        raise InvalidParameter(f"{path}:1:1: the file holds no JSON object") from error
+    except RecursionError as error:
+        raise InvalidParameter(f"{path}:1:1: nested too deeply to be rules") from error
     return rules
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON's last of two equal keys would win unseen."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise RuleError(f"key {name!r} stands twice in one object", key=name)
+    return dict(pairs)
 
 
 def _refuse(rules: Sequence[Rule]) -> None:

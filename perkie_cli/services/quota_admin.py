@@ -46,6 +46,7 @@ class QuotaAdmin:
         self, documents: DocumentStore, limits: QuotaLimits, clock: Clock, events: EventSink, actor: str
     ) -> None:
         self._book = Book(documents)
+        self._store = documents.name
         self._limits = limits
         self._clock = clock
         self._events = events
@@ -85,7 +86,7 @@ class QuotaAdmin:
         async for state in self.show(owner):
             change = await self._step(self._limits.named(state.counter), step)
             before, after = _brief(change.before), _brief(change.after)
-            self._events.emit(Audited(action, state.counter, self._actor, before=before, after=after))
+            self._events.emit(Audited(action, state.counter, self._actor, f"in {self._store}", before, after))
             yield change
 
     async def _step(self, counter: Counter, step: Step) -> CounterChange:

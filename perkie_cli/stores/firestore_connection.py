@@ -22,10 +22,10 @@ from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 
 from perkie_cli.domain.errors import MissingCredentials, StoreUnavailable, WrongCredentials
+from perkie_cli.stores.google_login import LOGIN, missing_credentials
 
 SCOPE = "https://www.googleapis.com/auth/datastore"
 EMULATED_PROJECT = "perkie"  # an emulator takes any
-LOGIN = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS."
 
 
 class FirestoreConnection:
@@ -63,7 +63,7 @@ class FirestoreConnection:
             try:  # in a thread, since it reads files and may ask the machine's metadata server
                 credentials, project = await asyncio.to_thread(google.auth.default, scopes=[SCOPE])
             except GoogleAuthError as error:
-                raise MissingCredentials(f"no credentials for Firestore: {error}", hint=LOGIN) from error
+                raise missing_credentials("Firestore", error) from error
             self._project = self._project or project
             if self._project is None:
                 hint = "Set GOOGLE_CLOUD_PROJECT or firestore.project."

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perkie_cli.domain.errors import (
     Forbidden,
     InvalidSetting,
-    MissingCredentials,
     StoreUnavailable,
     WrongCredentials,
 )
 from perkie_cli.ports import Clock, Workers
+from perkie_cli.stores.google_login import LOGIN, missing_credentials
 
 if TYPE_CHECKING:
     from google.cloud.storage import Bucket, Client
@@ -30,7 +30,6 @@ TIMEOUT = (3.0, 8.0)  # seconds to connect, and between bytes
 LONGEST = 8.0  # seconds for a call with all its tries: a picture that is waited for must not wait for its bucket
 PATIENCE: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}  # for every call of the library
 SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
-LOGIN = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a key file."
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +134,15 @@ class GcsConnection:
         name = f"gs://{self.place.bucket}"
         match error:
             case auth.DefaultCredentialsError():
-                return MissingCredentials(f"no Google credentials for {name}", hint=LOGIN)
+                return missing_credentials(name, error)
             case auth.TransportError():
                 return StoreUnavailable(f"Google's sign-in does not answer: {_brief(error)}")
             case auth.GoogleAuthError() | api.Unauthorized():
                 return WrongCredentials(f"Google refuses our credentials for {name}", hint=LOGIN)
             case api.Forbidden():
                 return Forbidden(f"not allowed in {name}", hint="Is it ours? Grant roles/storage.objectAdmin on it.")
+            case api.ClientError():
+                return StoreUnavailable(f"{name} refuses the request: {_brief(error)}")
             case api.GoogleAPIError() | requests.exceptions.RequestException():
                 return StoreUnavailable(f"{name} does not answer: {_brief(error)}")
             case DataCorruption():
@@ -167,4 +168,8 @@ def _is_passing(error: Exception) -> bool:
 
 
 def _brief(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    """The service's own words, else the kind of failure: the rest of these errors' texts is addresses."""
+    for told in getattr(error, "errors", ()):
+        if isinstance(told, Mapping) and "message" in told:
+            return str(told["message"])[:200]
+    return type(error).__name__

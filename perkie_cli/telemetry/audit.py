@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 
 from perkie_cli.ports import Clock, EventSink
-from perkie_cli.telemetry.events import Audited, Event, StoreFailed
+from perkie_cli.telemetry.events import Audited, AuditLost, Event
 
 
 def current_actor() -> str:
@@ -35,7 +35,7 @@ class AuditLog:
             try:
                 self._append(event)
             except OSError as error:
-                self._then.emit(StoreFailed(f"audit:{self._path}", "write", str(error)))
+                self._then.emit(AuditLost(str(self._path), error.strerror or str(error)))
         self._then.emit(event)
 
     def _append(self, event: Audited) -> None:

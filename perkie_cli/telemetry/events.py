@@ -41,6 +41,14 @@ class Audited(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AuditLost(Event):
+    """A change was made, but its record could not be written to ``path``."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BreakerChanged(Event):
     """A circuit breaker changed its state; ``open_for`` is the open time in seconds that holds now."""
 

@@ -89,7 +89,9 @@ def test_verify_finds_damage_with_exit_8_and_repairs_it(perkie: Perkie, home: Pa
         (("cache", "stats", "--customer", "1", "--session", "2"), 2, "exclude"),
         (("cache", "stats", "--style", "ink_wsh"), 3, "ink_wash"),
         (("lifecycle", "diff"), 3, "no bucket is set"),
+        (("lifecycle", "diff", "--bucket", "../pets"), 3, "not the name of a bucket"),
         (("lifecycle", "show", "--file", "absent.json"), 3, "cannot be read"),
+        (("lifecycle", "show", "--file", "rules.json", "--bucket", BUCKET), 2, "exclude"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
@@ -124,7 +126,7 @@ def test_lifecycle_is_applied_once_and_drift_shows(perkie: Perkie, bucket: dict[
 
 
 def test_a_protected_bucket_needs_its_name(perkie: Perkie, bucket: dict[str, str]) -> None:
-    env = {**bucket, "PERKIE_CACHE_PROTECTED_BUCKETS": BUCKET}
+    env = {**bucket, "PERKIE_CACHE_PROTECTED_BUCKETS": f"gs://{BUCKET}"}
     draw(perkie, env)
     for words in (("lifecycle", "apply"), ("cache", "purge", "--prefix", "shared/")):
         for extra in ((), ("--i-know-this-is-protected", "other")):

@@ -61,6 +61,18 @@ def test_a_dry_run_and_a_missing_yes_change_nothing(perkie: Perkie, home: Path) 
     assert not (home / "state" / "perkie" / "audit.jsonl").exists()
 
 
+@pytest.mark.parametrize("count", ["0", "99999999999999999999"])
+def test_a_grant_of_nothing_or_of_more_than_stores_can_count_is_refused(perkie: Perkie, count: str) -> None:
+    assert perkie("quota", "grant", count, "--customer", "42", "--yes").returncode == 2
+
+
+def test_a_change_that_leaves_no_audit_record_says_so(perkie: Perkie, home: Path) -> None:
+    (home / "state/perkie/audit.jsonl").mkdir(parents=True)
+    done = perkie("quota", "grant", "3", "--customer", "42", "--yes")
+    assert done.returncode == 0
+    assert "warning: no audit record was written" in done.stderr
+
+
 @pytest.mark.parametrize("id_", ["../42", "a\x1bb", "x" * 129, ""])
 def test_an_id_that_is_none_is_bad_input(perkie: Perkie, id_: str) -> None:
     done = perkie("quota", "show", "--customer", id_)

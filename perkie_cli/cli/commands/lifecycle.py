@@ -12,7 +12,7 @@ import typer
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
-from perkie_cli.domain.errors import ChangesPending
+from perkie_cli.domain.errors import ChangesPending, UsageError
 from perkie_cli.domain.lifecycle import Rule, rules_for
 from perkie_cli.domain.lifecycle_json import rule_to
 from perkie_cli.domain.lifecycle_review import Remark, review
@@ -42,6 +42,8 @@ def show(ctx: typer.Context, bucket: ShownBucket = None, file: File = None) -> N
     Examples: `perkie lifecycle show`, `perkie lifecycle show --json | jq '{rule: .results}' > rules.json`.
     """
     renderer = renderer_of(ctx)
+    if bucket is not None and file is not None:
+        raise UsageError("--bucket and --file exclude each other", hint="`perkie lifecycle diff` compares the two.")
     if bucket is None:
         rules = _wanted(build_services(settings_of(ctx).settings), file)
         remarks = list(review(rules))
@@ -171,4 +173,4 @@ def _amounts(gone: Mapping[str, Tally]) -> dict[str, Any]:
 def _say(renderer: Renderer, remarks: Iterable[Remark]) -> None:
     for remark in remarks:
         where = f"rule {remark.rule} " if remark.rule else ""
-        renderer.warn(f"{remark.level}: {where}{remark.text}")
+        renderer.warn(f"{where}{remark.text}")

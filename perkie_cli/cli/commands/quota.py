@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.services.quota_admin import CounterChange, CounterState, QuotaAdmin
 
+MOST = 1_000_000  # pictures a grant: stores count in 64 bits
+
 app = typer.Typer(help="See, reset and grant quotas.")
 
 Customer = Annotated[str | None, typer.Option("--customer", metavar="ID", help="This customer.")]
@@ -52,6 +54,8 @@ def show(
                 renderer.say(f"… and more; --limit {limit * 10} shows more of them")
                 break
             shown.append(state)
+        if not shown:
+            renderer.say("nobody used anything today")
         return Report(
             results=[asdict(state) for state in shown],
             summary={"store": services.documents.name, "count": len(shown)},
@@ -83,7 +87,9 @@ def reset(
 @app.command()
 def grant(
     ctx: typer.Context,
-    count: Annotated[int, typer.Argument(metavar="N", help="Pictures; below zero takes a grant back.")],
+    count: Annotated[
+        int, typer.Argument(min=-MOST, max=MOST, metavar="N", help="Pictures; below zero takes a grant back.")
+    ],
     customer: Customer = None,
     session: Session = None,
     ip: Address = None,
@@ -97,6 +103,8 @@ def grant(
     """
     renderer = renderer_of(ctx)
     owner = _owner(customer, session, ip, all_)
+    if count == 0:
+        raise UsageError("a grant of 0 pictures changes nothing")
     verb = f"grant {count} to"
     _change(ctx, renderer, owner, verb, lambda admin: admin.grant(owner, count), dry_run=dry_run, yes=yes)
 
@@ -118,7 +126,8 @@ def _change(
             summary = {"store": store, "count": len(found), "dry_run": True}
             lines = [f"would {verb} {_line(state)}" for state in found]
             return Report(results=[asdict(state) for state in found], summary=summary, text=lines)
-        target = f"{len(found)} counters" if owner is None else ", ".join(state.counter for state in found)
+        whole = f"{len(found)} counter{'s' * (len(found) != 1)}"
+        target = whole if owner is None else ", ".join(state.counter for state in found)
         renderer.confirm(f"{verb.capitalize()} {target} in {store}?", yes=yes, typed="all" if owner is None else None)
         changes = [change async for change in step(services.quota_admin)]
         return Report(
