@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs ``perkie`` and exits with a code of the contract."""
     streams.prepare()
     try:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # both stop tidily
+        _stop_on_sigterm()
         from perkie_cli.cli.boundary import run
 
         sys.exit(run(hoist(sys.argv[1:] if argv is None else argv)))
@@ -24,3 +24,21 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(130)
     finally:
         gc.freeze()  # the process ends: looking through all it holds for garbage would take as long as `quota show`
+
+
+def _stop_on_sigterm() -> None:
+    """A SIGTERM stops as tidily as Ctrl-C, also in the background of a script, where a shell lets SIGINT be ignored.
+
+    There SIGINT is held back instead, until a SIGTERM lets it through: asyncio heeds it only if Python handles it.
+    """
+    background = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if background:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def stop(*_: object) -> None:
+        if background:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, stop)

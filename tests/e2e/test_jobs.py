@@ -34,8 +34,12 @@ def alive(pid: int) -> bool:
 
 
 @pytest.fixture
-def batch(cat: Path) -> Iterator[subprocess.Popen[str]]:
-    """Twelve pictures in two processes, of which the first is done; a process group of its own."""
+def batch(cat: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """Twelve pictures in two processes, of which the first is done; a process group of its own.
+
+    With a parameter it starts as in the background of a script: SIGINT is ignored.
+    """
+    interrupts = getattr(request, "param", signal.SIG_DFL)
     for n in range(12):
         cat.with_name(f"pet{n:02}.png").write_bytes(cat.read_bytes() + bytes([n]))
     process = subprocess.Popen(
@@ -46,6 +50,7 @@ def batch(cat: Path) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupts),
     )
     wait_until(lambda: list((cat.parent / "out").glob("*.jpg")))
     yield process
@@ -68,7 +73,12 @@ def test_two_processes_draw_what_one_draws_and_name_what_fails(perkie: Perkie, c
         assert made.read_bytes() == (cat.parent / "two" / made.name).read_bytes()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("batch", "sent"),
+    [(signal.SIG_DFL, signal.SIGINT), (signal.SIG_IGN, signal.SIGTERM)],
+    ids=["Ctrl-C", "SIGTERM in the background"],
+    indirect=["batch"],
+)
 def test_a_signal_to_the_whole_group_keeps_what_is_done(
     batch: subprocess.Popen[str], tmp_path: Path, sent: signal.Signals
 ) -> None:
