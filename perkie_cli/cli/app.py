@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -34,19 +34,7 @@ ROOT_OPTIONS = {"install_completion", "show_completion"}  # Typer gives them to 
 
 
 class LazyGroup(TyperGroup):
-    """Lists commands from the table; imports one only to run it, complete it or show its own help."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """In the table's order."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A stand-in that carries the help line, which is all a listing needs."""
-        del ctx
-        if cmd_name in self.commands:
-            return self.commands[cmd_name]
-        return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+    """Imports a command only to run it, complete it or show its own help; until then a stand-in has its help line."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Imports the command that is about to run, and names it for the envelope: ``cache stats``."""
@@ -103,4 +91,6 @@ def command_line() -> Any:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_root)
-    return get_command(app)
+    root = cast(LazyGroup, get_command(app))
+    root.commands.update({name: TyperCommand(name, help=text) for name, text in COMMANDS.items()})
+    return root

@@ -138,12 +138,7 @@ def _report(ended: Mapping[int, JobResult], total: int, interrupted: Interrupted
     results = [ended[place] for place in sorted(ended)]
     counts = {status.value: sum(r.status is status for r in results) for status in Status}
     failures = [r.error for r in results if r.error is not None]
-    error: PerkieError | None = interrupted
-    code = 0
-    if failures and interrupted is None:
-        codes = {failure.exit_code for failure in failures}
-        code = codes.pop() if len(failures) == len(results) and len(codes) == 1 else PartialFailure.exit_code
-        error = failures[0] if total == 1 else _summed_up(failures, total)
+    error, code = (interrupted, 0) if interrupted else summed_up(failures, total)
     return Report(
         results=[r.fields() for r in results],
         summary={"total": total, **{name: count for name, count in counts.items() if count}},
@@ -152,8 +147,14 @@ def _report(ended: Mapping[int, JobResult], total: int, interrupted: Interrupted
     )
 
 
-def _summed_up(failures: Sequence[PerkieError], total: int) -> PerkieError:
-    """Of the failures' own kind where they are all that happened, and all of one kind."""
-    kinds = {type(failure) for failure in failures}
-    kind = kinds.pop() if len(failures) == total and len(kinds) == 1 else PartialFailure
-    return kind(f"{len(failures)} of {total} failed", hint="Each is named with its reason.")
+def summed_up(failures: Sequence[PerkieError], total: int) -> tuple[PerkieError | None, int]:
+    """What a run of `total` jobs ends with, and its exit code: that of the failures where all failed alike."""
+    if not failures:
+        return None, 0
+    if total == 1:
+        return failures[0], failures[0].exit_code
+    all_failed = len(failures) == total
+    kinds, codes = {type(failure) for failure in failures}, {failure.exit_code for failure in failures}
+    kind = kinds.pop() if all_failed and len(kinds) == 1 else PartialFailure
+    code = codes.pop() if all_failed and len(codes) == 1 else PartialFailure.exit_code
+    return kind(f"{len(failures)} of {total} failed", hint="Each is named with its reason."), code

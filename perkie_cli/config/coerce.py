@@ -82,11 +82,15 @@ def _bool(raw: Any) -> bool:
 
 
 def _int(raw: Any) -> int:
-    if isinstance(raw, str):
-        return parse_size(raw)
+    if isinstance(raw, str) and raw.strip().removeprefix("-").isdecimal():
+        raw = int(raw)
     if isinstance(raw, bool) or not isinstance(raw, int | float) or raw != raw // 1:
         raise ValueError("not a whole number")
     return int(raw)
+
+
+def _bytes(raw: Any) -> int:
+    return parse_size(raw) if isinstance(raw, str) else _int(raw)
 
 
 def _float(raw: Any) -> float:
@@ -115,6 +119,7 @@ def _check_bound(value: Any, least: float | None) -> None:
 _SCALARS: dict[Any, Callable[[Any], Any]] = {
     bool: _bool,
     int: _int,
+    schema.ByteCount: _bytes,
     float: _float,
     str: _text,
     Path: lambda raw: Path(_text(str(raw))).expanduser(),

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 from perkie_cli.config.secrets import Secret
 from perkie_cli.domain.checkpoint import RELEASE
 from perkie_cli.domain.picture import MIB
+
+ByteCount = NewType("ByteCount", int)  # written as 500kB or 20MiB, too
 
 
 def row(default: Any, text: str, *, env: tuple[str, ...] = (), least: float | None = None) -> Any:
@@ -35,7 +37,7 @@ class GeneralSettings:
 class ImageSettings:
     """Limits on input pictures."""
 
-    max_bytes: int = row(50 * MIB, "Largest input file", least=1)
+    max_bytes: ByteCount = row(50 * MIB, "Largest input file", least=1)
     min_side: int = row(256, "Least width and height in px", least=1)
     max_side: int = row(4096, "Longer sides are shrunk to this many px", least=256)
     max_pixels: int = row(50_000_000, "Pixel cap, checked before decoding", least=1)
@@ -128,9 +130,9 @@ class HttpSettings:
     link_lifetime: timedelta = row(timedelta(days=1), "How long image links are good for")
     origins: tuple[str, ...] = row((), "Origins besides https://*.myshopify.com that browsers may call from")
     trusted_hops: int = row(0, "Proxies of ours that append to X-Forwarded-For (Cloud Run: 1)", least=0)
-    max_body: int = row(32 * MIB, "Largest request body", least=1)
-    max_image: int = row(20 * MIB, "Largest picture in a request", least=1)
-    max_bodies: int = row(256 * MIB, "Bodies of all requests in work together", least=1)
+    max_body: ByteCount = row(32 * MIB, "Largest request body", least=1)
+    max_image: ByteCount = row(20 * MIB, "Largest picture in a request", least=1)
+    max_bodies: ByteCount = row(256 * MIB, "Bodies of all requests in work together", least=1)
     pixels_waiting: int = row(800_000_000, "Pixels of pictures that wait for their turn; more are refused", least=0)
     rate_ip: int = row(100, "Costly requests a minute and address", least=1)
     rate_session: int = row(20, "Costly requests a minute and session or customer", least=1)

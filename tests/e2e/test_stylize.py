@@ -192,10 +192,14 @@ def test_preview_writes_a_contact_sheet(perkie: Perkie, cat: Path) -> None:
     (cat.parent / "photos").mkdir()
     cat.rename(cat.parent / "photos" / "cat.png")
     (cat.parent / "photos" / "long.png").write_bytes(png(2200, 260))  # drawn, it is 121 px high
-    assert perkie("styles", "preview", "photos", "-o", "sheet.webp", "--size", "120").returncode == 0
+    (cat.parent / "note.png").write_bytes(b"no picture")
+    partly = perkie("styles", "preview", "photos", "note.png", "-o", "sheet.webp", "--size", "120", "--json")
+    assert (partly.returncode, [r.get("input") for r in json.loads(partly.stdout)["results"]]) == (
+        6,
+        [None, "note.png"],
+    )
     with Image.open(cat.with_name("sheet.webp")) as sheet:
         assert sheet.format == "WEBP"
-    (cat.parent / "note.png").write_bytes(b"no picture")
     for args, reason in ((("photos", "-o", "a.gif"), "'gif' is not"), (("note.png",), "note.png is not an image")):
         refused = perkie("styles", "preview", *args)
         assert (refused.returncode, reason in refused.stderr) == (3, True), refused.stderr

@@ -74,7 +74,8 @@ def test_types() -> None:
 @pytest.mark.parametrize(
     ("env", "reason"),
     [
-        ({"PERKIE_STYLE_SIZE": "big"}, "is not a size"),
+        ({"PERKIE_STYLE_SIZE": "1kB"}, "not a whole number"),
+        ({"PERKIE_IMAGE_MAX_BYTES": "big"}, "is not a size"),
         ({"PERKIE_STYLE_SIZE": "3"}, "at least 64"),
         ({"PERKIE_STYLE_ENGINE": "magic"}, "not one of auto, gemini, local"),
         ({"PERKIE_OFFLINE": "maybe"}, "not true or false"),

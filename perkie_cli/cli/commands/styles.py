@@ -10,14 +10,15 @@ import typer
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
-from perkie_cli.cli.batch import see_through
+from perkie_cli.cli.batch import see_through, summed_up
 from perkie_cli.cli.choices import output_format
 from perkie_cli.cli.files import read_input
 from perkie_cli.cli.inputs import expand
 from perkie_cli.cli.outputs import Made, OutputRecord
-from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.render import Report, Table, error_fields
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.config.styles import as_toml
+from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.generation import GenerateRequest
 from perkie_cli.domain.style import Style
 
@@ -77,19 +78,28 @@ def preview(
         record = OutputRecord(services.state_dir / "outputs.sqlite")
         sources = [file.path for file in expand(inputs, recursive=False, made_by_us=record.below_folders(inputs))]
         record.check(output, sources[0], "", force=force)
-        rows = []
+        rows, failures = [], dict[Path, PerkieError]()
         with renderer.progress(len(sources), "drawing") as bar:
             for source in sources:
-                data = await asyncio.to_thread(read_input, source, services.limits.max_bytes)
-                rows.append((source.name, data, await _drawn(services, source, data)))
+                try:
+                    data = await asyncio.to_thread(read_input, source, services.limits.max_bytes)
+                    rows.append((source.name, data, await _drawn(services, source, data)))
+                except PerkieError as failure:
+                    if len(sources) > 1:
+                        renderer.complain(failure)
+                    failures[source] = failure
                 bar.advance(source.name)
+        error, code = summed_up(list(failures.values()), len(sources))
+        failed = [{"input": str(source), "error": error_fields(each)} for source, each in failures.items()]
+        if not rows:
+            return Report(failed, error=error, exit_code=code)
         titles = [style.title for style in services.styles.all()]
         sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, kind)
         made = Made(output, sources[0], "", "", final=False)
         for warning in await see_through(record.write, made, sheet.data):
             renderer.warn(warning)
         result = {"output": str(output), "width": sheet.width, "height": sheet.height}
-        return Report(results=[result], text=[str(output)])
+        return Report([result, *failed], text=[str(output)], error=error, exit_code=code)
 
     run(ctx, work)
 
