@@ -169,7 +169,7 @@ class Generate:
             cache=found.outcome,
             engine=facts.get("engine", plan.recipe.engine),
             model=facts.get("model", plan.recipe.model),
-            recipe=plan.recipe.fingerprint,
+            recipe=plan.key.fingerprint,
             processing_time=self._since(plan),
         )
 
@@ -224,7 +224,7 @@ class Generate:
             cache=self._missed(plan),
             engine=rendering.engine,
             model=rendering.model,
-            recipe=plan.recipe.fingerprint,
+            recipe=plan.key.fingerprint,
             processing_time=0,
             usage=rendering.usage,
             warnings=(*notes, *rendering.warnings),

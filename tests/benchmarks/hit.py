@@ -1,7 +1,8 @@
 """`POST /api/v1/generate` on a cached picture against a bare Starlette route, 1, 10 and 100 connections.
 
-The bare route parses, decodes and hashes the same body and returns the same bytes; both run under uvicorn with uvloop
-and httptools, one process each. A closed loop of aiohttp clients takes turns between them.
+The bare route parses, decodes (with the standard library, where ours has a faster base64) and hashes the same body and
+returns the same bytes; both run under uvicorn with uvloop and httptools, one process each. A closed loop of aiohttp
+clients takes turns between them.
 """
 
 import argparse
