@@ -1,4 +1,4 @@
-"""Clocks for everything that takes ``ports.Clock``: one that moves when told to, one that jumps, one that runs fast."""
+"""Clocks for everything that takes ``ports.Clock``: one that moves when told to, one that jumps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-PAUSE = 0.005  # seconds of real time between the ticks of a clock that runs by itself
 TURNS = 30  # turns of the loop after which everything that can run without I/O has run
 
 
@@ -79,25 +78,3 @@ class VirtualClock:
             when, _, future = heapq.heappop(self._sleepers)
             self._elapsed = max(self._elapsed, when)
             future.set_result(None)
-
-
-class ScaledClock(VirtualClock):
-    """Runs by itself, ``factor`` times as fast as real time, for tests over sockets with deadlines as in production.
-
-    It counts the pauses of the event loop, each for the same: a machine that stalls, or a loop that has much to do,
-    stops this clock too, so that no deadline passes for want of a processor. Made, and used, inside one loop.
-    """
-
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self._step = factor * PAUSE
-        self._loop = asyncio.get_running_loop()
-        self._tick()
-
-    def _tick(self) -> None:
-        self.advance(self._step)
-        while self._sleepers and self._sleepers[0][0] <= self._elapsed:
-            _, _, future = heapq.heappop(self._sleepers)
-            if not future.done():
-                future.set_result(None)
-        self._loop.call_later(PAUSE, self._tick)

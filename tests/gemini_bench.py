@@ -1,4 +1,4 @@
-"""A Gemini engine against the emulator over loopback, for integration tests: the real SDK, a fast clock."""
+"""A Gemini engine against the emulator over loopback, for integration tests: the real SDK, time that jumps."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from perkie_cli.resilience.upstream_limits import UpstreamLimits
 from perkie_cli.stores.ledger_sqlite import SqliteLedger
 from perkie_cli.telemetry.events import Recorder
 from perkie_cli.workers import thread_workers
-from tests.clock import ScaledClock
+from tests.jumping_loop import LoopClock
 
 KEY = "canary-7f3a9c51e2d84b60"
 STYLE = Style("ink_wash", "Modern", "Draw it in ink.", "Draw it kindly in ink.", "1", "ink_wash")
@@ -66,7 +66,7 @@ class Bench:
         self.emulator.reset()
 
     def job(self, seconds: float | None = None, budget: Budget | None = None, **fields: object) -> RenderJob:
-        """One picture, due in ``seconds`` of the bench's clock; without, a stalled machine decides nothing."""
+        """One picture, due in ``seconds`` of the bench's clock."""
         deadline = Deadline.never() if seconds is None else Deadline.after(seconds, self.clock.monotonic())
         values: dict[str, object] = {"raster": photo(), "style": STYLE, "size": 256, "deadline": deadline}
         return RenderJob(**{**values, "receipt": Receipt(budget), **fields})  # type: ignore[arg-type]  # by the caller
@@ -104,15 +104,14 @@ def make_guard(clock: Clock, events: EventSink, seed: int = 1) -> Guard:
 async def bench(
     folder: Path,
     *,
-    factor: float = 30.0,
     access: Access | None = None,
     painter: Painter | None = None,
     cap: Decimal = CAP,
     api_key: str | None = None,
     seed: int = 1,
 ) -> AsyncIterator[Bench]:
-    """Emulator, engine and guard on a clock that runs ``factor`` times as fast."""
-    clock, events = ScaledClock(factor), Recorder()
+    """Emulator, engine and guard on a loop whose time jumps."""
+    clock, events = LoopClock(), Recorder()
     workers = thread_workers(2)
     emulator = GeminiEmulator(painter or TinyPainter(), load_models(), clock, seed=seed, api_key=api_key)
     await emulator.start()
@@ -123,6 +122,7 @@ async def bench(
         default_model="gemini-nano-banana-2.1",
         meter=Meter(ledger, cap, events),
         workers=workers,
+        io=workers,
         clock=clock,
     )
     engine = GuardedStyleEngine(gemini, make_guard(clock, events, seed))

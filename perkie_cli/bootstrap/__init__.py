@@ -144,6 +144,7 @@ class Services(StorefrontParts):
             models=self.models,
             ledger=self.ledger,
             workers=self.workers,
+            io=self.io,
             clock=self.clock,
             events=self.events,
         )

@@ -20,6 +20,7 @@ def guarded_gemini(
     models: ModelBook,
     ledger: SpendLedger,
     workers: Workers,
+    io: Workers,
     clock: Clock,
     events: EventSink,
 ) -> GuardedStyleEngine:
@@ -33,6 +34,7 @@ def guarded_gemini(
         default_model=settings.gemini.model,
         meter=Meter(ledger, settings.gemini.daily_cap_usd, events),
         workers=workers,
+        io=io,
         clock=clock,
     )
     return GuardedStyleEngine(engine, build_guard(settings, "gemini", clock, events))

@@ -42,7 +42,7 @@ class StorefrontParts(MattingParts):
         """What the shop's visitor gets."""
         from perkie_cli.services.storefront import Storefront
 
-        return Storefront(self.generate, self.originals)
+        return Storefront(self.generate, self.originals, self.io)
 
     @cached_property
     def process(self) -> Process:

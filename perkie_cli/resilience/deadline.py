@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import DeadlineExceeded
 from perkie_cli.ports import Clock
+
+T = TypeVar("T")
+
+CLEANUP = 0.5  # seconds beyond a deadline that cancelled work gets to put things right
 
 
 @asynccontextmanager
@@ -37,19 +42,37 @@ async def _ring(scope: asyncio.Timeout, seconds: float, clock: Clock) -> None:
     scope.reschedule(asyncio.get_running_loop().time())
 
 
-@asynccontextmanager
-async def enforce(deadline: Deadline, clock: Clock) -> AsyncIterator[None]:
-    """Cancels the body when the deadline passes.
+async def within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled when the deadline passes, or its caller is.
 
-    Raises: DeadlineExceeded.
+    What it then does to put things right is waited for. Past the deadline not for longer than ``CLEANUP``, since it
+    may hang for the same reason as the work did: it goes on by itself.
+
+    Raises: DeadlineExceeded, and what ``work`` raises.
     """
-    scope: asyncio.Timeout | None = None
+    task = asyncio.ensure_future(work)
     try:
-        async with time_limit(deadline.remaining(clock.monotonic()), clock) as scope:
-            yield
-    except TimeoutError as error:
-        if scope is None or not scope.expired():
-            raise
-        raise DeadlineExceeded(
-            f"no answer within {deadline.total:g} s", hint="Try again, or give it more time with --deadline."
-        ) from error
+        async with time_limit(deadline.remaining(clock.monotonic()), clock):
+            await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait([task])
+        raise
+    except TimeoutError:
+        task.cancel()
+        await asyncio.wait([task], timeout=CLEANUP)
+    if task.done() and not task.cancelled():
+        return task.result()
+    _leave(task)
+    raise DeadlineExceeded(
+        f"no answer within {deadline.total:g} s", hint="Try again, or give it more time with --deadline."
+    )
+
+
+_left: set[asyncio.Task[Any]] = set()  # asyncio itself keeps no hold of a task
+
+
+def _leave(task: asyncio.Task[Any]) -> None:
+    _left.add(task)
+    task.add_done_callback(_left.discard)
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else retrieves it

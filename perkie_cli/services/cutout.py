@@ -26,7 +26,7 @@ from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, Matte, MattingEngine, MattingJob, Workers
 from perkie_cli.resilience.admission import Admission
 from perkie_cli.resilience.coalesce import Coalescer
-from perkie_cli.resilience.deadline import enforce
+from perkie_cli.resilience.deadline import within
 from perkie_cli.services.picture_cache import Found, PictureCache
 
 if TYPE_CHECKING:
@@ -96,11 +96,13 @@ class Cutouts:
         started = self._clock.monotonic()
         plan = self._plan(request)
         seen = codec.inspect(request.image, self._limits, request.source)
-        async with enforce(plan.deadline, self._clock):
-            made = await self._look_up(plan) or await self._shared(plan, seen.pixels)
-            _judge(made, request)
-            picture = await self._finish(plan, made)
+        made, picture = await within(plan.deadline, self._clock, self._finished(plan, seen.pixels))
         return _result(plan, made, picture, self._clock.monotonic() - started)
+
+    async def _finished(self, plan: _Plan, pixels: int) -> tuple[_Made, EncodedPicture]:
+        made = await self._look_up(plan) or await self._shared(plan, pixels)
+        _judge(made, plan.request)
+        return made, await self._finish(plan, made)
 
     async def raster(self, request: CutoutRequest) -> tuple[Raster, Cutout]:
         """The decontaminated cut-out as pixels, whole and before no background. Raises: as a call."""

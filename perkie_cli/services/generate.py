@@ -19,7 +19,7 @@ from perkie_cli.imaging.raster import Decoded
 from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.admission import Admission
 from perkie_cli.resilience.coalesce import Coalescer
-from perkie_cli.resilience.deadline import enforce
+from perkie_cli.resilience.deadline import CLEANUP, time_limit, within
 from perkie_cli.services.cutout_source import CutoutSource
 from perkie_cli.services.ladder import Ladder
 from perkie_cli.services.payers import Payers, Tab
@@ -100,9 +100,12 @@ class Generate:
         """
         plan = self._plan(request)
         seen = codec.inspect(request.image, self._limits, request.source)
-        async with enforce(plan.deadline, self._clock):  # each who waits has a deadline of its own
-            found = await self._look_up(plan) or await self._shared(plan, seen.pixels)
-        return await self._with_quota(request, found)
+        # each who waits for the same picture has a deadline of its own
+        found = await within(plan.deadline, self._clock, self._found(plan, seen.pixels))
+        return await self._with_quota(plan, found)
+
+    async def _found(self, plan: _Plan, pixels: int) -> Generated:
+        return await self._look_up(plan) or await self._shared(plan, pixels)
 
     async def _shared(self, plan: _Plan, pixels: int) -> Generated:
         """Draws, or joins an identical request in flight; the picture is charged to one of all who wait for it."""
@@ -124,13 +127,15 @@ class Generate:
                 else:  # a follower whose leader had no quota left comes round and leads with its own
                     return await self._as_follower(plan, made) if joined else made
 
-    async def _with_quota(self, request: GenerateRequest, found: Generated) -> Generated:
+    async def _with_quota(self, plan: _Plan, found: Generated) -> Generated:
         """What the owner has left after this picture."""
-        if request.charge is None:
+        if plan.request.charge is None:
             return found
+        seconds = max(CLEANUP, plan.deadline.remaining(self._clock.monotonic()))
         try:
-            status = await self._quotas.status(request.charge)
-        except StoreUnavailable:
+            async with time_limit(seconds, self._clock):
+                status = await self._quotas.status(plan.request.charge)
+        except (StoreUnavailable, TimeoutError):
             return found  # the picture is there; what is left can be asked again
         warnings = (*found.warnings, QUOTA_IN_MEMORY) if status is not None and status.degraded else found.warnings
         return replace(found, quota=status, warnings=warnings)
@@ -263,8 +268,24 @@ class Generate:
         return replace(await self._keep(plan, joined), processing_time=self._since(plan))
 
     async def _keep(self, plan: _Plan, result: Generated) -> Generated:
+        """Stores the picture as far as that succeeds in time: a store that hangs costs no picture in hand."""
         if plan.request.cache is CacheUse.OFF:
             return result
+        key = replace(plan.key, fingerprint=result.recipe)
+        owner, refresh = plan.request.owner, plan.request.cache is CacheUse.REFRESH
+        seconds = max(0.0, plan.deadline.remaining(self._clock.monotonic()) - CLEANUP)
+        try:
+            async with time_limit(seconds, self._clock):
+                facts = await self._facts(plan, result)
+                warning = await self._cache.keep(key, owner, result.master, facts, replace=refresh)
+        except TimeoutError:
+            warning = "the picture could not be kept in time"
+        if warning is not None:
+            return replace(result, warnings=(*result.warnings, warning))
+        return replace(result, key=key.owned(owner, result.master.format.value))
+
+    async def _facts(self, plan: _Plan, result: Generated) -> dict[str, str]:
+        """What is stored beside the picture."""
         facts = {"style": result.style, "engine": result.engine, "model": result.model, "recipe": result.recipe}
         if result.degradation_reason is not None:
             facts["degraded"] = result.degradation_reason
@@ -272,12 +293,7 @@ class Generate:
             facts["cutout"] = plan.cutout
         if self._near is not None:
             facts |= await self._near.facts(plan.key, plan.request)
-        key = replace(plan.key, fingerprint=result.recipe)
-        owner, refresh = plan.request.owner, plan.request.cache is CacheUse.REFRESH
-        warning = await self._cache.keep(key, owner, result.master, facts, replace=refresh)
-        if warning is not None:
-            return replace(result, warnings=(*result.warnings, warning))
-        return replace(result, key=key.owned(owner, result.master.format.value))
+        return facts
 
     def _since(self, plan: _Plan) -> float:
         return self._clock.monotonic() - plan.started

@@ -11,6 +11,7 @@ from perkie_cli.domain.cache_key import content_hash
 from perkie_cli.domain.errors import NotFound
 from perkie_cli.domain.generation import Generated, GenerateRequest
 from perkie_cli.domain.identity import Owner
+from perkie_cli.ports import Workers
 from perkie_cli.services.generate import Generate
 from perkie_cli.services.originals import Original, Originals
 
@@ -47,15 +48,16 @@ class StyleEnd:
 class Storefront:
     """The use cases behind the shop's theme."""
 
-    def __init__(self, generate: Generate, originals: Originals) -> None:
+    def __init__(self, generate: Generate, originals: Originals, io: Workers) -> None:
         self._generate = generate
         self._originals = originals
+        self._io = io  # not asyncio's own threads, which may all wait for a name server that is down
 
     async def uploaded(self, data: bytes, name: str) -> Source:
         """A picture that came with the request."""
         if len(data) <= HASHED_INLINE:
             return Source(data, content_hash(data), name)
-        return Source(data, await asyncio.to_thread(content_hash, data), name)
+        return Source(data, await self._io.run(content_hash, data), name)
 
     async def stored(self, owner: Owner, hash_: str) -> Source:
         """A picture that the same owner uploaded before.

@@ -30,8 +30,10 @@ from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock
 from perkie_cli.resilience.breaker import Breaker, BreakerPolicy, BreakerState
 from perkie_cli.telemetry.events import Recorder
-from tests.clock import ScaledClock
 from tests.gemini_bench import KEY, photo
+from tests.jumping_loop import LoopClock
+
+pytestmark = pytest.mark.jumping
 
 NONE: frozenset[Fallback] = frozenset()
 ALL = frozenset(Fallback)
@@ -39,12 +41,12 @@ KINDS = ["outage", "error", "overloaded", "slow", "hang", "drip", "reset", "trun
 KINDS += ["blocked", "wrong_json"]
 
 
+PICTURE = codec.encode(photo(260, 256), ImageFormat.PNG).data
+
+
 def picture(seed: int) -> bytes:
-    """A different small upload for each seed."""
-    noise = random.Random(seed).randbytes(30)
-    raster = photo(260, 256)
-    raster.rgb.reshape(-1)[: len(noise)] = list(noise)
-    return codec.encode(raster, ImageFormat.PNG).data
+    """A different small upload for each seed: readers of PNG stop at its last chunk."""
+    return PICTURE + seed.to_bytes(4, "big")
 
 
 @asynccontextmanager
@@ -119,17 +121,17 @@ async def mixed(services: Services, count: int, at_once: int) -> tuple[Counter[s
 
 
 async def mix(tmp_path: Path, count: int) -> None:
-    """At no more than real speed, a deadline of 2 s; the breaker opens for half a second, so that all is met often."""
+    """A deadline of 2 s; the breaker opens for half a second, so that all is met often."""
     rows = [{"kind": kind, "share": 0.04, "seconds": 1.0, "retry_after": 0.2} for kind in KINDS]
-    async with serving(tmp_path, ScaledClock(1)) as (services, emulator):
+    async with serving(tmp_path, LoopClock()) as (services, emulator):
         guard = services.gemini.guard
         guard.breaker = Breaker("gemini", services.clock, BreakerPolicy(open_for=0.5, open_at_most=1.0))
         emulator.plan = Plan.parse({"fault": rows})
         outcomes, latest = await mixed(services, count, at_once=12)
         assert sum(outcomes.values()) == count
         assert latest <= 1.0, f"an answer came {latest:.2f} s after its deadline"
-        assert outcomes["drawn"]
-        assert outcomes["degraded"]
+        assert outcomes["drawn"] > count / 20
+        assert outcomes["degraded"] > count / 20
         assert len(emulator.counts) > len(KINDS) / 2
         assert guard.limits.running == 0
 
@@ -148,7 +150,7 @@ async def test_two_thousand_requests_under_a_random_mix_of_faults(tmp_path: Path
 async def test_a_hundred_identical_requests_make_one_call(tmp_path: Path, seed: int) -> None:
     """Whoever is cancelled, the leader too, hurts nobody else."""
     rng = random.Random(seed)
-    async with serving(tmp_path, ScaledClock(10)) as (services, emulator):
+    async with serving(tmp_path, LoopClock()) as (services, emulator):
         emulator.plan = Plan.parse({"latency": {"median": 6.0, "p95": 6.0}})
         owners = [Owner.session(f"s{number}") for number in range(100)]
         tasks = [asyncio.create_task(services.generate(asking(owner=owner))) for owner in owners]
@@ -169,7 +171,7 @@ async def test_a_hundred_identical_requests_make_one_call(tmp_path: Path, seed: 
 
 
 async def test_cancelling_everybody_cancels_the_call(tmp_path: Path) -> None:
-    async with serving(tmp_path, ScaledClock(10)) as (services, emulator):
+    async with serving(tmp_path, LoopClock()) as (services, emulator):
         emulator.plan = Plan.parse({"fault": [{"kind": "hang"}]})
         tasks = [asyncio.create_task(services.generate(asking())) for _ in range(5)]
         await reached(emulator)
@@ -182,7 +184,7 @@ async def test_cancelling_everybody_cancels_the_call(tmp_path: Path) -> None:
 
 async def test_an_open_breaker_lets_one_probe_a_period_through(tmp_path: Path) -> None:
     """Minutes of total outage, a request every two seconds: after the opening only the probes reach Gemini."""
-    async with serving(tmp_path, ScaledClock(200)) as (services, emulator):
+    async with serving(tmp_path, LoopClock()) as (services, emulator):
         emulator.plan = Plan.parse({"fault": [{"kind": "outage"}]})
         emulator.reset()
         for number in itertools.count():
@@ -193,14 +195,14 @@ async def test_an_open_breaker_lets_one_probe_a_period_through(tmp_path: Path) -
             await services.clock.sleep(2)
         times = [call.at for call in emulator.calls]
         waits = [late - early for early, late in itertools.pairwise(times[4:])]
-        assert all(wait >= least for wait, least in zip(waits, (60, 120, 240), strict=True)), "5 faults open it"
+        assert all(wait > least - 1e-6 for wait, least in zip(waits, (60, 120, 240), strict=True)), "5 faults"
         status = services.gemini.guard.breaker.status()
         assert status.state is BreakerState.OPEN
         assert status.retry_after > 0
 
 
 async def test_it_closes_again_once_gemini_is_back(tmp_path: Path) -> None:
-    async with serving(tmp_path, ScaledClock(30)) as (services, emulator):
+    async with serving(tmp_path, LoopClock()) as (services, emulator):
         emulator.plan = Plan.parse({"fault": [{"kind": "outage"}]})
         while services.gemini.guard.breaker.status().state is BreakerState.CLOSED:
             check(await services.generate(asking(1, cache=CacheUse.OFF)))
@@ -216,7 +218,7 @@ async def test_it_closes_again_once_gemini_is_back(tmp_path: Path) -> None:
 
 @pytest.fixture
 async def failing(tmp_path: Path) -> AsyncIterator[tuple[Services, GeminiEmulator]]:
-    async with serving(tmp_path, ScaledClock(20)) as (services, emulator):
+    async with serving(tmp_path, LoopClock()) as (services, emulator):
         emulator.plan = Plan.parse({"fault": [{"kind": "error", "status": 404}]})
         yield services, emulator
 
@@ -304,7 +306,7 @@ async def test_never_for_our_own_limits_or_bad_input(failing: Failing) -> None:
 
 
 async def test_the_daily_cap_leads_down_the_ladder(tmp_path: Path) -> None:
-    async with serving(tmp_path, ScaledClock(20), daily_cap_usd=Decimal("0.04")) as (services, emulator):
+    async with serving(tmp_path, LoopClock(), daily_cap_usd=Decimal("0.04")) as (services, emulator):
         assert not (await services.generate(asking(1))).degraded
         made = await services.generate(asking(2))
         assert (made.degraded, made.degradation_reason) == (True, "daily_cap_reached")
@@ -315,7 +317,7 @@ async def test_the_daily_cap_leads_down_the_ladder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", [None, Secret("another")], ids=["missing", "wrong"])
 async def test_credentials_are_covered_for_customers_not_for_engineers(tmp_path: Path, key: Secret | None) -> None:
-    async with serving(tmp_path, ScaledClock(20), api_key=key) as (services, emulator):
+    async with serving(tmp_path, LoopClock(), api_key=key) as (services, emulator):
         emulator._api_key = KEY
         assert (await services.generate(asking(engine="gemini"))).degraded
         told = await drawn(services, asking(engine="gemini", cover_credentials=False))
@@ -339,7 +341,7 @@ async def test_a_ledger_that_is_down_keeps_calls_back(failing: Failing, tmp_path
 
 
 async def test_the_deadline_holds_for_those_who_join_late(tmp_path: Path) -> None:
-    async with serving(tmp_path, ScaledClock(20)) as (services, emulator):
+    async with serving(tmp_path, LoopClock()) as (services, emulator):
         emulator.plan = Plan.parse({"fault": [{"kind": "hang"}]})
         request = asking(fallback=NONE, deadline=60.0)
         leader = asyncio.create_task(drawn(services, request))

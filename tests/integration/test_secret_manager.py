@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from functools import partial
+from pathlib import Path
 
 import pytest
 from google.oauth2.credentials import Credentials
 
+from perkie_cli.clock import SystemClock
+from perkie_cli.config.models import load_models
 from perkie_cli.domain import errors
 from perkie_cli.domain.secret import Secret
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.engines.gemini.client import Access, Connection
+from perkie_cli.engines.gemini.engine import GeminiEngine
+from perkie_cli.engines.meter import Meter
+from perkie_cli.stores.ledger_sqlite import SqliteLedger
 from perkie_cli.stores.secret_manager import resolved
+from perkie_cli.telemetry.events import NoEvents
+from perkie_cli.workers import thread_workers
 
 NAME = "projects/p/secrets/gemini/versions/latest"
 TOKEN = Credentials(token="t0ken")  # type: ignore[no-untyped-call]
@@ -71,3 +81,36 @@ async def test_what_cannot_be_read_is_told(server: HttpServer, name: str, error:
 async def test_no_connection() -> None:
     with pytest.raises(errors.Unavailable):
         await asyncio.to_thread(resolved, Secret(f"sm://{NAME}"), address="http://perkie.invalid", credentials=TOKEN)
+
+
+async def test_fetching_a_key_takes_one_thread_however_many_give_up_waiting(tmp_path: Path) -> None:
+    asked, told, tries = threading.Event(), threading.Event(), []
+
+    def fetch(secret: Secret) -> Secret:
+        tries.append(secret)
+        asked.set()
+        told.wait()
+        return secret
+
+    clock, io = SystemClock(), thread_workers(8)
+    engine = GeminiEngine(
+        Access(Secret("key"), resolve=fetch),
+        load_models(),
+        default_model="gemini-nano-banana-2.1",
+        meter=Meter(SqliteLedger(tmp_path / "spend.sqlite", clock, io), Decimal(1), NoEvents()),
+        workers=io,
+        io=io,
+        clock=clock,
+    )
+    impatient = [asyncio.create_task(engine.warm_up()) for _ in range(3)]
+    await asyncio.to_thread(asked.wait)
+    for task in impatient:
+        task.cancel()
+    await asyncio.wait(impatient)
+    patient = asyncio.create_task(engine.warm_up())
+    await asyncio.sleep(0)
+    told.set()
+    await patient
+    assert len(tries) == 1
+    await engine.aclose()
+    io.close()

@@ -12,7 +12,7 @@ import pytest
 from perkie_cli.domain import errors
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.resilience.breaker import Breaker, BreakerState
-from perkie_cli.resilience.deadline import enforce
+from perkie_cli.resilience.deadline import within
 from perkie_cli.resilience.guard import Attempt, Guard
 from perkie_cli.resilience.retry import TimeRules
 from perkie_cli.resilience.retry_budget import RetryBudget
@@ -213,11 +213,10 @@ async def test_a_timeout_of_the_work_itself_is_not_taken_for_the_deadline() -> N
     clock = VirtualClock()
 
     async def work() -> None:
-        async with enforce(Deadline.after(5, clock.monotonic()), clock):
-            raise TimeoutError("its own")
+        raise TimeoutError("its own")
 
     with pytest.raises(TimeoutError, match="its own"):
-        await clock.drive(work())
+        await clock.drive(within(Deadline.after(5, clock.monotonic()), clock, work()))
 
 
 async def test_the_deadline_cancels_for_real() -> None:
@@ -225,13 +224,31 @@ async def test_the_deadline_cancels_for_real() -> None:
     ended: list[str] = []
 
     async def work() -> None:
-        async with enforce(Deadline.after(5, clock.monotonic()), clock):
-            try:
-                await clock.sleep(100)
-            finally:
-                ended.append("cleaned up")
+        try:
+            await clock.sleep(100)
+        finally:
+            ended.append("cleaned up")
 
     with pytest.raises(errors.DeadlineExceeded):
-        await clock.drive(work())
+        await clock.drive(within(Deadline.after(5, clock.monotonic()), clock, work()))
     assert ended == ["cleaned up"]
     assert clock.monotonic() == 1005.0
+
+
+async def test_whoever_cancels_sees_the_cleanup_through() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            ended.set()
+
+    task = asyncio.create_task(within(Deadline.never(), VirtualClock(), work()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()

@@ -44,6 +44,7 @@ class GeminiEngine:
         default_model: str,
         meter: Meter,
         workers: Workers,
+        io: Workers,
         clock: Clock,
     ) -> None:
         self._access = access
@@ -51,9 +52,9 @@ class GeminiEngine:
         self._default_model = default_model
         self._meter = meter
         self._workers = workers
+        self._io = io
         self._clock = clock
-        self._connection: Connection | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Future[Connection] | None = None
 
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
         """See the port. The prompts themselves count, so that an edited style never serves an old picture.
@@ -77,7 +78,8 @@ class GeminiEngine:
         asked = question.ask(job, model, photo)
         async with self._meter.call(model.id, model.price(asked.image_size), job.receipt) as bill:
             generate = connection.client.aio.models.generate_content
-            result = await self._outcome(generate(model=model.id, contents=asked.contents, config=asked.config))
+            call = generate(model=model.id, contents=asked.contents, config=asked.config)
+            result = await self._outcome(connection, call)
             if isinstance(result, Failure):
                 bill.usage = None if result.maybe_billed else Usage(attempts=1)
                 raise result.error
@@ -100,30 +102,39 @@ class GeminiEngine:
             pager = await connection.client.aio.models.list()
             return {(model.name or "").rpartition("/")[2] async for model in pager}
 
-        result = await self._outcome(ids())
+        result = await self._outcome(connection, ids())
         if isinstance(result, Failure):
             raise result.error
         return result
 
     async def aclose(self) -> None:
         """Frees connections."""
-        if self._connection is not None:
-            await self._connection.aclose()
-            self._connection = None
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None and connecting.done():
+            await connecting.result().aclose()
+        elif connecting is not None:
+            connecting.cancel()
 
     def _model(self, model: str | None) -> ImageModel:
         return self._models.get(model or self._default_model, self._clock.now().date())
 
     async def _connected(self) -> Connection:
-        async with self._connecting:
-            if self._connection is None:  # in a worker: importing the SDK takes most of a second
-                self._connection = await self._workers.run(Connection, self._access)
-            return self._connection
+        """Made once for all who wait. Whoever gives up waiting leaves it to the others: making it may hang, where the
+        key has to be fetched, and must not take a thread of each of them.
+        """
+        if self._connecting is None:
+            self._connecting = asyncio.ensure_future(self._io.run(Connection, self._access))
+            self._connecting.add_done_callback(self._forget_failure)
+        return await asyncio.shield(self._connecting)
 
-    async def _outcome(self, call: Awaitable[T]) -> T | Failure:
+    def _forget_failure(self, connecting: asyncio.Future[Connection]) -> None:
+        if connecting.cancelled() or connecting.exception() is not None:
+            self._connecting = None  # the next call tries anew
+
+    async def _outcome(self, connection: Connection, call: Awaitable[T]) -> T | Failure:
         """Returned, not raised, so that the SDK's error, which may repeat the key, is no context of ours."""
         try:
             return await call
         except Exception as error:  # noqa: BLE001 -- told apart by class; what is unknown is raised again
-            key = self._connection.key if self._connection is not None else None
+            key = connection.key
             return Failure(*fault(error, key.reveal() if key is not None else None, self._clock.now()))
