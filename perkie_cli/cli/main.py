@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from perkie_cli.cli import streams
 from perkie_cli.cli.flags import hoist
+from perkie_cli.uncollected import uncollected
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -17,7 +18,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     streams.prepare()
     try:
         _stop_on_sigterm()
-        from perkie_cli.cli.boundary import run
+        with uncollected():
+            from perkie_cli.cli.boundary import run
 
         sys.exit(run(hoist(sys.argv[1:] if argv is None else argv)))
     except KeyboardInterrupt:

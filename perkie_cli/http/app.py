@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,6 +34,7 @@ from perkie_cli.http.routes import (
     storage,
     widget,
 )
+from perkie_cli.http.warmup import warm_up_at_start
 
 _EXPOSED = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID", "traceparent"]
 _ROLES: dict[str, tuple[APIRouter, ...]] = {
@@ -49,8 +51,8 @@ _ROLES: dict[str, tuple[APIRouter, ...]] = {
 }
 
 
-def create_app(services: Services) -> FastAPI:
-    """The server over ``services``, which it closes at its end.
+def create_app(services: Services, *, warming: bool = False) -> FastAPI:
+    """The server over ``services``, which it closes at its end; ``warming`` itself up as soon as it serves.
 
     Raises: InvalidSetting.
     """
@@ -67,7 +69,7 @@ def create_app(services: Services) -> FastAPI:
         responses={"default": {"description": "A problem", "content": PROBLEM}},
     )
     describe(app, parts.authenticator)
-    app.state.parts = parts
+    app.state.parts, app.state.warming = parts, warming
     _add_routes(app, parts)
     _add_error_handlers(app)
     _add_middleware(app, parts)
@@ -77,9 +79,13 @@ def create_app(services: Services) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
+    warming = asyncio.create_task(warm_up_at_start(parts)) if app.state.warming else None
     try:
         yield
     finally:
+        if warming is not None:
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
         await parts.services.aclose()
 
 

@@ -87,7 +87,7 @@ async def serve(services: Services, started: Callable[[str], None]) -> signal.Si
     Returns the signal that ended it. Raises: InvalidSetting.
     """
     settings = services.settings.http
-    app = create_app(services)
+    app = create_app(services, warming=True)
     server = Server(app, settings.stop_within.total_seconds())
     with server.heeding_signals(), listen(settings) as bound:
         host, port = bound.getsockname()[:2]

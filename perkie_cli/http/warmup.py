@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.checkpoint import checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError
+from perkie_cli.http.parts import Parts
+from perkie_cli.ports import WarmableEngine
 from perkie_cli.services.weights import WeightState
 
+log = logging.getLogger("perkie.http")
 _PING_WITHIN = 2.0  # seconds
 
 
@@ -46,25 +50,52 @@ async def ping(dependency: Dependency) -> str:
     return "ok"
 
 
-async def warm_up(services: Services, role: str) -> list[str]:
-    """Builds and loads what ``role`` needs; the names of what is ready. Imports run in a thread: they take seconds.
+async def warm_up(services: Services, role: str, *, network: bool = True) -> list[str]:
+    """Loads what the first picture of ``role`` would wait for; the names of what is ready.
 
-    Raises: what keeps the matting role from its network. The role ``all`` goes without one.
+    Imports run in a thread: they take seconds. ``network``: with the matting network, which takes memory, too.
+
+    Raises: what keeps the matting role from its network. The others do without, and say by ``/ready`` what is missing.
     """
-    await asyncio.to_thread(_import_codec)
-    loaded = ["codec"]
+    await asyncio.to_thread(_import_modules, services)
+    needed = dependencies(services, role)
+    states = await asyncio.gather(*map(ping, needed))
+    loaded = ["codec", *(each.name for each, state in zip(needed, states, strict=True) if state == "ok")]
     if role != "matting":
-        await asyncio.to_thread(lambda: services.storefront)
-        loaded += ["styles", "engines"]
-    if role != "artistic":
-        try:
-            device = await services.warm_matting()
-        except PerkieError:
-            if role == "matting":
-                raise
-        else:
-            loaded += [f"matting on {device}"] if device is not None else []
+        loaded += await _warm_engine(services)
+    if role != "artistic" and network:
+        loaded += await _warm_network(services, required=role == "matting")
     return loaded
+
+
+async def warm_up_at_start(parts: Parts) -> None:
+    """The same ahead of the first request, as far as it is sure to be needed; what fails is told to who asks for it."""
+    role = parts.settings.role
+    try:
+        await warm_up(parts.services, role, network=role == "matting")
+    except PerkieError as error:
+        log.info("not warm: %s: %s", error.code, error.message)
+
+
+async def _warm_engine(services: Services) -> list[str]:
+    _ = services.storefront  # built by being asked for
+    engine = services.engines[services.settings.style.engine]
+    if isinstance(engine, WarmableEngine):
+        try:
+            await engine.warm_up()
+        except PerkieError:
+            return []
+    return [f"engine {engine.name}"]
+
+
+async def _warm_network(services: Services, *, required: bool) -> list[str]:
+    try:
+        device = await services.warm_matting()
+    except PerkieError:
+        if required:
+            raise
+        return []
+    return [f"matting on {device}"] if device is not None else []
 
 
 def _loads_network(services: Services) -> bool:
@@ -80,6 +111,10 @@ async def _look_for_weights(services: Services) -> None:
         raise MissingWeights("the network's weights are not on this machine", hint="perkie models pull")
 
 
-def _import_codec() -> None:
+def _import_modules(services: Services) -> None:
+    """For their side effect: Pillow, NumPy, libheif and Google's clients are in memory."""
     import perkie_cli.imaging.decode
-    import perkie_cli.imaging.encode  # noqa: F401  # for their side effect: Pillow, NumPy and libheif are in memory
+    import perkie_cli.imaging.encode  # see above
+
+    if services.settings.quota.store == "firestore":
+        import perkie_cli.stores.documents_firestore  # noqa: F401  # see above

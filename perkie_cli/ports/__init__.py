@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Rendering,
         RenderJob,
         StyleEngine,
+        WarmableEngine,
     )
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Stray",
     "StrayKind",
     "StyleEngine",
+    "WarmableEngine",
     "Workers",
 ]
 

@@ -108,7 +108,15 @@ class MattingEngine(Protocol):
 
 
 @runtime_checkable
-class PricedEngine(StyleEngine, Protocol):
+class WarmableEngine(StyleEngine, Protocol):
+    """A style engine whose first picture costs imports or connections."""
+
+    async def warm_up(self) -> None:
+        """Loads what the first picture would else wait for. Raises: MissingCredentials."""
+
+
+@runtime_checkable
+class PricedEngine(WarmableEngine, Protocol):
     """A style engine whose pictures cost money."""
 
     def price(self, size: int, model: str | None = None) -> Decimal:
@@ -116,9 +124,6 @@ class PricedEngine(StyleEngine, Protocol):
 
         Raises: RetiredModel, InvalidParameter.
         """
-
-    async def warm_up(self) -> None:
-        """Loads what the first picture would else wait for. Raises: MissingCredentials."""
 
     async def live_models(self) -> set[str]:
         """Ids of the models that the upstream lists now. Raises: NotAuthorised, Unavailable."""

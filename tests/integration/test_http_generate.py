@@ -12,9 +12,12 @@ import httpx
 import pytest
 from PIL import Image
 
+from perkie_cli.bootstrap import build_services
 from perkie_cli.config.schema import HttpSettings, ImageSettings, Settings
-from perkie_cli.domain.errors import BadAnswer, Blocked, BreakerOpen, DeadlineExceeded, Unavailable
-from tests.http_server import PHOTO, PHOTO64, Running, running
+from perkie_cli.domain.errors import BadAnswer, Blocked, BreakerOpen, DeadlineExceeded, MissingCredentials, Unavailable
+from perkie_cli.http.app import create_app
+from perkie_cli.http.warmup import warm_up
+from tests.http_server import PHOTO, PHOTO64, Centre, Negative, Running, running
 from tests.pictures import exif_of, file_of, photo
 
 
@@ -301,6 +304,31 @@ async def test_warm_ups_are_limited() -> None:
     async with running(replace(HttpSettings(), warmups=1)) as server:
         states = [(await server.client.post("/warmup")).json()["status"] for _ in range(2)]
         assert states == ["warm", "skipped"]
+
+
+class Cold(Negative):
+    """Loads with the first ``fails`` tries going wrong."""
+
+    def __init__(self, fails: int) -> None:
+        super().__init__()
+        self.fails = fails
+        self.tried = asyncio.Event()
+
+    async def warm_up(self) -> None:
+        self.tried.set()
+        self.fails -= 1
+        if self.fails >= 0:
+            raise MissingCredentials("no key")
+
+
+async def test_a_server_warms_up_as_it_starts() -> None:
+    engine = Cold(fails=2)
+    services = build_services(Settings(), engines={"auto": engine}, local=engine, matting_engines={"auto": Centre()})
+    app = create_app(services, warming=True)
+    async with app.router.lifespan_context(app):
+        await asyncio.wait_for(engine.tried.wait(), 60)
+        assert await warm_up(services, "artistic") == ["codec", "images", "quotas"]
+        assert await warm_up(services, "artistic") == ["codec", "images", "quotas", "engine negative"]
 
 
 async def test_links_end(server: Running) -> None:

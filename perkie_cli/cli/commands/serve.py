@@ -13,6 +13,7 @@ from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import Interrupted, MissingExtra
+from perkie_cli.uncollected import uncollected
 
 app = typer.Typer()
 
@@ -52,9 +53,10 @@ def serve(
 
 def _run(services: Services, renderer: Renderer) -> signal.Signals | None:
     try:
-        import uvloop
+        with uncollected():
+            import uvloop
 
-        from perkie_cli.http.server import serve as serving
+            from perkie_cli.http.server import serve as serving
     except ImportError as error:
         raise MissingExtra(
             f"perkie serve needs {error.name}, which is not installed", hint="pip install 'perkie-cli[serve]'"

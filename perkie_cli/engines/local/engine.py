@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.style import Style
-from perkie_cli.engines.local.recipes import find_recipe
+from perkie_cli.engines.local.recipes import RECIPES, find_recipe
 from perkie_cli.ports import Rendering, RenderJob, Workers
 
 if TYPE_CHECKING:
@@ -35,8 +35,19 @@ class LocalStyleEngine:
         raster = await self._workers.run(_render, job.raster, style.recipe, dict(style.parameters), job.size)
         return Rendering(raster, self.name, style.recipe)
 
+    async def warm_up(self) -> None:
+        """See ``ports.WarmableEngine``: numpy, OpenCV and the drawings are imported in a worker."""
+        await self._workers.run(_load)
+
     async def aclose(self) -> None:
         """Nothing is held here; the workers belong to who made them."""
+
+
+def _load() -> None:
+    import perkie_cli.engines.local.drawing  # noqa: F401  # for its side effect
+
+    for recipe in RECIPES.values():
+        recipe.painter()
 
 
 def _render(raster: Raster, recipe: str, parameters: dict[str, object], size: int) -> Raster:
