@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from perkie_cli.telemetry.events import Recorder
+from tests.clock import ManualClock
+
 # Timings never decide a test, nor does chance: every run tries the same examples. `--hypothesis-profile search` tries
 # others.
 settings.register_profile(
@@ -79,6 +82,18 @@ def perkie(tmp_path: Path) -> Perkie:
         )
 
     return run
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Time that moves when told to."""
+    return ManualClock()
+
+
+@pytest.fixture
+def events() -> Recorder:
+    """All that happens."""
+    return Recorder()
 
 
 @pytest.fixture

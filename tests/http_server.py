@@ -12,17 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.config.secrets import Secret
-from perkie_cli.domain.cache_key import Recipe
-from perkie_cli.domain.style import Style
 from perkie_cli.http.app import create_app
 from perkie_cli.http.server import Server, listen
-from perkie_cli.imaging.raster import Raster
-from perkie_cli.ports import Matte, MattingJob, Rendering, RenderJob
+from tests.engines import Centre, Negative
 from tests.pictures import file_of, photo
 
 PHOTO = file_of(photo(320, 280))
@@ -30,71 +26,6 @@ PHOTO64 = base64.b64encode(PHOTO).decode()
 API_KEY, OTHER_KEY, EXPIRED_KEY = "a long random key", "another long random key", "last year's key"
 JWT_SECRET = Secret("an HS256 secret of more than thirty-two bytes")
 PROXY_SECRET = Secret("hush")
-
-
-class Negative:
-    """A style engine that inverts, counts, and can be told to wait or fail."""
-
-    def __init__(self, name: str = "negative") -> None:
-        self.name = name
-        self.calls = 0
-        self.cancelled = 0
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.begun = asyncio.Event()
-        self.errors: dict[str, Exception] = {}  # by style
-
-    def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
-        return Recipe(self.name, model or "inverter", "1", {"size": size})
-
-    async def render(self, job: RenderJob) -> Rendering:
-        self.calls += 1
-        self.begun.set()
-        try:
-            await self.gate.wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        if job.style.id in self.errors:
-            raise self.errors[job.style.id]
-        return Rendering(Raster(255 - job.raster.rgb), self.name, "inverter")
-
-    async def begins(self) -> None:
-        """Waits for the first call, but not for long."""
-        await asyncio.wait_for(self.begun.wait(), 60)
-
-    async def aclose(self) -> None:
-        pass
-
-
-class Centre:
-    """A matting engine that takes the middle for the subject, and can be told to wait or fail."""
-
-    name = "centre"
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.error: Exception | None = None
-        self.begun = asyncio.Event()
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    def recipe(self, mode: str) -> Recipe:
-        return Recipe(self.name, mode, "1")
-
-    async def matte(self, job: MattingJob) -> Matte:
-        self.calls += 1
-        self.begun.set()
-        await self.gate.wait()
-        if self.error is not None:
-            raise self.error
-        height, width = job.raster.height, job.raster.width
-        alpha = np.zeros((height, width), np.uint8)
-        alpha[height // 4 : -height // 4, width // 4 : -width // 4] = 255
-        return Matte(alpha, 0.9, self.name, job.mode, "cpu")
-
-    async def aclose(self) -> None:
-        pass
 
 
 @dataclass

@@ -13,6 +13,7 @@ from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
 from perkie_cli.workers import thread_workers
 
 BUCKET = "perkie-test"
+SIGNER = "cache@project.iam.gserviceaccount.com"  # the account whose key the emulators of tests know
 
 
 class Opener:

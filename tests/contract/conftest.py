@@ -38,11 +38,6 @@ def google_firestore() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 @pytest.fixture(params=STORES)
 async def documents_opener(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Opener]:
     made = _opener(request, tmp_path)

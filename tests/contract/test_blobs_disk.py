@@ -34,11 +34,6 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def store(root: Path, clock: ManualClock) -> AsyncIterator[DiskBlobs]:
     made = DiskBlobs(root, clock, thread_workers(2))
     yield made

@@ -28,11 +28,6 @@ LIFETIMES = dict(
 
 
 @pytest.fixture
-def events() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
 def keeping(store: BlobStore, clock: ManualClock, events: Recorder) -> CacheKeeping:
     return CacheKeeping(store, clock, events, rules_for(LIFETIMES), Protection(("precious",), "tester"))
 

@@ -19,11 +19,6 @@ REF = DocumentRef("things", "a")
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 async def store(tmp_path: Path, clock: ManualClock) -> AsyncIterator[SqliteDocuments]:
     made = SqliteDocuments(tmp_path / "documents.sqlite", clock, busy_timeout=0.1)
     yield made

@@ -18,8 +18,7 @@ from perkie_cli.stores.blobs_gcs import GcsBlobs
 from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
 from perkie_cli.workers import thread_workers
 from tests.clock import ManualClock
-from tests.contract.blob_stores import BUCKET, GcsOpener
-from tests.integration.test_storage_emulator import SIGNER, signing_key  # noqa: F401  a fixture
+from tests.contract.blob_stores import BUCKET, SIGNER, GcsOpener
 
 KEY = "generated/customers/42/ab_ink_wash_01.jpg"
 
@@ -43,7 +42,7 @@ class ServiceAccountPlace(GcsPlace):
 
 
 @pytest.fixture
-async def bucket(clock: ManualClock, signing_key: tuple[str, bytes]) -> AsyncIterator[GcsOpener]:  # noqa: F811  the fixture
+async def bucket(clock: ManualClock, signing_key: tuple[str, bytes]) -> AsyncIterator[GcsOpener]:
     opener = await GcsOpener(clock, keys={SIGNER: signing_key[1]}).start()
     yield opener
     await opener.aclose()
@@ -52,7 +51,7 @@ async def bucket(clock: ManualClock, signing_key: tuple[str, bytes]) -> AsyncIte
 async def test_a_signed_link_opens_the_picture_until_it_expires(
     bucket: GcsOpener,
     clock: ManualClock,
-    signing_key: tuple[str, bytes],  # noqa: F811  the fixture
+    signing_key: tuple[str, bytes],
 ) -> None:
     await bucket.open(clock).put(KEY, b"picture", content_type="image/jpeg", metadata={})
     place = ServiceAccountPlace(BUCKET, bucket.server.url, signing_key[0])

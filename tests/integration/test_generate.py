@@ -12,51 +12,15 @@ import pytest
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, Settings
-from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.errors import BadInput, TooSmall, Unavailable, UnknownStyle, UsageError
 from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest
 from perkie_cli.domain.identity import ANONYMOUS, Owner
-from perkie_cli.domain.style import Style
-from perkie_cli.imaging.raster import Raster
-from perkie_cli.ports import Rendering, RenderJob
 from perkie_cli.telemetry.events import CacheLookup, Event
 from tests.clock import TURNS, ManualClock
 from tests.conftest import CAT
+from tests.engines import Negative
 
 PHOTO = CAT.read_bytes()
-
-
-class Negative:
-    """An engine: inverts the picture, counts, and can be told to wait or fail."""
-
-    name = "negative"
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.white = 255
-        self.begun = asyncio.Event()
-        self.version = "1"
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.error: Exception | None = None
-
-    def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
-        return Recipe(self.name, model or "inverter", self.version, {"size": size, **style.parameters})
-
-    async def render(self, job: RenderJob) -> Rendering:
-        self.calls += 1
-        self.begun.set()
-        await self.gate.wait()
-        if self.error is not None:
-            raise self.error
-        return Rendering(Raster(self.white - job.raster.rgb, job.raster.alpha), self.name, "inverter")
-
-    async def aclose(self) -> None: ...
-
-
-@pytest.fixture
-def engine() -> Negative:
-    return Negative()
 
 
 @pytest.fixture
@@ -219,7 +183,7 @@ async def test_the_last_to_leave_stops_the_drawing(services: Services, engine: N
 
 
 async def test_a_failed_drawing_keeps_nothing(services: Services, engine: Negative, tmp_path: Path) -> None:
-    engine.error = Unavailable("no paint")
+    engine.errors["ink_wash"] = Unavailable("no paint")
     with pytest.raises(Unavailable):
         await services.generate(request(fallback=frozenset()))
     assert stored(tmp_path) == []

@@ -14,15 +14,12 @@ from perkie_cli.domain.errors import QuotaExceeded, TooSmall, Unavailable
 from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.quota import QuotaLimits, QuotaStatus
-from tests.integration.test_generate import PHOTO, Negative
+from tests.conftest import CAT
+from tests.engines import Negative
 from tests.pictures import file_of, photo
 
+PHOTO = CAT.read_bytes()
 ADA, BOB = Owner.customer("ada"), Owner.customer("bob")
-
-
-@pytest.fixture
-def engine() -> Negative:
-    return Negative()
 
 
 @pytest.fixture
@@ -80,7 +77,7 @@ async def test_a_picture_costs_one_and_a_hit_nothing_even_for_the_exhausted(
 
 
 async def test_what_fails_or_never_begins_costs_nothing(services: Services, engine: Negative) -> None:
-    engine.error = Unavailable("down")
+    engine.errors["ink_wash"] = Unavailable("down")
     with pytest.raises(Unavailable):
         await services.generate(replace(request(ADA), fallback=frozenset()))
     with pytest.raises(TooSmall):

@@ -26,7 +26,8 @@ from schemathesis.specs.openapi.checks import (
 from perkie_cli.bootstrap import build_services
 from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.http.app import create_app
-from tests.http_server import PHOTO, Centre, Negative
+from tests.engines import Centre, Negative
+from tests.http_server import PHOTO
 from tests.pictures import file_of, photo, with_hole
 from tests.unit.test_codec_hostile import mutated
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,23 +25,6 @@ from tests.contract.blob_stores import BUCKET, DiskOpener, GcsOpener
 
 LIFETIMES = {area: timedelta(days=days) for area, days in zip(AREAS, (1, 180, 7, 180, 7, 30), strict=True)}
 RULES = rules_for(LIFETIMES)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def bucket(clock: ManualClock) -> AsyncIterator[GcsOpener]:
-    opener = await GcsOpener(clock).start()
-    yield opener
-    await opener.aclose()
-
-
-@pytest.fixture
-def events() -> Recorder:
-    return Recorder()
 
 
 def lifecycle_of(bucket: GcsOpener, clock: ManualClock, events: Recorder, name: str = BUCKET) -> Lifecycle:

@@ -14,7 +14,7 @@ from perkie_cli.domain.generation import CacheOutcome, CacheUse, GenerateRequest
 from perkie_cli.domain.identity import ANONYMOUS, Owner
 from perkie_cli.telemetry.events import CacheLookup, Recorder
 from tests.conftest import CAT
-from tests.integration.test_storage_failing import Negative
+from tests.engines import Negative
 
 pytest.importorskip("imagehash", reason="the near extra is not installed")
 
@@ -28,16 +28,6 @@ def twin(quality: int = 60, factor: float = 0.9, *, mirrored: bool = False) -> b
     buffer = io.BytesIO()
     (ImageOps.mirror(picture) if mirrored else picture).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
-
-
-@pytest.fixture
-def engine() -> Negative:
-    return Negative()
-
-
-@pytest.fixture
-def events() -> Recorder:
-    return Recorder()
 
 
 def serving(folder: Path, engine: Negative, events: Recorder, *, near: bool) -> Services:

@@ -18,21 +18,9 @@ from google.oauth2 import service_account
 
 from perkie_cli.emulators.storage.server import StorageEmulator
 from tests.clock import ManualClock
+from tests.contract.blob_stores import SIGNER
 
 ONCE: dict[str, Any] = {"retry": None, "timeout": 60}
-SIGNER = "cache@project.iam.gserviceaccount.com"
-
-
-@pytest.fixture(scope="module")
-def signing_key() -> tuple[str, bytes]:
-    """PEM of a private key and of its public half."""
-    from cryptography.hazmat.primitives import serialization as pem
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    key = rsa.generate_private_key(65537, 2048)
-    private = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption()).decode()
-    public = key.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
-    return private, public
 
 
 @pytest.fixture

@@ -9,60 +9,19 @@ import pytest
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, Settings
-from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.errors import Forbidden, InvalidSetting, MissingCredentials, PerkieError, StoreUnavailable
 from perkie_cli.domain.generation import CacheOutcome, GenerateRequest
 from perkie_cli.domain.identity import Owner
-from perkie_cli.domain.style import Style
 from perkie_cli.emulators.storage.faults import Fault, Kind, Method
-from perkie_cli.imaging.raster import Raster
-from perkie_cli.ports import Rendering, RenderJob
 from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
 from perkie_cli.telemetry.events import Recorder, StoreFailed
 from perkie_cli.workers import thread_workers
 from tests.clock import ManualClock
 from tests.conftest import CAT
 from tests.contract.blob_stores import BUCKET, GcsOpener
+from tests.engines import Negative
 
 PHOTO = CAT.read_bytes()
-
-
-class Negative:
-    """Draws without a cost: what is tested is what happens around it."""
-
-    name = "negative"
-    calls = 0
-
-    def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
-        return Recipe(self.name, "inverter", "1", {})
-
-    async def render(self, job: RenderJob) -> Rendering:
-        self.calls += 1
-        return Rendering(Raster(255 - job.raster.rgb, job.raster.alpha), self.name, "inverter")
-
-    async def aclose(self) -> None: ...
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def bucket(clock: ManualClock) -> AsyncIterator[GcsOpener]:
-    opener = await GcsOpener(clock).start()
-    yield opener
-    await opener.aclose()
-
-
-@pytest.fixture
-def events() -> Recorder:
-    return Recorder()
-
-
-@pytest.fixture
-def engine() -> Negative:
-    return Negative()
 
 
 @pytest.fixture

@@ -63,11 +63,6 @@ def store() -> DownAtTimes:
     return DownAtTimes()
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 def quotas_over(store: DownAtTimes, clock: ManualClock, when_down: Literal["memory", "deny"] = "memory") -> Quotas:
     return Quotas(store, MemoryDocuments(), QuotaRules(when_down), clock, Recorder())
 
