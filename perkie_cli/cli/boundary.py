@@ -21,6 +21,8 @@ def run(args: Sequence[str]) -> int:
     except typer.TyperException as error:
         return renderer.fail(_usage_error(error))
     except (KeyboardInterrupt, typer.Abort):
+        if renderer.ended is not None:
+            return renderer.ended  # it came too late to change anything: one envelope is out, two would be none
         return renderer.fail(Interrupted("interrupted; finished work is kept"))
     except PerkieError as error:
         return renderer.fail(error)

@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
+        for late in (signal.SIGINT, signal.SIGTERM):  # what is left is Python's own end: it would tell of an interrupt
+            signal.signal(late, signal.SIG_DFL)
         gc.freeze()  # the process ends: looking through all it holds for garbage would take as long as `quota show`
 
 

@@ -55,6 +55,7 @@ class Renderer:
         self.flags = flags
         self.command = "perkie"
         self.warnings: list[str] = []
+        self.ended: int | None = None  # the exit code, once the envelope is being written
 
     # ---------------------------------------------------------------- data
 
@@ -83,18 +84,19 @@ class Renderer:
 
     def finish(self, report: Report) -> int:
         """Prints the report; the exit code to leave with."""
+        exit_code = report.exit_code or (report.error.exit_code if report.error is not None else 0)
         if self.flags.json:
-            self._envelope(report)
+            envelope = self._envelope(report)
+            self.ended = exit_code
+            self.line(envelope)
         else:
             for part in report.text:
                 self._table(part) if isinstance(part, Table) else self.line(part)
             if report.error is not None:
                 self._print_error(report.error)
-        if report.exit_code == 0 and report.error is not None:
-            return report.error.exit_code
-        return report.exit_code
+        return exit_code
 
-    def _envelope(self, report: Report) -> None:
+    def _envelope(self, report: Report) -> str:
         error = report.error
         body = {
             "schema": SCHEMA,
@@ -105,7 +107,7 @@ class Renderer:
             "warnings": self.warnings,
             "error": error and error_fields(error),
         }
-        self.line(json.dumps(body, default=plain))
+        return json.dumps(body, default=plain)
 
     def _table(self, table: Table) -> None:
         from rich.table import Table as RichTable
