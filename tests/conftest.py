@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,10 @@ settings.register_profile(
 )
 settings.register_profile("search", settings.get_profile("perkie"), derandomize=False)
 settings.load_profile("perkie")
+
+# A shell that starts pytest in the background lets it, and all that it starts, ignore SIGINT.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 CAT = ROOT / "examples" / "photos" / "cat.png"

@@ -1,4 +1,4 @@
-"""The Gemini suites once more, as if aiohttp were not installed: the SDK must take the same way with it and without."""
+"""The Gemini suites in part, as if aiohttp were not installed: the SDK must take the same way with it and without."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from tests.conftest import ROOT
 
-OUTAGE = "tests/integration/test_gemini_outage.py"
-SUITES = [
-    "tests/integration/test_gemini_faults.py",
-    f"{OUTAGE}::test_a_random_mix_of_faults",
-    f"{OUTAGE}::test_a_hundred_identical_requests_make_one_call",
-    f"{OUTAGE}::test_an_open_breaker_lets_one_probe_a_period_through",
-]
+SUITES = ["tests/integration/test_gemini_faults.py", "tests/integration/test_gemini_outage.py"]
+# What depends on the way to the wire: each kind of failure once, connections not made, calls that are cancelled.
+CHOSEN = "one_fault or no_connection or vertex or living or hang or drip or hundred"
 
 
 def test_aiohttp_is_installed_here() -> None:
@@ -25,8 +19,7 @@ def test_aiohttp_is_installed_here() -> None:
     assert importlib.util.find_spec("aiohttp") is not None
 
 
-@pytest.mark.timeout(300)
 def test_the_suites_hold_without_aiohttp() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.without_aiohttp", *SUITES]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.without_aiohttp", *SUITES, "-k", CHOSEN]
     done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
