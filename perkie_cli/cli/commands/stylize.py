@@ -170,7 +170,12 @@ class _Run:
             await ensure_weights(self._services, self._renderer, matting.engine, matting.mode)
         if self._asked.fallback is None and len(files) > 1:
             self._fallback = frozenset()  # a batch can be run again later, and should not be filled with substitutes
-        return await run_jobs(jobs, self._one, self._renderer, self._asked.jobs)
+        return await run_jobs(jobs, self._one, self._renderer, self._at_once())
+
+    def _at_once(self) -> int:
+        """Pictures in work together. While all processes draw, one more is read, looked up or written."""
+        local = self._services.engines[self._services.settings.style.engine].name == "local"
+        return self._asked.jobs + 1 if local and self._asked.jobs > 1 else self._asked.jobs
 
     async def _one(self, job: Job) -> JobResult:
         asked, services = self._asked, self._services
