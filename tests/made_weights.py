@@ -1,8 +1,9 @@
-"""A random checkpoint of the real network, 368 MB, whose saliency is neither saturated nor flat."""
+"""Random weights for the real network (368 MB) and for a small one, whose saliency is neither saturated nor flat."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +31,26 @@ def made_weights(*files: str) -> Iterator[Path]:
 def make_checkpoint(path: Path) -> None:
     import torch
 
-    torch.manual_seed(0)
     side = 192
     net: Any = network.build(side)
+    _fill(net, side)
+    torch.save(net.state_dict(), path)
+
+
+def small_network(side: int) -> Any:
+    """The real classes with a hundredth of the weights."""
+    with network.network_modules() as module:
+        swin = sys.modules["transparent_background.backbones.SwinTransformer"].SwinTransformer
+        backbone = swin(embed_dim=16, depths=[1, 2, 1, 1], num_heads=[1, 2, 4, 8], window_size=6)
+        net = module.InSPyReNet(backbone, [16, 16, 32, 64, 128], 8, [side, side], None).eval()
+    _fill(net, side)
+    return net.requires_grad_(False)
+
+
+def _fill(net: Any, side: int) -> None:
+    import torch
+
+    torch.manual_seed(0)
     for name, parameter in net.named_parameters():
         _draw(name, parameter)
     pictures = [make_fur((200, 180, 150), (40, 70, 40)).picture, make_fur((40, 40, 45), (220, 225, 230)).picture]
@@ -47,7 +65,6 @@ def make_checkpoint(path: Path) -> None:
         net.eval()
         _calm(net)
         _centre(net, pixels)
-    torch.save(net.state_dict(), path)
 
 
 def _draw(name: str, parameter: Any) -> None:

@@ -64,7 +64,14 @@ class MattingParts(StoreParts):
         matting = self.settings.matting
 
         def load(checkpoint: Checkpoint) -> Backend:
-            return open_backend(checkpoint, self.model_dirs, matting.device, matting.backend, matting.threads)
+            return open_backend(
+                checkpoint,
+                self.model_dirs,
+                matting.device,
+                matting.backend,
+                matting.threads,
+                compiled=matting.compile,
+            )
 
         return InspyrenetEngine(load, workers=self.workers, inference=thread_workers(1))
 

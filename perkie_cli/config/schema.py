@@ -63,6 +63,7 @@ class MattingSettings:
     device: str = row("auto", "auto, cpu, cuda, cuda:N or mps")
     backend: Literal["auto", "torch", "onnx"] = row("auto", "auto is onnx on a CPU once exported, else torch")
     threads: int = row(0, "Threads of the network on a CPU; 0 is one a core", least=0)
+    compile: bool = row(False, "Compile the torch network at its first picture, for minutes; see docs/matting.md")
     models_dir: Path | None = row(None, "Folder of the model files (default: models/ in the user's data folder)")
     weights_url: str = row(RELEASE, "Where model files are pulled from")
     mirror_url: str | None = row(None, "Asked before weights_url")

@@ -51,8 +51,8 @@ def photo(folder: Path, size: tuple[int, int]) -> Path:
     return path
 
 
-def our_services(models_dir: Path, backend: str = "auto", device: str = "cpu") -> Services:
-    matting = MattingSettings(engine="inspyrenet", models_dir=models_dir, backend=backend, device=device)
+def our_services(models_dir: Path, backend: str) -> Services:
+    matting = MattingSettings(engine="inspyrenet", models_dir=models_dir, backend=backend, device="cpu")
     return build_services(Settings(matting=matting))
 
 

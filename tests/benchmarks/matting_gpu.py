@@ -1,119 +1,155 @@
-"""Images a second on a CUDA GPU, photo bytes to RGBA PNG bytes, against transparent-background's Remover on it.
+"""Images a second on a GPU, photo file to RGBA PNG file, against transparent-background's Remover on it.
 
 To be run by hand on a machine with a GPU: ``python -m tests.benchmarks matting_gpu --models /tmp/models``.
+``--device cpu --small`` is a dry run of every line of it on any machine.
 """
 
 import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from perkie_cli.domain.checkpoint import CHECKPOINTS
-from tests.benchmarks._matting import SIZES, cut_out, models, our_services, photo, upstream_cut_out
-from tests.benchmarks.harness import Goal, Report
+from perkie_cli.bootstrap import Services, build_services
+from perkie_cli.config.schema import Settings
+from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint
+from tests.benchmarks._matting import SIZES, cut_out, models, photo, upstream_cut_out
+from tests.benchmarks.harness import Goal, Report, interleaved, medians
 from tests.upstream import remover
 
 # Dense half-precision peaks from the vendor's data sheets, in TFLOP/s.
 PEAKS = {"L4": 121.0, "T4": 65.0, "A10": 125.0, "A100": 312.0, "H100": 989.0, "H200": 989.0, "RTX PRO 6000": 504.0}
+SMALL_SIDE = 96
 
 
 def run(argv: list[str]) -> Report:
-    import torch
+    from perkie_cli.engines.inspyrenet.torch_backend import available_devices
 
     parser = argparse.ArgumentParser(prog="matting_gpu", description=__doc__)
     parser.add_argument("--models", type=Path, help="keep made weights here for the next run")
-    parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--jobs", type=int, default=12, help="pictures in hand at once, for the best throughput")
+    parser.add_argument("--device", default="cuda:0")
+    parser.add_argument("--small", action="store_true", help=f"networks of {SMALL_SIDE} px, which speak of no speed")
+    parser.add_argument("--images", type=int, default=64, help="a multiple of --jobs")
+    parser.add_argument("--jobs", type=int, default=8, help="pictures in hand at once, for the best throughput")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compiler", default="inductor", help="backend of torch.compile")
     asked = parser.parse_args(argv)
-    if not torch.cuda.is_available():
-        raise SystemExit("matting_gpu: torch sees no CUDA device here")
-    report = Report(f"matting_gpu on {torch.cuda.get_device_name(0)}")
+    devices = available_devices()
+    if asked.device not in devices:
+        raise SystemExit(f"matting_gpu: torch sees no {asked.device} here; there is: {', '.join(devices)}")
+    name, peak = devices[asked.device], _peak(devices[asked.device], asked.device)
+    report = Report(f"matting_gpu on {name}")
     with models(asked.models, [], exported=False) as weights, tempfile.TemporaryDirectory() as place:
-        for mode in CHECKPOINTS:
-            _measure(report, mode, asked, weights, Path(place))
+        source = photo(Path(place), SIZES["0.7 MP"])
+        # Identical pictures at once would share one run: each gets bytes of its own.
+        sources = [source.with_name(f"in-{index}.jpg") for index in range(asked.images)]
+        for index, each in enumerate(sources):
+            each.write_bytes(source.read_bytes() + bytes(index + 1))
+        for mode, checkpoint in CHECKPOINTS.items():
+            chosen = replace(checkpoint, side=SMALL_SIDE) if asked.small else checkpoint
+            _measure(report, mode, chosen, asked, weights, sources, peak)
+    report.notes.append(f"Peak: {peak / 1e12:.3g} TFLOP/s. Compiled by {asked.compiler}; the first run is not counted.")
     return report
 
 
-def _measure(report: Report, mode: str, asked: argparse.Namespace, weights: Path, place: Path) -> None:
-    checkpoint, source = CHECKPOINTS[mode], photo(place, SIZES["0.7 MP"])
-    theirs = remover(weights / checkpoint.file, mode, checkpoint.side, place, device="cuda:0", foreground=True)
-    flops, peak = _network_flops(weights, mode), _peak()
+def _measure(
+    report: Report,
+    mode: str,
+    checkpoint: Checkpoint,
+    asked: argparse.Namespace,
+    weights: Path,
+    sources: Sequence[Path],
+    peak: float,
+) -> None:
+    place, many = sources[0].parent, asked.jobs
+    theirs = remover(weights / checkpoint.file, mode, checkpoint.side, place, device=asked.device, foreground=True)
+    plain, compiled = (_backend(weights, checkpoint, asked.device, each) for each in (None, asked.compiler))
+    ours = _services(plain)
+    flops = _flops(plain)
+    one, best, best_compiled = "ours, one at a time", f"ours, {many} at once", f"network, batch {many}, compiled"
     with asyncio.Runner() as runner:
-        ours = our_services(weights, device="cuda:0")
-        rates = {
-            "upstream": _upstream_rate(theirs, source, place, asked.images),
-            "ours, one at a time": runner.run(_our_rate(ours, source, place, mode, asked.images, 1)),
-            f"ours, {asked.jobs} at once": runner.run(_our_rate(ours, source, place, mode, asked.images, asked.jobs)),
+        cases = {
+            "upstream": lambda: [upstream_cut_out(theirs, each, place / "theirs.png") for each in sources],
+            one: lambda: runner.run(_cut_out_all(ours, sources, mode, 1)),
+            best: lambda: runner.run(_cut_out_all(ours, sources, mode, many)),
+            "network, batch 1": lambda: _run_network(plain, asked.images, 1),
+            "network, batch 1, compiled": lambda: _run_network(compiled, asked.images, 1),
+            f"network, batch {many}": lambda: _run_network(plain, asked.images, many),
+            best_compiled: lambda: _run_network(compiled, asked.images, many),
         }
-        rates["network alone, best batch"] = _network_rate(weights, mode)
+        seconds = medians(interleaved(cases, asked.rounds))
         runner.run(ours.aclose())
+    rates = {name: asked.images / value for name, value in seconds.items()}
     for name, rate in rates.items():
-        share = f"{100 * rate * flops / 1e12 / peak:.1f}" if peak else "?"
+        share = 100 * rate * flops / peak
         row = {"mode": mode, "": name, "images/s": rate, "× upstream": rate / rates["upstream"], "% of peak": share}
         report.rows.append(row)
-    best = rates[f"ours, {asked.jobs} at once"] / rates["upstream"]
-    report.goals.append(Goal(f"{mode}, end to end", best, 3, at_least=True))
+    report.goals.append(Goal(f"{mode}, end to end", rates[best] / rates["upstream"], 3, at_least=True))
+    gain = rates[best_compiled] / rates[f"network, batch {many}"]
+    report.goals.append(Goal(f"{mode}, compilation pays", gain, 1.1, at_least=True))
 
 
-def _upstream_rate(theirs, source: Path, place: Path, images: int) -> float:
-    upstream_cut_out(theirs, source, place / "theirs.png")
-    start = time.perf_counter()
-    for _ in range(images):
-        upstream_cut_out(theirs, source, place / "theirs.png")
-    return images / (time.perf_counter() - start)
-
-
-async def _our_rate(services, source: Path, place: Path, mode: str, images: int, jobs: int) -> float:
-    await cut_out(services, source, place / "ours.png", mode)
-    queue = iter(range(images))
-
-    async def lane(number: int) -> None:
-        for index in queue:
-            # Identical pictures at once would be coalesced to one run: each gets bytes of its own.
-            copy = place / f"in-{number}-{index}.jpg"
-            copy.write_bytes(source.read_bytes() + bytes([0]) * (index + 1))
-            await cut_out(services, copy, place / f"out-{number}.png", mode)
-            copy.unlink()
-
-    start = time.perf_counter()
-    await asyncio.gather(*map(lane, range(jobs)))
-    return images / (time.perf_counter() - start)
-
-
-def _network_rate(weights: Path, mode: str) -> float:
+def _backend(weights: Path, checkpoint: Checkpoint, device: str, compiler: str | None):
+    from perkie_cli.engines.inspyrenet.network import open_network
     from perkie_cli.engines.inspyrenet.torch_backend import TorchBackend
 
-    checkpoint = CHECKPOINTS[mode]
-    backend = TorchBackend(weights / checkpoint.file, checkpoint.side, "cuda:0")
-    best = 0.0
-    for batch in (1, 2, 4, 8, 16):
-        pixels = np.random.default_rng(0).standard_normal((batch, 3, checkpoint.side, checkpoint.side), np.float32)
+    network = open_network(weights / checkpoint.file, checkpoint.side)
+    return TorchBackend(network, checkpoint.side, device, compiler=compiler)
+
+
+def _services(backend) -> Services:
+    from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
+    from perkie_cli.workers import thread_workers
+
+    engine = InspyrenetEngine(lambda _: backend, workers=thread_workers(8), inference=thread_workers(1))
+    return build_services(Settings(), matting_engines={"inspyrenet": engine})
+
+
+async def _cut_out_all(services: Services, sources: Sequence[Path], mode: str, jobs: int) -> None:
+    queue = iter(sources)
+
+    async def lane() -> None:
+        for each in queue:
+            await cut_out(services, each, each.with_suffix(".png"), mode)
+
+    await asyncio.gather(*(lane() for _ in range(jobs)))
+
+
+def _run_network(backend, images: int, batch: int) -> None:
+    side = backend.sides[0]
+    pixels = np.random.default_rng(0).standard_normal((batch, 3, side, side), np.float32)
+    for _ in range(images // batch):
         backend.saliency(pixels)
-        start = time.perf_counter()
-        for _ in range(5):
-            backend.saliency(pixels)
-        best = max(best, 5 * batch / (time.perf_counter() - start))
-    return best
 
 
-def _network_flops(weights: Path, mode: str) -> float:
+def _flops(backend) -> float:
     """Of one picture: twice the multiply-adds, counted by torch."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    from perkie_cli.engines.inspyrenet.torch_backend import TorchBackend
-
-    checkpoint = CHECKPOINTS[mode]
-    backend = TorchBackend(weights / checkpoint.file, checkpoint.side, "cuda:0")
+    side = backend.sides[0]
     with FlopCounterMode(display=False) as counter:
-        backend.saliency(np.zeros((1, 3, checkpoint.side, checkpoint.side), np.float32))
+        backend.saliency(np.zeros((1, 3, side, side), np.float32))
     return float(counter.get_total_flops())
 
 
-def _peak() -> float | None:
+def _peak(name: str, device: str) -> float:
+    """FLOP/s: the data sheet's for the longest name that fits, else those of a large product of matrices."""
+    known = max((key for key in PEAKS if key in name), key=len, default=None)
+    return PEAKS[known] * 1e12 if known else _product_rate(device)
+
+
+def _product_rate(device: str) -> float:
     import torch
 
-    name = torch.cuda.get_device_name(0)
-    return next((peak for key, peak in sorted(PEAKS.items(), key=lambda each: -len(each[0])) if key in name), None)
+    side, on_gpu = (8192, True) if device != "cpu" else (2048, False)
+    matrix = torch.ones(side, side, device=device, dtype=torch.float16 if on_gpu else torch.float32)
+    best = 0.0
+    for _ in range(5):
+        start = time.perf_counter()
+        (matrix @ matrix)[0, 0].item()  # waits for the device
+        best = max(best, 2 * side**3 / (time.perf_counter() - start))
+    return best

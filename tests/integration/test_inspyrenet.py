@@ -23,7 +23,6 @@ from perkie_cli.domain.errors import InvalidParameter, MissingDevice, MissingWei
 from perkie_cli.domain.generation import CacheUse
 from perkie_cli.engines.inspyrenet.choose import open_backend
 from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine, finish, prepare
-from perkie_cli.engines.inspyrenet.torch_backend import TorchBackend, _sums_in_float32
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import MattingJob
 from perkie_cli.workers import thread_workers
@@ -87,21 +86,6 @@ def test_alpha_equals_upstreams_at_full_size(mode, make, weights, tmp_path):
 def test_upstreams_own_import_is_left_alone(backend, peer):
     assert type(peer).__module__ == "transparent_background.Remover"
     assert sys.modules["timm"].__spec__ is not None  # the real one, no stand-in
-
-
-@pytest.mark.parametrize("side", [SIDE, pytest.param(384, marks=pytest.mark.slow)])
-def test_half_precision_stays_near_and_finite(weights, side):
-    """As on a GPU. In plain float16 the larger side gives NaN on these weights."""
-    pixels = prepare(PICTURES["a cat"](), side)[None]
-    single, half = (TorchBackend(weights / FAST.file, side, "cpu", 1, half=half).saliency(pixels) for half in (0, 1))
-    assert np.isfinite(half).all()
-    assert np.abs(half - single).mean() < 1 / 255
-
-
-def test_half_precision_sums_do_not_overflow():
-    with torch.autocast("cpu", torch.float16), _sums_in_float32(torch):
-        total = torch.bmm(torch.ones(1, 5, 100_000), torch.ones(1, 100_000, 2))
-    assert total.unique().tolist() == [100_000]
 
 
 def test_threads_agree(backend):

@@ -20,7 +20,7 @@ from perkie_cli.workers import thread_workers
 class SmallDevice:
     """Answers with the red channel; has memory for so many pixels at once."""
 
-    device, batch, side = "cuda:0", 4, 384
+    device, batch, sides = "cuda:0", 4, (384, 192)
 
     def __init__(self, room=10**9):
         self.room = room
@@ -29,7 +29,7 @@ class SmallDevice:
     def saliency(self, batch):
         self.sizes.append(batch.shape[0])
         if batch.shape[0] * batch.shape[2] * batch.shape[3] > self.room:
-            raise OutOfMemory
+            raise OutOfMemory(self.device)
         return 1 / (1 + np.exp(-3 * batch[:, 0]))
 
 
@@ -54,11 +54,14 @@ async def test_those_who_wait_share_a_run():
     assert [each.mean() for each in maps] == sorted(each.mean() for each in maps)  # each got its own
 
 
-async def test_a_batch_that_does_not_fit_is_halved_from_then_on():
-    device = SmallDevice(room=8 * 8 * 2)
+@pytest.mark.parametrize(("fit", "sizes"), [(2, [4, 2, 2, 2]), (1, [4, 2, 1, 1, 2, 1, 1, 1, 1])])
+async def test_a_batch_that_does_not_fit_is_halved_from_then_on(fit, sizes):
+    device = SmallDevice(room=8 * 8 * fit)
     batcher = Batcher(device, thread_workers(1))
-    await asyncio.gather(*map(batcher.saliency, PIXELS))
-    assert device.sizes == [4, 2, 2, 2]
+    maps = await asyncio.gather(*map(batcher.saliency, PIXELS))
+    assert device.sizes == sizes
+    for pixels, saliency in zip(PIXELS, maps, strict=True):  # nobody is given another's
+        assert np.array_equal(saliency, 1 / (1 + np.exp(-3 * pixels[0])))
 
 
 async def test_sizes_are_not_mixed():
@@ -89,7 +92,7 @@ async def test_a_picture_that_does_not_fit_is_matted_smaller_and_says_so():
 
 async def test_no_memory_at_all():
     engine = engine_on(SmallDevice(room=0))
-    with pytest.raises(Unavailable, match="too little memory"):
+    with pytest.raises(Unavailable, match="cuda:0 has too little memory"):
         await engine.matte(picture(250))
     await engine.aclose()
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+T = TypeVar("T")
+
 
 class OutOfMemory(Exception):
     """The device had too little memory for this batch or size; the backend can go on with a smaller one."""
+
+    def __init__(self, device: str, said: str = "") -> None:
+        super().__init__(f"{device} ran out of memory: {said}")
+        self.device = device
 
 
 class Backend(Protocol):
@@ -18,10 +25,22 @@ class Backend(Protocol):
 
     device: str  # what it runs on, as results report it
     batch: int  # pictures that are best given at once
-    side: int  # px of the inputs it was made for
+    sides: tuple[int, ...]  # px of the inputs it takes: what it was made for, then smaller ones for want of memory
 
     def saliency(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (n, side, side) probabilities, not stretched, for float32 (n, 3, side, side).
 
         Raises: OutOfMemory.
         """
+
+
+def within_memory(work: Callable[[], T], device: str, *errors: type[Exception]) -> T:
+    """What ``work`` gives; ``errors`` are those by which its library says that memory ran out.
+
+    Raises: OutOfMemory, after the handler: chained, it would keep what has failed in memory for the next try.
+    """
+    try:
+        return work()
+    except errors as error:
+        said = str(error)
+    raise OutOfMemory(device, said)

@@ -72,8 +72,8 @@ class Batcher:
         except OutOfMemory:
             if len(batch) == 1:
                 raise
-            self._limit = len(batch) // 2
-        return np.concatenate([self._run(batch[: self._limit]), self._run(batch[self._limit :])])
+        half = self._limit = len(batch) // 2  # from now on
+        return np.concatenate([self._run(batch[:half]), self._run(batch[half:])])
 
 
 def _answer(future: asyncio.Future[Floats], result: Floats | Exception) -> None:

@@ -18,11 +18,17 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 
 
 def open_backend(
-    checkpoint: Checkpoint, folders: Sequence[Path], device: str = "auto", backend: str = "auto", threads: int = 0
+    checkpoint: Checkpoint,
+    folders: Sequence[Path],
+    device: str = "auto",
+    backend: str = "auto",
+    threads: int = 0,
+    *,
+    compiled: bool = False,
 ) -> Backend:
     """The checkpoint on a backend. ``device`` is auto, cpu, mps, cuda or cuda:N; ``backend`` auto, torch or onnx.
 
-    Raises: InvalidParameter, MissingDevice, MissingExtra, MissingWeights.
+    ``compiled`` is for torch. Raises: InvalidParameter, MissingDevice, MissingExtra, MissingWeights, OutOfMemory.
     """
     _check_name(device)
     exported = find_file(checkpoint.onnx_file, folders)
@@ -31,10 +37,12 @@ def open_backend(
         return onnx_backend.OnnxBackend(_existing(exported, checkpoint), threads)
     if backend == "onnx":
         raise MissingDevice(f"the onnx backend runs on the CPU, not on {chosen}", hint="Use --device cpu or auto.")
+    from perkie_cli.engines.inspyrenet.network import open_network
     from perkie_cli.engines.inspyrenet.torch_backend import TorchBackend
 
     path = find_file(checkpoint.file, folders) or folders[0] / checkpoint.file
-    return TorchBackend(path, checkpoint.side, chosen, threads)
+    network = open_network(path, checkpoint.side)
+    return TorchBackend(network, checkpoint.side, chosen, threads, compiler="inductor" if compiled else None)
 
 
 def check_ready(device: str) -> None:

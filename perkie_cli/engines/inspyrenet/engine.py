@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cache_key import Recipe
@@ -45,10 +45,18 @@ class InspyrenetEngine:
     async def matte(self, job: MattingJob) -> Matte:
         """Raises: InvalidParameter, MissingExtra, MissingWeights, MissingDevice, Unavailable."""
         chosen = checkpoint(job.mode)
-        batcher = await self._batcher(chosen)
-        saliency, notes = await self._saliency(batcher, job, chosen)
+        try:
+            batcher = await self._batcher(chosen)
+            saliency, side = await self._saliency(batcher, job, batcher.backend.sides)
+        except OutOfMemory as error:
+            raise Unavailable(
+                f"{error.device} has too little memory for {chosen.model}",
+                hint="Use --mode fast, --device cpu, or free some memory.",
+            ) from error
         alpha, confidence, doubts = await self._workers.run(finish, saliency, job.raster.height, job.raster.width)
-        return Matte(alpha, confidence, self.name, chosen.model, batcher.backend.device, (*notes, *doubts))
+        device, whole = batcher.backend.device, batcher.backend.sides[0]
+        notes = () if side == whole else (f"{device} ran out of memory: matted at {side} instead of {whole} px",)
+        return Matte(alpha, confidence, self.name, chosen.model, device, (*notes, *doubts))
 
     async def aclose(self) -> None:
         """Waits for the run in progress and drops the networks."""
@@ -63,22 +71,17 @@ class InspyrenetEngine:
             return self._batchers[chosen.mode]
 
     async def _saliency(
-        self, batcher: Batcher, job: MattingJob, chosen: Checkpoint
-    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-        """At full size, or at half of it where the device has too little memory."""
-        whole = batcher.backend.side
-        for side in (whole, whole // 2):
-            pixels = await self._workers.run(prepare, job.raster.rgb, side)
-            try:
-                saliency = await batcher.saliency(pixels)
-            except OutOfMemory:
-                continue
-            smaller = f"{batcher.backend.device} ran out of memory: matted at {side} instead of {whole} px"
-            return saliency, () if side == whole else (smaller,)
-        raise Unavailable(
-            f"{batcher.backend.device} has too little memory for {chosen.model}",
-            hint="Use --mode fast, --device cpu, or free some memory.",
-        )
+        self, batcher: Batcher, job: MattingJob, sides: Sequence[int]
+    ) -> tuple[NDArray[np.float32], int]:
+        """At the first of the sizes that fits into memory, which comes along. Raises: OutOfMemory when none does."""
+        side, *smaller = sides
+        pixels = await self._workers.run(prepare, job.raster.rgb, side)
+        try:
+            return await batcher.saliency(pixels), side
+        except OutOfMemory:
+            if not smaller:
+                raise
+        return await self._saliency(batcher, job, smaller)
 
 
 def prepare(rgb: NDArray[np.uint8], side: int) -> NDArray[np.float32]:

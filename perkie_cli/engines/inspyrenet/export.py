@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,7 @@ def export(checkpoint: Checkpoint, source: Path, folder: Path) -> Path:
     (1, 1, side, side), not stretched. Raises: MissingExtra, MissingWeights.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    network = networks.build(checkpoint.side)
-    networks.load(network, source)
+    network = networks.open_network(source, checkpoint.side)
     return export_network(network, checkpoint.side, folder / checkpoint.onnx_file, {_CHECKPOINT: file_md5(source)})
 
 
@@ -61,23 +61,16 @@ def _write(network: Any, side: int, target: Path, metadata: dict[str, str]) -> N
         raise MissingExtra(
             "onnxscript is not installed", hint="Install it: pip install 'perkie-cli[matting]'."
         ) from error
-
-    class Saliency(torch.nn.Module):  # type: ignore[name-defined,misc]  # torch is imported late
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, pixels: Any) -> Any:
-            return torch.sigmoid(self.network.forward_inspyre(pixels)["saliency"][-1])
-
-    program = torch.onnx.export(
-        Saliency().eval(),
-        (torch.zeros(1, 3, side, side),),
-        dynamo=True,  # the older exporter fails on this network
-        input_names=["pixels"],
-        output_names=["saliency"],
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter about its own parts
+        program = torch.onnx.export(
+            networks.saliency_of(network),
+            (torch.zeros(1, 3, side, side),),
+            dynamo=True,  # the older exporter fails on this network
+            input_names=["pixels"],
+            output_names=["saliency"],
+            verbose=False,
+        )
     program.model.metadata_props.update(metadata)
     program.save(str(target), external_data=True)  # mapped into memory, not read through
 
@@ -88,7 +81,7 @@ def _compare(network: Any, side: int, exported: Path) -> None:
     picture = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.float32(80)), axis=2).astype(np.uint8)
     pixels = to_input(picture, side)[None]
     with torch.inference_mode():
-        reference = torch.sigmoid(network.forward_inspyre(torch.from_numpy(pixels))["saliency"][-1])[:, 0].numpy()
+        reference = networks.saliency_of(network)(torch.from_numpy(pixels))[:, 0].numpy()
     difference = float(np.abs(onnx_backend.OnnxBackend(exported).saliency(pixels) - reference).max())
     if difference > _TOLERANCE:
         raise MissingWeights(

@@ -12,8 +12,10 @@ import importlib.util
 import pickle
 import sys
 import types
+import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,33 @@ def import_torch() -> Any:
     except ImportError as error:
         raise MissingExtra("torch is not installed", hint=_INSTALL) from error
     return torch
+
+
+def open_network(path: Path, side: int) -> torch.nn.Module:
+    """The network for inputs of ``side`` px, in evaluation mode, with the weights of a checkpoint file.
+
+    Raises: MissingExtra, MissingWeights.
+    """
+    network = build(side)
+    load(network, path)
+    return network
+
+
+def saliency_of(network: Any, precision: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext) -> Any:
+    """A module: float32 (n, 1, h, w) probabilities, not stretched, for float32 (n, 3, h, w)."""
+    torch = import_torch()
+
+    class Saliency(torch.nn.Module):  # type: ignore[name-defined,misc]  # torch is imported late
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, pixels: Any) -> Any:
+            with precision():
+                logits = self.network.forward_inspyre(pixels)["saliency"][-1]
+            return torch.sigmoid(logits.float())
+
+    return Saliency().eval()
 
 
 def build(side: int) -> torch.nn.Module:
@@ -94,7 +123,8 @@ def _check_same_network(own: Mapping[str, Any], given: Mapping[str, Any], path: 
 def network_modules() -> Iterator[Any]:
     """The package's network module, imported under stand-ins for what it names and hardly uses.
 
-    Everything is put back afterwards, so that the real packages can be imported too. Raises: MissingExtra.
+    Everything is put back afterwards, so that the real packages can be imported too. Its deprecation warnings are its
+    own business. Raises: MissingExtra.
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.submodule_search_locations is None:
@@ -103,7 +133,9 @@ def network_modules() -> Iterator[Any]:
     saved_path, saved = list(sys.path), {name: sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)}
     sys.modules.update(stand_ins)
     try:
-        yield importlib.import_module(f"{_PACKAGE}.InSPyReNet")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield importlib.import_module(f"{_PACKAGE}.InSPyReNet")
     finally:
         for name in [name for name in sys.modules if _is_ours(name)]:
             del sys.modules[name]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perkie_cli.domain.errors import MissingExtra, MissingWeights
+from perkie_cli.engines.inspyrenet.backend import OutOfMemory, within_memory
 
 Floats = NDArray[np.float32]
 
@@ -17,18 +18,27 @@ Floats = NDArray[np.float32]
 class OnnxBackend:
     """One exported network on the CPU."""
 
+    device = "cpu"
+    batch = 1
+
     def __init__(self, path: Path, threads: int = 0) -> None:
-        """``threads`` 0 is one a core. Raises: MissingExtra, MissingWeights."""
-        self.device = "cpu"
-        self.batch = 1
+        """``threads`` 0 is one a core. Raises: MissingExtra, MissingWeights, OutOfMemory."""
         self._session = open_session(path, threads)
         pixels = self._session.get_inputs()[0]
-        self._input, self.side = pixels.name, int(pixels.shape[-1])
+        self._input = pixels.name
+        self.sides: tuple[int, ...] = (int(pixels.shape[-1]),)  # an export takes one size
 
     def saliency(self, batch: Floats) -> Floats:
-        """float32 (n, side, side) probabilities for float32 (n, 3, side, side), one picture at a time."""
-        maps = [self._session.run(None, {self._input: each[None]})[0][0, 0] for each in batch]
-        return np.stack(maps)
+        """float32 (n, side, side) probabilities for float32 (n, 3, side, side), one picture at a time.
+
+        Raises: OutOfMemory.
+        """
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, RuntimeException
+
+        def run_each() -> Floats:
+            return np.stack([self._session.run(None, {self._input: each[None]})[0][0, 0] for each in batch])
+
+        return within_memory(run_each, self.device, Fail, RuntimeException, MemoryError)
 
 
 def available() -> bool:
@@ -39,7 +49,7 @@ def available() -> bool:
 def open_session(path: Path, threads: int = 0) -> Any:
     """An inference session over an exported file.
 
-    Raises: MissingExtra, MissingWeights.
+    Raises: MissingExtra, MissingWeights, OutOfMemory.
     """
     try:
         import onnxruntime
@@ -47,13 +57,22 @@ def open_session(path: Path, threads: int = 0) -> Any:
         raise MissingExtra(
             "onnxruntime is not installed", hint="Install it: pip install 'perkie-cli[matting]'."
         ) from error
+    from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # only what ends the process: the rest is raised
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores alone
-    try:
+
+    def load() -> Any:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    try:
+        # A file that is no network fails in many ways; this one is C++'s bad_alloc.
+        return within_memory(load, "cpu", RuntimeException, MemoryError)
+    except OutOfMemory:
+        raise
     except Exception as error:  # its errors share no public base but Exception
         raise MissingWeights(
             f"exported model {path} is corrupt, incomplete or of another version",
