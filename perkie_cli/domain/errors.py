@@ -3,7 +3,7 @@
 ::
 
     PerkieError                         exit  http  retryable
-    ├─ UsageError                          2   400
+    ├─ UsageError                          2   422
     ├─ BadInput                            3   422
     │  ├─ NotAnImage                       3   415
     │  ├─ CorruptImage                     3   422
@@ -93,7 +93,7 @@ def _restore(cls: type[PerkieError], message: str, hint: str | None, retry_after
 class UsageError(PerkieError):
     """The command line or the request does not make sense as a whole."""
 
-    exit_code, http_status = 2, 400
+    exit_code, http_status = 2, 422
 
 
 class BadInput(PerkieError):

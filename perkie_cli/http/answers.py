@@ -23,6 +23,11 @@ from perkie_cli.services.deliver import deliver
 from perkie_cli.services.process import CutoutEnd
 from perkie_cli.services.storefront import Drawn, StyleEnd
 
+FACTS = (  # told as X-Perkie-* headers of a picture
+    *("Style", "Image-Hash", "Cache", "Cache-Hit", "Engine", "Model", "Degraded", "Degradation-Reason"),
+    *("Processing-Time", "Cost-USD", "Warnings", "Quota-Limit", "Quota-Remaining", "Quota-Reset"),
+    *("Device", "Confidence"),
+)
 _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -15,9 +15,10 @@ from starlette.middleware.cors import CORSMiddleware
 import perkie_cli
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import NotFound, PerkieError
-from perkie_cli.http.call import PROXY_PREFIX
+from perkie_cli.http.answers import FACTS
+from perkie_cli.http.call import PROXY_PREFIX, signed
 from perkie_cli.http.document import DESCRIPTION, PROBLEM, describe
-from perkie_cli.http.middleware import Boundary, Context, problem_response
+from perkie_cli.http.middleware import Boundary, Context, Head, problem_response
 from perkie_cli.http.origins import MYSHOPIFY
 from perkie_cli.http.parts import Parts, build_parts
 from perkie_cli.http.problems import InvalidFields, MalformedBody, MethodNotAllowed
@@ -49,6 +50,7 @@ _ROLES: dict[str, tuple[APIRouter, ...]] = {
     ),
     "matting": (cutouts.router, removebg.router),
 }
+_NOT_PROXIED = (health.router, process_socket.router)  # Shopify passes no WebSockets on
 
 
 def create_app(services: Services, *, warming: bool = False) -> FastAPI:
@@ -64,6 +66,7 @@ def create_app(services: Services, *, warming: bool = False) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan,
         license_info={"name": "MIT", "identifier": "MIT"},
         responses={"default": {"description": "A problem", "content": PROBLEM}},
@@ -92,10 +95,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _add_routes(app: FastAPI, parts: Parts) -> None:
     roles = _ROLES if parts.settings.role == "all" else {parts.settings.role: _ROLES[parts.settings.role]}
     proxied = parts.authenticator.proxy_secret is not None
-    for router in (health.router, *(router for routers in roles.values() for router in routers)):
+    for router in (health.router, health.warmups, *(router for routers in roles.values() for router in routers)):
         app.include_router(router)
-        if proxied and router is not health.router:
-            app.include_router(router, prefix=PROXY_PREFIX, include_in_schema=False)
+        if proxied and router not in _NOT_PROXIED:
+            behind = [Depends(signed)]
+            app.include_router(router, prefix=PROXY_PREFIX, dependencies=behind, include_in_schema=False)
     if proxied:
         app.include_router(widget.router)
 
@@ -109,10 +113,11 @@ def _add_middleware(app: FastAPI, parts: Parts) -> None:
         allow_origin_regex=MYSHOPIFY,
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=_EXPOSED + [f"X-Perkie-{name}" for name in ("Cache-Hit", "Degraded", "Style", "Warnings")],
+        expose_headers=[*_EXPOSED, *(f"X-Perkie-{fact}" for fact in FACTS)],
         max_age=86400,
     )
     app.add_middleware(Context, observe=parts.metrics.observe)
+    app.add_middleware(Head)
 
 
 def _add_error_handlers(app: FastAPI) -> None:
@@ -128,7 +133,8 @@ def _add_error_handlers(app: FastAPI) -> None:
         if error.status_code == 404:
             return answer(request, NotFound(f"there is no {request.url.path[:100]!r} here"))
         if error.status_code == 405:
-            return answer(request, MethodNotAllowed(f"{request.method} is not for this route"), error.headers)
+            headers = {"Allow": (error.headers or {}).get("Allow", "").replace("GET", "GET, HEAD")}
+            return answer(request, MethodNotAllowed(f"{request.method} is not for this route"), headers)
         return answer(request, MalformedBody(str(error.detail)), error.headers)
 
     async def field_error(request: Request, error: Exception) -> Response:

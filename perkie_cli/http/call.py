@@ -40,6 +40,14 @@ class Call:
         """For answers and logs."""
         return ids_of(self.request.scope).request_id
 
+    @property
+    def idempotency_key(self) -> str | None:
+        """Raises: InvalidFields for an unusable one."""
+        given = self.request.headers.get("idempotency-key")
+        if given is not None and not 1 <= len(given) <= _LONGEST_KEY:
+            raise InvalidFields(f"Idempotency-Key is not 1 to {_LONGEST_KEY} characters long")
+        return given
+
     def requester(self, customer: str | None = None, session: str | None = None) -> Requester:
         """Whose pictures these are. ``customer`` and ``session`` are claims of the request.
 
@@ -81,21 +89,19 @@ class Call:
         owner: Owner,
         payload: tuple[object, ...],
         work: Callable[[], Awaitable[T]],
-        weigh: Callable[[T], int],
+        weigh: Callable[[T], int | None],
         seconds: float,
     ) -> T:
         """``work()``, or what it gave before under the same ``Idempotency-Key`` of the same owner and route.
 
-        ``payload`` tells one request from another, ``weigh`` gives a result's size in bytes, ``seconds`` is the most
-        that the work may take.
+        ``payload`` tells one request from another, ``weigh`` gives a result's size in bytes or None for one that is
+        not to be given again, ``seconds`` is the most that the work may take.
 
         Raises: InvalidFields for an unusable key, IdempotencyMismatch, and whatever ``work`` raises.
         """
-        given = self.request.headers.get("idempotency-key")
+        given = self.idempotency_key
         if given is None:
             return await work()
-        if not 1 <= len(given) <= _LONGEST_KEY:
-            raise InvalidFields(f"Idempotency-Key is not 1 to {_LONGEST_KEY} characters long")
         key = repr((self.principal.name, str(owner), self.request.url.path, given))
         digest = hashlib.sha256(repr(payload).encode()).hexdigest()
 
@@ -122,6 +128,15 @@ def calling(scope: Scope | None, *, costly: bool = True) -> Callable[[Request], 
         return made
 
     return call
+
+
+def signed(request: HTTPConnection) -> None:
+    """The dependency of all that is served behind Shopify's app proxy, also where no credentials are asked for.
+
+    Raises: NotAuthorised.
+    """
+    parts = parts_of(request)
+    parts.authenticator.proxied(request.url.query, parts.services.clock.now())
 
 
 def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:

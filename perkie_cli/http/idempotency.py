@@ -38,11 +38,12 @@ class Idempotency:
         self._coalescer: Coalescer[Any] = Coalescer()
 
     async def run(
-        self, key: Hashable, payload: Hashable, work: Callable[[], Awaitable[T]], weigh: Callable[[T], int]
+        self, key: Hashable, payload: Hashable, work: Callable[[], Awaitable[T]], weigh: Callable[[T], int | None]
     ) -> T:
         """The result of ``work()`` under ``key``: made now, joined while under way, or replayed.
 
-        A failure is not remembered, so that a retry may do better. ``weigh`` gives a result's size in bytes.
+        A failure is not remembered, so that a retry may do better. ``weigh`` gives a result's size in bytes, or None
+        for one that has failed in parts.
 
         Raises: IdempotencyMismatch for the same key with another payload, and whatever ``work`` raises.
         """
@@ -57,9 +58,15 @@ class Idempotency:
                 del self._entries[key]
             raise
         if not entry.results:
-            entry.results, entry.weight = (made,), weigh(made)
-            self._trim()
+            self._remember(key, entry, made, weigh(made))
         return made
+
+    def _remember(self, key: Hashable, entry: _Entry, made: Any, weight: int | None) -> None:
+        if weight is not None:
+            entry.results, entry.weight = (made,), weight
+            self._trim()
+        elif self._entries.get(key) is entry:
+            del self._entries[key]
 
     def _entry(self, key: Hashable, payload: Hashable) -> _Entry:
         now = self._clock.monotonic()

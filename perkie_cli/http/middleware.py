@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -12,14 +13,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perkie_cli.domain.errors import PerkieError, TooManyBytes
+from perkie_cli.domain.errors import DeadlineExceeded, PerkieError, TooManyBytes
 from perkie_cli.domain.units import format_size
-from perkie_cli.http.problems import MEDIA_TYPE, InternalError, MalformedBody, problem
+from perkie_cli.http.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
 from perkie_cli.http.request_ids import RequestIds, request_ids
 from perkie_cli.resilience.admission import Admission
 
 log = logging.getLogger("perkie.http")
 UNKNOWN_LENGTH = 1024 * 1024  # what a body without Content-Length counts for until it is there
+BODY_WITHIN = 60.0  # seconds: a phone may take its time to send a photo, but it holds memory meanwhile
+_SLOW = "Send a smaller picture, or try again."
 _LENGTH = re.compile(r"[0-9]{1,12}")
 _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
@@ -42,6 +45,25 @@ def problem_response(error: PerkieError, scope: Scope) -> Response:
     """The error as an answer to the request of ``scope``."""
     told = problem(error, ids_of(scope).request_id, as_removebg=scope["path"].startswith("/v1.0/"))
     return Response(orjson.dumps(told.body), told.status, told.headers, MEDIA_TYPE)
+
+
+class Head:
+    """Answers HEAD as GET without the body, on every route that has one (RFC 9110 §9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        whole = [(name, value) for name, value in scope["headers"] if name != b"range"]  # parts are for GET alone
+        await self._app({**scope, "method": "GET", "headers": whole}, receive, send_head)
 
 
 class Context:
@@ -83,15 +105,16 @@ class Context:
 
 
 class Boundary:
-    """Bodies are counted while they stream in, and every error becomes a problem.
+    """Bodies are counted and timed while they stream in, and every error becomes a problem.
 
     ``bodies`` weighs the bodies of all requests in work against the memory for them.
     """
 
-    def __init__(self, app: ASGIApp, max_body: int, bodies: Admission) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, bodies: Admission, body_within: float = BODY_WITHIN) -> None:
         self._app = app
         self._most = max_body
         self._bodies = bodies
+        self._within = body_within
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -106,7 +129,9 @@ class Boundary:
             await send(message)
 
         try:
-            length = self._length(Headers(scope=scope))
+            headers = Headers(scope=scope)
+            _check_encoding(headers)
+            length = self._length(headers)
             async with self._bodies.hold(length):
                 await self._app(scope, self._counted(receive), sending)
         except Exception as error:  # the last boundary: a bug must end as a 500 that says nothing
@@ -125,13 +150,21 @@ class Boundary:
         return int(given)
 
     def _counted(self, receive: Receive) -> Receive:
-        seen = 0
+        seen, over = 0, False
+        deadline = asyncio.get_running_loop().time() + self._within
 
         async def counting() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, over
+            if over:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError as error:
+                raise DeadlineExceeded(f"the body was not here within {self._within:g} s", hint=_SLOW) from error
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
+                over = not message.get("more_body", False)
                 self._check(seen)
             return message
 
@@ -142,6 +175,12 @@ class Boundary:
             raise TooManyBytes(
                 f"the body is over the {format_size(self._most)} that are accepted", hint="Send a smaller picture."
             )
+
+
+def _check_encoding(headers: Headers) -> None:
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise UnsupportedMediaType(f"a body in {encoding[:30]!r} encoding is not read here", hint="Send it as it is.")
 
 
 def unexpected(scope: Scope, error: Exception | None) -> InternalError:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from starlette.requests import HTTPConnection
 
 from perkie_cli.bootstrap import Services
-from perkie_cli.config.schema import HttpSettings
+from perkie_cli.config.schema import HttpSettings, Settings
+from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.http.auth.authenticate import Authenticator, build_authenticator
 from perkie_cli.http.gcra import Gcra, Rate
 from perkie_cli.http.idempotency import Idempotency
@@ -38,6 +39,7 @@ class Parts:
 def build_parts(services: Services) -> Parts:
     """Raises: InvalidSetting."""
     settings = services.settings.http
+    _check_role(services.settings)
     secret = settings.link_secret
     metrics = Metrics(services.events)
     services.events = metrics
@@ -63,6 +65,15 @@ def build_parts(services: Services) -> Parts:
         metrics=metrics,
         life=Life(settings.stop_within.total_seconds()),
     )
+
+
+def _check_role(settings: Settings) -> None:
+    """The artistic service is too small for the network."""
+    if settings.http.role == "artistic" and settings.matting.engine == "auto" and settings.matting.remote_url is None:
+        raise InvalidSetting(
+            "http.role = artistic fetches cut-outs from another perkie, but matting.remote_url is not set",
+            hint="Set PERKIE_MATTING_REMOTE_URL to a server with --role matting, or name a matting.engine.",
+        )
 
 
 def parts_of(request: HTTPConnection) -> Parts:

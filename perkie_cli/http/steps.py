@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -17,8 +18,8 @@ from perkie_cli.http.call import Call
 from perkie_cli.http.inputs import generate_request, requester_of, select_styles, source_of
 from perkie_cli.http.schemas import AcceptedFacts, DoneFacts, ProcessBody
 from perkie_cli.imaging import codec
-from perkie_cli.services.process import Accepted, CutoutEnd
-from perkie_cli.services.storefront import Source
+from perkie_cli.services.process import Accepted, CutoutEnd, Step
+from perkie_cli.services.storefront import Source, StyleEnd
 
 Told = tuple[str, BaseModel]  # the name of a step and its facts
 
@@ -39,6 +40,7 @@ async def begin(call: Call, fields: Fields) -> Run:
     Raises: InvalidFields, UnknownStyle, BadInput, Forbidden, RateLimited.
     """
     services = call.parts.services
+    _ = call.idempotency_key  # a wrong one is told now
     body = validated(ProcessBody, fields.values)
     requester = requester_of(call, body)
     if body.styles is None:
@@ -55,7 +57,7 @@ async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
     """The names and bodies of ``accepted``, ``cutout``, each ``style`` and ``done``."""
     services = call.parts.services
     succeeded = False
-    async with aclosing(services.process(run.source, run.request, run.styles)) as steps:
+    async with aclosing(_steps(call, run)) as steps:
         async for step in steps:
             if isinstance(step, Accepted):
                 yield (
@@ -70,3 +72,46 @@ async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
                 yield "style", await style_outcome(call, step)
     quota = quota_facts(await services.quotas.status(run.requester.charge))
     yield "done", DoneFacts(success=succeeded, quota=quota, request_id=call.request_id)
+
+
+async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
+    """Each as it ends; for the twin of a request with an ``Idempotency-Key``, all of them once that one is done."""
+    services = call.parts.services
+    ended: asyncio.Queue[Step | None] = asyncio.Queue()
+
+    async def work() -> list[Step]:
+        steps: list[Step] = []
+        async with aclosing(services.process(run.source, run.request, run.styles)) as each:
+            async for step in each:
+                steps.append(step)
+                ended.put_nowait(step)
+        return steps
+
+    payload = (run.source.hash, tuple(run.styles))
+    seconds = call.parts.settings.process_deadline.total_seconds()
+    working = asyncio.ensure_future(call.once(run.requester.owner, payload, work, _weight, seconds))
+    working.add_done_callback(lambda _: ended.put_nowait(None))
+    told = 0
+    try:
+        while (step := await ended.get()) is not None:
+            told += 1
+            yield step
+        for step in working.result()[told:]:
+            yield step
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+
+def _weight(steps: Sequence[Step]) -> int | None:
+    weight = 0
+    for step in steps:
+        if isinstance(step, CutoutEnd):
+            if step.cutout is None:
+                return None
+            weight += len(step.cutout.picture.data)
+        elif isinstance(step, StyleEnd):
+            if step.drawn is None:
+                return None
+            weight += len(step.drawn.picture.master.data)
+    return weight

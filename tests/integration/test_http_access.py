@@ -87,8 +87,8 @@ async def test_the_proxy_path_asks_for_shopifys_signature(server: Running) -> No
         "changed": signed().replace("x.myshop", "y.myshop"),
     }
     for name, query in wrong.items():
-        for path in ("token", "api/v1/generate", "api/v1/quota"):
-            method = "POST" if path.endswith("generate") else "GET"
+        for path in ("token", "api/v1/generate", "api/v1/quota", "api/v1/styles", "images/x", "", "warmup"):
+            method = "POST" if path in ("api/v1/generate", "warmup") else "GET"
             answer = await server.client.request(method, f"/apps/perkie/{path}?{query}", headers=SHOP)
             assert answer.status_code == 401, (name, path, answer.text)
 
@@ -196,7 +196,9 @@ async def test_origins(server: Running) -> None:
     }.items():
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         preflight = await server.client.options("/api/v1/generate", headers=asked)
-        answer = await server.generate(headers={**SHOP, "Origin": origin})
+        answer = await server.generate(headers={**SHOP, "Origin": origin, "Accept": "image/*"})
+        told = {name for name in answer.headers if name.startswith("x-perkie-")}
+        assert told <= set(answer.headers.get("access-control-expose-headers", "").lower().split(", ")) or not allowed
         for each in (preflight, answer):
             assert each.headers.get("access-control-allow-origin") == (origin if allowed else None), origin
     listed = replace(server.services.settings.http, origins=("https://perkieprints.com",))

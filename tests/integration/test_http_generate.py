@@ -338,6 +338,9 @@ async def test_links_end(server: Running) -> None:
     part = await server.client.get(url, headers={"Range": "bytes=10-19"})
     whole = (await server.client.get(url)).content
     assert (part.status_code, part.content) == (206, whole[10:20])
+    head = await server.client.head(url, headers={"Range": "bytes=10-19"})
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(whole)))
+    assert (await server.client.put(url)).headers["allow"] == "GET, HEAD"
     assert (await server.client.get(url, headers={"Range": "bytes=99999999-"})).status_code == 416
     stale = await server.client.get(url, headers={"Range": "bytes=0-1", "If-Range": '"x"'})
     assert stale.status_code == 200

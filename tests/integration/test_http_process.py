@@ -6,7 +6,7 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,9 +17,11 @@ import pytest
 import websockets
 from PIL import Image
 
+from perkie_cli.bootstrap import build_services
 from perkie_cli.config.schema import HttpSettings, ImageSettings, MattingSettings, Settings
 from perkie_cli.domain.checkpoint import checkpoint
-from perkie_cli.domain.errors import BadAnswer, Blocked, MissingWeights, Unavailable
+from perkie_cli.domain.errors import BadAnswer, Blocked, InvalidSetting, MissingWeights, Unavailable
+from perkie_cli.http.app import create_app
 from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured
 from tests.pictures import exif_of, file_of, photo
 
@@ -84,8 +86,8 @@ async def test_the_mask_of_a_held_camera_fits_its_upright_picture(server: Runnin
         ({"margin": "-1"}, 422),
         ({"margin": "nan"}, 422),
         ({"aspect": "1:99"}, 422),
-        ({"format": "jpg"}, 400),
-        ({"output": "mask", "background": "#fff"}, 400),
+        ({"format": "jpg"}, 422),
+        ({"output": "mask", "background": "#fff"}, 422),
     ],
 )
 async def test_queries_that_make_no_sense(server: Running, query: dict[str, str], status: int) -> None:
@@ -184,9 +186,13 @@ async def events(answer: httpx.Response) -> AsyncIterator[tuple[str, dict[str, o
             yield name, json.loads(line.removeprefix("data: "))
 
 
-async def streamed(server: Running, **body: object) -> list[tuple[str, dict[str, object]]]:
+async def streamed(
+    server: Running, headers: Mapping[str, str] | None = None, /, **body: object
+) -> list[tuple[str, dict[str, object]]]:
     wanted = {"image_data": PHOTO64, **body}
-    async with server.client.stream("POST", "/api/v2/process", json=wanted, headers=STREAM) as answer:
+    async with server.client.stream(
+        "POST", "/api/v2/process", json=wanted, headers={**STREAM, **(headers or {})}
+    ) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         return [each async for each in events(answer)]
 
@@ -273,6 +279,39 @@ async def test_failures_upstream_do_not_break_the_stream(server: Running) -> Non
     assert told["style"]["problem"]["status"] == 503  # type: ignore[index]
 
 
+async def test_a_process_has_an_idempotency_key_too(server: Running) -> None:
+    async def asked(**body: str) -> httpx.Response:
+        wanted = {"image_data": PHOTO64, "styles": "modern", "session_id": "s1", **body}
+        return await server.client.post("/api/v2/process", json=wanted, headers={"Idempotency-Key": "k"})
+
+    server.engine.gate.clear()
+    leader = asyncio.create_task(streamed(server, {"Idempotency-Key": "k"}, styles="modern", session_id="s1"))
+    await server.engine.begins()
+    twin = asyncio.create_task(asked())
+    server.engine.gate.set()
+    told, joined, later = await leader, (await twin).json(), (await asked()).json()
+    assert [name for name, _ in told] == ["accepted", "cutout", "style", "done"]
+    assert [each["results"][0]["result"]["cache"] for each in (joined, later)] == [
+        "miss",
+        "miss",
+    ]  # not asked for again
+    assert server.engine.calls == 1
+    other = await asked(styles="classic")
+    assert (other.status_code, other.json()["type"]) == (422, "urn:perkie:problem:idempotency_mismatch")
+
+
+async def test_what_failed_in_part_is_not_replayed(server: Running) -> None:
+    wanted = {"image_data": PHOTO64, "styles": "modern"}
+    server.engine.errors["ink_wash"] = server.local.errors["ink_wash"] = BadAnswer("no image")
+    successes = []
+    for _ in range(2):
+        for path in ("/api/v1/batch-generate", "/api/v2/process"):
+            answer = await server.client.post(path, json=wanted, headers={"Idempotency-Key": "k"})
+            successes.append(answer.json()["results"][0]["success"])
+        server.engine.errors.clear()
+    assert successes == [False, False, True, True]
+
+
 # ------------------------------------------------------------------ over a WebSocket
 
 
@@ -333,12 +372,18 @@ async def test_pages_from_elsewhere_cannot_use_an_open_local_server(server: Runn
 
 @pytest.mark.parametrize(("role", "artistic", "matting"), [("artistic", 200, 404), ("matting", 404, 200)])
 async def test_roles_serve_their_own_routes(role: str, artistic: int, matting: int) -> None:
-    async with running(replace(HttpSettings(), role=role)) as server:  # type: ignore[arg-type]
+    settings = Settings(matting=MattingSettings(remote_url="http://127.0.0.1:9" if role == "artistic" else None))
+    async with running(replace(HttpSettings(), role=role), settings) as server:  # type: ignore[arg-type]
         assert (await server.generate()).status_code == artistic
         assert (await cut_out(server)).status_code == matting
         ready = await server.client.get("/ready")
         assert ready.status_code == (200 if role == "artistic" else 503)
-        assert ready.json()["dependencies"]["weights"] == "missing_weights"
+        assert ready.json()["dependencies"].get("weights") == (None if role == "artistic" else "missing_weights")
+
+
+def test_an_artistic_server_needs_another_that_cuts_out() -> None:
+    with pytest.raises(InvalidSetting, match=r"matting\.remote_url"):
+        create_app(build_services(Settings(http=HttpSettings(role="artistic"))))
 
 
 async def test_a_matting_server_is_ready_once_its_weights_are_there(tmp_path: Path) -> None:

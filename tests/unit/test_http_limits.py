@@ -3,17 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from perkie_cli.domain.errors import AtCapacity
 from perkie_cli.http.gcra import Gcra, Rate
+from perkie_cli.http.middleware import Boundary, Context
 from perkie_cli.http.rate_limits import RateLimiter
 from perkie_cli.resilience.admission import Admission
 
 RATE = Rate(count=20, period=60.0, burst=10)
+
+# ------------------------------------------------------------------ bodies
+
+
+async def sent(body: AsyncIterator[bytes], **headers: str) -> int:
+    """The status of an app that reads its whole body, which must come within a moment."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await Response("read")(scope, receive, send)
+
+    bounded = Boundary(app, 1000, Admission(1000, 1000, "uploading"), body_within=0.05)
+    transport = httpx.ASGITransport(Context(bounded, lambda *_: None))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        return (await client.post("/", content=body, headers=headers)).status_code
+
+
+async def test_bodies_that_never_end_or_are_packed_are_refused() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    assert await sent(endless()) == 504
+    assert await sent(whole(), **{"Content-Encoding": "gzip"}) == 415
+
 
 # ------------------------------------------------------------------ GCRA
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated
@@ -73,7 +74,7 @@ async def batch_generate(request: Request, call: Caller) -> Response:
 
     payload = (source.hash, tuple(styles), body.remove_background)
     ends = await call.run(
-        call.once(requester.owner, payload, all_of_them, lambda ends: sum(_weight(e.drawn) for e in ends), seconds),
+        call.once(requester.owner, payload, all_of_them, _weight_of_all, seconds),
         settings.process_deadline,
     )
     ends = sorted(ends, key=lambda end: styles.index(end.style))
@@ -86,5 +87,10 @@ async def batch_generate(request: Request, call: Caller) -> Response:
     return json_answer(answer)
 
 
-def _weight(drawn: Drawn | None) -> int:
-    return len(drawn.picture.master.data) if drawn else 0
+def _weight(drawn: Drawn) -> int:
+    return len(drawn.picture.master.data)
+
+
+def _weight_of_all(ends: Sequence[StyleEnd]) -> int | None:
+    drawn = [end.drawn for end in ends if end.drawn is not None]
+    return sum(map(_weight, drawn)) if len(drawn) == len(ends) else None

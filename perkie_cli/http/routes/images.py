@@ -26,7 +26,6 @@ router = APIRouter(tags=["storefront"])
         **problems(404, 503),
     },
 )
-@router.head("/images/{token}", include_in_schema=False)
 async def image(request: Request, token: str) -> Response:
     """A stored picture. The token is the credential; forged, expired and dangling ones are all alike not found."""
     parts = parts_of(request)
@@ -55,7 +54,7 @@ def _part_of(blob: Blob, request: Request, headers: dict[str, str]) -> Response:
     if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
         wanted = None
     try:
-        part = parse_range(wanted, size) if request.method == "GET" else None
+        part = parse_range(wanted, size)
     except Unsatisfiable:
         return Response(None, 416, {**headers, "Content-Range": f"bytes */{size}"})
     if part is None:

@@ -33,7 +33,7 @@ KEEP_ALIVE_EVERY = 10.0  # seconds
     summary="Cut a pet out and draw it",
     response_model=ProcessAnswer,
     responses={200: {"content": {EVENT_STREAM: content_of(ProcessEvent)}}, **problems(*COSTLY, 404)},
-    openapi_extra=body_of(ProcessBody, ProcessForm),
+    openapi_extra=body_of(ProcessBody, ProcessForm, idempotent=True),
 )
 async def process(request: Request, call: Annotated[Call, Depends(calling(Scope.GENERATE))]) -> Response:
     """Cuts a pet out and draws it. `Accept: text/event-stream` tells each step as it ends."""
