@@ -119,7 +119,7 @@ def _tell(renderer: Renderer, result: JobResult, total: int) -> None:
         renderer.warn(f"{result.job.source}: {warning}")
     if result.error is not None:
         if total > 1:  # a single failure is told by the report itself
-            renderer.complain(result.error)
+            renderer.complain(result.error, str(result.job.source))
         return
     remark = f"{result.job.source} → {result.job.target} ({_remark(result)})"
     if result.status is Status.PLANNED:

@@ -8,6 +8,19 @@ from typing import Annotated
 import typer
 
 from perkie_cli.cli import complete
+from perkie_cli.domain.errors import InvalidParameter
+
+
+
+def _pixels(text: str) -> int:
+    """``1600``, or by the name of one of Gemini's image sizes: ``2K``."""
+    from perkie_cli.domain.model import SIDES
+
+    try:
+        return SIDES.get(text.upper()) or int(text)
+    except ValueError:
+        raise InvalidParameter(f"--size: {text!r} is neither a number of pixels nor one of {', '.join(SIDES)}") from None
+
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT…", help="Pictures, folders or patterns.")]
 StyleNames = Annotated[
@@ -50,7 +63,9 @@ MattingMode = Annotated[
 Device = Annotated[
     str | None, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the network runs.")
 ]
-Size = Annotated[int | None, typer.Option(metavar="PX", help="Long side of the result (default 1024).")]
+Size = Annotated[
+    int | None, typer.Option(parser=_pixels, metavar="PX|1K|2K|4K", help="Long side of the result (default 1024).")
+]
 Customer = Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is.")]
 Session = Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is, not logged in.")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Draw again even if the cache has it.")]

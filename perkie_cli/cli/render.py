@@ -140,10 +140,10 @@ class Renderer:
         if not self.flags.json:
             self._stderr(f"warning: {text}", "yellow")
 
-    def complain(self, error: PerkieError) -> None:
-        """One failure among several; the run goes on."""
+    def complain(self, error: PerkieError, about: str = "") -> None:
+        """One failure among several, of ``about`` where the error does not name it itself; the run goes on."""
         if not self.flags.json:
-            self._print_error(error)
+            self._print_error(error, f"{about}: " if about and about not in error.message else "")
 
     def fail(self, error: PerkieError) -> int:
         """Ends the run with an error; the exit code."""
@@ -155,8 +155,8 @@ class Renderer:
             sys.stderr.write("".join(traceback.format_exception(error)))
         return PerkieError(f"unexpected {type(error).__name__}: {error}", hint=REPORT_BUG)
 
-    def _print_error(self, error: PerkieError) -> None:
-        self._stderr(f"error: {error.message}", "red")
+    def _print_error(self, error: PerkieError, about: str = "") -> None:
+        self._stderr(f"error: {about}{error.message}", "red")
         if error.hint:
             self._stderr(f"  {error.hint}")
 

@@ -71,6 +71,7 @@ class PerkieError(Exception):
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    usual_hint: ClassVar[str | None] = None  # where the raiser knows nothing better
 
     def __init_subclass__(cls) -> None:
         cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
@@ -78,7 +79,7 @@ class PerkieError(Exception):
     def __init__(self, message: str, *, hint: str | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.usual_hint
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -219,6 +220,8 @@ class Unavailable(PerkieError):
 class UpstreamFault(Unavailable):
     """The upstream failed: connection, 5xx, unreadable answer."""
 
+    usual_hint = "Try again in a minute."
+
 
 class UpstreamTimeout(UpstreamFault):
     """The upstream did not answer in time; the attempt may have been billed."""
@@ -248,6 +251,7 @@ class Blocked(Unavailable):
     """A safety or policy block by the upstream."""
 
     http_status, retryable = 422, False
+    usual_hint = "Try another photo or style, or the built-in engine."
 
 
 class SafetyBlock(Blocked):

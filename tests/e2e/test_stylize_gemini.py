@@ -153,7 +153,7 @@ def test_a_reason_of_tomorrow_prints_no_warning(
 
 
 def test_estimate_spends_nothing(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
-    done = perkie("stylize", "cat.png", "-s", "all", "--size", "2048", "--estimate", "--json", env=env)
+    done = perkie("stylize", "cat.png", "-s", "all", "--size", "2k", "--estimate", "--json", env=env)
     body = json.loads(done.stdout)
     assert body["summary"] == {"pictures": 3, "usd": 0.1575, "usd_spent_today": 0.0}
     assert emulator.calls == 0

@@ -98,6 +98,7 @@ def test_the_open_time_is_forgotten_once_closed(breaker: Breaker, clock: Virtual
     clock.advance(120)
     call(breaker, Verdict.GOOD)
     call(breaker, Verdict.GOOD)
+    assert breaker.status().open_for == 60
     trip(breaker)
     assert breaker.status().retry_after == 60
 

@@ -94,6 +94,8 @@ def test_the_floor_of_the_budget() -> None:
     for _ in range(30):
         clock.advance(6.01)
         assert budget.withdraw(), "never under 10 a minute"
+    clock.advance(3600)
+    assert sum(budget.withdraw() for _ in range(20)) == 10, "a quiet hour saves up no more than a minute"
 
 
 @settings(max_examples=60, deadline=None)

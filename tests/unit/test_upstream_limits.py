@@ -69,6 +69,14 @@ def test_days_with_a_clock_change() -> None:
     assert autumn == datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 
 
+def test_an_upstream_that_accepts_every_second_call_gets_them_all() -> None:
+    limited = limits(VirtualClock())
+    for number in range(100):
+        take(limited)
+        if number % 2:
+            limited.overloaded()
+
+
 def test_an_overloaded_upstream_gets_few_calls_and_comes_back() -> None:
     clock = VirtualClock()
     limited = limits(clock)

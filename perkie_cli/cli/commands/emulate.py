@@ -89,7 +89,8 @@ def gemini(
     def announce() -> None:
         if not renderer.flags.json:  # the envelope comes at the end, alone
             renderer.line(emulator.url)
-        renderer.say(f"Set GOOGLE_GEMINI_BASE_URL={emulator.url} and any GEMINI_API_KEY. Ctrl-C ends it.")
+        renderer.say(f"Set GOOGLE_GEMINI_BASE_URL={emulator.url}")
+        renderer.say(f"and GEMINI_API_KEY={api_key or 'any'}. Ctrl-C ends it.")
 
     asyncio.run(_serve([emulator], announce, services))
     summary = {"url": emulator.url, "calls": emulator.total, "faults": dict(emulator.counts)}

@@ -86,7 +86,7 @@ def preview(
                     rows.append((source.name, data, await _drawn(services, source, data)))
                 except PerkieError as failure:
                     if len(sources) > 1:
-                        renderer.complain(failure)
+                        renderer.complain(failure, str(source))
                     failures[source] = failure
                 bar.advance(source.name)
         error, code = summed_up(list(failures.values()), len(sources))

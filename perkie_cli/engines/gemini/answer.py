@@ -93,5 +93,5 @@ def decode(data: bytes, size: int) -> Raster:
     try:
         raster = codec.decode(data, LIMITS, "gemini's answer").raster
     except BadInput as error:
-        raise BadAnswer(f"gemini sent a picture that cannot be used: {error.message}") from error
+        raise BadAnswer(error.message) from error
     return raster if raster.long_side == size else codec.resize(raster, size)
