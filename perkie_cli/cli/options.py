@@ -11,7 +11,6 @@ from perkie_cli.cli import complete
 from perkie_cli.domain.errors import InvalidParameter
 
 
-
 def _pixels(text: str) -> int:
     """``1600``, or by the name of one of Gemini's image sizes: ``2K``."""
     from perkie_cli.domain.model import SIDES
@@ -19,7 +18,7 @@ def _pixels(text: str) -> int:
     try:
         return SIDES.get(text.upper()) or int(text)
     except ValueError:
-        raise InvalidParameter(f"--size: {text!r} is neither a number of pixels nor one of {', '.join(SIDES)}") from None
+        raise InvalidParameter(f"--size: {text!r} is no number of pixels and none of {', '.join(SIDES)}") from None
 
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT…", help="Pictures, folders or patterns.")]
