@@ -43,7 +43,7 @@ class MattingParts(StoreParts):
         matting = self.settings.matting
         urls = tuple(url for url in (matting.mirror_url, matting.weights_url) if url)
         sources = WeightSources(self.model_dirs, urls, self.settings.general.offline)
-        return ModelFiles(sources, HttpDownloads(), self.workers)
+        return ModelFiles(sources, HttpDownloads(), self.workers, _origin_of)
 
     @cached_property
     def matting_engines(self) -> Mapping[str, MattingEngine]:
@@ -151,3 +151,10 @@ class MattingParts(StoreParts):
         from perkie_cli.services.evaluate import Evaluate
 
         return Evaluate(self.cutouts, self.workers, self.limits)
+
+
+def _origin_of(exported: Path) -> str | None:
+    """``export.exported_from``, importing it late."""
+    from perkie_cli.engines.inspyrenet.export import exported_from
+
+    return exported_from(exported)

@@ -96,6 +96,8 @@ class Cutouts:
         started = self._clock.monotonic()
         plan = self._plan(request)
         seen = codec.inspect(request.image, self._limits, request.source)
+        if request.background.kind is BackgroundKind.PICTURE:  # before the network works for nothing
+            codec.inspect(request.background.picture, replace(self._limits, min_side=1), request.background.source)
         made, picture = await within(plan.deadline, self._clock, self._finished(plan, seen.pixels))
         return _result(plan, made, picture, self._clock.monotonic() - started)
 

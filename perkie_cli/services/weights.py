@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from perkie_cli.domain.checkpoint import Checkpoint, find_file
+from perkie_cli.domain.checkpoint import Checkpoint, file_md5, find_file
 from perkie_cli.domain.errors import MissingWeights, PerkieError, UpstreamFault
 from perkie_cli.ports import Downloads, Workers
 
@@ -28,13 +27,14 @@ class WeightState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One model file. ``exported``: its ONNX export, where there is one."""
+    """One model file. ``exported``: its ONNX export, where there is one. ``wrong``: the files that are."""
 
     checkpoint: Checkpoint
     state: WeightState
     path: Path | None = None
     size: int = 0  # bytes
     exported: Path | None = None
+    wrong: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,11 @@ class WeightSources:
 class ModelFiles:
     """The use cases around model files."""
 
-    def __init__(self, sources: WeightSources, downloads: Downloads, workers: Workers) -> None:
+    def __init__(
+        self, sources: WeightSources, downloads: Downloads, workers: Workers, origin_of: Callable[[Path], str | None]
+    ) -> None:
+        """``origin_of`` tells the MD5 of the checkpoint that an export was made of."""
+        self._origin_of = origin_of
         self._sources = sources
         self._downloads = downloads
         self._workers = workers
@@ -68,13 +72,16 @@ class ModelFiles:
         return Weights(checkpoint, WeightState.PRESENT, path, path.stat().st_size, exported)
 
     async def verify(self, checkpoint: Checkpoint) -> Weights:
-        """Reads the file through and compares its checksum. Raises: MissingWeights when it cannot be read."""
+        """Reads the file through and compares its checksum, and that of what its export was made of.
+
+        Raises: MissingWeights when a file cannot be read.
+        """
         found = self.look(checkpoint)
-        if found.path is None or checkpoint.md5 is None:
+        checks = [(path, tell) for path, tell in ((found.path, file_md5), (found.exported, self._origin_of)) if path]
+        if not checks or checkpoint.md5 is None:
             return found
-        good = await self._workers.run(_md5, found.path) == checkpoint.md5
-        state = WeightState.GOOD if good else WeightState.WRONG
-        return Weights(checkpoint, state, found.path, found.size, found.exported)
+        wrong = tuple([path for path, tell in checks if await self._workers.run(tell, path) != checkpoint.md5])
+        return replace(found, state=WeightState.WRONG if wrong else WeightState.GOOD, wrong=wrong)
 
     async def pull(self, checkpoint: Checkpoint, progress: Progress) -> Path:
         """Downloads the file, checks it and puts it in place whole. What broke off earlier is gone on with.
@@ -123,13 +130,4 @@ class ModelFiles:
 
 
 def _is_right(checkpoint: Checkpoint, part: Path) -> bool:
-    return checkpoint.md5 is None or _md5(part) == checkpoint.md5
-
-
-def _md5(path: Path) -> str:
-    """In hex: it is what the release publishes, and guards against damage, not against an attacker (TLS does)."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    except OSError as error:
-        raise MissingWeights(f"{path} cannot be read: {error.strerror}") from error
+    return checkpoint.md5 is None or file_md5(part) == checkpoint.md5

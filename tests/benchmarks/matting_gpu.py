@@ -137,9 +137,9 @@ def _flops(backend) -> float:
 
 
 def _peak(name: str, device: str) -> float:
-    """FLOP/s: the data sheet's for the longest name that fits, else those of a large product of matrices."""
-    known = max((key for key in PEAKS if key in name), key=len, default=None)
-    return PEAKS[known] * 1e12 if known else _product_rate(device)
+    """FLOP/s: the data sheet's where the name is there, else those of a large product of matrices."""
+    words = f" {name.replace('-', ' ')} "  # so that an L40S is no L4
+    return next((1e12 * peak for key, peak in PEAKS.items() if f" {key} " in words), None) or _product_rate(device)
 
 
 def _product_rate(device: str) -> float:

@@ -164,6 +164,8 @@ async def test_a_failing_store_loses_no_cutout(services: Services, engine: Oval,
 async def test_bad_requests(services: Services, engine: Oval):
     with pytest.raises(NotAnImage):
         await services.cutouts(CutoutRequest(b"GIF87 not really", source="x.gif"))
+    with pytest.raises(NotAnImage, match=r"beach\.jpg"):
+        await services.cutouts(CutoutRequest(PHOTO, background=Background.of_picture(b"no picture", "beach.jpg")))
     with pytest.raises(UsageError, match="no matting engine 'best'"):
         await services.cutouts(CutoutRequest(PHOTO, engine="best"))
     assert engine.calls == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import random
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ class Seen:
 
 
 def files_of(folder, *urls, offline=False):
-    return ModelFiles(WeightSources([folder], urls, offline), HttpDownloads(), thread_workers(1))
+    return ModelFiles(WeightSources([folder], urls, offline), HttpDownloads(), thread_workers(1), Path.read_text)
 
 
 def nothing_but(folder, *names):
@@ -150,3 +151,14 @@ async def test_verify_tells_a_damaged_file(tmp_path):
     (tmp_path / "ckpt_fast.pth").write_bytes(DATA[:-5])
     assert files.look(FILE).state is WeightState.PRESENT
     assert (await files.verify(FILE)).state is WeightState.WRONG
+
+
+@pytest.mark.parametrize("with_checkpoint", [True, False])
+async def test_verify_tells_an_export_of_another_checkpoint(tmp_path, with_checkpoint):
+    files, export = files_of(tmp_path, "http://nowhere.invalid"), tmp_path / FILE.onnx_file
+    if with_checkpoint:
+        (tmp_path / "ckpt_fast.pth").write_bytes(DATA)
+    export.write_text(FILE.md5)  # files_of reads an export's origin from it
+    assert (await files.verify(FILE)).state is WeightState.GOOD
+    export.write_text("another")
+    assert (await files.verify(FILE)).wrong == (export,)

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint
+from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint, file_md5
 from perkie_cli.domain.errors import MissingDevice, MissingWeights
 from perkie_cli.engines.inspyrenet.choose import open_backend
 from perkie_cli.engines.inspyrenet.engine import prepare
-from perkie_cli.engines.inspyrenet.export import export, export_network, exported_from, file_md5
+from perkie_cli.engines.inspyrenet.export import export, export_network, exported_from
 from perkie_cli.engines.inspyrenet.network import saliency_of
 from perkie_cli.engines.inspyrenet.onnx_backend import OnnxBackend
 from tests.made_weights import made_weights, small_network

@@ -23,6 +23,8 @@ from perkie_cli.services.weights import Weights, WeightState
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
+_PULL = "Get it: perkie models pull."
+
 app = typer.Typer(help="Get, check and measure what draws and cuts out.")
 
 Modes = Annotated[
@@ -83,20 +85,20 @@ def pull(
 
 @app.command()
 def verify(ctx: typer.Context, mode: Modes = None) -> None:
-    """Compare checksums of the checkpoints that are here with the published ones; exit 5 when one is not right.
+    """Compare the checkpoints here, and what exports were made of, with the published ones; exit 5 when one is wrong.
 
     Examples: `perkie models verify`, `perkie models verify --mode base --json`.
     """
 
     async def work(services: Services) -> Report:
         files = [await services.model_files.verify(each) for each in _chosen(mode)]
-        wrong = [each for each in files if each.state is WeightState.WRONG]
+        wrong = [path.name for each in files for path in each.wrong]
         absent = all(each.state is WeightState.ABSENT for each in files)
         error = None
         if wrong or absent:
-            names = ", ".join(each.checkpoint.file for each in wrong)
-            said = f"not the published file: {names}" if wrong else "no checkpoint is here"
-            error = MissingWeights(said, hint=f"Get it: perkie models pull{' --force' if wrong else ''}.")
+            said = f"not (made of) the published file: {', '.join(wrong)}" if wrong else "no checkpoint is here"
+            hint = "Get it: perkie models pull --force; then perkie models export." if wrong else _PULL
+            error = MissingWeights(said, hint=hint)
         return _files_report(services, files, error)
 
     run(ctx, work)
@@ -116,7 +118,7 @@ def export(ctx: typer.Context, mode: Modes = None) -> None:
         chosen = [services.model_files.look(each) for each in _chosen(mode)]
         here = [each for each in chosen if each.path is not None]
         if not here:
-            raise MissingWeights("there is no checkpoint to export", hint="Get it first: perkie models pull.")
+            raise MissingWeights("there is no checkpoint to export", hint=_PULL)
         for each in here:
             renderer.say(f"exporting {each.checkpoint.model}; this takes a minute")
             assert each.path is not None, "chosen for it"

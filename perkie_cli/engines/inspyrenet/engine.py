@@ -51,7 +51,7 @@ class InspyrenetEngine:
         except OutOfMemory as error:
             raise Unavailable(
                 f"{error.device} has too little memory for {chosen.model}",
-                hint="Use --mode fast, --device cpu, or free some memory.",
+                hint="Free some memory, or use --mode fast or --device cpu.",
             ) from error
         alpha, confidence, doubts = await self._workers.run(finish, saliency, job.raster.height, job.raster.width)
         device, whole = batcher.backend.device, batcher.backend.sides[0]

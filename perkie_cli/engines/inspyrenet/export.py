@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import warnings
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from perkie_cli.domain.checkpoint import Checkpoint
+from perkie_cli.domain.checkpoint import Checkpoint, file_md5
 from perkie_cli.domain.errors import MissingExtra, MissingWeights
 from perkie_cli.engines.inspyrenet import network as networks
 from perkie_cli.engines.inspyrenet import onnx_backend
@@ -42,15 +41,9 @@ def export_network(network: Any, side: int, target: Path, metadata: dict[str, st
 
 
 def exported_from(path: Path) -> str | None:
-    """The MD5 of the checkpoint that an exported file was made of. Raises: MissingExtra, MissingWeights."""
+    """The MD5 of the checkpoint that an export was made of. Raises: MissingExtra, MissingWeights, OutOfMemory."""
     metadata = onnx_backend.open_session(path).get_modelmeta().custom_metadata_map
     return str(metadata[_CHECKPOINT]) if _CHECKPOINT in metadata else None
-
-
-def file_md5(path: Path) -> str:
-    """In hex; the release publishes MD5 only."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def _write(network: Any, side: int, target: Path, metadata: dict[str, str]) -> None:
