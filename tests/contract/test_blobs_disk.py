@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-import random
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,12 +17,12 @@ import pytest
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.protection import Protection
 from perkie_cli.ports import Stray, StrayKind
-from perkie_cli.services.cache_keeping import CacheKeeping, Filter
+from perkie_cli.services.cache_keeping import CacheKeeping, Filter, FindingKind
 from perkie_cli.stores.blobs_disk import DiskBlobs
 from perkie_cli.telemetry.events import NoEvents
 from perkie_cli.workers import thread_workers
 from tests.clock import ManualClock
-from tests.contract.disk_writer import RACE_KEY
+from tests.contract.disk_writer import RACE_KEY, sealed
 
 UPLOAD = "originals/customers/42/ab.jpg"
 PICTURE = "generated/customers/42/ab_ink_wash_01.jpg"
@@ -97,30 +97,50 @@ async def test_processes_racing_on_a_fresh_store_leave_one_winner(store: DiskBlo
     assert await strays(store) == []
 
 
-async def kill_writers(root: Path, store: DiskBlobs, rounds: int) -> None:
-    dice = random.Random(rounds)
-    for number in range(rounds):
-        process = writer(root, "churn", str(number))
-        expect(process, "ready")
-        time.sleep(dice.uniform(0.001, 0.08))  # the point of the kill is meant to be anywhere
-        process.kill()
-        process.communicate()
-        for info in [info async for info in store.list()]:
-            blob = await store.get(info.key)
-            cut_off_overwrite_or_delete = blob is None
-            assert cut_off_overwrite_or_delete or blob.info == info
-        await strays(store, repair=True)
-        assert [stray for stray in await strays(store) if stray.kind is not StrayKind.LEFTOVER] == []
+CUT_OFF = {
+    "create": FindingKind.FILE_WITHOUT_ENTRY,
+    "overwrite": FindingKind.DAMAGED,  # the new file is whole, its entry still the old one
+    "delete": FindingKind.DAMAGED,  # an entry without its file
+}
 
 
-async def test_nothing_is_torn_when_writers_are_killed(root: Path, store: DiskBlobs) -> None:
-    await kill_writers(root, store, rounds=6)
+@pytest.mark.parametrize("every", [11, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+async def test_a_writer_killed_before_any_line_leaves_nothing_that_a_repair_does_not_mend(
+    root: Path, store: DiskBlobs, every: int
+) -> None:
+    keeping = CacheKeeping(store, ManualClock(), NoEvents(), (), Protection())
+
+    async def wrong(*, repair: bool) -> list[FindingKind]:
+        found = [finding.kind async for finding in keeping.verify(Filter(), repair=repair)]
+        return [kind for kind in found if kind is not FindingKind.LEFTOVER]  # of the file written aside
+
+    writers, met = writer(root, "kills"), set[FindingKind]()
+    for line in itertools.count(1, every):
+        step, killed = write_until(writers, line)
+        if not killed:
+            break
+        for path in (root / "objects").rglob("*.jpg"):
+            data = path.read_bytes()
+            assert data == sealed(data[32:]), "no file is ever half there"
+        found = await wrong(repair=True)
+        assert found in ([], [CUT_OFF[step]])
+        assert await wrong(repair=False) == []
+        met.update(found)
+    writers.communicate()
+    assert met == set(CUT_OFF.values()), "each was killed where it hurts"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-async def test_nothing_is_torn_over_two_hundred_kills(root: Path, store: DiskBlobs) -> None:
-    await kill_writers(root, store, rounds=200)
+def write_until(writers: subprocess.Popen[str], line: int) -> tuple[str, bool]:
+    """The step that a writer was at, and whether it was killed before that line."""
+    assert writers.stdin is not None
+    assert writers.stdout is not None
+    writers.stdin.write(f"{line}\n")
+    writers.stdin.flush()
+    step = ""
+    while not (told := writers.stdout.readline().strip()).isdigit():
+        assert told, "it ended"
+        step = told
+    return step, told == f"{signal.SIGKILL.value}"
 
 
 async def test_a_file_without_entry_is_adopted_if_an_upload_and_else_drawn_again(store: DiskBlobs, root: Path) -> None:

@@ -26,6 +26,10 @@ from perkie_cli.services.quotas import QuotaRules, Quotas
 from perkie_cli.stores.documents_memory import MemoryDocuments
 from perkie_cli.telemetry.events import Event, StoreFailed
 
+FATES = (
+    "drawn", "fails", "cancelled while it reserves", "cancelled while it commits", "cancelled while it gives back",
+)  # fmt: skip
+SHARES = (70, 15, 5, 5, 5)  # %
 LEASE = 3600.0  # longer than the test: a lease that is back was given back
 
 
@@ -70,15 +74,18 @@ async def main(where: str, log: str, seed: str, count: str, dies: str) -> None:
     drawn: list[int] = []
     lines = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-    async def request(number: int, charge: Charge, fails: bool) -> None:
+    async def request(number: int, charge: Charge, fate: str) -> None:
         os.write(lines, f"begin {number} {charge.owner}\n".encode())
         outcome = "back"
         try:
+            cancel_soon(fate == "cancelled while it reserves")
             async with quotas.reserve(charge, LEASE) as reservation:
                 await asyncio.sleep(dice.uniform(0, 0.05))
-                if fails:
+                if fate in ("fails", "cancelled while it gives back"):
+                    cancel_soon(fate != "fails")
                     return
                 try:
+                    cancel_soon(fate == "cancelled while it commits")
                     await reservation.commit()
                 finally:
                     outcome = "ok" if reservation.committed else "back"
@@ -90,11 +97,18 @@ async def main(where: str, log: str, seed: str, count: str, dies: str) -> None:
         finally:
             os.write(lines, f"{outcome} {number} {charge.owner}\n".encode())
 
+    def cancel_soon(really: bool) -> None:
+        """Within some turns of the loop: a step that waits for its store is met in the middle."""
+        task = asyncio.current_task()
+        assert task is not None
+        if really:
+            asyncio.get_running_loop().call_later(dice.uniform(0, 0.01), task.cancel)
+
     tasks = [
-        asyncio.ensure_future(request(number, dice.choice(owners), dice.random() < 0.2))
+        asyncio.ensure_future(request(number, dice.choice(owners), dice.choices(FATES, SHARES)[0]))
         for number in range(int(count) // 2)
     ]
-    for task in dice.sample(tasks, len(tasks) // 10):
+    for task in dice.sample(tasks, len(tasks) // 20):
         asyncio.get_running_loop().call_later(dice.uniform(0, 1.0), task.cancel)
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     await documents.aclose()
