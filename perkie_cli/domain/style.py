@@ -56,7 +56,7 @@ class StyleBook:
         names = [n for style in self._styles.values() for n in style.names]
         near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
         guess = f"Did you mean {near[0]!r}? " if near else ""
-        raise UnknownStyle(f"unknown style {name[:60]!r}", hint=f"{guess}`perkie styles list` shows all of them.")
+        raise UnknownStyle(f"unknown style {name[:60]!r}", hint=f"{guess}{self._known()}")
 
     def select(self, names: str) -> Sequence[Style]:
         """``all``, ``popular`` or a comma-separated list; each style once, in the order asked for."""
@@ -66,8 +66,11 @@ class StyleBook:
             return tuple(style for style in self.all() if style.popular)
         chosen = [self.get(name.strip()) for name in names.split(",") if name.strip()]
         if not chosen:
-            raise UnknownStyle("no style was named", hint="`perkie styles list` shows all of them.")
+            raise UnknownStyle("no style was named", hint=self._known())
         return tuple({style.id: style for style in chosen}.values())
+
+    def _known(self) -> str:
+        return f"Styles: {', '.join(self._styles)}."
 
 
 def plain_name(name: str) -> str:

@@ -16,7 +16,7 @@ from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.domain.quota import QuotaStatus
 from perkie_cli.http.accept import IMAGES, JSON, image_format, negotiate
 from perkie_cli.http.call import Call
-from perkie_cli.http.middleware import unexpected
+from perkie_cli.http.middleware import note, unexpected
 from perkie_cli.http.problems import problem
 from perkie_cli.http.schemas import CutoutAnswer, CutoutOutcome, GenerateAnswer, ProblemBody, QuotaFacts, StyleOutcome
 from perkie_cli.services.deliver import deliver
@@ -128,6 +128,7 @@ async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
 
 def told_problem(call: Call, error: PerkieError) -> ProblemBody:
     """A problem inside an answer that is none as a whole."""
+    note(call.request.scope, error)
     return ProblemBody.model_validate(problem(error, call.request_id).body)
 
 

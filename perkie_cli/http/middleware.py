@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from urllib.parse import quote
 
 import orjson
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,6 +24,7 @@ log = logging.getLogger("perkie.http")
 UNKNOWN_LENGTH = 1024 * 1024  # what a body without Content-Length counts for until it is there
 BODY_WITHIN = 60.0  # seconds: a phone may take its time to send a photo, but it holds memory meanwhile
 _SLOW = "Send a smaller picture, or try again."
+_LONGEST_PATH = 300  # characters of one in the log
 _LENGTH = re.compile(r"[0-9]{1,12}")
 _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
@@ -192,10 +194,16 @@ def unexpected(scope: Scope, error: Exception | None) -> InternalError:
 def _as_problem(error: Exception, scope: Scope) -> PerkieError:
     if not isinstance(error, PerkieError):
         return unexpected(scope, error)
-    level = logging.WARNING if error.http_status >= 500 else logging.INFO
-    log.log(level, "%s: %s: %s", _where(scope), error.code, error.message)
+    note(scope, error)
     return error
 
 
+def note(scope: Scope, error: PerkieError) -> None:
+    """A line in the log, where the operator finds what the caller is not told."""
+    level = logging.WARNING if error.http_status >= 500 else logging.INFO
+    log.log(level, "%s: %s: %s", _where(scope), error.code, error.message)
+
+
 def _where(scope: Scope) -> str:
-    return f"{scope.get('method', 'WS')} {scope['path']} [{ids_of(scope).request_id}]"
+    """For the log, whose lines no path may break."""
+    return f"{scope.get('method', 'WS')} {quote(scope['path'][:_LONGEST_PATH])} [{ids_of(scope).request_id}]"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perkie_cli.domain.errors import (
+    DailyCapReached,
     InvalidSetting,
     MissingCredentials,
     MissingDevice,
@@ -15,6 +16,7 @@ from perkie_cli.domain.errors import (
     NotAuthorised,
     PerkieError,
     StoreUnavailable,
+    UpstreamFault,
     UpstreamRefused,
     WrongCredentials,
 )
@@ -24,12 +26,14 @@ _DEFAULT_WAIT = 5.0  # seconds, for a retryable 503 that knows no better
 
 # What went wrong here is the operator's to know (it stands in the log), not the caller's.
 _INTERNAL = (
+    DailyCapReached,
     InvalidSetting,
     MissingCredentials,
     MissingDevice,
     MissingExtra,
     MissingWeights,
     StoreUnavailable,
+    UpstreamFault,
     UpstreamRefused,
     WrongCredentials,
 )

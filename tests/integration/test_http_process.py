@@ -337,6 +337,18 @@ async def test_a_websocket_that_leaves_gives_back_what_it_held(server: Running) 
     await server.gave_back()
 
 
+async def test_what_a_websocket_refuses_leaves_no_traceback(server: Running, caplog: pytest.LogCaptureFixture) -> None:
+    server.server.config.ws_max_size = 1000
+    async with socket_of(server) as socket:
+        await socket.send("x" * 2000)
+        with pytest.raises(websockets.ConnectionClosed):
+            await socket.recv()
+    await server.client.get("/health")
+    await server.client.get("/images/%0aforged")
+    assert "Traceback" not in caplog.text
+    assert "\nforged" not in caplog.text
+
+
 async def test_websockets_ask_for_credentials_too(home: Path) -> None:
     async with running(secured(home)) as server:
         for token, event, status in (("", "error", 401), ("guessed", "error", 401), (API_KEY, "accepted", None)):

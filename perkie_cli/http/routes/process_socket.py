@@ -44,7 +44,7 @@ async def process_over_websocket(socket: WebSocket) -> None:
         talking.cancel()
         over.cancel()
         await asyncio.gather(talking, over, return_exceptions=True)
-    with suppress(RuntimeError):  # the client may have closed it before
+    with suppress(RuntimeError, WebSocketDisconnect):  # the client may have closed it before
         await socket.close()
 
 
