@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+import typer
+
 from perkie_cli.cli import streams
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.domain.errors import PerkieError, UnwritableFile, UsageError
@@ -212,12 +214,12 @@ class Renderer:
 
     # ---------------------------------------------------------------- plumbing
 
-    def _stderr(self, text: str, style: str | None = None) -> None:
+    def _stderr(self, text: str, colour: str | None = None) -> None:
+        """One line; not by a console of its own, which would write past a progress bar into the bar's line."""
         text = streams.printable(text)
-        if style and sys.stderr.isatty() and self._colour:
-            self._console(sys.stderr).print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-        else:
-            sys.stderr.write(text + "\n")
+        if colour and sys.stderr.isatty() and self._colour:
+            text = typer.style(text, fg=colour)
+        sys.stderr.write(text + "\n")
 
     @property
     def _colour(self) -> bool:
