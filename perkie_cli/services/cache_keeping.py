@@ -13,7 +13,7 @@ from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.lifecycle import Rule, expired
 from perkie_cli.domain.protection import Protection
-from perkie_cli.domain.selection import Selection, Tally, area_of
+from perkie_cli.domain.selection import Selection, Tally, area_of, total
 from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, StrayKind
 from perkie_cli.telemetry.events import Audited
 
@@ -132,14 +132,15 @@ class CacheKeeping:
     async def purge(self, chosen: Filter, acknowledged: str | None = None) -> Mapping[str, Tally]:
         """Removes the objects; of an owner, also the shared copies and cut-outs of the same pictures: an erasure.
 
-        Those go first, so that a purge that was cut off finds them again through what the owner still has. What was
-        removed is on record even then.
+        Those go first, so that a purge that was cut off finds them again through what the owner still has. On record
+        are its beginning and what was removed, also where it fails.
 
         Raises: UsageError without any filter, ProtectedBucket.
         """
         self._protection.permit(self._store.name, acknowledged)
         _require_some(chosen)
         gone: dict[str, Tally] = {}
+        self._audit("cache purge", chosen, "begun")  # a process that is killed writes no second record
         try:
             if chosen.erases:
                 await self._adopt(chosen)
@@ -147,7 +148,8 @@ class CacheKeeping:
             async for batch in _batches(victims):
                 await self._remove(batch, gone)
         finally:
-            self._record(chosen, gone)
+            whole = total(gone)
+            self._audit("cache purge", chosen, f"{whole.count} objects, {whole.bytes} bytes")
         return dict(sorted(gone.items()))
 
     async def verify(
@@ -222,12 +224,6 @@ class CacheKeeping:
         if repair:
             await self._store.delete(info.key)
         return Finding(info.key, FindingKind.DAMAGED, info.size, "removed")
-
-    # ------------------------------------------------------------------ records
-
-    def _record(self, chosen: Filter, gone: Mapping[str, Tally]) -> None:
-        whole = sum(gone.values(), Tally())
-        self._audit("cache purge", chosen, f"{whole.count} objects, {whole.bytes} bytes")
 
     def _audit(self, action: str, chosen: Filter, detail: str) -> None:
         given = {name: getattr(chosen, name) for name in Filter.__slots__}
