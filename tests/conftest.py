@@ -72,7 +72,7 @@ def perkie(tmp_path: Path) -> Perkie:
     )
     path = {} if "TEST_PERKIE_SCRIPT" in os.environ else {"PYTHONPATH": str(ROOT)}
 
-    def run(
+    def run_process(
         *args: str | Path, env: Mapping[str, str] | None = None, **options: object
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -86,7 +86,7 @@ def perkie(tmp_path: Path) -> Perkie:
             check=False,
         )
 
-    return run
+    return run_process
 
 
 @pytest.fixture
@@ -99,6 +99,21 @@ def clock() -> ManualClock:
 def events() -> Recorder:
     """All that happens."""
     return Recorder()
+
+
+@pytest.fixture
+def perkie_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Perkie:
+    """As ``perkie``, but inside this process, which takes a tenth of the time: for what is told before work begins."""
+    from perkie_cli.cli.boundary import run
+    from perkie_cli.cli.flags import hoist
+
+    monkeypatch.chdir(tmp_path)
+
+    def run_here(*args: str | Path) -> subprocess.CompletedProcess[str]:
+        exit_code = run(hoist(list(map(str, args))))
+        return subprocess.CompletedProcess(args, exit_code, *capsys.readouterr())
+
+    return run_here
 
 
 @pytest.fixture

@@ -95,8 +95,8 @@ def test_verify_finds_damage_with_exit_8_and_repairs_it(perkie: Perkie, home: Pa
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_bad_input_is_a_sentence(perkie: Perkie, args: tuple[str, ...], code: int, words: str) -> None:
-    done = perkie(*args)
+def test_bad_input_is_a_sentence(perkie_here: Perkie, args: tuple[str, ...], code: int, words: str) -> None:
+    done = perkie_here(*args)
     assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr

@@ -74,15 +74,15 @@ def test_a_change_that_leaves_no_audit_record_says_so(perkie: Perkie, home: Path
 
 
 @pytest.mark.parametrize("id_", ["../42", "a\x1bb", "x" * 129, ""])
-def test_an_id_that_is_none_is_bad_input(perkie: Perkie, id_: str) -> None:
-    done = perkie("quota", "show", "--customer", id_)
+def test_an_id_that_is_none_is_bad_input(perkie_here: Perkie, id_: str) -> None:
+    done = perkie_here("quota", "show", "--customer", id_)
     assert done.returncode == 3
     assert "is not valid" in done.stderr
 
 
 @pytest.mark.parametrize("flags", [[], ["--all", "--customer", "42"]])
-def test_whose_quota_must_be_said_once(perkie: Perkie, flags: list[str]) -> None:
-    assert perkie("quota", "reset", "--yes", *flags).returncode == 2
+def test_whose_quota_must_be_said_once(perkie_here: Perkie, flags: list[str]) -> None:
+    assert perkie_here("quota", "reset", "--yes", *flags).returncode == 2
 
 
 def test_a_store_that_does_not_answer_is_a_sentence(perkie: Perkie, tmp_path: Path) -> None:

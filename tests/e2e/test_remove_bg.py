@@ -77,8 +77,8 @@ def test_mask_and_dry_run(perkie: Perkie, cat: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_bad_flags_get_a_sentence_before_anything_is_downloaded(perkie: Perkie, cat: Path, flags, code, said) -> None:
-    done = perkie("remove-bg", "cat.png", *flags)
+def test_bad_flags_get_a_sentence_before_anything_is_downloaded(perkie_here: Perkie, cat: Path, flags, code, said):
+    done = perkie_here("remove-bg", "cat.png", *flags)
     assert done.returncode == code
     assert said in done.stderr
     assert "pulled" not in done.stderr
