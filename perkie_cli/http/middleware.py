@@ -133,14 +133,22 @@ class Boundary:
         try:
             headers = Headers(scope=scope)
             _check_encoding(headers)
-            length = self._length(headers)
-            async with self._bodies.hold(length):
-                await self._app(scope, self._counted(receive), sending)
+            await self._bounded(scope, receive, sending, self._length(headers))
         except Exception as error:  # the last boundary: a bug must end as a 500 that says nothing
             told = _as_problem(error, scope)
             if started:
                 raise  # too late for an answer: the connection is cut, which the client notices
             await problem_response(told, scope)(scope, receive, send)
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send, length: int) -> None:
+        async with self._bodies.hold(length):
+            try:
+                async with asyncio.timeout(self._within if length else None) as patience:
+                    await self._app(scope, self._counted(receive, patience), send)
+            except TimeoutError as error:
+                if not patience.expired():
+                    raise
+                raise DeadlineExceeded(f"the body was not here within {self._within:g} s", hint=_SLOW) from error
 
     def _length(self, headers: Headers) -> int:
         given = headers.get("content-length")
@@ -151,23 +159,18 @@ class Boundary:
         self._check(int(given))
         return int(given)
 
-    def _counted(self, receive: Receive) -> Receive:
-        seen, over = 0, False
-        deadline = asyncio.get_running_loop().time() + self._within
+    def _counted(self, receive: Receive, patience: asyncio.Timeout) -> Receive:
+        """``patience`` ends with the body."""
+        seen = 0
 
         async def counting() -> Message:
-            nonlocal seen, over
-            if over:
-                return await receive()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError as error:
-                raise DeadlineExceeded(f"the body was not here within {self._within:g} s", hint=_SLOW) from error
+            nonlocal seen
+            message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
-                over = not message.get("more_body", False)
                 self._check(seen)
+                if not message.get("more_body", False) and not patience.expired():
+                    patience.reschedule(None)
             return message
 
         return counting
