@@ -39,6 +39,7 @@
     │  ├─ BreakerOpen                      5   503  yes
     │  ├─ DeadlineExceeded                 5   504  yes
     │  ├─ StoreUnavailable                 5   503  yes
+    │  ├─ OutOfMemory                      5   503  yes
     │  ├─ MissingExtra                     5   503        (an optional package is not installed)
     │  ├─ MissingWeights                   5   503
     │  └─ MissingDevice                    5   503
@@ -274,6 +275,10 @@ class DeadlineExceeded(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """The cache, quota or ledger store does not answer."""
+
+
+class OutOfMemory(Unavailable):
+    """The device has too little memory for this work; a smaller piece of it may fit."""
 
 
 class MissingExtra(Unavailable):

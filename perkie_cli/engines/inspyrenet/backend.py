@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from perkie_cli.domain.errors import OutOfMemory
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 T = TypeVar("T")
-
-
-class OutOfMemory(Exception):
-    """The device had too little memory for this batch or size; the backend can go on with a smaller one."""
-
-    def __init__(self, device: str, said: str = "") -> None:
-        super().__init__(f"{device} ran out of memory: {said}")
-        self.device = device
 
 
 class Backend(Protocol):
@@ -30,7 +24,7 @@ class Backend(Protocol):
     def saliency(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (n, side, side) probabilities, not stretched, for float32 (n, 3, side, side).
 
-        Raises: OutOfMemory.
+        Raises: OutOfMemory; the backend can go on with fewer or smaller pictures.
         """
 
 
@@ -43,4 +37,9 @@ def within_memory(work: Callable[[], T], device: str, *errors: type[Exception]) 
         return work()
     except errors as error:
         said = str(error)
-    raise OutOfMemory(device, said)
+    ours = OutOfMemory(
+        f"{device} has too little memory for the network",
+        hint="Free some memory, or use --mode fast or --device cpu.",
+    )
+    ours.add_note(said)
+    raise ours

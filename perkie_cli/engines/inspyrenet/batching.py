@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perkie_cli.engines.inspyrenet.backend import Backend, OutOfMemory
+from perkie_cli.domain.errors import OutOfMemory
+from perkie_cli.engines.inspyrenet.backend import Backend
 from perkie_cli.ports import Workers
 
 if TYPE_CHECKING:

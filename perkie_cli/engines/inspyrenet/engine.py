@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.checkpoint import Checkpoint, checkpoint
-from perkie_cli.domain.errors import Unavailable
-from perkie_cli.engines.inspyrenet.backend import Backend, OutOfMemory
+from perkie_cli.domain.errors import OutOfMemory
+from perkie_cli.engines.inspyrenet.backend import Backend
 from perkie_cli.engines.inspyrenet.batching import Batcher
 from perkie_cli.ports import Matte, MattingJob, Workers
 
@@ -43,16 +43,10 @@ class InspyrenetEngine:
         return (await self._batcher(checkpoint(mode))).backend.device
 
     async def matte(self, job: MattingJob) -> Matte:
-        """Raises: InvalidParameter, MissingExtra, MissingWeights, MissingDevice, Unavailable."""
+        """Raises: InvalidParameter, MissingExtra, MissingWeights, MissingDevice, OutOfMemory."""
         chosen = checkpoint(job.mode)
-        try:
-            batcher = await self._batcher(chosen)
-            saliency, side = await self._saliency(batcher, job, batcher.backend.sides)
-        except OutOfMemory as error:
-            raise Unavailable(
-                f"{error.device} has too little memory for {chosen.model}",
-                hint="Free some memory, or use --mode fast or --device cpu.",
-            ) from error
+        batcher = await self._batcher(chosen)
+        saliency, side = await self._saliency(batcher, job, batcher.backend.sides)
         alpha, confidence, doubts = await self._workers.run(finish, saliency, job.raster.height, job.raster.width)
         device, whole = batcher.backend.device, batcher.backend.sides[0]
         notes = () if side == whole else (f"{device} ran out of memory: matted at {side} instead of {whole} px",)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from perkie_cli.domain.checkpoint import Checkpoint, file_md5
-from perkie_cli.domain.errors import MissingExtra, MissingWeights
+from perkie_cli.domain.errors import MissingExtra, MissingWeights, UnwritableFile
 from perkie_cli.engines.inspyrenet import network as networks
 from perkie_cli.engines.inspyrenet import onnx_backend
 from perkie_cli.engines.inspyrenet.tensors import to_input
@@ -23,11 +23,14 @@ def export(checkpoint: Checkpoint, source: Path, folder: Path) -> Path:
     """Writes the checkpoint's network for ONNX Runtime into ``folder`` (two files) and compares the two backends.
 
     Takes about a minute and 3 GB. Input ``pixels`` float32 (1, 3, side, side), output ``saliency`` float32
-    (1, 1, side, side), not stretched. Raises: MissingExtra, MissingWeights.
+    (1, 1, side, side), not stretched. Raises: MissingExtra, MissingWeights, OutOfMemory, UnwritableFile.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     network = networks.open_network(source, checkpoint.side)
-    return export_network(network, checkpoint.side, folder / checkpoint.onnx_file, {_CHECKPOINT: file_md5(source)})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return export_network(network, checkpoint.side, folder / checkpoint.onnx_file, {_CHECKPOINT: file_md5(source)})
+    except OSError as error:
+        raise UnwritableFile(f"the export cannot be written into {folder}: {error.strerror}") from error
 
 
 def export_network(network: Any, side: int, target: Path, metadata: dict[str, str]) -> Path:

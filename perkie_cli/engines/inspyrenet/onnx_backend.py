@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perkie_cli.domain.errors import MissingExtra, MissingWeights
-from perkie_cli.engines.inspyrenet.backend import OutOfMemory, within_memory
+from perkie_cli.domain.errors import MissingExtra, MissingWeights, OutOfMemory
+from perkie_cli.engines.inspyrenet.backend import within_memory
 
 Floats = NDArray[np.float32]
 
