@@ -74,3 +74,6 @@ Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="Pictures at once; m
 Force = Annotated[bool, typer.Option("--force", help="Replace files that perkie did not make.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Acknowledged = Annotated[
+    str | None, typer.Option("--i-know-this-is-protected", metavar="BUCKET", help="Needed for a protected bucket.")
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
@@ -111,10 +111,9 @@ def _shadows(first: Rule, rule: Rule) -> bool:
     )
 
 
-def _covers(wide: Sequence[str], narrow: Sequence[str], test: object) -> bool:
+def _covers(wide: Sequence[str], narrow: Sequence[str], test: Callable[[str, str], bool]) -> bool:
     if not wide:
         return True
-    assert callable(test)
     return bool(narrow) and all(any(test(each, one) for one in wide) for each in narrow)
 
 

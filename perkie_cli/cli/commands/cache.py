@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.cli.filters import filtered
+from perkie_cli.cli.options import Acknowledged, DryRun, Yes
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import ChangesPending
@@ -23,19 +24,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="See, check and clear what is kept.")
 
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Acknowledged = Annotated[
-    str | None, typer.Option("--i-know-this-is-protected", metavar="BUCKET", help="Needed for a protected bucket.")
-]
-
-
 @app.command()
 @filtered
-def stats(
-    ctx: typer.Context,
-    chosen: Filter,
-) -> None:
+def stats(ctx: typer.Context, chosen: Filter) -> None:
     """How many objects and bytes lie where.
 
     Examples: `perkie cache stats`, `perkie cache stats --expired`, `perkie cache stats --customer 42 --json`.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perkie_cli.bootstrap import build_services
+from perkie_cli.cli.options import Acknowledged, DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.domain.errors import ChangesPending, UsageError
@@ -86,11 +87,9 @@ def apply(
     bucket: BucketName = None,
     file: File = None,
     check: Check = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be changed, change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    acknowledged: Annotated[
-        str | None, typer.Option("--i-know-this-is-protected", metavar="BUCKET", help="Needed for a protected bucket.")
-    ] = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    acknowledged: Acknowledged = None,
 ) -> None:
     """Replace the bucket's rules by the wanted ones. A second run changes nothing.
 

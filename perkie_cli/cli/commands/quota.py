@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perkie_cli.cli.options import DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import UsageError
@@ -27,8 +28,6 @@ Address = Annotated[
     str | None, typer.Option("--ip", metavar="ADDR", help="This address, and the ceiling of its sessions.")
 ]
 All = Annotated[bool, typer.Option("--all", help="Everybody who used something today.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, do nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command()
