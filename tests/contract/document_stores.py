@@ -68,7 +68,7 @@ class FirestoreOpener(Opener):
         self.connections: list[FirestoreConnection] = []
 
     def make(self, clock: Clock) -> DocumentStore:
-        connection = FirestoreConnection("perkie-tests", "(default)", timedelta(seconds=20), self.environ)
+        connection = FirestoreConnection("perkie-tests", "(default)", timedelta(seconds=100), self.environ)
         self.connections.append(connection)
         # The clock of the test stands still; waits between attempts are real.
         return FirestoreDocuments(connection, self.prefix, SystemClock(), random.Random(1))

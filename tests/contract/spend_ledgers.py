@@ -34,7 +34,7 @@ async def sqlite(folder: Path, clock: Clock) -> AsyncIterator[SpendLedger]:
 @asynccontextmanager
 async def firestore(address: str, folder: Path, clock: Clock) -> AsyncIterator[SpendLedger]:
     environ = {"FIRESTORE_EMULATOR_HOST": address}
-    connection = FirestoreConnection("perkie", "(default)", timedelta(seconds=20), environ)
+    connection = FirestoreConnection("perkie", "(default)", timedelta(seconds=100), environ)
     prefix = hashlib.sha256(str(folder).encode()).hexdigest()
     documents = FirestoreDocuments(connection, prefix, SystemClock(), random.Random(1))
     yield DocumentLedger(documents, clock, random.Random(2))

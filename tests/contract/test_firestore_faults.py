@@ -34,7 +34,7 @@ async def emulator() -> AsyncIterator[FirestoreEmulator]:
         yield started
 
 
-def documents_at(address: str, patience: float = 20.0) -> FirestoreDocuments:
+def documents_at(address: str, patience: float = 100.0) -> FirestoreDocuments:
     environ = {"FIRESTORE_EMULATOR_HOST": address}
     connection = FirestoreConnection("perkie", "(default)", timedelta(seconds=patience), environ)
     return FirestoreDocuments(connection, "t_", SystemClock(), random.Random(1))
@@ -76,7 +76,7 @@ async def test_faults_in_passing_neither_lose_nor_double_a_use(
 
 
 @pytest.mark.parametrize(
-    ("fault", "patience"), [({"kind": "error"}, 20.0), ({"kind": "hang"}, 2.0)], ids=["down", "hanging"]
+    ("fault", "patience"), [({"kind": "error"}, 100.0), ({"kind": "hang"}, 2.0)], ids=["down", "hanging"]
 )
 async def test_down_it_counts_in_memory_and_comes_back_without_a_restart(
     emulator: FirestoreEmulator, fault: dict[str, object], patience: float

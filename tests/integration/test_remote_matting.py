@@ -39,7 +39,7 @@ def png(grey):
 GOOD = answers(200, png(TRUTH), x_perkie_confidence="0.93", x_perkie_model="inspyrenet-fast", x_perkie_device="cuda:0")
 
 
-async def matte_from(server, *, seconds=20.0, key=None, encoded=b"the upload"):
+async def matte_from(server, *, seconds=100.0, key=None, encoded=b"the upload"):
     clock = SystemClock()
     engine = RemoteEngine(server.url, key=key, workers=thread_workers(1), clock=clock)
     deadline = Deadline.after(seconds, clock.monotonic())
