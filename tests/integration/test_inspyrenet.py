@@ -36,6 +36,8 @@ pytest.importorskip("onnxruntime", reason="needs the matting extra")
 if find_spec("transparent_background") is None:  # importing it to find out takes 5 s
     pytest.skip("needs the matting extra", allow_module_level=True)
 
+pytestmark = pytest.mark.timeout(300)  # a network takes its time on a busy machine
+
 SIDE = 96  # the everyday size: the network is the same at every size
 CHELSEA = Path("examples/photos/cat.png")
 FAST = CHECKPOINTS["fast"]

@@ -24,6 +24,8 @@ pytest.importorskip("onnxscript", reason="needs the matting extra")
 if find_spec("transparent_background") is None:  # importing it to find out takes 5 s
     pytest.skip("needs the matting extra", allow_module_level=True)
 
+pytestmark = pytest.mark.timeout(300)  # a network takes its time on a busy machine
+
 SIDE = 96
 SMALL = Checkpoint("fast", "small.pth", None, SIDE)
 PICTURE = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)

@@ -22,6 +22,8 @@ torch = pytest.importorskip("torch", reason="needs the matting extra: pip instal
 if find_spec("transparent_background") is None:  # importing it to find out takes 5 s
     pytest.skip("needs the matting extra", allow_module_level=True)
 
+pytestmark = pytest.mark.timeout(300)  # a network takes its time on a busy machine
+
 SIDE = 96
 
 
