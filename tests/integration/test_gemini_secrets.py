@@ -12,6 +12,8 @@ import pytest
 from perkie_cli.domain.errors import PerkieError
 from tests.gemini_bench import KEY, bench
 
+pytestmark = pytest.mark.jumping
+
 FAULTS = ["outage", "error", "hang", "reset", "truncated", "corrupt", "empty", "blocked", "wrong_json", "overloaded"]
 
 
