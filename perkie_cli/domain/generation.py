@@ -48,8 +48,9 @@ class GenerateRequest:
     """One picture, one style. ``image`` is the upload as it came; ``size`` the long side in px.
 
     ``engine`` is ``auto``, ``gemini`` or ``local``; ``deadline`` seconds in all, None for the engine's usual time;
-    ``budget`` is what the run that this request is part of may spend; ``cover_credentials``: the ladder also covers
-    for credentials that are missing or refused, which a customer cannot help, but an engineer should be told of.
+    ``budget`` is what the run that this request is part of may spend; ``cover_setup``: the ladder also covers
+    for credentials that are missing or refused, and for a configured model that has retired, which a customer cannot
+    help, but an engineer should be told of.
     """
 
     image: bytes
@@ -61,7 +62,7 @@ class GenerateRequest:
     remove_background: bool = False
     cache: CacheUse = CacheUse.NORMAL
     fallback: frozenset[Fallback] = frozenset(Fallback)
-    cover_credentials: bool = True
+    cover_setup: bool = True
     deadline: float | None = None
     budget: Budget | None = None
     source: str = "image"  # how messages name the input: a path, a field

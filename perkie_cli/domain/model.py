@@ -70,10 +70,10 @@ class ModelBook:
         """In the order of the file."""
         return tuple(self._models.values())
 
-    def get(self, model_id: str, today: date) -> ImageModel:
-        """The model, if it lives.
+    def find(self, model_id: str) -> ImageModel:
+        """The model, alive or not.
 
-        Raises: InvalidParameter, with the nearest id; RetiredModel, naming the successor.
+        Raises: InvalidParameter, with the nearest id.
         """
         model = self._models.get(model_id)
         if model is None:
@@ -82,6 +82,14 @@ class ModelBook:
             raise InvalidParameter(
                 f"unknown model {model_id[:60]!r}", hint=f"{guess}`perkie models list` shows all of them."
             )
+        return model
+
+    def get(self, model_id: str, today: date) -> ImageModel:
+        """The model, if it lives.
+
+        Raises: InvalidParameter, with the nearest id; RetiredModel, naming the successor.
+        """
+        model = self.find(model_id)
         if model.retired(today):
             raise RetiredModel(
                 f"model {model.id} was shut down on {model.retires}",

@@ -109,7 +109,7 @@ class Generate:
 
     async def _shared(self, plan: _Plan, pixels: int) -> Generated:
         """Draws, or joins an identical request in flight; the picture is charged to one of all who wait for it."""
-        key = (plan.key, plan.request.cache, plan.request.fallback, plan.request.cover_credentials)
+        key = (plan.key, plan.request.cache, plan.request.fallback, plan.request.cover_setup)
         led = False
 
         def lead() -> Awaitable[Generated]:

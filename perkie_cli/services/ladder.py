@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from perkie_cli.domain.cache_key import CacheKey
-from perkie_cli.domain.errors import DailyCapReached, NotAuthorised, PerkieError, Unavailable
+from perkie_cli.domain.errors import DailyCapReached, NotAuthorised, PerkieError, RetiredModel, Unavailable
 from perkie_cli.domain.generation import CacheUse, Fallback, GenerateRequest
 from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.imaging import codec
@@ -47,8 +47,8 @@ class Ladder:
         """Whether the ladder is for this: what the upstream or its limits did, never what the caller did."""
         if engine == self._local.name or not request.fallback:
             return False
-        if isinstance(error, NotAuthorised):
-            return request.cover_credentials
+        if isinstance(error, (NotAuthorised, RetiredModel)):
+            return request.cover_setup
         return isinstance(error, (Unavailable, DailyCapReached))
 
     async def descend(self, request: GenerateRequest, key: CacheKey, job: RenderJob, error: PerkieError) -> Substitute:

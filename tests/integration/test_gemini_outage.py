@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock
 from perkie_cli.resilience.breaker import Breaker, BreakerPolicy, BreakerState
 from perkie_cli.telemetry.events import Recorder
+from tests.clock import START
+from tests.conftest import ROOT
 from tests.gemini_bench import KEY, photo
 from tests.jumping_loop import LoopClock
 
@@ -37,6 +40,7 @@ pytestmark = pytest.mark.jumping
 
 NONE: frozenset[Fallback] = frozenset()
 ALL = frozenset(Fallback)
+MODEL = GeminiSettings().model
 KINDS = ["outage", "error", "overloaded", "slow", "hang", "drip", "reset", "truncated", "corrupt", "empty"]
 KINDS += ["blocked", "wrong_json"]
 
@@ -320,8 +324,26 @@ async def test_credentials_are_covered_for_customers_not_for_engineers(tmp_path:
     async with serving(tmp_path, LoopClock(), api_key=key) as (services, emulator):
         emulator._api_key = KEY
         assert (await services.generate(asking(engine="gemini"))).degraded
-        told = await drawn(services, asking(engine="gemini", cover_credentials=False))
+        told = await drawn(services, asking(engine="gemini", cover_setup=False))
         assert isinstance(told, errors.NotAuthorised)
+
+
+async def test_a_configured_model_that_retires_costs_no_customer_a_picture(tmp_path: Path) -> None:
+    shipped = (ROOT / "perkie_cli" / "data" / "models.toml").read_text("utf-8")
+    day = START.date() + timedelta(days=1)
+    mortal = tmp_path / "models.toml"
+    mortal.write_text(shipped.replace(f'id = "{MODEL}"', f'id = "{MODEL}"\nretires = {day}'))
+    async with serving(tmp_path, LoopClock(), models_file=mortal) as (services, emulator):
+        made = await services.generate(asking(1))
+        await services.clock.sleep(2 * 86_400)
+        again = await services.generate(asking(1))
+        assert (again.cache, again.master) == (CacheOutcome.HIT, made.master)
+        other = await services.generate(asking(2))
+        check(other)
+        assert other.degradation_reason == "retired_model"
+        for request in (asking(3, cover_setup=False), asking(3, model=MODEL)):
+            assert isinstance(await drawn(services, request), errors.RetiredModel)
+        assert emulator.total == 1
 
 
 async def test_a_follower_keeps_a_substitute_under_its_own_recipe(failing: Failing) -> None:

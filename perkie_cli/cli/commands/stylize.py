@@ -60,7 +60,7 @@ class _Options:
             settings.size,
             self.remove_background,
             cache=self.cache,
-            cover_credentials=False,
+            cover_setup=False,
             deadline=self.deadline,
             budget=self.budget,
             charge=services.quota_limits.charge(self.owner),

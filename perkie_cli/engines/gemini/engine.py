@@ -59,11 +59,14 @@ class GeminiEngine:
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
         """See the port. The prompts themselves count, so that an edited style never serves an old picture.
 
-        Raises: RetiredModel, InvalidParameter.
+        The configured model has a recipe even when it has retired: what it drew is still served from the cache.
+
+        Raises: RetiredModel, for one that is asked for by name; InvalidParameter.
         """
         question.check_size(size)
+        chosen = self._models.find(self._default_model) if model is None else self._model(model)
         prompts = hashlib.sha256(f"{style.prompt}\0{style.safe_prompt}".encode()).hexdigest()[:12]
-        return Recipe(self.name, self._model(model).id, style.prompt_version, {"size": size, "prompts": prompts})
+        return Recipe(self.name, chosen.id, style.prompt_version, {"size": size, "prompts": prompts})
 
     def price(self, size: int, model: str | None = None) -> Decimal:
         """See the port."""
