@@ -143,19 +143,23 @@ async def test_memory_stays_flat_over_many_pictures(backend, tmp_path, count):
 
 
 class _Malicious:
+    def __init__(self, trace):
+        self._trace = trace
+
     def __reduce__(self):
-        return (Path.touch, (Path("/tmp/perkie-was-run"),))
+        return (Path.touch, (self._trace,))
 
 
 def _truncated(whole: Path) -> bytes:
     return whole.read_bytes()[:1_000_000]
 
 
+TRACE = "was-run"
 BROKEN = {
     "truncated": _truncated,
     "empty": lambda _: b"",
     "a web page": lambda _: b"<!DOCTYPE html><html>404</html>",
-    "code": lambda _: pickle.dumps(_Malicious()),
+    "code": lambda whole: pickle.dumps(_Malicious(whole.with_name(TRACE))),
 }
 
 
@@ -165,7 +169,7 @@ def test_a_broken_checkpoint_is_named(break_, weights, tmp_path):
     with pytest.raises(MissingWeights, match=r"ckpt_fast\.pth is corrupt") as caught:
         open_backend(FAST, [tmp_path], "cpu", "torch")
     assert "perkie models pull" in str(caught.value.hint)
-    assert not Path("/tmp/perkie-was-run").exists()
+    assert not (weights / TRACE).exists()
 
 
 @pytest.mark.parametrize("state", [{"layer.weight": 3}, {"layer.weight": "text"}, {}], ids=["other", "text", "empty"])
