@@ -15,7 +15,7 @@ import httpx
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import HttpSettings, Settings
-from perkie_cli.config.secrets import Secret
+from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
 from perkie_cli.http.server import Server, listen
 from tests.engines import Centre, Negative

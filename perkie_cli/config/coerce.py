@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from perkie_cli.config import schema
-from perkie_cli.config.secrets import Secret
 from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.secret import Secret
 from perkie_cli.domain.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -62,12 +62,10 @@ def _convert(kind: Any, raw: Any) -> Any:
             raise ValueError(f"not one of {', '.join(map(str, choices))}")
         return raw
     if origin is tuple:
-        items = raw.split(",") if isinstance(raw, str) else raw
+        items = [item for item in map(str.strip, raw.split(",")) if item] if isinstance(raw, str) else raw
         if not isinstance(items, list | tuple):
             raise ValueError("not a list")
-        return tuple(
-            _convert(typing.get_args(kind)[0], item.strip() if isinstance(item, str) else item) for item in items
-        )
+        return tuple(_convert(typing.get_args(kind)[0], item) for item in items)
     return _SCALARS[kind](raw)
 
 
@@ -93,12 +91,6 @@ def _bytes(raw: Any) -> int:
     return parse_size(raw) if isinstance(raw, str) else _int(raw)
 
 
-def _float(raw: Any) -> float:
-    if isinstance(raw, bool):
-        raise TypeError("not a number")
-    return float(raw)
-
-
 def _text(raw: Any) -> str:
     if not isinstance(raw, str):
         raise TypeError("not text")
@@ -111,6 +103,13 @@ def _duration(raw: Any) -> timedelta:
     return parse_duration(str(raw))
 
 
+def _path(raw: Any) -> Path:
+    try:
+        return raw if isinstance(raw, Path) else Path(_text(raw)).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise ValueError(str(error)) from error
+
+
 def _check_bound(value: Any, least: float | None) -> None:
     if least is not None and value is not None and value < least:
         raise ValueError(f"must be at least {least:g}")
@@ -120,10 +119,9 @@ _SCALARS: dict[Any, Callable[[Any], Any]] = {
     bool: _bool,
     int: _int,
     schema.ByteCount: _bytes,
-    float: _float,
     str: _text,
-    Path: lambda raw: Path(_text(str(raw))).expanduser(),
+    Path: _path,
     Decimal: lambda raw: Decimal(str(raw)),
     timedelta: _duration,
-    Secret: lambda raw: Secret(_text(raw)),
+    Secret: lambda raw: Secret(_text(raw).strip()),  # a file that is read into a variable ends in a newline
 }

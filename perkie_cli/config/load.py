@@ -112,7 +112,7 @@ def load(
 
     Raises: InvalidSetting, UnreadableFile.
     """
-    profile = profile or environ.get("PERKIE_PROFILE")
+    profile = profile or environ.get("PERKIE_PROFILE") or None
     if config is not None:
         paths = [("config file", config)]
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from importlib import resources
 from pathlib import Path
@@ -48,21 +48,35 @@ def _parse(text: str, source: str) -> dict[str, ImageModel]:
 
 def _model(row: Mapping[str, Any]) -> ImageModel:
     prices = row["usd_per_million"]
-    sizes = {name: int(count) for name, count in row["image_tokens"].items()}
+    sizes = {name: _whole(count) for name, count in row["image_tokens"].items()}
     if not sizes or not sizes.keys() <= SIDES.keys():
         raise ValueError(f"image_tokens of {row['id']} must name sizes of {', '.join(SIDES)}")
     retires = row.get("retires")
-    if retires is not None and not isinstance(retires, date):
+    if retires is not None and (not isinstance(retires, date) or isinstance(retires, datetime)):
         raise TypeError(f"retires of {row['id']} must be a date such as 2027-01-31, without quotes")
     return ImageModel(
         id=str(row["id"]),
         title=str(row.get("title", row["id"])),
-        image_usd=Decimal(prices["image"]),
-        text_usd=Decimal(prices["text"]),
-        input_usd=Decimal(prices["input"]),
+        image_usd=_price(prices["image"]),
+        text_usd=_price(prices["text"]),
+        input_usd=_price(prices["input"]),
         image_tokens=sizes,
-        input_tokens=int(row["input_tokens"]),
-        reference_side=int(row["reference_side"]),
+        input_tokens=_whole(row["input_tokens"], least=0),
+        reference_side=_whole(row["reference_side"]),
         retires=retires,
         successor=row.get("successor"),
     )
+
+
+def _whole(value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{value!r} is not a whole number of at least {least}")
+    return value
+
+
+def _price(value: Any) -> Decimal:
+    """From a text or a number."""
+    usd = Decimal(str(value))
+    if not usd.is_finite() or usd < 0:
+        raise ValueError(f"{value!r} is no price")
+    return usd

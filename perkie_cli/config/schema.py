@@ -12,9 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NewType
 
-from perkie_cli.config.secrets import Secret
 from perkie_cli.domain.checkpoint import RELEASE
 from perkie_cli.domain.picture import MIB
+from perkie_cli.domain.secret import Secret
 
 ByteCount = NewType("ByteCount", int)  # written as 500kB or 20MiB, too
 

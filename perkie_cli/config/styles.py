@@ -30,11 +30,16 @@ def load_styles(own: Path) -> StyleBook:
     shipped = resources.files("perkie_cli") / "data" / "styles"
     files = [(entry, BUILT_IN) for entry in sorted(shipped.iterdir(), key=lambda e: e.name)]
     if own.is_dir():
-        files += [(entry, str(entry)) for entry in sorted(own.glob("*.toml")) if entry.stat().st_size]
+        files += [(entry, str(entry)) for entry in sorted(own.glob("*.toml")) if not _is_empty(entry)]
     styles = [read_style(entry, source) for entry, source in files if entry.name.endswith(".toml")]
     book = StyleBook(sorted(styles, key=lambda style: not style.popular))
     _check_names(book)
     return book
+
+
+def _is_empty(file: Path) -> bool:
+    """No for a link that leads nowhere: reading it names it."""
+    return file.is_file() and file.stat().st_size == 0
 
 
 def _check_names(book: StyleBook) -> None:
@@ -58,16 +63,16 @@ def read_style(file: Traversable | Path, source: str) -> Style:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidSetting(f"style file {file}: {error}") from error
     _check(f"style file {file}", table)
-    local: dict[str, Any] = dict(table.get("local", {}))
+    local = table.get("local", {})
     return Style(
         id=table["id"],
         title=table["title"],
         prompt=table["prompt"].strip(),
         safe_prompt=table.get("safe_prompt", table["prompt"]).strip(),
-        prompt_version=str(table.get("prompt_version", "1")),
-        recipe=local.pop("recipe", "ink_wash"),
+        prompt_version=table.get("prompt_version", "1"),
+        recipe=local.get("recipe", "ink_wash"),
         aliases=tuple(table.get("aliases", ())),
-        parameters=local.pop("parameters", {}),
+        parameters=local.get("parameters", {}),
         popular=table.get("popular", False),
         source=source,
     )

@@ -14,7 +14,7 @@ import httpx
 import jwt
 import pytest
 
-from perkie_cli.config.secrets import Secret
+from perkie_cli.domain.secret import Secret
 from perkie_cli.http.auth import shopify
 from perkie_cli.http.auth.tokens import Tokens
 from tests.http_server import (

@@ -8,7 +8,6 @@ import pytest
 from perkie_cli.bootstrap import build_services
 from perkie_cli.clock import SystemClock
 from perkie_cli.config.schema import MattingSettings, Settings
-from perkie_cli.config.secrets import Secret
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import (
     BadAnswer,
@@ -19,6 +18,7 @@ from perkie_cli.domain.errors import (
     WrongCredentials,
 )
 from perkie_cli.domain.picture import ImageFormat
+from perkie_cli.domain.secret import Secret
 from perkie_cli.engines.remote import RemoteEngine
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster

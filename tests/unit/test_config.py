@@ -13,6 +13,7 @@ from perkie_cli.cli.commands.config import template
 from perkie_cli.config.load import Loaded, load, rows
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
+from perkie_cli.domain.secret import Secret
 
 
 def loaded(project: str = "", env: dict[str, str] | None = None, tmp: Path | None = None, **kw: object) -> Loaded:
@@ -52,6 +53,7 @@ def test_a_profile_wins_over_the_base_of_its_file(tmp_path: Path) -> None:
     assert loaded(tmp=tmp_path, env={"PERKIE_PROFILE": "production"}).settings.style.size == 900
     with pytest.raises(InvalidSetting) as caught:
         loaded(tmp=tmp_path, profile="prod")
+    assert loaded(tmp=tmp_path, env={"PERKIE_PROFILE": ""}).settings.style.size == 400, "empty is not set"
     assert "production" in (caught.value.hint or "")
 
 
@@ -62,6 +64,8 @@ def test_types() -> None:
         "PERKIE_GEMINI_DAILY_CAP_USD": "2.50",
         "PERKIE_OFFLINE": "yes",
         "PERKIE_CACHE_DIR": "~/x",
+        "PERKIE_HTTP_SHOPS": "a.myshopify.com, b.myshopify.com,",
+        "GEMINI_API_KEY": "from-a-file\n",
     }
     settings = loaded(env=env).settings
     assert settings.cache.temp_lifetime == timedelta(hours=36)
@@ -69,6 +73,8 @@ def test_types() -> None:
     assert settings.gemini.daily_cap_usd == Decimal("2.50")
     assert settings.general.offline is True
     assert settings.cache.dir == Path.home() / "x"
+    assert settings.http.shops == ("a.myshopify.com", "b.myshopify.com")
+    assert settings.gemini.api_key == Secret("from-a-file")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +87,7 @@ def test_types() -> None:
         ({"PERKIE_OFFLINE": "maybe"}, "not true or false"),
         ({"PERKIE_GEMINI_DAILY_CAP_USD": "ten"}, "not a number"),
         ({"PERKIE_CACHE_TEMP_LIFETIME": "soon"}, "not a duration"),
+        ({"PERKIE_CACHE_DIR": "~nobody-of-that-name/x"}, "home directory"),
     ],
 )
 def test_a_wrong_value_names_the_setting_and_where_it_came_from(env: dict[str, str], reason: str) -> None:
@@ -149,6 +156,7 @@ def test_every_row_has_help_and_an_environment_name() -> None:
         ("[image]\nmax_bytes = '9999999999GB'", "below 8 EiB"),
         ("[cache]\nprotected_buckets = 3", "not a list"),
         ("[gemini]\ndaily_cap_usd = nan", "not a number"),
+        ("[cache]\ndir = 3", "not text"),
     ],
 )
 def test_any_wrong_file_is_told_in_a_sentence(tmp_path: Path, text: str, reason: str) -> None:

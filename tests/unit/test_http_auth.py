@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perkie_cli.config.schema import HttpSettings
-from perkie_cli.config.secrets import Secret
 from perkie_cli.domain.errors import Forbidden, InvalidSetting, NotAuthorised
 from perkie_cli.domain.proof import Proof
+from perkie_cli.domain.secret import Secret
 from perkie_cli.http.auth import shopify
 from perkie_cli.http.auth.api_keys import ApiKey, KeyRing
 from perkie_cli.http.auth.authenticate import Authenticator, build_authenticator

@@ -94,6 +94,9 @@ def test_no_two_styles_share_a_name(tmp_path: Path, field: str, name: str) -> No
 def test_a_file_that_is_being_written_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "new.toml").touch()
     assert len(load_styles(tmp_path).all()) == 3
+    (tmp_path / "link.toml").symlink_to("nowhere.toml")
+    with pytest.raises(InvalidSetting, match=r"link\.toml"):
+        load_styles(tmp_path)
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from perkie_cli.config.schema import HttpSettings
-from perkie_cli.config.secrets import Secret
 from perkie_cli.domain.errors import InvalidSetting, NotAuthorised
+from perkie_cli.domain.secret import Secret
 from perkie_cli.http.auth import shopify
 from perkie_cli.http.auth.api_keys import KeyRing, load_keys
 from perkie_cli.http.auth.principal import LOOPBACK, Principal

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qsl
 
-from perkie_cli.config.secrets import Secret
 from perkie_cli.domain.errors import InvalidIdentity, NotAuthorised
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.proof import Credential, Proof
+from perkie_cli.domain.secret import Secret
 from perkie_cli.http.auth.principal import CUSTOMER, Principal
 
 MOST_AGE = 300.0  # seconds, either way

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from perkie_cli.config.secrets import Secret
 from perkie_cli.domain.errors import InvalidIdentity, InvalidSetting, NotAuthorised
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.proof import Credential, Proof
+from perkie_cli.domain.secret import Secret
 from perkie_cli.http.auth.principal import CUSTOMER, Principal
 
 LIFETIME = timedelta(hours=1)
