@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -34,9 +34,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 ROOT = Path(__file__).parent.parent
 CAT = ROOT / "examples" / "photos" / "cat.png"
 # Settings of the developer's own shell, or of a CI, that would change what perkie does or how it prints.
-OWN_PREFIXES = ("PERKIE_", "GEMINI_", "GOOGLE_", "XDG_", "CLOUD_RUN_", "FIRESTORE_", "STORAGE_", "CLOUDSDK_")
-OWN_NAMES = {"PORT", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"}
-OWN_NAMES |= {"PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONASYNCIODEBUG"}
+OWN_PREFIXES = ("PERKIE_", "GEMINI_", "GOOGLE_", "XDG_", "CLOUD_RUN_", "FIRESTORE_", "STORAGE_", "CLOUDSDK_", "TTY_")
+OWN_NAMES = {"PORT", "COLUMNS", "LINES", "TERMINAL_WIDTH", "NO_COLOR", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS"}
+OWN_NAMES |= {"PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONASYNCIODEBUG", "PYTHONSAFEPATH"}
+OWN_NAMES |= {"TRANSPARENT_BACKGROUND_FILE_PATH", "GCLOUD_PROJECT", "NO_GCE_CHECK"}
 
 Perkie = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -49,13 +50,21 @@ def one_day() -> None:
         time.sleep(left)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of the shell that started the tests, also for what many of them share: servers, emulators."""
+    with pytest.MonkeyPatch.context() as environ:
+        for name in list(os.environ):
+            if name.startswith(OWN_PREFIXES) or name in OWN_NAMES or name.lower().endswith("_proxy"):
+                environ.delenv(name)
+        environ.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home for this test; perkie's folders lie below it."""
     place = tmp_path_factory.mktemp("home")
-    for name in list(os.environ):
-        if name.startswith(OWN_PREFIXES) or name in OWN_NAMES or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(place))
     for kind in ("CONFIG", "CACHE", "STATE", "DATA"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(place / kind.lower()))

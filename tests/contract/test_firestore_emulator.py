@@ -137,7 +137,7 @@ async def test_a_transaction_that_was_overtaken_is_refused_or_made_to_wait(
     outcomes = await asyncio.gather(
         *(add(client.transaction(max_attempts=10)) for _ in range(3)), return_exceptions=True
     )
-    assert (await ref.get()).get("n") == outcomes.count(None)
+    assert (await ref.get()).get("n") == outcomes.count(None) > 0
 
 
 async def test_a_read_only_transaction_reads(

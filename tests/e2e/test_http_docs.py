@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -58,7 +59,7 @@ def test_every_recipe_works(server: ServerProcess, photo_file: Path) -> None:
     assert len(recipes()) >= 12
     for recipe in recipes():
         done = subprocess.run(
-            ["bash", "-euc", recipe], cwd=photo_file.parent, env={"PERKIE": server.url, "PATH": "/usr/bin:/bin"},
+            ["bash", "-euc", recipe], cwd=photo_file.parent, env={**os.environ, "PERKIE": server.url},
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{recipe}\n{done.stdout}{done.stderr}{server.log}"

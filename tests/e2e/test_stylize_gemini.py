@@ -19,6 +19,17 @@ from PIL import Image
 from tests.conftest import ROOT, Perkie
 
 CANARY = "canary-AIza-5e0c77d19b"
+# A model that is gone whatever day it is.
+GONE = """
+[[model]]
+id = "gone"
+usd_per_million = { image = "1", text = "1", input = "1" }
+image_tokens = { 1K = 1000 }
+input_tokens = 1
+reference_side = 1024
+retires = 2020-01-31
+successor = "gemini-nano-banana-2.1"
+"""
 
 
 @dataclass
@@ -63,7 +74,9 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def env(emulator: Emulator) -> dict[str, str]:
+def env(emulator: Emulator, home: Path) -> dict[str, str]:
+    (home / "config" / "perkie").mkdir(parents=True)
+    (home / "config" / "perkie" / "models.toml").write_text(GONE)
     emulator.call("DELETE", "plan")
     emulator.call("POST", "reset")
     return {"GOOGLE_GEMINI_BASE_URL": emulator.url, "GEMINI_API_KEY": "good"}
@@ -105,7 +118,7 @@ def test_an_outage_still_gives_a_picture_and_the_next_run_tries_again(
     ("args", "more", "code", "told", "calls"),
     [
         (["--engine", "gemini"], {"GEMINI_API_KEY": ""}, 4, "GEMINI_API_KEY", 0),
-        (["--model", "gemini-3.1-flash-image"], {}, 3, "gemini-nano-banana-2.1", 0),
+        (["--model", "gone"], {}, 3, "gemini-nano-banana-2.1", 0),
         (["--model", "nano"], {}, 3, "perkie models list", 0),
         (["--budget", "0.03"], {}, 7, "--budget", 0),
         (["--fallback", "none"], {"PERKIE_GEMINI_DAILY_CAP_USD": "0.01"}, 7, "next day", 0),
@@ -164,13 +177,13 @@ def test_estimate_spends_nothing(perkie: Perkie, cat: Path, env: dict[str, str],
 def test_the_models_and_whether_they_live(perkie: Perkie, env: dict[str, str]) -> None:
     shown = perkie("models", "list", env=env)
     assert "gemini-nano-banana-2.1" in shown.stdout
-    assert "2026-10-29" in shown.stdout
+    assert "2020-01-31" in shown.stdout
     fine = perkie("models", "check", "--json", env=env)
     states = {row["model"]: row["state"] for row in json.loads(fine.stdout)["results"]}
     assert fine.returncode == 0
     assert states["gemini-nano-banana-2.1"] == "lives, in use"
-    assert states["gemini-3.1-flash-image"] == "shut down"
-    gone = perkie("models", "check", env={**env, "PERKIE_GEMINI_MODEL": "gemini-2.5-flash-image"})
+    assert states["gone"] == "shut down"
+    gone = perkie("models", "check", env={**env, "PERKIE_GEMINI_MODEL": "gone"})
     assert gone.returncode == 8
     assert "gemini-nano-banana-2.1" in gone.stderr
     assert perkie("models", "check", env={**env, "GEMINI_API_KEY": "bad"}).returncode == 4

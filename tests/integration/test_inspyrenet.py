@@ -26,6 +26,7 @@ from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine, finish, prepa
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import MattingJob
 from perkie_cli.workers import thread_workers
+from tests.conftest import CAT
 from tests.fur import make_fur
 from tests.made_weights import made_weights
 from tests.pictures import file_of, photo
@@ -39,10 +40,9 @@ if find_spec("transparent_background") is None:  # importing it to find out take
 pytestmark = pytest.mark.timeout(300)  # a network takes its time on a busy machine
 
 SIDE = 96  # the everyday size: the network is the same at every size
-CHELSEA = Path("examples/photos/cat.png")
 FAST = CHECKPOINTS["fast"]
 PICTURES = {
-    "a cat": lambda: np.asarray(Image.open(CHELSEA).convert("RGB")),
+    "a cat": lambda: np.asarray(Image.open(CAT).convert("RGB")),
     "fur, upright": lambda: make_fur((200, 180, 150), (40, 70, 40), 900, 700).picture,
     "noise, wide": lambda: np.random.default_rng(1).integers(0, 256, (256, 1100, 3), np.uint8),
 }

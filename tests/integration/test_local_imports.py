@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.conftest import ROOT
+
 CODE = """
 import sys
 import perkie_cli.engines.local.engine
@@ -14,5 +16,5 @@ print(*sorted({"numpy", "cv2", "PIL", "pydantic"} & set(sys.modules)))
 
 
 def test_reading_recipes_imports_no_image_library():
-    found = subprocess.run([sys.executable, "-c", CODE], check=True, capture_output=True, text=True)
+    found = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, check=True, capture_output=True, text=True)
     assert found.stdout.strip() == ""

@@ -17,6 +17,7 @@ from perkie_cli.engines.inspyrenet.engine import prepare
 from perkie_cli.engines.inspyrenet.export import export, export_network, exported_from
 from perkie_cli.engines.inspyrenet.network import saliency_of
 from perkie_cli.engines.inspyrenet.onnx_backend import OnnxBackend
+from tests.conftest import ROOT
 from tests.made_weights import made_weights, small_network
 
 torch = pytest.importorskip("torch", reason="needs the matting extra: pip install 'perkie-cli[matting]'")
@@ -89,7 +90,7 @@ def test_torch_is_not_imported(exported):
         f"open_backend(Checkpoint('fast', 'small.pth', None, {SIDE}), [Path({str(exported[1].parent)!r})], 'cpu')\n"
         "print(*{'torch', 'transparent_background'} & sys.modules.keys())"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
 
 

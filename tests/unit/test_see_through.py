@@ -14,7 +14,7 @@ async def test_what_has_begun_is_finished_and_told_before_a_cancel_takes_effect(
 
     def write() -> str:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return "written"
 
     async def job() -> None:
