@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.protection import Protection
 from perkie_cli.ports import Stray, StrayKind
 from perkie_cli.services.cache_keeping import CacheKeeping, Filter, FindingKind
@@ -22,6 +23,7 @@ from perkie_cli.stores.blobs_disk import DiskBlobs
 from perkie_cli.telemetry.events import NoEvents
 from perkie_cli.workers import thread_workers
 from tests.clock import ManualClock
+from tests.conftest import ROOT
 from tests.contract.disk_writer import RACE_KEY, sealed
 
 UPLOAD = "originals/customers/42/ab.jpg"
@@ -50,7 +52,7 @@ async def strays(store: DiskBlobs, *, repair: bool = False) -> list[Stray]:
 
 def writer(root: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.contract.disk_writer", str(root), *arguments]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def expect(process: subprocess.Popen[str], line: str) -> None:
@@ -179,6 +181,16 @@ async def test_verify_tells_each_thing_once(store: DiskBlobs, root: Path, clock:
     for repair in (False, True):
         assert [(found.key, found.kind) async for found in keeping.verify(Filter(), repair=repair)] == expected
     assert [found async for found in keeping.verify(Filter())] == []
+
+
+async def test_an_erasure_finds_files_that_lost_their_entry(store: DiskBlobs, root: Path, clock: ManualClock) -> None:
+    await store.ping()
+    lost = root / "objects" / UPLOAD
+    lost.parent.mkdir(parents=True)
+    lost.write_bytes(b"bytes")
+    keeping = CacheKeeping(store, clock, NoEvents(), (), Protection())
+    await keeping.purge(Filter(owner=Owner.customer("42")))
+    assert not lost.exists()
 
 
 async def test_leftovers_of_dead_writers_go_and_running_writes_stay(

@@ -177,6 +177,18 @@ async def test_purging_expired_pictures_of_an_owner_is_no_erasure(
     assert counts(await store.tally()) == {"cutouts": 1, "shared": 1}
 
 
+async def test_expired_and_older_must_both_hold(store: BlobStore, keeping: CacheKeeping, clock: ManualClock) -> None:
+    await add(store, GUEST, DOG)
+    clock.advance(timedelta(days=40))
+    assert await keeping.stats(Filter(expired=True, older_than=timedelta(days=60))) == {}
+
+
+async def test_erasing_one_style_leaves_the_others(store: BlobStore, keeping: CacheKeeping) -> None:
+    await add(store, ANNA, CAT, "ink_wash")
+    await add(store, ANNA, CAT, "bw_fine_art")
+    assert counts(await keeping.purge(Filter(owner=ANNA, style="ink_wash"))) == {"generated/customers": 1, "shared": 1}
+
+
 async def test_verify_names_what_is_damaged_and_repair_removes_it(
     opener: Opener, store: BlobStore, keeping: CacheKeeping
 ) -> None:

@@ -53,12 +53,13 @@ async def test_the_second_waits_for_the_first_and_is_let_through_when_it_is_done
 
     async with two[0].holding("k", "payload", MINUTE):
         task = asyncio.ensure_future(second())
-        await until(patient, 3)
+        await until(patient, 6)
         order.append("first")
     await task
     async with two[0].holding("k", "payload", MINUTE):
         order.append("replay")
     assert order == ["first", "second", "replay"]
+    assert patient.slept[:6] == [0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
 
 
 async def test_another_payload_is_refused_during_the_work_and_after_it(two: list[IdempotencyRecords]) -> None:
@@ -96,7 +97,10 @@ async def test_of_a_holder_that_died_the_next_takes_over_when_the_lease_ends(
     assert not task.done()
     patient.advance(MINUTE)
     await asyncio.wait_for(task, 60)
-    await dead.__aexit__(None, None, None)  # come back to life, it must not disturb
+    await dead.__aexit__(ValueError, ValueError(), None)  # come back to life and failing, it must not disturb
+    with pytest.raises(IdempotencyMismatch):
+        async with two[0].holding("k", "other", MINUTE):
+            pass
 
 
 async def test_a_key_may_be_used_again_after_a_day(two: list[IdempotencyRecords], patient: PatientClock) -> None:

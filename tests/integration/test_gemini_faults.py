@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from perkie_cli.domain.money import Budget
 from perkie_cli.domain.secret import Secret
 from perkie_cli.engines.gemini.client import Access
 from perkie_cli.telemetry.events import UpstreamCalled
-from tests.gemini_bench import KEY, Bench, bench, photo
+from tests.gemini_bench import KEY, STYLE, Bench, bench, photo
 
 PRICE = Decimal("0.0357")
 DRAWN = Decimal("0.035286")  # 1,124 tokens in, 1,120 out
@@ -190,6 +191,12 @@ async def test_models_that_are_not_there_are_refused_before_any_request(gemini: 
     with pytest.raises(errors.BadInput):
         await gemini.engine.render(gemini.job(model=model))
     assert gemini.emulator.total == 0
+
+
+async def test_whatever_changes_the_picture_changes_its_recipe(gemini: Bench) -> None:
+    edited = [replace(STYLE, **{field: "other"}) for field in ("prompt", "safe_prompt", "prompt_version")]
+    recipes = [gemini.gemini.recipe(style, 256) for style in (STYLE, *edited)] + [gemini.gemini.recipe(STYLE, 512)]
+    assert len({recipe.fingerprint for recipe in recipes}) == 5
 
 
 async def test_a_wrong_key_is_no_bad_input(tmp_path: Path) -> None:

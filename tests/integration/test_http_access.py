@@ -148,6 +148,14 @@ async def test_addresses_cannot_be_forged(server: Running, forged: str) -> None:
     assert made.json()["quota"]["remaining"] == remaining.json()["quota"]["remaining"] == 4
 
 
+async def test_behind_the_app_proxy_shopifys_own_address_is_passed_over(server: Running) -> None:
+    seen = {"X-Forwarded-For": "6.6.6.6, 203.0.113.9, 23.227.38.1"}
+    body = {"image_data": PHOTO64, "style": "ink_wash"}
+    await server.client.post(f"/apps/perkie/api/v1/generate?{signed()}", json=body, headers=seen)
+    visitor = await server.client.get("/api/v1/quota", headers={**SHOP, "X-Forwarded-For": "203.0.113.9"})
+    assert visitor.json()["quota"]["remaining"] == 4
+
+
 async def test_a_flood_is_told_to_slow_down(home: Path) -> None:
     async with running(secured(home, rate_ip=1, rate_burst=3)) as server:
         answers = [await server.generate(headers=SHOP) for _ in range(4)]

@@ -32,6 +32,9 @@ async def test_an_upload_is_kept_and_found_by_its_owner_only(services: Services)
     assert await services.originals.find(OWNER, HASH) == kept
     assert await services.originals.find(Owner.session("s2"), HASH) is None
     assert await services.originals.load(kept)
+    other = await services.originals.keep(Owner.session("s2"), PHOTO, HASH)
+    assert other.key != kept.key
+    assert await services.originals.find(Owner.session("s2"), HASH) == other
 
 
 async def test_its_lifetime_slides_and_a_purged_one_is_kept_again(services: Services) -> None:

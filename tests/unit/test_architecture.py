@@ -29,7 +29,9 @@ NOT_IN_SERVICES = {"typer", "fastapi", "rich", "google", "sqlite3"}
 
 def imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
+        if isinstance(node, ast.ImportFrom) and node.module == "perkie_cli":
+            yield from (f"perkie_cli.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, JpegImagePlugin
 
 from perkie_cli.domain.errors import NotAnImage, TooManyBytes, TooManyPixels, TooSmall, UnreadableFile
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
@@ -112,8 +112,10 @@ def test_small_pictures_are_refused_with_their_size() -> None:
     assert caught.value.message == "pet.jpg is 200 × 180 px; at least 256 px a side are needed"
 
 
-def test_the_least_side_itself_is_enough() -> None:
-    assert codec.inspect(file_of(photo(256, 256)), LIMITS).width == 256
+def test_what_is_just_within_the_limits_is_accepted() -> None:
+    data = file_of(photo(256, 256))
+    limits = ImageLimits(max_bytes=len(data), min_side=256, max_side=256, max_pixels=256 * 256)
+    assert codec.inspect(data, limits).width == 256
 
 
 def test_too_many_bytes_are_refused_unread() -> None:
@@ -260,6 +262,11 @@ def test_an_srgb_profile_changes_nothing() -> None:
     assert (pixels(file_of(image, "PNG", icc_profile=profile)) == np.asarray(image)).all()
 
 
+def test_a_grey_picture_may_carry_a_colour_profile() -> None:
+    data = file_of(Image.new("L", (SIDE, SIDE), 100), "PNG", icc_profile=display_p3_profile())
+    assert codec.decode(data, LIMITS).notes == ()
+
+
 def test_grey_profile_is_applied() -> None:
     data = file_of(Image.new("L", (SIDE, SIDE), 55), "PNG", icc_profile=grey_profile(1.0))
     assert pixels(data)[0, 0].tolist() == pytest.approx([127] * 3, abs=3)  # linear 55/255 is about half grey
@@ -317,6 +324,15 @@ def test_masters_are_png_only_where_there_is_alpha() -> None:
     clear, opaque = with_hole(photo()), photo()
     assert codec.strip_metadata(file_of(clear, "PNG"), LIMITS).format is ImageFormat.PNG
     assert codec.strip_metadata(file_of(opaque, "PNG"), LIMITS).format is ImageFormat.JPEG
+
+
+def test_masters_are_finer_and_keep_their_whole_chroma() -> None:
+    raster = Raster(np.asarray(photo()))
+    master = codec.encode_master(raster)
+    assert master == codec.encode(raster, ImageFormat.JPEG, 92)
+    samplings = [JpegImagePlugin.get_sampling(Image.open(io.BytesIO(each.data)))  # type: ignore[no-untyped-call]
+                 for each in (master, codec.encode(raster, ImageFormat.JPEG))]  # fmt: skip
+    assert samplings == [0, 2], "4:4:4 and 4:2:0"
 
 
 def test_resize_gives_birth_to_no_fringe() -> None:

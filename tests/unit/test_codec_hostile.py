@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from perkie_cli.domain.errors import BadInput, CorruptImage, NotAnImage, TooManyPixels
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.imaging import codec, decode
+from perkie_cli.imaging.damage import damage_named
 from tests.pictures import SIDE, exif_of, file_of, photo, png_chunk, raw_png, with_hole
 
 LIMITS = ImageLimits(max_pixels=4_000_000)
@@ -190,6 +191,11 @@ def test_a_wrong_checksum_is_noticed() -> None:
 
 
 # ------------------------------------------------------------------ manners
+
+
+def test_too_little_memory_is_not_blamed_on_the_file() -> None:
+    with pytest.raises(MemoryError), damage_named("pet.jpg", "it does not decode"):
+        raise MemoryError
 
 
 def test_decoders_warn_nobody() -> None:

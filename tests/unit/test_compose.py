@@ -28,6 +28,8 @@ def test_the_box_ignores_faint_pixels():
     assert raster.alpha is not None
     raster.alpha[0, 0] = 12
     assert subject_box(raster.alpha) == Box(10, 20, 40, 50)
+    raster.alpha[0, 0] = 13
+    assert subject_box(raster.alpha) == Box(0, 0, 40, 50)
 
 
 def test_trim():
@@ -42,12 +44,12 @@ def test_trim_without_a_subject_keeps_the_picture():
     assert (framed.width, framed.height) == (100, 60)
 
 
-def test_margin_is_of_the_box_and_may_leave_the_picture():
-    framed = compose(cutout(), Framing(trim=True, margin=50), Background(), None, None)
-    assert (framed.width, framed.height) == (60, 60)
+def test_margin_is_of_the_longer_side_of_the_box_and_may_leave_the_picture():
+    framed = compose(cutout(box=(10, 20, 50, 40)), Framing(trim=True, margin=50), Background(), None, None)
+    assert (framed.width, framed.height) == (80, 60)
     assert framed.alpha is not None
     assert framed.alpha[0].max() == 0
-    assert framed.alpha[15:45, 15:45].min() == 255
+    assert framed.alpha[20:40, 20:60].min() == 255
 
 
 @given(
@@ -56,15 +58,16 @@ def test_margin_is_of_the_box_and_may_leave_the_picture():
     trim=st.booleans(),
     size=st.tuples(st.integers(30, 200), st.integers(30, 200)),
 )
-def test_the_canvas_has_the_aspect_and_holds_the_subject(aspect, margin, trim, size):
+def test_the_canvas_has_the_aspect_and_the_subject_in_its_middle(aspect, margin, trim, size):
     alpha = np.zeros(size, np.uint8)
     alpha[5:20, 8:28] = 200
     box = canvas_box(alpha, Framing(trim, margin, aspect))
     assert abs(box.width * aspect[1] - box.height * aspect[0]) <= max(aspect)
-    assert box.left <= 8
-    assert box.top <= 5
-    assert box.right >= 28
-    assert box.bottom >= 20
+    inner = Box(8, 5, 28, 20) if trim else Box(0, 0, size[1], size[0])
+    assert box.left <= inner.left
+    assert box.top <= inner.top
+    assert abs(box.left + box.right - inner.left - inner.right) <= 1
+    assert abs(box.top + box.bottom - inner.top - inner.bottom) <= 1
 
 
 def test_a_canvas_has_a_limit():
@@ -117,6 +120,11 @@ def test_a_picture_covers_the_canvas(size):
     picture = Raster(np.full((*size, 3), 60, np.uint8))
     assert cover(picture, 123, 77).shape == (77, 123, 3)
     assert cover(picture, 123, 77).min() == 60
+
+
+def test_of_a_picture_that_is_too_wide_the_middle_is_seen():
+    picture = np.random.default_rng(0).integers(0, 256, (30, 90, 3), np.uint8)
+    assert np.array_equal(cover(Raster(picture), 30, 30), picture[:, 30:60])
 
 
 def test_a_pictures_own_transparency_is_white():

@@ -34,6 +34,8 @@ def test_each_layer_wins_over_the_next_and_is_named(tmp_path: Path) -> None:
     assert result.origins["style.engine"].startswith("project file")
     assert result.origins["image.min_side"].startswith("user file")
     assert result.origins["image.max_side"] == "default"
+    told = load(project_dir=tmp_path, environ={**env, "PERKIE_OFFLINE": "1"}, flags={"general.offline": False})
+    assert (told.settings.general.offline, told.origins["general.offline"]) == (False, "flag")
     without = load(project_dir=tmp_path, environ=env)
     assert (without.settings.style.size, without.origins["style.size"]) == (500, "environment PERKIE_STYLE_SIZE")
 
@@ -43,14 +45,17 @@ def test_names_that_others_honour_are_honoured_after_our_own() -> None:
     key = loaded(env=both).settings.gemini.api_key
     assert key is not None
     assert key.reveal() == "ours"
-    assert loaded(env={"GOOGLE_API_KEY": "k"}).origins["gemini.api_key"] == "environment GOOGLE_API_KEY"
+    unset = {"PERKIE_GEMINI_API_KEY": "", "GOOGLE_API_KEY": "k"}
+    assert loaded(env=unset).origins["gemini.api_key"] == "environment GOOGLE_API_KEY"
 
 
 def test_a_profile_wins_over_the_base_of_its_file(tmp_path: Path) -> None:
-    text = "[style]\nsize = 400\n[profile.production.style]\nsize = 900\n"
+    text = "[style]\nsize = 400\n[profile.production.style]\nsize = 900\n[profile.dev.style]\nsize = 700\n"
     assert loaded(text, tmp=tmp_path).settings.style.size == 400
     assert loaded(tmp=tmp_path, profile="production").settings.style.size == 900
-    assert loaded(tmp=tmp_path, env={"PERKIE_PROFILE": "production"}).settings.style.size == 900
+    env = {"PERKIE_PROFILE": "production"}
+    assert loaded(tmp=tmp_path, env=env).settings.style.size == 900
+    assert loaded(tmp=tmp_path, env=env, profile="dev").settings.style.size == 700
     with pytest.raises(InvalidSetting) as caught:
         loaded(tmp=tmp_path, profile="prod")
     assert loaded(tmp=tmp_path, env={"PERKIE_PROFILE": ""}).settings.style.size == 400, "empty is not set"
@@ -66,6 +71,7 @@ def test_types() -> None:
         "PERKIE_CACHE_DIR": "~/x",
         "PERKIE_HTTP_SHOPS": "a.myshopify.com, b.myshopify.com,",
         "GEMINI_API_KEY": "from-a-file\n",
+        "PERKIE_STYLE_SIZE": "64",
     }
     settings = loaded(env=env).settings
     assert settings.cache.temp_lifetime == timedelta(hours=36)
@@ -75,6 +81,7 @@ def test_types() -> None:
     assert settings.cache.dir == Path.home() / "x"
     assert settings.http.shops == ("a.myshopify.com", "b.myshopify.com")
     assert settings.gemini.api_key == Secret("from-a-file")
+    assert settings.style.size == 64, "the least"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 from google.genai import types
@@ -14,9 +15,12 @@ from google.genai.errors import APIError, ClientError, ServerError
 
 from perkie_cli.config.models import load_models
 from perkie_cli.domain import errors
+from perkie_cli.domain.style import Style
 from perkie_cli.engines.gemini.answer import picture_of, usage_of
 from perkie_cli.engines.gemini.faults import fault
-from perkie_cli.engines.gemini.question import nearest_ratio
+from perkie_cli.engines.gemini.question import ask, nearest_ratio
+from perkie_cli.imaging.raster import Raster
+from perkie_cli.ports import RenderJob
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 KEY = "canary-0f1e2d"
@@ -33,6 +37,7 @@ def api_error(code: int, details: list[Any] | None = None, message: str = "no", 
     [
         (api_error(400), errors.UpstreamRefused, False),
         (api_error(400, [{"reason": "API_KEY_INVALID"}]), errors.WrongCredentials, False),
+        (api_error(400, [{"reason": "API_KEY_EXPIRED"}]), errors.WrongCredentials, False),
         (api_error(401), errors.WrongCredentials, False),
         (api_error(403), errors.WrongCredentials, False),
         (api_error(404), errors.UpstreamRefused, False),
@@ -100,6 +105,14 @@ RATIOS = [(1000, 1000, "1:1"), (1500, 1000, "3:2"), (1000, 1500, "2:3"), (3000, 
 @pytest.mark.parametrize(("width", "height", "ratio"), RATIOS)
 def test_nearest_ratio(width: int, height: int, ratio: str) -> None:
     assert nearest_ratio(width, height) == ratio
+
+
+@pytest.mark.parametrize(("model", "size"), [("gemini-nano-banana-2.1", "2K"), ("gemini-3.1-flash-lite-image", None)])
+def test_models_of_one_size_are_told_none(model: str, size: str | None) -> None:
+    job = RenderJob(Raster(np.zeros((300, 300, 3), np.uint8)), Style("s", "S", "p", "s", "1", "ink_wash"), size=2000)
+    shape = ask(job, load_models().get(model, NOW.date()), b"photo").config.image_config
+    assert shape is not None
+    assert shape.image_size == size
 
 
 def answered(**fields: object) -> types.GenerateContentResponse:

@@ -17,7 +17,7 @@ from perkie_cli.domain.errors import Forbidden, InvalidSetting, NotAuthorised
 from perkie_cli.domain.proof import Proof
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.auth import shopify
-from perkie_cli.http.auth.api_keys import ApiKey, KeyRing
+from perkie_cli.http.auth.api_keys import ApiKey, KeyRing, load_keys
 from perkie_cli.http.auth.authenticate import Authenticator, build_authenticator
 from perkie_cli.http.auth.principal import CUSTOMER, Principal, Scope
 from perkie_cli.http.auth.tokens import Tokens
@@ -60,6 +60,33 @@ def test_keys_end() -> None:
     assert ring().authenticate("last year", START - timedelta(seconds=1)).name == "old"
     with pytest.raises(NotAuthorised, match="expired"):
         ring().authenticate("last year", START)
+
+
+KEY = '[[key]]\nname = "shop"\nsha256 = "' + "0" * 64 + '"\nscopes = ["generate"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (KEY.replace("generate", "root"), "the scopes of 'shop' are not from act-as, generate"),
+        (KEY.replace('["generate"]', '"generate"'), "the scopes of 'shop'"),
+        (KEY.replace("0" * 64, "open sesame"), "its sha256 in lower-case hex"),
+        (KEY.replace("name", "title"), "needs a name"),
+        (KEY + 'expires = "soon"', "expires of 'shop' is no date and time"),
+        ("[[key", "cannot be read"),
+    ],
+)
+def test_a_wrong_key_file_is_told(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "keys.toml").write_text(text)
+    with pytest.raises(InvalidSetting, match=r"keys\.toml") as caught:
+        load_keys(tmp_path / "keys.toml")
+    assert reason in caught.value.message
+
+
+def test_keys_end_by_utc(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"open sesame").hexdigest()
+    (tmp_path / "keys.toml").write_text(KEY.replace("0" * 64, digest) + "expires = 2026-11-21T12:00:01")
+    assert load_keys(tmp_path / "keys.toml").authenticate("open sesame", START).name == "shop"
 
 
 # ------------------------------------------------------------------ tokens
@@ -107,6 +134,10 @@ def test_a_token_can_only_narrow_its_scopes() -> None:
     assert caller.credential.scopes == {"generate"}
 
 
+def test_a_clock_that_is_a_little_ahead_is_forgiven() -> None:
+    assert Tokens(SECRET).authenticate(forged(iat=START + timedelta(seconds=50)), START).name == "customer 42"
+
+
 def test_short_secrets_are_refused() -> None:
     with pytest.raises(InvalidSetting, match="under 32 bytes"):
         Tokens(Secret("hush"))
@@ -151,6 +182,7 @@ def test_logged_out_visitors_have_no_customer() -> None:
         (signed([("shop", "x")]), "no timestamp"),
         (signed([("timestamp", "²")]), "no timestamp"),
         (signed([("timestamp", "1317320000")]), "too old"),
+        (signed([("timestamp", "1317327856")]), "too old"),  # or too far ahead
         (signed([*BASE, ("logged_in_customer_id", "../1")]), "not one"),
         ("", "carries no"),
     ],

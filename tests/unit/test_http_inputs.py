@@ -74,13 +74,11 @@ def test_spaces_that_only_break_lines_are_dropped() -> None:
 
 def test_a_percent_encoded_data_url_is_its_bytes() -> None:
     assert decode_image_field("data:image/svg+xml,%3Csvg%3E", MOST) == b"<svg>"
+    assert decode_image_field("data:", MOST) == b""
 
 
-@pytest.mark.parametrize("text", ["", "   ", "data:", "data:image/png;base64,", "hello!", "é" * 8, "A", "AAAA=A", "\0"])
+@pytest.mark.parametrize("text", ["", "   ", "data:image/png;base64,", "hello!", "é" * 8, "A", "AAAA=A", "\0"])
 def test_the_hopeless_is_named(text: str) -> None:
-    if text == "data:":
-        assert decode_image_field(text, MOST) == b""
-        return
     with pytest.raises(MalformedBody, match=r"^image_data is "):
         decode_image_field(text, MOST)
 

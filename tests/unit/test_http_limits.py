@@ -14,39 +14,52 @@ from starlette.types import Receive, Scope, Send
 
 from perkie_cli.domain.errors import AtCapacity
 from perkie_cli.http.gcra import Gcra, Rate
-from perkie_cli.http.middleware import Boundary, Context
+from perkie_cli.http.middleware import UNKNOWN_LENGTH, Boundary, Context
 from perkie_cli.http.rate_limits import RateLimiter
 from perkie_cli.resilience.admission import Admission
+from tests.jumping_loop import JumpingLoop
 
 RATE = Rate(count=20, period=60.0, burst=10)
 
 # ------------------------------------------------------------------ bodies
 
 
-async def sent(body: AsyncIterator[bytes], **headers: str) -> int:
-    """The status of an app that reads its whole body, which must come within a moment."""
+def sent(body: AsyncIterator[bytes], work: float = 0.0, **headers: str) -> int:
+    """The status of an app that reads its whole body, of unknown length, and works for so many seconds; time jumps."""
+    bodies = Admission(10 * UNKNOWN_LENGTH, 0, "uploading")
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert bodies.at_work == UNKNOWN_LENGTH
         while (await receive()).get("more_body"):
             pass
+        await asyncio.sleep(work)
         await Response("read")(scope, receive, send)
 
-    bounded = Boundary(app, 1000, Admission(1000, 1000, "uploading"), body_within=0.05)
-    transport = httpx.ASGITransport(Context(bounded, lambda *_: None))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        return (await client.post("/", content=body, headers=headers)).status_code
+    async def post() -> int:
+        transport = httpx.ASGITransport(Context(Boundary(app, 1000, bodies), lambda *_: None))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=None) as client:
+            return (await client.post("/", content=body, headers=headers)).status_code
+
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        return runner.run(post())
 
 
-async def test_bodies_that_never_end_or_are_packed_are_refused() -> None:
-    async def endless() -> AsyncIterator[bytes]:
-        yield b"x"
-        await asyncio.Event().wait()
+async def endless() -> AsyncIterator[bytes]:
+    yield b"x"
+    await asyncio.Event().wait()
 
-    async def whole() -> AsyncIterator[bytes]:
-        yield b"x"
 
-    assert await sent(endless()) == 504
-    assert await sent(whole(), **{"Content-Encoding": "gzip"}) == 415
+async def whole() -> AsyncIterator[bytes]:
+    yield b"x"
+
+
+def test_bodies_that_never_end_or_are_packed_are_refused() -> None:
+    assert sent(endless()) == 504
+    assert sent(whole(), **{"Content-Encoding": "gzip"}) == 415
+
+
+def test_work_may_take_longer_than_a_body() -> None:
+    assert sent(whole(), work=3600) == 200
 
 
 # ------------------------------------------------------------------ GCRA
@@ -92,6 +105,13 @@ def test_memory_is_bounded() -> None:
     assert len(limit) == 100
 
 
+def test_the_longest_unused_is_forgotten_first() -> None:
+    limit = Gcra(RATE, keys=2)
+    for key in "abac":
+        limit.take(key, 0.0)
+    assert [limit.peek(key, 0.0).remaining for key in "abc"] == [8, 10, 9]
+
+
 def test_all_limits_count_or_none() -> None:
     limiter = RateLimiter({"ip": Rate(100, 60, 10), "session": Rate(20, 60, 2)})
     keys = {"ip": "1.2.3.4", "session": "s"}
@@ -105,6 +125,14 @@ def test_all_limits_count_or_none() -> None:
     assert refused.error.retry_after == pytest.approx(3.0)
     assert refused.headers["RateLimit"] == '"ip";r=8;t=2, "session";r=0;t=3'
     assert limiter.check({"ip": "1.2.3.4"}, 0.0).error is None
+
+
+def test_of_two_limits_the_longer_wait_is_told() -> None:
+    limiter = RateLimiter({"ip": Rate(100, 60, 1), "session": Rate(20, 60, 1)})
+    first, second = (limiter.check({"ip": "1.2.3.4", "session": "s"}, 0.0) for _ in range(2))
+    assert first.error is None
+    assert second.error is not None
+    assert second.error.retry_after == pytest.approx(3.0)
 
 
 def test_no_keys_no_limits() -> None:

@@ -138,6 +138,16 @@ async def test_replays_end_with_their_lifetime() -> None:
     assert work.calls == 2
 
 
+async def test_a_key_whose_work_failed_may_be_used_for_anything() -> None:
+    async def fail() -> str:
+        raise LookupError
+
+    memory, work = Idempotency(ManualClock()), Work()
+    with pytest.raises(LookupError):
+        await memory.run("k", "payload", fail, len)
+    assert await memory.run("k", "another", work, len) == "done"
+
+
 async def test_results_are_kept_within_their_room() -> None:
     memory, work = Idempotency(ManualClock(), room=10, most=1000), Work()
     for number in range(5):

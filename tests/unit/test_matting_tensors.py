@@ -72,4 +72,10 @@ def test_no_subject_never_becomes_a_full_contrast_mask(level):
 
 def test_everything_undecided_is_doubted():
     ramp = np.tile(np.linspace(0.2, 0.8, 256, dtype=np.float32), (256, 1))
-    assert assess(ramp).value < 0.5
+    found = assess(ramp)
+    assert found.value < 0.5
+    assert "neither clearly subject nor background" in found.notes[0]
+
+
+def test_a_subject_that_hardly_stands_out_is_told():
+    assert "hardly differs" in assess(0.6 + 0.3 * blob((128, 128))).notes[0]

@@ -1,7 +1,9 @@
-"""What the renderer writes to a terminal while a bar is shown there."""
+"""What the renderer writes to a terminal."""
 
 import contextlib
 import io
+
+import pytest
 
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.render import Renderer
@@ -11,6 +13,22 @@ from perkie_cli.domain.errors import BadInput
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+@pytest.mark.parametrize(
+    ("flags", "no_color", "coloured"),
+    [
+        (GlobalFlags(), "", True),
+        (GlobalFlags(), "1", False),
+        (GlobalFlags(no_color=True), "", False),
+    ],
+)
+def test_colours_can_be_switched_off(monkeypatch, flags, no_color, coloured):
+    monkeypatch.setenv("NO_COLOR", no_color)
+    screen = Terminal()
+    with contextlib.redirect_stderr(screen):
+        Renderer(flags).complain(BadInput("cat.png is empty"))
+    assert ("\x1b[31m" in screen.getvalue()) is coloured
 
 
 def test_a_failure_among_several_takes_the_place_of_the_bar():
