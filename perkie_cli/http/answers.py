@@ -57,7 +57,7 @@ def _base(call: Call) -> str:
         return settings.public_url.rstrip("/")
     url = call.request.base_url
     proto = call.request.headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()
-    scheme = proto if settings.trusted_hops and proto in ("http", "https") else url.scheme
+    scheme = proto if settings.trusted_hops and proto in ("http", "https") else url.scheme.replace("ws", "http")
     return f"{scheme}://{url.netloc}"
 
 

@@ -98,12 +98,11 @@ class Context:
             await self._app(scope, receive, send_with_ids)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            self._observe(
-                scope.get("method", "WS"),
-                route,
-                status or (101 if scope["type"] == "websocket" else 499),
-                time.perf_counter() - began,
-            )
+            status = status or (101 if scope["type"] == "websocket" else 499)
+            seconds = time.perf_counter() - began
+            self._observe(scope.get("method", "WS"), route, status, seconds)
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s: %d in %.3f s", _where(scope), status, seconds)
 
 
 class Boundary:
@@ -203,8 +202,10 @@ def _as_problem(error: Exception, scope: Scope) -> PerkieError:
 
 def note(scope: Scope, error: PerkieError) -> None:
     """A line in the log, where the operator finds what the caller is not told."""
-    level = logging.WARNING if error.http_status >= 500 else logging.INFO
-    log.log(level, "%s: %s: %s", _where(scope), error.code, error.message)
+    ours = error.http_status >= 500
+    advice = f" ({error.hint})" if ours and error.hint else ""
+    level = logging.WARNING if ours else logging.INFO
+    log.log(level, "%s: %s: %s%s", _where(scope), error.code, error.message, advice)
 
 
 def _where(scope: Scope) -> str:

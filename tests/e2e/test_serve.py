@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.clock import SystemClock
@@ -43,10 +46,17 @@ def test_it_says_where_it_listens_and_ends_well(tmp_path: Path) -> None:
         assert server.log == f"listening on {server.url}\n"
 
 
-def test_an_interrupt_is_one(tmp_path: Path) -> None:
-    with perkie_serve(tmp_path) as server:
+def test_an_interrupt_is_one_and_a_verbose_log_tells_requests_and_no_secrets(tmp_path: Path) -> None:
+    with perkie_serve(tmp_path, "-v") as server:
+        address = server.url.replace("http", "ws", 1) + "/api/v2/process"
+        with connect(address, additional_headers={"X-API-Key": KEY}, open_timeout=60, ping_timeout=None) as socket:
+            socket.send(json.dumps({"token": KEY}))
+            assert json.loads(socket.recv(timeout=60))["event"] == "error"
+        httpx.get(f"{server.url}/health", timeout=60)
         assert server.stop(signal.SIGINT) == 130
-        assert "Traceback" not in server.log
+    assert "Traceback" not in server.log
+    assert re.search(r"DEBUG GET /health \[\w+\]: 200 in \d", server.log)
+    assert KEY not in server.log
 
 
 def test_open_doors_are_refused_with_the_reason(perkie: Perkie) -> None:

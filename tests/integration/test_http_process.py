@@ -94,11 +94,12 @@ async def test_queries_that_make_no_sense(server: Running, query: dict[str, str]
     assert server.matting.calls == 0
 
 
-async def test_missing_weights_are_the_operators_trouble(server: Running) -> None:
+async def test_missing_weights_are_the_operators_trouble(server: Running, caplog: pytest.LogCaptureFixture) -> None:
     server.matting.error = MissingWeights("/srv/models/ckpt.pth is not there", hint="perkie models pull")
     answer = await cut_out(server)
     assert answer.status_code == 503
     assert "/srv" not in answer.text
+    assert "is not there (perkie models pull)" in caplog.text
 
 
 async def test_too_many_pixels_to_cut_out_at_once_are_refused() -> None:
@@ -324,6 +325,8 @@ async def test_the_same_steps_over_a_websocket(server: Running) -> None:
         told = [json.loads(message) async for message in socket]
     assert [each["event"] for each in told] == ["accepted", "cutout", "style", "style", "done"]
     assert told[-1]["data"]["success"] is True
+    link = told[1]["data"]["result"]["image_url"]
+    assert link.startswith(str(server.client.base_url)), "pictures are fetched over HTTP"
 
 
 async def test_a_websocket_that_leaves_gives_back_what_it_held(server: Running) -> None:

@@ -44,7 +44,7 @@ def serve(
     renderer = renderer_of(ctx)
     flags = {"http.host": host, "http.port": port, "http.role": role, "http.auth": auth}
     settings = settings_of(ctx, {**flags, "http.allow_open": allow_open or None}).settings
-    _log_to_stderr(logging.DEBUG if renderer.flags.verbose else logging.WARNING)
+    _log_to_stderr(verbose=renderer.flags.verbose)
     ended_by = _run(build_services(settings), renderer)
     if ended_by is signal.SIGINT:
         raise Interrupted("interrupted; what was in flight is answered")
@@ -65,6 +65,8 @@ def _run(services: Services, renderer: Renderer) -> signal.Signals | None:
         return runner.run(serving(services, lambda address: renderer.say(f"listening on {address}")))
 
 
-def _log_to_stderr(level: int) -> None:
+def _log_to_stderr(*, verbose: bool) -> None:
+    """Of the libraries never more than INFO: to be debugged they write down headers and messages, keys included."""
+    level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level)
-    logging.getLogger("perkie").setLevel(min(level, logging.INFO))
+    logging.getLogger("perkie").setLevel(logging.DEBUG if verbose else logging.INFO)
