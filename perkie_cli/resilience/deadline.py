@@ -50,7 +50,7 @@ async def within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T])
 
     Raises: DeadlineExceeded, and what ``work`` raises.
     """
-    task = asyncio.ensure_future(work)
+    task = _held(work)
     try:
         async with time_limit(deadline.remaining(clock.monotonic()), clock):
             await asyncio.wait([task])
@@ -63,16 +63,16 @@ async def within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T])
         await asyncio.wait([task], timeout=CLEANUP)
     if task.done() and not task.cancelled():
         return task.result()
-    _leave(task)
-    raise DeadlineExceeded(
-        f"no answer within {deadline.total:g} s", hint="Try again, or give it more time with --deadline."
-    )
+    raise DeadlineExceeded(f"no answer within {deadline.total:g} s", hint="Try again, or give it more time.")
 
 
-_left: set[asyncio.Task[Any]] = set()  # asyncio itself keeps no hold of a task
+_under_way: set[asyncio.Task[Any]] = set()  # asyncio itself keeps no hold of a task
 
 
-def _leave(task: asyncio.Task[Any]) -> None:
-    _left.add(task)
-    task.add_done_callback(_left.discard)
-    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody else retrieves it
+def _held(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task that may outlive its waiter: it is not lost, and nobody is warned of an error that nobody saw."""
+    task = asyncio.get_running_loop().create_task(work)
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return task

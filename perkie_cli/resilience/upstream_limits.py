@@ -90,7 +90,7 @@ class UpstreamLimits:
 
     def _throttle(self, now: float) -> None:
         asked = len(self._asked)
-        accepted = asked - len(self._overloaded)
+        accepted = max(0, asked - len(self._overloaded))  # a late 429 outlives the call that it answered
         refusing = max(0.0, (asked - self._policy.overload_factor * accepted) / (asked + 1))
         self._asked.append(now)
         if self._rng.random() < refusing:

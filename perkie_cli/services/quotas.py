@@ -202,7 +202,9 @@ class Quotas:
 
     async def _pay(self, most: int) -> None:
         """Books owed uses. A commit without a lease counts all the same, and a repeated one counts once."""
-        for _ in range(min(most, len(self._owed))):
+        for _ in range(most):
+            if not self._owed:  # requests side by side book from the same ones
+                return
             owed = self._owed.popleft()
             try:
                 await self._book.commit(owed.day, owed.counters, owed.id, self.clock.now())

@@ -11,7 +11,7 @@ import pytest
 
 from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
 from perkie_cli.domain.identity import Owner
-from perkie_cli.domain.quota import QuotaLimits
+from perkie_cli.domain.quota import Charge, QuotaLimits
 from perkie_cli.ports import Change, Document, DocumentRef
 from perkie_cli.resilience.uninterrupted import uninterrupted
 from perkie_cli.services.quotas import PROBE_EVERY, QuotaRules, Quotas
@@ -67,8 +67,8 @@ def quotas_over(store: DownAtTimes, clock: ManualClock, when_down: Literal["memo
     return Quotas(store, MemoryDocuments(), QuotaRules(when_down), clock, Recorder())
 
 
-async def draw(quotas: Quotas) -> None:
-    async with quotas.reserve(CHARGE, 60) as reservation:
+async def draw(quotas: Quotas, charge: Charge = CHARGE) -> None:
+    async with quotas.reserve(charge, 60) as reservation:
         await reservation.commit()
 
 
@@ -136,6 +136,24 @@ async def test_what_could_not_be_booked_yet_is_not_forgotten(store: DownAtTimes,
     store.down = False
     await draw(quotas)
     assert await used(quotas) == (3, False)
+
+
+async def test_requests_side_by_side_book_what_is_owed_once(clock: ManualClock) -> None:
+    class TakesTurns(DownAtTimes):
+        async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
+            await asyncio.sleep(0)
+            return await super().update(refs, change)
+
+    store = TakesTurns()
+    quotas = quotas_over(store, clock)
+    store.down = True
+    for _ in range(4):
+        await draw(quotas)
+    store.down = False
+    clock.advance(PROBE_EVERY)
+    assert await used(quotas) == (0, False), "it answers again, and nothing is booked yet"
+    await asyncio.gather(*(draw(quotas, QuotaLimits().charge(Owner.customer(f"other{n}"))) for n in range(4)))
+    assert await used(quotas) == (4, False)
 
 
 async def test_a_reservation_that_midnight_overtakes_at_a_dead_store_belongs_to_one_day(clock: ManualClock) -> None:

@@ -93,3 +93,13 @@ def test_an_overloaded_upstream_gets_few_calls_and_comes_back() -> None:
     clock.advance(61)
     for _ in range(50):
         take(limited)
+
+
+def test_a_refusal_that_came_late_does_not_outweigh_the_calls_of_its_minute() -> None:
+    clock = VirtualClock()
+    limited = limits(clock)
+    with limited.place():
+        clock.advance(40)  # a slow 429: when its call is forgotten, it is not
+        limited.overloaded()
+    clock.advance(25)
+    take(limited)
