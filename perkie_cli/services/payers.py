@@ -37,8 +37,8 @@ class Tab:
         if reservation is None or reservation.charge != charge or charge in self.waiting:
             return
         for other in tuple(self.waiting):
-            if other is not None and await reservation.pass_to(other):
-                return
+            if other is not None and await reservation.pass_to(other) and other in self.waiting:
+                return  # else that one left meanwhile, and knew of no reservation to pass on
 
 
 class Payers:

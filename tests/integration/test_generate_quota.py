@@ -19,7 +19,7 @@ from tests.engines import Negative
 from tests.pictures import file_of, photo
 
 PHOTO = CAT.read_bytes()
-ADA, BOB = Owner.customer("ada"), Owner.customer("bob")
+ADA, BOB, CLEO = map(Owner.customer, ("ada", "bob", "cleo"))
 
 
 @pytest.fixture
@@ -128,6 +128,19 @@ async def test_a_cancelled_leaders_reservation_passes_to_a_waiter(services: Serv
     engine.gate.set()
     await follower
     assert (await used(services, ADA), await used(services, BOB), engine.calls) == ((0, 0), (1, 0), 1)
+
+
+async def test_a_waiter_who_leaves_while_the_reservation_passes_to_it_does_not_pay(
+    services: Services, engine: Negative
+) -> None:
+    leaving = await begin(services, engine, ADA, BOB, CLEO)
+    stays = leaving.pop()
+    for task in leaving:
+        task.cancel()
+    await asyncio.wait(leaving)
+    engine.gate.set()
+    await stays
+    assert [await used(services, owner) for owner in (ADA, BOB, CLEO)] == [(0, 0), (0, 0), (1, 0)]
 
 
 async def test_while_one_of_an_owners_requests_waits_it_goes_on_paying(services: Services, engine: Negative) -> None:
