@@ -139,7 +139,7 @@ class Cutout:
 
     picture: EncodedPicture
     hash: str
-    key: str  # where the cut-out itself lies, before background and framing
+    key: str | None  # where the cut-out itself lies, before background and framing; None when it was not kept
     cache: CacheOutcome
     engine: str
     model: str

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.generation import Generated
 from perkie_cli.domain.picture import EncodedPicture
-from perkie_cli.domain.quota import QuotaStatus
-from perkie_cli.http.accept import IMAGES, JSON, image_format, negotiate
+from perkie_cli.domain.quota import Charge, QuotaStatus
+from perkie_cli.http.accept import IMAGES, JSON, image_format
 from perkie_cli.http.call import Call
 from perkie_cli.http.middleware import note, unexpected
 from perkie_cli.http.problems import problem
@@ -22,7 +22,9 @@ from perkie_cli.http.schemas import CutoutAnswer, CutoutOutcome, GenerateAnswer,
 from perkie_cli.services.deliver import deliver
 from perkie_cli.services.process import CutoutEnd
 from perkie_cli.services.storefront import Drawn, StyleEnd
+from perkie_cli.telemetry.events import StoreFailed
 
+KINDS = (JSON, *IMAGES)  # of answers with one styled picture
 FACTS = (  # told as X-Perkie-* headers of a picture
     *("Style", "Image-Hash", "Cache", "Cache-Hit", "Engine", "Model", "Degraded", "Degradation-Reason"),
     *("Processing-Time", "Cost-USD", "Warnings", "Quota-Limit", "Quota-Remaining", "Quota-Reset"),
@@ -33,22 +35,32 @@ _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where a stored picture can be fetched until ``expires_at``."""
+    """Where a picture can be fetched until ``expires_at``; None: for ever, since the address holds it."""
 
     url: str
-    expires_at: datetime
+    expires_at: datetime | None
 
 
-async def link_to(call: Call, key: str) -> Link:
-    """The store's own signed link, or one of ours.
-
-    Raises: StoreUnavailable.
-    """
-    parts = call.parts
+async def link_to(call: Call, key: str) -> Link | None:
+    """The store's own signed link, or one of ours; None where the store can make none now."""
+    parts, blobs = call.parts, call.parts.services.blobs
     lifetime = parts.settings.link_lifetime
     expires_at = (parts.services.clock.now() + lifetime).replace(microsecond=0)
-    url = await parts.services.blobs.signed_url(key, lifetime)
+    try:
+        url = await blobs.signed_url(key, lifetime)
+    except PerkieError as error:
+        parts.services.events.emit(StoreFailed(blobs.name, "sign", error.message))
+        return None
     return Link(url or f"{_base(call)}/images/{parts.links.sign(key, expires_at)}", expires_at)
+
+
+async def _picture_at(call: Call, key: str | None, picture: EncodedPicture) -> tuple[Link, list[str]]:
+    """Where a picture can be had; one that was not kept, or that no link can be made to, is in the address itself."""
+    if key is None:
+        return Link(data_url(picture), None), []
+    if (link := await link_to(call, key)) is not None:
+        return link, []
+    return Link(data_url(picture), None), ["no link to the picture could be made"]
 
 
 def _base(call: Call) -> str:
@@ -66,9 +78,8 @@ def json_answer(model: BaseModel, status: int = 200) -> Response:
     return Response(model.model_dump_json(), status, _PRIVATE, JSON)
 
 
-async def generated_answer(call: Call, drawn: Drawn) -> Response:
-    """What ``Accept`` asks for: JSON by default, else the picture."""
-    kind = negotiate(call.request.headers.get("accept"), (JSON, *IMAGES))
+async def generated_answer(call: Call, drawn: Drawn, kind: str) -> Response:
+    """``kind`` is one of ``KINDS``: JSON, or the picture itself."""
     if kind == JSON:
         return json_answer(await generate_facts(call, drawn))
     picture = await call.parts.services.workers.run(deliver, drawn.picture.master, image_format(kind))
@@ -76,14 +87,14 @@ async def generated_answer(call: Call, drawn: Drawn) -> Response:
 
 
 async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
-    """The JSON answer's fields. Where nothing could be stored the picture itself is in ``image_url``."""
+    """The JSON answer's fields."""
     made = drawn.picture
-    link = await link_to(call, made.key) if made.key else None
+    link, warnings = await _picture_at(call, made.key, made.master)
     original = await link_to(call, drawn.original.key) if drawn.original else None
     return GenerateAnswer.model_construct(
         success=True,
-        image_url=link.url if link else data_url(made.master),
-        expires_at=link.expires_at if link else None,
+        image_url=link.url,
+        expires_at=link.expires_at,
         original_url=original.url if original else None,
         image_hash=made.hash,
         style=made.style,
@@ -98,7 +109,7 @@ async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
         width=made.master.width,
         height=made.master.height,
         quota=quota_facts(made.quota),
-        warnings=list(made.warnings),
+        warnings=[*made.warnings, *warnings],
         request_id=call.request_id,
     )
 
@@ -109,7 +120,7 @@ async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
     if made is None:
         error = end.error or unexpected(call.request.scope, None)
         return CutoutOutcome(success=False, problem=told_problem(call, error))
-    link = await link_to(call, made.key)
+    link, warnings = await _picture_at(call, made.key, made.picture)
     answer = CutoutAnswer(
         image_url=link.url,
         expires_at=link.expires_at,
@@ -121,7 +132,7 @@ async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
         processing_time=round(made.processing_time, 4),
         width=made.picture.width,
         height=made.picture.height,
-        warnings=list(made.warnings),
+        warnings=[*made.warnings, *warnings],
     )
     return CutoutOutcome(success=True, result=answer)
 
@@ -140,6 +151,15 @@ async def style_outcome(call: Call, end: StyleEnd) -> StyleOutcome:
     return StyleOutcome(style=end.style, success=False, problem=told_problem(call, error))
 
 
+async def quota_left(call: Call, charge: Charge) -> QuotaFacts | None:
+    """At the end of work, whose pictures are not lost for it: None where it cannot be told."""
+    try:
+        return quota_facts(await call.parts.services.quotas.status(charge))
+    except PerkieError as error:
+        note(call.request.scope, error)
+        return None
+
+
 def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:
     """None where the caller is unmetered."""
     if status is None:
@@ -156,7 +176,7 @@ def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:
 
 def picture_answer(picture: EncodedPicture, facts: dict[str, str]) -> Response:
     """The bytes, with ``facts`` as ``X-Perkie-*`` headers."""
-    headers = {f"X-Perkie-{name}": quote(value, safe=" :;,./()×+'-") for name, value in facts.items() if value}
+    headers = {f"X-Perkie-{name}": quote(value, safe=" :;,./()+'-") for name, value in facts.items() if value}
     return Response(picture.data, 200, {**_PRIVATE, **headers}, picture.format.media_type)
 
 

@@ -11,8 +11,7 @@ from pydantic import BaseModel
 
 from perkie_cli.domain.generation import GenerateRequest
 from perkie_cli.domain.proof import Requester
-from perkie_cli.domain.strategy import Strategy
-from perkie_cli.http.answers import cutout_outcome, quota_facts, style_outcome
+from perkie_cli.http.answers import cutout_outcome, quota_left, style_outcome
 from perkie_cli.http.bodies import Fields, validated
 from perkie_cli.http.call import Call
 from perkie_cli.http.inputs import generate_request, requester_of, select_styles, source_of
@@ -44,7 +43,7 @@ async def begin(call: Call, fields: Fields) -> Run:
     body = validated(ProcessBody, fields.values)
     requester = requester_of(call, body)
     if body.styles is None:
-        styles = [style.id for style in Strategy(body.strategy).at_once(services.styles)]
+        styles = [style.id for style in body.strategy.at_once(services.styles)]
     else:
         styles = select_styles(call, body.styles)
     source = await source_of(call, fields, body.image_hash, requester)
@@ -55,7 +54,6 @@ async def begin(call: Call, fields: Fields) -> Run:
 
 async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
     """The names and bodies of ``accepted``, ``cutout``, each ``style`` and ``done``."""
-    services = call.parts.services
     succeeded = False
     async with aclosing(_steps(call, run)) as steps:
         async for step in steps:
@@ -70,7 +68,7 @@ async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
             else:
                 succeeded = succeeded or step.drawn is not None
                 yield "style", await style_outcome(call, step)
-    quota = quota_facts(await services.quotas.status(run.requester.charge))
+    quota = await quota_left(call, run.requester.charge)
     yield "done", DoneFacts(success=succeeded, quota=quota, request_id=call.request_id)
 
 

@@ -57,6 +57,7 @@ class _Made:
     raster: Raster | None
     facts: Mapping[str, str]
     outcome: CacheOutcome
+    kept: bool
     warnings: tuple[str, ...] = ()
 
     @property
@@ -138,7 +139,7 @@ class Cutouts:
         if found is None:
             return None
         warnings = tuple(filter(None, found.facts.get("notes", "").split(_BETWEEN)))
-        return _Made(found.picture, None, found.facts, found.outcome, warnings)
+        return _Made(found.picture, None, found.facts, found.outcome, True, warnings)
 
     async def _shared(self, plan: _Plan, pixels: int) -> _Made:
         async def admitted() -> _Made:
@@ -155,17 +156,16 @@ class Cutouts:
         job = MattingJob(decoded.raster, request.mode, plan.deadline, request.image)
         matte = await plan.engine.matte(job)
         raster, master = await self._workers.run(cut_out, decoded.raster, matte)
-        outcome = CacheOutcome.OFF if request.cache is CacheUse.OFF else CacheOutcome.MISS
-        made = _Made(master, raster, _facts(matte), outcome, (*decoded.notes, *matte.notes))
+        made = _Made(master, raster, _facts(matte), CacheOutcome.MISS, True, (*decoded.notes, *matte.notes))
         if request.cache is CacheUse.OFF:
-            return made
+            return replace(made, outcome=CacheOutcome.OFF, kept=False)
         warning = await self._cache.keep_at(
             plan.key,
             master,
             {**made.facts, "notes": _BETWEEN.join(made.warnings)[:LONGEST]},
             replace=request.cache is CacheUse.REFRESH,
         )
-        return made if warning is None else replace(made, warnings=(*made.warnings, warning))
+        return made if warning is None else replace(made, kept=False, warnings=(*made.warnings, warning))
 
     async def _finish(self, plan: _Plan, made: _Made) -> EncodedPicture:
         request = plan.request
@@ -231,7 +231,7 @@ def _result(plan: _Plan, made: _Made, picture: EncodedPicture, seconds: float) -
     return Cutout(
         picture=picture,
         hash=plan.hash,
-        key=plan.key,
+        key=plan.key if made.kept else None,
         cache=made.outcome,
         engine=made.facts["engine"],
         model=made.facts["model"],

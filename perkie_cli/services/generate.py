@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cache_key import CacheKey, Recipe, content_hash
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable, UsageError
-from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest
+from perkie_cli.domain.errors import PerkieError, QuotaExceeded, UsageError
+from perkie_cli.domain.generation import CacheOutcome, CacheUse, Generated, GenerateRequest, Usage
 from perkie_cli.domain.money import Receipt
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.style import Style, StyleBook
@@ -135,7 +135,7 @@ class Generate:
         try:
             async with time_limit(seconds, self._clock):
                 status = await self._quotas.status(plan.request.charge)
-        except (StoreUnavailable, TimeoutError):
+        except (PerkieError, TimeoutError):
             return found  # the picture is there; what is left can be asked again
         warnings = (*found.warnings, QUOTA_IN_MEMORY) if status is not None and status.degraded else found.warnings
         return replace(found, quota=status, warnings=warnings)
@@ -240,6 +240,8 @@ class Generate:
     async def _substitute(self, plan: _Plan, job: RenderJob, notes: Sequence[str], error: PerkieError) -> Generated:
         """A picture in the stead of the one that could not be drawn, kept under its own recipe."""
         other = await self._ladder.descend(plan.request, plan.key, job, error)
+        # ``degradation_reason`` is enough for a customer; the sentence may name what is only ours to know
+        note = other.note if plan.request.cover_setup else f"{other.note} ({error.message})"
         result = Generated(
             master=other.picture,
             hash=plan.key.hash,
@@ -253,7 +255,7 @@ class Generate:
             usage=job.receipt.usage,
             degraded=True,
             degradation_reason=error.code,
-            warnings=(*notes, f"{other.note} ({error.message})"),
+            warnings=(*notes, note),
         )
         kept = await self._keep(plan, result) if other.found is None else result
         return replace(kept, processing_time=self._since(plan))
@@ -264,7 +266,7 @@ class Generate:
 
     async def _as_follower(self, plan: _Plan, made: Generated) -> Generated:
         """The leader's picture, kept for this owner too; the leader paid for it."""
-        joined = replace(made, cache=CacheOutcome.JOINED, usage=type(made.usage)())
+        joined = replace(made, cache=CacheOutcome.JOINED, usage=Usage())
         return replace(await self._keep(plan, joined), processing_time=self._since(plan))
 
     async def _keep(self, plan: _Plan, result: Generated) -> Generated:

@@ -60,7 +60,7 @@ class Ladder:
         if substitute is None and Fallback.LOCAL in request.fallback:
             substitute = await self._drawn(request, key, job, error)
         if substitute is None:
-            raise _sorry(error) from error
+            raise _sorry(request, error) from error
         self._events.emit(Degraded(job.style.id, error.code, substitute.engine))
         return substitute
 
@@ -88,14 +88,14 @@ class Ladder:
         try:
             rendering = await self._local.render(job)
         except Unavailable as second:
-            raise _sorry(error) from second
+            raise _sorry(request, error) from second
         master = await self._workers.run(codec.encode_master, rendering.raster)
         return Substitute(master, rendering.engine, rendering.model, recipe.fingerprint, note)
 
 
-def _sorry(error: PerkieError) -> Unavailable:
+def _sorry(request: GenerateRequest, error: PerkieError) -> Unavailable:
     return Unavailable(
         "pictures cannot be drawn right now; your photo is fine, please try again in a little while",
-        hint=f"The cause: {error.message}.",
+        hint=None if request.cover_setup else f"The cause: {error.message}.",  # not a customer's to know
         retry_after=error.retry_after or RETRY_AFTER,
     )

@@ -166,7 +166,7 @@ class Quotas:
         try:
             await self._pay(len(self._owed))
         except StoreUnavailable as error:
-            self._went_down(f"booking {len(self._owed)} uses", error)
+            self._went_down("book", error)
 
     async def _take(self, reservation: Reservation) -> None:
         if self._worth_asking():

@@ -134,9 +134,10 @@ class DiskBlobs:
         try:
             return await self._workers.run(call)
         except (OSError, sqlite3.Error) as error:
+            reason = error.strerror if isinstance(error, OSError) else error  # without paths: customers may hear of it
             raise StoreUnavailable(
-                f"the cache in {self._root} cannot be used: {error}",
-                hint="Check the disk's space and permissions, or set cache.dir to another folder.",
+                f"the cache cannot be used: {reason}",
+                hint=f"Check the space and permissions of {self._root}, or set cache.dir to another folder.",
             ) from error
 
     def _prepare(self) -> None:

@@ -71,8 +71,8 @@ class DiskIndex:
         if version != VERSION:
             connection.close()
             raise StoreUnavailable(
-                f"the cache index {self._path} has version {version}, this perkie reads {VERSION}",
-                hint="Use the perkie that made it, or set another cache.dir.",
+                f"the cache's index has version {version}, this perkie reads {VERSION}",
+                hint=f"Use the perkie that made {self._path}, or set another cache.dir.",
             )
         return connection
 

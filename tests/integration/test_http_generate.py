@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import pytest
 from PIL import Image
 
 from perkie_cli.bootstrap import build_services
-from perkie_cli.config.schema import HttpSettings, ImageSettings, Settings
-from perkie_cli.domain.errors import BadAnswer, Blocked, BreakerOpen, DeadlineExceeded, MissingCredentials, Unavailable
+from perkie_cli.clock import SystemClock
+from perkie_cli.config.schema import CacheSettings, HttpSettings, ImageSettings, QuotaSettings, Settings
+from perkie_cli.domain.errors import (
+    BadAnswer,
+    Blocked,
+    BreakerOpen,
+    DeadlineExceeded,
+    MissingCredentials,
+    StoreUnavailable,
+    Unavailable,
+)
 from perkie_cli.http.app import create_app
 from perkie_cli.http.warmup import warm_up
+from perkie_cli.ports import Document, DocumentRef
+from perkie_cli.stores.blobs_disk import DiskBlobs
+from perkie_cli.stores.documents_memory import MemoryDocuments
+from perkie_cli.workers import thread_workers
 from tests.http_server import PHOTO, PHOTO64, Centre, Negative, Running, running
 from tests.pictures import exif_of, file_of, photo
 
@@ -60,6 +75,7 @@ async def test_accept_gives_the_picture_itself(server: Running, kind: str) -> No
 
 async def test_what_cannot_be_accepted(server: Running) -> None:
     assert is_problem(await server.generate(headers={"Accept": "text/html"}), 406, "not_acceptable")
+    assert server.engine.calls == 0, "and nobody pays for it"
 
 
 async def test_forms_and_hashes(server: Running) -> None:
@@ -181,6 +197,51 @@ async def test_a_bug_says_nothing(server: Running, caplog: pytest.LogCaptureFixt
     assert is_problem(answer, 500, "internal_error")
     assert "secret detail" not in answer.text
     assert answer.json()["request_id"] in caplog.text
+
+
+async def test_a_cache_that_cannot_be_used_costs_no_picture_and_its_place_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("in the way of the cache's folder")
+    async with running(settings=Settings(cache=CacheSettings(dir=tmp_path / "private"))) as server:
+        made = await server.generate()
+        assert made.json()["image_url"].startswith("data:image/jpeg;base64,")
+        assert "could not be kept" in made.json()["warnings"][0]
+        told = await server.client.post("/api/v2/process", json={"image_data": PHOTO64, "styles": "modern"})
+        assert told.json()["cutout"]["result"]["image_url"].startswith("data:image/png;base64,")
+        assert told.json()["cutout"]["result"]["expires_at"] is None
+        cut = await server.client.post("/remove-background", content=PHOTO)
+        assert "could not be kept" in unquote(cut.headers["x-perkie-warnings"])
+        for answer in (made, told, cut):
+            assert str(tmp_path) not in f"{unquote(str(answer.headers))} {answer.content!r}"
+
+
+async def test_a_picture_that_no_link_can_be_signed_for_is_in_the_answer(tmp_path: Path) -> None:
+    class SignsNothing(DiskBlobs):
+        async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
+            raise StoreUnavailable("/srv/account.json may not sign")
+
+    async with running(blobs=SignsNothing(tmp_path, SystemClock(), thread_workers(2))) as server:
+        answer = await server.generate()
+        facts = answer.json()
+        assert (answer.status_code, facts["expires_at"], facts["original_url"]) == (200, None, None)
+        assert facts["image_url"].startswith("data:image/jpeg;base64,")
+        assert facts["warnings"] == ["no link to the picture could be made"]
+        assert "/srv" not in answer.text
+        kept = await server.client.post("/api/storage/upload", json={"original": PHOTO64})
+        assert [(each["success"], each["url"]) for each in kept.json()["uploads"]] == [(True, None)]
+
+
+async def test_pictures_are_answered_though_quotas_cannot_be_read_any_more() -> None:
+    class TakesOnly(MemoryDocuments):
+        async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
+            raise StoreUnavailable("down")
+
+    settings = Settings(quota=QuotaSettings(when_down="deny"))
+    for path in ("/api/v1/batch-generate", "/api/v2/process"):
+        async with running(settings=settings, documents=TakesOnly()) as server:
+            answer = await server.client.post(path, json={"image_data": PHOTO64, "styles": "modern"})
+            assert answer.status_code == 200
+            assert [each["success"] for each in answer.json()["results"]] == [True]
+            assert answer.json()["quota"] is None
 
 
 async def test_a_client_that_leaves_gives_back_what_it_held(server: Running) -> None:

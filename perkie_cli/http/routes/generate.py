@@ -9,7 +9,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from perkie_cli.http.answers import generated_answer, json_answer, quota_facts, style_outcome
+from perkie_cli.http.accept import negotiate
+from perkie_cli.http.answers import KINDS, generated_answer, json_answer, quota_left, style_outcome
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import read_fields, validated
 from perkie_cli.http.call import Call, calling
@@ -33,6 +34,7 @@ Caller = Annotated[Call, Depends(calling(Scope.GENERATE))]
 async def generate(request: Request, call: Caller) -> Response:
     """Draws a pet in a style, or finds it drawn already. `Accept: image/*` gives the picture itself."""
     settings, storefront = call.parts.settings, call.parts.services.storefront
+    kind = negotiate(request.headers.get("accept"), KINDS)
     fields = await read_fields(request, settings.max_image)
     body = validated(GenerateBody, fields.values)
     requester = requester_of(call, body)
@@ -45,7 +47,7 @@ async def generate(request: Request, call: Caller) -> Response:
         call.once(requester.owner, payload, lambda: storefront.draw(source, wanted), _weight, seconds),
         settings.generate_deadline,
     )
-    return await generated_answer(call, drawn)
+    return await generated_answer(call, drawn, kind)
 
 
 @router.post(
@@ -81,7 +83,7 @@ async def batch_generate(request: Request, call: Caller) -> Response:
     answer = BatchAnswer(
         success=any(end.drawn for end in ends),
         results=[await style_outcome(call, end) for end in ends],
-        quota=quota_facts(await services.quotas.status(requester.charge)),
+        quota=await quota_left(call, requester.charge),
         request_id=call.request_id,
     )
     return json_answer(answer)

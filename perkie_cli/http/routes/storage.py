@@ -59,7 +59,6 @@ def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
         except PerkieError as error:
             failed.append(Kept(name, error=error))
         else:
-            assert picture is not None or values[name] is None
             found[name] = picture.data if picture else b""
     return found, failed
 
@@ -69,4 +68,10 @@ async def _outcome(call: Call, kept: Kept) -> UploadOutcome:
         error = kept.error or InvalidFields("no picture")
         return UploadOutcome(name=kept.name[:80], success=False, problem=told_problem(call, error))
     link = await link_to(call, kept.key)
-    return UploadOutcome(name=kept.name, success=True, url=link.url, expires_at=link.expires_at, image_hash=kept.hash)
+    return UploadOutcome(
+        name=kept.name,
+        success=True,
+        url=link.url if link else None,
+        expires_at=link.expires_at if link else None,
+        image_hash=kept.hash,
+    )
