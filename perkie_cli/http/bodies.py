@@ -12,9 +12,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
-from perkie_cli.domain.errors import Interrupted, TooManyBytes
-from perkie_cli.domain.units import format_size
-from perkie_cli.http.image_field import decode_image_field
+from perkie_cli.domain.errors import Interrupted
+from perkie_cli.http.image_field import check_size, decode_image_field
 from perkie_cli.http.problems import InvalidFields, MalformedBody, UnsupportedMediaType
 
 M = TypeVar("M", bound=BaseModel)
@@ -107,14 +106,6 @@ async def _split(form: FormData, max_image: int) -> Fields:
         else:
             values[name] = value
     return Fields(values, files)
-
-
-def check_size(size: int, most: int, source: str) -> None:
-    """Raises: TooManyBytes."""
-    if size > most:
-        raise TooManyBytes(
-            f"{source} has {format_size(size)}; at most {format_size(most)} are accepted", hint="Send a smaller copy."
-        )
 
 
 def validated(model: type[M], values: dict[str, Any]) -> M:

@@ -62,7 +62,7 @@ class Call:
         Raises: Unavailable, RateLimited.
         """
         self.parts.life.check()
-        self.meter(ip=self.address)
+        self.meter(ip=Owner.address(self.address).id)
 
     def meter(self, **keys: str) -> None:
         """Counts a costly request by ``ip`` or ``session``, and announces what is left.

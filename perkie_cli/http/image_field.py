@@ -24,10 +24,11 @@ def decode_image_field(text: str, max_bytes: int, source: str = "image_data") ->
     Tolerated, since some browser sends each of them: a data URL without its comma, ``+`` that a form turned into
     spaces, percent-encoding, line ends, the URL-safe alphabet, missing padding.
 
-    Raises: MalformedBody when it is hopeless, TooManyBytes before decoding anything over ``max_bytes``.
+    Raises: MalformedBody when it is hopeless, TooManyBytes for more than ``max_bytes``, of base64 before decoding any.
     """
     payload = _payload(text.lstrip())
     if isinstance(payload, bytes):
+        check_size(len(payload), max_bytes, source)
         return payload
     if 0 < _size(payload) <= max_bytes:
         with suppress(ValueError):  # most are right as they come
@@ -35,10 +36,16 @@ def decode_image_field(text: str, max_bytes: int, source: str = "image_data") ->
     return _decode(_normal(payload), max_bytes, source)
 
 
+def check_size(size: int, most: int, source: str) -> None:
+    """Raises: TooManyBytes."""
+    if size > most:
+        raise TooManyBytes(
+            f"{source} has {format_size(size)}; at most {format_size(most)} are accepted", hint="Send a smaller copy."
+        )
+
+
 def _decode(payload: str, max_bytes: int, source: str) -> bytes:
-    if _size(payload) > max_bytes:
-        size, most = format_size(_size(payload)), format_size(max_bytes)
-        raise TooManyBytes(f"{source} has {size}; at most {most} are accepted", hint="Send a smaller copy.")
+    check_size(_size(payload), max_bytes, source)
     if not payload:
         raise MalformedBody(f"{source} is empty", hint=_HINT)
     try:

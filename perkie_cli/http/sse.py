@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
@@ -17,18 +17,17 @@ def event(name: str, data: Any, number: int) -> bytes:
 
 
 async def with_keep_alive(
-    stream: AsyncIterator[bytes], every: float, cut: asyncio.Future[bytes] | None = None
-) -> AsyncIterator[bytes]:
+    stream: AsyncGenerator[bytes, None], every: float, cut: asyncio.Future[bytes] | None = None
+) -> AsyncGenerator[bytes, None]:
     """The stream with a comment wherever it is silent for ``every`` seconds, so that no proxy gives up on it.
 
     Once ``cut`` is done its bytes are the last. When the reader leaves, or at the cut, the stream is closed at once,
     and with it whatever it holds.
     """
-    iterator = aiter(stream)
     pending: asyncio.Future[bytes] | None = None
     try:
         while True:
-            pending = pending or asyncio.ensure_future(anext(iterator))
+            pending = pending or asyncio.ensure_future(anext(stream))
             waited = {pending} if cut is None else {pending, cut}
             done, _ = await asyncio.wait(waited, timeout=every, return_when=asyncio.FIRST_COMPLETED)
             if pending in done:
@@ -47,3 +46,4 @@ async def with_keep_alive(
             each.cancel()
         if pending is not None:
             await asyncio.wait([pending])
+        await stream.aclose()

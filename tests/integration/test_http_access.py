@@ -174,6 +174,14 @@ async def test_a_flood_is_told_to_slow_down(home: Path) -> None:
         assert quota.status_code == 200
 
 
+async def test_a_household_of_addresses_has_one_rate(home: Path) -> None:
+    async with running(secured(home, rate_burst=2)) as server:
+        for number in range(3):
+            seen = {**SHOP, "X-Forwarded-For": f"2001:db8:1:2::{number}"}
+            answer = await server.client.post("/api/v1/generate", headers=seen)
+        assert answer.status_code == 429
+
+
 async def test_sessions_have_a_rate_of_their_own(home: Path) -> None:
     async with running(secured(home, rate_burst=3, rate_session=1)) as server:
         await server.generate(headers=SHOP, session_id="s1")

@@ -118,6 +118,8 @@ def forged(secret: str = SECRET.reveal(), algorithm: str | None = "HS256", **cha
         forged(iat=None),
         forged(exp=START + timedelta(days=30)),
         forged(iat=START + timedelta(hours=2), exp=START + timedelta(hours=2, minutes=5)),
+        forged(nbf=START + timedelta(minutes=2)),
+        forged(nbf="soon"),
         forged(sub="../../etc"),
         forged()[:-2],
         "a.b.c",
@@ -258,6 +260,22 @@ def test_none_excludes_the_others() -> None:
 def test_a_missing_key_file_is_named() -> None:
     with pytest.raises(InvalidSetting, match=r"API key file /nowhere/keys\.toml cannot be read"):
         build_authenticator(HttpSettings(auth=("api-key",), api_keys=Path("/nowhere/keys.toml")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'key = "a string"',
+        "key = [1]",
+        f'[[key]]\nname = "a"\nsha256 = "{"0" * 64}"\nscopes = [["generate"]]',
+        f'[[key]]\nname = "a"\nsha256 = "{"0" * 64}"\nscopes = ["everything"]',
+    ],
+)
+def test_a_key_file_of_another_shape_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(text)
+    with pytest.raises(InvalidSetting, match=r"keys\.toml"):
+        load_keys(path)
 
 
 # ------------------------------------------------------------------ links

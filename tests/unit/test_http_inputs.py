@@ -94,6 +94,9 @@ def test_any_text_is_bytes_or_a_refusal(text: str) -> None:
 def test_too_much_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(TooManyBytes, match=r"image_data has 1\.\d KiB; at most 1\.0 KiB"):
         decode_image_field("A" * 1500, 1024)
+    with pytest.raises(TooManyBytes):
+        decode_image_field("data:image/png," + "A" * 1025, 1024)
+    assert len(decode_image_field("data:image/png," + "%00" * 1024, 1024)) == 1024
 
 
 # ------------------------------------------------------------------ addresses

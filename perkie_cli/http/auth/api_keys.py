@@ -65,6 +65,8 @@ def load_keys(path: Path) -> KeyRing:
         tables = tomllib.loads(path.read_text("utf-8")).get("key", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidSetting(f"API key file {path} cannot be read: {error}") from error
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InvalidSetting(f"API key file {path}: keys are tables, each under [[key]]")
     return KeyRing([_key(path, table) for table in tables])
 
 
@@ -72,7 +74,7 @@ def _key(path: Path, table: dict[str, Any]) -> ApiKey:
     name, digest, scopes = table.get("name"), table.get("sha256"), table.get("scopes")
     if not isinstance(name, str) or not isinstance(digest, str) or not _SHA256.fullmatch(digest):
         raise InvalidSetting(f"API key file {path}: each key needs a name and its sha256 in lower-case hex")
-    if not isinstance(scopes, list) or not set(scopes) <= EVERYTHING:
+    if not isinstance(scopes, list) or not set(map(str, scopes)) <= EVERYTHING:
         raise InvalidSetting(
             f"API key file {path}: the scopes of {name!r} are not from {', '.join(sorted(EVERYTHING))}"
         )

@@ -48,9 +48,10 @@ class Tokens:
         """Raises: NotAuthorised for a token that is forged, damaged, over, not yet valid, or valid for too long."""
         claims = self._claims(token)
         issued, expires = _moment(claims["iat"]), _moment(claims["exp"])
+        begins = max(issued, _moment(claims.get("nbf", claims["iat"])))
         if now >= expires:
             raise NotAuthorised("the token has expired", hint="Ask the shop for a new one.")
-        if issued > now + _SKEW or expires - issued > LIFETIME:
+        if begins > now + _SKEW or expires - issued > LIFETIME:
             raise NotAuthorised("the token's times are not acceptable")
         customer = claims.get("sub")
         scopes = claims.get("scope")

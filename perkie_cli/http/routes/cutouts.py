@@ -19,9 +19,10 @@ from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.http.accept import IMAGES, image_format, negotiate
 from perkie_cli.http.answers import picture_answer
 from perkie_cli.http.auth.principal import Scope
-from perkie_cli.http.bodies import Upload, check_size, media_type, picture_of, read_fields, read_raw
+from perkie_cli.http.bodies import Upload, media_type, picture_of, read_fields, read_raw
 from perkie_cli.http.call import Call, calling
 from perkie_cli.http.document import COSTLY, PICTURES, content_of, problems
+from perkie_cli.http.image_field import check_size
 from perkie_cli.http.problems import InvalidFields
 from perkie_cli.http.schemas import CutoutForm
 
