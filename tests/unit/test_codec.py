@@ -72,6 +72,12 @@ def test_lossless_webp_is_read_exactly() -> None:
     assert (decoded.alpha == np.asarray(image)[..., 3]).all()
 
 
+@pytest.mark.parametrize("length", [200, 201])
+def test_webp_pads_chunks_of_odd_length(length: int) -> None:
+    data = file_of(photo(), "WEBP", icc_profile=bytes(length))
+    assert codec.inspect(data, LIMITS).width == SIDE
+
+
 @pytest.mark.parametrize(
     ("head", "name"),
     [

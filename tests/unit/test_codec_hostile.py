@@ -179,7 +179,7 @@ def test_the_header_that_is_checked_is_the_one_that_is_decoded() -> None:
     size = struct.unpack(">H", data[frame + 2 : frame + 4])[0]
     small = bytearray(data[frame : frame + 2 + size])
     small[5:9] = struct.pack(">HH", 280, 280)
-    with pytest.raises(CorruptImage):
+    with pytest.raises(CorruptImage, match="its header contradicts itself"):
         codec.decode(data[:frame] + bytes(small) + data[frame:], LIMITS)
 
 

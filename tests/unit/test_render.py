@@ -23,12 +23,14 @@ class Terminal(io.StringIO):
         (GlobalFlags(no_color=True), "", False),
     ],
 )
-def test_colours_can_be_switched_off(monkeypatch, flags, no_color, coloured):
+def test_a_failure_has_its_hint_and_is_red_unless_colours_are_switched_off(monkeypatch, flags, no_color, coloured):
     monkeypatch.setenv("NO_COLOR", no_color)
     screen = Terminal()
     with contextlib.redirect_stderr(screen):
-        Renderer(flags).complain(BadInput("cat.png is empty"))
-    assert ("\x1b[31m" in screen.getvalue()) is coloured
+        Renderer(flags).complain(BadInput("cat.png is empty", hint="Send a picture."))
+    error, hint = screen.getvalue().splitlines()
+    assert ("\x1b[31m" in error) is coloured
+    assert hint == "  Send a picture."
 
 
 def test_a_failure_among_several_takes_the_place_of_the_bar():
