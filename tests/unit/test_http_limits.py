@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perkie_cli.domain.errors import AtCapacity
 from perkie_cli.http.gcra import Gcra, Rate
@@ -22,6 +22,11 @@ from tests.jumping_loop import JumpingLoop
 RATE = Rate(count=20, period=60.0, burst=10)
 
 # ------------------------------------------------------------------ bodies
+
+
+def client_of(app: ASGIApp, bodies: Admission) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(Context(Boundary(app, 1000, bodies), lambda *_: None))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=None)
 
 
 def sent(body: AsyncIterator[bytes], work: float = 0.0, **headers: str) -> int:
@@ -36,8 +41,7 @@ def sent(body: AsyncIterator[bytes], work: float = 0.0, **headers: str) -> int:
         await Response("read")(scope, receive, send)
 
     async def post() -> int:
-        transport = httpx.ASGITransport(Context(Boundary(app, 1000, bodies), lambda *_: None))
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=None) as client:
+        async with client_of(app, bodies) as client:
             return (await client.post("/", content=body, headers=headers)).status_code
 
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
@@ -60,6 +64,16 @@ def test_bodies_that_never_end_or_are_packed_are_refused() -> None:
 
 def test_work_may_take_longer_than_a_body() -> None:
     assert sent(whole(), work=3600) == 200
+
+
+async def test_an_answer_that_fails_midway_is_cut_off() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise LookupError
+
+    async with client_of(app, Admission(1, 0, "uploading")) as client:
+        with pytest.raises(LookupError):
+            await client.get("/")
 
 
 # ------------------------------------------------------------------ GCRA
