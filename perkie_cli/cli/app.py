@@ -61,7 +61,7 @@ def _root(
     profile: Annotated[str | None, typer.Option(help="Use this profile of the config file.", metavar="NAME")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON envelope on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail; tracebacks of bugs.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks of bugs; the log of `serve`.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour (also NO_COLOR).")] = False,
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; what would need a yes fails.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

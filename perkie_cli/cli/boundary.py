@@ -27,7 +27,7 @@ def run(args: Sequence[str]) -> int:
     except PerkieError as error:
         return renderer.fail(error)
     except BrokenPipeError:
-        return 0  # the reader (head, less) has what it wanted
+        return renderer.ended or 0  # the reader (head, less) has what it wanted
     except Exception as error:  # noqa: BLE001  # the last boundary: a bug must end as exit 1 with a way to report it
         return renderer.fail(renderer.unexpected(error))
 

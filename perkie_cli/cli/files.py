@@ -1,7 +1,8 @@
-"""Reading inputs and writing outputs whole or not at all."""
+"""Naming files, reading inputs, and writing outputs whole or not at all."""
 
 from __future__ import annotations
 
+import functools
 import os
 import secrets
 import stat
@@ -9,6 +10,16 @@ from pathlib import Path
 
 from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UnwritableFile
 from perkie_cli.domain.units import format_size
+
+
+def located(path: Path) -> Path:
+    """One name for a file however it was typed: absolute, its folder without links and ``..``; its own link stays."""
+    return Path(_located_folder(path.parent.absolute()), path.name)
+
+
+@functools.cache  # the files of a batch share theirs
+def _located_folder(folder: Path) -> str:
+    return os.path.realpath(folder)
 
 
 def read_input(path: Path, max_bytes: int) -> bytes:
@@ -41,7 +52,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises: UnwritableFile.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"  # short: the target's own name may be as long as names get
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from perkie_cli.cli.files import located
 from perkie_cli.domain.errors import UnreadableFile, UsageError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})
@@ -34,7 +35,7 @@ def expand(words: Sequence[str], *, recursive: bool, made_by_us: Iterable[Path] 
     files: dict[Path, InputFile] = {}
     for word in words:
         for file in _expand_one(word, recursive, made):
-            files.setdefault(file.path.absolute(), file)
+            files.setdefault(located(file.path), file)
     return list(files.values())
 
 
@@ -43,7 +44,7 @@ def _expand_one(word: str, recursive: bool, made: frozenset[Path]) -> list[Input
     if holds(path.is_dir):
         if not os.access(path, os.R_OK | os.X_OK):
             raise UnreadableFile(f"{path} may not be read (permission denied)")
-        found = [file for file in _pictures(path, recursive) if file.path.absolute() not in made]
+        found = [file for file in _pictures(path, recursive) if located(file.path) not in made]
         if not found:
             more = "" if recursive else " Give --recursive to look into its folders too."
             raise UnreadableFile(f"{path} holds no pictures", hint=f"Looked for {_endings()}.{more}")

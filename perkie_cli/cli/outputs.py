@@ -19,7 +19,7 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
-from perkie_cli.cli.files import write_atomically
+from perkie_cli.cli.files import located, write_atomically
 from perkie_cli.cli.inputs import InputFile, holds
 from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile
 
@@ -57,7 +57,7 @@ def _numbered(folder: Path, stem: str, tails: Sequence[str]) -> Iterator[list[Pa
 
 def _folded(path: Path) -> str:
     """Equal for paths that some file systems take for the same."""
-    return str(path.absolute()).casefold()
+    return str(located(path)).casefold()
 
 
 def _place(file: InputFile, out_dir: Path | None) -> Path:
@@ -128,18 +128,18 @@ class OutputRecord:
         Raises: UnwritableFile.
         """
         write_atomically(made.target, data)
-        row = (
-            _name(made.target),
-            _stat(made.target),
-            hashlib.sha256(data).hexdigest(),
-            _name(made.source),
-            _stat(made.source),
-            made.source_sha256,
-            made.options,
-            int(made.final),
-        )
         try:
             with self._open() as db:
+                row = (
+                    _name(made.target),
+                    _stat(made.target),
+                    hashlib.sha256(data).hexdigest(),
+                    _name(made.source),
+                    _stat_as_read(made),
+                    made.source_sha256,
+                    made.options,
+                    int(made.final),
+                )
                 db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         except StoreUnavailable as error:
             return [error.message]
@@ -148,7 +148,7 @@ class OutputRecord:
     def below(self, folder: Path) -> list[Path]:
         """Outputs recorded in or under ``folder``; none where the record cannot be read, which ``write`` tells."""
         with suppress(StoreUnavailable), self._open() as db:
-            prefix = _name(folder) + b"/"
+            prefix = os.fsencode(os.path.realpath(folder)) + b"/"
             rows = db.execute("SELECT path FROM outputs WHERE substr(path, 1, ?) = ?", (len(prefix), prefix))
             return [Path(os.fsdecode(path)) for (path,) in rows]
         return []
@@ -190,12 +190,21 @@ def check_place(target: Path, source: Path) -> None:
 
 def _name(path: Path) -> bytes:
     """As the disk has it: a name need not be valid text."""
-    return os.fsencode(path.absolute())
+    return os.fsencode(located(path))
 
 
 def _stat(path: Path) -> str:
     facts = path.stat()
     return f"{facts.st_size}:{facts.st_mtime_ns}"
+
+
+def _stat_as_read(made: Made) -> str:
+    """Of the input; nothing, where it was changed or removed while the picture was drawn: what is there was not read."""
+    with suppress(OSError):
+        stat = _stat(made.source)
+        if hashlib.sha256(made.source.read_bytes()).hexdigest() == made.source_sha256:
+            return stat
+    return ""
 
 
 def _unchanged(path: Path, stat: str, sha256: str) -> bool:

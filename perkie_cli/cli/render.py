@@ -69,12 +69,11 @@ class Renderer:
         try:
             sys.stdout.write(text.rstrip("\n") + "\n")
             sys.stdout.flush()
-        except BrokenPipeError:
-            streams.mute_stdout()
-            raise
         except OSError as error:
-            streams.mute_stdout()
+            streams.mute(sys.stdout)
             self.flags = replace(self.flags, json=False)  # what follows is told on stderr
+            if isinstance(error, BrokenPipeError):
+                raise
             raise UnwritableFile(f"stdout cannot be written: {error.strerror}") from error
 
     def result(self, data: str, remark: str) -> None:
@@ -131,11 +130,6 @@ class Renderer:
         if not self.flags.quiet and not self.flags.json:
             self._stderr(text)
 
-    def detail(self, text: str) -> None:
-        """A remark for the curious (``-v``)."""
-        if self.flags.verbose:
-            self._stderr(text)
-
     def warn(self, text: str) -> None:
         """Something to know; in the envelope under ``warnings``."""
         self.warnings.append(text)
@@ -148,13 +142,16 @@ class Renderer:
             self._print_error(error, f"{about}: " if about and about not in error.message else "")
 
     def fail(self, error: PerkieError) -> int:
-        """Ends the run with an error; the exit code."""
-        return self.finish(Report(error=error))
+        """Ends the run with an error; the exit code. What stdout does not take is told on stderr."""
+        try:
+            return self.finish(Report(error=error))
+        except (BrokenPipeError, UnwritableFile):
+            return self.finish(Report(error=error))
 
     def unexpected(self, error: Exception) -> PerkieError:
         """An error that nobody foresaw, as one that can be told."""
         if self.flags.verbose:
-            sys.stderr.write("".join(traceback.format_exception(error)))
+            self._write_stderr("".join(traceback.format_exception(error)))
         return PerkieError(f"unexpected {type(error).__name__}: {error}", hint=REPORT_BUG)
 
     def _print_error(self, error: PerkieError, about: str = "") -> None:
@@ -185,19 +182,19 @@ class Renderer:
             raise UsageError("not confirmed; nothing was changed")
 
     @contextmanager
-    def progress(self, total: int, verb: str) -> Iterator[Progress]:
-        """A bar for many items, a live line for one; silent off a terminal."""
+    def progress(self, total: int, item: str) -> Iterator[Progress]:
+        """A bar for many items, a live line for one, beside the name of the last ``item``; silent off a terminal."""
         if self.flags.quiet or self.flags.json or not sys.stderr.isatty():
             yield Progress()
             return
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
-        columns = [SpinnerColumn(), TextColumn("{task.description}")]
+        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]  # a file may be called [/b].png
         if total > 1:
             columns += [BarColumn(), MofNCompleteColumn()]
         with RichProgress(*columns, TimeElapsedColumn(), console=self._console(sys.stderr), transient=True) as bar:
-            yield _RichBar(bar, bar.add_task(verb, total=total))
+            yield _RichBar(bar, bar.add_task(streams.printable(item), total=total))
 
     @contextmanager
     def transfer(self, name: str) -> Iterator[Transfer]:
@@ -219,7 +216,14 @@ class Renderer:
         text = streams.printable(text)
         if colour and sys.stderr.isatty() and self._colour:
             text = typer.style(text, fg=colour)
-        sys.stderr.write(text + "\n")
+        self._write_stderr(text + "\n")
+
+    def _write_stderr(self, text: str) -> None:
+        """A full disk under a log, or a pager that has quit, costs nobody a picture."""
+        try:
+            sys.stderr.write(text)
+        except OSError:
+            streams.mute(sys.stderr)
 
     @property
     def _colour(self) -> bool:
@@ -261,7 +265,7 @@ class _RichBar(Progress):
         self._bar, self._task = bar, task
 
     def advance(self, item: str) -> None:
-        self._bar.update(self._task, advance=1, description=item)
+        self._bar.update(self._task, advance=1, description=streams.printable(item))
 
 
 def error_fields(error: PerkieError) -> dict[str, object]:

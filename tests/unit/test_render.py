@@ -1,7 +1,10 @@
-"""What the renderer writes to a terminal."""
+"""What the renderer writes: beside a progress bar, and to streams that take no more."""
 
 import contextlib
 import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +46,39 @@ def test_a_failure_among_several_takes_the_place_of_the_bar():
     line = next(line for line in screen.getvalue().split("\n") if "cat.png is empty" in line)
     left_over = line.partition("error:")[0].rpartition("\x1b[2K")[2]  # since the line was erased
     assert "drawing" not in left_over
+
+
+def test_any_name_may_stand_beside_the_bar():
+    screen = Terminal()
+    with contextlib.redirect_stderr(screen), Renderer(GlobalFlags()).progress(2, "[/b].png") as bar:
+        bar.advance("\x1b]0;title\x07.png")
+    assert "[/b].png" in screen.getvalue()
+    assert r"\x1b]0;title\x07.png" in screen.getvalue()
+
+
+@pytest.fixture(params=["full", "left"])
+def stuck(request: pytest.FixtureRequest) -> Iterator[io.TextIOBase]:
+    """A stream that takes nothing: its disk is full, or its reader has left."""
+    if request.param == "full":
+        stream = Path("/dev/full").open("w", buffering=1)
+    else:
+        reader, writer = os.pipe()
+        os.close(reader)
+        stream = os.fdopen(writer, "w", buffering=1)
+    with stream:
+        yield stream
+
+
+def test_an_error_whose_envelope_cannot_be_written_is_told_on_stderr(stuck: io.TextIOBase):
+    told = io.StringIO()
+    with contextlib.redirect_stdout(stuck), contextlib.redirect_stderr(told):
+        assert Renderer(GlobalFlags(json=True)).fail(BadInput("cat.png is empty")) == 3
+    assert told.getvalue() == "error: cat.png is empty\n"
+
+
+def test_a_stderr_that_takes_no_more_is_no_error(stuck: io.TextIOBase):
+    with contextlib.redirect_stderr(stuck):
+        renderer = Renderer(GlobalFlags(verbose=True))
+        renderer.say("cat.png is drawn")
+        renderer.warn("it is small")
+        renderer.unexpected(ValueError("a bug"))
