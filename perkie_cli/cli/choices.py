@@ -6,7 +6,17 @@ from pathlib import Path
 
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.generation import CacheUse
+from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.picture import ImageFormat
+
+
+def owner_of(customer: str | None, session: str | None) -> Owner | None:
+    """Of ``--customer`` and ``--session``, if any. Raises: UsageError, InvalidIdentity."""
+    if customer is not None and session is not None:
+        raise UsageError("--customer and --session exclude each other")
+    if customer is not None:
+        return Owner.customer(customer)
+    return None if session is None else Owner.session(session)
 
 
 def cache_use(refresh: bool, no_cache: bool) -> CacheUse:
@@ -20,9 +30,9 @@ def cache_use(refresh: bool, no_cache: bool) -> CacheUse:
 
 def output_format(name: str | None, output: Path | None, default: str) -> ImageFormat:
     """By ``--format``, else by the ending of ``-o``. Raises: InvalidParameter."""
-    word = name or (output.suffix.lstrip(".").lower() if output is not None else "") or default
+    word = name or (output.suffix.lstrip(".") if output is not None else "") or default
     try:
-        return ImageFormat("jpg" if word == "jpeg" else word)
+        return ImageFormat("jpg" if word.lower() == "jpeg" else word.lower())
     except ValueError:
         raise InvalidParameter(
             f"{word!r} is not an output format", hint="Formats: jpg, png, webp (by --format or the ending of -o)."

@@ -13,17 +13,20 @@ from perkie_cli.domain.selection import Selection
 MOST_HASHES = 30
 
 
-def styles(incomplete: str) -> list[tuple[str, str]]:
-    """Style ids and aliases after the last comma, each with the style's title."""
-    head, comma, tail = incomplete.rpartition(",")
+def style(incomplete: str) -> list[tuple[str, str]]:
+    """Style ids and aliases, each with the style's title."""
     try:
         book = build_services(load().settings).styles
     except PerkieError:  # a command that runs will tell it; the middle of a line is no place for that
         return []
-    names = [(name, style.title) for style in book.all() for name in style.names]
-    if not comma:
-        names += [("all", "every style"), ("popular", "the popular ones")]
-    return [(head + comma + name, title) for name, title in names if name.startswith(tail)]
+    return [(name, each.title) for each in book.all() for name in each.names if name.startswith(incomplete)]
+
+
+def styles(incomplete: str) -> list[tuple[str, str]]:
+    """Also words for several styles, or what follows the last comma."""
+    head, comma, tail = incomplete.rpartition(",")
+    several = [] if comma else [("all", "every style"), ("popular", "the popular ones")]
+    return [(head + comma + name, title) for name, title in [*style(tail), *several] if name.startswith(tail)]
 
 
 def hashes(incomplete: str) -> list[str]:

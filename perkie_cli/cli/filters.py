@@ -12,9 +12,9 @@ import typer
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete
+from perkie_cli.cli.choices import owner_of
 from perkie_cli.cli.session import settings_of
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.units import parse_duration, parse_size
 from perkie_cli.services.cache_keeping import Filter
 
@@ -46,7 +46,7 @@ def _chosen(
         typer.Option("--hash", metavar="HEX", help="Only of this upload.", autocompletion=complete.hashes),
     ] = None,
     style: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only in this style.", autocompletion=complete.styles)
+        str | None, typer.Option(metavar="ID", help="Only in this style.", autocompletion=complete.style)
     ] = None,
     prefix: Annotated[str, typer.Option(metavar="PATH", help="Only keys that begin so: shared/.")] = "",
     older_than: Annotated[
@@ -57,8 +57,10 @@ def _chosen(
     ] = None,
     expired: Annotated[bool, typer.Option("--expired", help="Only past its lifetime.")] = False,
 ) -> Filter:
+    if not prefix.isascii():
+        raise InvalidParameter(f"--prefix: no key begins with {prefix!r}", hint="Keys look like shared/01/name.jpg.")
     style_id = None if style is None else build_services(settings_of(ctx).settings).styles.get(style).id
-    return Filter(Owner.named(customer, session), hash_, style_id, prefix, older_than, larger_than, expired)
+    return Filter(owner_of(customer, session), hash_, style_id, prefix, older_than, larger_than, expired)
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:

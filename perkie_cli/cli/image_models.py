@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.cli.render import Report, Table
 from perkie_cli.domain.errors import ChangesPending
-from perkie_cli.domain.model import ImageModel
+from perkie_cli.domain.model import SIDES, ImageModel
 from perkie_cli.domain.money import dollars
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def _report(services: Services, live: Collection[str] | None, error: ChangesPend
                 "successor": model.successor,
             }
         )
-        rows.append((model.id, " ".join(dollars(usd) for usd in prices.values()), model.retires or "", state))
-    table = Table(("image model", " ".join(("1K", "2K", "4K")), "shut down", "state"), rows)
+        priced = " ".join(dollars(prices[size]) for size in SIDES if size in prices)
+        rows.append((model.id, priced, model.retires or "", state))
+    table = Table(("image model", " ".join(SIDES), "shut down", "state"), rows)
     return Report(results, {"model": services.settings.gemini.model}, [table], error, error.exit_code if error else 0)
 
 

@@ -177,7 +177,7 @@ def check_place(target: Path, source: Path) -> None:
         if target.is_dir() or (target.exists() and not target.is_file()):
             kind = "a directory" if target.is_dir() else "not a regular file"
             raise OutputExists(f"{target} is {kind}", hint="Name a file with -o, or a folder with --out-dir.")
-        if target.exists() and target.samefile(source):
+        if holds(lambda: target.samefile(source)):
             raise OutputExists(f"{target} is the input itself", hint="Name another file with -o.")
         folder = next(place for place in target.absolute().parents if place.exists())
         if not folder.is_dir():
@@ -199,7 +199,7 @@ def _stat(path: Path) -> str:
 
 
 def _stat_as_read(made: Made) -> str:
-    """Of the input; nothing, where it was changed or removed while the picture was drawn: what is there was not read."""
+    """Of the input; nothing where it was changed or removed meanwhile: then what lies there is not what was read."""
     with suppress(OSError):
         stat = _stat(made.source)
         if hashlib.sha256(made.source.read_bytes()).hexdigest() == made.source_sha256:

@@ -27,8 +27,8 @@ def settings_of(ctx: typer.Context, flags: Mapping[str, Any] | None = None) -> L
 
     Raises: InvalidSetting, UnreadableFile.
     """
-    renderer: Renderer = ctx.obj
-    return load(config=renderer.flags.config, profile=renderer.flags.profile, flags=flags)
+    given = renderer_of(ctx).flags
+    return load(config=given.config, profile=given.profile, flags=flags)
 
 
 def run(ctx: typer.Context, work: Work, flags: Mapping[str, Any] | None = None, **parts: Any) -> None:
@@ -65,5 +65,4 @@ def finish(ctx: typer.Context, report: Report) -> None:
 
     Raises: typer.Exit.
     """
-    renderer: Renderer = ctx.obj
-    raise typer.Exit(renderer.finish(report))
+    raise typer.Exit(renderer_of(ctx).finish(report))

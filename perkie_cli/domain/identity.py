@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from perkie_cli.domain.errors import InvalidIdentity, UsageError
+from perkie_cli.domain.errors import InvalidIdentity
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 RESERVED_SESSIONS = frozenset({"anonymous"})  # the folder of pictures without an owner
@@ -39,18 +39,6 @@ class Owner:
         if value in RESERVED_SESSIONS:
             raise InvalidIdentity(f"session id {value!r} is reserved", hint="Use another session id.")
         return cls(Tier.SESSION, _valid_id("session", value))
-
-    @classmethod
-    def named(cls, customer: str | None, session: str | None) -> Owner | None:
-        """By the one that is given, if any.
-
-        Raises: UsageError for both, InvalidIdentity.
-        """
-        if customer is not None and session is not None:
-            raise UsageError("--customer and --session exclude each other")
-        if customer is not None:
-            return cls.customer(customer)
-        return None if session is None else cls.session(session)
 
     @classmethod
     def address(cls, value: str) -> Owner:

@@ -51,4 +51,4 @@ class AuditLog:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "ab", buffering=0) as file:  # one write: lines of several processes never mix
-            file.write((json.dumps(record, ensure_ascii=False) + "\n").encode())
+            file.write((json.dumps(record) + "\n").encode())

@@ -82,6 +82,7 @@ def test_config_path_shows_the_places_in_use(perkie: Perkie, tmp_path: Path) -> 
     env = {"PERKIE_CACHE_DIR": "/somewhere", "PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}
     places = {r["what"]: r["path"] for r in json.loads(perkie("config", "path", "--json", env=env).stdout)["results"]}
     assert (places["cache"], places["styles"]) == ("/somewhere", str(tmp_path))
+    assert places["models"].endswith("/perkie/models")
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
@@ -122,6 +123,8 @@ def test_completion_of_commands_and_styles() -> None:
         "modern,van_gogh_post_impressionism",
         "modern,van_gogh",
     ]
+    assert "all" in complete("bash", "perkie stylize --style a")
+    assert complete("bash", "perkie cache stats --style a") == [], "it takes one"
     assert "--out-dir" in complete("bash", "perkie stylize --o")
 
 

@@ -70,6 +70,8 @@ def test_mask_and_dry_run(perkie: Perkie, cat: Path) -> None:
         (("--engine", "remote"), 2, "remote needs matting.remote_url"),
         (("--format", "jpg"), 2, "jpg holds no transparency"),
         (("--background", "beach.png"), 3, "background 'beach.png' is not known"),
+        (("--background", "x" * 300), 3, "is not known"),
+        (("--background", "cat.png", "--format", "PNG"), 3, "cat.png has"),
         (("--aspect", "4"), 3, "aspect '4'"),
         (("--margin", "200"), 3, "margin 200"),
         (("--output", "alpha"), 3, "no output"),
@@ -77,7 +79,10 @@ def test_mask_and_dry_run(perkie: Perkie, cat: Path) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_bad_flags_get_a_sentence_before_anything_is_downloaded(perkie_here: Perkie, cat: Path, flags, code, said):
+def test_bad_flags_get_a_sentence_before_anything_is_downloaded(
+    perkie_here: Perkie, cat: Path, monkeypatch: pytest.MonkeyPatch, flags, code, said
+):
+    monkeypatch.setenv("PERKIE_IMAGE_MAX_BYTES", "100kB")  # the cat has more
     done = perkie_here("remove-bg", "cat.png", *flags)
     assert done.returncode == code
     assert said in done.stderr
@@ -131,7 +136,8 @@ def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie: Perkie, tmp_p
     done = perkie("models", "evaluate", "pets", *BUILTIN, "--json")
     body = envelope(done)
     assert done.returncode == 6, done.stderr
-    assert [Path(each["input"]).name for each in body["results"]] == ["a.jpg", "b.jpg"]
+    assert [Path(each["input"]).name for each in body["results"]] == ["a.jpg", "b.jpg", "c.png"]
+    assert "300" in body["results"][2]["error"]["message"]
     assert body["summary"]["failed"] == 1
     assert body["summary"]["mae"] < 0.1
     assert body["summary"]["s_measure"] > 0.8

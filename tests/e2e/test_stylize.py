@@ -136,6 +136,9 @@ def test_other_bad_input(perkie_here: Perkie, cat: Path) -> None:
         ("stylize", "cat.png", "--style", "modern", "--size", "12"): (3, "style.size"),
         ("stylize", "cat.png", "--style", "modern", "--engine", "magic"): (3, "style.engine"),
         ("stylize", "cat.png"): (2, "--style"),
+        ("styles", "preview", "gone.png", "cat.png", "-o", "cat.png", "--force"): (3, "is the input itself"),
+        ("cache", "stats", "--prefix", "\udcff"): (3, "no key begins"),
+        ("config", "init", "-o", ".", "--force"): (3, "cannot be written"),
         ("stylise",): (2, "no such command"),
         ("--config", "gone.toml", "config", "show"): (3, "gone.toml does not exist"),
     }

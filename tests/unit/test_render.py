@@ -4,7 +4,6 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -60,12 +59,11 @@ def test_any_name_may_stand_beside_the_bar():
 def stuck(request: pytest.FixtureRequest) -> Iterator[io.TextIOBase]:
     """A stream that takes nothing: its disk is full, or its reader has left."""
     if request.param == "full":
-        stream = Path("/dev/full").open("w", buffering=1)
+        writer = os.open("/dev/full", os.O_WRONLY)
     else:
         reader, writer = os.pipe()
         os.close(reader)
-        stream = os.fdopen(writer, "w", buffering=1)
-    with stream:
+    with os.fdopen(writer, "w", buffering=1) as stream:
         yield stream
 
 

@@ -66,6 +66,7 @@ def path(ctx: typer.Context) -> None:
         ("styles", services.styles_dir),
         ("cache", services.cache_dir),
         ("state", services.state_dir),
+        ("models", services.model_dirs[0]),
     ):
         places.append({"what": what, "path": str(place), "exists": place.exists()})
     table = Table(("what", "path", "exists"), [(p["what"], p["path"], "yes" if p["exists"] else "no") for p in places])

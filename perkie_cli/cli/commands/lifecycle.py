@@ -106,8 +106,8 @@ def apply(
             return _report(change, gone, error=_pending(services) if check and change.pending else None)
         refuse_errors(change.remarks)
         services.protection.permit(services.lifecycle.bucket, acknowledged)
-        if not renderer.flags.json:
-            _preview(renderer, change, gone)
+        for line in _lines(change, gone):
+            renderer.say(line)
         renderer.confirm(f"Replace the rules of {services.lifecycle.bucket}?", yes=yes)
         await services.lifecycle.apply(change, acknowledged)
         renderer.say("applied; the service takes up to 24 hours to act on it")
@@ -140,11 +140,6 @@ def _report(change: Change, gone: Mapping[str, Tally], error: ChangesPending | N
     lines = [*_lines(change, gone)] if change.pending else ["the bucket has these rules already"]
     summary = {"changed": False, "pending": change.pending, "would_go": _amounts(gone)}
     return Report(_changes(change), summary, lines, error)
-
-
-def _preview(renderer: Renderer, change: Change, gone: Mapping[str, Tally]) -> None:
-    for line in _lines(change, gone):
-        renderer.say(line)
 
 
 def _lines(change: Change, gone: Mapping[str, Tally]) -> Iterable[str]:

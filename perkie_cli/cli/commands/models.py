@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.cli import image_models, options
+from perkie_cli.cli.batch import summed_up
 from perkie_cli.cli.checkpoints import described, ensure_weights
 from perkie_cli.cli.checkpoints import pull as pull_file
-from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.render import Report, Table, error_fields
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
 from perkie_cli.domain.cutout import CutoutRequest
-from perkie_cli.domain.errors import MissingWeights, PartialFailure, PerkieError
+from perkie_cli.domain.errors import MissingWeights, PerkieError
 from perkie_cli.services.evaluate import Evaluated, find_pairs, mean_scores
 from perkie_cli.services.weights import Weights, WeightState
 
@@ -149,43 +150,47 @@ def evaluate(
         pairs = await services.io.run(find_pairs, folder)
         services.cutouts.recipe(CutoutRequest(b"", matting.engine, matting.mode))  # is there such an engine?
         await ensure_weights(services, renderer, matting.engine, matting.mode)
-        done, failed = [], []
+        done, failed = [], dict[Path, PerkieError]()
         for pair in pairs:
             try:
                 done.append(await services.evaluate(pair, matting.engine, matting.mode))
             except PerkieError as error:
-                renderer.complain(error)
-                failed.append(error)
+                if len(pairs) > 1:  # a single failure is told by the report itself
+                    renderer.complain(error, str(pair.photo))
+                failed[pair.photo] = error
         return _scores_report(done, failed)
 
     run(ctx, work, {"matting.engine": engine, "matting.mode": mode, "matting.device": device})
 
 
-def _scores_report(done: Sequence[Evaluated], failed: Sequence[PerkieError]) -> Report:
+def _scores_report(done: Sequence[Evaluated], failed: Mapping[Path, PerkieError]) -> Report:
     means = mean_scores([each.scores for each in done])
     rows = [(each.pair.photo.name, *_rounded(asdict(each.scores)), f"{each.confidence:.2f}") for each in done]
     columns = ("photo", "MAE", "S-measure", "max-F", "SAD", "gradient", "confidence")
-    error: PerkieError | None = None
-    if failed:
-        said = f"{len(failed)} of {len(failed) + len(done)} failed"
-        error = PartialFailure(said, hint="Each is named above.") if done else failed[0]
+    total = len(done) + len(failed)
+    error, code = summed_up(list(failed.values()), total)
     return Report(
         results=[
-            {
-                "input": each.pair.photo,
-                **asdict(each.scores),
-                "confidence": each.confidence,
-                "model": each.model,
-                "engine": each.engine,
-                "device": each.device,
-                "processing_time": each.processing_time,
-            }
-            for each in done
+            *(_scored(each) for each in done),
+            *({"input": photo, "error": error_fields(each)} for photo, each in failed.items()),
         ],
-        summary={"total": len(done) + len(failed), "failed": len(failed), **means},
+        summary={"total": total, "failed": len(failed), **means},
         text=[Table(columns, [*rows, ("mean", *_rounded(means), "")], frozenset(columns[1:]))] if done else [],
         error=error,
+        exit_code=code,
     )
+
+
+def _scored(each: Evaluated) -> dict[str, object]:
+    return {
+        "input": each.pair.photo,
+        **asdict(each.scores),
+        "confidence": each.confidence,
+        "model": each.model,
+        "engine": each.engine,
+        "device": each.device,
+        "processing_time": each.processing_time,
+    }
 
 
 def _rounded(scores: Mapping[str, float]) -> list[str]:
@@ -210,12 +215,11 @@ def _files_report(services: Services, files: Sequence[Weights], error: MissingWe
 
 
 def _fields(each: Weights) -> dict[str, object]:
-    path: Path | None = each.path
     return {
         "model": each.checkpoint.model,
         "mode": each.checkpoint.mode,
         "state": each.state.value,
-        "path": path,
+        "path": each.path,
         "bytes": each.size,
         "onnx": each.exported,
         "md5": each.checkpoint.md5,

@@ -15,7 +15,7 @@ from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs, see_through
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format
 from perkie_cli.cli.files import read_input
-from perkie_cli.cli.inputs import check_targets, expand
+from perkie_cli.cli.inputs import check_targets, expand, holds
 from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import renderer_of, run
@@ -30,14 +30,11 @@ from perkie_cli.domain.cutout import (
 )
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.generation import CacheUse
-from perkie_cli.domain.picture import MIB
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
 app = typer.Typer()
-
-_LARGEST_BACKGROUND = 50 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ def remove_bg(
             matting.engine,
             matting.mode,
             _output_kind(kind),
-            _background(background),
+            _background(background, services.limits.max_bytes),
             Framing(trim, margin, None if aspect is None else parse_aspect(aspect)),
             output_format(format_, file, "png"),
             cache_use(refresh, no_cache),
@@ -174,9 +171,9 @@ def _output_kind(name: str) -> CutoutOutput:
         raise InvalidParameter(f"{name!r} is no output", hint="Outputs: rgba, mask.") from None
 
 
-def _background(text: str) -> Background:
+def _background(text: str, max_bytes: int) -> Background:
     """A keyword, a colour, or a picture's path."""
     path = Path(text)
-    if text not in tuple(BackgroundKind) and path.is_file():
-        return Background.of_picture(read_input(path, _LARGEST_BACKGROUND), text)
+    if text not in tuple(BackgroundKind) and holds(path.is_file):
+        return Background.of_picture(read_input(path, max_bytes), text)
     return Background.parse(text)

@@ -14,7 +14,7 @@ from perkie_cli.cli.batch import see_through, summed_up
 from perkie_cli.cli.choices import output_format
 from perkie_cli.cli.files import read_input
 from perkie_cli.cli.inputs import expand
-from perkie_cli.cli.outputs import Made, OutputRecord
+from perkie_cli.cli.outputs import Made, OutputRecord, check_place
 from perkie_cli.cli.render import Report, Table, error_fields
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.config.styles import as_toml
@@ -43,7 +43,7 @@ def list_(ctx: typer.Context) -> None:
 @app.command()
 def show(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="ID", help="Id or alias.", autocompletion=complete.styles)],
+    name: Annotated[str, typer.Argument(metavar="ID", help="Id or alias.", autocompletion=complete.style)],
 ) -> None:
     """One style whole, as the TOML that you may copy into your styles folder and change.
 
@@ -77,6 +77,8 @@ def preview(
 
         record = OutputRecord(services.state_dir / "outputs.sqlite")
         sources = [file.path for file in expand(inputs, recursive=False, made_by_us=record.below_folders(inputs))]
+        for source in sources:
+            check_place(output, source)
         record.check(output, sources[0], "", force=force)
         rows, failures = [], dict[Path, PerkieError]()
         with renderer.progress(len(sources), "drawing") as bar:

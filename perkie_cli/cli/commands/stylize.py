@@ -13,7 +13,7 @@ import typer
 from perkie_cli.cli import options
 from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs, see_through
 from perkie_cli.cli.checkpoints import ensure_weights
-from perkie_cli.cli.choices import cache_use, output_format
+from perkie_cli.cli.choices import cache_use, output_format, owner_of
 from perkie_cli.cli.files import read_input
 from perkie_cli.cli.inputs import InputFile, check_targets, expand
 from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
@@ -108,7 +108,7 @@ def stylize(
     renderer = renderer_of(ctx)
     asked = _Options(
         format=output_format(format_, output, "jpg"),
-        owner=Owner.named(customer, session) or ANONYMOUS,
+        owner=owner_of(customer, session) or ANONYMOUS,
         cache=cache_use(refresh, no_cache),
         force=force,
         dry_run=dry_run,
