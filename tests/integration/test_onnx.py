@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint, file_md5
-from perkie_cli.domain.errors import MissingDevice, MissingWeights
+from perkie_cli.domain.errors import MissingDevice, MissingWeights, UnwritableFile
 from perkie_cli.engines.inspyrenet.choose import open_backend
 from perkie_cli.engines.inspyrenet.engine import prepare
-from perkie_cli.engines.inspyrenet.export import export, export_network, exported_from
+from perkie_cli.engines.inspyrenet.export import check_room, export, export_network, exported_from
 from perkie_cli.engines.inspyrenet.network import saliency_of
 from perkie_cli.engines.inspyrenet.onnx_backend import OnnxBackend
 from tests.conftest import ROOT
@@ -52,6 +52,11 @@ def test_the_export_says_what_the_network_says(exported):
 def test_nothing_else_is_left_behind(exported):
     _, path = exported
     assert sorted(each.name for each in path.parent.iterdir()) == [path.name, path.name + ".data"]
+
+
+def test_a_disk_that_is_too_small_is_told_beforehand(tmp_path):
+    with pytest.raises(UnwritableFile, match=r"needs 1073741824 MiB in .*, and \d+ are free"):
+        check_room(tmp_path, 1 << 50)
 
 
 def test_the_cpu_prefers_the_export(exported):

@@ -109,7 +109,7 @@ def verify(ctx: typer.Context, mode: Modes = None) -> None:
 def export(ctx: typer.Context, mode: Modes = None) -> None:
     """Make ONNX files of the checkpoints: about twice as fast on a CPU, and no torch is loaded.
 
-    Takes about a minute and 3 GB of memory each; both versions are compared before the file is kept.
+    Takes a minute or two and 4 GB of memory each; both versions are compared before the file is kept.
 
     Examples: `perkie models export`, `perkie models export --mode fast`.
     """

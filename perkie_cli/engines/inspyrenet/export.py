@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -17,27 +18,30 @@ from perkie_cli.engines.inspyrenet.tensors import to_input
 
 _TOLERANCE = 1 / 255  # of probability
 _CHECKPOINT = "perkie.checkpoint.md5"
+_ROOM = 2.5  # times the checkpoint's size: what is exported lies there twice for a while
 
 
 def export(checkpoint: Checkpoint, source: Path, folder: Path) -> Path:
     """Writes the checkpoint's network for ONNX Runtime into ``folder`` (two files) and compares the two backends.
 
-    Takes about a minute and 3 GB. Input ``pixels`` float32 (1, 3, side, side), output ``saliency`` float32
+    Takes a minute or two and 4 GB. Input ``pixels`` float32 (1, 3, side, side), output ``saliency`` float32
     (1, 1, side, side), not stretched. Raises: MissingExtra, MissingWeights, OutOfMemory, UnwritableFile.
     """
     network = networks.open_network(source, checkpoint.side)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        check_room(folder, int(_ROOM * source.stat().st_size))
         return export_network(network, checkpoint.side, folder / checkpoint.onnx_file, {_CHECKPOINT: file_md5(source)})
     except OSError as error:
-        raise UnwritableFile(f"the export cannot be written into {folder}: {error.strerror}") from error
+        raise UnwritableFile(f"the export cannot be written into {folder}: {error.strerror or error}") from error
 
 
 def export_network(network: Any, side: int, target: Path, metadata: dict[str, str]) -> Path:
     """Writes the network and its weights (``target`` + ``.data``), compared with the original, whole or not at all."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
-        draft = Path(folder) / target.name
-        _write(network, side, draft, metadata)
+        raw, draft = Path(folder) / "raw.onnx", Path(folder) / target.name
+        _write(network, side, raw, metadata)
+        onnx_backend.optimise(raw, draft)
         _compare(network, side, draft)
         _place(draft, target)
     return target
@@ -47,6 +51,16 @@ def exported_from(path: Path) -> str | None:
     """The MD5 of the checkpoint that an export was made of. Raises: MissingExtra, MissingWeights, OutOfMemory."""
     metadata = onnx_backend.open_session(path).get_modelmeta().custom_metadata_map
     return str(metadata[_CHECKPOINT]) if _CHECKPOINT in metadata else None
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raises UnwritableFile where fewer bytes are free: beforehand, since ONNX Runtime does not name a full disk."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UnwritableFile(
+            f"the export needs {needed >> 20} MiB in {folder} for a while, and {free >> 20} are free",
+            hint="Make room, or set matting.models_dir to a larger disk.",
+        )
 
 
 def _write(network: Any, side: int, target: Path, metadata: dict[str, str]) -> None:
