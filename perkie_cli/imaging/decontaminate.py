@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 _COARSE_SIDE = 512  # px on the long side of the copy that the wide blur runs on
 _WIDE = 1 / 11  # radius of the wide blur, as a share of the long side (90 px at 1024, as in the paper)
 _NARROW = (1 / 340, 1 / 570)  # radii of the narrow blurs (3 px and 2 px at 1024)
-_TILE = 512  # px
+_TILE = 256  # px: its dozen float arrays stay in the processor's cache
 _UNIT, _ONE = np.float32(1 / 255), np.float32(1)
 _EPSILON = np.float32(1e-4)
 _TRUSTED = np.float32(0.02)  # a narrow mean of less weight than this has seen too little of the subject
@@ -137,22 +137,29 @@ def _fill_tile(result: Bytes, rgb: Bytes, alpha: Bytes, model: _Model, inner: _T
 
 def _refine(rgb: Bytes, alpha: Bytes, foreground: Floats, background: Floats, radii: tuple[int, ...]) -> Floats:
     """Forte's step on the wide mean, then again on ever narrower means of what it gave."""
-    picture = rgb.astype(np.float32)
-    a = np.multiply(alpha, _UNIT, dtype=np.float32)[..., None]
-    behind = (_ONE - a) * background
-    weight = a * a * a
-    estimate = _step(picture, a, foreground, behind)
+    opacity = np.multiply(alpha, _UNIT, dtype=np.float32)
+    a, weight, mass = _thrice(opacity), _thrice(opacity**3), opacity**3
+    unexplained = rgb - (_ONE - a) * background
+    estimate = _step(unexplained, a, foreground)
     for radius in radii:
-        mass = _box(weight[..., 0], radius)
-        narrow = _ratio(_box(estimate * weight, radius), mass)
-        trust = np.minimum(mass / _TRUSTED, _ONE)[..., None]
-        estimate = _step(picture, a, foreground + trust * (narrow - foreground), behind)
+        seen = _box(mass, radius)
+        narrow = _ratio(_box(estimate * weight, radius), seen)
+        narrow -= foreground
+        narrow *= _thrice(np.minimum(seen / _TRUSTED, _ONE))
+        narrow += foreground
+        estimate = _step(unexplained, a, narrow)
     return estimate
 
 
-def _step(picture: Floats, a: Floats, foreground: Floats, behind: Floats) -> Floats:
-    """Equation 4 of the paper: the mean colour, corrected by what the mean fails to explain of the pixel."""
-    return np.clip(foreground + a * (picture - a * foreground - behind), 0, 255)
+def _step(unexplained: Floats, a: Floats, foreground: Floats) -> Floats:
+    """Equation 4 of the paper: the mean colour, corrected by what the mean fails to explain of the pixel.
+
+    ``unexplained`` is what the background leaves of it.
+    """
+    result = unexplained - a * foreground
+    result *= a
+    result += foreground
+    return np.clip(result, 0, 255, out=result)
 
 
 def _box(values: Floats, radius: int) -> Floats:
@@ -161,4 +168,9 @@ def _box(values: Floats, radius: int) -> Floats:
 
 
 def _ratio(colour: Floats, mass: Floats) -> Floats:
-    return np.asarray(colour / (mass[..., None] + _EPSILON), np.float32)
+    return colour / _thrice(mass + _EPSILON)
+
+
+def _thrice(plane: Floats) -> Floats:
+    """One value a pixel as three equal ones: numpy is several times slower where it must stretch one over three."""
+    return np.asarray(cv2.merge([plane, plane, plane]), np.float32)
