@@ -18,6 +18,7 @@ from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
 from perkie_cli.http.server import Server, listen
+from perkie_cli.telemetry.event_log import EventLog
 from tests.engines import Centre, Negative
 from tests.pictures import file_of, photo
 
@@ -96,7 +97,8 @@ async def running(
     engines = {"auto": engine, "negative": engine, "local": local}
     settings = replace(settings or Settings(), http=replace(http or HttpSettings(), port=0))
     services = build_services(
-        settings, **{"engines": engines, "local": local, "matting_engines": {"auto": matting}, **parts}
+        settings,
+        **{"engines": engines, "local": local, "matting_engines": {"auto": matting}, "listener": EventLog(), **parts},
     )
     app = create_app(services)
     with listen(settings.http) as bound:

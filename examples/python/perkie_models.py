@@ -48,7 +48,11 @@ class CutoutAnswer(BaseModel):
     """One cut-out."""
 
     image_url: str
+    """Link, or a data URL where the picture could not be stored."""
+
     expires_at: AwareDatetime | None
+    """When the link ends; null for a data URL."""
+
     cache_hit: bool
     engine: str
     model: str

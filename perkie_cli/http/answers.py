@@ -27,8 +27,8 @@ from perkie_cli.telemetry.events import StoreFailed
 KINDS = (JSON, *IMAGES)  # of answers with one styled picture
 FACTS = (  # told as X-Perkie-* headers of a picture
     *("Style", "Image-Hash", "Cache", "Cache-Hit", "Engine", "Model", "Degraded", "Degradation-Reason"),
-    *("Processing-Time", "Cost-USD", "Warnings", "Quota-Limit", "Quota-Remaining", "Quota-Reset"),
-    *("Device", "Confidence"),
+    *("Processing-Time", "Cost-USD", "Warnings", "Device", "Confidence"),
+    *("Quota-Tier", "Quota-Limit", "Quota-Remaining", "Quota-Reset", "Quota-Warning"),
 )
 _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
 
@@ -196,7 +196,8 @@ def _headers(made: Generated) -> dict[str, str]:
     }
     if made.quota is not None:
         facts |= {"Quota-Limit": str(made.quota.limit), "Quota-Remaining": str(made.quota.remaining)}
-        facts["Quota-Reset"] = made.quota.reset_at.isoformat()
+        facts |= {"Quota-Tier": made.quota.tier.value, "Quota-Reset": made.quota.reset_at.isoformat()}
+        facts["Quota-Warning"] = made.quota.warning.value if made.quota.warning else ""
     return facts
 
 

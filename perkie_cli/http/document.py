@@ -31,6 +31,7 @@ _MEANING = {
     406: "No acceptable media type",
     413: "Too many bytes",
     415: "Not a picture or body of a kind that is read",
+    416: "The range lies behind the end",
     422: "A field or the picture is wrong",
     429: "Quota or rate limit",
     503: "At capacity, or an upstream is down",

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 
 from perkie_cli.ports import EventSink
 from perkie_cli.telemetry.events import BreakerChanged, CacheLookup, Event, StoreFailed, UpstreamCalled
 
-log = logging.getLogger("perkie.http")
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60, 150)
 _STATES = {"closed": 0, "half_open": 1, "open": 2}
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "WS"})
 
 
 class Metrics:
-    """An event sink that counts, logs failing stores, and passes on to ``beyond``."""
+    """An event sink that counts and passes on to ``beyond``."""
 
     def __init__(self, beyond: EventSink) -> None:
         self._beyond = beyond
@@ -54,7 +51,6 @@ class Metrics:
             self._upstream_seconds.labels(event.upstream).observe(event.seconds)
         elif isinstance(event, StoreFailed):
             self._failures.labels(event.operation).inc()
-            log.warning("%s: %s failed: %s", event.store, event.operation, event.reason)  # no answer tells why
         elif isinstance(event, BreakerChanged):
             self._breaker.labels(event.upstream).set(_STATES.get(event.after, 2))
         self._beyond.emit(event)

@@ -67,6 +67,12 @@ class NotAcceptable(PerkieError):
     exit_code, http_status = 2, 406
 
 
+class RangeNotSatisfiable(PerkieError):
+    """The part asked for lies behind the end."""
+
+    exit_code, http_status = 2, 416
+
+
 class UnsupportedMediaType(PerkieError):
     """A body of a type that the route does not read."""
 

@@ -200,8 +200,8 @@ class BatchAnswer(Answer):
 class CutoutAnswer(Answer):
     """One cut-out."""
 
-    image_url: str
-    expires_at: datetime | None
+    image_url: str = Field(description="Link, or a data URL where the picture could not be stored.")
+    expires_at: datetime | None = Field(description="When the link ends; null for a data URL.")
     cache_hit: bool
     engine: str
     model: str

@@ -61,7 +61,7 @@ class Ladder:
             substitute = await self._drawn(request, key, job, error)
         if substitute is None:
             raise _sorry(request, error) from error
-        self._events.emit(Degraded(job.style.id, error.code, substitute.engine))
+        self._events.emit(Degraded(job.style.id, error.code, substitute.engine, error.message))
         return substitute
 
     async def _older(self, request: GenerateRequest, key: CacheKey, job: RenderJob) -> Substitute | None:

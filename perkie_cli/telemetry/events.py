@@ -93,6 +93,7 @@ class Degraded(Event):
     style: str
     reason: str
     engine: str
+    cause: str  # the error in words
 
 
 class NoEvents:

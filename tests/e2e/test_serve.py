@@ -102,7 +102,7 @@ async def test_sigterm_under_load_leaves_nothing_behind(tmp_path: Path, gemini: 
     """Some calls are quick, the others hang: each is answered, or refused when the grace of 3 s ends."""
     gemini.plan = Plan(faults=(Fault(Kind.HANG, share=0.5),))
     env = {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url, "PERKIE_HTTP_STOP_WITHIN": "3s"}
-    with perkie_serve(tmp_path, env=env) as server:
+    with perkie_serve(tmp_path, "-v", env=env) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=100) as client:
             asked = [asyncio.create_task(_ask(client, number)) for number in range(12)]
             while gemini.total < 12 or not any(task.done() for task in asked):  # noqa: ASYNC110 -- seen from outside
@@ -112,6 +112,7 @@ async def test_sigterm_under_load_leaves_nothing_behind(tmp_path: Path, gemini: 
     assert code == 0
     assert set(answers) <= {200, 503}, server.log
     assert {200, 503} <= set(answers)
+    assert "upstream_called: upstream=gemini, attempt=1, outcome=ok" in server.log
     assert KEY not in server.log
     assert "Traceback" not in server.log
     used, in_flight = await _quota(tmp_path, 12)

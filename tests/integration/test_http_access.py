@@ -196,6 +196,9 @@ async def test_quota_ends_with_the_time_it_comes_back(server: Running) -> None:
     assert (hit.status_code, hit.json()["quota"]["warning"]) == (200, "exhausted")
     status = await server.client.get("/api/v1/quota", params={"session_id": "s1"}, headers=SHOP)
     assert status.json()["quota"] == hit.json()["quota"]
+    picture = await server.generate(headers={**SHOP, "Accept": "image/*"}, session_id="s1")
+    told = {name: picture.headers[f"x-perkie-quota-{name}"] for name in ("tier", "limit", "remaining", "warning")}
+    assert told == {"tier": "session", "limit": "3", "remaining": "0", "warning": "exhausted"}
     other = base64.b64encode(file_of(photo(300, 300))).decode()
     refused = await server.generate(headers=SHOP, session_id="s1", image_data=other)
     assert (refused.status_code, refused.json()["type"]) == (429, "urn:perkie:problem:quota_exceeded")

@@ -20,7 +20,14 @@ from PIL import Image
 from perkie_cli.bootstrap import build_services
 from perkie_cli.config.schema import HttpSettings, ImageSettings, MattingSettings, Settings
 from perkie_cli.domain.checkpoint import checkpoint
-from perkie_cli.domain.errors import BadAnswer, Blocked, InvalidSetting, MissingWeights, Unavailable
+from perkie_cli.domain.errors import (
+    BadAnswer,
+    Blocked,
+    InvalidSetting,
+    MissingWeights,
+    Unavailable,
+    WrongCredentials,
+)
 from perkie_cli.http.app import create_app
 from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured
 from tests.pictures import exif_of, file_of, photo
@@ -217,6 +224,16 @@ async def test_a_process_in_one_answer(server: Running) -> None:
     assert [each["style"] for each in body["results"]] == ["ink_wash", "van_gogh_post_impressionism", "bw_fine_art"]
     assert body["cutout"]["result"]["engine"] == "centre"
     assert body["success"]
+
+
+async def test_operators_are_told_of_substitutes_and_customers_not_why(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.engine.errors["ink_wash"] = WrongCredentials("gemini refused the key of account 7")
+    answer = await server.client.post("/api/v2/process", json={"image_data": PHOTO64, "styles": "modern"})
+    assert answer.json()["results"][0]["result"]["degradation_reason"] == "wrong_credentials"
+    assert "account 7" not in answer.text
+    assert "reason=wrong_credentials, engine=local, cause=gemini refused the key of account 7" in caplog.text
 
 
 async def test_strategies(server: Running) -> None:

@@ -6,7 +6,9 @@ from fastapi import APIRouter, Request, Response
 
 from perkie_cli.domain.errors import NotFound
 from perkie_cli.http.document import PICTURES, problems
+from perkie_cli.http.middleware import problem_response
 from perkie_cli.http.parts import parts_of
+from perkie_cli.http.problems import RangeNotSatisfiable
 from perkie_cli.http.ranges import Unsatisfiable, matches, parse_range
 from perkie_cli.ports import Blob
 
@@ -22,8 +24,7 @@ router = APIRouter(tags=["storefront"])
         200: {"description": "The picture", **PICTURES},
         206: {"description": "A part of it", **PICTURES},
         304: {"description": "Unchanged"},
-        416: {"description": "The range lies behind the end"},
-        **problems(404, 503),
+        **problems(404, 416, 503),
     },
 )
 async def image(request: Request, token: str) -> Response:
@@ -56,7 +57,9 @@ def _part_of(blob: Blob, request: Request, headers: dict[str, str]) -> Response:
     try:
         part = parse_range(wanted, size)
     except Unsatisfiable:
-        return Response(None, 416, {**headers, "Content-Range": f"bytes */{size}"})
+        answer = problem_response(RangeNotSatisfiable(f"the picture has {size} bytes"), request.scope)
+        answer.headers["Content-Range"] = f"bytes */{size}"
+        return answer
     if part is None:
         return Response(blob.data, 200, headers, kind)
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
