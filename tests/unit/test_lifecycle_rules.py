@@ -72,6 +72,12 @@ def test_days_are_counted_from_the_instant(hours: int, due: bool) -> None:
     assert delete("shared/", 2).matches(facts, NOW) is due
 
 
+@pytest.mark.parametrize(("day", "due"), [(21, False), (22, True)])
+def test_a_date_is_its_midnight(day: int, due: bool) -> None:
+    facts = StoredFacts("shared/x.jpg", NOW, None)
+    assert Rule(Action.DELETE, created_before=date(2026, 11, day)).matches(facts, NOW) is due
+
+
 def test_without_custom_time_a_rule_on_it_never_matches() -> None:
     facts = StoredFacts("shared/x.jpg", NOW - 900 * DAY, None)
     assert not delete("shared/", 0).matches(facts, NOW)
