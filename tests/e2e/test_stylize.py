@@ -231,6 +231,8 @@ def test_ctrl_c_keeps_what_is_done(cat: Path) -> None:
         "pet*.png",
         "-s",
         "van_gogh",
+        "--size",
+        "400",
         "--out-dir",
         "out",
         "--json",
