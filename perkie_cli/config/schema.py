@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NewType
 
 from perkie_cli.domain.checkpoint import RELEASE
-from perkie_cli.domain.picture import MIB
+from perkie_cli.domain.picture import DEFAULT_SIZE, MIB, SMALLEST_SIZE
 from perkie_cli.domain.secret import Secret
 
 ByteCount = NewType("ByteCount", int)  # written as 500kB or 20MiB, too
@@ -49,7 +49,7 @@ class StyleSettings:
     """Stylizing."""
 
     engine: Literal["auto", "gemini", "local"] = row("auto", "Engine; auto is gemini where a key is set, else local")
-    size: int = row(1024, "Long side of a styled picture in px", least=64)
+    size: int = row(DEFAULT_SIZE, "Long side of a styled picture in px", least=SMALLEST_SIZE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,8 @@ def parse_aspect(text: str) -> tuple[int, int]:
 class CutoutRequest:
     """One picture to cut out. ``image`` is the upload as it came.
 
-    ``engine`` is ``auto``, ``inspyrenet``, ``builtin`` or ``remote``; ``mode`` ``base`` or ``fast``; ``format`` None
-    chooses PNG. ``strict`` turns low confidence into an error; ``deadline`` is in seconds, None for the engine's own.
+    ``engine`` is ``auto``, ``inspyrenet``, ``builtin`` or ``remote``; ``mode`` ``base`` or ``fast``. ``strict`` turns
+    low confidence into an error; ``deadline`` is in seconds, None for the engine's own.
     """
 
     image: bytes

@@ -8,13 +8,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.identity import ANONYMOUS, Owner
-from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.domain.picture import DEFAULT_SIZE, EncodedPicture
 from perkie_cli.domain.quota import Charge, QuotaStatus
 
 if TYPE_CHECKING:
     from perkie_cli.domain.money import Budget
-
-DEFAULT_SIZE = 1024  # px on the long side
 
 
 class CacheUse(StrEnum):
@@ -104,7 +102,7 @@ class Generated:
     usage: Usage = field(default_factory=Usage)
     degraded: bool = False
     degradation_reason: str | None = None
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
     quota: QuotaStatus | None = None  # what the owner has left; None: unmetered
 
     @property
@@ -131,8 +129,3 @@ class Generated:
             "width": self.master.width,
             "height": self.master.height,
         }
-
-
-def master_format(has_alpha: bool) -> ImageFormat:
-    """The one stored form: JPEG, or PNG where there is alpha."""
-    return ImageFormat.PNG if has_alpha else ImageFormat.JPEG

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
 from typing import Any
@@ -104,11 +104,6 @@ def _only(given: object, allowed: set[str], number: int) -> Mapping[str, Any]:
         if key not in allowed:
             raise RuleError(f"unknown key {key!r}; known here: {', '.join(sorted(allowed))}", number, key)
     return given
-
-
-def rules_to(rules: Sequence[Rule]) -> dict[str, Any]:
-    """The bare form, which every tool reads."""
-    return {"rule": [rule_to(rule) for rule in rules]}
 
 
 def rule_to(rule: Rule) -> dict[str, Any]:

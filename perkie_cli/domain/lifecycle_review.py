@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -160,5 +160,4 @@ def review_bucket(rules: Sequence[Rule], *, versioning: bool, soft_delete: timed
 def for_versioned(rules: Sequence[Rule]) -> tuple[Rule, ...]:
     """The rules, and one that frees what they make noncurrent."""
     prefixes = tuple(sorted({prefix for rule in rules for prefix in rule.matches_prefix}))
-    last = Rule(Action.DELETE, matches_prefix=prefixes, is_live=False)
-    return (*rules, replace(last, days_since_noncurrent_time=1))
+    return (*rules, Rule(Action.DELETE, matches_prefix=prefixes, is_live=False, days_since_noncurrent_time=1))

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from perkie_cli.domain.errors import InvalidParameter
+
 MIB = 1024 * 1024
+
+
+DEFAULT_SIZE = 1024  # px on the long side of a styled picture
+SMALLEST_SIZE, LARGEST_SIZE = 256, 4096  # px; of every engine, so that one may stand in for another
+QUALITY = 90  # of JPEG and WebP, 1 to 100
+MASTER_QUALITY = 92  # of what will be encoded again
 
 
 class ImageFormat(StrEnum):
@@ -44,3 +52,14 @@ class EncodedPicture:
     format: ImageFormat
     width: int
     height: int
+
+
+def master_format(has_alpha: bool) -> ImageFormat:
+    """The one stored form: JPEG, or PNG where there is alpha."""
+    return ImageFormat.PNG if has_alpha else ImageFormat.JPEG
+
+
+def check_size(size: int) -> None:
+    """Whether pictures of that long side in px are drawn. Raises: InvalidParameter."""
+    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
+        raise InvalidParameter(f"a picture can be {SMALLEST_SIZE} to {LARGEST_SIZE} px long, not {size}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.imaging.inspection import shrunk
 from perkie_cli.ports import Matte, MattingJob, Workers
 
 if TYPE_CHECKING:
@@ -100,8 +101,6 @@ def _scaled(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     import cv2
     import numpy as np
 
-    scale = side / max(rgb.shape)
-    if scale >= 1:
-        return rgb
-    size = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    height, width = rgb.shape[:2]
+    size = shrunk(width, height, side)
+    return rgb if size == (width, height) else np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)

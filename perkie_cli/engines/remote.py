@@ -20,6 +20,7 @@ from perkie_cli.domain.errors import (
     WrongCredentials,
 )
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
+from perkie_cli.engines.retry_after import retry_after
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, Matte, MattingJob, Workers
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _VERSION = "1"
 _LONGEST = 600.0  # s: the service's own limit, with a cold start in it
 _CONNECT, _WRITE, _POOL = 10.0, 30.0, 5.0  # s
+_KEY_HINT = "Check matting.remote_key."
 
 
 class RemoteEngine:
@@ -54,7 +56,7 @@ class RemoteEngine:
         """Raises: Unavailable and its kind; BadInput never, since the picture was checked here."""
         body = job.encoded or (await self._workers.run(_as_png, job)).data
         answer = await self._post(body, job)
-        _check_status(answer)
+        _check_status(answer, retry_after(answer.headers.get("retry-after"), self._clock.now()))
         size = job.raster.height, job.raster.width
         alpha = await self._workers.run(_read_mask, answer.content, size)
         facts = answer.headers
@@ -86,6 +88,8 @@ class RemoteEngine:
             return await self._connected().post(
                 f"{self._url}/remove-background", content=body, params=query, headers=headers, timeout=timeout
             )
+        except UnicodeEncodeError:  # not chained: it holds the key
+            raise WrongCredentials("matting.remote_key holds characters that no key has", hint=_KEY_HINT) from None
         except httpx2.TimeoutException as error:
             raise UpstreamTimeout(f"{self._url} did not answer in time") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -101,7 +105,7 @@ class RemoteEngine:
         return self._client
 
 
-def _check_status(answer: httpx2.Response) -> None:
+def _check_status(answer: httpx2.Response, wait: float | None) -> None:
     """Maps the answer's status to the error tree. Raises: Unavailable and its kind, WrongCredentials."""
     if answer.is_success:
         return
@@ -109,7 +113,7 @@ def _check_status(answer: httpx2.Response) -> None:
     kind: type[PerkieError]
     match answer.status_code:
         case 401 | 403:
-            raise WrongCredentials(said, hint="Check matting.remote_key.")
+            raise WrongCredentials(said, hint=_KEY_HINT)
         case 429:
             kind = UpstreamOverloaded
         case 408 | 504:
@@ -118,13 +122,7 @@ def _check_status(answer: httpx2.Response) -> None:
             kind = UpstreamFault
         case _:
             kind = UpstreamRefused
-    raise kind(said, retry_after=_retry_after(answer.headers))
-
-
-def _retry_after(headers: Mapping[str, Any]) -> float | None:
-    """Seconds; perkie's own servers never send the date form."""
-    value = str(headers.get("retry-after", ""))
-    return float(value) if value.isdigit() else None
+    raise kind(said, retry_after=wait)
 
 
 def _confidence(headers: Mapping[str, Any]) -> float:

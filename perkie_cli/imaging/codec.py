@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from perkie_cli.domain.picture import QUALITY
 from perkie_cli.imaging.inspection import Inspection, inspect
 from perkie_cli.imaging.sniff import InputFormat, sniff
 
@@ -34,7 +35,7 @@ def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
     return module.decode(data, limits, source)
 
 
-def encode(raster: Raster, kind: ImageFormat, quality: int = 90) -> EncodedPicture:
+def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> EncodedPicture:
     """``encode.encode``: a file without metadata; alpha goes over white for JPEG."""
     from perkie_cli.imaging import encode as module
 

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from perkie_cli.domain.cutout import Background, BackgroundKind, Framing
 from perkie_cli.imaging.framing import canvas_box, to_canvas, to_canvas_extended
+from perkie_cli.imaging.inspection import shrunk
 from perkie_cli.imaging.raster import Raster
 
 Bytes = NDArray[np.uint8]
 
 _BLUR = 1 / 40  # sigma of the blurred background, as a share of the long side
+_BLUR_SIDE = 512  # px on the long side of the copy that is blurred
 _BAND = 256  # rows composed at a time: whole-picture temporaries of 12 MP would be 150 MB each
 
 
@@ -66,8 +68,7 @@ def before(cutout: Raster, behind: Bytes) -> Raster:
 def blurred(original: Bytes, alpha: Bytes) -> Bytes:
     """The old background out of focus; the subject's own colours are kept from bleeding into it."""
     height, width = alpha.shape
-    shrink = min(1.0, 512 / max(height, width))
-    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    size = shrunk(width, height, _BLUR_SIDE)
     small = cv2.resize(original, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     weight = 1.001 - cv2.resize(alpha, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     sigma = max(size) * _BLUR

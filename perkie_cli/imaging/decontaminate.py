@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from perkie_cli.imaging.inspection import shrunk
+
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -91,8 +93,7 @@ class _Model:
     def of(cls, rgb: Bytes, alpha: Bytes) -> _Model:
         height, width = alpha.shape
         long_side = max(height, width)
-        shrink = min(1.0, _COARSE_SIDE / long_side)
-        grid = max(1, round(width * shrink)), max(1, round(height * shrink))
+        grid = shrunk(width, height, _COARSE_SIDE)
         radius = max(1, round(max(grid) * _WIDE))
         narrow = tuple(max(1, round(long_side * share)) for share in _NARROW)
         foreground = _smooth_colour(rgb, _PURE[alpha], grid, radius)

@@ -7,16 +7,12 @@ import io
 import numpy as np
 from PIL import Image
 
-from perkie_cli.domain.generation import master_format
-from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.domain.picture import MASTER_QUALITY, QUALITY, EncodedPicture, ImageFormat, master_format
 from perkie_cli.imaging.inspection import scaled
 from perkie_cli.imaging.raster import Raster
 
-MASTER_QUALITY = 92
-DEFAULT_QUALITY = 90
 
-
-def encode(raster: Raster, kind: ImageFormat, quality: int = DEFAULT_QUALITY) -> EncodedPicture:
+def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> EncodedPicture:
     """``raster`` as a file; alpha is composed over white where the format has none.
 
     ``quality`` (1 to 100) counts for JPEG and WebP.
@@ -25,8 +21,8 @@ def encode(raster: Raster, kind: ImageFormat, quality: int = DEFAULT_QUALITY) ->
         return EncodedPicture(_png(raster), kind, raster.width, raster.height)
     out = io.BytesIO()
     if kind is ImageFormat.JPEG:
-        # Over quality 90 the picture is a master, to be encoded again: its chroma stays whole.
-        subsampling = "4:4:4" if quality > DEFAULT_QUALITY else "4:2:0"
+        # Over the usual quality the picture will be encoded again: its chroma stays whole.
+        subsampling = "4:4:4" if quality > QUALITY else "4:2:0"
         over_white(raster).save(out, "JPEG", quality=quality, progressive=True, subsampling=subsampling)
     else:
         to_pillow(raster).save(out, "WEBP", quality=quality, method=4)

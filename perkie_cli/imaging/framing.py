@@ -12,7 +12,7 @@ from perkie_cli.domain.cutout import Framing
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.imaging.raster import Raster, with_alpha
 
-SUBJECT_ALPHA = 13  # 5 %: fainter pixels do not hold the box open
+_SUBJECT_ALPHA = 13  # 5 %: fainter pixels do not hold the box open
 _MAX_CANVAS = 50_000_000  # px
 
 
@@ -40,22 +40,22 @@ class Box:
         return Box(self.left - x, self.top - y, self.right + x, self.bottom + y)
 
 
-def subject_box(alpha: NDArray[np.uint8], threshold: int = SUBJECT_ALPHA) -> Box | None:
-    """The smallest box around every pixel of at least ``threshold``; None when there is none."""
-    left, top, width, height = cv2.boundingRect((alpha >= threshold).view(np.uint8))
+def subject_box(alpha: NDArray[np.uint8]) -> Box | None:
+    """The smallest box around every pixel of the subject; None when there is none."""
+    left, top, width, height = cv2.boundingRect((alpha >= _SUBJECT_ALPHA).view(np.uint8))
     return Box(left, top, left + width, top + height) if width and height else None
 
 
 def canvas_box(alpha: NDArray[np.uint8], framing: Framing) -> Box:
     """The canvas that the framing asks for. Without a subject there is nothing to trim to: the whole picture.
 
-    Raises: InvalidParameter when the canvas would be larger than 50 MP.
+    Raises: InvalidParameter when the canvas would be larger than the picture and 50 MP.
     """
     height, width = alpha.shape
     box = (subject_box(alpha) if framing.trim else None) or Box(0, 0, width, height)
     margin = round(max(box.width, box.height) * framing.margin / 100)
     box = _to_aspect(box.grown(margin, margin), framing.aspect)
-    if box.width * box.height > _MAX_CANVAS:
+    if box.width * box.height > max(_MAX_CANVAS, alpha.size):
         raise InvalidParameter(
             f"a canvas of {box.width} × {box.height} px is over {_MAX_CANVAS // 1_000_000} MP",
             hint="Use --trim, a smaller margin or an aspect nearer to the picture's own.",

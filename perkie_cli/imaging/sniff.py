@@ -6,6 +6,7 @@ import re
 from enum import StrEnum
 
 from perkie_cli.domain.errors import NotAnImage, UnreadableFile
+from perkie_cli.imaging import png
 
 ACCEPTED = "JPEG, PNG, WebP and HEIC"
 _HEAD = 512  # bytes that are looked at
@@ -58,7 +59,7 @@ def sniff(data: bytes, source: str = "image") -> InputFormat:
     head = bytes(data[:_HEAD])
     if head.startswith(b"\xff\xd8\xff"):
         return InputFormat.JPEG
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+    if head.startswith(png.SIGNATURE):
         return InputFormat.PNG
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return InputFormat.WEBP

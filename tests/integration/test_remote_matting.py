@@ -89,6 +89,13 @@ async def test_each_fault_is_its_own_error(behaviour, error):
         await matte_from(server)
 
 
+async def test_a_key_that_no_header_can_hold_is_wrong_and_not_shown():
+    with scripted(GOOD) as server, pytest.raises(WrongCredentials) as caught:
+        await matte_from(server, key="schlüssel")
+    assert "schlüssel" not in repr([caught.value, caught.value.__cause__])
+    assert not server.requests
+
+
 async def test_retry_after_is_passed_on():
     with scripted(answers(503, retry_after="7")) as server, pytest.raises(UpstreamFault) as caught:
         await matte_from(server)

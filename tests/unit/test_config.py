@@ -71,7 +71,7 @@ def test_types() -> None:
         "PERKIE_CACHE_DIR": "~/x",
         "PERKIE_HTTP_SHOPS": "a.myshopify.com, b.myshopify.com,",
         "GEMINI_API_KEY": "from-a-file\n",
-        "PERKIE_STYLE_SIZE": "64",
+        "PERKIE_STYLE_SIZE": "256",
     }
     settings = loaded(env=env).settings
     assert settings.cache.temp_lifetime == timedelta(hours=36)
@@ -81,7 +81,7 @@ def test_types() -> None:
     assert settings.cache.dir == Path.home() / "x"
     assert settings.http.shops == ("a.myshopify.com", "b.myshopify.com")
     assert settings.gemini.api_key == Secret("from-a-file")
-    assert settings.style.size == 64, "the least"
+    assert settings.style.size == 256, "the least"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_types() -> None:
     [
         ({"PERKIE_STYLE_SIZE": "1kB"}, "not a whole number"),
         ({"PERKIE_IMAGE_MAX_BYTES": "big"}, "is not a size"),
-        ({"PERKIE_STYLE_SIZE": "3"}, "at least 64"),
+        ({"PERKIE_STYLE_SIZE": "3"}, "at least 256"),
         ({"PERKIE_STYLE_ENGINE": "magic"}, "not one of auto, gemini, local"),
         ({"PERKIE_OFFLINE": "maybe"}, "not true or false"),
         ({"PERKIE_GEMINI_DAILY_CAP_USD": "ten"}, "not a number"),

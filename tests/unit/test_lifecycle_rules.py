@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from perkie_cli.domain.errors import InvalidParameter, UnreadableFile
 from perkie_cli.domain.lifecycle import Action, Rule, StoredFacts, rules_for
-from perkie_cli.domain.lifecycle_json import CONDITIONS, RuleError, rule_to, rules_from, rules_to
+from perkie_cli.domain.lifecycle_json import CONDITIONS, RuleError, rule_to, rules_from
 from perkie_cli.domain.lifecycle_review import Level, describe, for_versioned, review, review_bucket
 from perkie_cli.domain.selection import AREAS
 from perkie_cli.ops.lifecycle_file import read_rules
@@ -94,7 +94,7 @@ def test_lifetimes_become_whole_days_never_shorter_than_promised() -> None:
 
 @given(st.lists(rules, max_size=4))
 def test_json_goes_there_and_back(given: list[Rule]) -> None:
-    text = json.dumps(rules_to(given))
+    text = json.dumps({"rule": [rule_to(rule) for rule in given]})
     assert list(rules_from(json.loads(text))) == given
     assert list(rules_from({"lifecycle": json.loads(text)})) == given
 

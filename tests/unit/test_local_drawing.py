@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.engines.local.cuts import dissolve_cuts
 from perkie_cli.engines.local.drawing import draw, fit, picture_seed, render_at
 from perkie_cli.engines.local.noise import stream
@@ -204,12 +203,6 @@ def test_the_long_side_is_what_was_asked_for(shape, size, expected):
 def test_above_2048_px_the_painting_is_enlarged():
     drawing = render_at(Raster(pet(40, 400)), "bw_fine_art", {}, 4096, 7)
     assert (drawing.height, drawing.width) == (410, 4096)
-
-
-@pytest.mark.parametrize("size", [255, 4097, -1])
-def test_a_size_out_of_range_is_refused(size):
-    with pytest.raises(InvalidParameter, match=f"256 to 4096 px long, not {size}"):
-        render_at(Raster(pet(300, 300)), "bw_fine_art", {}, size, 7)
 
 
 @pytest.mark.parametrize("size", [64, 512])

@@ -144,3 +144,11 @@ def test_a_wrong_parameter_is_refused_before_any_work(engine: StyleEngine):
         engine.recipe(style(grain=99), 1024)
     with pytest.raises(InvalidParameter, match="grain"):
         asyncio.run(engine.render(RenderJob(Raster(pet(300, 200)), style(grain=99), size=256)))
+
+
+@pytest.mark.parametrize("size", [255, 4097, -1])
+def test_a_size_out_of_range_is_refused_before_any_work(engine: StyleEngine, size: int):
+    with pytest.raises(InvalidParameter, match=f"256 to 4096 px long, not {size}"):
+        engine.recipe(style(), size)
+    with pytest.raises(InvalidParameter, match=f"not {size}"):
+        asyncio.run(engine.render(RenderJob(Raster(pet(300, 200)), style(), size)))

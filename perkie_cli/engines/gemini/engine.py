@@ -13,6 +13,7 @@ from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.generation import Usage
 from perkie_cli.domain.model import ImageModel, ModelBook
+from perkie_cli.domain.picture import check_size
 from perkie_cli.domain.style import Style
 from perkie_cli.engines.gemini import answer, question
 from perkie_cli.engines.gemini.client import Access, Connection
@@ -63,7 +64,7 @@ class GeminiEngine:
 
         Raises: RetiredModel, for one that is asked for by name; InvalidParameter.
         """
-        question.check_size(size)
+        check_size(size)
         chosen = self._models.find(self._default_model) if model is None else self._model(model)
         prompts = hashlib.sha256(f"{style.prompt}\0{style.safe_prompt}".encode()).hexdigest()[:12]
         return Recipe(self.name, chosen.id, style.prompt_version, {"size": size, "prompts": prompts})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from perkie_cli.domain.errors import (
@@ -18,6 +17,7 @@ from perkie_cli.domain.errors import (
     WrongCredentials,
 )
 from perkie_cli.domain.units import format_duration
+from perkie_cli.engines.retry_after import retry_after
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 
 KEY_HINT = "Set GEMINI_API_KEY (https://aistudio.google.com/apikey) or gemini.api_key, or use --engine local."
+VERTEX_HINT = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS."
 _CREDENTIAL_REASONS = {"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_EXPIRED", "SERVICE_DISABLED"}
-_SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
+_SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
 
 
 def fault(error: Exception, secret: str | None, now: datetime) -> tuple[PerkieError, bool]:
@@ -56,12 +57,11 @@ def fault(error: Exception, secret: str | None, now: datetime) -> tuple[PerkieEr
         return UpstreamFault("no connection to Google's token service"), False
     if isinstance(error, GoogleAuthError):
         return WrongCredentials("Google refused the credentials for Vertex AI", hint=VERTEX_HINT), False
+    if isinstance(error, UnicodeEncodeError):  # the key makes a header, and nothing else is text that may not fit
+        return WrongCredentials("the key for the Gemini API holds characters that no key has", hint=KEY_HINT), False
     if isinstance(error, UNREADABLE):
         return UpstreamFault("gemini sent an answer that cannot be read"), True
     raise error
-
-
-VERTEX_HINT = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS."
 
 
 def _refusal(error: APIError, secret: str | None, now: datetime) -> PerkieError:
@@ -105,16 +105,8 @@ def _reasons(error: APIError) -> set[str]:
 
 
 def _retry_after(error: APIError, now: datetime) -> float | None:
-    """Seconds from google.rpc.RetryInfo, else from a Retry-After header (seconds or a date, RFC 9110)."""
+    """Seconds from google.rpc.RetryInfo, else from the header."""
     for each in _details(error):
         if match := _SECONDS.fullmatch(str(each.get("retryDelay", ""))):
             return float(match[1])
-    header = error.response.headers.get("retry-after") if error.response is not None else None
-    if header is None:
-        return None
-    if header.strip().isdigit():
-        return float(header)
-    try:
-        return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None
+    return retry_after(error.response.headers.get("retry-after"), now) if error.response is not None else None

@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.model import SIDES
-from perkie_cli.domain.picture import ImageFormat
+from perkie_cli.domain.picture import MASTER_QUALITY, ImageFormat
 from perkie_cli.imaging import codec
 
 if TYPE_CHECKING:
@@ -28,14 +27,6 @@ RATIOS = {
     "16:9": 16 / 9,
     "21:9": 21 / 9,
 }
-REFERENCE_QUALITY = 92
-SMALLEST, LARGEST = 256, 4096  # px
-
-
-def check_size(size: int) -> None:
-    """Raises: InvalidParameter. The same bounds as the local engine's, which must be able to stand in."""
-    if not SMALLEST <= size <= LARGEST:
-        raise InvalidParameter(f"a picture can be {SMALLEST} to {LARGEST} px long, not {size}")
 
 
 def nearest_ratio(width: int, height: int) -> str:
@@ -47,7 +38,7 @@ def nearest_ratio(width: int, height: int) -> str:
 def reference(raster: Raster, longest: int) -> bytes:
     """The photo as sent: JPEG, at most ``longest`` px on its long side, transparency over white; for a worker."""
     small = codec.resize(raster, longest) if raster.long_side > longest else raster
-    return codec.encode(small, ImageFormat.JPEG, REFERENCE_QUALITY).data
+    return codec.encode(small, ImageFormat.JPEG, MASTER_QUALITY).data
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,11 @@ from typing import Final, TypeVar, cast
 import cv2
 import numpy as np
 
-from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.engines.local.planes import Bytes, Plane, to_bytes
 from perkie_cli.engines.local.recipes import find_recipe
 from perkie_cli.engines.local.subject import read_scene
 from perkie_cli.imaging.raster import Raster
 
-MIN_SIZE, MAX_SIZE = 256, 4096  # px on the long side
 LEAST_PAINTED: Final = 768  # brushes need room: smaller pictures are painted at this size, then reduced
 MOST_PAINTED: Final = 2048  # larger ones are painted at this size, then enlarged: memory grows with the area
 LEAST_SIDE: Final = 16
@@ -33,12 +31,10 @@ def draw(recipe_id: str, rgb: Bytes, alpha: Bytes | None, parameters: Mapping[st
 
 
 def render_at(raster: Raster, recipe_id: str, parameters: Mapping[str, object], size: int, seed: int) -> Raster:
-    """The drawing of a raster with `size` px (256..4096) on its long side.
+    """The drawing of a raster with `size` px on its long side.
 
     Raises: InvalidParameter.
     """
-    if not MIN_SIZE <= size <= MAX_SIZE:
-        raise InvalidParameter(f"a drawing can be {MIN_SIZE} to {MAX_SIZE} px long, not {size}")
     painted = fit(raster, min(max(size, LEAST_PAINTED), MOST_PAINTED))
     picture = draw(recipe_id, painted.rgb, painted.alpha, parameters, seed)
     width, height = fitted_size(raster, size)

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.picture import check_size
 from perkie_cli.domain.style import Style
 from perkie_cli.engines.local.recipes import RECIPES, find_recipe
 from perkie_cli.ports import Rendering, RenderJob, Workers
@@ -24,6 +25,7 @@ class LocalStyleEngine:
 
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:  # noqa: ARG002 - the port's shape; there is one model
         """What decides the look. Raises: InvalidParameter."""
+        check_size(size)
         local = find_recipe(style.recipe)
         look = dataclasses.asdict(local.settle(style.parameters))
         return Recipe(self.name, local.id, local.version, {**look, "size": size})
@@ -31,7 +33,7 @@ class LocalStyleEngine:
     async def render(self, job: RenderJob) -> Rendering:
         """Raises: InvalidParameter."""
         style = job.style
-        find_recipe(style.recipe).settle(style.parameters)  # before a worker is taken
+        self.recipe(style, job.size)  # what it refuses takes no worker
         raster = await self._workers.run(_render, job.raster, style.recipe, dict(style.parameters), job.size)
         return Rendering(raster, self.name, style.recipe)
 

@@ -21,21 +21,11 @@ from perkie_cli.engines.local.planes import Bytes, Ints, Mask, Plane
 SUBPIXEL_BITS: Final = 4  # of polygon coordinates
 INERTIA: Final = 0.1  # how much a stroke keeps its direction from step to step
 
-STROKE: Final = np.dtype(
-    [
-        (name, np.float32)
-        for name in (
-            *("x", "y", "dx", "dy"),  # the seed and the unit tangent there
-            *("a", "b", "start", "end", "radius"),  # the cubic in that frame, and the brush
-            *(
-                "height",
-                "contrast",
-                "print",
-                "offset",
-            ),  # of the paint: relief, hair contrast, which brush print and where
-        )
-    ]
-)
+STROKE: Final = np.dtype([(name, np.float32) for name in (
+    "x", "y", "dx", "dy",  # the seed and the unit tangent there
+    "a", "b", "start", "end", "radius",  # the cubic in that frame, and the brush
+    "height", "contrast", "print", "offset",  # of the paint: relief, hair contrast, which brush print and where
+)])  # fmt: skip
 Strokes = npt.NDArray[np.void]  # of dtype STROKE
 Polygons = Ints  # (n, points, 2), coordinates with SUBPIXEL_BITS
 Indices = npt.NDArray[np.integer[Any]]
