@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from perkie_cli.domain.cache_key import parse_name
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.selection import AREAS, Selection, Tally, area_of
 from perkie_cli.ports import BlobInfo
-from perkie_cli.stores.sqlite_file import open_shared
+from perkie_cli.stores.sqlite_file import open_shared, transaction
 
 VERSION = 2
 
@@ -84,16 +84,9 @@ class DiskIndex:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Holds the one write lock, over all processes; commits at the end, or rolls back."""
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        """Holds the one write lock; see ``sqlite_file.transaction``."""
+        with transaction(self._connection()):
             yield
-            connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
-                connection.execute("ROLLBACK")
-            raise
 
     def find(self, key: str) -> BlobInfo | None:
         """The row of a key."""

@@ -1,8 +1,4 @@
-"""Documents in one SQLite file, shared by several processes.
-
-``BEGIN IMMEDIATE`` takes the write lock before the first read, so that a read-modify-write never has to be repeated
-(https://sqlite.org/lang_transaction.html).
-"""
+"""Documents in one SQLite file, shared by several processes."""
 
 from __future__ import annotations
 
@@ -10,15 +6,14 @@ import asyncio
 import functools
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.ports import Change, Clock, Document, DocumentRef
-from perkie_cli.stores.sqlite_file import BUSY_TIMEOUT, open_shared
+from perkie_cli.stores.sqlite_file import BUSY_TIMEOUT, open_shared, transaction
 
 T = TypeVar("T")
 Outcome = tuple[Any, Exception | None]
@@ -98,8 +93,12 @@ class SqliteDocuments:
 
         def ended(outcomes: asyncio.Future[list[Outcome]]) -> None:
             for (_, answer), (result, error) in zip(batch, outcomes.result(), strict=True):
-                if not answer.done():  # its waiter may have been cancelled
-                    answer.set_result(result) if error is None else answer.set_exception(error)
+                if answer.done():  # its waiter was cancelled
+                    continue
+                if error is None:
+                    answer.set_result(result)
+                else:
+                    answer.set_exception(error)
             self._working = False
             if self._waiting:
                 self._work_off(loop)
@@ -126,20 +125,9 @@ class SqliteDocuments:
             self._connection.close()
             self._connection = None
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._open()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            if connection.in_transaction:  # a full disk has already rolled it back
-                connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
     def _update(self, refs: tuple[DocumentRef, ...], change: Change[T]) -> T:
-        with self._transaction() as connection:
+        connection = self._open()
+        with transaction(connection):
             self._prune(connection)
             before = [_get(connection, ref) for ref in refs]
             after, result = change(before)

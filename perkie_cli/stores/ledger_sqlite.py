@@ -1,7 +1,7 @@
 """The spend ledger in one SQLite file, shared by all processes of a machine.
 
-A write transaction (``BEGIN IMMEDIATE``) looks at the day's sum and books in one step, so that processes together never
-pass the cap. Money is kept as whole nanodollars: SQLite has no decimals, and prices a token are a few hundred of them.
+One transaction looks at the day's sum and books, so that processes together never pass the cap. Money is kept as whole
+nanodollars: SQLite has no decimals, and prices a token are a few hundred of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.generation import Usage
 from perkie_cli.domain.money import NANO, Spend, daily_cap_reached, nanodollars
 from perkie_cli.ports import Clock, Workers
-from perkie_cli.stores.sqlite_file import open_shared
+from perkie_cli.stores.sqlite_file import open_shared, transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,7 +95,7 @@ class SqliteLedger:
 
     def _reserve(self, booking: str, model: str, usd: Decimal, cap: Decimal, now: datetime) -> None:
         day = now.date()
-        with self._use() as connection, _transaction(connection):
+        with self._use() as connection, transaction(connection):
             spent = self._sum(connection, day)
             if spent + usd > cap:
                 raise daily_cap_reached(spent, cap, now)
@@ -137,14 +137,3 @@ class SqliteLedger:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

@@ -6,7 +6,7 @@ import functools
 import itertools
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from perkie_cli.domain.lifecycle import StoredFacts
 from perkie_cli.ports import BucketState
@@ -15,7 +15,6 @@ from perkie_cli.stores.gcs_client import PATIENCE, GcsConnection
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
 
-T = TypeVar("T")
 PAGE = 1000
 FIELDS = "items(name,size,generation,timeCreated,customTime,timeDeleted,storageClass),nextPageToken"
 

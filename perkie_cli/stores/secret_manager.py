@@ -7,7 +7,6 @@ with the machine's credentials; a client library would cost half a second to imp
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ SCHEME = "sm://"
 ADDRESS = "https://secretmanager.googleapis.com"
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 TIMEOUT = 10.0  # seconds
-_NAME = re.compile(r"projects/[\w:.-]+/secrets/[\w-]+/versions/(?:latest|\d+|[\w-]+)")
+_NAME = re.compile(r"projects/[\w:.-]+/secrets/[\w-]+/versions/[\w-]+")
 _HINT = "The account needs roles/secretmanager.secretAccessor; `gcloud auth application-default login` sets one."
 
 
@@ -69,7 +68,7 @@ def _payload(name: str, address: str, credentials: Credentials) -> str:
         raise _refusal(name, answer.status_code)
     try:
         return base64.b64decode(answer.json()["payload"]["data"], validate=True).decode().strip()
-    except (ValueError, KeyError, TypeError, binascii.Error):  # not chained: it may hold part of the secret
+    except (ValueError, KeyError, TypeError):  # not chained: it may hold part of the secret
         raise Unavailable(f"Secret Manager's answer for {name} cannot be read") from None
 
 

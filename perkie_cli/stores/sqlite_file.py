@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 BUSY_TIMEOUT = 10.0  # seconds that a writer waits for another's transaction, each far below a millisecond
@@ -39,6 +40,23 @@ def open_shared(path: Path, schema: str, *, busy_timeout: float = BUSY_TIMEOUT) 
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Holds the file's one write lock, over all processes; commits at the end, or rolls back.
+
+    The lock is taken before the first read, so that a read-modify-write never has to be repeated
+    (https://sqlite.org/lang_transaction.html).
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has already rolled it back
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _make(path: Path, schema: str) -> None:

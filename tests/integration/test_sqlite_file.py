@@ -11,7 +11,7 @@ from threading import Barrier
 
 import pytest
 
-from perkie_cli.stores.sqlite_file import open_shared
+from perkie_cli.stores.sqlite_file import open_shared, transaction
 
 SCHEMA = "CREATE TABLE numbers (number INTEGER NOT NULL);"
 OPENERS = 8
@@ -42,3 +42,14 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.DatabaseError):
         open_shared(path, SCHEMA).execute("SELECT * FROM numbers")
     assert path.read_bytes().startswith(b"a shopping list")
+
+
+def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) -> None:
+    owed = "CREATE TABLE owed (number REFERENCES numbers (number) DEFERRABLE INITIALLY DEFERRED);"
+    with closing(open_shared(tmp_path / "numbers.sqlite", SCHEMA.replace("NOT NULL", "UNIQUE") + owed)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        with pytest.raises(sqlite3.IntegrityError), transaction(connection):
+            connection.execute("INSERT INTO owed VALUES (1)")
+        with transaction(connection):
+            connection.execute("INSERT INTO numbers VALUES (2)")
+        assert connection.execute("SELECT count(*) FROM owed").fetchone() == (0,)
