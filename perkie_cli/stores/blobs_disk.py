@@ -134,6 +134,8 @@ class DiskBlobs:
         try:
             return await self._workers.run(call)
         except (OSError, sqlite3.Error) as error:
+            self._prepared = False  # somebody may have emptied the cache by hand
+            self._index.reopen()
             reason = error.strerror if isinstance(error, OSError) else error  # without paths: customers may hear of it
             raise StoreUnavailable(
                 f"the cache cannot be used: {reason}",

@@ -57,13 +57,23 @@ class DiskIndex:
         self._path = path
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        self._era = 0
+
+    def reopen(self) -> None:
+        """From now on: there may be another file at the path, or none."""
+        self._era += 1
 
     def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._open()
-            self._opened.append(connection)
-        return connection
+        held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
+        if held is not None and held[0] != self._era:
+            del self._local.held
+            self._opened.remove(held[1])
+            held[1].close()
+            held = None
+        if held is None:
+            held = self._local.held = self._era, self._open()
+            self._opened.append(held[1])
+        return held[1]
 
     def _open(self) -> sqlite3.Connection:
         connection = open_shared(self._path, _SCHEMA)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -215,6 +217,19 @@ async def test_a_lost_index_keeps_the_uploads(store: DiskBlobs, root: Path, cloc
     assert await again.get(UPLOAD) is None
     await strays(again, repair=True)
     assert (await again.get(UPLOAD)).data == b"picture"
+    await again.aclose()
+
+
+async def test_a_folder_that_is_removed_under_a_running_store_is_made_anew(root: Path, store: DiskBlobs) -> None:
+    await asyncio.gather(*(put(store, PICTURE), put(store, UPLOAD)))
+    shutil.rmtree(root)
+    with pytest.raises(StoreUnavailable):
+        await put(store, "shared/ab/ab_ink_wash_01.jpg")
+    for _ in range(2):  # by either thread
+        assert await asyncio.gather(store.get(PICTURE), store.get(UPLOAD)) == [None, None]
+    assert await put(store, PICTURE)
+    again = DiskBlobs(root, ManualClock(), thread_workers(1))
+    assert [info.key async for info in again.list()] == [PICTURE]
     await again.aclose()
 
 
