@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,6 +20,7 @@ from perkie_cli.telemetry.events import Audited
 
 AT_ONCE = 16  # requests in flight; a bucket is a network away
 SHORTEST_HASH = 8  # hex digits that are enough to name a picture
+_PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]*(?:\.[A-Za-z0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Filter:
 
     def __post_init__(self) -> None:
         """Raises: InvalidParameter."""
+        if not _PREFIX.fullmatch(self.prefix):
+            raise InvalidParameter(f"{self.prefix[:70]!r} begins no key", hint="Keys look like shared/ca/name.jpg.")
         if self.hash is None:
             return
         if not SHORTEST_HASH <= len(self.hash) <= HASH_LENGTH or set(self.hash) - set("0123456789abcdef"):
@@ -154,28 +158,23 @@ class CacheKeeping:
 
     async def verify(
         self, chosen: Filter, *, repair: bool = False, acknowledged: str | None = None
-    ) -> AsyncIterator[Finding]:
+    ) -> AsyncGenerator[Finding, None]:
         """Reads every object and compares its hash; then looks for what a crash left.
+
+        On record is what was repaired, also where it breaks off.
 
         Raises: ProtectedBucket when asked to repair one.
         """
         if repair:
             self._protection.permit(self._store.name, acknowledged)
         count = 0
-        async for batch in _batches(self.inspect(chosen)):
-            for finding in await asyncio.gather(*(self._check(info, repair) for info in batch)):
-                if finding is not None:
-                    count += 1
-                    yield finding
-        for prefix in self._prefixes(chosen):
-            async for stray in self._store.strays(prefix, repair=repair):
-                if stray.kind is StrayKind.ENTRY_WITHOUT_FILE:
-                    continue  # found above
+        try:
+            async for finding in self._findings(chosen, repair):
                 count += 1
-                remedy = "adopted" if stray.adopted else "removed"
-                yield Finding(stray.key, FindingKind(stray.kind.value), stray.size, remedy)
-        if repair:
-            self._audit("cache verify", chosen, f"{count} repaired")
+                yield finding
+        finally:
+            if repair:
+                self._audit("cache verify", chosen, f"{count} repaired")
 
     # ------------------------------------------------------------------ steps
 
@@ -217,6 +216,17 @@ class CacheKeeping:
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
                     raise outcome
+
+    async def _findings(self, chosen: Filter, repair: bool) -> AsyncIterator[Finding]:
+        async for batch in _batches(self.inspect(chosen)):
+            for finding in await asyncio.gather(*(self._check(info, repair) for info in batch)):
+                if finding is not None:
+                    yield finding
+        for prefix in self._prefixes(chosen):
+            async for stray in self._store.strays(prefix, repair=repair):
+                if stray.kind is not StrayKind.ENTRY_WITHOUT_FILE:  # else found above
+                    remedy = "adopted" if stray.adopted else "removed"
+                    yield Finding(stray.key, FindingKind(stray.kind.value), stray.size, remedy)
 
     async def _check(self, info: BlobInfo, repair: bool) -> Finding | None:
         if await self._store.get(info.key) is not None or await self._store.head(info.key) is None:

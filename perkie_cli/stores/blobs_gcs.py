@@ -200,7 +200,8 @@ class GcsBlobs:
             email = getattr(credentials, "service_account_email", None)
             if email is None:
                 return None
-            credentials.refresh(Request())  # Cloud Run has no private key: IAM's signBlob signs with this token
+            if not credentials.valid:  # Cloud Run has no private key: IAM's signBlob signs with this token
+                credentials.refresh(Request())
             signer = {"service_account_email": credentials.service_account_email, "access_token": credentials.token}
         url: str = bucket.blob(key).generate_signed_url(
             version="v4", expiration=lifetime, method="GET", credentials=credentials, **signer

@@ -52,7 +52,7 @@ def _credentials() -> Credentials:
 
 def _payload(name: str, address: str, credentials: Credentials) -> str:
     import httpx2
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, TransportError
     from google.auth.transport.requests import Request
 
     try:
@@ -60,6 +60,8 @@ def _payload(name: str, address: str, credentials: Credentials) -> str:
             credentials.refresh(Request())  # type: ignore[no-untyped-call]  # google-auth has no types there
         bearer = {"Authorization": f"Bearer {credentials.token}"}
         answer = httpx2.get(f"{address}/v1/{name}:access", headers=bearer, timeout=TIMEOUT)
+    except TransportError as error:
+        raise Unavailable("Google's sign-in does not answer") from error
     except GoogleAuthError as error:
         raise WrongCredentials("Google refused the credentials to read secrets with", hint=_HINT) from error
     except httpx2.HTTPError as error:

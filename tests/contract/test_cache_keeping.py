@@ -202,6 +202,23 @@ async def test_verify_names_what_is_damaged_and_repair_removes_it(
     assert bad not in await keys(store)
 
 
+async def test_a_repair_that_was_cut_off_is_on_record(
+    opener: Opener, store: BlobStore, keeping: CacheKeeping, events: Recorder
+) -> None:
+    await add(store, ANNA, CAT)
+    await opener.damage(original_key(ANNA, CAT, "jpg"), b"0123456789")
+    findings = keeping.verify(Filter(), repair=True)
+    await anext(findings)
+    await findings.aclose()
+    assert events.events == [Audited("cache verify", store.name, "tester", "1 repaired")]
+
+
+@pytest.mark.parametrize("prefix", ["/etc/", "../", "shared/../../x", "generated/customers/1*"])
+def test_a_prefix_begins_a_key(prefix: str) -> None:
+    with pytest.raises(InvalidParameter):
+        Filter(prefix=prefix)
+
+
 async def test_nothing_is_purged_without_a_word_about_what(store: BlobStore, keeping: CacheKeeping) -> None:
     await add(store, ANNA, CAT)
     for call in (keeping.purge(Filter()), keeping.would_purge(Filter())):

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from google.oauth2 import service_account
 from google.oauth2.credentials import Credentials
 
 from perkie_cli.clock import SystemClock
@@ -81,6 +82,15 @@ async def test_what_cannot_be_read_is_told(server: HttpServer, name: str, error:
 async def test_no_connection() -> None:
     with pytest.raises(errors.Unavailable):
         await asyncio.to_thread(resolved, Secret(f"sm://{NAME}"), address="http://perkie.invalid", credentials=TOKEN)
+
+
+async def test_a_sign_in_that_does_not_answer_is_no_refusal(signing_key: tuple[str, bytes]) -> None:
+    account = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
+        {"client_email": "a@b", "token_uri": "http://perkie.invalid/token", "private_key": signing_key[0]},
+        scopes=["s"],
+    )
+    with pytest.raises(errors.Unavailable):
+        await asyncio.to_thread(resolved, Secret(f"sm://{NAME}"), credentials=account)
 
 
 async def test_fetching_a_key_takes_one_thread_however_many_give_up_waiting(tmp_path: Path) -> None:
