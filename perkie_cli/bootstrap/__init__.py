@@ -10,6 +10,7 @@ import math
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -231,25 +232,16 @@ class Services(StorefrontParts):
         return Lifecycle(GcsRules(self.bucket), self.clock, self.events, self.protection)
 
     async def aclose(self) -> None:
-        """Closes what was built, users before what they use."""
+        """Closes what was built, users before what they use; each of them, also after one that fails to."""
         built = vars(self)
-        if "gemini" in built:
-            await self.gemini.aclose()
-        if "ledger" in built:
-            await self.ledger.aclose()
-        if "quotas" in built:
-            await self.quotas.aclose()
-        if "documents" in built:
-            await self.documents.aclose()
-        if "firestore" in built:
-            await self.firestore.aclose()
-        if "blobs" in built:
-            await self.blobs.aclose()
-        if "bucket" in built:
-            await self.bucket.aclose()
-        for pool in ("drawing", "workers", "io"):
-            if pool in built:
-                built[pool].close()
+        async with AsyncExitStack() as closing:  # the last one that is pushed is the first one closed
+            for pool in ("io", "workers", "drawing"):
+                if pool in built:
+                    closing.callback(built[pool].close)
+            stores = ("bucket", "blobs", "firestore", "documents", "quotas", "ledger")
+            for part in (*stores, "gemini", "remote_matting", "inspyrenet"):
+                if part in built:
+                    closing.push_async_callback(built[part].aclose)
 
 
 def build_services(settings: Settings, environ: Mapping[str, str] = os.environ, **parts: Any) -> Services:

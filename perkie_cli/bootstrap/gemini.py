@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perkie_cli.bootstrap.guard import build_guard
-from perkie_cli.config.schema import Settings
+from perkie_cli.config.schema import GeminiSettings, Settings
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.domain.model import ModelBook
 from perkie_cli.engines.gemini.client import Access
@@ -11,6 +11,8 @@ from perkie_cli.engines.gemini.engine import GeminiEngine
 from perkie_cli.engines.meter import Meter
 from perkie_cli.ports import Clock, EventSink, SpendLedger, Workers
 from perkie_cli.resilience.guarded import GuardedStyleEngine
+from perkie_cli.resilience.retry import TimeRules
+from perkie_cli.resilience.upstream_limits import UpstreamPolicy
 from perkie_cli.stores.secret_manager import resolved
 
 
@@ -37,7 +39,16 @@ def guarded_gemini(
         io=io,
         clock=clock,
     )
-    return GuardedStyleEngine(engine, build_guard(settings, "gemini", clock, events))
+    return GuardedStyleEngine(engine, build_guard("gemini", clock, events, _limits(settings.gemini), TimeRules()))
+
+
+def _limits(gemini: GeminiSettings) -> UpstreamPolicy:
+    return UpstreamPolicy(
+        per_minute=gemini.calls_per_minute,
+        tokens_per_minute=gemini.tokens_per_minute,
+        per_day=gemini.calls_per_day,
+        concurrent=gemini.concurrent,
+    )
 
 
 def _access(settings: Settings) -> Access:

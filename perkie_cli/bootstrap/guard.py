@@ -1,10 +1,9 @@
-"""The guard around one upstream, by the settings."""
+"""The guard around one upstream."""
 
 from __future__ import annotations
 
 import random
 
-from perkie_cli.config.schema import Settings
 from perkie_cli.ports import Clock, EventSink
 from perkie_cli.resilience.breaker import Breaker
 from perkie_cli.resilience.guard import Guard
@@ -13,23 +12,15 @@ from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy
 
 
-def build_guard(
-    settings: Settings, upstream: str, clock: Clock, events: EventSink, times: TimeRules | None = None
-) -> Guard:
-    """Breaker, retry budget and limits of its own for each ``upstream``; the limits are those set for Gemini."""
-    gemini, rng = settings.gemini, random.Random()  # noqa: S311 -- jitter, no secrets
-    policy = UpstreamPolicy(
-        per_minute=gemini.calls_per_minute,
-        tokens_per_minute=gemini.tokens_per_minute,
-        per_day=gemini.calls_per_day,
-        concurrent=gemini.concurrent,
-    )
+def build_guard(upstream: str, clock: Clock, events: EventSink, policy: UpstreamPolicy, times: TimeRules) -> Guard:
+    """Breaker, retry budget and limits of its own for each ``upstream``."""
+    rng = random.Random()  # noqa: S311 -- jitter, no secrets
     return Guard(
         clock=clock,
         rng=rng,
         breaker=Breaker(upstream, clock, events=events),
         limits=UpstreamLimits(upstream, clock, rng, policy),
         retry_budget=RetryBudget(clock),
-        times=times or TimeRules(),
+        times=times,
         events=events,
     )

@@ -106,14 +106,15 @@ class MattingParts(StoreParts):
         from perkie_cli.engines.remote import RemoteEngine
         from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
         from perkie_cli.resilience.retry import TimeRules
+        from perkie_cli.resilience.upstream_limits import UpstreamPolicy
 
         matting = self.settings.matting
         assert matting.remote_url is not None, "the engine is only offered where there is an address"
-        key = matting.remote_key.reveal() if matting.remote_key is not None else None
-        engine = RemoteEngine(matting.remote_url, key=key, workers=self.workers, clock=self.clock)
-        # A cold start of the GPU service alone takes 30 to 60 s.
-        times = TimeRules(attempt_at_most=120.0)
-        guard = build_guard(self.settings, "matting", self.clock, self.events, times)
+        key = self.resolved(matting.remote_key)
+        shown = None if key is None else key.reveal()
+        engine = RemoteEngine(matting.remote_url, key=shown, workers=self.workers, clock=self.clock)
+        # Ours, so it refuses what is too much for it; a cold start of the GPU service alone takes 30 to 60 s.
+        guard = build_guard("matting", self.clock, self.events, UpstreamPolicy(), TimeRules(attempt_at_most=120.0))
         return GuardedMattingEngine(engine, guard)
 
     @cached_property

@@ -11,6 +11,7 @@ from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.workers import thread_workers
 
 if TYPE_CHECKING:
+    from perkie_cli.domain.secret import Secret
     from perkie_cli.ports import BlobStore, DocumentStore
     from perkie_cli.services.picture_cache import PictureCache
     from perkie_cli.stores.firestore_connection import FirestoreConnection
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 
 class StoreParts(World):
     """Disk and SQLite, or Google Cloud, as the settings say."""
+
+    def resolved(self, secret: Secret | None) -> Secret | None:
+        """What a reference to Secret Manager stands for; any other secret as it is. Blocks while it asks.
+
+        Raises: as ``stores.secret_manager.resolved``.
+        """
+        from perkie_cli.stores.secret_manager import resolved
+
+        return None if secret is None else resolved(secret)
 
     @cached_property
     def bucket(self) -> GcsConnection:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from starlette.requests import HTTPConnection
 
@@ -18,6 +19,9 @@ from perkie_cli.http.links import LinkSigner
 from perkie_cli.http.metrics import Metrics
 from perkie_cli.http.rate_limits import RateLimiter
 from perkie_cli.resilience.admission import Admission
+
+# https://docs.cloud.google.com/storage/docs/access-control/signed-urls
+_LONGEST_SIGNED = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,8 @@ class Parts:
 
 def build_parts(services: Services) -> Parts:
     """Raises: InvalidSetting."""
-    settings = services.settings.http
-    _check_role(services.settings)
+    _check(services.settings)
+    settings = _with_secrets(services)
     secret = settings.link_secret
     metrics = Metrics(services.events)
     services.events = metrics
@@ -67,8 +71,21 @@ def build_parts(services: Services) -> Parts:
     )
 
 
-def _check_role(settings: Settings) -> None:
-    """The artistic service is too small for the network."""
+def _with_secrets(services: Services) -> HttpSettings:
+    """References are looked up before serving: no request has to wait, and none is signed with the reference itself."""
+    settings = services.settings.http
+    return replace(
+        settings,
+        jwt_secret=services.resolved(settings.jwt_secret),
+        shopify_secret=services.resolved(settings.shopify_secret),
+        link_secret=services.resolved(settings.link_secret),
+    )
+
+
+def _check(settings: Settings) -> None:
+    if settings.cache.store == "gcs" and settings.http.link_lifetime > _LONGEST_SIGNED:
+        raise InvalidSetting("http.link_lifetime is over 7 days, and Cloud Storage signs no link for longer")
+    # the artistic service is too small for the network
     if settings.http.role == "artistic" and settings.matting.engine == "auto" and settings.matting.remote_url is None:
         raise InvalidSetting(
             "http.role = artistic fetches cut-outs from another perkie, but matting.remote_url is not set",

@@ -5,6 +5,7 @@ when it says 429.
 from __future__ import annotations
 
 import random
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,13 +22,13 @@ BUSY_RETRY_AFTER = 5.0  # seconds: about one generation, after which a place is 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPolicy:
-    """What the upstream allows. ``timezone`` is where its day begins."""
+    """What the upstream allows; what is not said is not limited. ``timezone`` is where its day begins."""
 
-    per_minute: int = 2_000
-    tokens_per_minute: int = 4_000_000
+    per_minute: int = sys.maxsize
+    tokens_per_minute: int = sys.maxsize
     tokens_a_call: int = 10_000
-    per_day: int = 50_000
-    concurrent: int = 1_000
+    per_day: int = sys.maxsize
+    concurrent: int = sys.maxsize
     timezone: str = "America/Los_Angeles"
     overload_factor: float = 2.0
 

@@ -18,7 +18,7 @@ import websockets
 from PIL import Image
 
 from perkie_cli.bootstrap import build_services
-from perkie_cli.config.schema import HttpSettings, ImageSettings, MattingSettings, Settings
+from perkie_cli.config.schema import CacheSettings, HttpSettings, ImageSettings, MattingSettings, Settings
 from perkie_cli.domain.checkpoint import checkpoint
 from perkie_cli.domain.errors import (
     BadAnswer,
@@ -28,10 +28,12 @@ from perkie_cli.domain.errors import (
     Unavailable,
     WrongCredentials,
 )
+from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
 from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured
 from tests.pictures import exif_of, file_of, photo
 
+REFERENCE = Secret("sm://a reference of the wrong form, which would be guessed as a secret")
 STREAM = {"Accept": "text/event-stream"}
 
 
@@ -414,6 +416,20 @@ async def test_roles_serve_their_own_routes(role: str, artistic: int, matting: i
 def test_an_artistic_server_needs_another_that_cuts_out() -> None:
     with pytest.raises(InvalidSetting, match=r"matting\.remote_url"):
         create_app(build_services(Settings(http=HttpSettings(role="artistic"))))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (Settings(http=HttpSettings(auth=("jwt",), jwt_secret=REFERENCE)), "is no reference"),
+        (Settings(http=HttpSettings(auth=("shopify-proxy",), shopify_secret=REFERENCE)), "is no reference"),
+        (Settings(http=HttpSettings(link_secret=REFERENCE)), "is no reference"),
+        (Settings(http=HttpSettings(link_lifetime=timedelta(days=8)), cache=CacheSettings(store="gcs")), "7 days"),
+    ],
+)
+def test_settings_that_cannot_hold_end_the_server_before_it_serves(settings: Settings, told: str) -> None:
+    with pytest.raises(InvalidSetting, match=told):
+        create_app(build_services(settings))
 
 
 async def test_a_matting_server_is_ready_once_its_weights_are_there(tmp_path: Path) -> None:

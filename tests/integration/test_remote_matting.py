@@ -7,7 +7,7 @@ import pytest
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.clock import SystemClock
-from perkie_cli.config.schema import MattingSettings, Settings
+from perkie_cli.config.schema import GeminiSettings, MattingSettings, Settings
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import (
     BadAnswer,
@@ -144,3 +144,11 @@ async def test_another_perkie_answers_it():
     assert matte.alpha[150, 200] == 255
     assert matte.alpha[10, 10] == 0
     assert (matte.engine, matte.model, matte.device, matte.confidence) == ("remote", "fast", "cpu", 0.9)
+
+
+def test_what_gemini_allows_holds_no_cut_out_back():
+    settings = Settings(gemini=GeminiSettings(calls_per_minute=1), matting=MattingSettings(remote_url="http://gpu"))
+    limits = build_services(settings).remote_matting.guard.limits
+    for _ in range(3):
+        with limits.place():
+            pass
