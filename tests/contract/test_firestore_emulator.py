@@ -58,6 +58,16 @@ async def test_a_batch_is_all_or_nothing(
     assert not (await things.document("a").get()).exists
 
 
+async def test_writes_of_a_batch_build_on_each_other(
+    client: firestore.AsyncClient, things: firestore.AsyncCollectionReference
+) -> None:
+    batch = client.batch()
+    batch.create(things.document("a"), {"n": 1})
+    batch.update(things.document("a"), {"m": firestore.Increment(2)})
+    await batch.commit()
+    assert (await things.document("a").get()).to_dict() == {"n": 1, "m": 2}
+
+
 async def test_transforms(things: firestore.AsyncCollectionReference) -> None:
     ref = things.document("a")
     await ref.set({"n": 1, "tags": ["a"], "deep": {"x.y": 1, "gone": 2}, "big": 2**63 - 1})

@@ -11,8 +11,8 @@ import pytest
 from perkie_cli.domain.errors import QuotaExceeded
 from perkie_cli.domain.identity import ANONYMOUS, Owner
 from perkie_cli.domain.quota import Charge, QuotaLimits, utc_day
-from perkie_cli.ports import DocumentStore
-from perkie_cli.services.quota_book import Book
+from perkie_cli.ports import DocumentRef, DocumentStore
+from perkie_cli.services.quota_book import COLLECTION, Book
 from perkie_cli.services.quotas import QuotaRules, Quotas
 from perkie_cli.stores.documents_memory import MemoryDocuments
 from perkie_cli.telemetry.events import Recorder
@@ -109,6 +109,9 @@ async def test_midnight_charges_the_day_of_the_reservation(documents: DocumentSt
     (before,) = (await book.read(today, charge.counters)).values()
     (after,) = (await book.read(utc_day(clock.now()), charge.counters)).values()
     assert (before.used, after.used) == (1, 0)
+    (kept,) = await documents.read([DocumentRef(COLLECTION, f"{today}_customer:42")])
+    assert kept is not None
+    assert kept["expires"] > (clock.now() + timedelta(days=6)).timestamp(), "yesterday stays readable"
     assert await left(quotas, charge) == 5
 
 

@@ -394,7 +394,10 @@ async def test_a_server_warms_up_as_it_starts() -> None:
 
 async def test_links_end(server: Running) -> None:
     url = (await server.generate()).json()["image_url"]
-    etag = (await server.client.get(url)).headers["etag"]
+    headers = (await server.client.get(url)).headers
+    assert headers["cache-control"].startswith("private, max-age=")
+    assert headers["x-content-type-options"] == "nosniff"
+    etag = headers["etag"]
     assert (await server.client.get(url, headers={"If-None-Match": etag})).status_code == 304
     part = await server.client.get(url, headers={"Range": "bytes=10-19"})
     whole = (await server.client.get(url)).content

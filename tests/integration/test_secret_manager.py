@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -93,6 +94,39 @@ async def test_a_sign_in_that_does_not_answer_is_no_refusal(signing_key: tuple[s
         await asyncio.to_thread(resolved, Secret(f"sm://{NAME}"), credentials=account)
 
 
+@asynccontextmanager
+async def engine_with(folder: Path, fetch: Callable[[Secret], Secret]) -> AsyncIterator[GeminiEngine]:
+    """An engine whose key has to be fetched."""
+    clock, io = SystemClock(), thread_workers(8)
+    engine = GeminiEngine(
+        Access(Secret("key"), resolve=fetch),
+        load_models(),
+        default_model="gemini-nano-banana-2.1",
+        meter=Meter(SqliteLedger(folder / "spend.sqlite", clock, io), Decimal(1), NoEvents()),
+        workers=io,
+        io=io,
+        clock=clock,
+    )
+    yield engine
+    await engine.aclose()
+    io.close()
+
+
+async def test_a_key_that_could_not_be_fetched_is_asked_for_again(tmp_path: Path) -> None:
+    outcomes: list[Exception | None] = [errors.Unavailable("down"), None]
+
+    def fetch(secret: Secret) -> Secret:
+        if outcome := outcomes.pop(0):
+            raise outcome
+        return secret
+
+    async with engine_with(tmp_path, fetch) as engine:
+        with pytest.raises(errors.Unavailable):
+            await engine.warm_up()
+        await engine.warm_up()
+    assert outcomes == []
+
+
 async def test_fetching_a_key_takes_one_thread_however_many_give_up_waiting(tmp_path: Path) -> None:
     asked, told, tries = threading.Event(), threading.Event(), []
 
@@ -102,25 +136,14 @@ async def test_fetching_a_key_takes_one_thread_however_many_give_up_waiting(tmp_
         told.wait()
         return secret
 
-    clock, io = SystemClock(), thread_workers(8)
-    engine = GeminiEngine(
-        Access(Secret("key"), resolve=fetch),
-        load_models(),
-        default_model="gemini-nano-banana-2.1",
-        meter=Meter(SqliteLedger(tmp_path / "spend.sqlite", clock, io), Decimal(1), NoEvents()),
-        workers=io,
-        io=io,
-        clock=clock,
-    )
-    impatient = [asyncio.create_task(engine.warm_up()) for _ in range(3)]
-    await asyncio.to_thread(asked.wait)
-    for task in impatient:
-        task.cancel()
-    await asyncio.wait(impatient)
-    patient = asyncio.create_task(engine.warm_up())
-    await asyncio.sleep(0)
-    told.set()
-    await patient
-    assert len(tries) == 1
-    await engine.aclose()
-    io.close()
+    async with engine_with(tmp_path, fetch) as engine:
+        impatient = [asyncio.create_task(engine.warm_up()) for _ in range(3)]
+        await asyncio.to_thread(asked.wait)
+        for task in impatient:
+            task.cancel()
+        await asyncio.wait(impatient)
+        patient = asyncio.create_task(engine.warm_up())
+        await asyncio.sleep(0)
+        told.set()
+        await patient
+        assert len(tries) == 1

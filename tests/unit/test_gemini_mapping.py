@@ -15,10 +15,12 @@ from google.genai.errors import APIError, ClientError, ServerError
 
 from perkie_cli.config.models import load_models
 from perkie_cli.domain import errors
+from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.style import Style
 from perkie_cli.engines.gemini.answer import picture_of, usage_of
 from perkie_cli.engines.gemini.faults import fault
-from perkie_cli.engines.gemini.question import ask, nearest_ratio
+from perkie_cli.engines.gemini.question import ask, nearest_ratio, reference
+from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import RenderJob
 
@@ -116,6 +118,12 @@ def test_models_of_one_size_are_told_none(model: str, size: str | None) -> None:
     shape = ask(job, load_models().get(model, NOW.date()), b"photo").config.image_config
     assert shape is not None
     assert shape.image_size == size
+
+
+@pytest.mark.parametrize(("longest", "width"), [(100, 100), (1536, 300)])
+def test_a_photo_is_shrunk_for_the_model_never_enlarged(longest: int, width: int) -> None:
+    sent = reference(Raster(np.zeros((200, 300, 3), np.uint8)), longest)
+    assert codec.inspect(sent, ImageLimits(min_side=1)).width == width
 
 
 def answered(**fields: object) -> types.GenerateContentResponse:

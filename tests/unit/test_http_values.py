@@ -32,6 +32,7 @@ def test_every_error_is_a_problem(kind: type[PerkieError]) -> None:
     assert told.body["type"] == f"urn:perkie:problem:{kind.code}"
     assert told.status == kind.http_status
     assert told.headers["Retry-After"] == "1"
+    assert told.headers["Cache-Control"] == "no-store"
     if told.status == 503 and kind.retryable:
         assert "Retry-After" in problem(kind("x"), "r1").headers
 
