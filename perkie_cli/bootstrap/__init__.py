@@ -121,7 +121,8 @@ class Services(StorefrontParts):
         """Image models and their prices."""
         from perkie_cli.config.models import load_models
 
-        return load_models(self.settings.gemini.models_file or user_config_dir(self.environ) / "models.toml")
+        named = self.settings.gemini.models_file
+        return load_models(named or user_config_dir(self.environ) / "models.toml", required=named is not None)
 
     @cached_property
     def ledger(self) -> SpendLedger:

@@ -19,7 +19,7 @@ def run(args: Sequence[str]) -> int:
     try:
         return _invoke(list(args), renderer)
     except typer.TyperException as error:
-        return renderer.fail(_usage_error(error))
+        return renderer.fail(_usage_error(error, renderer.command))
     except (KeyboardInterrupt, typer.Abort):
         if renderer.ended is not None:
             return renderer.ended  # it came too late to change anything: one envelope is out, two would be none
@@ -44,7 +44,9 @@ def _invoke(args: list[str], renderer: Renderer) -> int:
         return done.exit_code
 
 
-def _usage_error(error: typer.TyperException) -> UsageError:
-    command = getattr(getattr(error, "ctx", None), "command_path", "perkie")
+def _usage_error(error: typer.TyperException, running: str) -> UsageError:
+    """``running`` is the command as the envelope names it: an option without its value knows no context."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else f"perkie {running.removeprefix('perkie')}".rstrip()
     message = error.format_message().rstrip(".")
     return UsageError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows what it takes.")

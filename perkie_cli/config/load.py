@@ -13,9 +13,10 @@ from typing import Any
 
 from perkie_cli.config.coerce import coerce
 from perkie_cli.config.schema import Settings
-from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
+from perkie_cli.domain.errors import InvalidSetting, UnreadableFile, why_unread
 
 PROJECT_FILE = "perkie.toml"
+FLAG = "flag"  # a flag bears the name of its setting within the group
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def load(
     _check_profile(profile, [table for _, _, table in tables])
     files = [layer for label, path, table in tables for layer in _file_layers(f"{label} {path}", table, profile)]
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    layers = [Layer("flag", given), _env_layer(environ), *files]
+    layers = [Layer(FLAG, given), _env_layer(environ), *files]
     settings, origins = _merge(layers)
     return Loaded(settings, origins, tuple((path, path.is_file()) for _, path in paths))
 
@@ -136,7 +137,7 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
             raise UnreadableFile(f"config file {path} does not exist") from error
         return {"profile": {}}
     except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"config file {path} cannot be read: {error}") from error
+        raise UnreadableFile(f"config file {path} cannot be read: {why_unread(error)}") from error
     except tomllib.TOMLDecodeError as error:
         raise InvalidSetting(f"config file {path} is not valid TOML: {error}") from error
     profiles = table.setdefault("profile", {})
@@ -209,6 +210,8 @@ def _merge(layers: list[Layer]) -> tuple[Settings, dict[str, str]]:
         if isinstance(raw, _FromEnv):
             origin = f"environment {raw.name}"
             raw = raw.text
+        elif origin == FLAG:
+            origin = f"--{name.replace('_', '-')}"
         groups.setdefault(group, {})[name] = coerce(each, raw, origin)
         origins[each.name] = origin
     made = {name: dataclasses.replace(default, **groups.get(name, {})) for name, default in _default_groups().items()}

@@ -10,25 +10,26 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
+from perkie_cli.domain.errors import InvalidSetting, UnreadableFile, why_unread
 from perkie_cli.domain.model import SIDES, ImageModel, ModelBook
 
 SHIPPED = "data/models.toml"
 
 
-def load_models(own: Path | None = None) -> ModelBook:
-    """The shipped models, then those of the user's file, which replace shipped ones by id; a missing file is none.
+def load_models(own: Path | None = None, *, required: bool = False) -> ModelBook:
+    """The shipped models, then those of the user's file, which replace shipped ones by id.
 
-    Raises: InvalidSetting, UnreadableFile.
+    Raises: InvalidSetting, UnreadableFile; a missing file only where it is ``required``.
     """
     models = _parse((resources.files("perkie_cli") / SHIPPED).read_text("utf-8"), SHIPPED)
     if own is not None:
         try:
             models |= _parse(own.read_text("utf-8"), str(own))
-        except FileNotFoundError:
-            pass
+        except FileNotFoundError as error:
+            if required:
+                raise UnreadableFile(f"model file {own} does not exist") from error
         except (OSError, UnicodeDecodeError) as error:
-            raise UnreadableFile(f"model file {own} cannot be read: {error}") from error
+            raise UnreadableFile(f"model file {own} cannot be read: {why_unread(error)}") from error
     return ModelBook(models.values())
 
 

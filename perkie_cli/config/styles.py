@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.errors import InvalidSetting, why_unread
 from perkie_cli.domain.style import BUILT_IN, RESERVED, Parameter, Style, StyleBook, plain_name
 
 _REQUIRED = {"id": str, "title": str, "prompt": str}
@@ -61,7 +61,7 @@ def read_style(file: Traversable | Path, source: str) -> Style:
     try:
         table = tomllib.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidSetting(f"style file {file}: {error}") from error
+        raise InvalidSetting(f"style file {file}: {why_unread(error)}") from error
     _check(f"style file {file}", table)
     local = table.get("local", {})
     return Style(

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
-from perkie_cli.domain.errors import BadInput, InvalidParameter, UnreadableFile
+from perkie_cli.domain.errors import BadInput, InvalidParameter, UnreadableFile, why_unread
 from perkie_cli.emulators.http_server import Request, Response
 from perkie_cli.ports import Clock
 
@@ -80,7 +80,7 @@ def read_plan(path: Path) -> object:
         text = path.read_text("utf-8")
         return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"fault plan {path} cannot be read: {error}") from error
+        raise UnreadableFile(f"fault plan {path} cannot be read: {why_unread(error)}") from error
     except (ValueError, RecursionError) as error:
         raise InvalidParameter(f"fault plan {path}: {error}") from error
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.domain.errors import InvalidParameter, UnreadableFile
+from perkie_cli.domain.errors import InvalidParameter, UnreadableFile, why_unread
 from perkie_cli.domain.lifecycle import Rule
 from perkie_cli.domain.lifecycle_json import RuleError, rules_from
 from perkie_cli.domain.lifecycle_review import Level, review
@@ -24,7 +24,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"rules file {path} cannot be read: {error}") from error
+        raise UnreadableFile(f"rules file {path} cannot be read: {why_unread(error)}") from error
     try:
         rules = rules_from(json.loads(text, object_pairs_hook=_unique))
         _refuse(rules)

@@ -30,12 +30,12 @@ def test_each_layer_wins_over_the_next_and_is_named(tmp_path: Path) -> None:
     (tmp_path / "perkie.toml").write_text("[style]\nsize = 400\nengine = 'local'\n")
     env = {"XDG_CONFIG_HOME": str(tmp_path / "home"), "PERKIE_STYLE_SIZE": "500"}
     result = load(project_dir=tmp_path, environ=env, flags={"style.size": 600, "style.engine": None})
-    assert (result.settings.style.size, result.origins["style.size"]) == (600, "flag")
+    assert (result.settings.style.size, result.origins["style.size"]) == (600, "--size")
     assert result.origins["style.engine"].startswith("project file")
     assert result.origins["image.min_side"].startswith("user file")
     assert result.origins["image.max_side"] == "default"
     told = load(project_dir=tmp_path, environ={**env, "PERKIE_OFFLINE": "1"}, flags={"general.offline": False})
-    assert (told.settings.general.offline, told.origins["general.offline"]) == (False, "flag")
+    assert (told.settings.general.offline, told.origins["general.offline"]) == (False, "--offline")
     without = load(project_dir=tmp_path, environ=env)
     assert (without.settings.style.size, without.origins["style.size"]) == (500, "environment PERKIE_STYLE_SIZE")
 

@@ -96,7 +96,7 @@ def _compare(network: Any, side: int, exported: Path) -> None:
     if difference > _TOLERANCE:
         raise MissingWeights(
             f"the exported network differs from the checkpoint by {difference * 255:.1f} of 255",
-            hint="Use the torch backend (--backend torch), and report this with your torch version.",
+            hint="Set matting.backend to torch, and report this with your torch version.",
         )
 
 

@@ -6,9 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.picture import check_size
 from perkie_cli.domain.style import Style
-from perkie_cli.engines.local.recipes import RECIPES, find_recipe
+from perkie_cli.engines.local.looks import Look
+from perkie_cli.engines.local.recipes import RECIPES, LocalRecipe, find_recipe
 from perkie_cli.ports import Rendering, RenderJob, Workers
 
 if TYPE_CHECKING:
@@ -26,9 +28,8 @@ class LocalStyleEngine:
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:  # noqa: ARG002 - the port's shape; there is one model
         """What decides the look. Raises: InvalidParameter."""
         check_size(size)
-        local = find_recipe(style.recipe)
-        look = dataclasses.asdict(local.settle(style.parameters))
-        return Recipe(self.name, local.id, local.version, {**look, "size": size})
+        local, look = _settled(style)
+        return Recipe(self.name, local.id, local.version, {**dataclasses.asdict(look), "size": size})
 
     async def render(self, job: RenderJob) -> Rendering:
         """Raises: InvalidParameter."""
@@ -43,6 +44,15 @@ class LocalStyleEngine:
 
     async def aclose(self) -> None:
         """Nothing is held here; the workers belong to who made them."""
+
+
+def _settled(style: Style) -> tuple[LocalRecipe, Look]:
+    """Raises: InvalidParameter, naming the style, whose file may be one of many."""
+    try:
+        local = find_recipe(style.recipe)
+        return local, local.settle(style.parameters)
+    except InvalidParameter as error:
+        raise InvalidParameter(f"style {style.id}: {error.message}", hint=error.hint) from error
 
 
 def _load() -> None:

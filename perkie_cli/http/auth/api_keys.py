@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.domain.errors import InvalidSetting, NotAuthorised
+from perkie_cli.domain.errors import InvalidSetting, NotAuthorised, why_unread
 from perkie_cli.domain.proof import Credential, Proof
 from perkie_cli.http.auth.principal import EVERYTHING, Principal
 
@@ -64,7 +64,7 @@ def load_keys(path: Path) -> KeyRing:
     try:
         tables = tomllib.loads(path.read_text("utf-8")).get("key", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidSetting(f"API key file {path} cannot be read: {error}") from error
+        raise InvalidSetting(f"API key file {path} cannot be read: {why_unread(error)}") from error
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise InvalidSetting(f"API key file {path}: keys are tables, each under [[key]]")
     return KeyRing([_key(path, table) for table in tables])
