@@ -30,7 +30,7 @@ def read_input(path: Path, max_bytes: int) -> bytes:
     try:
         facts = path.stat()
         if stat.S_ISDIR(facts.st_mode):
-            raise UnreadableFile(f"{path} is a directory, not a picture")
+            raise UnreadableFile(f"{path} is a folder without pictures that can be read")
         if not stat.S_ISREG(facts.st_mode):  # a pipe may never end, a device neither
             raise UnreadableFile(f"{path} is not a regular file")
         if facts.st_size == 0:

@@ -60,7 +60,9 @@ def _chosen(
     if not prefix.isascii():
         raise InvalidParameter(f"--prefix: no key begins with {prefix!r}", hint="Keys look like shared/01/name.jpg.")
     style_id = None if style is None else build_services(settings_of(ctx).settings).styles.get(style).id
-    return Filter(owner_of(customer, session), hash_, style_id, prefix, older_than, larger_than, expired)
+    return Filter(
+        owner_of(customer, session), hash_ and hash_.lower(), style_id, prefix, older_than, larger_than, expired
+    )
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:

@@ -27,20 +27,29 @@ class InputFile:
 def expand(words: Sequence[str], *, recursive: bool, made_by_us: Iterable[Path] = ()) -> list[InputFile]:
     """Folders give their pictures (by ending; without outputs that perkie made there), globs their matches.
 
-    A named file is taken whatever its ending: the content decides later. Each file comes once, in order.
+    A named file is taken whatever its ending: the content decides later. Each file comes once, in order. Of several
+    words one that gives nothing stays as it is, and fails by itself when it is read.
 
-    Raises: UnreadableFile when a pattern or folder gives nothing.
+    Raises: UnreadableFile when the only word gives nothing, UsageError for a word that names nothing.
     """
     made = frozenset(made_by_us)
     files: dict[Path, InputFile] = {}
     for word in words:
-        for file in _expand_one(word, recursive, made):
+        try:
+            found = _expand_one(word, recursive, made)
+        except UnreadableFile:
+            if len(words) == 1:
+                raise
+            found = [InputFile(Path(word))]
+        for file in found:
             files.setdefault(located(file.path), file)
     return list(files.values())
 
 
 def _expand_one(word: str, recursive: bool, made: frozenset[Path]) -> list[InputFile]:
     path = Path(word)
+    if word in ("", "-"):  # an empty variable of a script must not stand for the whole folder
+        raise UsageError(f"{word!r} is no picture's path", hint="Name files, folders or patterns; stdin is not read.")
     if holds(path.is_dir):
         if not os.access(path, os.R_OK | os.X_OK):
             raise UnreadableFile(f"{path} may not be read (permission denied)")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from perkie_cli.cli.files import located, write_atomically
 from perkie_cli.cli.inputs import InputFile, holds
-from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile
+from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, UsageError
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
     path BLOB PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
@@ -171,8 +171,10 @@ class OutputRecord:
 def check_place(target: Path, source: Path) -> None:
     """Whether an output can stand there, so that nobody pays for a picture that cannot be written.
 
-    Raises: OutputExists, UnwritableFile.
+    Raises: OutputExists, UnwritableFile, UsageError.
     """
+    if target == Path("-"):
+        raise UsageError("pictures are written to files, not to stdout", hint="Name a file with -o.")
     try:
         if target.is_dir() or (target.exists() and not target.is_file()):
             kind = "a directory" if target.is_dir() else "not a regular file"

@@ -122,6 +122,7 @@ def test_bad_input_is_one_sentence_with_the_file_and_the_reason(
 
 def test_other_bad_input(perkie_here: Perkie, cat: Path) -> None:
     (cat.parent / "empty").mkdir()
+    (cat.parent / "models.toml").write_text("[gemini]\nmodels_file = 'gone.toml'\n")
     cases = {
         ("stylize", "gone.png", "--style", "modern"): (3, "gone.png does not exist"),
         ("stylize", "empty", "--style", "modern", "--out-dir", "o"): (3, "empty holds no pictures"),
@@ -133,19 +134,35 @@ def test_other_bad_input(perkie_here: Perkie, cat: Path) -> None:
         ("stylize", "cat.png", "--style", "modern", "--customer", "../etc"): (3, "customer id"),
         ("stylize", "cat.png", "--style", "modern", "--customer", "1", "--session", "2"): (2, "exclude"),
         ("stylize", "cat.png", "--style", "modern", "--refresh", "--no-cache"): (2, "exclude"),
-        ("stylize", "cat.png", "--style", "modern", "--size", "12"): (3, "style.size"),
+        ("stylize", "cat.png", "--style", "modern", "--size", "12"): (
+            3,
+            "style.size = 12 (--size): must be at least 256",
+        ),
         ("stylize", "cat.png", "--style", "modern", "--engine", "magic"): (3, "style.engine"),
         ("stylize", "cat.png"): (2, "--style"),
+        ("stylize", "cat.png", "--style"): (2, "`perkie stylize --help`"),
+        ("stylize", "cat.png", "--style", "modern", "--model", "gemini-3-pro-image"): (2, "--model names"),
+        ("stylize", "-", "--style", "modern"): (2, "stdin is not read"),
+        ("stylize", "", "--style", "modern", "--out-dir", "o"): (2, "is no picture's path"),
+        ("stylize", "cat.png", "--style", "modern", "-o", "-"): (2, "not to stdout"),
         ("styles", "preview", "gone.png", "cat.png", "-o", "cat.png", "--force"): (3, "is the input itself"),
         ("cache", "stats", "--prefix", "\udcff"): (3, "no key begins"),
         ("config", "init", "-o", ".", "--force"): (3, "cannot be written"),
         ("stylise",): (2, "no such command"),
         ("--config", "gone.toml", "config", "show"): (3, "gone.toml does not exist"),
+        ("--config", "models.toml", "models", "list"): (3, "model file gone.toml does not exist"),
     }
     for args, (code, reason) in cases.items():
         done = perkie_here(*args)
         assert (done.returncode, reason in done.stderr, done.stdout) == (code, True, ""), (args, done)
-    assert sorted(p.name for p in cat.parent.iterdir()) == ["cat.png", "empty"]
+    assert sorted(p.name for p in cat.parent.iterdir()) == ["cat.png", "empty", "models.toml"]
+
+
+def test_of_several_inputs_those_that_give_nothing_fail_by_themselves(perkie_here: Perkie, cat: Path) -> None:
+    (cat.parent / "empty").mkdir()
+    inputs = ("empty", "*.heic", "cat.png")
+    body = envelope(perkie_here("stylize", *inputs, "--style", "bw_fine_art", "--size", "256", "--json"))
+    assert [r["status"] for r in body["results"]] == ["failed", "failed", "done"]  # type: ignore[attr-defined]
 
 
 def test_an_error_before_the_command_runs_is_an_envelope_too(perkie: Perkie) -> None:
@@ -168,7 +185,7 @@ def test_a_user_defined_style_varies_parameters(perkie: Perkie, cat: Path, home:
     (own / "plain.toml").write_text(plain.replace("seal = false", "seall = false"))
     wrong = perkie("stylize", "cat.png", "--style", "plain_ink")
     assert wrong.returncode == 3
-    assert "'seall'" in wrong.stderr
+    assert "style plain_ink: the recipe ink_wash has no parameter 'seall'" in wrong.stderr
 
 
 def test_an_own_style_is_begun_as_the_readme_says(perkie: Perkie, cat: Path, home: Path) -> None:

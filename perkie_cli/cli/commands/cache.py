@@ -126,7 +126,7 @@ def verify(
             renderer.say(f"{finding.kind}: {finding.key} ({done})")
         renderer.say("all whole" if not found else f"{len(found)} found")
         pending = ChangesPending(
-            f"{len(found)} objects of {services.blobs.name} are broken",
+            f"{_objects(len(found))} of {services.blobs.name} found broken",
             hint="`perkie cache verify --repair` mends them.",
         )
         summary = {"store": services.blobs.name, "found": len(found), "repaired": mend}
@@ -152,7 +152,11 @@ def _day(tally: Tally) -> str:
 
 
 def _amount(tally: Tally) -> str:
-    return f"{tally.count} objects ({format_size(tally.bytes)})"
+    return f"{_objects(tally.count)} ({format_size(tally.bytes)})"
+
+
+def _objects(count: int) -> str:
+    return f"{count} object{'s' * (count != 1)}"
 
 
 def _row(info: BlobInfo) -> str:

@@ -43,7 +43,7 @@ def list_(ctx: typer.Context) -> None:
     async def work(services: Services) -> Report:
         files = _files_report(services, [services.model_files.look(each) for each in CHECKPOINTS.values()])
         images = image_models.listed(services)
-        return Report([*files.results, *images.results], files.summary, [*files.text, *images.text])
+        return Report([*files.results, *images.results], files.summary, [*files.text, "", *images.text])
 
     run(ctx, work)
 

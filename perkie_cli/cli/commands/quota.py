@@ -143,7 +143,7 @@ def _owner(customer: str | None, session: str | None, ip: str | None, all_: bool
     given = [customer is not None, session is not None, ip is not None, all_]
     if sum(given) != 1:
         raise UsageError(
-            "whose quota? one of --customer, --session, --ip and --all is needed", hint="See `perkie quota --help`."
+            "whose quota? one of --customer, --session, --ip and --all is needed", hint="For example: --customer 42."
         )
     if customer is not None:
         return Owner.customer(customer)

@@ -174,6 +174,6 @@ def _output_kind(name: str) -> CutoutOutput:
 def _background(text: str, max_bytes: int) -> Background:
     """A keyword, a colour, or a picture's path."""
     path = Path(text)
-    if text not in tuple(BackgroundKind) and holds(path.is_file):
+    if text not in tuple(BackgroundKind) and (path.suffix or holds(path.exists)):
         return Background.of_picture(read_input(path, max_bytes), text)
     return Background.parse(text)

@@ -35,7 +35,7 @@ def list_(ctx: typer.Context) -> None:
     Example: `perkie styles list --json`
     """
     styles = build_services(settings_of(ctx).settings).styles.all()
-    rows = [(s.id, s.title, ", ".join(s.aliases), "yes" if s.popular else "", s.source) for s in styles]
+    rows = [(s.id, s.title, ", ".join(s.aliases), "yes" if s.popular else "", Path(s.source).name) for s in styles]
     table = Table(("id", "title", "aliases", "popular", "from"), rows)
     finish(ctx, Report(results=[_brief(s) for s in styles], text=[table]))
 

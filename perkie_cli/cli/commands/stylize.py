@@ -19,7 +19,7 @@ from perkie_cli.cli.inputs import InputFile, check_targets, expand
 from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.session import renderer_of, run
-from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.generation import CacheUse, Fallback, Generated, GenerateRequest
 from perkie_cli.domain.identity import ANONYMOUS, Owner
 from perkie_cli.domain.money import Budget, dollars
@@ -151,7 +151,15 @@ class _Run:
     def settle(
         self, inputs: list[str], style: str, recursive: bool, output: Path | None, out_dir: Path | None
     ) -> tuple[list[InputFile], list[str]]:
-        """The input files and the ids of the styles, checked against where the output goes."""
+        """The input files and the ids of the styles, checked against where the output goes.
+
+        Raises: UsageError, UnknownStyle, UnreadableFile.
+        """
+        if self._asked.model is not None and self._draws_here:
+            raise UsageError(
+                "--model names a Gemini model, but the built-in engine is to draw",
+                hint="Leave out --model, or --engine local; Gemini needs a key (GEMINI_API_KEY).",
+            )
         styles = [each.id for each in self._services.styles.select(style)]
         files = expand(inputs, recursive=recursive, made_by_us=self._record.below_folders(inputs))
         check_targets(files, len(styles), output, out_dir)
@@ -174,8 +182,12 @@ class _Run:
 
     def _at_once(self) -> int:
         """Pictures in work together. While all processes draw, one more is read, looked up or written."""
-        local = self._services.engines[self._services.settings.style.engine].name == "local"
-        return self._asked.jobs + 1 if local and self._asked.jobs > 1 else self._asked.jobs
+        return self._asked.jobs + 1 if self._draws_here and self._asked.jobs > 1 else self._asked.jobs
+
+    @property
+    def _draws_here(self) -> bool:
+        """Whether the built-in engine was chosen."""
+        return self._services.engines[self._services.settings.style.engine].name == "local"
 
     async def _one(self, job: Job) -> JobResult:
         asked, services = self._asked, self._services
