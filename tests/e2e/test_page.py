@@ -30,11 +30,16 @@ def test_a_photo_becomes_a_cut_out_and_three_portraits(tmp_path: Path) -> None:
         assert page.errors == []
 
 
-def test_a_file_that_is_no_picture_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_picture_and_a_server_that_is_gone_are_told(tmp_path: Path) -> None:
     note = tmp_path / "note.jpg"
     note.write_text("just text")
     with perkie_serve(tmp_path) as server, page_at(server.url, tmp_path) as page:
         page.wait_for("document.querySelector('#quota') && document.querySelector('#quota').textContent != ''")
         page.choose_file("#file", note)
         page.wait_for("document.querySelector('#message').classList.contains('bad')")
-        assert "not an image" in page.value("document.querySelector('#message').textContent")
+        told = page.value("document.querySelector('#message').textContent")
+        assert told.startswith("note.jpg is not an image that perkie knows. JPEG")
+        server.stop()
+        page.choose_file("#file", CAT)
+        page.wait_for("document.querySelector('#message').textContent == 'The server cannot be reached.'")
+        assert page.value("document.querySelector('#file').value") == "", "the same photo can be chosen again"

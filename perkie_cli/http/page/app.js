@@ -1,6 +1,7 @@
 "use strict";
 
 const LONGEST = 2048; // px: more than any picture needs, and a phone's photo stays a quick upload
+const UNREACHED = "The server cannot be reached.";
 const $ = (id) => document.getElementById(id);
 const cards = new Map();
 
@@ -97,9 +98,11 @@ async function* events(response) {
   }
 }
 
+const sentence = (problem) => [problem.detail, problem.hint].filter(Boolean).join(". ");
+
 async function problemOf(response) {
-  const body = await response.json().catch(() => ({}));
-  return [body.detail || `The server answered ${response.status}.`, body.hint].filter(Boolean).join(" ");
+  if (response.status === 401) $("access").open = true;
+  return sentence(await response.json().catch(() => ({}))) || `The server answered ${response.status}.`;
 }
 
 async function draw(file) {
@@ -123,7 +126,7 @@ async function draw(file) {
     if (name === "accepted") say("The artists are at work.");
     else if (name === "cutout") fill("cutout", body);
     else if (name === "style") fill(body.style, body);
-    else if (name === "error") throw new Error(body.detail);
+    else if (name === "error") throw new Error(sentence(body));
     else if (name === "done") { say(body.success ? "Done." : "No picture could be made.", !body.success); showQuota(body.quota); }
   }
 }
@@ -135,7 +138,7 @@ async function start(file) {
   try {
     await draw(file);
   } catch (error) {
-    say(error.message || "The server cannot be reached.", true);
+    say(error instanceof TypeError ? UNREACHED : error.message, true); // a TypeError is fetch's word for it
   } finally {
     busy = false;
     for (const card of cards.values()) {
@@ -154,7 +157,10 @@ async function open() {
   else if (quota.status === 401) $("access").open = true;
 }
 
-$("file").addEventListener("change", (event) => start(event.target.files[0]));
+$("file").addEventListener("change", ({ target }) => {
+  start(target.files[0]);
+  target.value = ""; // so that the same photo can be chosen again
+});
 for (const [name, over] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
   $("drop").addEventListener(name, (event) => {
     event.preventDefault();
@@ -162,4 +168,4 @@ for (const [name, over] of [["dragover", true], ["dragleave", false], ["drop", f
     if (name === "drop") start(event.dataTransfer.files[0]);
   });
 }
-open().catch(() => say("The server cannot be reached.", true));
+open().catch(() => say(UNREACHED, true));
