@@ -50,4 +50,4 @@ class StorefrontParts(MattingParts):
         from perkie_cli.services.process import Process
 
         matting = self.settings.matting
-        return Process(self.storefront, self.cutouts, engine=matting.engine, mode=matting.mode)
+        return Process(self.storefront, self.cutouts, self.clock, engine=matting.engine, mode=matting.mode)

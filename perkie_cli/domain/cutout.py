@@ -122,6 +122,7 @@ class CutoutRequest:
     strict: bool = False
     deadline: float | None = None
     source: str = "image"  # how messages name the input: a path, a field
+    hash: str | None = None  # of the upload, where that is known
 
     def __post_init__(self) -> None:
         see_through = self.output is CutoutOutput.RGBA and self.background.kind is BackgroundKind.TRANSPARENT

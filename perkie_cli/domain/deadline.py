@@ -14,9 +14,9 @@ class Deadline:
     total: float
 
     @classmethod
-    def after(cls, seconds: float, now: float) -> Deadline:
-        """``seconds`` from ``now`` (``clock.monotonic()``)."""
-        return cls(now + seconds, seconds)
+    def after(cls, seconds: float | None, now: float) -> Deadline:
+        """``seconds`` from ``now`` (``clock.monotonic()``); None is never."""
+        return cls.never() if seconds is None else cls(now + seconds, seconds)
 
     @classmethod
     def never(cls) -> Deadline:

@@ -23,6 +23,7 @@ from perkie_cli.http.problems import InvalidFields
 
 T = TypeVar("T")
 PROXY_PREFIX = "/apps/perkie"
+GRACE = 1.0  # seconds more than the work itself is told, so that its own word about the deadline comes first
 _LONGEST_KEY = 255
 
 
@@ -81,8 +82,7 @@ class Call:
     async def run(self, work: Coroutine[Any, Any, T], deadline: timedelta) -> T:
         """``work`` while the client waits for it, within the route's deadline; see ``life.watched``."""
         assert isinstance(self.request, Request), "a WebSocket has its own way to notice that its client left"
-        # A second more than the work itself is told, so that its own sentence about the deadline comes first.
-        return await watched(self.request, self.parts.life, work, deadline.total_seconds() + 1)
+        return await watched(self.request, self.parts.life, work, deadline.total_seconds() + GRACE)
 
     async def once(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.cache_key import Recipe, content_hash, cutout_key
+from perkie_cli.domain.cache_key import Recipe, cutout_key
 from perkie_cli.domain.cutout import (
     LOW_CONFIDENCE,
     Background,
@@ -28,6 +28,7 @@ from perkie_cli.resilience.admission import Admission
 from perkie_cli.resilience.coalesce import Coalescer
 from perkie_cli.resilience.deadline import within
 from perkie_cli.services.picture_cache import Found, PictureCache
+from perkie_cli.services.upload_hash import upload_hash
 
 if TYPE_CHECKING:
     from perkie_cli.imaging.raster import Raster
@@ -88,14 +89,14 @@ class Cutouts:
 
     def recipe(self, request: CutoutRequest) -> Recipe:
         """What decides the cut-out besides the picture. Raises: UsageError, InvalidParameter."""
-        return self._plan(request).recipe
+        return self._engine(request).recipe(request.mode)
 
     async def __call__(self, request: CutoutRequest) -> Cutout:
         """Raises: BadInput, UsageError, DeadlineExceeded, LowConfidence when strict, AtCapacity, and what the engine
         raises.
         """
         started = self._clock.monotonic()
-        plan = self._plan(request)
+        plan = await self._plan(request)
         seen = codec.inspect(request.image, self._limits, request.source)
         if request.background.kind is BackgroundKind.PICTURE:  # before the network works for nothing
             codec.inspect(request.background.picture, replace(self._limits, min_side=1), request.background.source)
@@ -119,17 +120,20 @@ class Cutouts:
         cutout = await self(plain)
         return await self._workers.run(_decode_master, cutout.picture), cutout
 
-    def _plan(self, request: CutoutRequest) -> _Plan:
+    def _engine(self, request: CutoutRequest) -> MattingEngine:
         try:
-            engine = self._engines[request.engine]
+            return self._engines[request.engine]
         except KeyError:
             raise UsageError(
                 f"there is no matting engine {request.engine[:30]!r} here",
                 hint=f"There is {', '.join(self._engines)}; remote needs matting.remote_url.",
             ) from None
-        recipe, hash_ = engine.recipe(request.mode), content_hash(request.image)
-        now = self._clock.monotonic()
-        deadline = Deadline.never() if request.deadline is None else Deadline.after(request.deadline, now)
+
+    async def _plan(self, request: CutoutRequest) -> _Plan:
+        deadline = Deadline.after(request.deadline, self._clock.monotonic())
+        engine = self._engine(request)
+        recipe = engine.recipe(request.mode)
+        hash_ = request.hash or await upload_hash(request.image, self._workers)
         return _Plan(request, engine, recipe, hash_, cutout_key(hash_, recipe.fingerprint), deadline)
 
     async def _look_up(self, plan: _Plan) -> _Made | None:

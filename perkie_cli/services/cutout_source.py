@@ -30,4 +30,6 @@ class CutoutSource:
     def _asked(self, request: GenerateRequest) -> CutoutRequest:
         # A style that is drawn again may well be drawn from the cut-out that is there.
         cache = CacheUse.OFF if request.cache is CacheUse.OFF else CacheUse.NORMAL
-        return CutoutRequest(request.image, self.engine, self.mode, cache=cache, source=request.source)
+        return CutoutRequest(
+            request.image, self.engine, self.mode, cache=cache, source=request.source, hash=request.hash
+        )

@@ -146,7 +146,7 @@ class Generate:
         cutout = self._cutouts.fingerprint(request)
         recipe = engine.recipe(style, request.size, request.model).with_cutout(cutout)
         now = self._clock.monotonic()
-        deadline = Deadline.never() if request.deadline is None else Deadline.after(request.deadline, now)
+        deadline = Deadline.after(request.deadline, now)
         key = CacheKey(request.hash or content_hash(request.image), style.id, recipe.fingerprint)
         return _Plan(request, style, engine, recipe, key, cutout, deadline, now)
 

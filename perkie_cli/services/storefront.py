@@ -7,15 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from perkie_cli.domain.cache_key import content_hash
 from perkie_cli.domain.errors import NotFound
 from perkie_cli.domain.generation import Generated, GenerateRequest
 from perkie_cli.domain.identity import Owner
 from perkie_cli.ports import Workers
 from perkie_cli.services.generate import Generate
 from perkie_cli.services.originals import Original, Originals
-
-HASHED_INLINE = 512 * 1024  # bytes; more would hold up the event loop for a millisecond
+from perkie_cli.services.upload_hash import upload_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +53,7 @@ class Storefront:
 
     async def uploaded(self, data: bytes, name: str) -> Source:
         """A picture that came with the request."""
-        if len(data) <= HASHED_INLINE:
-            return Source(data, content_hash(data), name)
-        return Source(data, await self._io.run(content_hash, data), name)
+        return Source(data, await upload_hash(data, self._io), name)
 
     async def stored(self, owner: Owner, hash_: str) -> Source:
         """A picture that the same owner uploaded before.

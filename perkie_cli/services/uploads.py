@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from perkie_cli.domain.cache_key import CacheKey, content_hash
+from perkie_cli.domain.cache_key import CacheKey
 from perkie_cli.domain.errors import InvalidParameter, PerkieError
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.imaging import codec
 from perkie_cli.ports import BlobStore, Workers
 from perkie_cli.services.originals import Originals
+from perkie_cli.services.upload_hash import upload_hash
 
 ORIGINAL = "original"
 _PROCESSED = re.compile(r"processed_([a-z0-9][a-z0-9_]{0,63})")
@@ -44,7 +45,7 @@ class Uploads:
 
     async def _keep(self, owner: Owner, name: str, data: bytes) -> Kept:
         try:
-            hash_ = await self._workers.run(content_hash, data)
+            hash_ = await upload_hash(data, self._workers)
             if name == ORIGINAL:
                 original = await self._originals.keep(owner, data, hash_, name)
                 return Kept(name, original.key, hash_)

@@ -62,9 +62,8 @@ class DiskBlobs:
     ) -> bool:
         """See ``ports.BlobStore``; a damaged object counts as absent and is replaced."""
         now, facts = self._clock.now(), check_metadata(metadata)
-        digest = hashlib.sha256(data).hexdigest()
-        info = BlobInfo(check_key(key), len(data), content_type, digest, now, now, microseconds(now), facts)
-        return await self._run(self._put, info, data, overwrite)
+        unhashed = BlobInfo(check_key(key), len(data), content_type, "", now, now, microseconds(now), facts)
+        return await self._run(self._put, unhashed, data, overwrite)
 
     async def get(self, key: str) -> Blob | None:
         """See ``ports.BlobStore``."""
@@ -147,9 +146,10 @@ class DiskBlobs:
             self._files.prepare()
             self._prepared = True
 
-    def _put(self, info: BlobInfo, data: bytes, overwrite: bool) -> bool:
-        if not overwrite and self._get(info.key) is not None:
+    def _put(self, unhashed: BlobInfo, data: bytes, overwrite: bool) -> bool:
+        if not overwrite and self._get(unhashed.key) is not None:
             return False
+        info = replace(unhashed, sha256=hashlib.sha256(data).hexdigest())
         written = self._files.write_aside(data)
         try:
             with self._index.writing():

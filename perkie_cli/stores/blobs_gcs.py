@@ -46,13 +46,12 @@ class GcsBlobs:
         """See ``ports.BlobStore``; a damaged object counts as absent and is replaced."""
         from google.api_core.exceptions import PreconditionFailed
 
-        facts = {**check_metadata(metadata), HASH_FIELD: hashlib.sha256(data).hexdigest()}
-        now = self._clock.now()
+        facts, now = check_metadata(metadata), self._clock.now()
 
         async def upload(generation: int | None) -> bool:
             def call(bucket: Bucket) -> bool:
                 blob = bucket.blob(check_key(key))
-                blob.metadata, blob.custom_time = facts, now
+                blob.metadata, blob.custom_time = {**facts, HASH_FIELD: hashlib.sha256(data).hexdigest()}, now
                 blob.upload_from_string(data, content_type, if_generation_match=generation, **PATIENCE)
                 return True
 

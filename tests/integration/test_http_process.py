@@ -30,6 +30,7 @@ from perkie_cli.domain.errors import (
 )
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
+from perkie_cli.services.process import Accepted
 from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured
 from tests.pictures import exif_of, file_of, photo
 
@@ -277,9 +278,11 @@ async def test_leaving_the_stream_gives_back_what_it_held(server: Running) -> No
 
 
 async def test_streams_end_at_their_deadline_and_with_the_server() -> None:
-    short = HttpSettings(process_deadline=timedelta(seconds=2))
-    async with running(short) as server:
-        server.matting.gate.clear()
+    async def hangs(*_: object) -> AsyncIterator[Accepted]:
+        yield Accepted("0" * 64, ())
+        await asyncio.Event().wait()
+
+    async with running(HttpSettings(process_deadline=timedelta(seconds=0.1)), process=hangs) as server:
         told = await streamed(server)
         assert (told[-1][0], told[-1][1]["status"]) == ("error", 504)
     async with running(replace(HttpSettings(), stop_within=timedelta(seconds=0.2))) as server:

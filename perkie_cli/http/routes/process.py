@@ -15,7 +15,7 @@ from perkie_cli.http.accept import EVENT_STREAM, JSON, negotiate
 from perkie_cli.http.answers import json_answer, told_problem
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import read_fields
-from perkie_cli.http.call import Call, calling
+from perkie_cli.http.call import GRACE, Call, calling
 from perkie_cli.http.document import COSTLY, body_of, content_of, problems
 from perkie_cli.http.life import stopping
 from perkie_cli.http.middleware import unexpected
@@ -43,7 +43,7 @@ async def process(request: Request, call: Annotated[Call, Depends(calling(Scope.
     deadline = call.parts.settings.process_deadline
     if kind == JSON:
         return json_answer(await call.run(whole(call, steps), deadline))
-    cut = asyncio.ensure_future(_cut(call, deadline.total_seconds()))
+    cut = asyncio.ensure_future(_cut(call, deadline.total_seconds() + GRACE))
     stream = with_keep_alive(as_events(call, steps), KEEP_ALIVE_EVERY, cut)
     return StreamingResponse(stream, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, EVENT_STREAM)
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from perkie_cli.domain.errors import DeadlineExceeded, PerkieError
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import Fields, json_object
-from perkie_cli.http.call import authenticated
+from perkie_cli.http.call import GRACE, authenticated
 from perkie_cli.http.life import stopping
 from perkie_cli.http.middleware import ids_of, unexpected
 from perkie_cli.http.parts import parts_of
@@ -82,7 +82,7 @@ async def _tell_steps(socket: WebSocket, values: dict[str, Any]) -> None:
     gone = asyncio.ensure_future(socket.receive())  # nothing more is expected: whatever comes, the client is done
     telling = asyncio.ensure_future(_send_all(socket, steps_told(call, run)))
     try:
-        seconds = call.parts.settings.process_deadline.total_seconds()
+        seconds = call.parts.settings.process_deadline.total_seconds() + GRACE
         await asyncio.wait({telling, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if telling.done():
             telling.result()
