@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,23 +68,25 @@ class Page:
 
 
 @contextmanager
-def page_at(url: str, home: Path) -> Iterator[Page]:
-    """Opens ``url``; the browser ends with the block."""
-    process = subprocess.Popen(
-        [str(CHROMIUM), *FLAGS, f"--user-data-dir={home / 'chromium'}", "about:blank"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        with connect(
-            _tab(home / "chromium" / "DevToolsActivePort"), max_size=None, open_timeout=60, ping_timeout=None
-        ) as socket:
-            page = Page(socket)
-            page.ask("Page.navigate", url=url)  # answers once the page has taken the tab: nothing asks the blank one
-            yield page
-    finally:
-        process.terminate()
-        process.wait(60)
+def page_at(url: str) -> Iterator[Page]:
+    """Opens ``url``; the browser ends with the block, and so does all that it leaves in folders."""
+    with tempfile.TemporaryDirectory(prefix="perkie-", ignore_cleanup_errors=True) as folder:
+        profile = Path(folder) / "profile"
+        process = subprocess.Popen(
+            [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+            env={**os.environ, "TMPDIR": folder},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            tab = _tab(profile / "DevToolsActivePort")
+            with connect(tab, max_size=None, open_timeout=60, ping_timeout=None) as socket:
+                page = Page(socket)
+                page.ask("Page.navigate", url=url)  # answers once the page has taken the tab
+                yield page
+        finally:
+            process.terminate()
+            process.wait(60)
 
 
 def _tab(port_file: Path) -> str:

@@ -54,7 +54,7 @@ class Running:
 
     async def gave_back(self) -> None:
         """Waits until a drawing was cancelled and no lease is left."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(40):  # at the deadline of 50 s it would come back in any case
             while not self.engine.cancelled or await self.reserved():  # noqa: ASYNC110  # seen from outside only
                 await asyncio.sleep(0.01)
 

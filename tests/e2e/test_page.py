@@ -19,7 +19,7 @@ LOADED = "[...document.querySelectorAll('#gallery .filled img')].filter(image =>
 def test_a_photo_becomes_a_cut_out_and_three_portraits(tmp_path: Path) -> None:
     with (
         perkie_serve(tmp_path, env={"PERKIE_MATTING_ENGINE": "builtin"}) as server,
-        page_at(server.url, tmp_path) as page,
+        page_at(server.url) as page,
     ):
         page.wait_for("document.querySelector('#quota') && document.querySelector('#quota').textContent != ''")
         page.choose_file("#file", CAT)
@@ -33,7 +33,7 @@ def test_a_photo_becomes_a_cut_out_and_three_portraits(tmp_path: Path) -> None:
 def test_a_file_that_is_no_picture_and_a_server_that_is_gone_are_told(tmp_path: Path) -> None:
     note = tmp_path / "note.jpg"
     note.write_text("just text")
-    with perkie_serve(tmp_path) as server, page_at(server.url, tmp_path) as page:
+    with perkie_serve(tmp_path) as server, page_at(server.url) as page:
         page.wait_for("document.querySelector('#quota') && document.querySelector('#quota').textContent != ''")
         page.choose_file("#file", note)
         page.wait_for("document.querySelector('#message').classList.contains('bad')")

@@ -344,6 +344,7 @@ async def test_stopping_answers_what_can_finish_and_refuses_the_rest() -> None:
         assert (await server.client.get("/ready")).json()["status"] == "stopping"
         assert is_problem(await server.generate(style="classic"), 503, "unavailable")
         assert is_problem(await waiting, 503, "unavailable")
+        assert server.engine.calls == 1, "no new work was taken up"
         assert await server.reserved() == 0
 
 
