@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
 }
 
 
+HELP_NAMES = ["-h", "--help"]
 ROOT_OPTIONS = {"install_completion", "show_completion"}  # Typer gives them to every app; they are the root's
 
 
@@ -52,7 +53,24 @@ def _load(name: str) -> Any:
     command = get_command(module.app)
     command.name = name
     command.params = [param for param in command.params if param.name not in ROOT_OPTIONS]
+    _shape_help(command)
+    _tell_of_global_options(command)
     return command
+
+
+def _shape_help(command: Any) -> None:
+    """Switches bear no type: ``--json <bool>`` reads as if a value had to follow."""
+    for param in command.get_params(typer.Context(command, help_option_names=HELP_NAMES)):
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    for inner in getattr(command, "commands", {}).values():
+        _shape_help(inner)
+
+
+def _tell_of_global_options(command: Any) -> None:
+    command.epilog = "Global options, such as --json, --quiet and --config: perkie --help"
+    for inner in getattr(command, "commands", {}).values():
+        _tell_of_global_options(inner)
 
 
 def _root(
@@ -88,9 +106,10 @@ def command_line() -> Any:
         cls=LazyGroup,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": HELP_NAMES},
     )
     app.callback(invoke_without_command=True)(_root)
     root = cast(LazyGroup, get_command(app))
+    _shape_help(root)
     root.commands.update({name: TyperCommand(name, help=text) for name, text in COMMANDS.items()})
     return root

@@ -21,11 +21,15 @@ def _pixels(text: str) -> int:
         raise InvalidParameter(f"--size: {text!r} is no number of pixels and none of {', '.join(SIDES)}") from None
 
 
-Inputs = Annotated[list[str], typer.Argument(metavar="INPUT…", help="Pictures, folders or patterns.")]
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders or patterns.")]
 StyleNames = Annotated[
     str,
     typer.Option(
-        "--style", "-s", metavar="ID[,ID…]|all|popular", help="By id or alias.", autocompletion=complete.styles
+        "--style",
+        "-s",
+        metavar="ID[,ID…]|all|popular",
+        help="By id or alias (perkie styles list).",
+        autocompletion=complete.styles,
     ),
 ]
 Output = Annotated[
@@ -54,7 +58,7 @@ BudgetDollars = Annotated[
     float | None, typer.Option("--budget", min=0, metavar="USD", help="Spend no more than this on the whole run.")
 ]
 MattingEngineName = Annotated[
-    str | None, typer.Option("--engine", metavar="auto|inspyrenet|builtin|remote", help="Who cuts out.")
+    str | None, typer.Option("--engine", metavar="ENGINE", help="Who cuts out: auto, inspyrenet, builtin or remote.")
 ]
 MattingMode = Annotated[
     str | None, typer.Option("--mode", metavar="base|fast", help="base is finer, fast is ten times quicker.")
@@ -67,7 +71,7 @@ Size = Annotated[
 ]
 Customer = Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is.")]
 Session = Annotated[str | None, typer.Option(metavar="ID", help="Whose picture it is, not logged in.")]
-Refresh = Annotated[bool, typer.Option("--refresh", help="Draw again even if the cache has it.")]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Make it again even if the cache has it.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor fill the cache.")]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into folders of folders.")]
 Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="Pictures at once; more than 1 uses processes.")]

@@ -43,6 +43,8 @@ def test_every_command_has_help_with_an_example_in_80_columns(perkie: Perkie, co
     assert done.returncode == 0, done.stderr
     assert COMMANDS[command].rstrip(".") in " ".join(done.stdout.split()), "the table's line is the command's own"
     assert "--install-completion" not in done.stdout, "that is the root's"
+    assert "<bool>" not in done.stdout, "a switch takes no value"
+    assert "perkie --help" in done.stdout, "where the global options are told"
     subcommands = done.stdout.partition("Commands")[2]
     if not subcommands:
         assert "Example" in done.stdout

@@ -29,7 +29,13 @@ app = typer.Typer(help="See, check and clear what is kept.")
 def stats(ctx: typer.Context, chosen: Filter) -> None:
     """How many objects and bytes lie where.
 
-    Examples: `perkie cache stats`, `perkie cache stats --expired`, `perkie cache stats --customer 42 --json`.
+    Examples:
+
+      perkie cache stats
+
+      perkie cache stats --expired
+
+      perkie cache stats --customer 42 --json
     """
 
     async def work(services: Services) -> Report:
@@ -47,7 +53,11 @@ def inspect(
 ) -> None:
     """List objects: size, last use, engine, key.
 
-    Examples: `perkie cache inspect --customer 42`, `perkie cache inspect --style ink_wash --larger-than 1MiB --json`.
+    Examples:
+
+      perkie cache inspect --customer 42
+
+      perkie cache inspect --style ink_wash --larger-than 1MiB --json
     """
     renderer = renderer_of(ctx)
 
@@ -81,7 +91,11 @@ def purge(
 
     A purge that was cut off may be run again.
 
-    Examples: `perkie cache purge --expired --yes`, `perkie cache purge --customer 42 --dry-run`.
+    Examples:
+
+      perkie cache purge --expired --yes
+
+      perkie cache purge --customer 42 --dry-run
     """
     renderer = renderer_of(ctx)
 
@@ -111,7 +125,11 @@ def verify(
 ) -> None:
     """Read every object and compare its hash; find what a crash left. Exit 8 when something is wrong.
 
-    Examples: `perkie cache verify`, `perkie cache verify --repair --yes`.
+    Examples:
+
+      perkie cache verify
+
+      perkie cache verify --repair --yes
     """
     renderer = renderer_of(ctx)
     mend = repair and not dry_run

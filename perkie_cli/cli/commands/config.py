@@ -24,11 +24,17 @@ app = typer.Typer(help="Show settings with their origin, write a first config fi
 @app.command()
 def show(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="Only settings whose name begins so.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only settings whose name begins so.")] = None,
 ) -> None:
     """Every setting, its value and where it came from. Secrets are masked.
 
-    Examples: `perkie config show`, `perkie config show cache`, `perkie --profile production config show --json`.
+    Examples:
+
+      perkie config show
+
+      perkie config show cache
+
+      perkie --profile production config show --json
     """
     loaded = settings_of(ctx)
     chosen = [row for row in rows() if row.name.startswith(name or "")]

@@ -181,7 +181,9 @@ def gcp(
 
     Prints the variables to set, then runs until it is interrupted.
 
-    Example: `perkie emulate gcp --storage-port 8085 --firestore-port 8086`
+    Example:
+
+      perkie emulate gcp --storage-port 8085 --firestore-port 8086
     """
     renderer = renderer_of(ctx)
     services = build_services(settings_of(ctx).settings)

@@ -40,7 +40,11 @@ def show(ctx: typer.Context, bucket: ShownBucket = None, file: File = None) -> N
 
     The disk store keeps the same ones: `perkie cache purge --expired`.
 
-    Examples: `perkie lifecycle show`, `perkie lifecycle show --json | jq '{rule: .results}' > rules.json`.
+    Examples:
+
+      perkie lifecycle show
+
+      perkie lifecycle show --json | jq '{rule: .results}' > rules.json
     """
     renderer = renderer_of(ctx)
     if bucket is not None and file is not None:
@@ -68,7 +72,9 @@ def _shown(rules: Sequence[Mapping[str, Any]], **summary: object) -> Report:
 def diff(ctx: typer.Context, bucket: BucketName = None, file: File = None, check: Check = False) -> None:
     """What `apply` would change, and which objects would go. Exit 8 when the bucket differs.
 
-    Example: `perkie lifecycle diff --bucket my-cache`
+    Example:
+
+      perkie lifecycle diff --bucket my-cache
     """
     del check  # accepted for symmetry: a diff never writes, and always tells by its exit code
     renderer = renderer_of(ctx)
@@ -93,7 +99,13 @@ def apply(
 ) -> None:
     """Replace the bucket's rules by the wanted ones. A second run changes nothing.
 
-    Examples: `perkie lifecycle apply --dry-run`, `perkie lifecycle apply --yes`, `perkie lifecycle apply --check`.
+    Examples:
+
+      perkie lifecycle apply --dry-run
+
+      perkie lifecycle apply --yes
+
+      perkie lifecycle apply --check
     """
     renderer = renderer_of(ctx)
 

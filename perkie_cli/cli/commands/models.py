@@ -37,7 +37,11 @@ Modes = Annotated[
 def list_(ctx: typer.Context) -> None:
     """Matting models and where their files lie; Gemini's image models with price and retirement.
 
-    Examples: `perkie models list`, `perkie models list --json`.
+    Examples:
+
+      perkie models list
+
+      perkie models list --json
     """
 
     async def work(services: Services) -> Report:
@@ -52,7 +56,11 @@ def list_(ctx: typer.Context) -> None:
 def check(ctx: typer.Context) -> None:
     """Ask the Gemini API which image models live; exit 8 when the one in use is gone, or goes within 30 days.
 
-    Examples: `perkie models check`, `perkie models check --json`.
+    Examples:
+
+      perkie models check
+
+      perkie models check --json
     """
     run(ctx, image_models.checked)
 
@@ -67,7 +75,11 @@ def pull(
 
     Settings: matting.weights_url, matting.mirror_url, matting.models_dir; HTTPS_PROXY; PERKIE_OFFLINE.
 
-    Examples: `perkie models pull`, `perkie models pull --mode fast`.
+    Examples:
+
+      perkie models pull
+
+      perkie models pull --mode fast
     """
     renderer = renderer_of(ctx)
 
@@ -88,7 +100,11 @@ def pull(
 def verify(ctx: typer.Context, mode: Modes = None) -> None:
     """Compare the checkpoints here, and what exports were made of, with the published ones; exit 5 when one is wrong.
 
-    Examples: `perkie models verify`, `perkie models verify --mode base --json`.
+    Examples:
+
+      perkie models verify
+
+      perkie models verify --mode base --json
     """
 
     async def work(services: Services) -> Report:
@@ -111,7 +127,11 @@ def export(ctx: typer.Context, mode: Modes = None) -> None:
 
     Takes a minute or two and 4 GB of memory each; both versions are compared before the file is kept.
 
-    Examples: `perkie models export`, `perkie models export --mode fast`.
+    Examples:
+
+      perkie models export
+
+      perkie models export --mode fast
     """
     renderer = renderer_of(ctx)
 
@@ -141,7 +161,11 @@ def evaluate(
 
     FOLDER holds photos/ and mattes/ with the same names, or NAME.jpg with NAME_matte.png.
 
-    Examples: `perkie models evaluate pets/`, `perkie models evaluate pets/ --engine builtin --json`.
+    Examples:
+
+      perkie models evaluate pets/
+
+      perkie models evaluate pets/ --engine builtin --json
     """
     renderer = renderer_of(ctx)
 

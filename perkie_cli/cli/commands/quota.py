@@ -41,7 +41,11 @@ def show(
 ) -> None:
     """What was used today and what is left.
 
-    Examples: `perkie quota show --customer 42`, `perkie quota show --all --json`.
+    Examples:
+
+      perkie quota show --customer 42
+
+      perkie quota show --all --json
     """
     renderer = renderer_of(ctx)
     owner = _owner(customer, session, ip, all_)
@@ -76,7 +80,11 @@ def reset(
 ) -> None:
     """Set today's use to zero. What is being drawn right now keeps its place and will count.
 
-    Examples: `perkie quota reset --customer 42`, `perkie quota reset --all --dry-run`.
+    Examples:
+
+      perkie quota reset --customer 42
+
+      perkie quota reset --all --dry-run
     """
     renderer = renderer_of(ctx)
     owner = _owner(customer, session, ip, all_)
@@ -98,7 +106,11 @@ def grant(
 ) -> None:
     """Give more pictures for today. It ends at midnight UTC with the day.
 
-    Examples: `perkie quota grant 5 --customer 42`, `perkie quota grant --customer 42 --yes -- -5`.
+    Examples:
+
+      perkie quota grant 5 --customer 42
+
+      perkie quota grant --customer 42 --yes -- -5
     """
     renderer = renderer_of(ctx)
     owner = _owner(customer, session, ip, all_)

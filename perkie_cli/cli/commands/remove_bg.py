@@ -67,7 +67,7 @@ def remove_bg(
     device: options.Device = None,
     kind: Annotated[str, typer.Option("--output", metavar="rgba|mask", help="The cut-out, or its alpha.")] = "rgba",
     background: Annotated[
-        str, typer.Option(metavar="transparent|#RRGGBB|blur|FILE", help="What stands behind the pet.")
+        str, typer.Option(metavar="WHAT", help="Behind the pet: transparent, #RRGGBB, blur or a picture's path.")
     ] = "transparent",
     trim: Annotated[bool, typer.Option("--trim", help="Cut to the pet.")] = False,
     margin: Annotated[float, typer.Option(metavar="PCT", help="Room around it, in percent of its long side.")] = 0,

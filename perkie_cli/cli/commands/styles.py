@@ -32,7 +32,9 @@ app = typer.Typer(help="List, show and preview styles.")
 def list_(ctx: typer.Context) -> None:
     """Every style: shipped ones and those of your styles folder.
 
-    Example: `perkie styles list --json`
+    Example:
+
+      perkie styles list --json
     """
     styles = build_services(settings_of(ctx).settings).styles.all()
     rows = [(s.id, s.title, ", ".join(s.aliases), "yes" if s.popular else "", Path(s.source).name) for s in styles]
@@ -47,7 +49,9 @@ def show(
 ) -> None:
     """One style whole, as the TOML that you may copy into your styles folder and change.
 
-    Example: `perkie styles show ink_wash > ~/.config/perkie/styles/my_ink.toml`
+    Example:
+
+      perkie styles show ink_wash > ~/.config/perkie/styles/my_ink.toml
     """
     style = build_services(settings_of(ctx).settings).styles.get(name)
     full = {**_brief(style), "prompt": style.prompt, "safe_prompt": style.safe_prompt}
@@ -67,7 +71,9 @@ def preview(
 ) -> None:
     """Draw pictures in every style with the local engine, on one contact sheet.
 
-    Example: `perkie styles preview examples/photos/cat.png -o sheet.png`
+    Example:
+
+      perkie styles preview examples/photos/cat.png -o sheet.png
     """
     renderer = renderer_of(ctx)
     kind = output_format(None, output, "png")
