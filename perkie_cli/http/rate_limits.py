@@ -43,8 +43,8 @@ class RateLimiter:
     def _error(self, name: str, verdict: Verdict) -> RateLimited:
         rate = self._limits[name].rate
         return RateLimited(
-            f"more than {rate.count} requests in {rate.period:g} s by this {name}",
-            hint="Slow down; a refused request is not counted.",
+            f"too many requests by this {name}: at most {rate.count} in {rate.period:g} s, and {rate.burst} at once",
+            hint="Wait as long as Retry-After says.",
             retry_after=verdict.retry_after,
         )
 

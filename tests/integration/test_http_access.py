@@ -162,6 +162,7 @@ async def test_a_flood_is_told_to_slow_down(home: Path) -> None:
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         refused = answers[-1]
         assert refused.json()["type"] == "urn:perkie:problem:rate_limited"
+        assert refused.json()["detail"] == "too many requests by this ip: at most 1 in 60 s, and 3 at once"
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.headers["ratelimit-policy"] == '"ip";q=1;w=60'
         assert refused.headers["ratelimit"].startswith('"ip";r=0;t=')

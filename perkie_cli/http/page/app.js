@@ -43,7 +43,8 @@ function fill(id, outcome) {
   card.classList.toggle("failed", !outcome.success);
   const facts = card.querySelector(".facts");
   if (!outcome.success) {
-    facts.textContent = outcome.problem.detail;
+    const { type, detail } = outcome.problem;
+    facts.textContent = type.endsWith(":quota_exceeded") ? "no picture left today" : detail;
     return;
   }
   const { result } = outcome;
