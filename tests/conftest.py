@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from perkie_cli.telemetry.events import Recorder
 from tests.clock import ManualClock
+from tests.events import Recorder
 
 # Timings never decide a test, nor does chance: every run tries the same examples. `--hypothesis-profile search` tries
 # others.

@@ -31,8 +31,8 @@ from perkie_cli.resilience.retry import TimeRules
 from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits
 from perkie_cli.stores.ledger_sqlite import SqliteLedger
-from perkie_cli.telemetry.events import Recorder
 from perkie_cli.workers import thread_workers
+from tests.events import Recorder
 from tests.jumping_loop import LoopClock
 
 KEY = "canary-7f3a9c51e2d84b60"

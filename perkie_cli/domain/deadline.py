@@ -26,7 +26,3 @@ class Deadline:
     def remaining(self, now: float) -> float:
         """Seconds left, never negative."""
         return max(0.0, self.due - now)
-
-    def passed(self, now: float) -> bool:
-        """Whether the time is over."""
-        return now >= self.due

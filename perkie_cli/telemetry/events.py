@@ -101,14 +101,3 @@ class NoEvents:
 
     def emit(self, event: Event) -> None:
         """Drops the event."""
-
-
-class Recorder:
-    """Keeps events in memory, in order."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def emit(self, event: Event) -> None:
-        """Appends the event."""
-        self.events.append(event)

@@ -15,9 +15,10 @@ from perkie_cli.domain.protection import Protection
 from perkie_cli.domain.selection import AREAS, Tally, total
 from perkie_cli.ports import BlobStore
 from perkie_cli.services.cache_keeping import CacheKeeping, Filter, FindingKind
-from perkie_cli.telemetry.events import Audited, Recorder
+from perkie_cli.telemetry.events import Audited
 from tests.clock import ManualClock
 from tests.contract.blob_stores import Opener
+from tests.events import Recorder
 
 ANNA, BERT = Owner.customer("1"), Owner.customer("12")
 GUEST = Owner.session("s-1")

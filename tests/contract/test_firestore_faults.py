@@ -22,8 +22,9 @@ from perkie_cli.services.quotas import PROBE_EVERY, QuotaRules, Quotas
 from perkie_cli.stores.documents_firestore import FirestoreDocuments
 from perkie_cli.stores.documents_memory import MemoryDocuments
 from perkie_cli.stores.firestore_connection import FirestoreConnection
-from perkie_cli.telemetry.events import NoEvents, Recorder
+from perkie_cli.telemetry.events import NoEvents
 from tests.clock import ManualClock
+from tests.events import Recorder
 
 CHARGE = QuotaLimits(customer=20).charge(Owner.customer("42"))
 

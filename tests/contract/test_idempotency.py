@@ -10,9 +10,10 @@ import pytest
 
 from perkie_cli.domain.errors import IdempotencyMismatch
 from perkie_cli.services.idempotency import IdempotencyRecords
-from perkie_cli.telemetry.events import NoEvents, Recorder
+from perkie_cli.telemetry.events import NoEvents
 from tests.clock import ManualClock
 from tests.contract.document_stores import Opener
+from tests.events import Recorder
 from tests.unit.test_quotas_degraded import DownAtTimes
 
 MINUTE = 60.0

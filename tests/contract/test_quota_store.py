@@ -15,9 +15,9 @@ from perkie_cli.ports import DocumentRef, DocumentStore
 from perkie_cli.services.quota_book import COLLECTION, Book
 from perkie_cli.services.quotas import QuotaRules, Quotas
 from perkie_cli.stores.documents_memory import MemoryDocuments
-from perkie_cli.telemetry.events import Recorder
 from tests.clock import ManualClock
 from tests.contract.document_stores import Opener
+from tests.events import Recorder
 
 LIMITS = QuotaLimits()
 CUSTOMER, SESSION, ADDRESS = Owner.customer("42"), Owner.session("abc"), Owner.address("203.0.113.9")

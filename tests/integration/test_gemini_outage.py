@@ -30,9 +30,9 @@ from perkie_cli.emulators.gemini.server import GeminiEmulator
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock
 from perkie_cli.resilience.breaker import Breaker, BreakerPolicy, BreakerState
-from perkie_cli.telemetry.events import Recorder
 from tests.clock import START
 from tests.conftest import ROOT
+from tests.events import Recorder
 from tests.gemini_bench import KEY, photo
 from tests.jumping_loop import LoopClock
 

@@ -18,10 +18,11 @@ from perkie_cli.ports import BlobStore
 from perkie_cli.services.cache_keeping import CacheKeeping, Filter
 from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
 from perkie_cli.stores.lifecycle_gcs import GcsRules
-from perkie_cli.telemetry.events import Audited, Recorder
+from perkie_cli.telemetry.events import Audited
 from perkie_cli.workers import thread_workers
 from tests.clock import ManualClock
 from tests.contract.blob_stores import BUCKET, DiskOpener, GcsOpener
+from tests.events import Recorder
 
 LIFETIMES = {area: timedelta(days=days) for area, days in zip(AREAS, (1, 180, 7, 180, 7, 30), strict=True)}
 RULES = rules_for(LIFETIMES)

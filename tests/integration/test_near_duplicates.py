@@ -12,9 +12,10 @@ from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.generation import CacheOutcome, CacheUse, GenerateRequest
 from perkie_cli.domain.identity import ANONYMOUS, Owner
-from perkie_cli.telemetry.events import CacheLookup, Recorder
+from perkie_cli.telemetry.events import CacheLookup
 from tests.conftest import CAT
 from tests.engines import Negative
+from tests.events import Recorder
 
 pytest.importorskip("imagehash", reason="the near extra is not installed")
 

@@ -14,12 +14,13 @@ from perkie_cli.domain.generation import CacheOutcome, GenerateRequest
 from perkie_cli.domain.identity import Owner
 from perkie_cli.emulators.storage.faults import Fault, Kind, Method
 from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
-from perkie_cli.telemetry.events import Recorder, StoreFailed
+from perkie_cli.telemetry.events import StoreFailed
 from perkie_cli.workers import thread_workers
 from tests.clock import ManualClock
 from tests.conftest import CAT
 from tests.contract.blob_stores import BUCKET, GcsOpener
 from tests.engines import Negative
+from tests.events import Recorder
 
 PHOTO = CAT.read_bytes()
 

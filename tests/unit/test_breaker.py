@@ -9,8 +9,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from perkie_cli.domain.errors import BreakerOpen
 from perkie_cli.resilience.breaker import Breaker, BreakerState, Permit, Verdict
-from perkie_cli.telemetry.events import BreakerChanged, Recorder
+from perkie_cli.telemetry.events import BreakerChanged
 from tests.clock import VirtualClock
+from tests.events import Recorder
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from perkie_cli.resilience.guard import Attempt, Guard
 from perkie_cli.resilience.retry import TimeRules
 from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy
-from perkie_cli.telemetry.events import Recorder, UpstreamCalled
+from perkie_cli.telemetry.events import UpstreamCalled
 from tests.clock import VirtualClock
+from tests.events import Recorder
 
 
 @dataclass

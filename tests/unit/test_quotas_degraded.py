@@ -16,8 +16,9 @@ from perkie_cli.ports import Change, Document, DocumentRef
 from perkie_cli.resilience.uninterrupted import uninterrupted
 from perkie_cli.services.quotas import PROBE_EVERY, QuotaRules, Quotas
 from perkie_cli.stores.documents_memory import MemoryDocuments
-from perkie_cli.telemetry.events import Recorder, StoreFailed
+from perkie_cli.telemetry.events import StoreFailed
 from tests.clock import ManualClock
+from tests.events import Recorder
 
 T = TypeVar("T")
 CHARGE = QuotaLimits().charge(Owner.customer("42"))

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Run local stand-ins of the services that perkie uses.")
 
 
+Port = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 takes a free one.")]
 Host = Annotated[str, typer.Option(metavar="ADDR", help="Address to listen on.")]
+PlanFile = Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="Fault plan, TOML or JSON.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="The same calls meet the same faults.")]
 Locking = Annotated[
     str, typer.Option("--transactions", metavar="optimistic|pessimistic", help="How Firestore transactions contend.")
@@ -50,9 +52,9 @@ class Emulator(Protocol):
 @app.command()
 def gemini(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 takes a free one.")] = 8081,
+    port: Port = 8081,
     host: Host = "127.0.0.1",
-    plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Fault plan, TOML or JSON.")] = None,
+    plan: PlanFile = None,
     picture: Annotated[
         str, typer.Option(metavar="style|tiny", help="Draw each photo, or answer one small picture at once.")
     ] = "style",
@@ -87,8 +89,7 @@ def gemini(
     )
 
     def announce() -> None:
-        if not renderer.flags.json:  # the envelope comes at the end, alone
-            renderer.line(emulator.url)
+        _tell(renderer, emulator.url)
         renderer.say(f"Set GOOGLE_GEMINI_BASE_URL={emulator.url}")
         renderer.say(f"and GEMINI_API_KEY={api_key or 'any'}. Ctrl-C ends it.")
 
@@ -103,7 +104,7 @@ def firestore(
     port: FirestorePort = 8086,
     admin_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Of the admin API.")] = 0,
     host: Host = "127.0.0.1",
-    plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Fault plan, TOML or JSON.")] = None,
+    plan: PlanFile = None,
     transactions: Locking = "optimistic",
     seed: Seed = 0,
 ) -> None:
@@ -126,7 +127,7 @@ def firestore(
     emulator = _firestore(services, host, port, transactions, admin_port=admin_port, plan=faults, seed=seed)
 
     def announce() -> None:
-        _tell(renderer, FIRESTORE_EMULATOR_HOST=emulator.address)
+        _tell(renderer, f"FIRESTORE_EMULATOR_HOST={emulator.address}")
         renderer.say(f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan. Ctrl-C ends it.")
 
     asyncio.run(_serve([emulator], announce, services))
@@ -136,10 +137,10 @@ def firestore(
 @app.command()
 def storage(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 takes a free one.")] = 8085,
+    port: Port = 8085,
     host: Host = "127.0.0.1",
     bucket: Buckets = None,
-    plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Fault plan, TOML or JSON.")] = None,
+    plan: PlanFile = None,
     seed: Seed = 0,
 ) -> None:
     """Speak Cloud Storage's JSON API, keep objects in memory, fail as planned.
@@ -161,7 +162,7 @@ def storage(
     emulator = _storage(services, host, port, bucket, plan=faults, seed=seed)
 
     def announce() -> None:
-        _tell(renderer, STORAGE_EMULATOR_HOST=emulator.url)
+        _tell(renderer, f"STORAGE_EMULATOR_HOST={emulator.url}")
         renderer.say(f"PUT, DELETE {emulator.url}/_emulator/plan changes the fault plan. Ctrl-C ends it.")
 
     asyncio.run(_serve([emulator], announce, services))
@@ -191,7 +192,7 @@ def gcp(
     documents = _firestore(services, host, firestore_port, transactions)
 
     def announce() -> None:
-        _tell(renderer, STORAGE_EMULATOR_HOST=objects.url, FIRESTORE_EMULATOR_HOST=documents.address)
+        _tell(renderer, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
         renderer.say("Ctrl-C ends them.")
 
     asyncio.run(_serve([objects, documents], announce, services))
@@ -220,11 +221,11 @@ def _firestore(services: Services, host: str, port: int, transactions: str, **op
     return FirestoreEmulator(database, services.clock, host=host, port=port, **options)
 
 
-def _tell(renderer: Renderer, **variables: str) -> None:
-    """Lines that a shell can take as they are."""
-    if not renderer.flags.json:  # the envelope comes at the end, alone
-        for name, value in variables.items():
-            renderer.line(f"{name}={value}")
+def _tell(renderer: Renderer, *lines: str) -> None:
+    """Data for who started it; not beside the envelope, which comes at the end, alone."""
+    if not renderer.flags.json:
+        for line in lines:
+            renderer.line(line)
 
 
 def _painter(picture: str, services: Services) -> Painter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from perkie_cli.cli.choices import output_format
 from perkie_cli.cli.files import read_input
 from perkie_cli.cli.inputs import expand
 from perkie_cli.cli.outputs import Made, OutputRecord, check_place
-from perkie_cli.cli.render import Report, Table, error_fields
+from perkie_cli.cli.render import Renderer, Report, Table, error_fields
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.config.styles import as_toml
 from perkie_cli.domain.errors import PerkieError
@@ -24,6 +25,7 @@ from perkie_cli.domain.style import Style
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
+    from perkie_cli.imaging.contact_sheet import Row
 
 app = typer.Typer(help="List, show and preview styles.")
 
@@ -86,17 +88,7 @@ def preview(
         for source in sources:
             check_place(output, source)
         record.check(output, sources[0], "", force=force)
-        rows, failures = [], dict[Path, PerkieError]()
-        with renderer.progress(len(sources), "drawing") as bar:
-            for source in sources:
-                try:
-                    data = await asyncio.to_thread(read_input, source, services.limits.max_bytes)
-                    rows.append((source.name, data, await _drawn(services, source, data)))
-                except PerkieError as failure:
-                    if len(sources) > 1:
-                        renderer.complain(failure, str(source))
-                    failures[source] = failure
-                bar.advance(source.name)
+        rows, failures = await _rows(services, renderer, sources)
         error, code = summed_up(list(failures.values()), len(sources))
         failed = [{"input": str(source), "error": error_fields(each)} for source, each in failures.items()]
         if not rows:
@@ -110,6 +102,25 @@ def preview(
         return Report([result, *failed], text=[str(output)], error=error, exit_code=code)
 
     run(ctx, work)
+
+
+async def _rows(
+    services: Services, renderer: Renderer, sources: Sequence[Path]
+) -> tuple[list[Row], dict[Path, PerkieError]]:
+    """Each input in every style, and why some could not be drawn."""
+    rows: list[Row] = []
+    failures: dict[Path, PerkieError] = {}
+    with renderer.progress(len(sources), sources[0].name) as bar:
+        for source in sources:
+            try:
+                data = await asyncio.to_thread(read_input, source, services.limits.max_bytes)
+                rows.append((source.name, data, await _drawn(services, source, data)))
+            except PerkieError as failure:
+                if len(sources) > 1:  # a single failure is told by the report itself
+                    renderer.complain(failure, str(source))
+                failures[source] = failure
+            bar.advance(source.name)
+    return rows, failures
 
 
 async def _drawn(services: Services, source: Path, data: bytes) -> list[bytes]:

@@ -1,0 +1,16 @@
+"""An event sink for tests."""
+
+from __future__ import annotations
+
+from perkie_cli.telemetry.events import Event
+
+
+class Recorder:
+    """Keeps events in memory, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def emit(self, event: Event) -> None:
+        """Appends the event."""
+        self.events.append(event)
