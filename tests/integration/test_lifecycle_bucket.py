@@ -9,7 +9,7 @@ import pytest
 
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter, InvalidSetting, ProtectedBucket
 from perkie_cli.domain.lifecycle import Action, Rule, rules_for
-from perkie_cli.domain.lifecycle_json import rule_to, rules_to
+from perkie_cli.domain.lifecycle_json import rule_to
 from perkie_cli.domain.lifecycle_review import Level
 from perkie_cli.domain.protection import Protection
 from perkie_cli.domain.selection import AREAS, total
@@ -123,7 +123,7 @@ async def test_a_versioned_bucket_gets_a_rule_for_what_became_noncurrent(
 async def test_delete_beats_a_change_of_class(bucket: GcsOpener, clock: ManualClock) -> None:
     both = [Rule(action, kind, matches_prefix=("shared/",), age=1)
             for action, kind in ((Action.SET_STORAGE_CLASS, "NEARLINE"), (Action.DELETE, None))]  # fmt: skip
-    bucket.server.state.buckets[BUCKET].fields["lifecycle"] = rules_to(both)
+    bucket.server.state.buckets[BUCKET].fields["lifecycle"] = {"rule": [rule_to(rule) for rule in both]}
     await put(bucket.open(clock), "shared/ab/x.jpg")
     clock.advance(timedelta(days=1))
     assert bucket.server.sweep() == ["shared/ab/x.jpg"]
