@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,6 +33,11 @@ class ImageFormat(StrEnum):
     def has_alpha(self) -> bool:
         """Whether the format can hold transparency."""
         return self is not ImageFormat.JPEG
+
+    @property
+    def longest_side(self) -> float:
+        """In pixels: what libjpeg and libwebp write."""
+        return {ImageFormat.JPEG: 65_500, ImageFormat.WEBP: 16_383}.get(self, math.inf)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from PIL import Image, ImageDraw, ImageFont
 
-from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.imaging import codec
-from perkie_cli.imaging.encode import from_pillow, over_white
+from perkie_cli.imaging.encode import check_fits, from_pillow, over_white
 
 PAPER = (250, 248, 244)
 INK = (70, 66, 60)
 GAP = 24  # px between pictures
-MOST_SIDE = {ImageFormat.JPEG: 65_535, ImageFormat.WEBP: 16_383}  # px
 CAPTION = 34  # px of the line above a column
 
 Row = tuple[str, bytes, Sequence[bytes]]  # name of the input, its bytes, the drawn pictures
@@ -38,7 +35,7 @@ def contact_sheet(
     heights = [max(cell.height for cell in row) for row in cells]
     width = GAP + len(heads) * (size + GAP)
     whole = CAPTION + GAP + sum(height + GAP for height in heights)
-    _check_size(width, whole, kind)
+    check_fits(width, whole, kind)
     sheet = Image.new("RGB", (width, whole), PAPER)
     _caption(sheet, heads, size)
     top = CAPTION + GAP
@@ -61,12 +58,3 @@ def _caption(sheet: Image.Image, heads: Sequence[str], size: int) -> None:
     for column, head in enumerate(heads):
         centre = GAP + column * (size + GAP) + size // 2
         draw.text((centre, CAPTION), head, fill=INK, font=font, anchor="ms")
-
-
-def _check_size(width: int, height: int, kind: ImageFormat) -> None:
-    most = MOST_SIDE.get(kind, math.inf)
-    if max(width, height) > most:
-        raise InvalidParameter(
-            f"the sheet would have {width} × {height} px, but {kind.value} ends at {most} px a side",
-            hint="Take fewer pictures, a smaller --size, or a .png.",
-        )

@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.picture import MASTER_QUALITY, QUALITY, EncodedPicture, ImageFormat, master_format
 from perkie_cli.imaging.inspection import scaled
 from perkie_cli.imaging.raster import Raster
@@ -15,8 +16,9 @@ from perkie_cli.imaging.raster import Raster
 def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> EncodedPicture:
     """``raster`` as a file; alpha is composed over white where the format has none.
 
-    ``quality`` (1 to 100) counts for JPEG and WebP.
+    ``quality`` (1 to 100) counts for JPEG and WebP. Raises: InvalidParameter.
     """
+    check_fits(raster.width, raster.height, kind)
     if kind is ImageFormat.PNG:
         return EncodedPicture(_png(raster), kind, raster.width, raster.height)
     out = io.BytesIO()
@@ -38,6 +40,15 @@ def _png(raster: Raster) -> bytes:
     planes = (*cv2.split(raster.rgb)[::-1], *(() if raster.alpha is None else (raster.alpha,)))
     options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
     return cv2.imencode(".png", cv2.merge(planes), options)[1].tobytes()
+
+
+def check_fits(width: int, height: int, kind: ImageFormat) -> None:
+    """Whether the format can hold that many px a side. Raises: InvalidParameter."""
+    if max(width, height) > kind.longest_side:
+        raise InvalidParameter(
+            f"{width} × {height} px do not fit into {kind.value}, which ends at {kind.longest_side} px a side",
+            hint="Use png, or make it smaller.",
+        )
 
 
 def encode_master(raster: Raster) -> EncodedPicture:

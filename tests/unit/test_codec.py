@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageCms, JpegImagePlugin
 
-from perkie_cli.domain.errors import NotAnImage, TooManyBytes, TooManyPixels, TooSmall, UnreadableFile
+from perkie_cli.domain.errors import InvalidParameter, NotAnImage, TooManyBytes, TooManyPixels, TooSmall, UnreadableFile
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
@@ -374,3 +374,11 @@ def test_sizes_survive_a_round_trip(width: int, height: int, kind: ImageFormat) 
     back = codec.decode(made.data, LIMITS).raster
     assert (back.width, back.height) == (made.width, made.height) == (width, height)
     assert far(back.rgb, raster.rgb) < 3
+
+
+@pytest.mark.parametrize(("kind", "most"), [(ImageFormat.WEBP, 16_383), (ImageFormat.JPEG, 65_500)])
+def test_what_a_format_cannot_hold_is_refused(kind: ImageFormat, most: int) -> None:
+    widest = Raster(np.zeros((1, most, 3), np.uint8))
+    assert codec.encode(widest, kind).width == most
+    with pytest.raises(InvalidParameter, match=f"ends at {most} px"):
+        codec.encode(Raster(np.zeros((1, most + 1, 3), np.uint8)), kind)
