@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
-from perkie_cli.ports.records import Change, Document, DocumentRef, DocumentStore, SpendLedger
+from perkie_cli.ports.records import STORE_DOWN, Change, Document, DocumentRef, DocumentStore, SpendLedger
 from perkie_cli.ports.world import Clock, Downloads, EventSink, Workers
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "STORE_DOWN",
     "TOUCH_EVERY",
     "Blob",
     "BlobInfo",

@@ -8,12 +8,17 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from perkie_cli.domain.errors import NotAuthorised, StoreUnavailable
+
 if TYPE_CHECKING:
     from perkie_cli.domain.generation import Usage
     from perkie_cli.domain.money import Spend
 
 T = TypeVar("T")
 
+
+STORE_DOWN = (StoreUnavailable, NotAuthorised)
+"""What a store that is of no use now raises: it does not answer, or lets nobody in."""
 
 Document = Mapping[str, Any]
 """JSON values by name; ``expires`` (epoch seconds) says when nobody needs the document any more."""

@@ -40,11 +40,6 @@ RETRY_TABLE = (
 )
 
 
-def rule_for(error: PerkieError, table: tuple[RetryRule, ...] = RETRY_TABLE) -> RetryRule | None:
-    """The row of this failure, or None where asking again is useless."""
-    return next((rule for rule in table if isinstance(error, rule.failure)), None)
-
-
 @dataclass(frozen=True, slots=True)
 class TimeRules:
     """How one deadline is shared out, in seconds.
@@ -76,7 +71,7 @@ def wait_before_retry(error: PerkieError, failed: int, longest: float, rng: rand
 
     Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015), cut to ``longest``.
     """
-    rule = rule_for(error)
+    rule = next((rule for rule in RETRY_TABLE if isinstance(error, rule.failure)), None)
     if rule is None or failed >= rule.attempts or longest < 0:
         return None
     if rule.told:

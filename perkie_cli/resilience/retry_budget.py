@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from perkie_cli.ports import Clock
 
-
-@dataclass(frozen=True, slots=True)
-class RetryBudgetPolicy:
-    """``share`` of the requests may be retries, and ``floor_per_minute`` in any case."""
-
-    share: float = 0.1
-    floor_per_minute: float = 10.0
-
-    @property
-    def capacity(self) -> float:
-        """Tokens that a quiet time saves up: a minute's worth of the floor."""
-        return max(1.0, self.floor_per_minute)
+SHARE = 0.1  # of the requests may be retries,
+FLOOR = 10.0  # and so many a minute in any case; as many are saved up
 
 
 class RetryBudget:
@@ -26,10 +14,9 @@ class RetryBudget:
     After Finagle's ``RetryBudget`` (https://twitter.github.io/finagle/guide/Clients.html#retries), which adds the two.
     """
 
-    def __init__(self, clock: Clock, policy: RetryBudgetPolicy | None = None) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._policy = policy or RetryBudgetPolicy()
-        self._tokens = self._policy.capacity
+        self._tokens = FLOOR
         self._requests = 0
         self._filled_at = clock.monotonic()
 
@@ -45,15 +32,9 @@ class RetryBudget:
         self._tokens -= 1.0
         return True
 
-    @property
-    def tokens(self) -> float:
-        """Retries that would be granted now, with fractions."""
-        self._fill()
-        return self._tokens
-
     def _fill(self) -> None:
         now = self._clock.monotonic()
-        by_time = (now - self._filled_at) * self._policy.floor_per_minute / 60
-        by_traffic = self._requests * self._policy.share
-        self._tokens = min(self._policy.capacity, self._tokens + max(by_time, by_traffic))
+        by_time = (now - self._filled_at) * FLOOR / 60
+        by_traffic = self._requests * SHARE
+        self._tokens = min(FLOOR, self._tokens + max(by_time, by_traffic))
         self._requests, self._filled_at = 0, now

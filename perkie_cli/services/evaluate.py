@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,7 @@ def _compare(mask: bytes, pair: Pair, limits: ImageLimits) -> Scores:
 
     from perkie_cli.imaging.matte_measures import score
 
-    unlimited = ImageLimits(limits.max_bytes, 1, limits.max_side, limits.max_pixels)
+    unlimited = replace(limits, min_side=1)
     matte = codec.decode(mask, unlimited, "the matte").raster.rgb[..., 0]
     found = codec.decode(pair.matte.read_bytes(), unlimited, str(pair.matte)).raster
     truth = found.alpha if found.alpha is not None else found.rgb[..., 0]

@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from perkie_cli.domain.errors import IdempotencyMismatch, StoreUnavailable
-from perkie_cli.ports import Clock, Document, DocumentRef, DocumentStore, EventSink
+from perkie_cli.domain.errors import IdempotencyMismatch
+from perkie_cli.ports import STORE_DOWN, Clock, Document, DocumentRef, DocumentStore, EventSink
 from perkie_cli.resilience.uninterrupted import uninterrupted
 from perkie_cli.telemetry.events import StoreFailed
 
@@ -76,7 +76,7 @@ class IdempotencyRecords:
             while not await uninterrupted(self._take(ref, digest, holder, seconds)):
                 await self._clock.sleep(wait)
                 wait = min(LONGEST_WAIT, wait * 2)
-        except StoreUnavailable as error:
+        except STORE_DOWN as error:
             self._events.emit(StoreFailed(self._documents.name, "idempotency", error.message))
 
     async def _take(self, ref: DocumentRef, digest: str, holder: str, seconds: float) -> bool:
@@ -108,5 +108,5 @@ class IdempotencyRecords:
 
         try:
             await self._documents.update([ref], change)
-        except StoreUnavailable as error:  # the lease ends by itself
+        except STORE_DOWN as error:  # the lease ends by itself
             self._events.emit(StoreFailed(self._documents.name, "idempotency", error.message))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from perkie_cli.domain.cache_key import HASH_LENGTH, original_key
-from perkie_cli.domain.errors import BadInput, InvalidParameter, NotAuthorised, StoreUnavailable
+from perkie_cli.domain.errors import BadInput, InvalidParameter, PerkieError
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.imaging import codec
@@ -70,10 +70,10 @@ class Originals:
         """``keep`` for a request that wants something else: what stands in the way is noted, not raised."""
         try:
             return await self.keep(owner, data, hash_, source)
-        except (StoreUnavailable, NotAuthorised) as error:
-            self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
         except BadInput:
             pass  # drawing it tells the user; without its bucket the picture is drawn all the same
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
         return None
 
     async def find(self, owner: Owner, hash_: str) -> Original | None:

@@ -16,9 +16,9 @@ from datetime import date, timedelta
 from typing import Literal
 
 from perkie_cli.domain import quota
-from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
+from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable
 from perkie_cli.domain.quota import Charge, Counter, QuotaStatus
-from perkie_cli.ports import Clock, DocumentStore, EventSink
+from perkie_cli.ports import STORE_DOWN, Clock, DocumentStore, EventSink
 from perkie_cli.resilience.uninterrupted import uninterrupted
 from perkie_cli.services.quota_book import Book
 from perkie_cli.telemetry.events import StoreFailed
@@ -123,7 +123,7 @@ class Quotas:
                 tallies = await self._book.read(day, charge.counters)
                 self._probe_at = None
                 return quota.status(charge, tallies, now)
-            except StoreUnavailable as error:
+            except STORE_DOWN as error:
                 self._went_down("read", error)
         self._refuse_if_denied()
         return quota.status(charge, await self._spare.read(day, charge.counters), now, degraded=True)
@@ -139,7 +139,7 @@ class Quotas:
         owed = _Owed(reservation.day, reservation.charge.counters, reservation.id)
         try:
             await book.commit(owed.day, owed.counters, owed.id, now)
-        except StoreUnavailable as error:
+        except STORE_DOWN as error:
             self._went_down("commit", error)
             self._owed.append(owed)
         else:
@@ -156,7 +156,7 @@ class Quotas:
             try:
                 held = reservation.charge.counters
                 await book.move(reservation.day, held, charge, reservation.id, reservation.expires, now)
-            except (QuotaExceeded, StoreUnavailable):
+            except (QuotaExceeded, *STORE_DOWN):
                 return False
             reservation.charge = charge
             return True
@@ -165,7 +165,7 @@ class Quotas:
         """Books what is still owed, as far as the store answers."""
         try:
             await self._pay(len(self._owed))
-        except StoreUnavailable as error:
+        except STORE_DOWN as error:
             self._went_down("book", error)
 
     async def _take(self, reservation: Reservation) -> None:
@@ -173,7 +173,7 @@ class Quotas:
             try:
                 await self._pay(OWED_AT_A_TIME)
                 await self._reserve_in(self._book, reservation)
-            except StoreUnavailable as error:
+            except STORE_DOWN as error:
                 self._went_down("reserve", error)
             except QuotaExceeded:
                 self._probe_at = None  # a refusal is an answer
@@ -197,7 +197,7 @@ class Quotas:
                 return
             try:
                 await book.release(reservation.day, reservation.charge.counters, reservation.id)
-            except StoreUnavailable as error:
+            except STORE_DOWN as error:
                 self._went_down("release", error)  # the lease expires by itself
 
     async def _pay(self, most: int) -> None:
@@ -222,7 +222,7 @@ class Quotas:
         self._probe_at = now + PROBE_EVERY
         return True
 
-    def _went_down(self, operation: str, error: StoreUnavailable) -> None:
+    def _went_down(self, operation: str, error: PerkieError) -> None:
         self._probe_at = self.clock.monotonic() + PROBE_EVERY
         self._events.emit(StoreFailed(self._store_name, operation, error.message))
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 import pytest
 
-from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
+from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable, WrongCredentials
 from perkie_cli.domain.identity import Owner
 from perkie_cli.domain.quota import Charge, QuotaLimits
 from perkie_cli.ports import Change, Document, DocumentRef
@@ -32,12 +32,13 @@ class DownAtTimes:
     def __init__(self) -> None:
         self.inner = MemoryDocuments()
         self.down = False
+        self.error: PerkieError = StoreUnavailable("down")
         self.calls = 0
 
     def _answer(self) -> None:
         self.calls += 1
         if self.down:
-            raise StoreUnavailable("down")
+            raise self.error
 
     async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
         self._answer()
@@ -79,9 +80,13 @@ async def used(quotas: Quotas) -> tuple[int, bool]:
     return status.used, status.degraded
 
 
-async def test_while_down_it_counts_in_memory_and_says_so(store: DownAtTimes, clock: ManualClock) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable("down"), WrongCredentials("nobody is let in")], ids=type)
+async def test_while_down_it_counts_in_memory_and_says_so(
+    store: DownAtTimes, clock: ManualClock, error: PerkieError
+) -> None:
     quotas = quotas_over(store, clock)
-    store.down = True
+    await draw(quotas, QuotaLimits().charge(Owner.customer("7")))
+    store.down, store.error = True, error
     for _ in range(5):
         await draw(quotas)
     assert await used(quotas) == (5, True)

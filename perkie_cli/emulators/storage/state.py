@@ -16,7 +16,6 @@ from perkie_cli.domain.lifecycle import StoredFacts
 from perkie_cli.emulators.storage.errors import ApiError, not_found
 from perkie_cli.ports import Clock
 
-MICROSECOND = timedelta(microseconds=1)
 Json = dict[str, Any]
 
 

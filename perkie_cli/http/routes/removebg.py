@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from perkie_cli.domain.cutout import Background, Cutout, CutoutOutput, CutoutRequest, Framing
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.http.accept import JSON
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import Fields, picture_of, read_fields
@@ -132,7 +132,7 @@ def _format(text: str) -> ImageFormat:
 
 
 def _answer(cutout: Cutout, *, as_json: bool) -> Response:
-    picture: EncodedPicture = cutout.picture
+    picture = cutout.picture
     headers = {
         "X-Width": str(picture.width),
         "X-Height": str(picture.height),
