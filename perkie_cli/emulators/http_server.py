@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import http
 import json
+import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -87,9 +89,6 @@ class Wire:
 
     def reset(self) -> None:
         """Drops the connection with a TCP reset."""
-        import socket
-        import struct
-
         raw: socket.socket = self._writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()

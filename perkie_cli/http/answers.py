@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pybase64
 from fastapi import Response
 from pydantic import BaseModel
+from starlette.types import Scope
 
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.generation import Generated
@@ -16,7 +17,7 @@ from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.domain.quota import Charge, QuotaStatus
 from perkie_cli.http.accept import IMAGES, JSON, image_format
 from perkie_cli.http.call import Call
-from perkie_cli.http.middleware import note, unexpected
+from perkie_cli.http.middleware import as_problem, ids_of, note
 from perkie_cli.http.problems import problem
 from perkie_cli.http.schemas import CutoutAnswer, CutoutOutcome, GenerateAnswer, ProblemBody, QuotaFacts, StyleOutcome
 from perkie_cli.services.deliver import deliver
@@ -118,8 +119,8 @@ async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
     """The cut-out of a process, as a picture or a problem."""
     made = end.cutout
     if made is None:
-        error = end.error or unexpected(call.request.scope, None)
-        return CutoutOutcome(success=False, problem=told_problem(call, error))
+        assert end.error is not None, "an end is one of the two"
+        return CutoutOutcome(success=False, problem=told_problem(call.request.scope, end.error))
     link, warnings = await _picture_at(call, made.key, made.picture)
     answer = CutoutAnswer(
         image_url=link.url,
@@ -137,18 +138,17 @@ async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
     return CutoutOutcome(success=True, result=answer)
 
 
-def told_problem(call: Call, error: PerkieError) -> ProblemBody:
+def told_problem(scope: Scope, error: Exception) -> ProblemBody:
     """A problem inside an answer that is none as a whole."""
-    note(call.request.scope, error)
-    return ProblemBody.model_validate(problem(error, call.request_id).body)
+    return ProblemBody.model_validate(problem(as_problem(error, scope), ids_of(scope).request_id).body)
 
 
 async def style_outcome(call: Call, end: StyleEnd) -> StyleOutcome:
     """One style of several, as a picture or a problem."""
     if end.drawn is not None:
         return StyleOutcome(style=end.style, success=True, result=await generate_facts(call, end.drawn))
-    error = end.error if isinstance(end.error, PerkieError) else unexpected(call.request.scope, end.error)
-    return StyleOutcome(style=end.style, success=False, problem=told_problem(call, error))
+    assert end.error is not None, "an end is one of the two"
+    return StyleOutcome(style=end.style, success=False, problem=told_problem(call.request.scope, end.error))
 
 
 async def quota_left(call: Call, charge: Charge) -> QuotaFacts | None:

@@ -21,7 +21,6 @@ from perkie_cli.http.request_ids import RequestIds, request_ids
 from perkie_cli.resilience.admission import Admission
 
 log = logging.getLogger("perkie.http")
-UNKNOWN_LENGTH = 1024 * 1024  # what a body without Content-Length counts for until it is there
 BODY_WITHIN = 60.0  # seconds: a phone may take its time to send a photo, but it holds memory meanwhile
 _SLOW = "Send a smaller picture, or try again."
 _LONGEST_PATH = 300  # characters of one in the log
@@ -111,11 +110,10 @@ class Boundary:
     ``bodies`` weighs the bodies of all requests in work against the memory for them.
     """
 
-    def __init__(self, app: ASGIApp, max_body: int, bodies: Admission, body_within: float = BODY_WITHIN) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, bodies: Admission) -> None:
         self._app = app
         self._most = max_body
         self._bodies = bodies
-        self._within = body_within
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -134,7 +132,7 @@ class Boundary:
             _check_encoding(headers)
             await self._bounded(scope, receive, sending, self._length(headers))
         except Exception as error:  # the last boundary: a bug must end as a 500 that says nothing
-            told = _as_problem(error, scope)
+            told = as_problem(error, scope)
             if started:
                 raise  # too late for an answer: the connection is cut, which the client notices
             await problem_response(told, scope)(scope, receive, send)
@@ -142,17 +140,17 @@ class Boundary:
     async def _bounded(self, scope: Scope, receive: Receive, send: Send, length: int) -> None:
         async with self._bodies.hold(length):
             try:
-                async with asyncio.timeout(self._within if length else None) as patience:
+                async with asyncio.timeout(BODY_WITHIN if length else None) as patience:
                     await self._app(scope, self._counted(receive, patience), send)
             except TimeoutError as error:
                 if not patience.expired():
                     raise
-                raise DeadlineExceeded(f"the body was not here within {self._within:g} s", hint=_SLOW) from error
+                raise DeadlineExceeded(f"the body was not here within {BODY_WITHIN:g} s", hint=_SLOW) from error
 
     def _length(self, headers: Headers) -> int:
         given = headers.get("content-length")
-        if given is None:
-            return UNKNOWN_LENGTH if "transfer-encoding" in headers else 0
+        if given is None:  # one of unknown length weighs what it may grow to
+            return self._most if "transfer-encoding" in headers else 0
         if not _LENGTH.fullmatch(given):
             raise MalformedBody("Content-Length is not a length")
         self._check(int(given))
@@ -187,17 +185,13 @@ def _check_encoding(headers: Headers) -> None:
         raise UnsupportedMediaType(f"a body in {encoding[:30]!r} encoding is not read here", hint="Send it as it is.")
 
 
-def unexpected(scope: Scope, error: Exception | None) -> InternalError:
-    """A bug, with its traceback in the log and nothing of it in the answer."""
+def as_problem(error: Exception, scope: Scope) -> PerkieError:
+    """What the caller is told, with a line in the log; of a bug its traceback there, and nothing in the answer."""
+    if isinstance(error, PerkieError):
+        note(scope, error)
+        return error
     log.error("%s failed", _where(scope), exc_info=error)
     return InternalError("an unexpected error", hint="Report it with the request id.")
-
-
-def _as_problem(error: Exception, scope: Scope) -> PerkieError:
-    if not isinstance(error, PerkieError):
-        return unexpected(scope, error)
-    note(scope, error)
-    return error
 
 
 def note(scope: Scope, error: PerkieError) -> None:

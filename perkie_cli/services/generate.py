@@ -282,6 +282,8 @@ class Generate:
                 warning = await self._cache.keep(key, owner, result.master, facts, replace=refresh)
         except TimeoutError:
             warning = "the picture could not be kept in time"
+        except PerkieError as error:
+            warning = f"the picture could not be kept: {error.message}"
         if warning is not None:
             return replace(result, warnings=(*result.warnings, warning))
         return replace(result, key=key.owned(owner, result.master.format.value))

@@ -384,12 +384,14 @@ async def test_websockets_ask_for_credentials_too(home: Path) -> None:
             assert json.loads(await socket.recv())["event"] == "accepted"
 
 
-async def test_messages_that_are_none(server: Running) -> None:
+async def test_messages_that_are_none(server: Running, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "perkie.http")
     for message, status in (("{", 400), (b"\xff", 400), ("[]", 400), ("{}", 422), ('{"image_data": 7}', 422)):
         async with socket_of(server) as socket:
             await socket.send(message)
             told = json.loads(await socket.recv())
         assert (told["event"], told["data"]["status"]) == ("error", status)
+        assert told["data"]["request_id"] in caplog.text
 
 
 # ------------------------------------------------------------------ local only

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from PIL import Image, ImageOps
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, Settings
+from perkie_cli.domain.cache_key import CacheKey
+from perkie_cli.domain.errors import MissingExtra
 from perkie_cli.domain.generation import CacheOutcome, CacheUse, GenerateRequest
 from perkie_cli.domain.identity import ANONYMOUS, Owner
+from perkie_cli.services.near_duplicates import NearDuplicates
 from perkie_cli.telemetry.events import CacheLookup
 from tests.conftest import CAT
 from tests.engines import Negative
@@ -68,3 +72,16 @@ async def test_nobody_elses_and_no_other_picture_is_near(tmp_path: Path, engine:
     assert await outcome(services, twin(64), ANNA, style="bw_fine_art") is CacheOutcome.MISS
     assert await outcome(services, twin(65, mirrored=True), ANNA) is CacheOutcome.MISS
     assert await outcome(services, twin(66), ANNA, cache=CacheUse.REFRESH) is CacheOutcome.MISS
+
+
+async def test_a_picture_is_not_lost_for_a_hash_that_cannot_be_made(
+    tmp_path: Path, engine: Negative, events: Recorder
+) -> None:
+    class Hashless(NearDuplicates):
+        async def facts(self, key: CacheKey, request: GenerateRequest) -> Mapping[str, str]:
+            raise MissingExtra("near-duplicate look-up needs imagehash")
+
+    services = serving(tmp_path, engine, events, near=False)
+    services.near_duplicates = Hashless(services.blobs, services.workers, events, services.limits, 24)
+    made = await services.generate(GenerateRequest(PHOTO, "ink_wash", ANNA, cache=CacheUse.REFRESH))
+    assert (made.key, len(made.warnings)) == (None, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import random
 import re
 from collections import Counter, deque
@@ -199,12 +198,12 @@ class GeminiEmulator:
         model = self._living().get(model_id)
         if model is None:
             raise Refused(_no_model(model_id))
-        timeout = request.headers.get("x-server-timeout")
-        if timeout is not None and float(timeout) < 10:
-            raise Refused(answers.error(400, "Manually set deadline is too short. Minimum allowed deadline is 10s."))
         try:
+            if float(request.headers.get("x-server-timeout", "inf")) < 10:
+                message = "Manually set deadline is too short. Minimum allowed deadline is 10s."
+                raise Refused(answers.error(400, message))
             return _read(model, request.json())
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, binascii.Error) as error:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise Refused(answers.error(400, f"Invalid request: {type(error).__name__}: {error}")) from error
 
     async def _generate(self, asked: Asked, wire: Wire) -> Response | None:

@@ -18,7 +18,6 @@ from perkie_cli.http.bodies import read_fields
 from perkie_cli.http.call import GRACE, Call, calling
 from perkie_cli.http.document import COSTLY, body_of, content_of, problems
 from perkie_cli.http.life import stopping
-from perkie_cli.http.middleware import unexpected
 from perkie_cli.http.schemas import ProcessAnswer, ProcessBody, ProcessEvent, ProcessForm
 from perkie_cli.http.sse import event, with_keep_alive
 from perkie_cli.http.steps import Told, begin, steps_told
@@ -75,8 +74,7 @@ async def as_events(call: Call, steps: AsyncGenerator[Told, None]) -> AsyncGener
                 number += 1
                 yield event(name, body.model_dump(mode="json"), number)
         except Exception as error:  # noqa: BLE001  # the status is out already: a bug must be told in the stream
-            known = error if isinstance(error, PerkieError) else unexpected(call.request.scope, error)
-            yield event("error", told_problem(call, known).model_dump(mode="json"), number + 1)
+            yield event("error", told_problem(call.request.scope, error).model_dump(mode="json"), number + 1)
 
 
 async def _cut(call: Call, seconds: float) -> bytes:
@@ -86,4 +84,4 @@ async def _cut(call: Call, seconds: float) -> bytes:
         await asyncio.wait_for(call.parts.life.ended(), seconds)
     except TimeoutError:
         error = DeadlineExceeded(f"not done within {seconds:g} s", hint="What is done is kept: ask again.")
-    return event("error", told_problem(call, error).model_dump(mode="json"), 0)
+    return event("error", told_problem(call.request.scope, error).model_dump(mode="json"), 0)

@@ -11,15 +11,13 @@ import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
 
-from perkie_cli.domain.errors import DeadlineExceeded, PerkieError
+from perkie_cli.domain.errors import DeadlineExceeded
+from perkie_cli.http.answers import told_problem
 from perkie_cli.http.auth.principal import Scope
 from perkie_cli.http.bodies import Fields, json_object
 from perkie_cli.http.call import GRACE, authenticated
 from perkie_cli.http.life import stopping
-from perkie_cli.http.middleware import ids_of, unexpected
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.problems import problem
-from perkie_cli.http.schemas import ProblemBody
 from perkie_cli.http.steps import Told, begin, steps_told
 
 router = APIRouter()
@@ -39,7 +37,7 @@ async def process_over_websocket(socket: WebSocket) -> None:
     try:
         await asyncio.wait({talking, over}, return_when=asyncio.FIRST_COMPLETED)
         if not talking.done():
-            await _send(socket, "error", _problem_of(socket, stopping()))
+            await _send(socket, "error", told_problem(socket.scope, stopping()))
     finally:
         talking.cancel()
         over.cancel()
@@ -57,8 +55,7 @@ async def _talk(socket: WebSocket) -> None:
     except WebSocketDisconnect:
         pass  # the client left: closing the steps has given back what they held
     except Exception as error:  # noqa: BLE001  # the last boundary of a socket: a bug must be told, not swallowed
-        known = error if isinstance(error, PerkieError) else unexpected(socket.scope, error)
-        await _send(socket, "error", _problem_of(socket, known))
+        await _send(socket, "error", told_problem(socket.scope, error))
 
 
 async def _first_message(socket: WebSocket) -> str | bytes:
@@ -103,7 +100,3 @@ async def _send_all(socket: WebSocket, steps: AsyncGenerator[Told, None]) -> Non
 async def _send(socket: WebSocket, name: str, body: BaseModel) -> None:
     with suppress(RuntimeError, WebSocketDisconnect):  # the client may be gone already
         await socket.send_text(orjson.dumps({"event": name, "data": body.model_dump(mode="json")}).decode())
-
-
-def _problem_of(socket: WebSocket, error: PerkieError) -> ProblemBody:
-    return ProblemBody.model_validate(problem(error, ids_of(socket.scope).request_id).body)

@@ -66,7 +66,7 @@ def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
 async def _outcome(call: Call, kept: Kept) -> UploadOutcome:
     if kept.key is None:
         error = kept.error or InvalidFields("no picture")
-        return UploadOutcome(name=kept.name[:80], success=False, problem=told_problem(call, error))
+        return UploadOutcome(name=kept.name[:80], success=False, problem=told_problem(call.request.scope, error))
     link = await link_to(call, kept.key)
     return UploadOutcome(
         name=kept.name,
