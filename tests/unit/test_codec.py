@@ -179,7 +179,9 @@ def test_heif_orientation_is_applied_once() -> None:
     assert far(decoded.rgb, np.asarray(upright)) < 5
 
 
-@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"])
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff", exif_of(9)]
+)
 def test_broken_exif_means_upright(exif: bytes) -> None:
     assert codec.decode(file_of(photo(320, 280), exif=exif), LIMITS).raster.width == 320
 

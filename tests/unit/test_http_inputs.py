@@ -156,6 +156,7 @@ def test_unusable_ids_are_replaced(given_id: str | None, parent: str | None) -> 
     ids = request_ids(given_id, parent)
     assert ids.request_id != given_id
     assert len(ids.trace_id) == 32
+    assert ids.flags == "00", "not sampled"
     assert int(ids.trace_id, 16)
 
 

@@ -35,6 +35,25 @@ def test_a_failure_has_its_hint_and_is_red_unless_colours_are_switched_off(monke
     assert hint == "  Send a picture."
 
 
+def test_a_person_reads_a_result_once_and_a_pipe_gets_it_bare():
+    for flags, out, told in (
+        (GlobalFlags(), Terminal(), ""),
+        (GlobalFlags(quiet=True), Terminal(), "cat.jpg\n"),
+        (GlobalFlags(), io.StringIO(), "cat.jpg\n"),
+    ):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()) as remarks:
+            Renderer(flags).result("cat.jpg", "cat.png → cat.jpg")
+        assert out.getvalue() == told
+        assert remarks.getvalue() == ("" if flags.quiet else "cat.png → cat.jpg\n")
+
+
+def test_a_quiet_run_shows_no_bar():
+    screen = Terminal()
+    with contextlib.redirect_stderr(screen), Renderer(GlobalFlags(quiet=True)).progress(2, "drawing") as bar:
+        bar.advance("cat.png")
+    assert screen.getvalue() == ""
+
+
 def test_a_failure_among_several_takes_the_place_of_the_bar():
     screen = Terminal()
     with contextlib.redirect_stderr(screen):
