@@ -57,8 +57,6 @@ def _chosen(
     ] = None,
     expired: Annotated[bool, typer.Option("--expired", help="Only past its lifetime.")] = False,
 ) -> Filter:
-    if not prefix.isascii():
-        raise InvalidParameter(f"--prefix: no key begins with {prefix!r}", hint="Keys look like shared/01/name.jpg.")
     style_id = None if style is None else build_services(settings_of(ctx).settings).styles.get(style).id
     return Filter(
         owner_of(customer, session), hash_ and hash_.lower(), style_id, prefix, older_than, larger_than, expired
