@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from perkie_cli.domain.errors import OutOfMemory
+from perkie_cli.domain.errors import MissingExtra, OutOfMemory
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 T = TypeVar("T")
+
+
+def missing(package: str) -> MissingExtra:
+    """The error to raise for a package of the extra ``matting`` that is not installed."""
+    return MissingExtra(f"{package} is not installed", hint="Install it: pip install 'perkie-cli[matting]'.")
 
 
 class Backend(Protocol):

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from perkie_cli.domain.checkpoint import Checkpoint, file_md5
-from perkie_cli.domain.errors import MissingExtra, MissingWeights, UnwritableFile
+from perkie_cli.domain.errors import MissingWeights, UnwritableFile
 from perkie_cli.engines.inspyrenet import network as networks
 from perkie_cli.engines.inspyrenet import onnx_backend
+from perkie_cli.engines.inspyrenet.backend import missing
 from perkie_cli.engines.inspyrenet.tensors import to_input
 
 _TOLERANCE = 1 / 255  # of probability
@@ -68,9 +69,7 @@ def _write(network: Any, side: int, target: Path, metadata: dict[str, str]) -> N
     try:
         import onnxscript  # noqa: F401  # the exporter's own import fails with a page of text
     except ImportError as error:
-        raise MissingExtra(
-            "onnxscript is not installed", hint="Install it: pip install 'perkie-cli[matting]'."
-        ) from error
+        raise missing("onnxscript") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter about its own parts
         program = torch.onnx.export(

@@ -19,13 +19,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from perkie_cli.domain.errors import MissingExtra, MissingWeights
+from perkie_cli.domain.errors import MissingWeights
+from perkie_cli.engines.inspyrenet.backend import missing
 
 if TYPE_CHECKING:
     import torch
 
 _PACKAGE = "transparent_background"
-_INSTALL = "Install it: pip install 'perkie-cli[matting]'."
 _PULL = "Get it again: perkie models pull --force."
 
 
@@ -37,7 +37,7 @@ def import_torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        raise MissingExtra("torch is not installed", hint=_INSTALL) from error
+        raise missing("torch") from error
     return torch
 
 
@@ -128,7 +128,7 @@ def network_modules() -> Iterator[Any]:
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.submodule_search_locations is None:
-        raise MissingExtra("transparent-background is not installed", hint=_INSTALL)
+        raise missing("transparent-background")
     stand_ins = _stand_ins(list(spec.submodule_search_locations))
     saved_path, saved = list(sys.path), {name: sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)}
     sys.modules.update(stand_ins)

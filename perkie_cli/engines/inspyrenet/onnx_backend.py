@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perkie_cli.domain.errors import MissingExtra, MissingWeights, OutOfMemory
-from perkie_cli.engines.inspyrenet.backend import within_memory
+from perkie_cli.domain.errors import MissingWeights, OutOfMemory
+from perkie_cli.engines.inspyrenet.backend import missing, within_memory
 
 Floats = NDArray[np.float32]
 
@@ -79,9 +79,7 @@ def _import_onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtra(
-            "onnxruntime is not installed", hint="Install it: pip install 'perkie-cli[matting]'."
-        ) from error
+        raise missing("onnxruntime") from error
     return onnxruntime
 
 
