@@ -203,5 +203,6 @@ def note(scope: Scope, error: PerkieError) -> None:
 
 
 def _where(scope: Scope) -> str:
-    """For the log, whose lines no path may break."""
-    return f"{scope.get('method', 'WS')} {quote(scope['path'][:_LONGEST_PATH])} [{ids_of(scope).request_id}]"
+    """For the log, whose lines no path may break: the route's, since the token of an image is a credential."""
+    path = getattr(scope.get("route"), "path", None) or quote(scope["path"][:_LONGEST_PATH])
+    return f"{scope.get('method', 'WS')} {path} [{ids_of(scope).request_id}]"

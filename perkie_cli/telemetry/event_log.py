@@ -36,5 +36,6 @@ class EventLog:
 def line(event: Event) -> str:
     """The event's name and facts, on one line whatever an upstream put into them."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-    facts = ", ".join(f"{field.name}={getattr(event, field.name)}" for field in fields(event))
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    facts = ", ".join(f"{name}={v:.3f}" if isinstance(v, float) else f"{name}={v}" for name, v in values.items())
     return " ".join(f"{name}: {facts}".split())

@@ -53,6 +53,7 @@ def test_an_interrupt_is_one_and_a_verbose_log_tells_requests_and_no_secrets(tmp
             socket.send(json.dumps({"token": KEY}))
             assert json.loads(socket.recv(timeout=60))["event"] == "error"
         httpx.get(f"{server.url}/health", timeout=60)
+        httpx.get(f"{server.url}/images/{KEY}", timeout=60)
         assert server.stop(signal.SIGINT) == 130
     assert "Traceback" not in server.log
     assert re.search(r"DEBUG GET /health \[\w+\]: 200 in \d", server.log)

@@ -16,7 +16,7 @@ def test_each_event_is_one_line_at_its_level(caplog: pytest.LogCaptureFixture) -
     log.emit(StoreFailed("disk", "write", "no\nroom"))
     log.emit(CacheLookup("hit", "ink_wash"))
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("WARNING", "breaker_changed: upstream=gemini, before=closed, after=open, open_for=60.0"),
-        ("INFO", "upstream_retried: upstream=gemini, reason=upstream_fault, wait=1.5"),
+        ("WARNING", "breaker_changed: upstream=gemini, before=closed, after=open, open_for=60.000"),
+        ("INFO", "upstream_retried: upstream=gemini, reason=upstream_fault, wait=1.500"),
         ("WARNING", "store_failed: store=disk, operation=write, reason=no room"),
     ]
