@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from importlib import resources
@@ -14,6 +14,9 @@ from perkie_cli.domain.errors import InvalidSetting, UnreadableFile, why_unread
 from perkie_cli.domain.model import SIDES, ImageModel, ModelBook
 
 SHIPPED = "data/models.toml"
+_FIELDS = (
+    "id", "title", "usd_per_million", "image_tokens", "input_tokens", "reference_side", "retires", "successor",
+)  # fmt: skip
 
 
 def load_models(own: Path | None = None, *, required: bool = False) -> ModelBook:
@@ -35,8 +38,9 @@ def load_models(own: Path | None = None, *, required: bool = False) -> ModelBook
 
 def _parse(text: str, source: str) -> dict[str, ImageModel]:
     try:
-        rows = tomllib.loads(text).get("model", [])
-        models = [_model(row) for row in rows]
+        table = tomllib.loads(text)
+        _check_known(table, {"model"})
+        models = [_model(row) for row in table.get("model", [])]
     except tomllib.TOMLDecodeError as error:
         raise InvalidSetting(f"model file {source} is not valid TOML: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
@@ -48,6 +52,7 @@ def _parse(text: str, source: str) -> dict[str, ImageModel]:
 
 
 def _model(row: Mapping[str, Any]) -> ImageModel:
+    _check_known(row, _FIELDS)
     prices = row["usd_per_million"]
     sizes = {name: _whole(count) for name, count in row["image_tokens"].items()}
     if not sizes or not sizes.keys() <= SIDES.keys():
@@ -67,6 +72,13 @@ def _model(row: Mapping[str, Any]) -> ImageModel:
         retires=retires,
         successor=row.get("successor"),
     )
+
+
+def _check_known(table: Mapping[str, Any], known: Collection[str]) -> None:
+    """A misspelt ``retires`` would go on being asked for pictures."""
+    for name in table:
+        if name not in known:
+            raise ValueError(f"unknown field {name!r}")
 
 
 def _whole(value: Any, least: int = 1) -> int:

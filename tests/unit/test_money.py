@@ -118,6 +118,8 @@ def test_own_models_replace_shipped_ones(tmp_path: Path) -> None:
         OWN.format(id="x", image="1", sizes="", more=""),
         OWN.format(id="x", image="1", sizes="1K = 1", more='retires = "soon"'),
         OWN.format(id="x", image="1", sizes="1K = 1", more="retires = 2027-01-01T00:00:00"),
+        OWN.format(id="x", image="1", sizes="1K = 1", more="retired = 2027-01-01"),
+        "[[modle]]\nid = 'x'",
         OWN.format(id="x", image="-1", sizes="1K = 1", more=""),
         OWN.format(id="x", image="nan", sizes="1K = 1", more=""),
         OWN.format(id="x", image="1", sizes="1K = 0", more=""),
