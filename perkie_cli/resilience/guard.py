@@ -101,10 +101,14 @@ class Guard:
     async def _attempt(
         self, call: Callable[[Attempt], Awaitable[T]], attempt: Attempt, permit: Permit, deadline: Deadline
     ) -> T:
-        verdict, outcome = Verdict.NONE, "cancelled"
+        verdict = Verdict.NONE
+        outcome: str | None = "cancelled"  # None: nothing was sent
         try:
             with self.limits.place():
                 result = await self._in_time(lambda: call(attempt), deadline)
+        except NOT_SENT:
+            outcome = None
+            raise
         except PerkieError as error:
             verdict, outcome = _verdict(error), error.code
             if isinstance(error, UpstreamOverloaded):
@@ -115,8 +119,9 @@ class Guard:
             return result
         finally:
             self.breaker.report(permit, verdict)
-            seconds = self._clock.monotonic() - permit.begun
-            self._events.emit(UpstreamCalled(self.breaker.upstream, attempt.number, outcome, seconds))
+            if outcome is not None:
+                seconds = self._clock.monotonic() - permit.begun
+                self._events.emit(UpstreamCalled(self.breaker.upstream, attempt.number, outcome, seconds))
 
     async def _in_time(self, work: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
         seconds = self._times.for_attempt(deadline, self._clock.monotonic())
@@ -134,6 +139,6 @@ class Guard:
 
 def _verdict(error: PerkieError) -> Verdict:
     """Only faults speak against the upstream; being over its quota is the throttle's concern, not the breaker's."""
-    if isinstance(error, (*NOT_SENT, UpstreamOverloaded)):
+    if isinstance(error, UpstreamOverloaded):
         return Verdict.NONE
     return Verdict.FAULT if isinstance(error, UpstreamFault) else Verdict.GOOD

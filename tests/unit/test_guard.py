@@ -85,7 +85,6 @@ class Bench:
         (errors.UpstreamOverloaded("x"), 1),
         (errors.Blocked("x"), 1),
         (errors.WrongCredentials("x"), 1),
-        (errors.BudgetExceeded("x"), 1),
     ],
 )
 async def test_as_often_as_the_table_says(error: errors.PerkieError, attempts: int) -> None:
@@ -94,6 +93,13 @@ async def test_as_often_as_the_table_says(error: errors.PerkieError, attempts: i
         await bench.run()
     assert [a.number for a in bench.upstream.attempts] == list(range(1, attempts + 1))
     assert bench.outcomes == [error.code] * attempts
+
+
+async def test_a_budget_that_is_spent_ends_it_without_a_call() -> None:
+    bench = Bench(errors.BudgetExceeded("x"))
+    with pytest.raises(errors.BudgetExceeded):
+        await bench.run()
+    assert (len(bench.upstream.attempts), bench.outcomes) == (1, [])
 
 
 async def test_a_safety_block_is_asked_again_with_the_safe_prompt() -> None:
@@ -195,6 +201,7 @@ async def test_at_capacity_nothing_is_sent() -> None:
         await bench.run()
     assert refused.value.retry_after is not None
     assert len(bench.upstream.attempts) == 1
+    assert bench.outcomes == ["ok"], "what was not sent is no call"
 
 
 async def test_a_cancelled_call_gives_everything_back() -> None:
