@@ -77,8 +77,8 @@ class Evaluate:
         self._limits = limits
 
     async def __call__(self, pair: Pair, engine: str, mode: str) -> Evaluated:
-        """Scores one pair. Raises: as ``Cutouts``, and BadInput for a matte that does not fit."""
-        image = await self._workers.run(pair.photo.read_bytes)
+        """Scores one pair. Raises: as ``Cutouts``, UnreadableFile, BadInput for a matte that does not fit."""
+        image = await self._workers.run(_read, pair.photo)
         asked = CutoutRequest(image, engine, mode, output=CutoutOutput.MASK, cache=CacheUse.OFF, source=str(pair.photo))
         made = await self._cutouts(asked)
         scores = await self._workers.run(_compare, made.picture.data, pair, self._limits)
@@ -91,6 +91,13 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]} if rows else {}
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from error
+
+
 def _compare(mask: bytes, pair: Pair, limits: ImageLimits) -> Scores:
     import numpy as np
 
@@ -98,7 +105,7 @@ def _compare(mask: bytes, pair: Pair, limits: ImageLimits) -> Scores:
 
     unlimited = replace(limits, min_side=1)
     matte = codec.decode(mask, unlimited, "the matte").raster.rgb[..., 0]
-    found = codec.decode(pair.matte.read_bytes(), unlimited, str(pair.matte)).raster
+    found = codec.decode(_read(pair.matte), unlimited, str(pair.matte)).raster
     truth = found.alpha if found.alpha is not None else found.rgb[..., 0]
     if truth.shape != matte.shape:
         raise BadInput(

@@ -134,12 +134,15 @@ def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie: Perkie, tmp_p
         Image.fromarray(cut_out_pet(size, size)[1]).save(folder / "mattes" / f"{name}.png")
     Image.fromarray(pet(300, 300)).save(folder / "photos" / "c.png")
     Image.fromarray(cut_out_pet(310, 300)[1]).save(folder / "mattes" / "c.png")
+    (folder / "photos" / "d.png").symlink_to("/proc/self/mem")  # a file, but nobody can read its beginning
+    (folder / "mattes" / "d.png").symlink_to("c.png")
     done = perkie("models", "evaluate", "pets", *BUILTIN, "--json")
     body = envelope(done)
     assert done.returncode == 6, done.stderr
-    assert [Path(each["input"]).name for each in body["results"]] == ["a.jpg", "b.jpg", "c.png"]
+    assert [Path(each["input"]).name for each in body["results"]] == ["a.jpg", "b.jpg", "c.png", "d.png"]
     assert "300" in body["results"][2]["error"]["message"]
-    assert body["summary"]["failed"] == 1
+    assert "d.png cannot be read" in body["results"][3]["error"]["message"]
+    assert body["summary"]["failed"] == 2
     assert body["summary"]["mae"] < 0.1
     assert body["summary"]["s_measure"] > 0.8
     table = perkie("models", "evaluate", "pets", *BUILTIN).stdout
