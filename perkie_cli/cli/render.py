@@ -175,10 +175,10 @@ class Renderer:
             return
         if not self.interactive:
             raise UsageError(f"{question} Nobody to ask here.", hint="Give --yes to go ahead, --dry-run to look first.")
-        wanted = typed or "y"
-        sys.stderr.write(f"{question} [{wanted if typed else 'y/N'}] ")
+        sys.stderr.write(f"{question} [{typed or 'y/N'}] ")
         sys.stderr.flush()
-        if sys.stdin.readline().strip().lower() != wanted.lower():
+        accepted = (typed.lower(),) if typed else ("y", "yes")
+        if sys.stdin.readline().strip().lower() not in accepted:
             raise UsageError("not confirmed; nothing was changed")
 
     @contextmanager

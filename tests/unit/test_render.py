@@ -3,13 +3,14 @@
 import contextlib
 import io
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.render import Renderer
-from perkie_cli.domain.errors import BadInput
+from perkie_cli.domain.errors import BadInput, UsageError
 
 
 class Terminal(io.StringIO):
@@ -64,6 +65,18 @@ def test_a_failure_among_several_takes_the_place_of_the_bar():
     line = next(line for line in screen.getvalue().split("\n") if "cat.png is empty" in line)
     left_over = line.partition("error:")[0].rpartition("\x1b[2K")[2]  # since the line was erased
     assert "drawing" not in left_over
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer", "goes_ahead"),
+    [(None, "y", True), (None, "YES", True), (None, "", False), (None, "n", False), ("all", "y", False)],
+)
+def test_a_yes_is_y_or_yes_unless_a_word_must_be_typed(monkeypatch, typed, answer, goes_ahead):
+    monkeypatch.setattr(sys, "stdin", Terminal(f"{answer}\n"))
+    refused = contextlib.nullcontext() if goes_ahead else pytest.raises(UsageError, match="nothing was changed")
+    with contextlib.redirect_stderr(Terminal()) as screen, refused:
+        Renderer(GlobalFlags()).confirm("Remove 9 objects?", yes=False, typed=typed)
+    assert screen.getvalue() == f"Remove 9 objects? [{typed or 'y/N'}] "
 
 
 def test_any_name_may_stand_beside_the_bar():
