@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import count
 from typing import Literal
 
 from perkie_cli.domain import quota
@@ -55,7 +56,7 @@ class Reservation:
         now = quotas.clock.now()
         self._quotas = quotas
         self.charge = charge
-        self.id = os.urandom(8).hex()  # short: a counter's document holds some of them
+        self.id = quotas.next_id()
         self.day = quota.utc_day(now)
         self.expires = (now + timedelta(seconds=seconds)).timestamp()
         self.lock = asyncio.Lock()  # one step at a time: a hand-over must not cross a commit
@@ -86,6 +87,8 @@ class Quotas:
         self._store_name = documents.name
         self._book = Book(documents)
         self._spare = Book(spare)
+        self._ids = count()
+        self._prefix = os.urandom(6).hex()  # unlike any other process's
         self._owed: deque[_Owed] = deque(maxlen=OWED_MOST)
         self._probe_at: float | None = None  # on the monotonic clock; None: the store answers
 
@@ -93,6 +96,10 @@ class Quotas:
     def degraded(self) -> bool:
         """Whether the store was down at the last try."""
         return self._probe_at is not None
+
+    def next_id(self) -> str:
+        """Of a reservation; short, since a counter's document holds some of them."""
+        return f"{self._prefix}-{next(self._ids)}"
 
     @asynccontextmanager
     async def reserve(self, charge: Charge, seconds: float) -> AsyncIterator[Reservation]:

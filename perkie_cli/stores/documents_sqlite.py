@@ -29,6 +29,7 @@ CREATE TABLE documents (
 ) WITHOUT ROWID;
 CREATE INDEX documents_expires ON documents (expires);
 """
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps would make one a document
 _GET = "SELECT body FROM documents WHERE collection = ? AND id = ?"
 _PUT = "INSERT OR REPLACE INTO documents (collection, id, expires, body) VALUES (?, ?, ?, ?)"
 _DELETE = "DELETE FROM documents WHERE collection = ? AND id = ?"
@@ -135,8 +136,7 @@ class SqliteDocuments:
                 if new is None and old is not None:
                     connection.execute(_DELETE, (ref.collection, ref.id))
                 elif new is not None and new != old:
-                    body = json.dumps(new, separators=(",", ":"))
-                    connection.execute(_PUT, (ref.collection, ref.id, new["expires"], body))
+                    connection.execute(_PUT, (ref.collection, ref.id, new["expires"], _to_json(new)))
         return result
 
     def _prune(self, connection: sqlite3.Connection) -> None:
