@@ -6,8 +6,8 @@ import asyncio
 
 import numpy as np
 
-from perkie_cli.domain.cache_key import Recipe
-from perkie_cli.domain.style import Style
+from perkie_cli.domain.pictures.cache_key import Recipe
+from perkie_cli.domain.pictures.style import Style
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import Matte, MattingJob, Rendering, RenderJob
 

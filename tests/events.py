@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perkie_cli.telemetry.events import Event
+from perkie_cli.domain.events import Event
 
 
 class Recorder:

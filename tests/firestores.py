@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from perkie_cli.clock import SystemClock
 from perkie_cli.emulators.firestore.database import Database, Mode
 from perkie_cli.emulators.firestore.server import FirestoreEmulator, running
+from perkie_cli.system.clock import SystemClock
 
 JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
 

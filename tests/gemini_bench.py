@@ -13,9 +13,9 @@ import numpy as np
 
 from perkie_cli.config.models import load_models
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.money import Budget, Receipt
+from perkie_cli.domain.money.spend import Budget, Receipt
+from perkie_cli.domain.pictures.style import Style
 from perkie_cli.domain.secret import Secret
-from perkie_cli.domain.style import Style
 from perkie_cli.emulators.gemini.painter import Painter, TinyPainter
 from perkie_cli.emulators.gemini.plan import Plan
 from perkie_cli.emulators.gemini.server import GeminiEmulator
@@ -30,8 +30,8 @@ from perkie_cli.resilience.guarded import GuardedStyleEngine
 from perkie_cli.resilience.retry import TimeRules
 from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits
-from perkie_cli.stores.ledger_sqlite import SqliteLedger
-from perkie_cli.workers import thread_workers
+from perkie_cli.stores.sqlite.ledger import SqliteLedger
+from perkie_cli.system.threads import thread_workers
 from tests.events import Recorder
 from tests.jumping_loop import LoopClock
 

@@ -18,7 +18,7 @@ from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
 from perkie_cli.http.server import Server, listen
-from perkie_cli.telemetry.event_log import EventLog
+from perkie_cli.telemetry.log import EventLog
 from tests.engines import Centre, Negative
 from tests.pictures import file_of, photo
 
@@ -60,7 +60,7 @@ class Running:
 
     @property
     def owner(self) -> Any:
-        from perkie_cli.domain.identity import Owner
+        from perkie_cli.domain.people.identity import Owner
 
         return Owner.session("s1")
 

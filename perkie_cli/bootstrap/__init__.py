@@ -20,22 +20,22 @@ from perkie_cli.config.load import user_config_dir
 from perkie_cli.config.schema import Settings
 
 if TYPE_CHECKING:
-    from perkie_cli.domain.model import ModelBook
-    from perkie_cli.domain.protection import Protection
-    from perkie_cli.domain.quota import QuotaLimits
-    from perkie_cli.domain.style import StyleBook
+    from perkie_cli.domain.money.price_list import ModelBook
+    from perkie_cli.domain.pictures.style import StyleBook
+    from perkie_cli.domain.quotas.limits import QuotaLimits
+    from perkie_cli.domain.storage.protection import Protection
     from perkie_cli.engines.local.engine import LocalStyleEngine
-    from perkie_cli.ops.lifecycle import Lifecycle
+    from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
     from perkie_cli.ports import SpendLedger, StyleEngine
     from perkie_cli.resilience.admission import Admission
     from perkie_cli.resilience.guarded import GuardedStyleEngine
-    from perkie_cli.services.cache_keeping import CacheKeeping
-    from perkie_cli.services.generate import Generate
-    from perkie_cli.services.idempotency import IdempotencyRecords
-    from perkie_cli.services.ladder import Ladder
-    from perkie_cli.services.near_duplicates import NearDuplicates
-    from perkie_cli.services.quota_admin import QuotaAdmin
-    from perkie_cli.services.quotas import Quotas
+    from perkie_cli.services.pictures.generate import Generate
+    from perkie_cli.services.pictures.ladder import Ladder
+    from perkie_cli.services.pictures.near_duplicates import NearDuplicates
+    from perkie_cli.services.quotas.admin import QuotaAdmin
+    from perkie_cli.services.quotas.quotas import Quotas
+    from perkie_cli.services.shop.idempotency import IdempotencyRecords
+    from perkie_cli.services.storage.keeping import CacheKeeping
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Services(StorefrontParts):
     @cached_property
     def quota_limits(self) -> QuotaLimits:
         """Pictures a day and tier."""
-        from perkie_cli.domain.quota import QuotaLimits
+        from perkie_cli.domain.quotas.limits import QuotaLimits
 
         quota = self.settings.quota
         return QuotaLimits(quota.customer, quota.session, quota.ip, quota.ip_ceiling)
@@ -70,8 +70,8 @@ class Services(StorefrontParts):
     @cached_property
     def quotas(self) -> Quotas:
         """Reservations."""
-        from perkie_cli.services.quotas import QuotaRules, Quotas
-        from perkie_cli.stores.documents_memory import MemoryDocuments
+        from perkie_cli.services.quotas.quotas import QuotaRules, Quotas
+        from perkie_cli.stores.memory import MemoryDocuments
 
         quota = self.settings.quota
         rules = QuotaRules(quota.when_down, quota.lease_margin.total_seconds(), count_local=quota.count_local)
@@ -80,14 +80,14 @@ class Services(StorefrontParts):
     @cached_property
     def idempotency(self) -> IdempotencyRecords:
         """One key, one piece of work, over all processes."""
-        from perkie_cli.services.idempotency import IdempotencyRecords
+        from perkie_cli.services.shop.idempotency import IdempotencyRecords
 
         return IdempotencyRecords(self.documents, self.clock, self.events)
 
     @cached_property
     def quota_admin(self) -> QuotaAdmin:
         """What on-call does to quotas."""
-        from perkie_cli.services.quota_admin import QuotaAdmin
+        from perkie_cli.services.quotas.admin import QuotaAdmin
         from perkie_cli.telemetry.audit import current_actor
 
         return QuotaAdmin(self.documents, self.quota_limits, self.clock, self.events, current_actor())
@@ -132,7 +132,7 @@ class Services(StorefrontParts):
 
             rng = random.Random()  # noqa: S311 -- spreads load, no secret
             return DocumentLedger(self.firestore_documents, self.clock, rng)
-        from perkie_cli.stores.ledger_sqlite import SqliteLedger
+        from perkie_cli.stores.sqlite.ledger import SqliteLedger
 
         return SqliteLedger(self.state_dir / "spend.sqlite", self.clock, self.io)
 
@@ -163,7 +163,7 @@ class Services(StorefrontParts):
         """The look-up of nearly the same photos, where it is switched on."""
         if not self.settings.cache.near:
             return None
-        from perkie_cli.services.near_duplicates import NearDuplicates
+        from perkie_cli.services.pictures.near_duplicates import NearDuplicates
 
         return NearDuplicates(self.blobs, self.workers, self.events, self.limits, self.settings.cache.near_bits)
 
@@ -172,7 +172,7 @@ class Services(StorefrontParts):
     @cached_property
     def generate(self) -> Generate:
         """One picture in one style."""
-        from perkie_cli.services.generate import Generate
+        from perkie_cli.services.pictures.generate import Generate
 
         return Generate(
             styles=self.styles,
@@ -191,7 +191,7 @@ class Services(StorefrontParts):
     @cached_property
     def ladder(self) -> Ladder:
         """What stands in for pictures that cannot be drawn."""
-        from perkie_cli.services.ladder import Ladder
+        from perkie_cli.services.pictures.ladder import Ladder
 
         return Ladder(self.pictures, self.local, self.workers, self.events)
 
@@ -211,15 +211,15 @@ class Services(StorefrontParts):
     @cached_property
     def cache_keeping(self) -> CacheKeeping:
         """Statistics, purge, verify."""
-        from perkie_cli.domain.lifecycle import rules_for
-        from perkie_cli.services.cache_keeping import CacheKeeping
+        from perkie_cli.domain.storage.lifecycle import rules_for
+        from perkie_cli.services.storage.keeping import CacheKeeping
 
         return CacheKeeping(self.blobs, self.clock, self.events, rules_for(self.lifetimes), self.protection)
 
     @cached_property
     def protection(self) -> Protection:
         """Buckets that are not changed by accident, and who changes them all the same."""
-        from perkie_cli.domain.protection import Protection, bucket_name
+        from perkie_cli.domain.storage.protection import Protection, bucket_name
         from perkie_cli.telemetry.audit import current_actor
 
         return Protection([bucket_name(each) for each in self.settings.cache.protected_buckets], current_actor())
@@ -227,8 +227,8 @@ class Services(StorefrontParts):
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """The rules of the cache's bucket."""
-        from perkie_cli.ops.lifecycle import Lifecycle
-        from perkie_cli.stores.lifecycle_gcs import GcsRules
+        from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
+        from perkie_cli.stores.google.lifecycle import GcsRules
 
         return Lifecycle(GcsRules(self.bucket), self.clock, self.events, self.protection)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from perkie_cli.bootstrap.guard import build_guard
 from perkie_cli.config.schema import GeminiSettings, Settings
 from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.domain.model import ModelBook
+from perkie_cli.domain.money.price_list import ModelBook
 from perkie_cli.engines.gemini.client import Access
 from perkie_cli.engines.gemini.engine import GeminiEngine
 from perkie_cli.engines.meter import Meter
@@ -13,7 +13,7 @@ from perkie_cli.ports import Clock, EventSink, SpendLedger, Workers
 from perkie_cli.resilience.guarded import GuardedStyleEngine
 from perkie_cli.resilience.retry import TimeRules
 from perkie_cli.resilience.upstream_limits import UpstreamPolicy
-from perkie_cli.stores.secret_manager import resolved
+from perkie_cli.stores.google.secret_manager import resolved
 
 
 def guarded_gemini(

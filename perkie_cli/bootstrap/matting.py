@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.bootstrap.stores import StoreParts
 from perkie_cli.config.load import user_data_dir
-from perkie_cli.workers import thread_workers
+from perkie_cli.system.threads import thread_workers
 
 if TYPE_CHECKING:
-    from perkie_cli.domain.checkpoint import Checkpoint
+    from perkie_cli.domain.cutouts.checkpoint import Checkpoint
     from perkie_cli.engines.inspyrenet.backend import Backend
     from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
     from perkie_cli.ports import MattingEngine
     from perkie_cli.resilience.admission import Admission
-    from perkie_cli.services.cutout import Cutouts
-    from perkie_cli.services.cutout_source import CutoutSource
-    from perkie_cli.services.evaluate import Evaluate
-    from perkie_cli.services.weights import ModelFiles
+    from perkie_cli.services.cutouts.cut_out import Cutouts
+    from perkie_cli.services.cutouts.evaluate import Evaluate
+    from perkie_cli.services.cutouts.source import CutoutSource
+    from perkie_cli.services.cutouts.weights import ModelFiles
 
 
 class MattingParts(StoreParts):
@@ -37,7 +37,7 @@ class MattingParts(StoreParts):
     @cached_property
     def model_files(self) -> ModelFiles:
         """Checkpoints of background removal."""
-        from perkie_cli.services.weights import ModelFiles, WeightSources
+        from perkie_cli.services.cutouts.weights import ModelFiles, WeightSources
         from perkie_cli.stores.downloads import HttpDownloads
 
         matting = self.settings.matting
@@ -83,8 +83,8 @@ class MattingParts(StoreParts):
 
     async def warm_matting(self) -> str | None:
         """Loads the network ahead of the first picture, where it is used and here; the device it is on."""
-        from perkie_cli.domain.checkpoint import checkpoint
-        from perkie_cli.services.weights import WeightState
+        from perkie_cli.domain.cutouts.checkpoint import checkpoint
+        from perkie_cli.services.cutouts.weights import WeightState
 
         matting = self.settings.matting
         found = self.model_files.look(checkpoint(matting.mode))
@@ -127,7 +127,7 @@ class MattingParts(StoreParts):
     @cached_property
     def cutouts(self) -> Cutouts:
         """One picture without its background."""
-        from perkie_cli.services.cutout import Cutouts
+        from perkie_cli.services.cutouts.cut_out import Cutouts
 
         return Cutouts(
             engines=self.matting_engines,
@@ -141,7 +141,7 @@ class MattingParts(StoreParts):
     @cached_property
     def cutout_source(self) -> CutoutSource:
         """Cut-outs for styling."""
-        from perkie_cli.services.cutout_source import CutoutSource
+        from perkie_cli.services.cutouts.source import CutoutSource
 
         matting = self.settings.matting
         return CutoutSource(self.cutouts, matting.engine, matting.mode)
@@ -149,7 +149,7 @@ class MattingParts(StoreParts):
     @cached_property
     def evaluate(self) -> Evaluate:
         """Scores of background removal."""
-        from perkie_cli.services.evaluate import Evaluate
+        from perkie_cli.services.cutouts.evaluate import Evaluate
 
         return Evaluate(self.cutouts, self.workers, self.limits)
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from perkie_cli.bootstrap.matting import MattingParts
 
 if TYPE_CHECKING:
-    from perkie_cli.services.generate import Generate
-    from perkie_cli.services.originals import Originals
-    from perkie_cli.services.process import Process
-    from perkie_cli.services.storefront import Storefront
-    from perkie_cli.services.uploads import Uploads
+    from perkie_cli.services.pictures.generate import Generate
+    from perkie_cli.services.pictures.originals import Originals
+    from perkie_cli.services.shop.process import Process
+    from perkie_cli.services.shop.storefront import Storefront
+    from perkie_cli.services.storage.uploads import Uploads
 
 
 class StorefrontParts(MattingParts):
@@ -26,28 +26,28 @@ class StorefrontParts(MattingParts):
     @cached_property
     def originals(self) -> Originals:
         """Uploads in the store."""
-        from perkie_cli.services.originals import Originals
+        from perkie_cli.services.pictures.originals import Originals
 
         return Originals(self.blobs, self.workers, self.clock, self.events, self.limits)
 
     @cached_property
     def uploads(self) -> Uploads:
         """Pictures that the storefront brings along."""
-        from perkie_cli.services.uploads import Uploads
+        from perkie_cli.services.storage.uploads import Uploads
 
         return Uploads(self.blobs, self.originals, self.workers, self.limits)
 
     @cached_property
     def storefront(self) -> Storefront:
         """What the shop's visitor gets."""
-        from perkie_cli.services.storefront import Storefront
+        from perkie_cli.services.shop.storefront import Storefront
 
         return Storefront(self.generate, self.originals, self.io)
 
     @cached_property
     def process(self) -> Process:
         """Cut out, then drawn."""
-        from perkie_cli.services.process import Process
+        from perkie_cli.services.shop.process import Process
 
         matting = self.settings.matting
         return Process(self.storefront, self.cutouts, self.clock, engine=matting.engine, mode=matting.mode)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.bootstrap.world import IO_THREADS, World
 from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.workers import thread_workers
+from perkie_cli.system.threads import thread_workers
 
 if TYPE_CHECKING:
     from perkie_cli.domain.secret import Secret
     from perkie_cli.ports import BlobStore, DocumentStore
-    from perkie_cli.services.picture_cache import PictureCache
-    from perkie_cli.stores.firestore_connection import FirestoreConnection
-    from perkie_cli.stores.gcs_client import GcsConnection
+    from perkie_cli.services.pictures.cache import PictureCache
+    from perkie_cli.stores.google.firestore_connection import FirestoreConnection
+    from perkie_cli.stores.google.storage_client import GcsConnection
 
 
 class StoreParts(World):
@@ -26,7 +26,7 @@ class StoreParts(World):
 
         Raises: as ``stores.secret_manager.resolved``.
         """
-        from perkie_cli.stores.secret_manager import resolved
+        from perkie_cli.stores.google.secret_manager import resolved
 
         return None if secret is None else resolved(secret)
 
@@ -36,8 +36,8 @@ class StoreParts(World):
 
         Raises: InvalidSetting, when none is set or its name cannot be one.
         """
-        from perkie_cli.domain.protection import bucket_name
-        from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
+        from perkie_cli.domain.storage.protection import bucket_name
+        from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
 
         cache = self.settings.cache
         if cache.bucket is None:
@@ -49,10 +49,10 @@ class StoreParts(World):
     def blobs(self) -> BlobStore:
         """The cache's store, with threads of its own: a bucket that hangs holds up nothing else."""
         if self.settings.cache.store == "gcs":
-            from perkie_cli.stores.blobs_gcs import GcsBlobs
+            from perkie_cli.stores.google.blobs import GcsBlobs
 
             return GcsBlobs(self.bucket, self.clock)
-        from perkie_cli.stores.blobs_disk import DiskBlobs
+        from perkie_cli.stores.disk.blobs import DiskBlobs
 
         return DiskBlobs(self.cache_dir, self.clock, thread_workers(IO_THREADS))
 
@@ -61,14 +61,14 @@ class StoreParts(World):
         """Quotas and idempotency records."""
         if self.settings.quota.store == "firestore":
             return self.firestore_documents
-        from perkie_cli.stores.documents_sqlite import SqliteDocuments
+        from perkie_cli.stores.sqlite.documents import SqliteDocuments
 
         return SqliteDocuments(self.settings.quota.path or self.state_dir / "quotas.sqlite", self.clock)
 
     @cached_property
     def firestore(self) -> FirestoreConnection:
         """The database."""
-        from perkie_cli.stores.firestore_connection import FirestoreConnection
+        from perkie_cli.stores.google.firestore_connection import FirestoreConnection
 
         firestore = self.settings.firestore
         return FirestoreConnection(firestore.project, firestore.database, firestore.patience, self.environ)
@@ -76,7 +76,7 @@ class StoreParts(World):
     @cached_property
     def firestore_documents(self) -> DocumentStore:
         """What quotas, idempotency records and the ledger share, where they are kept in Firestore."""
-        from perkie_cli.stores.documents_firestore import FirestoreDocuments
+        from perkie_cli.stores.google.documents import FirestoreDocuments
 
         rng = random.Random()  # noqa: S311 -- jitter, no secret
         return FirestoreDocuments(self.firestore, self.settings.firestore.prefix, self.clock, rng)
@@ -84,6 +84,6 @@ class StoreParts(World):
     @cached_property
     def pictures(self) -> PictureCache:
         """Finished pictures in the store."""
-        from perkie_cli.services.picture_cache import PictureCache
+        from perkie_cli.services.pictures.cache import PictureCache
 
         return PictureCache(self.blobs, self.clock, self.events)

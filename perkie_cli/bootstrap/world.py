@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perkie_cli.clock import SystemClock
 from perkie_cli.config.load import user_cache_dir, user_config_dir, user_state_dir
 from perkie_cli.config.schema import Settings
+from perkie_cli.domain.events import NoEvents
 from perkie_cli.domain.picture import ImageLimits
-from perkie_cli.telemetry.events import NoEvents
-from perkie_cli.workers import thread_workers
+from perkie_cli.system.clock import SystemClock
+from perkie_cli.system.threads import thread_workers
 
 if TYPE_CHECKING:
     from perkie_cli.ports import Clock, EventSink, Workers

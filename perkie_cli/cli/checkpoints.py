@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perkie_cli.cli.render import Renderer
-from perkie_cli.domain.checkpoint import Checkpoint, checkpoint
+from perkie_cli.domain.cutouts.checkpoint import Checkpoint, checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError
 from perkie_cli.domain.units import format_size
-from perkie_cli.services.weights import WeightState
+from perkie_cli.services.cutouts.weights import WeightState
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services

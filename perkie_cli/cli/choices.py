@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from perkie_cli.domain.errors import InvalidParameter, UsageError
-from perkie_cli.domain.generation import CacheUse
-from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.picture import ImageFormat
+from perkie_cli.domain.pictures.request import CacheUse
 
 
 def owner_of(customer: str | None, session: str | None) -> Owner | None:

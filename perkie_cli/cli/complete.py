@@ -6,9 +6,9 @@ import asyncio
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.load import load
-from perkie_cli.domain.cache_key import parse_name
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.domain.selection import Selection
+from perkie_cli.domain.pictures.cache_key import parse_name
+from perkie_cli.domain.storage.selection import Selection
 
 MOST_HASHES = 30
 

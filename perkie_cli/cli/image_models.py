@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.cli.render import Report, Table
 from perkie_cli.domain.errors import ChangesPending
-from perkie_cli.domain.model import SIDES, ImageModel
-from perkie_cli.domain.money import dollars
+from perkie_cli.domain.money.price_list import SIDES, ImageModel
+from perkie_cli.domain.money.spend import dollars
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services

@@ -13,7 +13,7 @@ from perkie_cli.domain.errors import InvalidParameter
 
 def _pixels(text: str) -> int:
     """``1600``, or by the name of one of Gemini's image sizes: ``2K``."""
-    from perkie_cli.domain.model import SIDES
+    from perkie_cli.domain.money.price_list import SIDES
 
     try:
         return SIDES.get(text.upper()) or int(text)

@@ -11,7 +11,7 @@ import typer
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.config.load import Loaded, load
-from perkie_cli.telemetry.events import AuditLost, Event
+from perkie_cli.domain.events import AuditLost, Event
 
 Work = Callable[[Services], Awaitable[Report]]
 

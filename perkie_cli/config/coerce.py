@@ -17,7 +17,7 @@ from perkie_cli.domain.secret import Secret
 from perkie_cli.domain.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
-    from perkie_cli.config.load import Row
+    from perkie_cli.config.schema import Row
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}

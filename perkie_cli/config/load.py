@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from perkie_cli.config.coerce import coerce
-from perkie_cli.config.schema import Settings
+from perkie_cli.config.schema import Settings, default_groups, rows
 from perkie_cli.domain.errors import InvalidSetting, UnreadableFile, why_unread
 
 PROJECT_FILE = "perkie.toml"
@@ -34,42 +34,6 @@ class Loaded:
     settings: Settings
     origins: Mapping[str, str]
     files: tuple[tuple[Path, bool], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One setting of the schema."""
-
-    name: str  # group.name
-    field: dataclasses.Field[Any]
-
-    @property
-    def env_names(self) -> tuple[str, ...]:
-        """Environment variables that set it, the strongest first."""
-        own = "PERKIE_" + self.name.replace(".", "_").upper()
-        return tuple(dict.fromkeys((own, *self.field.metadata["env"])))
-
-    def value(self, settings: Settings) -> Any:
-        """What the setting is in ``settings``."""
-        group, name = self.name.split(".", 1)
-        return getattr(getattr(settings, group), name)
-
-    @property
-    def help(self) -> str:
-        """One line."""
-        return str(self.field.metadata["help"])
-
-
-def rows() -> Iterator[Row]:
-    """Every setting, in the schema's order."""
-    for group, default in _default_groups().items():
-        for field in dataclasses.fields(default):
-            yield Row(f"{group}.{field.name}", field)
-
-
-def _default_groups() -> dict[str, Any]:
-    defaults = Settings()
-    return {field.name: getattr(defaults, field.name) for field in dataclasses.fields(Settings)}
 
 
 def user_config_dir(environ: Mapping[str, str]) -> Path:
@@ -214,5 +178,5 @@ def _merge(layers: list[Layer]) -> tuple[Settings, dict[str, str]]:
             origin = f"--{name.replace('_', '-')}"
         groups.setdefault(group, {})[name] = coerce(each, raw, origin)
         origins[each.name] = origin
-    made = {name: dataclasses.replace(default, **groups.get(name, {})) for name, default in _default_groups().items()}
+    made = {name: dataclasses.replace(default, **groups.get(name, {})) for name, default in default_groups().items()}
     return Settings(**made), origins

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from perkie_cli.domain.errors import InvalidSetting, UnreadableFile, why_unread
-from perkie_cli.domain.model import SIDES, ImageModel, ModelBook
+from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelBook
 
 SHIPPED = "data/models.toml"
 _FIELDS = (

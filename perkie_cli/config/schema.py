@@ -6,13 +6,15 @@ the project's ``perkie.toml``, by the user's ``config.toml``, or stands at its d
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NewType
 
-from perkie_cli.domain.checkpoint import RELEASE
+from perkie_cli.domain.cutouts.checkpoint import RELEASE
 from perkie_cli.domain.picture import DEFAULT_SIZE, MIB, SMALLEST_SIZE
 from perkie_cli.domain.secret import Secret
 
@@ -183,3 +185,40 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     quota: QuotaSettings = field(default_factory=QuotaSettings)
     firestore: FirestoreSettings = field(default_factory=FirestoreSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting of the schema."""
+
+    name: str  # group.name
+    field: dataclasses.Field[Any]
+
+    @property
+    def env_names(self) -> tuple[str, ...]:
+        """Environment variables that set it, the strongest first."""
+        own = "PERKIE_" + self.name.replace(".", "_").upper()
+        return tuple(dict.fromkeys((own, *self.field.metadata["env"])))
+
+    def value(self, settings: Settings) -> Any:
+        """What the setting is in ``settings``."""
+        group, name = self.name.split(".", 1)
+        return getattr(getattr(settings, group), name)
+
+    @property
+    def help(self) -> str:
+        """One line."""
+        return str(self.field.metadata["help"])
+
+
+def rows() -> Iterator[Row]:
+    """Every setting, in the schema's order."""
+    for group, default in default_groups().items():
+        for each in dataclasses.fields(default):
+            yield Row(f"{group}.{each.name}", each)
+
+
+def default_groups() -> dict[str, Any]:
+    """Each group of settings by name, all at their defaults."""
+    defaults = Settings()
+    return {field.name: getattr(defaults, field.name) for field in dataclasses.fields(Settings)}

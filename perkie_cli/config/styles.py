@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from perkie_cli.domain.errors import InvalidSetting, why_unread
-from perkie_cli.domain.style import BUILT_IN, RESERVED, Parameter, Style, StyleBook, plain_name
+from perkie_cli.domain.pictures.style import BUILT_IN, RESERVED, Parameter, Style, StyleBook, plain_name
 
 _REQUIRED = {"id": str, "title": str, "prompt": str}
 _OPTIONAL = {"safe_prompt": str, "prompt_version": str, "aliases": list, "popular": bool, "local": dict}

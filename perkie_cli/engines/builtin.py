@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.imaging.inspection import shrunk
 from perkie_cli.ports import Matte, MattingJob, Workers
 

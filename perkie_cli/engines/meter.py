@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from perkie_cli.domain.errors import StoreUnavailable
-from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.money import Receipt
+from perkie_cli.domain.events import Spent, StoreFailed
+from perkie_cli.domain.money.spend import Receipt, Usage
 from perkie_cli.ports import EventSink, SpendLedger
-from perkie_cli.telemetry.events import Spent, StoreFailed
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.errors import (
     BadAnswer,
     PerkieError,
@@ -20,6 +19,7 @@ from perkie_cli.domain.errors import (
     WrongCredentials,
 )
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
+from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.engines.retry_after import retry_after
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, Matte, MattingJob, Workers

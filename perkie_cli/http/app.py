@@ -15,13 +15,13 @@ from starlette.middleware.cors import CORSMiddleware
 import perkie_cli
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import NotFound, PerkieError
-from perkie_cli.http.answers import FACTS
-from perkie_cli.http.call import PROXY_PREFIX, signed
-from perkie_cli.http.document import DESCRIPTION, PROBLEM, describe
+from perkie_cli.http.answer.answers import FACTS
+from perkie_cli.http.answer.document import DESCRIPTION, PROBLEM, describe
+from perkie_cli.http.answer.problems import InvalidFields, MalformedBody, MethodNotAllowed
 from perkie_cli.http.middleware import Boundary, Context, Head, problem_response
-from perkie_cli.http.origins import MYSHOPIFY
 from perkie_cli.http.parts import Parts, build_parts
-from perkie_cli.http.problems import InvalidFields, MalformedBody, MethodNotAllowed
+from perkie_cli.http.request.call import PROXY_PREFIX, signed
+from perkie_cli.http.request.origins import MYSHOPIFY
 from perkie_cli.http.routes import (
     catalogue,
     cutouts,

@@ -16,8 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perkie_cli.domain.errors import DeadlineExceeded, PerkieError, TooManyBytes
 from perkie_cli.domain.units import format_size
-from perkie_cli.http.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
-from perkie_cli.http.request_ids import RequestIds, request_ids
+from perkie_cli.http.answer.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
+from perkie_cli.http.request.ids import RequestIds, request_ids
 from perkie_cli.resilience.admission import Admission
 
 log = logging.getLogger("perkie.http")

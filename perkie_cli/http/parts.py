@@ -8,17 +8,17 @@ from datetime import timedelta
 
 from starlette.requests import HTTPConnection
 
+from perkie_cli.auth.authenticate import Authenticator, build_authenticator
 from perkie_cli.bootstrap import Services
 from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.http.auth.authenticate import Authenticator, build_authenticator
-from perkie_cli.http.gcra import Gcra, Rate
-from perkie_cli.http.idempotency import Idempotency
-from perkie_cli.http.life import Life
-from perkie_cli.http.links import LinkSigner
-from perkie_cli.http.metrics import Metrics
-from perkie_cli.http.rate_limits import RateLimiter
+from perkie_cli.http.answer.links import LinkSigner
+from perkie_cli.http.limits.gcra import Gcra, Rate
+from perkie_cli.http.limits.idempotency import Idempotency
+from perkie_cli.http.limits.rate_limits import RateLimiter
+from perkie_cli.http.limits.shutdown import Life
 from perkie_cli.resilience.admission import Admission
+from perkie_cli.telemetry.prometheus import Metrics
 
 # https://docs.cloud.google.com/storage/docs/access-control/signed-urls
 _LONGEST_SIGNED = timedelta(days=7)

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from perkie_cli.domain.generation import GenerateRequest
-from perkie_cli.domain.proof import Requester
-from perkie_cli.http.answers import cutout_outcome, quota_left, style_outcome
-from perkie_cli.http.bodies import Fields, validated
-from perkie_cli.http.call import Call
-from perkie_cli.http.inputs import generate_request, requester_of, select_styles, source_of
-from perkie_cli.http.schemas import AcceptedFacts, DoneFacts, ProcessBody
+from perkie_cli.domain.people.proof import Requester
+from perkie_cli.domain.pictures.request import GenerateRequest
+from perkie_cli.http.answer.answers import cutout_outcome, quota_left, style_outcome
+from perkie_cli.http.answer.schemas import AcceptedFacts, DoneFacts, ProcessBody
+from perkie_cli.http.request.bodies import Fields, validated
+from perkie_cli.http.request.call import Call
+from perkie_cli.http.request.inputs import generate_request, requester_of, select_styles, source_of
 from perkie_cli.imaging import codec
-from perkie_cli.services.process import Accepted, CutoutEnd, Step
-from perkie_cli.services.storefront import Source, StyleEnd
+from perkie_cli.services.shop.process import Accepted, CutoutEnd, Step
+from perkie_cli.services.shop.storefront import Source, StyleEnd
 
 Told = tuple[str, BaseModel]  # the name of a step and its facts
 

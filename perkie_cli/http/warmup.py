@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from perkie_cli.bootstrap import Services
-from perkie_cli.domain.checkpoint import checkpoint
+from perkie_cli.domain.cutouts.checkpoint import checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError
 from perkie_cli.http.parts import Parts
 from perkie_cli.ports import WarmableEngine
-from perkie_cli.services.weights import WeightState
+from perkie_cli.services.cutouts.weights import WeightState
 
 log = logging.getLogger("perkie.http")
 _PING_WITHIN = 2.0  # seconds
@@ -117,4 +117,4 @@ def _import_modules(services: Services) -> None:
     import perkie_cli.imaging.encode  # see above
 
     if services.settings.quota.store == "firestore":
-        import perkie_cli.stores.documents_firestore  # noqa: F401  # see above
+        import perkie_cli.stores.google.documents  # noqa: F401  # see above

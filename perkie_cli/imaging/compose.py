@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from perkie_cli.domain.cutout import Background, BackgroundKind, Framing
+from perkie_cli.domain.cutouts.request import Background, BackgroundKind, Framing
 from perkie_cli.imaging.framing import canvas_box, to_canvas, to_canvas_extended
 from perkie_cli.imaging.inspection import shrunk
 from perkie_cli.imaging.raster import Raster

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from perkie_cli.domain.cutout import Framing
+from perkie_cli.domain.cutouts.request import Framing
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.imaging.raster import Raster, with_alpha
 

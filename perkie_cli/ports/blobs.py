@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from perkie_cli.domain.lifecycle import StoredFacts
-from perkie_cli.domain.selection import EVERYTHING, Selection, Tally
+from perkie_cli.domain.storage.lifecycle import StoredFacts
+from perkie_cli.domain.storage.selection import EVERYTHING, Selection, Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.money import Receipt
-from perkie_cli.domain.style import Style
+from perkie_cli.domain.money.spend import Receipt, Usage
+from perkie_cli.domain.pictures.cache_key import Recipe
+from perkie_cli.domain.pictures.style import Style
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from perkie_cli.domain.errors import NotAuthorised, StoreUnavailable
 
 if TYPE_CHECKING:
-    from perkie_cli.domain.generation import Usage
-    from perkie_cli.domain.money import Spend
+    from perkie_cli.domain.money.spend import Spend, Usage
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from perkie_cli.telemetry.events import Event
+    from perkie_cli.domain.events import Event
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import BreakerOpen
+from perkie_cli.domain.events import BreakerChanged, NoEvents
 from perkie_cli.domain.units import format_duration
 from perkie_cli.ports import Clock, EventSink
-from perkie_cli.telemetry.events import BreakerChanged, NoEvents
 
 
 class BreakerState(StrEnum):

@@ -21,13 +21,13 @@ from perkie_cli.domain.errors import (
     UpstreamOverloaded,
     UpstreamTimeout,
 )
+from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried
 from perkie_cli.ports import Clock, EventSink
 from perkie_cli.resilience.breaker import Breaker, Permit, Verdict
-from perkie_cli.resilience.deadline import time_limit
 from perkie_cli.resilience.retry import TimeRules, wait_before_retry
 from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits
-from perkie_cli.telemetry.events import UpstreamCalled, UpstreamRetried
+from perkie_cli.system.waiting import time_limit
 
 T = TypeVar("T")
 

@@ -6,8 +6,8 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from decimal import Decimal
 
-from perkie_cli.domain.cache_key import Recipe
-from perkie_cli.domain.style import Style
+from perkie_cli.domain.pictures.cache_key import Recipe
+from perkie_cli.domain.pictures.style import Style
 from perkie_cli.ports import PricedEngine, Rendering, RenderJob
 from perkie_cli.resilience.guard import Attempt, Guard
 

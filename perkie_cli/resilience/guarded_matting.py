@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perkie_cli.domain.cache_key import Recipe
+from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.ports import Matte, MattingEngine, MattingJob
 from perkie_cli.resilience.guard import Guard
 

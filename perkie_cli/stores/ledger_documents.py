@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.money import NANO, Spend, daily_cap_reached, nanodollars
+from perkie_cli.domain.money.spend import NANO, Spend, Usage, daily_cap_reached, nanodollars
 from perkie_cli.ports import Clock, Document, DocumentRef, DocumentStore
 
 COLLECTION = "spend"

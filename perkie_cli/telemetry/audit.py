@@ -8,8 +8,8 @@ import os
 import socket
 from pathlib import Path
 
+from perkie_cli.domain.events import Audited, AuditLost, Event
 from perkie_cli.ports import Clock, EventSink
-from perkie_cli.telemetry.events import Audited, AuditLost, Event
 
 
 def current_actor() -> str:

@@ -11,9 +11,9 @@ from PIL import Image
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import MattingSettings, Settings
-from perkie_cli.domain.checkpoint import CHECKPOINTS
-from perkie_cli.domain.cutout import CutoutRequest
-from perkie_cli.domain.generation import CacheUse
+from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS
+from perkie_cli.domain.cutouts.request import CutoutRequest
+from perkie_cli.domain.pictures.request import CacheUse
 from tests.conftest import CAT
 from tests.made_weights import make_checkpoint
 

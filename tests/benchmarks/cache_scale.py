@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from perkie_cli.domain.selection import AREAS
+from perkie_cli.domain.storage.selection import AREAS
 from perkie_cli.ports import BlobInfo
-from perkie_cli.stores.disk_files import DiskFiles
-from perkie_cli.stores.disk_index import DiskIndex
+from perkie_cli.stores.disk.files import DiskFiles
+from perkie_cli.stores.disk.index import DiskIndex
 from tests.benchmarks.harness import Goal, Report, environment, fresh_process, interleaved, medians, python
 
 STYLES = ("ink_wash", "van_gogh_post_impressionism", "bw_fine_art")

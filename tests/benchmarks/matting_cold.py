@@ -4,7 +4,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from perkie_cli.domain.checkpoint import CHECKPOINTS
+from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS
 from tests.benchmarks._matting import SIZES, models, photo
 from tests.benchmarks.harness import Goal, Report, fresh_process, interleaved, medians, python
 from tests.conftest import ROOT

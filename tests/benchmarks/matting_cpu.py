@@ -5,7 +5,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from perkie_cli.domain.checkpoint import CHECKPOINTS
+from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS
 from tests.benchmarks._matting import (
     SIZES,
     alpha_difference,

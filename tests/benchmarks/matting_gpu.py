@@ -16,7 +16,7 @@ import numpy as np
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import Settings
-from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint
+from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint
 from tests.benchmarks._matting import SIZES, cut_out, models, photo, upstream_cut_out
 from tests.benchmarks.harness import Goal, Report, interleaved, medians
 from tests.upstream import remover
@@ -103,7 +103,7 @@ def _backend(weights: Path, checkpoint: Checkpoint, device: str, compiler: str |
 
 def _services(backend) -> Services:
     from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
-    from perkie_cli.workers import thread_workers
+    from perkie_cli.system.threads import thread_workers
 
     engine = InspyrenetEngine(lambda _: backend, workers=thread_workers(8), inference=thread_workers(1))
     return build_services(Settings(), matting_engines={"inspyrenet": engine})

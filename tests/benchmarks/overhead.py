@@ -21,8 +21,8 @@ from google.genai import types
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import GeminiSettings, Settings
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.generation import CacheUse, GenerateRequest
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
+from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.secret import Secret
 from perkie_cli.engines.gemini import answer, question
 from perkie_cli.imaging import codec

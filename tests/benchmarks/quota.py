@@ -18,16 +18,16 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from perkie_cli.clock import SystemClock
-from perkie_cli.domain.identity import Owner
-from perkie_cli.domain.quota import Charge, QuotaLimits
+from perkie_cli.domain.events import NoEvents
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.quotas.limits import Charge, QuotaLimits
 from perkie_cli.ports import DocumentStore
-from perkie_cli.services.quotas import QuotaRules, Quotas
-from perkie_cli.stores.documents_firestore import FirestoreDocuments
-from perkie_cli.stores.documents_memory import MemoryDocuments
-from perkie_cli.stores.documents_sqlite import SqliteDocuments
-from perkie_cli.stores.firestore_connection import FirestoreConnection
-from perkie_cli.telemetry.events import NoEvents
+from perkie_cli.services.quotas.quotas import QuotaRules, Quotas
+from perkie_cli.stores.google.documents import FirestoreDocuments
+from perkie_cli.stores.google.firestore_connection import FirestoreConnection
+from perkie_cli.stores.memory import MemoryDocuments
+from perkie_cli.stores.sqlite.documents import SqliteDocuments
+from perkie_cli.system.clock import SystemClock
 from tests.benchmarks.harness import Goal, Report, interleaved, medians, python
 
 WORKERS, TARGET = 16, 0.5

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from perkie_cli.emulators.storage.server import StorageEmulator
 from perkie_cli.ports import BlobStore, Clock
-from perkie_cli.stores.blobs_disk import DiskBlobs
-from perkie_cli.stores.blobs_gcs import GcsBlobs
-from perkie_cli.stores.gcs_client import GcsConnection, GcsPlace
-from perkie_cli.workers import thread_workers
+from perkie_cli.stores.disk.blobs import DiskBlobs
+from perkie_cli.stores.google.blobs import GcsBlobs
+from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
+from perkie_cli.system.threads import thread_workers
 
 BUCKET = "perkie-test"
 SIGNER = "cache@project.iam.gserviceaccount.com"  # the account whose key the emulators of tests know

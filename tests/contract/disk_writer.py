@@ -20,10 +20,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from perkie_cli.clock import SystemClock
 from perkie_cli.domain.errors import StoreUnavailable
-from perkie_cli.stores.blobs_disk import DiskBlobs
-from perkie_cli.workers import thread_workers
+from perkie_cli.stores.disk.blobs import DiskBlobs
+from perkie_cli.system.clock import SystemClock
+from perkie_cli.system.threads import thread_workers
 
 RACE_KEY = "shared/ab/race.jpg"
 DYING_KEY = "generated/customers/1/dying.jpg"

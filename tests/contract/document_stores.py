@@ -7,12 +7,12 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
-from perkie_cli.clock import SystemClock
 from perkie_cli.ports import Clock, DocumentStore
-from perkie_cli.stores.documents_firestore import FirestoreDocuments
-from perkie_cli.stores.documents_memory import MemoryDocuments
-from perkie_cli.stores.documents_sqlite import SqliteDocuments
-from perkie_cli.stores.firestore_connection import FirestoreConnection
+from perkie_cli.stores.google.documents import FirestoreDocuments
+from perkie_cli.stores.google.firestore_connection import FirestoreConnection
+from perkie_cli.stores.memory import MemoryDocuments
+from perkie_cli.stores.sqlite.documents import SqliteDocuments
+from perkie_cli.system.clock import SystemClock
 
 
 class Opener:

@@ -9,13 +9,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from perkie_cli.clock import SystemClock
 from perkie_cli.ports import Clock, SpendLedger
-from perkie_cli.stores.documents_firestore import FirestoreDocuments
-from perkie_cli.stores.firestore_connection import FirestoreConnection
+from perkie_cli.stores.google.documents import FirestoreDocuments
+from perkie_cli.stores.google.firestore_connection import FirestoreConnection
 from perkie_cli.stores.ledger_documents import DocumentLedger
-from perkie_cli.stores.ledger_sqlite import SqliteLedger
-from perkie_cli.workers import thread_workers
+from perkie_cli.stores.sqlite.ledger import SqliteLedger
+from perkie_cli.system.clock import SystemClock
+from perkie_cli.system.threads import thread_workers
 
 Opener = Callable[[Path, Clock], AbstractAsyncContextManager[SpendLedger]]
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.domain.selection import Selection, Tally, area_of, total
+from perkie_cli.domain.storage.selection import Selection, Tally, area_of, total
 from perkie_cli.ports import BlobStore
 from tests.clock import ManualClock
 from tests.contract.blob_stores import Opener

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from perkie_cli.domain.errors import StoreUnavailable
-from perkie_cli.domain.identity import Owner
-from perkie_cli.domain.protection import Protection
+from perkie_cli.domain.events import NoEvents
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.ports import Stray, StrayKind
-from perkie_cli.services.cache_keeping import CacheKeeping, Filter, FindingKind
-from perkie_cli.stores.blobs_disk import DiskBlobs
-from perkie_cli.telemetry.events import NoEvents
-from perkie_cli.workers import thread_workers
+from perkie_cli.services.storage.keeping import CacheKeeping, Filter, FindingKind
+from perkie_cli.stores.disk.blobs import DiskBlobs
+from perkie_cli.system.threads import thread_workers
 from tests.clock import ManualClock
 from tests.conftest import ROOT
 from tests.contract.disk_writer import RACE_KEY, sealed

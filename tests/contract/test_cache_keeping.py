@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from perkie_cli.domain.cache_key import CacheKey, cutout_key, original_key
 from perkie_cli.domain.errors import InvalidParameter, ProtectedBucket, StoreUnavailable, UsageError
-from perkie_cli.domain.identity import Owner
-from perkie_cli.domain.lifecycle import rules_for
-from perkie_cli.domain.protection import Protection
-from perkie_cli.domain.selection import AREAS, Tally, total
+from perkie_cli.domain.events import Audited
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.pictures.cache_key import CacheKey, cutout_key, original_key
+from perkie_cli.domain.storage.lifecycle import rules_for
+from perkie_cli.domain.storage.protection import Protection
+from perkie_cli.domain.storage.selection import AREAS, Tally, total
 from perkie_cli.ports import BlobStore
-from perkie_cli.services.cache_keeping import CacheKeeping, Filter, FindingKind
-from perkie_cli.telemetry.events import Audited
+from perkie_cli.services.storage.keeping import CacheKeeping, Filter, FindingKind
 from tests.clock import ManualClock
 from tests.contract.blob_stores import Opener
 from tests.events import Recorder

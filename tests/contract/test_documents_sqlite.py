@@ -12,7 +12,7 @@ import pytest
 
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.ports import DocumentRef
-from perkie_cli.stores.documents_sqlite import PRUNE_EVERY, SqliteDocuments
+from perkie_cli.stores.sqlite.documents import PRUNE_EVERY, SqliteDocuments
 from tests.clock import START, ManualClock
 
 REF = DocumentRef("things", "a")

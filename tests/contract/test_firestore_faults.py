@@ -9,20 +9,20 @@ from datetime import timedelta
 
 import pytest
 
-from perkie_cli.clock import SystemClock
 from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
-from perkie_cli.domain.identity import Owner
-from perkie_cli.domain.quota import Charge, QuotaLimits
+from perkie_cli.domain.events import NoEvents
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.quotas.limits import Charge, QuotaLimits
 from perkie_cli.emulators.fault_plan import parse_faults
 from perkie_cli.emulators.firestore.database import IDLE_LIFETIME, Database, Mode
 from perkie_cli.emulators.firestore.plan import Fault
 from perkie_cli.emulators.firestore.server import FirestoreEmulator, running
 from perkie_cli.ports import DocumentRef
-from perkie_cli.services.quotas import PROBE_EVERY, QuotaRules, Quotas
-from perkie_cli.stores.documents_firestore import FirestoreDocuments
-from perkie_cli.stores.documents_memory import MemoryDocuments
-from perkie_cli.stores.firestore_connection import FirestoreConnection
-from perkie_cli.telemetry.events import NoEvents
+from perkie_cli.services.quotas.quotas import PROBE_EVERY, QuotaRules, Quotas
+from perkie_cli.stores.google.documents import FirestoreDocuments
+from perkie_cli.stores.google.firestore_connection import FirestoreConnection
+from perkie_cli.stores.memory import MemoryDocuments
+from perkie_cli.system.clock import SystemClock
 from tests.clock import ManualClock
 from tests.events import Recorder
 

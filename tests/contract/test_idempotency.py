@@ -9,12 +9,12 @@ from datetime import timedelta
 import pytest
 
 from perkie_cli.domain.errors import IdempotencyMismatch
-from perkie_cli.services.idempotency import IdempotencyRecords
-from perkie_cli.telemetry.events import NoEvents
+from perkie_cli.domain.events import NoEvents
+from perkie_cli.services.shop.idempotency import IdempotencyRecords
 from tests.clock import ManualClock
 from tests.contract.document_stores import Opener
 from tests.events import Recorder
-from tests.unit.test_quotas_degraded import DownAtTimes
+from tests.unit.quotas.test_quotas_degraded import DownAtTimes
 
 MINUTE = 60.0
 

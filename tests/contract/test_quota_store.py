@@ -9,12 +9,12 @@ from datetime import timedelta
 import pytest
 
 from perkie_cli.domain.errors import QuotaExceeded
-from perkie_cli.domain.identity import ANONYMOUS, Owner
-from perkie_cli.domain.quota import Charge, QuotaLimits, utc_day
+from perkie_cli.domain.people.identity import ANONYMOUS, Owner
+from perkie_cli.domain.quotas.limits import Charge, QuotaLimits, utc_day
 from perkie_cli.ports import DocumentRef, DocumentStore
-from perkie_cli.services.quota_book import COLLECTION, Book
-from perkie_cli.services.quotas import QuotaRules, Quotas
-from perkie_cli.stores.documents_memory import MemoryDocuments
+from perkie_cli.services.quotas.book import COLLECTION, Book
+from perkie_cli.services.quotas.quotas import QuotaRules, Quotas
+from perkie_cli.stores.memory import MemoryDocuments
 from tests.clock import ManualClock
 from tests.contract.document_stores import Opener
 from tests.events import Recorder

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from perkie_cli.domain.errors import DailyCapReached
-from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.money import Spend
+from perkie_cli.domain.money.spend import Spend, Usage
 from perkie_cli.ports import SpendLedger
 from tests.clock import ManualClock
 from tests.contract.spend_ledgers import LEDGERS, Opener, firestore

@@ -16,13 +16,13 @@ import pytest
 from websockets.sync.client import connect
 
 from perkie_cli.bootstrap import build_services
-from perkie_cli.clock import SystemClock
 from perkie_cli.config.models import load_models
 from perkie_cli.config.schema import Settings
-from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.people.identity import Owner
 from perkie_cli.emulators.gemini.painter import TinyPainter
 from perkie_cli.emulators.gemini.plan import Fault, Kind, Plan
 from perkie_cli.emulators.gemini.server import GeminiEmulator
+from perkie_cli.system.clock import SystemClock
 from tests.conftest import Perkie
 from tests.pictures import file_of, photo
 from tests.serving import perkie_serve

@@ -13,9 +13,9 @@ from perkie_cli.cli.options import Acknowledged, DryRun, Yes
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import ChangesPending
-from perkie_cli.domain.selection import Tally, total
+from perkie_cli.domain.storage.selection import Tally, total
 from perkie_cli.domain.units import format_size
-from perkie_cli.services.cache_keeping import Filter
+from perkie_cli.services.storage.keeping import Filter
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services

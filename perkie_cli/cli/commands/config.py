@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
+from perkie_cli.batch.files import write_atomically
 from perkie_cli.bootstrap import build_services
-from perkie_cli.cli.files import write_atomically
 from perkie_cli.cli.render import Report, Table
 from perkie_cli.cli.session import finish, settings_of
-from perkie_cli.config.load import Row, rows, user_config_dir
-from perkie_cli.config.schema import Settings
+from perkie_cli.config.load import user_config_dir
+from perkie_cli.config.schema import Row, Settings, rows
 from perkie_cli.domain.errors import InvalidParameter, OutputExists
 from perkie_cli.domain.units import exact_duration
 

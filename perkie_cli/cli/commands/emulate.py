@@ -16,7 +16,7 @@ from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import InvalidParameter, UsageError
-from perkie_cli.domain.protection import bucket_name
+from perkie_cli.domain.storage.protection import bucket_name
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services

@@ -14,15 +14,15 @@ from perkie_cli.cli.options import Acknowledged, DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.domain.errors import ChangesPending, UsageError
-from perkie_cli.domain.lifecycle import Rule, rules_for
-from perkie_cli.domain.lifecycle_json import rule_to
-from perkie_cli.domain.lifecycle_review import Remark, review
-from perkie_cli.domain.selection import Tally, total
+from perkie_cli.domain.storage.lifecycle import Rule, rules_for
+from perkie_cli.domain.storage.lifecycle_json import rule_to
+from perkie_cli.domain.storage.lifecycle_review import Remark, review
+from perkie_cli.domain.storage.selection import Tally, total
 from perkie_cli.domain.units import format_size
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-    from perkie_cli.ops.lifecycle import Change
+    from perkie_cli.ops.lifecycle.lifecycle import Change
 
 app = typer.Typer(help="Keep the bucket's lifetime rules as they should be.")
 
@@ -62,7 +62,7 @@ def show(ctx: typer.Context, bucket: ShownBucket = None, file: File = None) -> N
 
 
 def _shown(rules: Sequence[Mapping[str, Any]], **summary: object) -> Report:
-    from perkie_cli.ops.lifecycle import describe_json
+    from perkie_cli.ops.lifecycle.lifecycle import describe_json
 
     table = Table(("rule", "does"), [(number, describe_json(rule)) for number, rule in enumerate(rules, 1)])
     return Report(rules, summary, [table if rules else "no rules"])
@@ -110,7 +110,7 @@ def apply(
     renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
-        from perkie_cli.ops.lifecycle import refuse_errors
+        from perkie_cli.ops.lifecycle.lifecycle import refuse_errors
 
         change, gone = await _compare(services, file)
         _say(renderer, change.remarks)
@@ -131,7 +131,7 @@ def apply(
 def _wanted(services: Services, file: Path | None) -> Sequence[Rule]:
     if file is None:
         return rules_for(services.lifetimes)
-    from perkie_cli.ops.lifecycle_file import read_rules
+    from perkie_cli.ops.lifecycle.file import read_rules
 
     return read_rules(file)
 
@@ -155,7 +155,7 @@ def _report(change: Change, gone: Mapping[str, Tally], error: ChangesPending | N
 
 
 def _lines(change: Change, gone: Mapping[str, Tally]) -> Iterable[str]:
-    from perkie_cli.ops.lifecycle import describe_json
+    from perkie_cli.ops.lifecycle.lifecycle import describe_json
 
     yield from (f"- {describe_json(rule)}" for rule in change.removed)
     yield from (f"+ {describe_json(rule)}" for rule in change.added)

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perkie_cli.batch.run import summed_up
 from perkie_cli.cli import image_models, options
-from perkie_cli.cli.batch import summed_up
 from perkie_cli.cli.checkpoints import described, ensure_weights
 from perkie_cli.cli.checkpoints import pull as pull_file
 from perkie_cli.cli.render import Report, Table, error_fields
 from perkie_cli.cli.session import renderer_of, run
-from perkie_cli.domain.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
-from perkie_cli.domain.cutout import CutoutRequest
+from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
+from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.errors import MissingWeights, PerkieError
-from perkie_cli.services.evaluate import Evaluated, find_pairs, mean_scores
-from perkie_cli.services.weights import Weights, WeightState
+from perkie_cli.services.cutouts.evaluate import Evaluated, find_pairs, mean_scores
+from perkie_cli.services.cutouts.weights import Weights, WeightState
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services

@@ -12,11 +12,11 @@ from perkie_cli.cli.options import DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import UsageError
-from perkie_cli.domain.identity import Owner
+from perkie_cli.domain.people.identity import Owner
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-    from perkie_cli.services.quota_admin import CounterChange, CounterState, QuotaAdmin
+    from perkie_cli.services.quotas.admin import CounterChange, CounterState, QuotaAdmin
 
 MOST = 1_000_000  # pictures a grant: stores count in 64 bits
 

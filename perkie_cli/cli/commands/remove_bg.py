@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perkie_cli.batch.files import read_input
+from perkie_cli.batch.inputs import check_targets, expand, holds
+from perkie_cli.batch.run import Job, JobResult, Status, run_jobs, see_through
+from perkie_cli.batch.targets import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli import options
-from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs, see_through
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format
-from perkie_cli.cli.files import read_input
-from perkie_cli.cli.inputs import check_targets, expand, holds
-from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import renderer_of, run
-from perkie_cli.domain.cutout import (
+from perkie_cli.domain.cutouts.request import (
     Background,
     BackgroundKind,
     Cutout,
@@ -29,7 +29,7 @@ from perkie_cli.domain.cutout import (
     parse_aspect,
 )
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.domain.generation import CacheUse
+from perkie_cli.domain.pictures.request import CacheUse
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perkie_cli.batch.files import read_input
+from perkie_cli.batch.inputs import expand
+from perkie_cli.batch.run import see_through, summed_up
+from perkie_cli.batch.targets import Made, OutputRecord, check_place
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
-from perkie_cli.cli.batch import see_through, summed_up
 from perkie_cli.cli.choices import output_format
-from perkie_cli.cli.files import read_input
-from perkie_cli.cli.inputs import expand
-from perkie_cli.cli.outputs import Made, OutputRecord, check_place
 from perkie_cli.cli.render import Renderer, Report, Table, error_fields
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.config.styles import as_toml
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.domain.generation import GenerateRequest
-from perkie_cli.domain.style import Style
+from perkie_cli.domain.pictures.request import GenerateRequest
+from perkie_cli.domain.pictures.style import Style
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from perkie_cli.batch.files import read_input
+from perkie_cli.batch.inputs import InputFile, check_targets, expand
+from perkie_cli.batch.run import Job, JobResult, Status, run_jobs, see_through
+from perkie_cli.batch.targets import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli import options
-from perkie_cli.cli.batch import Job, JobResult, Status, run_jobs, see_through
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format, owner_of
-from perkie_cli.cli.files import read_input
-from perkie_cli.cli.inputs import InputFile, check_targets, expand
-from perkie_cli.cli.outputs import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import InvalidParameter, UsageError
-from perkie_cli.domain.generation import CacheUse, Fallback, Generated, GenerateRequest
-from perkie_cli.domain.identity import ANONYMOUS, Owner
-from perkie_cli.domain.money import Budget, dollars
+from perkie_cli.domain.money.spend import Budget, dollars
+from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.picture import ImageFormat
+from perkie_cli.domain.pictures.request import CacheUse, Fallback, Generated, GenerateRequest
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -133,7 +133,7 @@ def stylize(
 def _parts(jobs: int) -> dict[str, Workers]:
     if jobs == 1:
         return {}
-    from perkie_cli.processes import process_workers
+    from perkie_cli.system.processes import process_workers
 
     return {"drawing": process_workers(jobs)}
 
@@ -206,7 +206,7 @@ class _Run:
         return await self._make(job, request, tag)
 
     async def _make(self, job: Job, request: GenerateRequest, tag: str) -> JobResult:
-        from perkie_cli.services.deliver import deliver
+        from perkie_cli.services.pictures.deliver import deliver
 
         services = self._services
         made = await services.generate(request)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
-from perkie_cli.domain.style import Style, StyleBook
+from perkie_cli.domain.pictures.style import Style, StyleBook
 from perkie_cli.imaging import codec
 from perkie_cli.ports import RenderJob, StyleEngine, Workers
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from perkie_cli.domain.errors import BadInput
-from perkie_cli.domain.model import SIDES, ImageModel, ModelBook
+from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelBook
 from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan
 from perkie_cli.emulators.gemini import answers
 from perkie_cli.emulators.gemini.faults import Call, answer_with

@@ -12,8 +12,8 @@ from math import inf
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from perkie_cli.domain.lifecycle import Action
-from perkie_cli.domain.lifecycle_json import rules_from
+from perkie_cli.domain.storage.lifecycle import Action
+from perkie_cli.domain.storage.lifecycle_json import rules_from
 from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan, parse_faults
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.emulators.storage.errors import ApiError

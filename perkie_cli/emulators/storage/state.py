@@ -12,7 +12,7 @@ from typing import Any
 
 import google_crc32c
 
-from perkie_cli.domain.lifecycle import StoredFacts
+from perkie_cli.domain.storage.lifecycle import StoredFacts
 from perkie_cli.emulators.storage.errors import ApiError, not_found
 from perkie_cli.ports import Clock
 

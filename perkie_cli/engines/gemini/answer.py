@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.errors import BadAnswer, BadInput, Blocked, PerkieError, SafetyBlock, UpstreamRefused
-from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.model import ImageModel
+from perkie_cli.domain.money.price_list import ImageModel
+from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.imaging import codec
 

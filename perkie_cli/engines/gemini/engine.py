@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.domain.generation import Usage
-from perkie_cli.domain.model import ImageModel, ModelBook
+from perkie_cli.domain.money.price_list import ImageModel, ModelBook
+from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.picture import check_size
-from perkie_cli.domain.style import Style
+from perkie_cli.domain.pictures.cache_key import Recipe
+from perkie_cli.domain.pictures.style import Style
 from perkie_cli.engines.gemini import answer, question
 from perkie_cli.engines.gemini.client import Access, Connection
 from perkie_cli.engines.gemini.faults import fault

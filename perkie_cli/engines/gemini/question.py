@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.model import SIDES
+from perkie_cli.domain.money.price_list import SIDES
 from perkie_cli.domain.picture import MASTER_QUALITY, ImageFormat
 from perkie_cli.imaging import codec
 
 if TYPE_CHECKING:
     from google.genai.types import GenerateContentConfig, PartUnion
 
-    from perkie_cli.domain.model import ImageModel
+    from perkie_cli.domain.money.price_list import ImageModel
     from perkie_cli.imaging.raster import Raster
     from perkie_cli.ports import RenderJob
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from perkie_cli.domain.checkpoint import Checkpoint, find_file
+from perkie_cli.domain.cutouts.checkpoint import Checkpoint, find_file
 from perkie_cli.domain.errors import InvalidParameter, MissingDevice, MissingExtra, MissingWeights
 from perkie_cli.engines.inspyrenet import onnx_backend
 from perkie_cli.engines.inspyrenet.backend import Backend

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.cache_key import Recipe
-from perkie_cli.domain.checkpoint import Checkpoint, checkpoint
+from perkie_cli.domain.cutouts.checkpoint import Checkpoint, checkpoint
 from perkie_cli.domain.errors import OutOfMemory
+from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.engines.inspyrenet.backend import Backend
 from perkie_cli.engines.inspyrenet.batching import Batcher
 from perkie_cli.ports import Matte, MattingJob, Workers

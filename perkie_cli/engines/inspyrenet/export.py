@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from perkie_cli.domain.checkpoint import Checkpoint, file_md5
+from perkie_cli.domain.cutouts.checkpoint import Checkpoint, file_md5
 from perkie_cli.domain.errors import MissingWeights, UnwritableFile
 from perkie_cli.engines.inspyrenet import network as networks
 from perkie_cli.engines.inspyrenet import onnx_backend

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.cache_key import Recipe
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.picture import check_size
-from perkie_cli.domain.style import Style
+from perkie_cli.domain.pictures.cache_key import Recipe
+from perkie_cli.domain.pictures.style import Style
 from perkie_cli.engines.local.looks import Look
 from perkie_cli.engines.local.recipes import RECIPES, LocalRecipe, find_recipe
 from perkie_cli.ports import Rendering, RenderJob, Workers

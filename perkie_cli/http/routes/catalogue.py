@@ -6,12 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from perkie_cli.http.answers import json_answer, quota_facts
-from perkie_cli.http.auth.principal import Scope
-from perkie_cli.http.call import Call, calling
-from perkie_cli.http.document import problems
+from perkie_cli.auth.principal import Scope
+from perkie_cli.http.answer.answers import json_answer, quota_facts
+from perkie_cli.http.answer.document import problems
+from perkie_cli.http.answer.schemas import QuotaAnswer, StyleFacts, StylesAnswer
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.schemas import QuotaAnswer, StyleFacts, StylesAnswer
+from perkie_cli.http.request.call import Call, calling
 
 router = APIRouter(tags=["storefront"])
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from perkie_cli.domain.cutout import (
+from perkie_cli.auth.principal import Scope
+from perkie_cli.domain.cutouts.request import (
     Background,
     BackgroundKind,
     Cutout,
@@ -16,15 +17,14 @@ from perkie_cli.domain.cutout import (
     parse_aspect,
 )
 from perkie_cli.domain.picture import ImageFormat
-from perkie_cli.http.accept import IMAGES, image_format, negotiate
-from perkie_cli.http.answers import picture_answer
-from perkie_cli.http.auth.principal import Scope
-from perkie_cli.http.bodies import Upload, media_type, picture_of, read_fields, read_raw
-from perkie_cli.http.call import Call, calling
-from perkie_cli.http.document import COSTLY, PICTURES, content_of, problems
-from perkie_cli.http.image_field import check_size
-from perkie_cli.http.problems import InvalidFields
-from perkie_cli.http.schemas import CutoutForm
+from perkie_cli.http.answer.answers import picture_answer
+from perkie_cli.http.answer.document import COSTLY, PICTURES, content_of, problems
+from perkie_cli.http.answer.problems import InvalidFields
+from perkie_cli.http.answer.schemas import CutoutForm
+from perkie_cli.http.request.accept import IMAGES, image_format, negotiate
+from perkie_cli.http.request.bodies import Upload, media_type, picture_of, read_fields, read_raw
+from perkie_cli.http.request.call import Call, calling
+from perkie_cli.http.request.image_field import check_size
 
 router = APIRouter(tags=["cutting out"])
 _FIELDS = ("image", "image_file", "file", "image_data")

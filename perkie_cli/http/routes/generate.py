@@ -9,15 +9,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from perkie_cli.http.accept import negotiate
-from perkie_cli.http.answers import KINDS, generated_answer, json_answer, quota_left, style_outcome
-from perkie_cli.http.auth.principal import Scope
-from perkie_cli.http.bodies import read_fields, validated
-from perkie_cli.http.call import Call, calling
-from perkie_cli.http.document import COSTLY, PICTURES, body_of, problems
-from perkie_cli.http.inputs import generate_request, requester_of, select_styles, source_of
-from perkie_cli.http.schemas import BatchAnswer, BatchBody, BatchForm, GenerateAnswer, GenerateBody, GenerateForm
-from perkie_cli.services.storefront import Drawn, StyleEnd
+from perkie_cli.auth.principal import Scope
+from perkie_cli.http.answer.answers import KINDS, generated_answer, json_answer, quota_left, style_outcome
+from perkie_cli.http.answer.document import COSTLY, PICTURES, body_of, problems
+from perkie_cli.http.answer.schemas import BatchAnswer, BatchBody, BatchForm, GenerateAnswer, GenerateBody, GenerateForm
+from perkie_cli.http.request.accept import negotiate
+from perkie_cli.http.request.bodies import read_fields, validated
+from perkie_cli.http.request.call import Call, calling
+from perkie_cli.http.request.inputs import generate_request, requester_of, select_styles, source_of
+from perkie_cli.services.shop.storefront import Drawn, StyleEnd
 
 router = APIRouter(tags=["drawing"])
 Caller = Annotated[Call, Depends(calling(Scope.GENERATE))]

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 import perkie_cli
-from perkie_cli.http.accept import JSON
-from perkie_cli.http.auth.principal import Scope
-from perkie_cli.http.call import Call, calling
-from perkie_cli.http.document import problems
+from perkie_cli.auth.principal import Scope
+from perkie_cli.http.answer.document import problems
+from perkie_cli.http.answer.schemas import HealthAnswer, ReadyAnswer, WarmupAnswer
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.schemas import HealthAnswer, ReadyAnswer, WarmupAnswer
+from perkie_cli.http.request.accept import JSON
+from perkie_cli.http.request.call import Call, calling
 from perkie_cli.http.warmup import dependencies, ping, warm_up
 
 router = APIRouter(tags=["operations"])

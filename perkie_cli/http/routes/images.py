@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from perkie_cli.domain.errors import NotFound
-from perkie_cli.http.document import PICTURES, problems
+from perkie_cli.http.answer.document import PICTURES, problems
+from perkie_cli.http.answer.problems import RangeNotSatisfiable
+from perkie_cli.http.answer.ranges import Unsatisfiable, matches, parse_range
 from perkie_cli.http.middleware import problem_response
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.problems import RangeNotSatisfiable
-from perkie_cli.http.ranges import Unsatisfiable, matches, parse_range
 from perkie_cli.ports import Blob
 
 router = APIRouter(tags=["storefront"])

@@ -10,16 +10,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
+from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import DeadlineExceeded, PerkieError
-from perkie_cli.http.accept import EVENT_STREAM, JSON, negotiate
-from perkie_cli.http.answers import json_answer, told_problem
-from perkie_cli.http.auth.principal import Scope
-from perkie_cli.http.bodies import read_fields
-from perkie_cli.http.call import GRACE, Call, calling
-from perkie_cli.http.document import COSTLY, body_of, content_of, problems
-from perkie_cli.http.life import stopping
-from perkie_cli.http.schemas import ProcessAnswer, ProcessBody, ProcessEvent, ProcessForm
-from perkie_cli.http.sse import event, with_keep_alive
+from perkie_cli.http.answer.answers import json_answer, told_problem
+from perkie_cli.http.answer.document import COSTLY, body_of, content_of, problems
+from perkie_cli.http.answer.schemas import ProcessAnswer, ProcessBody, ProcessEvent, ProcessForm
+from perkie_cli.http.answer.sse import event, with_keep_alive
+from perkie_cli.http.limits.shutdown import stopping
+from perkie_cli.http.request.accept import EVENT_STREAM, JSON, negotiate
+from perkie_cli.http.request.bodies import read_fields
+from perkie_cli.http.request.call import GRACE, Call, calling
 from perkie_cli.http.steps import Told, begin, steps_told
 
 router = APIRouter(tags=["drawing"])

@@ -11,13 +11,13 @@ import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
 
+from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import DeadlineExceeded
-from perkie_cli.http.answers import told_problem
-from perkie_cli.http.auth.principal import Scope
-from perkie_cli.http.bodies import Fields, json_object
-from perkie_cli.http.call import GRACE, authenticated
-from perkie_cli.http.life import stopping
+from perkie_cli.http.answer.answers import told_problem
+from perkie_cli.http.limits.shutdown import stopping
 from perkie_cli.http.parts import parts_of
+from perkie_cli.http.request.bodies import Fields, json_object
+from perkie_cli.http.request.call import GRACE, authenticated
 from perkie_cli.http.steps import Told, begin, steps_told
 
 router = APIRouter()

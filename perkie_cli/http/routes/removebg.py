@@ -15,16 +15,16 @@ import orjson
 import pybase64
 from fastapi import APIRouter, Depends, Request, Response
 
-from perkie_cli.domain.cutout import Background, Cutout, CutoutOutput, CutoutRequest, Framing
+from perkie_cli.auth.principal import Scope
+from perkie_cli.domain.cutouts.request import Background, Cutout, CutoutOutput, CutoutRequest, Framing
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.picture import ImageFormat
-from perkie_cli.http.accept import JSON
-from perkie_cli.http.auth.principal import Scope
-from perkie_cli.http.bodies import Fields, picture_of, read_fields
-from perkie_cli.http.call import Call, calling
-from perkie_cli.http.document import COSTLY, PICTURES, problems
-from perkie_cli.http.problems import InvalidFields
-from perkie_cli.http.schemas import RemovebgFacts, RemovebgForm
+from perkie_cli.http.answer.document import COSTLY, PICTURES, problems
+from perkie_cli.http.answer.problems import InvalidFields
+from perkie_cli.http.answer.schemas import RemovebgFacts, RemovebgForm
+from perkie_cli.http.request.accept import JSON
+from perkie_cli.http.request.bodies import Fields, picture_of, read_fields
+from perkie_cli.http.request.call import Call, calling
 
 router = APIRouter(tags=["cutting out"])
 _MARGIN = re.compile(r"(\d{1,3}(?:\.\d+)?)%?(?:px)?")

@@ -6,16 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.http.answers import json_answer, link_to, told_problem
-from perkie_cli.http.auth.principal import Scope
-from perkie_cli.http.bodies import Fields, picture_of, read_fields, validated
-from perkie_cli.http.call import Call, calling
-from perkie_cli.http.document import COSTLY, body_of, problems
-from perkie_cli.http.inputs import requester_of
-from perkie_cli.http.problems import InvalidFields
-from perkie_cli.http.schemas import Identity, UploadAnswer, UploadBody, UploadForm, UploadOutcome
-from perkie_cli.services.uploads import ORIGINAL, Kept
+from perkie_cli.http.answer.answers import json_answer, link_to, told_problem
+from perkie_cli.http.answer.document import COSTLY, body_of, problems
+from perkie_cli.http.answer.problems import InvalidFields
+from perkie_cli.http.answer.schemas import Identity, UploadAnswer, UploadBody, UploadForm, UploadOutcome
+from perkie_cli.http.request.bodies import Fields, picture_of, read_fields, validated
+from perkie_cli.http.request.call import Call, calling
+from perkie_cli.http.request.inputs import requester_of
+from perkie_cli.services.storage.uploads import ORIGINAL, Kept
 
 router = APIRouter(tags=["storefront"])
 _MOST = 8  # pictures a request: the original, the cut-out and a few styles

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from perkie_cli.domain.errors import NotAuthorised
-from perkie_cli.http.answers import json_answer
-from perkie_cli.http.call import PROXY_PREFIX
-from perkie_cli.http.document import problems
+from perkie_cli.http.answer.answers import json_answer
+from perkie_cli.http.answer.document import problems
+from perkie_cli.http.answer.schemas import TokenAnswer
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.schemas import TokenAnswer
+from perkie_cli.http.request.call import PROXY_PREFIX
 
 router = APIRouter(tags=["storefront"])
 

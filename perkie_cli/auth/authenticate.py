@@ -1,0 +1,93 @@
+"""From a request's headers and query to a ``Principal``, by the modes that the server is set to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from perkie_cli.auth import shopify
+from perkie_cli.auth.api_keys import KeyRing, load_keys
+from perkie_cli.auth.peer import is_loopback
+from perkie_cli.auth.principal import LOOPBACK, Principal
+from perkie_cli.auth.tokens import Tokens
+from perkie_cli.config.schema import HttpSettings
+from perkie_cli.domain.errors import InvalidSetting, NotAuthorised
+from perkie_cli.domain.secret import Secret
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """A part is None where its mode is off."""
+
+    open: bool
+    keys: KeyRing | None
+    tokens: Tokens | None
+    proxy_secret: Secret | None
+    shops: frozenset[str]
+
+    def caller(self, headers: Mapping[str, str], now: datetime) -> Principal:
+        """Who sent these headers (``X-API-Key``, or ``Authorization: Bearer`` with a key or token).
+
+        Raises: NotAuthorised.
+        """
+        if self.open:
+            return LOOPBACK
+        presented = _presented(headers)
+        if self.tokens is not None and presented.count(".") == 2:
+            return self.tokens.authenticate(presented, now)
+        if self.keys is not None:
+            return self.keys.authenticate(presented, now)
+        raise NotAuthorised("the token is not valid")
+
+    def proxied(self, query: str, now: datetime) -> shopify.ProxyCall:
+        """Whom Shopify vouches for by a signed query.
+
+        Raises: NotAuthorised.
+        """
+        if self.proxy_secret is None:
+            raise NotAuthorised("this server is behind no Shopify proxy")
+        return shopify.verify(query, self.proxy_secret, self.shops, now)
+
+
+def _presented(headers: Mapping[str, str]) -> str:
+    if key := headers.get("x-api-key", "").strip():
+        return key
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not value.strip():
+        raise NotAuthorised("no credentials were sent", hint="Send X-API-Key, or Authorization: Bearer.")
+    return value.strip()
+
+
+def build_authenticator(settings: HttpSettings) -> Authenticator:
+    """Raises: InvalidSetting when a mode lacks its secret, or none is asked for where others can reach the server."""
+    modes = frozenset(settings.auth)
+    if "none" in modes:
+        _check_open(settings, modes)
+    proxied = _needed(settings.shopify_secret, "shopify_secret", "shopify-proxy") if "shopify-proxy" in modes else None
+    return Authenticator(
+        open="none" in modes,
+        keys=load_keys(_needed(settings.api_keys, "api_keys", "api-key")) if "api-key" in modes else None,
+        tokens=Tokens(_needed(settings.jwt_secret, "jwt_secret", "jwt")) if modes & {"jwt", "shopify-proxy"} else None,
+        proxy_secret=proxied,
+        shops=frozenset(settings.shops),
+    )
+
+
+def _check_open(settings: HttpSettings, modes: frozenset[str]) -> None:
+    if modes != {"none"}:
+        raise InvalidSetting("http.auth = none cannot be combined with other modes")
+    if not is_loopback(settings.host) and not settings.allow_open:
+        raise InvalidSetting(
+            f"http.auth = none on {settings.host} would let anybody spend your money",
+            hint="Set http.auth to api-key, jwt or shopify-proxy, listen on 127.0.0.1, or set http.allow_open = true.",
+        )
+
+
+def _needed(value: T | None, name: str, mode: str) -> T:
+    if value is None:
+        raise InvalidSetting(f"http.auth = {mode} needs http.{name}", hint=f"Set it, or PERKIE_HTTP_{name.upper()}.")
+    return value

@@ -1,0 +1,85 @@
+"""Requests that come through a Shopify app proxy.
+
+Shopify appends ``shop``, ``logged_in_customer_id``, ``path_prefix``, ``timestamp`` and ``signature`` to the query
+(https://shopify.dev/docs/apps/build/online-store/app-proxies/authenticate-app-proxies). The body is not signed, and a
+signed address can be repeated while its timestamp is young: quotas and idempotency keys bound what that is worth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from perkie_cli.auth.principal import CUSTOMER, Principal
+from perkie_cli.domain.errors import InvalidIdentity, NotAuthorised
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.people.proof import Credential, Proof
+from perkie_cli.domain.secret import Secret
+
+MOST_AGE = 300.0  # seconds, either way
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyCall:
+    """What Shopify vouches for; ``customer`` is None for a visitor who is not logged in."""
+
+    shop: str
+    customer: str | None
+
+    @property
+    def principal(self) -> Principal:
+        """The caller."""
+        name = f"customer {self.customer}" if self.customer else f"visitor of {self.shop}"
+        return Principal(name, Credential(Proof.PROXY_SIGNATURE, self.customer, CUSTOMER))
+
+
+def signature(parameters: list[tuple[str, str]], secret: Secret) -> str:
+    """HMAC-SHA256 in hex over the sorted ``key=value`` pairs without separator; repeated keys joined by commas."""
+    joined: dict[str, list[str]] = {}
+    for key, value in parameters:
+        if key != "signature":
+            joined.setdefault(key, []).append(value)
+    message = "".join(sorted(f"{key}={','.join(values)}" for key, values in joined.items()))
+    return hmac.new(secret.reveal().encode(), message.encode(), hashlib.sha256).hexdigest()
+
+
+def verify(query: str, secret: Secret, shops: Collection[str], now: datetime) -> ProxyCall:
+    """The call behind a raw query string; ``shops`` are the allowed ``….myshopify.com`` domains, empty for any.
+
+    Raises: NotAuthorised.
+    """
+    parameters = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
+    given = [value for key, value in parameters if key == "signature"]
+    if len(given) != 1:
+        raise NotAuthorised("the request carries no Shopify signature")
+    try:
+        genuine = hmac.compare_digest(given[0].encode(), signature(parameters, secret).encode())
+    except UnicodeEncodeError:  # bytes that are no UTF-8: Shopify signs none
+        genuine = False
+    if not genuine:
+        raise NotAuthorised("the Shopify signature is not valid")
+    facts = dict(parameters)
+    _check_age(facts.get("timestamp", ""), now)
+    if shops and facts.get("shop") not in shops:
+        raise NotAuthorised("the shop is not one of ours")
+    return ProxyCall(facts.get("shop", ""), _customer(facts.get("logged_in_customer_id", "")))
+
+
+def _check_age(timestamp: str, now: datetime) -> None:
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 16):
+        raise NotAuthorised("the Shopify request has no timestamp")
+    if abs(now.timestamp() - int(timestamp)) > MOST_AGE:
+        raise NotAuthorised("the Shopify request is too old")
+
+
+def _customer(value: str) -> str | None:
+    if not value:
+        return None
+    try:
+        return Owner.customer(value).id
+    except InvalidIdentity as error:
+        raise NotAuthorised("the Shopify customer id is not one") from error

@@ -1,0 +1,1 @@
+"""Many pictures in one run: inputs, targets, jobs."""

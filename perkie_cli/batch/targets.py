@@ -1,0 +1,217 @@
+"""Where outputs go, and whether what already stands there is ours.
+
+Targets never clobber another input's output: inputs whose targets would be one file (``a.jpg``, ``a.png``) get their
+ending into the name (``a-jpg_…``, ``a-png_…``), and a number where that does not help (``x/a.jpg``, ``y/a.jpg``). A
+record of made outputs tells a fresh one (skipped) and a stale one (replaced) from a file that perkie did not make
+(refused without ``--force``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count
+from pathlib import Path
+
+from perkie_cli.batch.files import located, write_atomically
+from perkie_cli.batch.inputs import InputFile, holds
+from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, UsageError
+
+_SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
+    path BLOB PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
+    input BLOB NOT NULL, input_stat TEXT NOT NULL, input_sha256 TEXT NOT NULL,
+    options TEXT NOT NULL, final INTEGER NOT NULL) WITHOUT ROWID"""
+
+
+def plan_targets(
+    files: Sequence[InputFile], tails: Sequence[str], output: Path | None, out_dir: Path | None
+) -> list[list[Path]]:
+    """One target for each file and tail (``_ink_wash.jpg``), in order."""
+    if output is not None:
+        return [[output]]
+    crowd = Counter(_folded(_place(file, out_dir) / file.path.stem) for file in files)
+    rows: list[list[Path]] = []
+    taken: set[str] = set()
+    for file in files:
+        folder, stem, ending = _place(file, out_dir), file.path.stem, file.path.suffix.lstrip(".")
+        if ending and crowd[_folded(folder / stem)] > 1:
+            stem = f"{stem}-{ending}"
+        row = next(row for row in _numbered(folder, stem, tails) if taken.isdisjoint(map(_folded, row)))
+        taken.update(map(_folded, row))
+        rows.append(row)
+    return rows
+
+
+def _numbered(folder: Path, stem: str, tails: Sequence[str]) -> Iterator[list[Path]]:
+    """The stem's targets; then those of ``stem-2``, ``stem-3``, …"""
+    yield [folder / f"{stem}{tail}" for tail in tails]
+    for number in count(2):
+        yield [folder / f"{stem}-{number}{tail}" for tail in tails]
+
+
+def _folded(path: Path) -> str:
+    """Equal for paths that some file systems take for the same."""
+    return str(located(path)).casefold()
+
+
+def _place(file: InputFile, out_dir: Path | None) -> Path:
+    return file.path.parent if out_dir is None else out_dir / file.folder
+
+
+class Standing(StrEnum):
+    """What stands at a target."""
+
+    ABSENT = "absent"
+    FRESH = "fresh"  # made by us from the same input with the same options, unchanged since
+    STALE = "stale"  # made by us, but the input, the options or the result should change
+    FOREIGN = "foreign"  # not ours, ours but edited since, or another input's
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One output as recorded. ``final`` is false for degraded ones, which are done again."""
+
+    target: Path
+    source: Path
+    source_sha256: str
+    options: str
+    final: bool = True
+
+
+class OutputRecord:
+    """Remembers which files perkie made, from what and how. Safe for several processes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def standing(self, target: Path, source: Path, options: str) -> Standing:
+        """How the file at ``target`` relates to making it from ``source`` with ``options``."""
+        if not target.exists():
+            return Standing.ABSENT
+        with self._open() as db:
+            row = db.execute(
+                "SELECT stat, sha256, input, input_stat, input_sha256, options, final FROM outputs WHERE path = ?",
+                (_name(target),),
+            ).fetchone()
+        if row is None or row[2] != _name(source) or not _unchanged(target, row[0], row[1]):
+            return Standing.FOREIGN
+        same = row[5] == options and row[6] and _unchanged(source, row[3], row[4])
+        return Standing.FRESH if same else Standing.STALE
+
+    def check(self, target: Path, source: Path, options: str, *, force: bool) -> Standing:
+        """``standing``, but what may not be replaced is an error; of a foreign file, unless forced.
+
+        Raises: OutputExists, UnwritableFile.
+        """
+        check_place(target, source)
+        try:
+            found = self.standing(target, source, options)
+        except StoreUnavailable as error:
+            found, unknown = Standing.FOREIGN, f"; {error.message}"
+        else:
+            unknown = f" and was not made by perkie from {source.name}"
+        if found is Standing.FOREIGN and not force:
+            raise OutputExists(
+                f"{target} exists{unknown}", hint="Give --force to replace it, or -o / --out-dir for another place."
+            )
+        return Standing.STALE if force else found
+
+    def write(self, made: Made, data: bytes) -> list[str]:
+        """Writes an output and records it. A record that fails is a warning: the output is there all the same.
+
+        Raises: UnwritableFile.
+        """
+        write_atomically(made.target, data)
+        try:
+            with self._open() as db:
+                row = (
+                    _name(made.target),
+                    _stat(made.target),
+                    hashlib.sha256(data).hexdigest(),
+                    _name(made.source),
+                    _stat_as_read(made),
+                    made.source_sha256,
+                    made.options,
+                    int(made.final),
+                )
+                db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        except StoreUnavailable as error:
+            return [error.message]
+        return []
+
+    def below(self, folder: Path) -> list[Path]:
+        """Outputs recorded in or under ``folder``; none where the record cannot be read, which ``write`` tells."""
+        with suppress(StoreUnavailable), self._open() as db:
+            prefix = os.fsencode(os.path.realpath(folder)) + b"/"
+            rows = db.execute("SELECT path FROM outputs WHERE substr(path, 1, ?) = ?", (len(prefix), prefix))
+            return [Path(os.fsdecode(path)) for (path,) in rows]
+        return []
+
+    def below_folders(self, words: Sequence[str]) -> list[Path]:
+        """Outputs recorded below those of the words that are folders."""
+        return [path for word in words if holds(Path(word).is_dir) for path in self.below(Path(word))]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with closing(sqlite3.connect(self._file, timeout=10)) as db, db:
+                db.execute(_SCHEMA)
+                yield db
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"the record of outputs {self._file} cannot be used: {error}") from error
+
+
+def check_place(target: Path, source: Path) -> None:
+    """Whether an output can stand there, so that nobody pays for a picture that cannot be written.
+
+    Raises: OutputExists, UnwritableFile, UsageError.
+    """
+    if target == Path("-"):
+        raise UsageError("pictures are written to files, not to stdout", hint="Name a file with -o.")
+    try:
+        if target.is_dir() or (target.exists() and not target.is_file()):
+            kind = "a directory" if target.is_dir() else "not a regular file"
+            raise OutputExists(f"{target} is {kind}", hint="Name a file with -o, or a folder with --out-dir.")
+        if holds(lambda: target.samefile(source)):
+            raise OutputExists(f"{target} is the input itself", hint="Name another file with -o.")
+        folder = next(place for place in target.absolute().parents if place.exists())
+        if not folder.is_dir():
+            raise UnwritableFile(f"{target} cannot be written: {folder} is not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UnwritableFile(f"{target} cannot be written: {folder} may not be written to (permission denied)")
+    except OSError as error:
+        raise UnwritableFile(f"{target} cannot be written: {error.strerror}") from error
+
+
+def _name(path: Path) -> bytes:
+    """As the disk has it: a name need not be valid text."""
+    return os.fsencode(located(path))
+
+
+def _stat(path: Path) -> str:
+    facts = path.stat()
+    return f"{facts.st_size}:{facts.st_mtime_ns}"
+
+
+def _stat_as_read(made: Made) -> str:
+    """Of the input; nothing where it was changed or removed meanwhile: then what lies there is not what was read."""
+    with suppress(OSError):
+        stat = _stat(made.source)
+        if hashlib.sha256(made.source.read_bytes()).hexdigest() == made.source_sha256:
+            return stat
+    return ""
+
+
+def _unchanged(path: Path, stat: str, sha256: str) -> bool:
+    """By size and time where they agree, by content where they do not (a copy, a checkout)."""
+    try:
+        return _stat(path) == stat or hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    except OSError:
+        return False

@@ -1,0 +1,170 @@
+"""The request and the result of one background removal, and the ways to say what should be behind and around it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.domain.pictures.request import CacheOutcome, CacheUse
+
+LOW_CONFIDENCE = 0.5  # below this a result carries a warning, and fails when asked to be strict
+_MAX_MARGIN = 100.0  # percent of the subject's long side
+_MAX_RATIO = 10  # of an aspect's sides
+_COLOUR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+_ASPECT = re.compile(r"(\d{1,4})\s*[:/x]\s*(\d{1,4})")
+
+
+class CutoutOutput(StrEnum):
+    """What a cut-out is given as."""
+
+    RGBA = "rgba"
+    MASK = "mask"  # alpha as a grey picture: white is the subject
+
+
+class BackgroundKind(StrEnum):
+    """What may stand behind the subject."""
+
+    TRANSPARENT = "transparent"
+    COLOUR = "colour"
+    BLUR = "blur"  # the old background out of focus
+    PICTURE = "picture"
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """``colour`` is sRGB 0..255; ``picture`` an encoded image, scaled to cover the canvas."""
+
+    kind: BackgroundKind = BackgroundKind.TRANSPARENT
+    colour: tuple[int, int, int] = (255, 255, 255)
+    picture: bytes = field(default=b"", repr=False)
+    source: str = "background"  # how messages name the picture
+
+    @classmethod
+    def parse(cls, text: str) -> Background:
+        """``transparent``, ``blur``, ``#RRGGBB`` or ``#RGB``.
+
+        Raises: InvalidParameter.
+        """
+        plain = text.strip().lower()
+        if plain in (BackgroundKind.TRANSPARENT, BackgroundKind.BLUR):
+            return cls(BackgroundKind(plain))
+        match = _COLOUR.fullmatch(plain)
+        if match is None:
+            raise InvalidParameter(
+                f"background {text[:60]!r} is not known",
+                hint="Use transparent, blur, a colour such as #ffffff, or the path of a picture.",
+            )
+        digits = match[1] if len(match[1]) == 6 else "".join(digit * 2 for digit in match[1])
+        red, green, blue = bytes.fromhex(digits)
+        return cls(BackgroundKind.COLOUR, (red, green, blue))
+
+    @classmethod
+    def of_picture(cls, data: bytes, source: str = "background") -> Background:
+        """An encoded picture of any kind that perkie reads."""
+        return cls(BackgroundKind.PICTURE, picture=data, source=source)
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """Where the edges of the result lie: the subject's box or the whole picture, then a margin, then an aspect.
+
+    ``margin`` is in percent of the box's long side, on every side; ``aspect`` is width to height. The canvas grows to
+    reach it; the subject is never cut.
+    """
+
+    trim: bool = False
+    margin: float = 0.0
+    aspect: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin <= _MAX_MARGIN:
+            raise InvalidParameter(f"margin {self.margin:g} is not between 0 and {_MAX_MARGIN:g} percent")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the whole picture is kept as it is."""
+        return not self.trim and self.margin == 0 and self.aspect is None
+
+
+def parse_aspect(text: str) -> tuple[int, int]:
+    """``4:5`` → (4, 5).
+
+    Raises: InvalidParameter.
+    """
+    match = _ASPECT.fullmatch(text.strip())
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not width or not height or max(width, height) > _MAX_RATIO * min(width, height):
+        raise InvalidParameter(
+            f"aspect {text[:30]!r} is not W:H within 1:{_MAX_RATIO} and {_MAX_RATIO}:1", hint="For example 1:1 or 4:5."
+        )
+    return width, height
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutRequest:
+    """One picture to cut out. ``image`` is the upload as it came.
+
+    ``engine`` is ``auto``, ``inspyrenet``, ``builtin`` or ``remote``; ``mode`` ``base`` or ``fast``. ``strict`` turns
+    low confidence into an error; ``deadline`` is in seconds, None for the engine's own.
+    """
+
+    image: bytes
+    engine: str = "auto"
+    mode: str = "base"
+    output: CutoutOutput = CutoutOutput.RGBA
+    background: Background = Background()
+    framing: Framing = Framing()
+    format: ImageFormat = ImageFormat.PNG
+    cache: CacheUse = CacheUse.NORMAL
+    strict: bool = False
+    deadline: float | None = None
+    source: str = "image"  # how messages name the input: a path, a field
+    hash: str | None = None  # of the upload, where that is known
+
+    def __post_init__(self) -> None:
+        see_through = self.output is CutoutOutput.RGBA and self.background.kind is BackgroundKind.TRANSPARENT
+        if see_through and not self.format.has_alpha:
+            raise UsageError(
+                f"{self.format.value} holds no transparency", hint="Use png or webp, or name a background colour."
+            )
+        if self.output is CutoutOutput.MASK and self.background.kind is not BackgroundKind.TRANSPARENT:
+            raise UsageError("a mask has no background", hint="Leave the background out, or ask for rgba.")
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """One finished cut-out and every fact an answer carries. ``confidence`` is 0..1, ``device`` what really ran."""
+
+    picture: EncodedPicture
+    hash: str
+    key: str | None  # where the cut-out itself lies, before background and framing; None when it was not kept
+    cache: CacheOutcome
+    engine: str
+    model: str
+    device: str
+    recipe: str
+    confidence: float
+    processing_time: float  # seconds
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def cache_hit(self) -> bool:
+        """Whether no matte had to be made for this answer."""
+        return self.cache in (CacheOutcome.HIT, CacheOutcome.SHARED)
+
+    def facts(self) -> dict[str, object]:
+        """The fields that the JSON envelope and the HTTP answer share."""
+        return {
+            "cache_hit": self.cache_hit,
+            "cache": self.cache.value,
+            "engine": self.engine,
+            "model": self.model,
+            "device": self.device,
+            "confidence": self.confidence,
+            "width": self.picture.width,
+            "height": self.picture.height,
+            "processing_time": round(self.processing_time, 3),
+        }

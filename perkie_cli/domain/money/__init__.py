@@ -1,0 +1,1 @@
+"""Money: prices, tokens, budgets and what was spent."""

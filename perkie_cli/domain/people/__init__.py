@@ -1,0 +1,1 @@
+"""People: whose picture it is, and how that is proven."""

@@ -1,0 +1,82 @@
+"""Who may act as which owner. HTTP checks credentials and peers; this decides what they prove.
+
+A customer id is proven, never claimed: by a Shopify proxy signature or a JWT that names it, by an API key with the
+``act-as`` scope, or by the loopback interface where no credentials are asked for. A session id is a cookie's worth:
+taken as given, but bounded by its address's ceiling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from perkie_cli.domain.errors import Forbidden
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.quotas.limits import Charge, QuotaLimits
+
+ACT_AS = "act-as"
+
+
+class Proof(StrEnum):
+    """How the caller showed who it is; ``LOOPBACK`` is a caller without credentials on the loopback interface."""
+
+    LOOPBACK = "loopback"
+    PROXY_SIGNATURE = "shopify-proxy"
+    JWT = "jwt"
+    API_KEY = "api-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential that was checked: how, the customer it names (if any) and the scopes it carries."""
+
+    proof: Proof
+    customer: str | None = None
+    scopes: frozenset[str] = frozenset()
+
+    def proves(self, customer: str) -> bool:
+        """Whether the caller may act as that customer."""
+        if self.proof is Proof.LOOPBACK:
+            return True
+        if self.proof is Proof.API_KEY:
+            return ACT_AS in self.scopes
+        return self.customer == customer
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """A request's identity: whose pictures these are, and what the request is charged to."""
+
+    owner: Owner
+    charge: Charge
+
+
+def identify(
+    credential: Credential,
+    limits: QuotaLimits,
+    *,
+    address: str,
+    customer: str | None = None,
+    session: str | None = None,
+) -> Requester:
+    """The strongest identity that is proven: customer, else session, else ``address`` (the trusted peer address).
+
+    ``customer`` and ``session`` are what the request claims; blank means none, as the shop's theme sends it.
+
+    Raises: Forbidden for a customer id that is claimed without proof, InvalidIdentity for an id that is none.
+    """
+    peer = Owner.address(address)
+    owner = _customer(credential, customer) or (Owner.session(session) if session else peer)
+    return Requester(owner, limits.charge(owner, peer))
+
+
+def _customer(credential: Credential, claimed: str | None) -> Owner | None:
+    if not claimed:
+        return Owner.customer(credential.customer) if credential.customer else None
+    owner = Owner.customer(claimed)
+    if not credential.proves(claimed):
+        raise Forbidden(
+            f"customer id {claimed!r} was claimed, not proven",
+            hint="Come through the shop's signed proxy, with its token, or with an API key of the act-as scope.",
+        )
+    return owner

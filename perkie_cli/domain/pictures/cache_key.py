@@ -1,0 +1,101 @@
+"""Content addresses: which stored object is the picture of these bytes in this style by this recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.people.identity import Owner
+
+HASH_LENGTH = 64
+FINGERPRINT_LENGTH = 12
+MAX_KEY_LENGTH = 512
+# Folders have no dot and the file name has exactly one: no key leaves its folder, and none is another's folder.
+_KEY = re.compile(r"(?:[A-Za-z0-9_-]{1,200}/)*[A-Za-z0-9_-]{1,200}\.[A-Za-z0-9]{1,10}")
+
+
+def content_hash(data: bytes) -> str:
+    """SHA-256 of the uploaded bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything besides the input bytes that decides how a picture looks."""
+
+    engine: str
+    model: str
+    version: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+    def with_cutout(self, fingerprint: str | None) -> Recipe:
+        """This recipe applied to a cut-out by the recipe of that fingerprint; None leaves it as it is."""
+        if fingerprint is None:
+            return self
+        return Recipe(self.engine, self.model, self.version, {**self.parameters, "cutout": fingerprint})
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 12 hex digits of a SHA-256 over the canonical JSON of the recipe."""
+        plain = json.dumps(
+            [self.engine, self.model, self.version, self.parameters], sort_keys=True, separators=(",", ":"), default=str
+        )
+        return hashlib.sha256(plain.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheKey:
+    """One generated picture: the hash of the upload, the style's id and the recipe's fingerprint."""
+
+    hash: str
+    style: str
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """The object's file name without an ending."""
+        return f"{self.hash}_{self.style}_{self.fingerprint}"
+
+    def owned(self, owner: Owner, extension: str = "jpg") -> str:
+        """Where the owner's own copy lies; it has its own lifetime."""
+        return f"generated/{owner.folder}/{self.name}.{extension}"
+
+    def shared(self, extension: str = "jpg") -> str:
+        """Where the copy that serves the same bytes from anybody lies."""
+        return f"shared/{self.hash[:2]}/{self.name}.{extension}"
+
+
+def original_key(owner: Owner, hash_: str, extension: str) -> str:
+    """Where an upload lies: named by the hash of the uploaded bytes, stored with metadata stripped."""
+    return f"originals/{owner.folder}/{hash_}.{extension}"
+
+
+def cutout_key(hash_: str, fingerprint: str) -> str:
+    """Where a cut-out lies."""
+    return f"cutouts/{hash_[:2]}/{hash_}_{fingerprint}.png"
+
+
+def check_key(key: str) -> str:
+    """The key itself, when every store can keep it.
+
+    Raises: InvalidParameter.
+    """
+    if not is_key(key):
+        raise InvalidParameter(f"{key[:80]!r} is not a storage key", hint="Keys look like folder/name.jpg.")
+    return key
+
+
+def is_key(name: str) -> bool:
+    """Whether every store can keep an object under that name."""
+    return len(name) <= MAX_KEY_LENGTH and _KEY.fullmatch(name) is not None
+
+
+def parse_name(key: str) -> tuple[str, str]:
+    """The upload's hash and the style's id that a key names; the style is empty for uploads and cut-outs."""
+    stem = key.rpartition("/")[2].rpartition(".")[0]
+    hash_, _, rest = stem.partition("_")
+    return hash_, rest.rpartition("_")[0]

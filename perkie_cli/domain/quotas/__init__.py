@@ -1,0 +1,1 @@
+"""Quotas: limits by tier and day, and the tally of a day."""

@@ -1,0 +1,1 @@
+"""Storage: selections, lifetimes, protected buckets, metadata."""

@@ -1,0 +1,213 @@
+"""Result values as answers: JSON, or the picture itself with the same facts in headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+import pybase64
+from fastapi import Response
+from pydantic import BaseModel
+from starlette.types import Scope
+
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.events import StoreFailed
+from perkie_cli.domain.picture import EncodedPicture
+from perkie_cli.domain.pictures.request import Generated
+from perkie_cli.domain.quotas.limits import Charge, QuotaStatus
+from perkie_cli.http.answer.problems import problem
+from perkie_cli.http.answer.schemas import (
+    CutoutAnswer,
+    CutoutOutcome,
+    GenerateAnswer,
+    ProblemBody,
+    QuotaFacts,
+    StyleOutcome,
+)
+from perkie_cli.http.middleware import as_problem, ids_of, note
+from perkie_cli.http.request.accept import IMAGES, JSON, image_format
+from perkie_cli.http.request.call import Call
+from perkie_cli.services.pictures.deliver import deliver
+from perkie_cli.services.shop.process import CutoutEnd
+from perkie_cli.services.shop.storefront import Drawn, StyleEnd
+
+KINDS = (JSON, *IMAGES)  # of answers with one styled picture
+FACTS = (  # told as X-Perkie-* headers of a picture
+    *("Style", "Image-Hash", "Cache", "Cache-Hit", "Engine", "Model", "Degraded", "Degradation-Reason"),
+    *("Processing-Time", "Cost-USD", "Warnings", "Device", "Confidence"),
+    *("Quota-Tier", "Quota-Limit", "Quota-Remaining", "Quota-Reset", "Quota-Warning"),
+)
+_PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a picture can be fetched until ``expires_at``; None: for ever, since the address holds it."""
+
+    url: str
+    expires_at: datetime | None
+
+
+async def link_to(call: Call, key: str) -> Link | None:
+    """The store's own signed link, or one of ours; None where the store can make none now."""
+    parts, blobs = call.parts, call.parts.services.blobs
+    lifetime = parts.settings.link_lifetime
+    expires_at = (parts.services.clock.now() + lifetime).replace(microsecond=0)
+    try:
+        url = await blobs.signed_url(key, lifetime)
+    except PerkieError as error:
+        parts.services.events.emit(StoreFailed(blobs.name, "sign", error.message))
+        return None
+    return Link(url or f"{_base(call)}/images/{parts.links.sign(key, expires_at)}", expires_at)
+
+
+async def _picture_at(call: Call, key: str | None, picture: EncodedPicture) -> tuple[Link, list[str]]:
+    """Where a picture can be had; one that was not kept, or that no link can be made to, is in the address itself."""
+    if key is None:
+        return Link(data_url(picture), None), []
+    if (link := await link_to(call, key)) is not None:
+        return link, []
+    return Link(data_url(picture), None), ["no link to the picture could be made"]
+
+
+def _base(call: Call) -> str:
+    settings = call.parts.settings
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    url = call.request.base_url
+    proto = call.request.headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()
+    scheme = proto if settings.trusted_hops and proto in ("http", "https") else url.scheme.replace("ws", "http")
+    return f"{scheme}://{url.netloc}"
+
+
+def json_answer(model: BaseModel, status: int = 200) -> Response:
+    """A model as it is; never cached, since links and quotas in it age."""
+    return Response(model.model_dump_json(), status, _PRIVATE, JSON)
+
+
+async def generated_answer(call: Call, drawn: Drawn, kind: str) -> Response:
+    """``kind`` is one of ``KINDS``: JSON, or the picture itself."""
+    if kind == JSON:
+        return json_answer(await generate_facts(call, drawn))
+    picture = await call.parts.services.workers.run(deliver, drawn.picture.master, image_format(kind))
+    return picture_answer(picture, _headers(drawn.picture))
+
+
+async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
+    """The JSON answer's fields."""
+    made = drawn.picture
+    link, warnings = await _picture_at(call, made.key, made.master)
+    original = await link_to(call, drawn.original.key) if drawn.original else None
+    return GenerateAnswer.model_construct(
+        success=True,
+        image_url=link.url,
+        expires_at=link.expires_at,
+        original_url=original.url if original else None,
+        image_hash=made.hash,
+        style=made.style,
+        cache_hit=made.cache_hit,
+        cache=made.cache.value,
+        engine=made.engine,
+        model=made.model,
+        degraded=made.degraded,
+        degradation_reason=made.degradation_reason,
+        processing_time=round(made.processing_time, 4),
+        cost_usd=float(made.usage.cost_usd),
+        width=made.master.width,
+        height=made.master.height,
+        quota=quota_facts(made.quota),
+        warnings=[*made.warnings, *warnings],
+        request_id=call.request_id,
+    )
+
+
+async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
+    """The cut-out of a process, as a picture or a problem."""
+    made = end.cutout
+    if made is None:
+        assert end.error is not None, "an end is one of the two"
+        return CutoutOutcome(success=False, problem=told_problem(call.request.scope, end.error))
+    link, warnings = await _picture_at(call, made.key, made.picture)
+    answer = CutoutAnswer(
+        image_url=link.url,
+        expires_at=link.expires_at,
+        cache_hit=made.cache_hit,
+        engine=made.engine,
+        model=made.model,
+        device=made.device,
+        confidence=made.confidence,
+        processing_time=round(made.processing_time, 4),
+        width=made.picture.width,
+        height=made.picture.height,
+        warnings=[*made.warnings, *warnings],
+    )
+    return CutoutOutcome(success=True, result=answer)
+
+
+def told_problem(scope: Scope, error: Exception) -> ProblemBody:
+    """A problem inside an answer that is none as a whole."""
+    return ProblemBody.model_validate(problem(as_problem(error, scope), ids_of(scope).request_id).body)
+
+
+async def style_outcome(call: Call, end: StyleEnd) -> StyleOutcome:
+    """One style of several, as a picture or a problem."""
+    if end.drawn is not None:
+        return StyleOutcome(style=end.style, success=True, result=await generate_facts(call, end.drawn))
+    assert end.error is not None, "an end is one of the two"
+    return StyleOutcome(style=end.style, success=False, problem=told_problem(call.request.scope, end.error))
+
+
+async def quota_left(call: Call, charge: Charge) -> QuotaFacts | None:
+    """At the end of work, whose pictures are not lost for it: None where it cannot be told."""
+    try:
+        return quota_facts(await call.parts.services.quotas.status(charge))
+    except PerkieError as error:
+        note(call.request.scope, error)
+        return None
+
+
+def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:
+    """None where the caller is unmetered."""
+    if status is None:
+        return None
+    warning = status.warning.value if status.warning else None
+    return QuotaFacts(
+        tier=status.tier.value,
+        limit=status.limit,
+        remaining=status.remaining,
+        reset_at=status.reset_at,
+        warning=warning,
+    )
+
+
+def picture_answer(picture: EncodedPicture, facts: dict[str, str]) -> Response:
+    """The bytes, with ``facts`` as ``X-Perkie-*`` headers."""
+    headers = {f"X-Perkie-{name}": quote(value, safe=" :;,./()+'-") for name, value in facts.items() if value}
+    return Response(picture.data, 200, {**_PRIVATE, **headers}, picture.format.media_type)
+
+
+def _headers(made: Generated) -> dict[str, str]:
+    facts = {
+        "Style": made.style,
+        "Image-Hash": made.hash,
+        "Cache": made.cache.value,
+        "Cache-Hit": str(made.cache_hit).lower(),
+        "Engine": made.engine,
+        "Model": made.model,
+        "Degraded": str(made.degraded).lower(),
+        "Degradation-Reason": made.degradation_reason or "",
+        "Processing-Time": f"{made.processing_time:.4f}",
+        "Cost-USD": str(made.usage.cost_usd),
+        "Warnings": "; ".join(made.warnings),
+    }
+    if made.quota is not None:
+        facts |= {"Quota-Limit": str(made.quota.limit), "Quota-Remaining": str(made.quota.remaining)}
+        facts |= {"Quota-Tier": made.quota.tier.value, "Quota-Reset": made.quota.reset_at.isoformat()}
+        facts["Quota-Warning"] = made.quota.warning.value if made.quota.warning else ""
+    return facts
+
+
+def data_url(picture: EncodedPicture) -> str:
+    """The picture as text."""
+    return f"data:{picture.format.media_type};base64,{pybase64.b64encode_as_string(picture.data)}"

@@ -1,0 +1,372 @@
+"""Bodies of requests and answers, as they stand in the OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+
+from perkie_cli.domain.people.identity import Tier
+from perkie_cli.domain.pictures.request import CacheOutcome
+from perkie_cli.domain.pictures.style import Strategy
+from perkie_cli.domain.quotas.limits import QuotaWarning
+
+_MOST_STYLES = 400  # names, or characters of a text that names them
+_HASH = r"^[0-9a-f]{64}$"
+
+Customer = Annotated[str | None, Field(None, description="Shop customer; must be proven by the credential.")]
+Session = Annotated[str | None, Field(None, description="Anonymous session of the storefront.")]
+Picture = Annotated[str | None, Field(None, description="JPEG, PNG, WebP or HEIC as base64 or data URL.")]
+Hash = Annotated[str | None, Field(None, pattern=_HASH, description="SHA-256 of a picture uploaded before.")]
+File = Annotated[bytes | None, Field(None, description="JPEG, PNG, WebP or HEIC.")]
+Seconds = Annotated[float, Field(description="Seconds.", examples=[0.042])]
+
+
+def _one_of(values: type[StrEnum], **more: Any) -> Any:
+    """A text that the services take from ``values``: told in the document, not checked again."""
+    return Field(json_schema_extra={"enum": [each.value for each in values]}, **more)
+
+
+def _not_endless(styles: list[str] | str) -> list[str] | str:
+    if len(styles) > _MOST_STYLES:
+        raise ValueError(f"more than {_MOST_STYLES} are too many")
+    return styles
+
+
+Styles = Annotated[list[str] | str, AfterValidator(_not_endless)]
+
+
+class Answer(BaseModel):
+    """What the server says: every field is always there."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Identity(BaseModel):
+    """Whose pictures these are."""
+
+    customer_id: Customer = None
+    session_id: Session = None
+
+
+class Photo(Identity):
+    """A photo and whose it is."""
+
+    image_data: Picture = None
+    image_hash: Hash = None
+
+
+class GenerateBody(Photo):
+    """One picture in one style: `image_data` or `image_hash`."""
+
+    style: str = Field(min_length=1, max_length=100, description="Id or alias.", examples=["ink_wash"])
+    remove_background: bool = False
+
+
+class GenerateForm(GenerateBody):
+    """The same as a form, with the picture as a file."""
+
+    image: File = None
+
+
+class BatchBody(Photo):
+    """One picture in several styles."""
+
+    styles: Styles = Field("all", description="Ids or aliases, `all` or `popular`.", examples=["popular"])
+    remove_background: bool = False
+
+
+class BatchForm(BatchBody):
+    """The same as a form, with the picture as a file."""
+
+    image: File = None
+
+
+class ProcessBody(Photo):
+    """One picture, cut out and then drawn."""
+
+    strategy: Strategy = Field(Strategy.HYBRID, description="`on_demand` draws none, `hybrid` the popular styles.")
+    styles: Styles | None = Field(None, description="Instead of the strategy's.")
+
+
+class ProcessForm(ProcessBody):
+    """The same as a form, with the picture as a file."""
+
+    image: File = None
+
+
+class UploadBody(Identity):
+    """Pictures to keep: `original`, and any `processed_…` beside it, as base64 or data URLs."""
+
+    model_config = ConfigDict(extra="allow")
+    original: Picture = None
+    images: dict[str, str] | None = Field(None, description="The same pictures by name, instead.")
+
+
+class UploadForm(Identity):
+    """The same as a form, with the pictures as files."""
+
+    model_config = ConfigDict(extra="allow")
+    original: File = None
+
+
+class CutoutForm(BaseModel):
+    """A picture as a file."""
+
+    image: bytes = Field(description="JPEG, PNG, WebP or HEIC.")
+
+
+class RemovebgForm(BaseModel):
+    """What the remove.bg API takes and perkie heeds. One of the first two is needed."""
+
+    image_file: File = None
+    image_file_b64: Picture = None
+    size: str | None = Field(None, description="`preview`, `small` and `regular` take the fast network.")
+    format: str | None = Field(None, description="`auto`, `png`, `jpg` or `webp`.")
+    channels: str | None = Field(None, description="`rgba`, or `alpha` for the mask.")
+    bg_color: str | None = Field(None, description="Behind the pet, as hexadecimal digits.")
+    bg_image_file: bytes | None = Field(None, description="A picture behind the pet.")
+    crop: bool | None = Field(None, description="Trim to the pet.")
+    crop_margin: str | None = Field(None, description="Percent, such as `10%`.")
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = Field(description="`urn:perkie:problem:` and a code.", examples=["urn:perkie:problem:too_small"])
+    title: str = Field(examples=["Too small"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["cat.png is 200 × 180 px; at least 256 px a side are needed"])
+    hint: str | None = Field(None, description="What to do about it.", examples=["Send the picture in its full size."])
+    request_id: str
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+    retry_after: int | None = Field(None, description="Seconds.")
+
+
+class QuotaFacts(Answer):
+    """What is left today."""
+
+    tier: str = _one_of(Tier)
+    limit: int = Field(examples=[5])
+    remaining: int = Field(examples=[2])
+    reset_at: datetime
+    warning: Annotated[str, _one_of(QuotaWarning)] | None = None
+
+
+class GenerateAnswer(Answer):
+    """One finished picture."""
+
+    success: bool = True
+    image_url: str = Field(description="Link, or a data URL where the picture could not be stored.")
+    expires_at: datetime | None = Field(description="When the links end; null for a data URL.")
+    original_url: str | None = Field(None, description="The uploaded photo, where it is kept.")
+    image_hash: str = Field(description="SHA-256 of the upload, to ask for other styles without sending it again.")
+    style: str = Field(examples=["ink_wash"])
+    cache_hit: bool
+    cache: str = _one_of(CacheOutcome, description="How the cache took part.")
+    engine: str = Field(description="Who drew it.", examples=["gemini"])
+    model: str
+    degraded: bool = Field(False, description="A stand-in: an older picture, or another engine's.")
+    degradation_reason: str | None = None
+    processing_time: Seconds
+    cost_usd: float
+    width: int
+    height: int
+    quota: QuotaFacts | None = Field(None, description="Null where the caller is unmetered.")
+    warnings: list[str] = []
+    request_id: str
+
+
+class StyleOutcome(Answer):
+    """One style of several: a picture or a problem."""
+
+    style: str
+    success: bool
+    result: GenerateAnswer | None = None
+    problem: ProblemBody | None = None
+
+
+class BatchAnswer(Answer):
+    """Every style that was asked for, in that order. `success`: at least one picture."""
+
+    success: bool
+    results: list[StyleOutcome]
+    quota: QuotaFacts | None = None
+    request_id: str
+
+
+class CutoutAnswer(Answer):
+    """One cut-out."""
+
+    image_url: str = Field(description="Link, or a data URL where the picture could not be stored.")
+    expires_at: datetime | None = Field(description="When the link ends; null for a data URL.")
+    cache_hit: bool
+    engine: str
+    model: str
+    device: str
+    confidence: float = Field(description="0 to 1; under 0.5 there is hardly a subject.")
+    processing_time: Seconds
+    width: int
+    height: int
+    warnings: list[str] = []
+
+
+class CutoutOutcome(Answer):
+    """The cut-out, or why there is none."""
+
+    success: bool
+    result: CutoutAnswer | None = None
+    problem: ProblemBody | None = None
+
+
+class ProcessAnswer(Answer):
+    """One pet, cut out and drawn. `success`: at least one of all that was asked for."""
+
+    success: bool
+    image_hash: str
+    cutout: CutoutOutcome
+    results: list[StyleOutcome]
+    quota: QuotaFacts | None = None
+    request_id: str
+
+
+class AcceptedFacts(Answer):
+    """What is going to be done."""
+
+    image_hash: str
+    styles: list[str]
+    request_id: str
+
+
+class DoneFacts(Answer):
+    """How all of it went."""
+
+    success: bool
+    quota: QuotaFacts | None
+    request_id: str
+
+
+class AcceptedEvent(Answer):
+    """The first event of a process."""
+
+    event: Literal["accepted"]
+    data: AcceptedFacts
+
+
+class CutoutEvent(Answer):
+    """The cut-out is done, or failed."""
+
+    event: Literal["cutout"]
+    data: CutoutOutcome
+
+
+class StyleEvent(Answer):
+    """A style is done, or failed."""
+
+    event: Literal["style"]
+    data: StyleOutcome
+
+
+class DoneEvent(Answer):
+    """The last event of a process."""
+
+    event: Literal["done"]
+    data: DoneFacts
+
+
+class ErrorEvent(Answer):
+    """Or the last event of one that broke off."""
+
+    event: Literal["error"]
+    data: ProblemBody
+
+
+class ProcessEvent(
+    RootModel[
+        Annotated[AcceptedEvent | CutoutEvent | StyleEvent | DoneEvent | ErrorEvent, Field(discriminator="event")]
+    ]
+):
+    """One step: `event` and `data` of a server-sent event, or a message of the WebSocket as it is."""
+
+
+class UploadOutcome(Answer):
+    """One picture of an upload."""
+
+    name: str = Field(examples=["original"])
+    success: bool
+    url: str | None = None
+    expires_at: datetime | None = None
+    image_hash: str | None = None
+    problem: ProblemBody | None = None
+
+
+class UploadAnswer(Answer):
+    """Every picture that was sent. `success`: all of them are kept."""
+
+    success: bool
+    uploads: list[UploadOutcome]
+    request_id: str
+
+
+class StyleFacts(Answer):
+    """One style."""
+
+    id: str = Field(examples=["ink_wash"])
+    title: str = Field(examples=["Modern"])
+    aliases: list[str] = Field(examples=[["modern"]])
+    popular: bool = Field(description="Drawn right after the cut-out.")
+
+
+class StylesAnswer(Answer):
+    """All styles."""
+
+    styles: list[StyleFacts]
+
+
+class QuotaAnswer(Answer):
+    """What the caller has left; null where it is unmetered."""
+
+    quota: QuotaFacts | None
+    request_id: str
+
+
+class TokenAnswer(Answer):
+    """A token for the shop's widget."""
+
+    token: str
+    expires_at: datetime
+
+
+class HealthAnswer(Answer):
+    """The process lives."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class ReadyAnswer(Answer):
+    """Whether this server can do its work."""
+
+    status: Literal["ready", "unavailable", "stopping"]
+    dependencies: dict[str, str] = Field(description="By name: `ok` or what is wrong.")
+    degraded: list[str] = Field(description="Optional ones that do not answer.")
+
+
+class WarmupAnswer(Answer):
+    """What is in memory now."""
+
+    status: Literal["warm", "skipped"]
+    loaded: list[str]
+    seconds: float
+
+
+class RemovebgFacts(Answer):
+    """The `data` of the answer to `Accept: application/json`."""
+
+    result_b64: str
+    foreground_top: int
+    foreground_left: int
+    foreground_width: int
+    foreground_height: int

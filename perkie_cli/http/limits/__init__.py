@@ -1,0 +1,1 @@
+"""What a server bounds: rates, repeated keys, its own shutdown."""

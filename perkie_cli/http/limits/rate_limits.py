@@ -1,0 +1,57 @@
+"""Rate limits on the costly routes, and the headers that announce them.
+
+``RateLimit`` and ``RateLimit-Policy`` follow draft-ietf-httpapi-ratelimit-headers. They hold for one server process:
+with N instances behind a load balancer a client may get up to N times as much.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from perkie_cli.domain.errors import RateLimited
+from perkie_cli.http.limits.gcra import Gcra, Rate, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RateOutcome:
+    """``headers`` go on the answer, whatever it is; ``error`` is to be raised when the request is over a limit."""
+
+    headers: dict[str, str]
+    error: RateLimited | None
+
+
+class RateLimiter:
+    """Named limits, each with its own key: a request passes when all of those that it has a key for let it."""
+
+    def __init__(self, rates: dict[str, Rate]) -> None:
+        self._limits = {name: Gcra(rate) for name, rate in rates.items()}
+
+    def check(self, keys: dict[str, str], now: float) -> RateOutcome:
+        """``keys`` maps a limit's name to what it counts by. Either all limits count the request or none does."""
+        limits = {name: limit for name, limit in self._limits.items() if name in keys}
+        verdicts = {name: limit.peek(keys[name], now) for name, limit in limits.items()}
+        if all(verdict.allowed for verdict in verdicts.values()):
+            verdicts = {name: limit.take(keys[name], now) for name, limit in limits.items()}
+        headers = self._headers(verdicts)
+        refused = {name: verdict for name, verdict in verdicts.items() if not verdict.allowed}
+        if not refused:
+            return RateOutcome(headers, None)
+        name, verdict = max(refused.items(), key=lambda item: item[1].retry_after)
+        return RateOutcome(headers, self._error(name, verdict))
+
+    def _error(self, name: str, verdict: Verdict) -> RateLimited:
+        rate = self._limits[name].rate
+        return RateLimited(
+            f"too many requests by this {name}: at most {rate.count} in {rate.period:g} s, and {rate.burst} at once",
+            hint="Wait as long as Retry-After says.",
+            retry_after=verdict.retry_after,
+        )
+
+    def _headers(self, verdicts: dict[str, Verdict]) -> dict[str, str]:
+        if not verdicts:
+            return {}
+        rates = {name: self._limits[name].rate for name in verdicts}
+        policy = (f'"{name}";q={rate.count};w={rate.period:g}' for name, rate in rates.items())
+        state = (f'"{n}";r={v.remaining};t={math.ceil(v.retry_after or v.reset_after)}' for n, v in verdicts.items())
+        return {"RateLimit-Policy": ", ".join(policy), "RateLimit": ", ".join(state)}

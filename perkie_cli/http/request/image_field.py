@@ -1,0 +1,90 @@
+"""Pictures inside JSON and forms: base64 as browsers really send it."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from urllib.parse import unquote_to_bytes
+
+import pybase64  # 30 times as fast as binascii: a photograph is decoded before the event loop misses anything
+
+from perkie_cli.domain.errors import TooManyBytes
+from perkie_cli.domain.units import format_size
+from perkie_cli.http.answer.problems import MalformedBody
+
+_BASE64_MARK = re.compile(r";\s*base64\s*,?", re.IGNORECASE)
+_LINE_ENDS = str.maketrans("", "", "\r\n\t\f\v")
+_STANDARD = str.maketrans("-_", "+/")
+_HINT = "Send the picture as base64 or as a data URL (data:image/jpeg;base64,…)."
+
+
+def decode_image_field(text: str, max_bytes: int, source: str = "image_data") -> bytes:
+    """The bytes behind base64 or a data URL.
+
+    Tolerated, since some browser sends each of them: a data URL without its comma, ``+`` that a form turned into
+    spaces, percent-encoding, line ends, the URL-safe alphabet, missing padding.
+
+    Raises: MalformedBody when it is hopeless, TooManyBytes for more than ``max_bytes``, of base64 before decoding any.
+    """
+    payload = _payload(text.lstrip())
+    if isinstance(payload, bytes):
+        check_size(len(payload), max_bytes, source)
+        return payload
+    if 0 < _size(payload) <= max_bytes:
+        with suppress(ValueError):  # most are right as they come
+            return pybase64.b64decode(payload, validate=True)
+    return _decode(_normal(payload), max_bytes, source)
+
+
+def check_size(size: int, most: int, source: str) -> None:
+    """Raises: TooManyBytes."""
+    if size > most:
+        raise TooManyBytes(
+            f"{source} has {format_size(size)}; at most {format_size(most)} are accepted", hint="Send a smaller copy."
+        )
+
+
+def _decode(payload: str, max_bytes: int, source: str) -> bytes:
+    check_size(_size(payload), max_bytes, source)
+    if not payload:
+        raise MalformedBody(f"{source} is empty", hint=_HINT)
+    try:
+        return pybase64.b64decode(payload + "=" * (-len(payload) % 4), validate=True)
+    except ValueError as error:  # binascii.Error, or a character outside ASCII
+        raise MalformedBody(f"{source} is not base64", hint=_HINT) from error
+
+
+def _size(payload: str) -> int:
+    return len(payload) * 3 // 4
+
+
+def _payload(text: str) -> str | bytes:
+    """What follows the head of a data URL (RFC 2397); the bytes themselves where it is percent-encoded."""
+    if text[:5].lower() != "data:":
+        return text
+    mark = _BASE64_MARK.search(text, 5, 300)
+    if mark is not None:
+        return text[mark.end() :]
+    return unquote_to_bytes(text.partition(",")[2])
+
+
+def _normal(text: str) -> str:
+    """The standard alphabet without white space and padding."""
+    if any(end in text for end in "\r\n\t\f\v"):  # five quick scans; a translation of megabytes is none
+        text = text.translate(_LINE_ENDS)
+    if "%" in text:
+        text = text.replace("%2B", "+").replace("%2b", "+").replace("%2F", "/").replace("%2f", "/")
+        text = text.replace("%3D", "=").replace("%3d", "=").replace("%20", " ")
+    if "-" in text or "_" in text:
+        text = text.translate(_STANDARD)
+    if " " in text:
+        text = _without_spaces(text.lstrip())
+    return text.rstrip("=")
+
+
+def _without_spaces(text: str) -> str:
+    """Spaces are what a form makes of ``+``, unless ``+`` itself is there too: then they only break lines."""
+    bare = text.rstrip()
+    if len(bare) % 4 == 0 or len(text) % 4:  # at the end, only those count that complete a group
+        text = bare
+    return text.replace(" ", "" if "+" in text else "+")

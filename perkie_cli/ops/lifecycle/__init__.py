@@ -1,0 +1,1 @@
+"""The lifecycle rules of the cache's bucket: compared and applied."""

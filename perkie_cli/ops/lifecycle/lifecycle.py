@@ -1,0 +1,119 @@
+"""Brings a bucket's lifecycle rules in line with ours: look, compare, say what would go, then write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perkie_cli.domain.errors import ChangesPending, InvalidParameter
+from perkie_cli.domain.events import Audited
+from perkie_cli.domain.storage.lifecycle import Action, Rule
+from perkie_cli.domain.storage.lifecycle_json import RuleError, rule_to, rules_from
+from perkie_cli.domain.storage.lifecycle_review import Level, Remark, describe, for_versioned, review, review_bucket
+from perkie_cli.domain.storage.protection import Protection
+from perkie_cli.domain.storage.selection import Tally, area_of
+from perkie_cli.ports import BucketRules, BucketState, Clock, EventSink
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From a bucket's rules to the wanted ones. ``remarks`` are on the wanted ones."""
+
+    wanted: Sequence[Rule]
+    state: BucketState
+    added: Sequence[Json]
+    removed: Sequence[Json]
+    remarks: Sequence[Remark]
+
+    @property
+    def pending(self) -> bool:
+        """Whether the bucket differs."""
+        return bool(self.added or self.removed)
+
+
+class Lifecycle:
+    """The use cases of ``perkie lifecycle`` over one bucket."""
+
+    def __init__(self, bucket: BucketRules, clock: Clock, events: EventSink, protection: Protection) -> None:
+        self._bucket = bucket
+        self._clock = clock
+        self._events = events
+        self._protection = protection
+
+    @property
+    def bucket(self) -> str:
+        """``gs://name``."""
+        return self._bucket.name
+
+    async def current(self) -> Sequence[Json]:
+        """The bucket's rules as they stand."""
+        return (await self._bucket.read()).rules
+
+    async def compare(self, wanted: Sequence[Rule], *, given: bool) -> Change:
+        """What would change. Rules that are not ``given`` (by a file) but ours fit themselves to a versioned bucket."""
+        state = await self._bucket.read()
+        if state.versioning and not given:
+            wanted = for_versioned(wanted)
+        ours = {_canonical(rule_to(rule)): rule_to(rule) for rule in wanted}
+        theirs = {_canonical(rule): rule for rule in state.rules}
+        remarks = [
+            *review(wanted),
+            *review_bucket(wanted, versioning=state.versioning, soft_delete=state.soft_delete),
+        ]
+        added = [ours[key] for key in ours if key not in theirs]
+        removed = [theirs[key] for key in theirs if key not in ours]
+        return Change(wanted, state, added, removed, remarks)
+
+    async def would_go(self, rules: Sequence[Rule]) -> Mapping[str, Tally]:
+        """What the rules would delete today, by area."""
+        now, deletes = self._clock.now(), [rule for rule in rules if rule.action is Action.DELETE]
+        tallies: dict[str, Tally] = {}
+        async for facts, size in self._bucket.versions():
+            if any(rule.matches(facts, now) for rule in deletes):
+                area = area_of(facts.key)
+                tallies[area] = tallies.get(area, Tally()) + Tally(1, size, facts.touched or facts.created)
+        return dict(sorted(tallies.items()))
+
+    async def apply(self, change: Change, acknowledged: str | None = None) -> None:
+        """Writes the wanted rules, unless somebody else was quicker. Without a difference nothing is written.
+
+        Raises: ProtectedBucket, InvalidParameter for rules that must not be, ChangesPending.
+        """
+        self._protection.permit(self._bucket.name, acknowledged)
+        refuse_errors(change.remarks)
+        if not change.pending:
+            return
+        rules = [rule_to(rule) for rule in change.wanted]
+        if not await self._bucket.write(rules, change.state.metageneration):
+            raise ChangesPending(
+                f"{self._bucket.name} was changed by somebody else meanwhile; nothing was written",
+                hint="Look at `perkie lifecycle diff` again.",
+            )
+        detail = f"+{len(change.added)} -{len(change.removed)} rules: {json.dumps(rules)}"
+        self._events.emit(Audited("lifecycle apply", self._bucket.name, self._protection.actor, detail))
+
+
+def refuse_errors(remarks: Sequence[Remark]) -> None:
+    """Raises: InvalidParameter, naming the first error."""
+    for remark in remarks:
+        if remark.level is Level.ERROR:
+            where = f"rule {remark.rule} " if remark.rule else ""
+            raise InvalidParameter(f"{where}{remark.text}", hint="Nothing was changed.")
+
+
+def describe_json(rule: Json) -> str:
+    """One line, or the JSON itself where the bucket holds what perkie does not know."""
+    try:
+        return describe(rules_from({"rule": [rule]})[0])
+    except RuleError:
+        return json.dumps(rule, sort_keys=True)
+
+
+def _canonical(rule: Json) -> str:
+    """The same for rules that differ in the order of keys or of lists alone."""
+    condition = {k: sorted(v) if isinstance(v, list) else v for k, v in rule.get("condition", {}).items()}
+    return json.dumps({**rule, "condition": condition}, sort_keys=True)

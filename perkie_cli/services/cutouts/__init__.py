@@ -1,0 +1,1 @@
+"""Cut-outs: made once and kept; weights and how good they are."""

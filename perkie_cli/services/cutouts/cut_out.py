@@ -1,0 +1,247 @@
+"""One picture without its background: check, look up, matte, clean the edge, keep, put before a new background."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from perkie_cli.domain.cutouts.request import (
+    LOW_CONFIDENCE,
+    Background,
+    BackgroundKind,
+    Cutout,
+    CutoutOutput,
+    CutoutRequest,
+    Framing,
+)
+from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.errors import LowConfidence, UsageError
+from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
+from perkie_cli.domain.pictures.cache_key import Recipe, cutout_key
+from perkie_cli.domain.pictures.request import CacheOutcome, CacheUse
+from perkie_cli.domain.storage.metadata import LONGEST
+from perkie_cli.imaging import codec
+from perkie_cli.ports import Clock, Matte, MattingEngine, MattingJob, Workers
+from perkie_cli.resilience.admission import Admission
+from perkie_cli.resilience.coalesce import Coalescer
+from perkie_cli.services.pictures.cache import Found, PictureCache
+from perkie_cli.services.storage.upload_hash import upload_hash
+from perkie_cli.system.waiting import within
+
+if TYPE_CHECKING:
+    from perkie_cli.imaging.raster import Raster
+
+_KIND = "cutout"  # in the metrics of cache look-ups
+_BETWEEN = " | "  # notes, stored as one fact
+_OURS = ImageLimits(min_side=1)  # a cut-out of our own: only its soundness is in question
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A request with everything that follows from it before any pixel is touched."""
+
+    request: CutoutRequest
+    engine: MattingEngine
+    recipe: Recipe
+    hash: str
+    key: str
+    deadline: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A cut-out before background and framing, with its facts. ``raster`` is absent when it came from the cache."""
+
+    master: EncodedPicture
+    raster: Raster | None
+    facts: Mapping[str, str]
+    outcome: CacheOutcome
+    kept: bool
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def confidence(self) -> float:
+        return float(self.facts.get("confidence", "1"))
+
+
+class Cutouts:
+    """The use case. ``engines`` maps ``auto`` and every engine's name to one."""
+
+    def __init__(
+        self,
+        *,
+        engines: Mapping[str, MattingEngine],
+        cache: PictureCache,
+        workers: Workers,
+        clock: Clock,
+        limits: ImageLimits,
+        admission: Admission,
+    ) -> None:
+        self._engines = engines
+        self._cache = cache
+        self._workers = workers
+        self._clock = clock
+        self._limits = limits
+        self._admission = admission
+        self._coalescer: Coalescer[_Made] = Coalescer()
+
+    def recipe(self, request: CutoutRequest) -> Recipe:
+        """What decides the cut-out besides the picture. Raises: UsageError, InvalidParameter."""
+        return self._engine(request).recipe(request.mode)
+
+    async def __call__(self, request: CutoutRequest) -> Cutout:
+        """Raises: BadInput, UsageError, DeadlineExceeded, LowConfidence when strict, AtCapacity, and what the engine
+        raises.
+        """
+        started = self._clock.monotonic()
+        plan = await self._plan(request)
+        seen = codec.inspect(request.image, self._limits, request.source)
+        if request.background.kind is BackgroundKind.PICTURE:  # before the network works for nothing
+            codec.inspect(request.background.picture, replace(self._limits, min_side=1), request.background.source)
+        made, picture = await within(plan.deadline, self._clock, self._finished(plan, seen.pixels))
+        return _result(plan, made, picture, self._clock.monotonic() - started)
+
+    async def _finished(self, plan: _Plan, pixels: int) -> tuple[_Made, EncodedPicture]:
+        made = await self._look_up(plan) or await self._shared(plan, pixels)
+        _judge(made, plan.request)
+        return made, await self._finish(plan, made)
+
+    async def raster(self, request: CutoutRequest) -> tuple[Raster, Cutout]:
+        """The decontaminated cut-out as pixels, whole and before no background. Raises: as a call."""
+        plain = replace(
+            request,
+            output=CutoutOutput.RGBA,
+            format=ImageFormat.PNG,
+            background=Background(),
+            framing=Framing(),
+        )
+        cutout = await self(plain)
+        return await self._workers.run(_decode_master, cutout.picture), cutout
+
+    def _engine(self, request: CutoutRequest) -> MattingEngine:
+        try:
+            return self._engines[request.engine]
+        except KeyError:
+            raise UsageError(
+                f"there is no matting engine {request.engine[:30]!r} here",
+                hint=f"There is {', '.join(self._engines)}; remote needs matting.remote_url.",
+            ) from None
+
+    async def _plan(self, request: CutoutRequest) -> _Plan:
+        deadline = Deadline.after(request.deadline, self._clock.monotonic())
+        engine = self._engine(request)
+        recipe = engine.recipe(request.mode)
+        hash_ = request.hash or await upload_hash(request.image, self._workers)
+        return _Plan(request, engine, recipe, hash_, cutout_key(hash_, recipe.fingerprint), deadline)
+
+    async def _look_up(self, plan: _Plan) -> _Made | None:
+        if plan.request.cache is not CacheUse.NORMAL:
+            return None
+        found: Found | None = await self._cache.find_at(plan.key, _KIND)
+        if found is None:
+            return None
+        warnings = tuple(filter(None, found.facts.get("notes", "").split(_BETWEEN)))
+        return _Made(found.picture, None, found.facts, found.outcome, True, warnings)
+
+    async def _shared(self, plan: _Plan, pixels: int) -> _Made:
+        async def admitted() -> _Made:
+            async with self._admission.hold(pixels):
+                # A twin may have finished between our look-up and here.
+                return await self._look_up(plan) or await self._make(plan)
+
+        made, joined = await self._coalescer.run((plan.key, plan.request.cache), admitted)
+        return replace(made, outcome=CacheOutcome.JOINED) if joined else made
+
+    async def _make(self, plan: _Plan) -> _Made:
+        request = plan.request
+        decoded = await self._workers.run(codec.decode, request.image, self._limits, request.source)
+        job = MattingJob(decoded.raster, request.mode, plan.deadline, request.image)
+        matte = await plan.engine.matte(job)
+        raster, master = await self._workers.run(cut_out, decoded.raster, matte)
+        made = _Made(master, raster, _facts(matte), CacheOutcome.MISS, True, (*decoded.notes, *matte.notes))
+        if request.cache is CacheUse.OFF:
+            return replace(made, outcome=CacheOutcome.OFF, kept=False)
+        warning = await self._cache.keep_at(
+            plan.key,
+            master,
+            {**made.facts, "notes": _BETWEEN.join(made.warnings)[:LONGEST]},
+            replace=request.cache is CacheUse.REFRESH,
+        )
+        return made if warning is None else replace(made, kept=False, warnings=(*made.warnings, warning))
+
+    async def _finish(self, plan: _Plan, made: _Made) -> EncodedPicture:
+        request = plan.request
+        plain = request.background.kind is BackgroundKind.TRANSPARENT and request.framing.is_plain
+        if plain and request.output is CutoutOutput.RGBA and request.format is ImageFormat.PNG:
+            return made.master
+        return await self._workers.run(_compose, request, made, self._limits)
+
+
+def cut_out(raster: Raster, matte: Matte) -> tuple[Raster, EncodedPicture]:
+    """The picture with the matte as its alpha and the old background out of its edges, and that as a PNG.
+
+    What was transparent already stays so.
+    """
+    import numpy as np
+
+    from perkie_cli.imaging.decontaminate import decontaminate
+    from perkie_cli.imaging.raster import Raster as Made
+
+    alpha = matte.alpha if raster.alpha is None else np.minimum(matte.alpha, raster.alpha)
+    cut = Made(decontaminate(raster.rgb, alpha), alpha)
+    return cut, codec.encode(cut, ImageFormat.PNG)
+
+
+def _decode_master(master: EncodedPicture) -> Raster:
+    from perkie_cli.imaging.raster import with_alpha
+
+    return with_alpha(codec.decode(master.data, _OURS, "the stored cut-out").raster)
+
+
+def _compose(request: CutoutRequest, made: _Made, limits: ImageLimits) -> EncodedPicture:
+    from perkie_cli.imaging.compose import compose, mask
+
+    cut = made.raster or _decode_master(made.master)
+    if request.output is CutoutOutput.MASK:
+        return codec.encode(mask(cut, request.framing), request.format)
+    original = picture = None
+    background = request.background
+    if background.kind is BackgroundKind.BLUR:
+        original = codec.decode(request.image, limits, request.source).raster.rgb
+    if background.kind is BackgroundKind.PICTURE:
+        picture = codec.decode(background.picture, replace(limits, min_side=1), background.source).raster
+    return codec.encode(compose(cut, request.framing, background, original, picture), request.format)
+
+
+def _facts(matte: Matte) -> dict[str, str]:
+    confidence = f"{matte.confidence:.3f}" if math.isfinite(matte.confidence) else "0"
+    return {"engine": matte.engine, "model": matte.model, "device": matte.device, "confidence": confidence}
+
+
+def _judge(made: _Made, request: CutoutRequest) -> None:
+    if request.strict and made.confidence < LOW_CONFIDENCE:
+        why = f": {'; '.join(made.warnings)}" if made.warnings else ""
+        raise LowConfidence(
+            f"{request.source}: confidence {made.confidence:.2f} is under {LOW_CONFIDENCE:g}{why}",
+            hint="Look at the picture, or leave --strict out to get the result with a warning.",
+        )
+
+
+def _result(plan: _Plan, made: _Made, picture: EncodedPicture, seconds: float) -> Cutout:
+    low = made.confidence < LOW_CONFIDENCE
+    doubt = (f"low confidence ({made.confidence:.2f}): look at the result",) if low else ()
+    return Cutout(
+        picture=picture,
+        hash=plan.hash,
+        key=plan.key if made.kept else None,
+        cache=made.outcome,
+        engine=made.facts["engine"],
+        model=made.facts["model"],
+        device=made.facts["device"],
+        recipe=plan.recipe.fingerprint,
+        confidence=made.confidence,
+        processing_time=seconds,
+        warnings=(*made.warnings, *doubt),
+    )

@@ -1,0 +1,1 @@
+"""Pictures: drawn once, kept, substituted where the upstream fails."""

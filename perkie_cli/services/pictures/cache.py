@@ -1,0 +1,146 @@
+"""Finished pictures in the blob store: the owner's copy, the shared copy, best-effort writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.events import CacheLookup, StoreFailed
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.domain.pictures.cache_key import CacheKey
+from perkie_cli.domain.pictures.request import CacheOutcome
+from perkie_cli.domain.storage.selection import Selection
+from perkie_cli.ports import Blob, BlobInfo, BlobStore, Clock, EventSink
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture from the cache with the facts that were stored beside it."""
+
+    picture: EncodedPicture
+    key: str
+    outcome: CacheOutcome
+    facts: Mapping[str, str]
+
+
+class PictureCache:
+    """Looks up and keeps generated pictures. Reading trouble is a miss; writing trouble is a warning.
+
+    Whatever goes wrong, a picture in hand is not lost: not for a store that is down, and not for a bucket that is gone
+    or closed to us. Stores try again by themselves.
+    """
+
+    def __init__(self, blobs: BlobStore, clock: Clock, events: EventSink) -> None:
+        self._blobs = blobs
+        self._clock = clock
+        self._events = events
+
+    async def find(self, key: CacheKey, owner: Owner) -> Found | None:
+        """The owner's copy, else the shared one, which is then copied server-side to the owner's path."""
+        try:
+            found = await self._find(key, owner)
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+            found = None
+        outcome = found.outcome if found else CacheOutcome.MISS
+        self._events.emit(CacheLookup(outcome.value, key.style))
+        return found
+
+    async def _find(self, key: CacheKey, owner: Owner) -> Found | None:
+        for extension in ("jpg", "png"):
+            own = key.owned(owner, extension)
+            if (blob := await self._blobs.get(own)) is not None:
+                await self._slide(blob.info)
+                return found_in(blob, own, CacheOutcome.HIT)
+        for extension in ("jpg", "png"):
+            shared = key.shared(extension)
+            if (blob := await self._blobs.get(shared)) is not None:
+                own = await self._to_owner(shared, owner)
+                await self._slide(blob.info)
+                return found_in(blob, own, CacheOutcome.SHARED)
+        return None
+
+    async def find_at(self, key: str, kind: str) -> Found | None:
+        """What lies at exactly that key: for pictures that are nobody's own. ``kind`` names them in the metrics."""
+        try:
+            blob = await self._blobs.get(key)
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+            blob = None
+        outcome = CacheOutcome.MISS if blob is None else CacheOutcome.HIT
+        self._events.emit(CacheLookup(outcome.value, kind))
+        if blob is not None:
+            await self._slide(blob.info)
+        return None if blob is None else found_in(blob, key, outcome)
+
+    async def _slide(self, info: BlobInfo) -> None:
+        """Best effort, like every write: a hit is a hit."""
+        try:
+            await self._blobs.touch(info, self._clock.now())
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "touch", error.message))
+
+    async def find_older(self, key: CacheKey, owner: Owner, *, besides: str, cut_out: bool) -> Found | None:
+        """The newest picture of the same upload in the same style by any recipe of an engine other than ``besides``;
+        with or without its background, as asked for.
+        """
+        try:
+            for path, outcome in ((key.owned(owner), CacheOutcome.HIT), (key.shared(), CacheOutcome.SHARED)):
+                selection = Selection(path.removesuffix(f"{key.fingerprint}.jpg"), style=key.style)
+                older = [info async for info in self._blobs.list(selection) if _stands_in(info, besides, cut_out)]
+                for info in sorted(older, key=lambda each: each.created, reverse=True):
+                    if (blob := await self._blobs.get(info.key)) is not None:
+                        return found_in(blob, await self._to_owner(info.key, owner), outcome)
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+        return None
+
+    async def _to_owner(self, key: str, owner: Owner) -> str:
+        """The owner's copy of a generated picture, made where it is not there; ``key`` itself where that fails."""
+        own = f"generated/{owner.folder}/{key.rpartition('/')[2]}"
+        try:
+            if own != key and not await self._blobs.copy(key, own):
+                return key
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "copy", error.message))
+            return key
+        return own
+
+    async def keep(
+        self, key: CacheKey, owner: Owner, picture: EncodedPicture, facts: Mapping[str, str], *, replace: bool
+    ) -> str | None:
+        """Stores the owner's and the shared copy. Returns a warning instead of raising: the picture is not lost."""
+        own, shared = (key.owned(owner, picture.format.value), key.shared(picture.format.value))
+        return await self.keep_at(own, picture, facts, replace=replace) or await self.keep_at(
+            shared, picture, facts, replace=replace
+        )
+
+    async def keep_at(
+        self, key: str, picture: EncodedPicture, facts: Mapping[str, str], *, replace: bool
+    ) -> str | None:
+        """Stores one object. Returns a warning instead of raising."""
+        metadata = {**facts, "width": str(picture.width), "height": str(picture.height)}
+        try:
+            await self._blobs.put(
+                key, picture.data, content_type=picture.format.media_type, metadata=metadata, overwrite=replace
+            )
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
+            return f"the picture could not be kept: {error.message}"
+        return None
+
+
+def _stands_in(info: BlobInfo, besides: str, cut_out: bool) -> bool:
+    facts = info.metadata
+    return facts.get("engine", besides) != besides and ("cutout" in facts) == cut_out
+
+
+def found_in(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
+    """The picture in a stored object."""
+    facts = blob.info.metadata
+    picture = EncodedPicture(
+        blob.data, ImageFormat(blob.info.key.rpartition(".")[2]), int(facts["width"]), int(facts["height"])
+    )
+    return Found(picture, key, outcome, facts)

@@ -1,0 +1,86 @@
+"""Optional: a picture drawn from nearly the same photo of the same owner stands in for a new drawing.
+
+Off by default, and only ever within one owner's own pictures: nobody is shown another's pet. What one owner uploads
+twice, a little smaller or recompressed by a phone, is drawn once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.events import CacheLookup, StoreFailed
+from perkie_cli.domain.people.identity import Owner, Tier
+from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.domain.pictures.cache_key import CacheKey
+from perkie_cli.domain.pictures.request import CacheOutcome, GenerateRequest
+from perkie_cli.domain.storage.selection import Selection
+from perkie_cli.imaging.near_hash import bits_apart, near_hash
+from perkie_cli.ports import BlobInfo, BlobStore, EventSink, Workers
+from perkie_cli.services.pictures.cache import Found, found_in
+
+REMEMBERED = 128  # hashes of uploads under way: look-up and keeping ask for the same one
+FACT = "phash"
+
+
+class NearDuplicates:
+    """Finds the owner's nearest picture. ``most``: bits of 256 that may differ (measured in docs/storage.md)."""
+
+    def __init__(self, blobs: BlobStore, workers: Workers, events: EventSink, limits: ImageLimits, most: int) -> None:
+        self._blobs = blobs
+        self._workers = workers
+        self._events = events
+        self._limits = limits
+        self._most = most
+        self._known: OrderedDict[str, str] = OrderedDict()
+
+    async def facts(self, key: CacheKey, request: GenerateRequest) -> Mapping[str, str]:
+        """What to store beside a picture so that it can be found again.
+
+        Raises: BadInput, MissingExtra.
+        """
+        return {FACT: await self._hash(key, request)} if _has_name(request.owner) else {}
+
+    async def find(self, key: CacheKey, request: GenerateRequest) -> Found | None:
+        """The owner's picture in this style by this recipe whose upload is nearest, if near enough.
+
+        Raises: BadInput, MissingExtra.
+        """
+        if not _has_name(request.owner):
+            return None
+        wanted = await self._hash(key, request)
+        try:
+            nearest = await self._nearest(key, request.owner, wanted)
+            blob = await self._blobs.get(nearest.key) if nearest else None
+        except PerkieError as error:
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+            return None
+        if blob is None:
+            return None
+        self._events.emit(CacheLookup(CacheOutcome.NEAR.value, key.style))
+        return found_in(blob, blob.info.key, CacheOutcome.NEAR)
+
+    async def _nearest(self, key: CacheKey, owner: Owner, wanted: str) -> BlobInfo | None:
+        best: BlobInfo | None = None
+        least = self._most + 1
+        async for info in self._blobs.list(Selection(f"generated/{owner.folder}/", style=key.style)):
+            theirs = info.metadata.get(FACT)
+            same_recipe = info.key.rpartition(".")[0].endswith(f"_{key.fingerprint}")
+            if theirs is not None and same_recipe and (apart := bits_apart(wanted, theirs)) < least:
+                best, least = info, apart
+        return best
+
+    async def _hash(self, key: CacheKey, request: GenerateRequest) -> str:
+        if key.hash not in self._known:
+            found = await self._workers.run(near_hash, request.image, self._limits, request.source)
+            self._known[key.hash] = found
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+            return found
+        return self._known[key.hash]
+
+
+def _has_name(owner: Owner) -> bool:
+    """Strangers share the anonymous folder."""
+    return owner.tier is not Tier.IP

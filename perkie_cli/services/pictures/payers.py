@@ -1,0 +1,63 @@
+"""Who pays for work that several requests share: one of those who still wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+
+from perkie_cli.domain.quotas.limits import Charge
+from perkie_cli.services.quotas.quotas import Quotas, Reservation
+
+
+class Tab:
+    """The waiting requests of one piece of shared work, and the reservation that one of them holds for all."""
+
+    def __init__(self, quotas: Quotas) -> None:
+        self._quotas = quotas
+        self._reservation: Reservation | None = None
+        self.waiting: list[Charge | None] = []
+
+    @asynccontextmanager
+    async def reserve(self, charge: Charge, seconds: float) -> AsyncIterator[Reservation]:
+        """A reservation that passes to another waiter when its holder leaves.
+
+        Raises: as ``Quotas.reserve``.
+        """
+        async with self._quotas.reserve(charge, seconds) as reservation:
+            self._reservation = reservation
+            yield reservation
+
+    async def leave(self, charge: Charge | None) -> None:
+        """One request less. If it was the payer, the first of the others that has a place left pays instead.
+
+        Where none has, the leaver stays the payer: else an exhausted owner could draw for free on others' requests.
+        """
+        self.waiting.remove(charge)
+        reservation = self._reservation
+        if reservation is None or reservation.charge != charge or charge in self.waiting:
+            return
+        for other in tuple(self.waiting):
+            if other is not None and await reservation.pass_to(other) and other in self.waiting:
+                return  # else that one left meanwhile, and knew of no reservation to pass on
+
+
+class Payers:
+    """A tab for each key of shared work."""
+
+    def __init__(self, quotas: Quotas) -> None:
+        self._quotas = quotas
+        self._tabs: dict[Hashable, Tab] = {}
+
+    @asynccontextmanager
+    async def waiting(self, key: Hashable, charge: Charge | None) -> AsyncIterator[Tab]:
+        """Counts the request among those who wait for the work, until it has it or is cancelled."""
+        tab = self._tabs.setdefault(key, Tab(self._quotas))
+        tab.waiting.append(charge)
+        try:
+            yield tab
+        finally:
+            try:
+                await tab.leave(charge)
+            finally:
+                if not tab.waiting and self._tabs.get(key) is tab:
+                    del self._tabs[key]

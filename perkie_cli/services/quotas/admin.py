@@ -1,0 +1,117 @@
+"""What on-call does to quotas: look, reset, grant. Every change leaves an audit record."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from perkie_cli.domain.events import Audited
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.quotas import limits as quota
+from perkie_cli.domain.quotas.limits import Counter, QuotaLimits
+from perkie_cli.domain.quotas.tally import Tally
+from perkie_cli.ports import Clock, DocumentStore, EventSink
+from perkie_cli.services.quotas.book import Book
+
+Step = Callable[[Tally], Tally]
+
+
+@dataclass(frozen=True, slots=True)
+class CounterState:
+    """One counter of today. Counts are pictures; ``limit`` holds what was granted too."""
+
+    counter: str
+    used: int
+    in_flight: int
+    granted: int
+    limit: int
+    remaining: int
+    reset_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CounterChange:
+    """A counter before and after a step."""
+
+    before: CounterState
+    after: CounterState
+
+
+class QuotaAdmin:
+    """Works on today's counters of one owner, or of all who used something today (owner None)."""
+
+    def __init__(
+        self, documents: DocumentStore, limits: QuotaLimits, clock: Clock, events: EventSink, actor: str
+    ) -> None:
+        self._book = Book(documents)
+        self._store = documents.name
+        self._limits = limits
+        self._clock = clock
+        self._events = events
+        self._actor = actor
+
+    async def show(self, owner: Owner | None) -> AsyncIterator[CounterState]:
+        """The counters as they are; an owner that used nothing yet has its own at zero.
+
+        Raises: StoreUnavailable.
+        """
+        day = quota.utc_day(self._clock.now())
+        if owner is None:
+            async for name, tally in self._book.scan(day):
+                yield self._state(self._limits.named(name), tally)
+            return
+        counters = self._limits.held_by(owner)
+        tallies = await self._book.read(day, counters)
+        for counter in counters:
+            yield self._state(counter, tallies[counter.name])
+
+    def reset(self, owner: Owner | None) -> AsyncIterator[CounterChange]:
+        """Nothing used any more; what is being drawn keeps its place and will count.
+
+        Raises: StoreUnavailable.
+        """
+        return self._change("quota.reset", owner, Tally.reset)
+
+    def grant(self, owner: Owner | None, count: int) -> AsyncIterator[CounterChange]:
+        """``count`` more pictures today; a negative count takes a grant back.
+
+        Raises: StoreUnavailable.
+        """
+        id_ = uuid.uuid4().hex
+        return self._change("quota.grant", owner, lambda tally: tally.grant(id_, count))
+
+    async def _change(self, action: str, owner: Owner | None, step: Step) -> AsyncIterator[CounterChange]:
+        async for state in self.show(owner):
+            change = await self._step(self._limits.named(state.counter), step)
+            before, after = _brief(change.before), _brief(change.after)
+            self._events.emit(Audited(action, state.counter, self._actor, f"in {self._store}", before, after))
+            yield change
+
+    async def _step(self, counter: Counter, step: Step) -> CounterChange:
+        before = Tally()
+
+        def once(tallies: quota.Tallies) -> quota.Tallies:
+            nonlocal before  # of the attempt that won: a lost race calls again
+            before = tallies[counter.name]
+            return {counter.name: step(before)}
+
+        after = await self._book.change(quota.utc_day(self._clock.now()), [counter], once)
+        return CounterChange(self._state(counter, before), self._state(counter, after[counter.name]))
+
+    def _state(self, counter: Counter, tally: Tally) -> CounterState:
+        now = self._clock.now()
+        return CounterState(
+            counter=counter.name,
+            used=tally.used,
+            in_flight=tally.live(now.timestamp()),
+            granted=tally.granted,
+            limit=counter.limit + tally.granted,
+            remaining=tally.remaining(counter.limit, now.timestamp()),
+            reset_at=quota.reset_at(quota.utc_day(now)),
+        )
+
+
+def _brief(state: CounterState) -> str:
+    return f"used {state.used}, in flight {state.in_flight}, granted {state.granted}"

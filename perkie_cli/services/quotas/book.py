@@ -1,0 +1,103 @@
+"""The steps of ``domain.quota`` as transactions over a document store: one document a counter and UTC day."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import date, datetime, timedelta
+
+from perkie_cli.domain.quotas import limits as quota
+from perkie_cli.domain.quotas.limits import Charge, Counter, Tallies
+from perkie_cli.domain.quotas.tally import Tally
+from perkie_cli.ports import Document, DocumentRef, DocumentStore
+
+COLLECTION = "quota"
+KEPT = timedelta(days=7)  # a finished day stays readable this long
+
+
+class Book:
+    """All counters of one store. The day in the document's id makes a new day start at zero without any sweep."""
+
+    def __init__(self, documents: DocumentStore) -> None:
+        self._documents = documents
+
+    async def reserve(self, charge: Charge, id_: str, expires: float, now: datetime) -> Tallies:
+        """Leases on every counter, or on none.
+
+        Raises: QuotaExceeded, StoreUnavailable.
+        """
+        day = quota.utc_day(now)
+        return await self.change(
+            day, charge.counters, lambda tallies: quota.reserve(charge, tallies, id_, expires, now)
+        )
+
+    async def commit(self, day: date, counters: Sequence[Counter], id_: str, now: datetime) -> Tallies:
+        """Counts the use on every counter; repeated, once.
+
+        Raises: StoreUnavailable.
+        """
+        at = now.timestamp()
+        return await self.change(day, counters, lambda tallies: {n: t.commit(id_, at) for n, t in tallies.items()})
+
+    async def release(self, day: date, counters: Sequence[Counter], id_: str) -> Tallies:
+        """Gives the leases back.
+
+        Raises: StoreUnavailable.
+        """
+        return await self.change(day, counters, lambda tallies: {n: t.release(id_) for n, t in tallies.items()})
+
+    async def move(
+        self, day: date, source: Sequence[Counter], target: Charge, id_: str, expires: float, now: datetime
+    ) -> Tallies:
+        """Passes the leases from one charge to another in one step.
+
+        Raises: QuotaExceeded, where ``target`` has no place (all stays as it was), StoreUnavailable.
+        """
+
+        def step(tallies: Tallies) -> Tallies:
+            freed = {name: tally.release(id_) for name, tally in tallies.items()}
+            return {**freed, **quota.reserve(target, freed, id_, expires, now)}
+
+        return await self.change(day, (*source, *target.counters), step)
+
+    async def read(self, day: date, counters: Sequence[Counter]) -> Tallies:
+        """The counters as they are.
+
+        Raises: StoreUnavailable.
+        """
+        found = await self._documents.read([_ref(day, counter.name) for counter in counters])
+        return {counter.name: Tally.from_document(document) for counter, document in zip(counters, found, strict=True)}
+
+    async def change(self, day: date, counters: Sequence[Counter], step: Callable[[Tallies], Tallies]) -> Tallies:
+        """One transaction over the counters; the tallies after it.
+
+        Raises: what ``step`` raises (nothing is changed then), StoreUnavailable.
+        """
+        names = list(dict.fromkeys(counter.name for counter in counters))
+
+        def apply(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], Tallies]:
+            before = {name: Tally.from_document(document) for name, document in zip(names, documents, strict=True)}
+            after = step(before)
+            changed = [
+                document if after[name] == before[name] else _document(day, after[name])
+                for name, document in zip(names, documents, strict=True)
+            ]
+            return changed, after
+
+        return await self._documents.update([_ref(day, name) for name in names], apply)
+
+    async def scan(self, day: date) -> AsyncIterator[tuple[str, Tally]]:
+        """Every counter of the day that was touched, by name.
+
+        Raises: StoreUnavailable.
+        """
+        prefix = f"{day}_"
+        async for id_, document in self._documents.scan(COLLECTION, prefix):
+            yield id_.removeprefix(prefix), Tally.from_document(document)
+
+
+def _ref(day: date, name: str) -> DocumentRef:
+    return DocumentRef(COLLECTION, f"{day}_{name}")
+
+
+def _document(day: date, tally: Tally) -> Document:
+    return {**tally.to_document(), "expires": (quota.reset_at(day) + KEPT).timestamp()}

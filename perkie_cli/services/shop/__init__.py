@@ -1,0 +1,1 @@
+"""The shop: what the storefront asks of pictures and cut-outs together."""

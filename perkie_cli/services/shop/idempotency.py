@@ -1,0 +1,112 @@
+"""One idempotency key, one piece of work, over all processes that share a store.
+
+A record holds the payload's digest, who works on it and until when. It holds no answer: a picture that was drawn lies
+in the cache, so a retry that comes after the work finds it there, at no cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from perkie_cli.domain.errors import IdempotencyMismatch
+from perkie_cli.domain.events import StoreFailed
+from perkie_cli.ports import STORE_DOWN, Clock, Document, DocumentRef, DocumentStore, EventSink
+from perkie_cli.system.waiting import uninterrupted
+
+COLLECTION = "idempotency"
+KEPT = timedelta(hours=24)  # a key may be used again after that
+FIRST_WAIT, LONGEST_WAIT = 0.1, 1.0  # seconds between looks at work of another process
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Work under a key: ``holder`` until ``lease`` (epoch seconds); without a holder it is done."""
+
+    digest: str
+    holder: str | None
+    lease: float
+    expires: float
+
+    @classmethod
+    def from_document(cls, document: Document | None, now: float) -> Record | None:
+        """None where there is none, or its time is over."""
+        if document is None or document["expires"] <= now:
+            return None
+        return cls(document["digest"], document["holder"], document["lease"], document["expires"])
+
+    def to_document(self) -> Document:
+        """The inverse."""
+        return {"digest": self.digest, "holder": self.holder, "lease": self.lease, "expires": self.expires}
+
+
+class IdempotencyRecords:
+    """Records over ``documents``. A store that is down is passed over: keys then hold within one process only."""
+
+    def __init__(self, documents: DocumentStore, clock: Clock, events: EventSink) -> None:
+        self._documents = documents
+        self._clock = clock
+        self._events = events
+
+    @asynccontextmanager
+    async def holding(self, key: str, digest: str, seconds: float) -> AsyncIterator[None]:
+        """Within the block, nobody else works under ``key``; entered once others are done, or their lease is over.
+
+        ``digest`` stands for the payload, ``seconds`` for how long the work may take. Work that fails leaves no record.
+
+        Raises: IdempotencyMismatch, where the key came with another payload before.
+        """
+        ref = DocumentRef(COLLECTION, hashlib.sha256(key.encode()).hexdigest())
+        holder = uuid.uuid4().hex
+        done = False
+        try:
+            await self._wait_and_take(ref, digest, holder, seconds)
+            yield
+            done = True
+        finally:
+            await uninterrupted(self._leave(ref, holder, done=done))
+
+    async def _wait_and_take(self, ref: DocumentRef, digest: str, holder: str, seconds: float) -> None:
+        wait = FIRST_WAIT
+        try:
+            while not await uninterrupted(self._take(ref, digest, holder, seconds)):
+                await self._clock.sleep(wait)
+                wait = min(LONGEST_WAIT, wait * 2)
+        except STORE_DOWN as error:
+            self._events.emit(StoreFailed(self._documents.name, "idempotency", error.message))
+
+    async def _take(self, ref: DocumentRef, digest: str, holder: str, seconds: float) -> bool:
+        """True once the work may begin: it is ours, or was done before."""
+        now = self._clock.now().timestamp()
+
+        def change(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], bool]:
+            record = Record.from_document(documents[0], now)
+            if record is not None and record.digest != digest:
+                raise IdempotencyMismatch(
+                    "this idempotency key came with another request before", hint="Use a new key for a new request."
+                )
+            if record is not None and (record.holder in (None, holder) or record.lease > now):
+                return documents, record.holder in (None, holder)
+            mine = Record(digest, holder, now + seconds, now + KEPT.total_seconds())
+            return [mine.to_document()], True
+
+        return await self._documents.update([ref], change)
+
+    async def _leave(self, ref: DocumentRef, holder: str, *, done: bool) -> None:
+        now = self._clock.now().timestamp()
+
+        def change(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], None]:
+            record = Record.from_document(documents[0], now)
+            if record is None or record.holder != holder:
+                return documents, None
+            after = Record(record.digest, None, now, record.expires)
+            return [after.to_document() if done else None], None
+
+        try:
+            await self._documents.update([ref], change)
+        except STORE_DOWN as error:  # the lease ends by itself
+            self._events.emit(StoreFailed(self._documents.name, "idempotency", error.message))

@@ -1,0 +1,1 @@
+"""Storage: what is kept, how it is looked at, checked and erased."""

@@ -1,0 +1,259 @@
+"""Looks after the stored pictures: what is there, what may go, what is broken. The same for every store."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.events import Audited
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.pictures.cache_key import HASH_LENGTH, parse_name
+from perkie_cli.domain.storage.lifecycle import Rule, expired
+from perkie_cli.domain.storage.protection import Protection
+from perkie_cli.domain.storage.selection import Selection, Tally, area_of, total
+from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, StrayKind
+
+AT_ONCE = 16  # requests in flight; a bucket is a network away
+SHORTEST_HASH = 8  # hex digits that are enough to name a picture
+_PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]*(?:\.[A-Za-z0-9]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a command was asked to look at; every condition must hold. ``expired``: past its lifetime."""
+
+    owner: Owner | None = None
+    hash: str | None = None
+    style: str | None = None
+    prefix: str = ""
+    older_than: timedelta | None = None
+    larger_than: int | None = None
+    expired: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises: InvalidParameter."""
+        if not _PREFIX.fullmatch(self.prefix):
+            raise InvalidParameter(f"{self.prefix[:70]!r} begins no key", hint="Keys look like shared/ca/name.jpg.")
+        if self.hash is None:
+            return
+        if not SHORTEST_HASH <= len(self.hash) <= HASH_LENGTH or set(self.hash) - set("0123456789abcdef"):
+            raise InvalidParameter(
+                f"{self.hash[:70]!r} is not the hash of a picture", hint="Give at least its first 8 hex digits."
+            )
+
+    @property
+    def erases(self) -> bool:
+        """Whether purging it means to erase an owner, and so also what was derived from the owner's uploads."""
+        return self.owner is not None and not self.expired
+
+    def selections(self, rules: Sequence[Rule], now: datetime) -> list[Selection]:
+        """Disjoint, in key order."""
+        until = None if self.older_than is None else now - self.older_than
+        wanted = Selection(self.prefix, self.hash, self.style, until, self.larger_than)
+        parts: list[Selection] = [wanted]
+        if self.owner is not None:
+            parts = [part for folder in _folders(self.owner) for part in _within(wanted, Selection(folder))]
+        if self.expired:
+            parts = [part for due in expired(rules, now) for each in parts for part in _within(each, due)]
+        return sorted(parts, key=lambda part: part.prefix)
+
+
+def _folders(owner: Owner) -> tuple[str, str]:
+    return f"generated/{owner.folder}/", f"originals/{owner.folder}/"
+
+
+def _within(one: Selection, other: Selection) -> Iterator[Selection]:
+    """What both select, as far as prefix and time go; nothing where the prefixes part."""
+    longer, shorter = sorted((one.prefix, other.prefix), key=len, reverse=True)
+    if longer.startswith(shorter):
+        times = [time for time in (one.touched_until, other.touched_until) if time is not None]
+        yield replace(one, prefix=longer, touched_until=min(times, default=None))
+
+
+class FindingKind(StrEnum):
+    """What can be wrong with what is stored."""
+
+    DAMAGED = "damaged"  # the bytes are gone or do not match the hash kept with them
+    FILE_WITHOUT_ENTRY = "file without entry"
+    LEFTOVER = "leftover"  # of a write that was cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, and what a repair does about it: ``removed`` or ``adopted``."""
+
+    key: str
+    kind: FindingKind
+    size: int  # bytes
+    remedy: str
+
+
+class CacheKeeping:
+    """The use cases of ``perkie cache``. ``rules`` are the lifetimes."""
+
+    def __init__(
+        self, store: BlobStore, clock: Clock, events: EventSink, rules: Sequence[Rule], protection: Protection
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._events = events
+        self._rules = rules
+        self._protection = protection
+
+    async def stats(self, chosen: Filter) -> Mapping[str, Tally]:
+        """Counts and bytes by area."""
+        tallies: dict[str, Tally] = {}
+        for selection in self._selections(chosen):
+            for area, tally in (await self._store.tally(selection)).items():
+                tallies[area] = tallies.get(area, Tally()) + tally
+        return dict(sorted(tallies.items()))
+
+    async def inspect(self, chosen: Filter) -> AsyncIterator[BlobInfo]:
+        """Streams the objects in key order."""
+        for selection in self._selections(chosen):
+            async for info in self._store.list(selection):
+                yield info
+
+    async def would_purge(self, chosen: Filter) -> Mapping[str, Tally]:
+        """What ``purge`` would remove, by area.
+
+        Raises: UsageError without any filter.
+        """
+        _require_some(chosen)
+        if not chosen.erases:
+            return await self.stats(chosen)
+        tallies: dict[str, Tally] = {}
+        async for info in self._with_derived(chosen):
+            area = area_of(info.key)
+            tallies[area] = tallies.get(area, Tally()) + Tally(1, info.size, info.touched)
+        return dict(sorted(tallies.items()))
+
+    async def purge(self, chosen: Filter, acknowledged: str | None = None) -> Mapping[str, Tally]:
+        """Removes the objects; of an owner, also the shared copies and cut-outs of the same pictures: an erasure.
+
+        Those go first, so that a purge that was cut off finds them again through what the owner still has. On record
+        are its beginning and what was removed, also where it fails.
+
+        Raises: UsageError without any filter, ProtectedBucket.
+        """
+        self._protection.permit(self._store.name, acknowledged)
+        _require_some(chosen)
+        gone: dict[str, Tally] = {}
+        self._audit("cache purge", chosen, "begun")  # a process that is killed writes no second record
+        try:
+            if chosen.erases:
+                await self._adopt(chosen)
+            victims = self._with_derived(chosen) if chosen.erases else self.inspect(chosen)
+            async for batch in _batches(victims):
+                await self._remove(batch, gone)
+        finally:
+            whole = total(gone)
+            self._audit("cache purge", chosen, f"{whole.count} objects, {whole.bytes} bytes")
+        return dict(sorted(gone.items()))
+
+    async def verify(
+        self, chosen: Filter, *, repair: bool = False, acknowledged: str | None = None
+    ) -> AsyncGenerator[Finding, None]:
+        """Reads every object and compares its hash; then looks for what a crash left.
+
+        On record is what was repaired, also where it breaks off.
+
+        Raises: ProtectedBucket when asked to repair one.
+        """
+        if repair:
+            self._protection.permit(self._store.name, acknowledged)
+        count = 0
+        try:
+            async for finding in self._findings(chosen, repair):
+                count += 1
+                yield finding
+        finally:
+            if repair:
+                self._audit("cache verify", chosen, f"{count} repaired")
+
+    # ------------------------------------------------------------------ steps
+
+    def _selections(self, chosen: Filter) -> list[Selection]:
+        return chosen.selections(self._rules, self._clock.now())
+
+    def _prefixes(self, chosen: Filter) -> list[str]:
+        return sorted({selection.prefix for selection in self._selections(chosen)})
+
+    async def _adopt(self, chosen: Filter) -> None:
+        """An erasure also finds files that lost their entry in a crash."""
+        for prefix in self._prefixes(chosen):
+            async for _ in self._store.strays(prefix, repair=True):
+                pass
+
+    async def _with_derived(self, chosen: Filter) -> AsyncIterator[BlobInfo]:
+        """The owner's objects, each behind the objects of the same upload that belong to nobody."""
+        done: set[str] = set()
+        async for info in self.inspect(chosen):
+            hash_, _ = parse_name(info.key)
+            if hash_ not in done:
+                done.add(hash_)
+                for area in ("shared", "cutouts"):
+                    async for derived in self._store.list(
+                        Selection(f"{area}/{hash_[:2]}/{hash_}_", style=chosen.style)
+                    ):
+                        yield derived
+            yield info
+
+    async def _remove(self, batch: Sequence[BlobInfo], gone: dict[str, Tally]) -> None:
+        """In order of rank: what an owner's objects lead to goes before them."""
+        derived = [info for info in batch if area_of(info.key) in ("shared", "cutouts")]
+        for rank in (derived, [info for info in batch if info not in derived]):
+            outcomes = await asyncio.gather(*(self._store.delete(i.key) for i in rank), return_exceptions=True)
+            for info, outcome in zip(rank, outcomes, strict=True):
+                if outcome is True:
+                    area = area_of(info.key)
+                    gone[area] = gone.get(area, Tally()) + Tally(1, info.size, info.touched)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+    async def _findings(self, chosen: Filter, repair: bool) -> AsyncIterator[Finding]:
+        async for batch in _batches(self.inspect(chosen)):
+            for finding in await asyncio.gather(*(self._check(info, repair) for info in batch)):
+                if finding is not None:
+                    yield finding
+        for prefix in self._prefixes(chosen):
+            async for stray in self._store.strays(prefix, repair=repair):
+                if stray.kind is not StrayKind.ENTRY_WITHOUT_FILE:  # else found above
+                    remedy = "adopted" if stray.adopted else "removed"
+                    yield Finding(stray.key, FindingKind(stray.kind.value), stray.size, remedy)
+
+    async def _check(self, info: BlobInfo, repair: bool) -> Finding | None:
+        if await self._store.get(info.key) is not None or await self._store.head(info.key) is None:
+            return None
+        if repair:
+            await self._store.delete(info.key)
+        return Finding(info.key, FindingKind.DAMAGED, info.size, "removed")
+
+    def _audit(self, action: str, chosen: Filter, detail: str) -> None:
+        given = {name: getattr(chosen, name) for name in Filter.__slots__}
+        target = " ".join(f"{name}={value}" for name, value in given.items() if value)
+        self._events.emit(Audited(action, f"{self._store.name} {target}".rstrip(), self._protection.actor, detail))
+
+
+def _require_some(chosen: Filter) -> None:
+    if chosen == Filter():
+        raise UsageError(
+            "nothing was said about what to purge", hint="Give a filter, such as --customer ID or --expired."
+        )
+
+
+async def _batches(stream: AsyncIterator[BlobInfo]) -> AsyncIterator[list[BlobInfo]]:
+    batch: list[BlobInfo] = []
+    async for info in stream:
+        batch.append(info)
+        if len(batch) == AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

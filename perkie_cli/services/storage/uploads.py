@@ -1,0 +1,64 @@
+"""Pictures that the storefront brings along, to be kept with a customer: the original, and what was made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from perkie_cli.domain.errors import InvalidParameter, PerkieError
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.domain.pictures.cache_key import CacheKey
+from perkie_cli.imaging import codec
+from perkie_cli.ports import BlobStore, Workers
+from perkie_cli.services.pictures.originals import Originals
+from perkie_cli.services.storage.upload_hash import upload_hash
+
+ORIGINAL = "original"
+_PROCESSED = re.compile(r"processed_([a-z0-9][a-z0-9_]{0,63})")
+_BROUGHT = "broughtalong"  # stands where a recipe's fingerprint would: never found by a look-up
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One picture of an upload: where it lies, or why it does not."""
+
+    name: str
+    key: str | None = None
+    hash: str | None = None
+    error: PerkieError | None = None
+
+
+class Uploads:
+    """The use case."""
+
+    def __init__(self, blobs: BlobStore, originals: Originals, workers: Workers, limits: ImageLimits) -> None:
+        self._blobs = blobs
+        self._originals = originals
+        self._workers = workers
+        self._limits = limits
+
+    async def keep(self, owner: Owner, pictures: Mapping[str, bytes]) -> list[Kept]:
+        """Each picture by itself: one that fails does not touch the others. Names: ``original``, ``processed_…``."""
+        return [await self._keep(owner, name, data) for name, data in pictures.items()]
+
+    async def _keep(self, owner: Owner, name: str, data: bytes) -> Kept:
+        try:
+            hash_ = await upload_hash(data, self._workers)
+            if name == ORIGINAL:
+                original = await self._originals.keep(owner, data, hash_, name)
+                return Kept(name, original.key, hash_)
+            return Kept(name, await self._keep_processed(owner, name, data, hash_), hash_)
+        except PerkieError as error:
+            return Kept(name, error=error)
+
+    async def _keep_processed(self, owner: Owner, name: str, data: bytes, hash_: str) -> str:
+        match = _PROCESSED.fullmatch(name)
+        if match is None:
+            raise InvalidParameter(f"{name[:80]!r} is no name of a picture", hint="Use original or processed_….")
+        clean = await self._workers.run(codec.strip_metadata, data, self._limits, name)
+        key = CacheKey(hash_, match[1], _BROUGHT).owned(owner, clean.format.value)
+        metadata = {"style": match[1], "width": str(clean.width), "height": str(clean.height)}
+        await self._blobs.put(key, clean.data, content_type=clean.format.media_type, metadata=metadata)
+        return key

@@ -1,0 +1,1 @@
+"""The cache on this machine: files and their index."""

@@ -1,0 +1,110 @@
+"""The files of the disk store: private, written aside and renamed into place."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.pictures.cache_key import check_key
+
+
+class DiskFiles:
+    """Bytes under ``root/objects/KEY``; errors are OSErrors."""
+
+    def __init__(self, root: Path) -> None:
+        self._objects = root / "objects"
+        self._temp = root / "tmp"
+
+    def prepare(self) -> None:
+        """Makes the folders."""
+        for folder in (self._objects, self._temp):
+            _make_private(folder)
+
+    def read(self, key: str) -> bytes | None:
+        """The bytes, or None where there is no file."""
+        try:
+            file = os.open(self._path(key), os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:  # four calls, where `read_bytes` makes nine: each time a worker must win the GIL back from a busy loop
+            return os.read(file, os.fstat(file).st_size)
+        finally:
+            os.close(file)
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a file."""
+        return self._path(key).is_file()
+
+    def modified(self, key: str) -> datetime:
+        """When the file was written."""
+        return datetime.fromtimestamp(self._path(key).stat().st_mtime, UTC)
+
+    def write_aside(self, data: bytes) -> Path:
+        """A file of mode 0600 outside the objects, to be given to ``place`` or removed."""
+        descriptor, name = tempfile.mkstemp(dir=self._temp)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return Path(name)
+
+    def place(self, written: Path, key: str) -> None:
+        """Moves the file to its key at once; a file that was there is gone whole."""
+        path = self._path(key)
+        _make_private(path.parent)
+        written.replace(path)
+
+    def remove(self, key: str) -> bool:
+        """True when there was a file. Folders that get empty go too: an owner's folder is named by the owner."""
+        path = self._path(key)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        with suppress(OSError):  # the first folder that is not empty ends it
+            for folder in path.relative_to(self._objects).parents[:-1]:
+                (self._objects / folder).rmdir()
+        return True
+
+    def walk(self, prefix: str) -> Iterator[str]:
+        """Keys of all files under the prefix, in no order; foreign files are passed over."""
+        folders = [self._objects / prefix.rpartition("/")[0]]
+        while folders:
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+                    elif (key := self._key(entry.path)) is not None and key.startswith(prefix):
+                        yield key
+
+    def leftovers(self, before: datetime) -> Iterator[tuple[Path, int]]:
+        """Files written aside before that time and never placed, with their sizes: their writer is gone."""
+        with os.scandir(self._temp) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    facts = entry.stat(follow_symlinks=False)
+                    if facts.st_mtime < before.timestamp():
+                        yield Path(entry.path), facts.st_size
+
+    def _path(self, key: str) -> Path:
+        return self._objects / key
+
+    def _key(self, path: str) -> str | None:
+        with suppress(InvalidParameter):
+            return check_key(Path(path).relative_to(self._objects).as_posix())
+        return None
+
+
+def _make_private(folder: Path) -> None:
+    """``mkdir(parents=True, mode=0o700)`` would give the parents the default mode."""
+    if folder.is_dir():
+        return
+    _make_private(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)

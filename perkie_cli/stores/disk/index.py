@@ -1,0 +1,178 @@
+"""The SQLite index of the disk store: one row an object, so that listing and counting never walk the tree.
+
+Readers go on while one process writes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.pictures.cache_key import parse_name
+from perkie_cli.domain.storage.selection import AREAS, Selection, Tally, area_of
+from perkie_cli.ports import BlobInfo
+from perkie_cli.stores.sqlite.file import open_shared, transaction
+
+VERSION = 2
+
+_SCHEMA = f"""
+CREATE TABLE objects (
+    key TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL,          -- bytes
+    content_type TEXT NOT NULL,
+    sha256 TEXT NOT NULL,           -- of the stored bytes
+    created INTEGER NOT NULL,       -- times in microseconds since 1970 UTC
+    touched INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    metadata TEXT NOT NULL,         -- JSON object
+    hash TEXT NOT NULL,             -- of the upload, from the key
+    style TEXT NOT NULL,            -- from the key, empty where it names none
+    area TEXT NOT NULL              -- from the key
+);
+CREATE INDEX tallies ON objects (area, touched, size);  -- a million objects are counted without reading their rows
+PRAGMA user_version = {VERSION};
+"""
+_COLUMNS = ", ".join(field.name for field in fields(BlobInfo))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(time: datetime) -> int:
+    """Since 1970 UTC, exactly."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+class DiskIndex:
+    """Rows of objects. Every thread gets its own connection; errors are sqlite3's own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._era = 0
+
+    def reopen(self) -> None:
+        """From now on: there may be another file at the path, or none."""
+        self._era += 1
+
+    def _connection(self) -> sqlite3.Connection:
+        held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
+        if held is not None and held[0] != self._era:
+            del self._local.held
+            self._opened.remove(held[1])
+            held[1].close()
+            held = None
+        if held is None:
+            held = self._local.held = self._era, self._open()
+            self._opened.append(held[1])
+        return held[1]
+
+    def _open(self) -> sqlite3.Connection:
+        connection = open_shared(self._path, _SCHEMA)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            connection.close()
+            raise StoreUnavailable(
+                f"the cache's index has version {version}, this perkie reads {VERSION}",
+                hint=f"Use the perkie that made {self._path}, or set another cache.dir.",
+            )
+        return connection
+
+    def close(self) -> None:
+        """Closes every thread's connection; nothing may be running."""
+        while self._opened:
+            self._opened.pop().close()
+        self._local = threading.local()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the one write lock; see ``sqlite_file.transaction``."""
+        with transaction(self._connection()):
+            yield
+
+    def find(self, key: str) -> BlobInfo | None:
+        """The row of a key."""
+        row = self._connection().execute(f"SELECT {_COLUMNS} FROM objects WHERE key = ?", (key,)).fetchone()  # noqa: S608  constants
+        return _info(row) if row else None
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys (at most a few hundred) that have a row."""
+        marks = ", ".join("?" * len(keys))
+        rows = self._connection().execute(f"SELECT key FROM objects WHERE key IN ({marks})", keys)  # noqa: S608  only marks
+        return {key for (key,) in rows}
+
+    def page(self, selection: Selection, after: str, limit: int) -> list[BlobInfo]:
+        """The next ``limit`` rows in key order behind ``after``."""
+        where, values = _condition(selection)
+        sql = f"SELECT {_COLUMNS} FROM objects WHERE key > ? AND {where} ORDER BY key LIMIT ?"  # noqa: S608  constants
+        return [_info(row) for row in self._connection().execute(sql, (after, *values, limit))]
+
+    def tally(self, selection: Selection) -> dict[str, Tally]:
+        """Sums by area."""
+        where, values = _condition(selection, by_area=True)
+        sql = f"SELECT area, COUNT(*), SUM(size), MIN(touched) FROM objects WHERE {where} GROUP BY area"  # noqa: S608  constants
+        rows = self._connection().execute(sql, values)
+        return {area: Tally(count, size, _time(oldest)) for area, count, size, oldest in rows}
+
+    def save(self, info: BlobInfo) -> None:
+        """Inserts or replaces the row."""
+        times = microseconds(info.created), microseconds(info.touched)
+        facts = info.key, info.size, info.content_type, info.sha256
+        values = (
+            *facts,
+            *times,
+            info.generation,
+            json.dumps(dict(info.metadata)),
+            *parse_name(info.key),
+            area_of(info.key),
+        )
+        sql = f"INSERT OR REPLACE INTO objects ({_COLUMNS}, hash, style, area) VALUES ({', '.join('?' * 11)})"  # noqa: S608  constants
+        self._connection().execute(sql, values)
+
+    def touch(self, key: str, when: datetime, least: timedelta) -> None:
+        """Moves ``touched`` to ``when`` where that is at least ``least`` later."""
+        sql = "UPDATE objects SET touched = ? WHERE key = ? AND touched <= ?"
+        self._connection().execute(sql, (microseconds(when), key, microseconds(when - least)))
+
+    def remove(self, key: str) -> bool:
+        """True when there was a row."""
+        return self._connection().execute("DELETE FROM objects WHERE key = ?", (key,)).rowcount > 0
+
+
+def _info(row: tuple[Any, ...]) -> BlobInfo:
+    key, size, content_type, sha256, created, touched, generation, metadata = row
+    times = _time(created), _time(touched)
+    return BlobInfo(key, size, content_type, sha256, *times, generation, json.loads(metadata))
+
+
+def _time(value: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def _condition(selection: Selection, *, by_area: bool = False) -> tuple[str, list[object]]:
+    """``Selection.matches`` in SQL. Keys and hashes are ASCII, so DEL ends the range of a prefix.
+
+    ``by_area``: a prefix that is an area is asked for as such, for the index ``tallies``.
+    """
+    terms: list[tuple[str, tuple[object, ...]]] = [("TRUE", ())]
+    if by_area and selection.prefix.removesuffix("/") in AREAS and selection.prefix.endswith("/"):
+        terms.append(("area = ?", (selection.prefix.removesuffix("/"),)))
+    elif selection.prefix:
+        terms.append(("key >= ? AND key < ?", (selection.prefix, f"{selection.prefix}\x7f")))
+    if selection.hash is not None:
+        terms.append(("hash >= ? AND hash < ?", (selection.hash, f"{selection.hash}\x7f")))
+    if selection.style is not None:
+        terms.append(("style = ?", (selection.style,)))
+    if selection.touched_until is not None:
+        terms.append(("touched <= ?", (microseconds(selection.touched_until),)))
+    if selection.larger_than is not None:
+        terms.append(("size > ?", (selection.larger_than,)))
+    return " AND ".join(term for term, _ in terms), [value for _, values in terms for value in values]

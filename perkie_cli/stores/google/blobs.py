@@ -1,0 +1,223 @@
+"""Blobs in a private Cloud Storage bucket.
+
+The stored bytes' SHA-256 stands in the object's metadata, sliding lifetimes in its custom time. Writes are create-only
+by precondition, so that races have one winner: https://docs.cloud.google.com/storage/docs/request-preconditions
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from perkie_cli.domain.pictures.cache_key import check_key, is_key
+from perkie_cli.domain.storage.metadata import check_metadata
+from perkie_cli.domain.storage.selection import EVERYTHING, Selection, Tally, area_of
+from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, Stray
+from perkie_cli.stores.google.storage_client import PATIENCE, GcsConnection
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob as GcsBlob
+    from google.cloud.storage import Bucket
+
+PAGE = 1000  # objects a request
+ASKS = 10
+HASH_FIELD = "sha256"
+FIELDS = "items(name,size,contentType,metadata,generation,timeCreated,customTime),nextPageToken"
+
+
+class GcsBlobs:
+    """``ports.BlobStore`` over a bucket. Making one reaches nothing; the first call connects."""
+
+    def __init__(self, connection: GcsConnection, clock: Clock) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """``gs://bucket``."""
+        return f"gs://{self._connection.place.bucket}"
+
+    async def put(
+        self, key: str, data: bytes, *, content_type: str, metadata: Mapping[str, str], overwrite: bool = False
+    ) -> bool:
+        """See ``ports.BlobStore``; a damaged object counts as absent and is replaced."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        facts, now = check_metadata(metadata), self._clock.now()
+
+        async def upload(generation: int | None) -> bool:
+            def call(bucket: Bucket) -> bool:
+                blob = bucket.blob(check_key(key))
+                blob.metadata, blob.custom_time = {**facts, HASH_FIELD: hashlib.sha256(data).hexdigest()}, now
+                blob.upload_from_string(data, content_type, if_generation_match=generation, **PATIENCE)
+                return True
+
+            try:
+                return await self._connection.in_bucket(call)
+            except PreconditionFailed:
+                return False
+
+        if await upload(None if overwrite else 0):
+            return True
+        if await self.get(key) is not None:
+            return False
+        damaged = await self.head(key)
+        return await upload(damaged.generation if damaged else 0)
+
+    async def get(self, key: str) -> Blob | None:
+        """See ``ports.BlobStore``."""
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        def call(bucket: Bucket) -> Blob | None:
+            blob = bucket.get_blob(key, **PATIENCE)
+            if blob is None:
+                return None
+            data = blob.download_as_bytes(if_generation_match=blob.generation, **PATIENCE)
+            info, digest = _info(blob), hashlib.sha256(data).hexdigest()
+            return Blob(info, data) if info.sha256 in ("", digest) else None
+
+        check_key(key)
+        for _ in range(ASKS):  # overwritten between the two requests: ask again
+            try:
+                return await self._connection.run(call)
+            except (NotFound, PreconditionFailed):
+                continue
+        return None
+
+    async def head(self, key: str) -> BlobInfo | None:
+        """See ``ports.BlobStore``."""
+        check_key(key)
+
+        def call(bucket: Bucket) -> BlobInfo | None:
+            blob = bucket.get_blob(key, **PATIENCE)
+            return None if blob is None else _info(blob)
+
+        return await self._connection.run(call)
+
+    async def copy(self, source: str, target: str) -> bool:
+        """See ``ports.BlobStore``; the bytes stay in Google's hands."""
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        now = self._clock.now()
+
+        def call(bucket: Bucket) -> bool:
+            origin = bucket.get_blob(source, **PATIENCE)
+            if origin is None:
+                return False
+            blob = bucket.blob(target)
+            blob.metadata, blob.content_type, blob.custom_time = origin.metadata, origin.content_type, now
+            token, _, _ = blob.rewrite(origin, if_generation_match=0, **PATIENCE)
+            while token is not None:  # only objects of gigabytes take more than one
+                token, _, _ = blob.rewrite(origin, token=token, if_generation_match=0, **PATIENCE)
+            return True
+
+        check_key(source)
+        check_key(target)
+        try:
+            return await self._connection.run(call)
+        except PreconditionFailed:
+            return True
+        except NotFound:
+            return False
+
+    async def touch(self, info: BlobInfo, when: datetime) -> None:
+        """See ``ports.BlobStore``. The service refuses to move custom time back, which is what we want of it."""
+        from google.api_core.exceptions import BadRequest, NotFound, PreconditionFailed
+
+        if when - info.touched < TOUCH_EVERY:
+            return
+
+        def call(bucket: Bucket) -> None:
+            blob = bucket.blob(info.key)
+            blob.custom_time = when
+            try:
+                blob.patch(if_generation_match=info.generation, **PATIENCE)
+            except (BadRequest, NotFound, PreconditionFailed):
+                return
+
+        await self._connection.run(call)
+
+    async def delete(self, key: str) -> bool:
+        """See ``ports.BlobStore``."""
+        from google.api_core.exceptions import NotFound
+
+        check_key(key)
+        try:
+            await self._connection.run(lambda bucket: bucket.blob(key).delete(**PATIENCE))
+        except NotFound:
+            return False
+        return True
+
+    async def list(self, selection: Selection = EVERYTHING) -> AsyncIterator[BlobInfo]:
+        """See ``ports.BlobStore``. Objects whose names are no keys are not ours and are passed over."""
+
+        token: str | None = None
+        while True:
+            found, token = await self._connection.in_bucket(functools.partial(_page, selection, token))
+            for info in found:
+                yield info
+            if token is None:
+                return
+
+    async def tally(self, selection: Selection = EVERYTHING) -> Mapping[str, Tally]:
+        """See ``ports.BlobStore``. A bucket has no index: this lists."""
+        tallies: dict[str, Tally] = {}
+        async for info in self.list(selection):
+            area = area_of(info.key)
+            tallies[area] = tallies.get(area, Tally()) + Tally(1, info.size, info.touched)
+        return tallies
+
+    async def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:  # noqa: ARG002  the port's signature
+        """None: a bucket's writes are whole or absent."""
+        none: tuple[Stray, ...] = ()
+        for stray in none:
+            yield stray
+
+    async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
+        """V4, for GET; None where our credentials cannot sign (a person's own login, an emulator's)."""
+        check_key(key)
+        return await self._connection.run(lambda bucket: self._sign(bucket, key, lifetime))
+
+    async def ping(self) -> None:
+        """Raises: StoreUnavailable, NotAuthorised, InvalidSetting for a bucket that is absent."""
+        await self._connection.in_bucket(lambda bucket: next(iter(bucket.list_blobs(max_results=1, **PATIENCE)), None))
+
+    async def aclose(self) -> None:
+        """Closes connections."""
+        await self._connection.aclose()
+
+    def _sign(self, bucket: Bucket, key: str, lifetime: timedelta) -> str | None:
+        from google.auth.credentials import Signing
+        from google.auth.transport.requests import Request
+
+        credentials = self._connection.credentials
+        signer: dict[str, str] = {}
+        if not isinstance(credentials, Signing):
+            email = getattr(credentials, "service_account_email", None)
+            if email is None:
+                return None
+            if not credentials.valid:  # Cloud Run has no private key: IAM's signBlob signs with this token
+                credentials.refresh(Request())
+            signer = {"service_account_email": credentials.service_account_email, "access_token": credentials.token}
+        url: str = bucket.blob(key).generate_signed_url(
+            version="v4", expiration=lifetime, method="GET", credentials=credentials, **signer
+        )
+        return url
+
+
+def _info(blob: GcsBlob) -> BlobInfo:
+    """Objects of others have no custom time and no hash of ours."""
+    facts = dict(blob.metadata or {})
+    digest = facts.pop(HASH_FIELD, "")
+    touched = blob.custom_time or blob.time_created
+    content_type = blob.content_type or "application/octet-stream"
+    return BlobInfo(blob.name, blob.size, content_type, digest, blob.time_created, touched, int(blob.generation), facts)
+
+
+def _page(selection: Selection, token: str | None, bucket: Bucket) -> tuple[list[BlobInfo], str | None]:
+    listing = bucket.list_blobs(prefix=selection.prefix, page_token=token, page_size=PAGE, fields=FIELDS, **PATIENCE)
+    infos = [_info(blob) for blob in next(listing.pages, ()) if is_key(blob.name)]
+    return [i for i in infos if selection.matches(i.key, i.size, i.touched)], listing.next_page_token

@@ -1,0 +1,191 @@
+"""Documents in Firestore, changed in its transactions.
+
+One attempt is a read that begins a transaction and a commit. Whoever loses a race (ABORTED) begins again after a
+jittered wait: without one, many writers of one document starve each other. Within this process, updates of a document
+take turns, so that a hot one is fought over between processes only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from google.api_core import exceptions
+from google.cloud.firestore_v1.types import (
+    BatchGetDocumentsRequest,
+    CommitRequest,
+    Cursor,
+    RollbackRequest,
+    RunQueryRequest,
+    StructuredQuery,
+    TransactionOptions,
+    Value,
+    Write,
+)
+from google.cloud.firestore_v1.types import (
+    Document as StoredDocument,
+)
+
+from perkie_cli.ports import Change, Clock, Document, DocumentRef
+from perkie_cli.stores.google.firestore_connection import FirestoreConnection
+from perkie_cli.stores.google.firestore_values import decode, encode
+
+T = TypeVar("T")
+
+FIRST_WAIT, LONGEST_WAIT = 0.01, 0.5  # seconds before another attempt; full jitter
+FAULTS_MOST = 5
+AT_ONCE = 50  # updates under way; more would only make each of them slow
+PAGE = 300  # documents a query of a scan
+LAST = "\U0010ffff"  # sorts after whatever continues a prefix
+
+# After these the outcome is unknown; changes are idempotent, so another attempt is right. INVALID_ARGUMENT: a commit
+# whose answer was lost and that was sent again finds its transaction closed.
+_FAULTS = (exceptions.ServiceUnavailable, exceptions.InternalServerError, exceptions.InvalidArgument)
+
+
+class FirestoreDocuments:
+    """Collections are named with ``prefix``, so that several shops can share a database."""
+
+    def __init__(self, connection: FirestoreConnection, prefix: str, clock: Clock, rng: random.Random) -> None:
+        self._connection = connection
+        self._prefix = prefix
+        self._clock = clock
+        self._rng = rng
+        self._busy = asyncio.Semaphore(AT_ONCE)
+        self._turns: WeakValueDictionary[DocumentRef, asyncio.Lock] = WeakValueDictionary()
+
+    @property
+    def name(self) -> str:
+        """With project and database."""
+        return self._connection.name
+
+    async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
+        """As many attempts as patience allows; waiting for one's turn in a busy process does not wear it out."""
+        async with AsyncExitStack() as turns:
+            for ref in sorted(set(refs), key=lambda ref: (ref.collection, ref.id)):  # one order, so no deadlock
+                await turns.enter_async_context(self._turns.setdefault(ref, asyncio.Lock()))
+            await turns.enter_async_context(self._busy)
+            async with self._connection.answering():
+                return await self._attempts(lambda: self._attempt(refs, change))
+
+    async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
+        """As committed."""
+        async with self._connection.answering():
+            _, found = await self._attempts(lambda: self._get(refs, None))
+            return found
+
+    async def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
+        """Page by page."""
+        after: str | None = None
+        while True:
+            async with self._connection.answering():
+                page = await self._attempts(functools.partial(self._page, collection, prefix, after))
+            for id_, document in page:
+                yield id_, document
+            if len(page) < PAGE:
+                return
+            after = page[-1][0]
+
+    async def ping(self) -> None:
+        """Reads a document that need not exist."""
+        await self.read([DocumentRef("ping", "ping")])
+
+    async def aclose(self) -> None:
+        """Nothing of its own: whoever made the connection closes it."""
+
+    async def _attempts(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """After lost races as long as patience lasts, after faults a few times: a store that is down must show soon."""
+        wait, faults = FIRST_WAIT, 0
+        while True:
+            try:
+                return await attempt()
+            except exceptions.Aborted:
+                pass
+            except _FAULTS:
+                faults += 1
+                if faults == FAULTS_MOST:
+                    raise
+            await self._clock.sleep(self._rng.uniform(0, wait))
+            wait = min(LONGEST_WAIT, wait * 2)
+
+    async def _attempt(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
+        transaction, before = await self._get(refs, TransactionOptions(read_write=TransactionOptions.ReadWrite()))
+        try:
+            after, result = change(before)
+            writes = [self._write(ref, new) for ref, old, new in zip(refs, before, after, strict=True) if new != old]
+            if writes:
+                request = CommitRequest(database=self._connection.path, writes=writes, transaction=transaction)
+                await self._connection.client.commit(request, **self._options())
+                transaction = b""
+            return result
+        finally:
+            if transaction:  # refused, unchanged or failed: whatever was locked is free again
+                await self._roll_back(transaction)
+
+    async def _roll_back(self, transaction: bytes) -> None:
+        request = RollbackRequest(database=self._connection.path, transaction=transaction)
+        with contextlib.suppress(exceptions.GoogleAPIError):  # it would end by itself, only later
+            await self._connection.client.rollback(request, **self._options(timeout=1.0))
+
+    async def _get(
+        self, refs: Sequence[DocumentRef], transaction: TransactionOptions | None
+    ) -> tuple[bytes, list[Document | None]]:
+        client = self._connection.client
+        names = [self._name(ref) for ref in refs]
+        # Sorted: Firestore locks in this order, and two updates that lock crosswise would wait for each other.
+        request = BatchGetDocumentsRequest(database=self._connection.path, documents=sorted(names))
+        if transaction is not None:
+            request.new_transaction = transaction
+        begun, found = b"", dict[str, Document]()
+        async for answer in await client.batch_get_documents(request, **self._options()):
+            message = type(answer).pb(answer)
+            begun = begun or message.transaction
+            if message.HasField("found"):
+                found[message.found.name] = decode(message.found.fields)
+        return begun, [found.get(name) for name in names]
+
+    async def _page(self, collection: str, prefix: str, after: str | None) -> list[tuple[str, Document]]:
+        client = self._connection.client
+        start = self._cursor(collection, prefix, before=True) if after is None else self._cursor(collection, after)
+        query = StructuredQuery(
+            from_=[StructuredQuery.CollectionSelector(collection_id=self._prefix + collection)],
+            order_by=[StructuredQuery.Order(field=StructuredQuery.FieldReference(field_path="__name__"))],
+            limit=PAGE,
+        )
+        if prefix or after is not None:
+            query.start_at = start
+        if prefix:
+            query.end_at = self._cursor(collection, prefix + LAST, before=True)
+        request = RunQueryRequest(parent=self._connection.root, structured_query=query)
+        page: list[tuple[str, Document]] = []
+        async for answer in await client.run_query(request, **self._options()):
+            message = type(answer).pb(answer)
+            if message.HasField("document"):
+                page.append((message.document.name.rpartition("/")[2], decode(message.document.fields)))
+        return page
+
+    def _write(self, ref: DocumentRef, document: Document | None) -> Write:
+        name = self._name(ref)
+        if document is None:
+            return Write(delete=name)
+        return Write(update=StoredDocument(name=name, fields=encode(document)))
+
+    def _name(self, ref: DocumentRef) -> str:
+        return f"{self._connection.root}/{self._prefix}{ref.collection}/{ref.id}"
+
+    def _cursor(self, collection: str, id_: str, *, before: bool = False) -> Cursor:
+        return Cursor(values=[Value(reference_value=self._name(DocumentRef(collection, id_)))], before=before)
+
+    def _options(self, timeout: float | None = None) -> dict[str, Any]:
+        # Google's own retries stay off: they would wait up to a minute beyond our patience.
+        return {
+            "retry": None,
+            "timeout": timeout or self._connection.patience,
+            "metadata": self._connection.metadata,
+        }

@@ -1,0 +1,116 @@
+"""What the stores over Firestore share: the client, its errors, and how long to be patient.
+
+Google's generated async client is used rather than the one above it: that one's transactions retry by themselves
+without back-off, and roll back without a time limit when the server is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import google.auth
+import grpc.aio
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
+
+from perkie_cli.domain.errors import MissingCredentials, StoreUnavailable, WrongCredentials
+from perkie_cli.stores.google.login import LOGIN, missing_credentials
+
+SCOPE = "https://www.googleapis.com/auth/datastore"
+EMULATED_PROJECT = "perkie"  # an emulator takes any
+
+
+class FirestoreConnection:
+    """One database. The client is made at first use, in the event loop that uses it.
+
+    ``FIRESTORE_EMULATOR_HOST`` is honoured as by all of Google's clients.
+    """
+
+    def __init__(
+        self, project: str | None, database: str, patience: timedelta, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        self._project = project
+        self._database = database
+        self._patience = patience.total_seconds()
+        self._emulator = environ.get("FIRESTORE_EMULATOR_HOST")
+        self._credentials: Any = None
+
+    @property
+    def name(self) -> str:
+        """For people: ``firestore:PROJECT/DATABASE``."""
+        return f"firestore:{self._project or 'default project'}/{self._database}"
+
+    @cached_property
+    def client(self) -> FirestoreAsyncClient:
+        """To be used within ``answering``, which sees to project and credentials."""
+        if self._emulator is not None:
+            channel = grpc.aio.insecure_channel(self._emulator)
+            return FirestoreAsyncClient(transport=FirestoreGrpcAsyncIOTransport(channel=channel))
+        return FirestoreAsyncClient(credentials=self._credentials)
+
+    async def _log_in(self) -> None:
+        if self._emulator is not None:
+            self._project = self._project or EMULATED_PROJECT
+        elif self._credentials is None:
+            try:  # in a thread, since it reads files and may ask the machine's metadata server
+                credentials, project = await asyncio.to_thread(google.auth.default, scopes=[SCOPE])
+            except GoogleAuthError as error:
+                raise missing_credentials("Firestore", error) from error
+            self._project = self._project or project
+            if self._project is None:
+                hint = "Set GOOGLE_CLOUD_PROJECT or firestore.project."
+                raise MissingCredentials("no project for Firestore", hint=hint)
+            self._credentials = credentials
+
+    @property
+    def path(self) -> str:
+        """The database's resource name, within ``answering``."""
+        return f"projects/{self._project}/databases/{self._database}"
+
+    @property
+    def root(self) -> str:
+        """What the names of all documents begin with."""
+        return f"{self.path}/documents"
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Headers of every call."""
+        routing = ("google-cloud-resource-prefix", self.path)
+        return (routing, ("authorization", "Bearer owner")) if self._emulator is not None else (routing,)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that an operation may take with all its tries before the store counts as down."""
+        return self._patience
+
+    @asynccontextmanager
+    async def answering(self) -> AsyncIterator[None]:
+        """Logged in; Google's errors as ours; an end of patience.
+
+        Raises: StoreUnavailable, MissingCredentials, WrongCredentials.
+        """
+        await self._log_in()
+        try:
+            async with asyncio.timeout(self._patience):
+                yield
+        except TimeoutError as error:
+            raise StoreUnavailable(f"{self.name} does not answer within {self._patience:g} s") from error
+        except (exceptions.Unauthenticated, exceptions.PermissionDenied, GoogleAuthError) as error:
+            message = f"{self.name} refuses the credentials ({type(error).__name__})"
+            raise WrongCredentials(message, hint=LOGIN) from error
+        except exceptions.GoogleAPIError as error:
+            raise StoreUnavailable(f"{self.name} does not answer ({type(error).__name__})") from error
+
+    async def aclose(self) -> None:
+        """Closes the channel, if there is one."""
+        if "client" in vars(self):
+            await self.client.transport.close()  # type: ignore[no-untyped-call]  # untyped in Google's package
+            del self.client

@@ -1,0 +1,91 @@
+"""``ports.BucketRules`` over google-cloud-storage."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from perkie_cli.domain.storage.lifecycle import StoredFacts
+from perkie_cli.ports import BucketState
+from perkie_cli.stores.google.storage_client import PATIENCE, GcsConnection
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob, Bucket
+
+PAGE = 1000
+FIELDS = "items(name,size,generation,timeCreated,customTime,timeDeleted,storageClass),nextPageToken"
+
+
+class GcsRules:
+    """The rules of one bucket."""
+
+    def __init__(self, connection: GcsConnection) -> None:
+        self._connection = connection
+
+    @property
+    def name(self) -> str:
+        """``gs://bucket``."""
+        return f"gs://{self._connection.place.bucket}"
+
+    async def read(self) -> BucketState:
+        """See ``ports.BucketRules``."""
+        return await self._connection.in_bucket(_read)
+
+    async def write(self, rules: Sequence[Mapping[str, Any]], metageneration: int) -> bool:
+        """See ``ports.BucketRules``."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        def call(bucket: Bucket) -> None:
+            bucket.lifecycle_rules = list(rules)
+            bucket.patch(if_metageneration_match=metageneration, **PATIENCE)
+
+        try:
+            await self._connection.in_bucket(call)
+        except PreconditionFailed:
+            return False
+        return True
+
+    async def versions(self) -> AsyncIterator[tuple[StoredFacts, int]]:
+        """See ``ports.BucketRules``; in order of name, so that newer versions are counted within one name."""
+        held: list[Blob] = []
+        token: str | None = None
+        while True:
+            page, token = await self._connection.in_bucket(functools.partial(_page, token))
+            held += page
+            whole = len(held) if token is None else _before_last_name(held)
+            for facts in _facts(held[:whole]):
+                yield facts
+            del held[:whole]
+            if token is None:
+                return
+
+
+def _read(bucket: Bucket) -> BucketState:
+    bucket.reload(**PATIENCE)
+    retention = bucket.soft_delete_policy.retention_duration_seconds or 0
+    rules = [dict(rule) for rule in bucket.lifecycle_rules]
+    return BucketState(rules, bucket.versioning_enabled, timedelta(seconds=int(retention)), bucket.metageneration)
+
+
+def _page(token: str | None, bucket: Bucket) -> tuple[list[Blob], str | None]:
+    listing = bucket.list_blobs(versions=True, page_token=token, page_size=PAGE, fields=FIELDS, **PATIENCE)
+    return list(next(listing.pages, ())), listing.next_page_token
+
+
+def _before_last_name(blobs: Sequence[Blob]) -> int:
+    """Where the last name begins: its other versions may stand on the next page."""
+    last = blobs[-1].name if blobs else ""
+    return sum(1 for _ in itertools.takewhile(lambda blob: blob.name != last, blobs))
+
+
+def _facts(blobs: Iterable[Blob]) -> Iterable[tuple[StoredFacts, int]]:
+    for name, group in itertools.groupby(blobs, key=lambda blob: blob.name):
+        versions = sorted(group, key=lambda blob: int(blob.generation), reverse=True)
+        for newer, blob in enumerate(versions):
+            facts = StoredFacts(
+                name, blob.time_created, blob.custom_time, blob.storage_class or "STANDARD", blob.time_deleted, newer
+            )
+            yield facts, blob.size

@@ -1,0 +1,175 @@
+"""One bucket through google-cloud-storage: the client, its errors as ours, and tries with back-off.
+
+The library's own retry is off: it goes on for two minutes, and nobody waits that long for a cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from perkie_cli.domain.errors import (
+    Forbidden,
+    InvalidSetting,
+    StoreUnavailable,
+    WrongCredentials,
+)
+from perkie_cli.ports import Clock, Workers
+from perkie_cli.stores.google.login import LOGIN, missing_credentials
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Bucket, Client
+
+T = TypeVar("T")
+TRIES = 3
+FIRST_WAIT = 0.2  # seconds; doubles, with full jitter
+TIMEOUT = (3.0, 8.0)  # seconds to connect, and between bytes
+LONGEST = 8.0  # seconds for a call with all its tries: a picture that is waited for must not wait for its bucket
+PATIENCE: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}  # for every call of the library
+SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
+
+
+@dataclass(frozen=True, slots=True)
+class GcsPlace:
+    """Which bucket, and where: ``endpoint`` is an emulator's address, spoken to without credentials."""
+
+    bucket: str
+    endpoint: str | None = None
+
+    def connect(self) -> tuple[Client, Any]:
+        """The client and its credentials. Costs an import of 0.4 s: call it in a worker thread.
+
+        Raises: google.auth.exceptions.DefaultCredentialsError.
+        """
+        import google.auth
+        from google.api_core.client_options import ClientOptions
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud.storage import Client
+
+        if self.endpoint is not None:
+            address = self.endpoint if "://" in self.endpoint else f"http://{self.endpoint}"
+            nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]  # google-auth is untyped here
+            options = ClientOptions(api_endpoint=address)
+            return Client(project="emulated", credentials=nobody, client_options=options), nobody
+        credentials, project = google.auth.default(scopes=SCOPES)
+        return Client(project=project, credentials=credentials), credentials
+
+
+class GcsConnection:
+    """Runs calls on the bucket in worker threads, which bounds how many are under way."""
+
+    def __init__(
+        self,
+        place: GcsPlace,
+        clock: Clock,
+        workers: Workers,
+        dice: random.Random | None = None,
+        longest: float = LONGEST,
+    ) -> None:
+        self.place = place
+        self._longest = longest
+        self._clock = clock
+        self._workers = workers
+        self._dice = dice or random.Random()  # noqa: S311  # jitter, no secret
+        self._client: Client | None = None
+        self.credentials: Any = None
+
+    async def run(self, call: Callable[[Bucket], T]) -> T:
+        """``call`` with up to ``TRIES`` tries; ``NotFound`` and ``PreconditionFailed`` are for the caller.
+
+        Raises: StoreUnavailable, NotAuthorised.
+        """
+        try:
+            async with asyncio.timeout(self._longest):
+                return await self._tries(call)
+        except TimeoutError as error:
+            name = f"gs://{self.place.bucket}"
+            raise StoreUnavailable(f"{name} does not answer within {self._longest:g} s") from error
+
+    async def _tries(self, call: Callable[[Bucket], T]) -> T:
+        from google.api_core.exceptions import NotFound, PreconditionFailed
+
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await self._workers.run(self._once, call)
+            except (NotFound, PreconditionFailed):
+                raise
+            except Exception as error:
+                ours = self._ours(error)
+                if attempt == TRIES or not _is_passing(error):
+                    raise ours from error
+            await self._clock.sleep(self._dice.uniform(0, FIRST_WAIT * 2**attempt))
+        raise AssertionError("the last try returns or raises")
+
+    async def in_bucket(self, call: Callable[[Bucket], T]) -> T:
+        """``run`` for calls that only an absent bucket answers with 404.
+
+        Raises: InvalidSetting, besides what ``run`` raises.
+        """
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return await self.run(call)
+        except NotFound as error:
+            raise InvalidSetting(
+                f"bucket gs://{self.place.bucket} does not exist",
+                hint="Set cache.bucket, or create it: docs/storage.md has the commands.",
+            ) from error
+
+    def _once(self, call: Callable[[Bucket], T]) -> T:
+        if self._client is None:
+            self._client, self.credentials = self.place.connect()
+        return call(self._client.bucket(self.place.bucket))
+
+    def _ours(self, error: Exception) -> Exception:
+        """By class alone; what nobody foresaw stays as it is."""
+        import google.auth.exceptions as auth
+        import requests.exceptions
+        from google.api_core import exceptions as api
+        from google.cloud.storage.exceptions import DataCorruption
+
+        name = f"gs://{self.place.bucket}"
+        match error:
+            case auth.DefaultCredentialsError():
+                return missing_credentials(name, error)
+            case auth.TransportError():
+                return StoreUnavailable(f"Google's sign-in does not answer: {_brief(error)}")
+            case auth.GoogleAuthError() | api.Unauthorized():
+                return WrongCredentials(f"Google refuses our credentials for {name}", hint=LOGIN)
+            case api.Forbidden():
+                return Forbidden(f"not allowed in {name}", hint="Is it ours? Grant roles/storage.objectAdmin on it.")
+            case api.ClientError():
+                return StoreUnavailable(f"{name} refuses the request: {_brief(error)}")
+            case api.GoogleAPIError() | requests.exceptions.RequestException():
+                return StoreUnavailable(f"{name} does not answer: {_brief(error)}")
+            case DataCorruption():
+                return StoreUnavailable(f"{name} sent damaged bytes")
+        return error
+
+    async def aclose(self) -> None:
+        """Closes connections and the workers, which are the connection's own."""
+        client, self._client = self._client, None
+        await asyncio.to_thread(self._workers.close)
+        if client is not None:
+            await asyncio.to_thread(client.close)
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether another try may do better."""
+    from google.api_core.exceptions import ServerError, TooManyRequests
+    from google.auth.exceptions import TransportError
+    from google.cloud.storage.exceptions import DataCorruption
+    from requests.exceptions import RequestException
+
+    return isinstance(error, ServerError | TooManyRequests | TransportError | RequestException | DataCorruption)
+
+
+def _brief(error: Exception) -> str:
+    """The service's own words, else the kind of failure: the rest of these errors' texts is addresses."""
+    for told in getattr(error, "errors", ()):
+        if isinstance(told, Mapping) and "message" in told:
+            return str(told["message"])[:200]
+    return type(error).__name__

@@ -1,0 +1,1 @@
+"""Documents and the spend ledger in SQLite files."""

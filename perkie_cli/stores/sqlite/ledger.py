@@ -1,0 +1,138 @@
+"""The spend ledger in one SQLite file, shared by all processes of a machine.
+
+One transaction looks at the day's sum and books, so that processes together never pass the cap. Money is kept as whole
+nanodollars: SQLite has no decimals, and prices a token are a few hundred of them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.money.spend import NANO, Spend, Usage, daily_cap_reached, nanodollars
+from perkie_cli.ports import Clock, Workers
+from perkie_cli.stores.sqlite.file import open_shared, transaction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_SCHEMA = """
+CREATE TABLE booking (
+    id TEXT PRIMARY KEY,
+    day TEXT NOT NULL,               -- UTC
+    model TEXT NOT NULL,
+    nanodollars INTEGER NOT NULL,
+    open INTEGER NOT NULL,           -- 1 until settled
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX booking_day ON booking (day, nanodollars);
+"""
+
+
+class SqliteLedger:
+    """``ports.SpendLedger`` over a file; made at its first use."""
+
+    def __init__(self, path: Path, clock: Clock, io: Workers) -> None:
+        self._path = path
+        self._clock = clock
+        self._io = io
+        self._connection: sqlite3.Connection | None = None
+        self._lock = threading.Lock()  # one connection, used by one thread at a time
+
+    async def reserve(self, model: str, usd: Decimal, cap: Decimal) -> str:
+        """See the port."""
+        booking = uuid.uuid4().hex
+        await self._run(self._reserve, booking, model, usd, cap, self._clock.now())
+        return booking
+
+    async def settle(self, booking: str, usage: Usage) -> None:
+        """See the port."""
+        await self._run(self._settle, booking, usage)
+
+    async def spent(self, day: date) -> Decimal:
+        """See the port."""
+        return await self._run(self._spent, day)
+
+    async def report(self, first: date, last: date) -> Sequence[Spend]:
+        """See the port."""
+        return await self._run(self._report, first, last)
+
+    async def ping(self) -> None:
+        """See the port."""
+        await self._run(self._spent, self._clock.now().date())
+
+    async def aclose(self) -> None:
+        """See the port."""
+        await self._run(self._close)
+
+    # ---------------------------------------------------------------- in a worker thread
+
+    async def _run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await self._io.run(function, *args, **kwargs)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(
+                f"the spend ledger {self._path} does not answer: {error}",
+                hint="Nothing is sent while spending cannot be counted. Check the file and its folder.",
+            ) from error
+
+    @contextmanager
+    def _use(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._connection is None:
+                self._connection = open_shared(self._path, _SCHEMA)
+            yield self._connection
+
+    def _reserve(self, booking: str, model: str, usd: Decimal, cap: Decimal, now: datetime) -> None:
+        day = now.date()
+        with self._use() as connection, transaction(connection):
+            spent = self._sum(connection, day)
+            if spent + usd > cap:
+                raise daily_cap_reached(spent, cap, now)
+            connection.execute(
+                "INSERT INTO booking (id, day, model, nanodollars, open) VALUES (?, ?, ?, ?, 1)",
+                (booking, day.isoformat(), model, nanodollars(usd)),
+            )
+
+    def _settle(self, booking: str, usage: Usage) -> None:
+        with self._use() as connection:
+            connection.execute(
+                "UPDATE booking SET nanodollars = ?, open = 0, input_tokens = ?, output_tokens = ? WHERE id = ?",
+                (nanodollars(usage.cost_usd), usage.input_tokens, usage.output_tokens, booking),
+            )
+
+    def _spent(self, day: date) -> Decimal:
+        with self._use() as connection:
+            return self._sum(connection, day)
+
+    def _sum(self, connection: sqlite3.Connection, day: date) -> Decimal:
+        row = connection.execute("SELECT sum(nanodollars) FROM booking WHERE day = ?", (day.isoformat(),)).fetchone()
+        return Decimal(row[0] or 0) / NANO
+
+    def _report(self, first: date, last: date) -> Sequence[Spend]:
+        query = """
+            SELECT day, model, count(*), sum(nanodollars), sum(nanodollars * open),
+                   sum(input_tokens), sum(output_tokens)
+            FROM booking WHERE day BETWEEN ? AND ? GROUP BY day, model ORDER BY day, model
+        """
+        with self._use() as connection:
+            rows = connection.execute(query, (first.isoformat(), last.isoformat())).fetchall()
+        return [
+            Spend(date.fromisoformat(day), model, calls, Decimal(nano) / NANO, Decimal(possible) / NANO, taken, given)
+            for day, model, calls, nano, possible, taken, given in rows
+        ]
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None

@@ -1,0 +1,1 @@
+"""The process's own means: clock, workers, imports, waiting within a deadline."""

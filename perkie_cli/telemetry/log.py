@@ -1,0 +1,41 @@
+"""Events as lines of a server's log: ``degraded: style=ink_wash, reason=breaker_open, …``."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import fields
+
+from perkie_cli.domain.events import (
+    Audited,
+    AuditLost,
+    BreakerChanged,
+    Degraded,
+    Event,
+    StoreFailed,
+    UpstreamRetried,
+)
+
+log = logging.getLogger("perkie.events")
+_LEVELS: dict[type[Event], int] = {  # others are for debugging
+    **dict.fromkeys((AuditLost, BreakerChanged, Degraded, StoreFailed), logging.WARNING),
+    **dict.fromkeys((Audited, UpstreamRetried), logging.INFO),
+}
+
+
+class EventLog:
+    """Writes every event that its level lets through."""
+
+    def emit(self, event: Event) -> None:
+        """See ``ports.EventSink``."""
+        level = _LEVELS.get(type(event), logging.DEBUG)
+        if log.isEnabledFor(level):
+            log.log(level, "%s", line(event))
+
+
+def line(event: Event) -> str:
+    """The event's name and facts, on one line whatever an upstream put into them."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    facts = ", ".join(f"{name}={v:.3f}" if isinstance(v, float) else f"{name}={v}" for name, v in values.items())
+    return " ".join(f"{name}: {facts}".split())

@@ -1,0 +1,67 @@
+"""Inputs as they are typed, outputs as they are remembered: over real files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from perkie_cli.batch.files import write_atomically
+from perkie_cli.batch.inputs import expand
+from perkie_cli.batch.targets import Made, OutputRecord, Standing
+from perkie_cli.domain.errors import UnwritableFile
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    made = tmp_path / "pet.png"
+    made.write_bytes(b"photo")
+    return made
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> OutputRecord:
+    return OutputRecord(tmp_path / "state" / "outputs.sqlite")
+
+
+def make(record: OutputRecord, target: Path, source: Path, *, final: bool = True) -> None:
+    target.parent.mkdir(exist_ok=True)
+    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    assert record.write(Made(target, source, sha256, "ink", final), b"picture") == []
+
+
+def test_an_output_is_fresh_until_something_changes(record: OutputRecord, source: Path, tmp_path: Path) -> None:
+    target, other = tmp_path / "out.jpg", tmp_path / "other.png"
+    assert record.standing(target, source, "ink") is Standing.ABSENT
+    make(record, target, source)
+    for file in (target, source):
+        os.utime(file, (1, 1))  # as a copy or a checkout leaves it
+    assert record.standing(target, source, "ink") is Standing.FRESH
+    assert record.standing(target, source, "bold ink") is Standing.STALE
+    assert record.standing(target, other, "ink") is Standing.FOREIGN
+    make(record, target, source, final=False)
+    assert record.standing(target, source, "ink") is Standing.STALE
+    target.write_bytes(b"my own")
+    assert record.standing(target, source, "ink") is Standing.FOREIGN
+
+
+def test_outputs_are_known_by_their_folder(record: OutputRecord, source: Path, tmp_path: Path) -> None:
+    for folder in ("pets", "pets2"):
+        make(record, tmp_path / folder / "out.jpg", source)
+    assert record.below(tmp_path / "pets") == [tmp_path / "pets" / "out.jpg"]
+
+
+def test_a_folder_gives_its_pictures_once(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "._a.png", "note.txt", "made.jpg"):
+        (tmp_path / name).touch()
+    found = expand([str(tmp_path), str(tmp_path / "a.png")], recursive=False, made_by_us=[tmp_path / "made.jpg"])
+    assert [file.path.name for file in found] == ["a.png", "b.JPG"]
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "out.jpg").mkdir()
+    with pytest.raises(UnwritableFile):
+        write_atomically(tmp_path / "out.jpg", b"picture")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jpg"]

@@ -1,0 +1,111 @@
+"""Export to ONNX Runtime: a small network of the same make every day, the real one when slow tests run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint, file_md5
+from perkie_cli.domain.errors import MissingDevice, MissingWeights, UnwritableFile
+from perkie_cli.engines.inspyrenet.choose import open_backend
+from perkie_cli.engines.inspyrenet.engine import prepare
+from perkie_cli.engines.inspyrenet.export import check_room, export, export_network, exported_from
+from perkie_cli.engines.inspyrenet.network import saliency_of
+from perkie_cli.engines.inspyrenet.onnx_backend import OnnxBackend
+from tests.conftest import ROOT
+from tests.made_weights import made_weights, small_network
+
+torch = pytest.importorskip("torch", reason="needs the matting extra: pip install 'perkie-cli[matting]'")
+pytest.importorskip("onnxscript", reason="needs the matting extra")
+if find_spec("transparent_background") is None:  # importing it to find out takes 5 s
+    pytest.skip("needs the matting extra", allow_module_level=True)
+
+pytestmark = pytest.mark.timeout(300)  # a network takes its time on a busy machine
+
+SIDE = 96
+SMALL = Checkpoint("fast", "small.pth", None, SIDE)
+PICTURE = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    net = small_network(SIDE)
+    return net, export_network(net, SIDE, folder / SMALL.onnx_file, {"perkie.checkpoint.md5": "abc"})
+
+
+def test_the_export_says_what_the_network_says(exported):
+    net, path = exported
+    pixels = prepare(PICTURE, SIDE)[None]
+    with torch.inference_mode():
+        expected = saliency_of(net)(torch.from_numpy(pixels))[:, 0].numpy()
+    assert expected.std() > 0.1  # the made weights say something
+    assert np.abs(OnnxBackend(path).saliency(pixels) - expected).max() < 1e-3
+    assert exported_from(path) == "abc"
+
+
+def test_nothing_else_is_left_behind(exported):
+    _, path = exported
+    assert sorted(each.name for each in path.parent.iterdir()) == [path.name, path.name + ".data"]
+
+
+def test_a_disk_that_is_too_small_is_told_beforehand(tmp_path):
+    with pytest.raises(UnwritableFile, match=r"needs 1073741824 MiB in .*, and \d+ are free"):
+        check_room(tmp_path, 1 << 50)
+
+
+def test_the_cpu_prefers_the_export(exported):
+    _, path = exported
+    assert isinstance(open_backend(SMALL, [path.parent], "cpu"), OnnxBackend)
+    with pytest.raises(MissingWeights, match="there is no checkpoint"):
+        open_backend(SMALL, [path.parent], "cpu", "torch")
+    with pytest.raises(MissingDevice):
+        open_backend(SMALL, [path.parent], "cuda:7", "onnx")
+
+
+def test_a_batch_is_the_same_as_one_by_one(exported):
+    backend = OnnxBackend(exported[1], threads=1)
+    pixels = np.stack([prepare(PICTURE, SIDE), prepare(PICTURE[::-1], SIDE)])
+    together = backend.saliency(pixels)
+    assert np.array_equal(together, np.concatenate([backend.saliency(each[None]) for each in pixels]))
+
+
+@pytest.mark.parametrize("broken", ["", ".data"])
+def test_a_broken_export_is_named(exported, tmp_path, broken):
+    _, path = exported
+    for each in path.parent.iterdir():
+        (tmp_path / each.name).write_bytes(each.read_bytes())
+    victim = tmp_path / (path.name + broken)
+    victim.write_bytes(victim.read_bytes()[:1000])
+    with pytest.raises(MissingWeights, match="corrupt, incomplete") as caught:
+        open_backend(SMALL, [tmp_path], "cpu", "onnx")
+    assert "perkie models export" in str(caught.value.hint)
+
+
+def test_torch_is_not_imported(exported):
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from perkie_cli.domain.cutouts.checkpoint import Checkpoint\n"
+        "from perkie_cli.engines.inspyrenet.choose import open_backend\n"
+        f"open_backend(Checkpoint('fast', 'small.pth', None, {SIDE}), [Path({str(exported[1].parent)!r})], 'cpu')\n"
+        "print(*{'torch', 'transparent_background'} & sys.modules.keys())"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("mode", CHECKPOINTS)
+def test_the_real_network_exports(mode, tmp_path: Path):
+    checkpoint = CHECKPOINTS[mode]
+    with made_weights(checkpoint.file) as folder:
+        path = export(checkpoint, folder / checkpoint.file, tmp_path)  # compares both backends itself
+        assert exported_from(path) == file_md5(folder / checkpoint.file)
+    for each in tmp_path.iterdir():
+        each.unlink()  # 370 MB; pytest keeps its folders

@@ -1,0 +1,119 @@
+"""What only the bucket's store does: signed links, pages, and no confusion with what others put there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+from google.cloud import storage
+from google.oauth2 import service_account
+
+from perkie_cli.emulators.http_server import Request, Response, Wire
+from perkie_cli.stores.google.blobs import GcsBlobs
+from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
+from perkie_cli.system.threads import thread_workers
+from tests.clock import ManualClock
+from tests.contract.blob_stores import BUCKET, SIGNER, GcsOpener
+
+KEY = "generated/customers/42/ab_ink_wash_01.jpg"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccountPlace(GcsPlace):
+    """As in production: credentials that can sign."""
+
+    private_key: str = ""
+
+    def connect(self) -> tuple[storage.Client, Any]:
+        facts = {"private_key": self.private_key, "client_email": SIGNER, "token_uri": "http://127.0.0.1:1/token"}
+        credentials = service_account.Credentials.from_service_account_info(facts)
+        options = {"api_endpoint": self.endpoint}
+        return storage.Client(project="p", credentials=credentials, client_options=options), credentials
+
+
+@pytest.fixture
+async def bucket(clock: ManualClock, signing_key: tuple[str, bytes]) -> AsyncIterator[GcsOpener]:
+    opener = await GcsOpener(clock, keys={SIGNER: signing_key[1]}).start()
+    yield opener
+    await opener.aclose()
+
+
+async def test_a_signed_link_opens_the_picture_until_it_expires(
+    bucket: GcsOpener,
+    clock: ManualClock,
+    signing_key: tuple[str, bytes],
+) -> None:
+    await bucket.open(clock).put(KEY, b"picture", content_type="image/jpeg", metadata={})
+    place = ServiceAccountPlace(BUCKET, bucket.server.url, signing_key[0])
+    store = GcsBlobs(GcsConnection(place, clock, thread_workers(1)), clock)
+    url = await store.signed_url(KEY, timedelta(minutes=15))
+    assert url is not None
+    answer = await asyncio.to_thread(requests.get, url, timeout=60)
+    assert (answer.content, answer.headers["content-type"]) == (b"picture", "image/jpeg")
+    clock.advance(3600)  # the client signs by the real time, which has gone on since the clock was made
+    assert (await asyncio.to_thread(requests.get, url, timeout=60)).status_code == 400
+    await store.aclose()
+
+
+async def test_credentials_that_cannot_sign_give_no_link(bucket: GcsOpener, clock: ManualClock) -> None:
+    assert await bucket.open(clock).signed_url(KEY, timedelta(minutes=15)) is None
+
+
+async def test_listing_goes_page_by_page(bucket: GcsOpener, clock: ManualClock) -> None:
+    state, home = bucket.server.state, bucket.server.state.buckets[BUCKET]
+    for number in range(2500):
+        state.write(home, f"shared/ab/{number:05d}.jpg", b"x", {"contentType": "image/jpeg"})
+    infos = [info async for info in bucket.open(clock).list()]
+    assert [info.key for info in infos] == [f"shared/ab/{number:05d}.jpg" for number in range(2500)]
+    assert sum(request.endswith("/o") for request in bucket.server.seen) == 3
+
+
+async def test_objects_of_others_are_read_but_names_that_are_no_keys_are_passed_over(
+    bucket: GcsOpener, clock: ManualClock
+) -> None:
+    state, home, store = bucket.server.state, bucket.server.state.buckets[BUCKET], bucket.open(clock)
+    for name in ("folder/", "no ending", "ä.jpg", "by/hand.jpg"):
+        state.write(home, name, b"x", {"contentType": "image/jpeg"})
+    assert [info.key async for info in store.list()] == ["by/hand.jpg"]
+    blob = await store.get("by/hand.jpg")
+    assert blob is not None
+    assert blob.info.touched == clock.now()
+
+
+class Gauge:
+    """Counts requests under way in the emulator."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    def around(self, handle: Any) -> Any:
+        async def counted(request: Request, wire: Wire) -> Response | None:
+            if "/o/" not in request.raw_path:  # the client asks for the bucket's facts by itself, once
+                return await handle(request, wire)
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(0.01)
+            try:
+                return await handle(request, wire)
+            finally:
+                self.now -= 1
+
+        return counted
+
+
+async def test_the_number_of_requests_under_way_is_bounded(bucket: GcsOpener, clock: ManualClock) -> None:
+    gauge = Gauge()
+    bucket.server._handler = gauge.around(bucket.server._handler)
+    store = bucket.open(clock)
+    await asyncio.gather(*(store.head(f"shared/ab/{number}.jpg") for number in range(60)))
+    assert 1 < gauge.most <= 8

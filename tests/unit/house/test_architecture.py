@@ -1,0 +1,165 @@
+"""The layout holds: who may import whom, what no folder or file may grow past, and that nothing runs in circles."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3] / "perkie_cli"
+MODULES = sorted(ROOT.rglob("*.py"))
+
+# A folder and what of perkie it imports, besides itself: no less, so that a row that nobody needs does not stay.
+# cli and http are the two faces; bootstrap is the one place that knows which part stands behind which port.
+IMPORTS: dict[str, set[str]] = {
+    "domain": set(),
+    "ports": {"domain", "imaging"},
+    "imaging": {"domain"},
+    "config": {"domain"},
+    "system": {"domain", "ports"},
+    "telemetry": {"domain", "ports"},
+    "resilience": {"domain", "ports", "system"},
+    "engines": {"domain", "ports", "imaging"},
+    "stores": {"domain", "ports"},
+    "services": {"domain", "ports", "imaging", "resilience", "system"},
+    "ops": {"domain", "ports"},
+    "auth": {"domain", "config"},
+    "batch": {"cli", "domain"},
+    "emulators": {"domain", "ports", "imaging"},
+    "bootstrap": {
+        *("config", "domain", "engines", "ops", "ports", "resilience", "services", "stores", "system", "telemetry"),
+    },
+    "http": {
+        *("auth", "bootstrap", "config", "domain", "imaging", "ports", "resilience", "services", "stores"),
+        "telemetry",
+    },
+    "cli": {
+        *("batch", "bootstrap", "config", "domain", "emulators", "http", "imaging", "ops", "ports", "services"),
+        *("system", "telemetry"),
+    },
+}
+# What a folder leaves to others: libraries that belong behind a port, or to one face.
+FOREIGN = {
+    "services": {"typer", "fastapi", "rich", "google", "sqlite3", "httpx2"},
+    "resilience": {"typer", "fastapi", "rich", "google", "sqlite3", "httpx2", "numpy", "cv2"},
+    "http": {"typer", "rich", "google", "sqlite3", "cv2"},
+    "cli": {"fastapi", "starlette", "google", "sqlite3", "cv2"},
+    "batch": {"typer", "fastapi", "rich", "google"},
+}
+MAX_FILES = 18  # in one folder, with its __init__
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "perkie_cli":
+            yield from (f"perkie_cli.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def folder_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    return set(imports(ast.parse(path.read_text("utf-8"))))
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {module.split(".")[1] for module in modules if module.startswith("perkie_cli.")}
+
+
+def test_every_folder_has_its_row() -> None:
+    folders = {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(IMPORTS)
+
+
+@pytest.mark.parametrize("folder", IMPORTS)
+def test_a_folder_imports_what_its_row_says_and_nothing_else(folder: str) -> None:
+    used = {each for path in (ROOT / folder).rglob("*.py") for each in ours(imported(path))} - {folder}
+    assert used == IMPORTS[folder]
+
+
+def test_the_rows_point_one_way() -> None:
+    """No folder reaches itself over others; ports and imaging know each other's plain values only."""
+    waiting = {folder: set(row) for folder, row in IMPORTS.items()}
+    while free := [folder for folder, row in waiting.items() if not row]:
+        for folder in free:
+            del waiting[folder]
+        for row in waiting.values():
+            row.difference_update(free)
+    assert not waiting, f"a circle among {sorted(waiting)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_libraries_stay_behind_their_port(path: Path) -> None:
+    roots = {module.split(".")[0] for module in imported(path)}
+    if (folder := folder_of(path)) == "domain":
+        assert not roots - set(sys.stdlib_module_names) - {"perkie_cli"}, "domain imports the standard library only"
+    assert not roots & FOREIGN.get(folder, set())
+
+
+def test_a_route_asks_services_never_engines_or_stores() -> None:
+    for path in (ROOT / "http").rglob("*.py"):
+        assert not ours(imported(path)) & {"engines", "emulators", "cli"}, named(path)
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    names = {_module(path): path for path in MODULES}
+    graph = {name: {each for each in imported(path) if each in names} - {name} for name, path in names.items()}
+    for package in [name for name, path in names.items() if path.name == "__init__.py"]:
+        graph[package] = {each for each in graph[package] if not each.startswith(f"{package}.")}  # what it re-exports
+    assert _circles(graph) == []
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _circles(graph: Mapping[str, set[str]]) -> list[str]:
+    """Names that stay when everything that imports nothing left has been taken away, again and again."""
+    left = {name: set(targets) for name, targets in graph.items()}
+    while free := [name for name, targets in left.items() if not targets]:
+        for name in free:
+            del left[name]
+        for targets in left.values():
+            targets.difference_update(free)
+    # and the other way round: what nobody left imports is no part of a circle
+    while free := [name for name in left if not any(name in targets for targets in left.values())]:
+        for name in free:
+            del left[name]
+    return sorted(left)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=named)
+def test_nothing_grows_past_its_purpose(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, f"{node.name} has over 60 lines"
+
+
+def test_no_folder_grows_past_its_purpose() -> None:
+    for folder in {path.parent for path in MODULES} - {ROOT / "engines" / "local"}:
+        assert len(list(folder.glob("*.py"))) <= MAX_FILES, named(folder)
+
+
+def test_only_the_renderer_prints() -> None:
+    writers = {
+        named(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout.write", "sys.stderr.write")
+    }
+    assert writers <= {"cli/render.py"}

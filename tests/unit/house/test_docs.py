@@ -1,0 +1,91 @@
+"""Documentation drifts only with a red test: commands, flags, settings, exit codes and links that it names exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perkie_cli.cli.app import COMMANDS, _load
+from perkie_cli.cli.flags import SWITCHES, VALUES
+from perkie_cli.config.schema import rows
+from perkie_cli.domain import errors
+from perkie_cli.domain.errors import PerkieError
+
+ROOT = Path(__file__).parents[3]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.name: page.read_text("utf-8") for page in PAGES}
+ROOT_FLAGS = {*SWITCHES, *VALUES, "--help", "-h", "--install-completion", "--show-completion"}
+
+
+def typed_commands() -> Iterator[tuple[str, list[str]]]:
+    """Every `perkie …` of a console block, as words up to a comment, pipe or redirection."""
+    for name, text in TEXTS.items():
+        for block in re.findall(r"```(?:console|bash|sh)\n(.*?)```", text, flags=re.S):
+            for line in re.sub(r"\\\n", " ", block).splitlines():
+                if "perkie " in line:
+                    for words in simple_commands(line.removeprefix("$ ")):
+                        if words[:1] == ["perkie"] and len(words) > 1:
+                            yield name, words[1:]
+
+
+def simple_commands(line: str) -> Iterator[list[str]]:
+    """The words of each command of a shell line, without assignments before it."""
+    tokens = shlex.shlex(line, posix=True, punctuation_chars=True)
+    tokens.whitespace_split = True
+    words: list[str] = []
+    for token in [*tokens, ";"]:
+        if set(token) <= set("|&;<>()"):
+            yield words
+            words = []
+        elif words or not re.match(r"\w+=", token):
+            words.append(token)
+
+
+def flags_of(command: Any) -> set[str]:
+    return {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)} | ROOT_FLAGS
+
+
+@pytest.mark.parametrize(("page", "words"), [*typed_commands()], ids=lambda value: " ".join(value) if value else "")
+def test_what_the_reader_is_told_to_type_exists(page: str, words: list[str]) -> None:
+    plain = [word for word in words if not word.startswith("-")]
+    if not plain or words[0] in ("--version", "--help", "--install-completion"):
+        assert set(words) <= ROOT_FLAGS, f"{page}: {words}"
+        return
+    name = next((word for word in plain if word in COMMANDS), None)
+    assert name, f"{page}: no such command in {words}"
+    command = _load(name)
+    rest = words[words.index(name) + 1 :]
+    if (subcommands := getattr(command, "commands", None)) and rest != ["--help"]:
+        sub = next((word for word in rest if word in subcommands), None)
+        assert sub, f"{page}: no such sub-command in {words}"
+        command = subcommands[sub]
+    typed = {word.partition("=")[0] for word in rest if word.startswith("-") and len(word) > 1}
+    assert typed <= flags_of(command), f"{page}: {typed - flags_of(command)} in {words}"
+
+
+def test_settings_that_are_named_exist() -> None:
+    known = {name for row in rows() for name in row.env_names}
+    named = {name for text in TEXTS.values() for name in re.findall(r"\bPERKIE_[A-Z0-9_]+\b", text)}
+    assert named - {"PERKIE_PROFILE"} <= known
+
+
+def test_the_table_of_exit_codes_is_the_error_tree() -> None:
+    table = {int(code) for code in re.findall(r"^\| (\d+) \|", TEXTS["README.md"], flags=re.M)}
+    codes = {cls.exit_code for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, PerkieError)}
+    assert codes | {0} == table
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} → {target}"
+
+
+def test_every_command_is_told_of() -> None:
+    everything = "\n".join(TEXTS.values())
+    assert [name for name in COMMANDS if f"perkie {name}" not in everything] == []

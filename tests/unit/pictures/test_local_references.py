@@ -1,0 +1,54 @@
+"""The shipped cat against small stored pictures; ``python -m tests.unit.pictures.test_local_references`` renews them.
+
+Tolerant: OpenCV versions and processors differ in the last bits, and a stroke more or less is no other picture.
+"""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from perkie_cli.engines.local.drawing import draw
+from perkie_cli.engines.local.recipes import RECIPES
+
+ROOT = Path(__file__).parents[3]
+REFERENCES = ROOT / "tests" / "data" / "local_styles"
+WIDTH = 96
+MEAN, LARGEST = 2.0, 60  # of 255; a change that an eye would see at this size is far above
+
+
+def small_drawing(recipe: str, cut_out: bool) -> np.ndarray:
+    """The shipped cat, drawn as it lies there and reduced; cut out: with an oval matte."""
+    photo = cv2.imread(str(ROOT / "examples" / "photos" / "cat.png"))[..., ::-1]
+    matte = None
+    if cut_out:
+        matte = np.zeros(photo.shape[:2], np.uint8)
+        cv2.ellipse(matte, (195, 170), (165, 140), 0, 0, 360, 255, -1, cv2.LINE_AA)
+    drawing = draw(recipe, np.ascontiguousarray(photo), matte, {}, 7)
+    return cv2.resize(drawing, (WIDTH, WIDTH * drawing.shape[0] // drawing.shape[1]), interpolation=cv2.INTER_AREA)
+
+
+def reference(recipe: str, cut_out: bool) -> Path:
+    return REFERENCES / f"{recipe}{'_cut_out' if cut_out else ''}.png"
+
+
+@pytest.mark.parametrize("cut_out", [False, True], ids=["photo", "cut out"])
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_the_look_is_the_stored_one(recipe, cut_out):
+    stored = cv2.imread(str(reference(recipe, cut_out)))[..., ::-1].astype(int)
+    difference = np.abs(small_drawing(recipe, cut_out) - stored)
+    assert difference.mean() < MEAN
+    assert difference.max() < LARGEST
+
+
+def renew() -> None:
+    REFERENCES.mkdir(parents=True, exist_ok=True)
+    for recipe in RECIPES:
+        for cut_out in (False, True):
+            cv2.imwrite(str(reference(recipe, cut_out)), small_drawing(recipe, cut_out)[..., ::-1])
+
+
+if __name__ == "__main__":
+    sys.exit(renew())

@@ -1,0 +1,285 @@
+"""The guard: how retries, breaker, limits and deadline work together around one call."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from perkie_cli.domain import errors
+from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.events import UpstreamCalled
+from perkie_cli.resilience.breaker import Breaker, BreakerState
+from perkie_cli.resilience.guard import Attempt, Guard
+from perkie_cli.resilience.retry import TimeRules
+from perkie_cli.resilience.retry_budget import RetryBudget
+from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy
+from perkie_cli.system.waiting import within
+from tests.clock import VirtualClock
+from tests.events import Recorder
+
+
+@dataclass
+class Upstream:
+    """Plays a script: an error is raised, a number is a time to take, after which it answers; then it answers."""
+
+    clock: VirtualClock
+    script: Iterator[errors.PerkieError | float]
+    attempts: list[Attempt] = field(default_factory=list)
+    cancelled: int = 0
+
+    async def __call__(self, attempt: Attempt) -> str:
+        self.attempts.append(attempt)
+        step = next(self.script, 0.0)
+        if isinstance(step, errors.PerkieError):
+            await self.clock.sleep(0.2)
+            raise step
+        try:
+            await self.clock.sleep(step)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return "picture"
+
+
+class Bench:
+    """A guard with all its parts on one virtual clock."""
+
+    def __init__(self, *script: errors.PerkieError | float, **policy: int) -> None:
+        self.clock = VirtualClock()
+        self.events = Recorder()
+        self.upstream = Upstream(self.clock, iter(script))
+        self.breaker = Breaker("gemini", self.clock)
+        rng = random.Random(5)
+        self.guard = Guard(
+            clock=self.clock,
+            rng=rng,
+            breaker=self.breaker,
+            limits=UpstreamLimits("gemini", self.clock, rng, UpstreamPolicy(**policy)),
+            retry_budget=RetryBudget(self.clock),
+            times=TimeRules(),
+            events=self.events,
+        )
+
+    async def run(self, seconds: float = 50.0) -> str:
+        deadline = Deadline.after(seconds, self.clock.monotonic())
+        return await self.clock.drive(self.guard.run(self.upstream, deadline))
+
+    @property
+    def outcomes(self) -> list[str]:
+        return [event.outcome for event in self.events.events if isinstance(event, UpstreamCalled)]
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (errors.UpstreamFault("x"), 3),
+        (errors.UpstreamBroken("x"), 2),
+        (errors.BadAnswer("x"), 2),
+        (errors.SafetyBlock("x"), 2),
+        (errors.UpstreamOverloaded("x", retry_after=2), 2),
+        (errors.UpstreamOverloaded("x"), 1),
+        (errors.Blocked("x"), 1),
+        (errors.WrongCredentials("x"), 1),
+    ],
+)
+async def test_as_often_as_the_table_says(error: errors.PerkieError, attempts: int) -> None:
+    bench = Bench(*[error] * 5)
+    with pytest.raises(type(error)):
+        await bench.run()
+    assert [a.number for a in bench.upstream.attempts] == list(range(1, attempts + 1))
+    assert bench.outcomes == [error.code] * attempts
+
+
+async def test_a_budget_that_is_spent_ends_it_without_a_call() -> None:
+    bench = Bench(errors.BudgetExceeded("x"))
+    with pytest.raises(errors.BudgetExceeded):
+        await bench.run()
+    assert (len(bench.upstream.attempts), bench.outcomes) == (1, [])
+
+
+async def test_a_safety_block_is_asked_again_with_the_safe_prompt() -> None:
+    bench = Bench(errors.SafetyBlock("x"), errors.UpstreamFault("x"))
+    assert await bench.run() == "picture"
+    assert [a.safe for a in bench.upstream.attempts] == [False, True, True]
+
+
+async def test_a_hanging_upstream_is_cancelled_and_leaves_no_time_for_a_retry() -> None:
+    bench = Bench(1000.0)
+    started = bench.clock.monotonic()
+    with pytest.raises(errors.UpstreamTimeout):
+        await bench.run()
+    assert bench.clock.monotonic() - started == 40
+    assert bench.upstream.cancelled == 1
+    assert bench.guard.limits.running == 0
+
+
+async def test_a_slow_failure_leaves_room_for_one_retry() -> None:
+    bench = Bench(1000.0, 1000.0, 1000.0)
+    with pytest.raises(errors.UpstreamTimeout):
+        await bench.run(seconds=24.0)  # attempts get 21 s
+    assert len(bench.upstream.attempts) == 1
+    bench = Bench(errors.UpstreamFault("x"), 1000.0)
+    started = bench.clock.monotonic()
+    with pytest.raises(errors.UpstreamTimeout):
+        await bench.run()
+    assert 40 < bench.clock.monotonic() - started <= 47
+    assert len(bench.upstream.attempts) == 2
+
+
+async def test_no_time_is_no_call_and_no_fault() -> None:
+    bench = Bench()
+    with pytest.raises(errors.DeadlineExceeded):
+        await bench.run(seconds=0.0)
+    assert bench.upstream.attempts == []
+    assert bench.breaker.status().consecutive_faults == 0
+
+
+async def test_the_breaker_opens_and_only_probes_pass() -> None:
+    bench = Bench(*[errors.UpstreamFault("x")] * 40)
+    for _ in range(2):
+        with pytest.raises(errors.UpstreamFault):
+            await bench.run()
+    assert bench.breaker.status().state is BreakerState.OPEN
+    assert len(bench.upstream.attempts) == 5, "the breaker counts attempts, and ends a retry under way"
+    with pytest.raises(errors.BreakerOpen):
+        await bench.run()
+    bench.clock.advance(60)
+    with pytest.raises(errors.UpstreamFault):
+        await bench.run()
+    assert len(bench.upstream.attempts) == 6, "a probe is not retried"
+
+
+async def test_a_probe_is_not_retried_even_when_the_breaker_would_let_it() -> None:
+    bench = Bench(*[errors.UpstreamFault("x")] * 5, errors.SafetyBlock("x"))
+    while bench.breaker.status().state is not BreakerState.OPEN:
+        with pytest.raises(errors.UpstreamFault):
+            await bench.run()
+    bench.clock.advance(60)
+    with pytest.raises(errors.SafetyBlock):
+        await bench.run()
+    assert len(bench.upstream.attempts) == 6
+
+
+@pytest.mark.parametrize("error", [errors.SafetyBlock("x"), errors.UpstreamRefused("x"), errors.WrongCredentials("x")])
+async def test_answers_are_no_faults(error: errors.PerkieError) -> None:
+    bench = Bench(*[error] * 60)
+    for _ in range(20):
+        with pytest.raises(type(error)):
+            await bench.run()
+    assert bench.breaker.status().state is BreakerState.CLOSED
+
+
+async def test_a_budget_that_forbids_the_retry_leaves_the_first_error() -> None:
+    bench = Bench(errors.UpstreamFault("the cause"), errors.BudgetExceeded("no money"))
+    with pytest.raises(errors.UpstreamFault, match="the cause"):
+        await bench.run()
+
+
+async def test_retries_end_with_the_retry_budget() -> None:
+    bench = Bench(*[errors.BadAnswer("x")] * 100)
+    for _ in range(4):  # 4 calls fail twice each, 4 tokens are spent; the breaker is kept shut by answers in between
+        with pytest.raises(errors.BadAnswer):
+            await bench.run()
+        bench.guard.breaker = Breaker("gemini", bench.clock)
+    while bench.guard._retry_budget.withdraw():
+        pass
+    before = len(bench.upstream.attempts)
+    with pytest.raises(errors.BadAnswer):
+        await bench.run()
+    assert len(bench.upstream.attempts) == before + 1
+
+
+async def test_at_capacity_nothing_is_sent() -> None:
+    bench = Bench(per_day=1)
+    assert await bench.run() == "picture"
+    with pytest.raises(errors.AtCapacity) as refused:
+        await bench.run()
+    assert refused.value.retry_after is not None
+    assert len(bench.upstream.attempts) == 1
+    assert bench.outcomes == ["ok"], "what was not sent is no call"
+
+
+async def test_a_cancelled_call_gives_everything_back() -> None:
+    bench = Bench(1000.0)
+    deadline = Deadline.after(50, bench.clock.monotonic())
+    task = asyncio.create_task(bench.guard.run(bench.upstream, deadline))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bench.guard.limits.running == 0
+    assert bench.outcomes == ["cancelled"]
+    assert bench.breaker.status().consecutive_faults == 0
+
+
+async def test_a_timeout_of_the_work_itself_is_not_taken_for_the_deadline() -> None:
+    clock = VirtualClock()
+
+    async def work() -> None:
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        await clock.drive(within(Deadline.after(5, clock.monotonic()), clock, work()))
+
+
+async def test_the_deadline_cancels_for_real() -> None:
+    clock = VirtualClock()
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await clock.sleep(100)
+        finally:
+            ended.append("cleaned up")
+
+    with pytest.raises(errors.DeadlineExceeded):
+        await clock.drive(within(Deadline.after(5, clock.monotonic()), clock, work()))
+    assert ended == ["cleaned up"]
+    assert clock.monotonic() == 1005.0
+
+
+async def test_whoever_cancels_sees_the_cleanup_through() -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            ended.set()
+
+    task = asyncio.create_task(within(Deadline.never(), VirtualClock(), work()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
+async def test_no_complaint_follows_of_work_that_fails_once_nobody_waits() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise LookupError("at cleaning up")
+
+    task = asyncio.create_task(within(Deadline.never(), VirtualClock(), work()))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    del task
+    gc.collect()
+    assert complaints == []
