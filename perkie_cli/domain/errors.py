@@ -1,56 +1,63 @@
-"""The one error tree. Every error a user may meet is a ``PerkieError``:
+"""The one error tree. Every error a user may meet is a ``PerkieError``, and what it means stands on its class:
 
 ::
 
-    PerkieError                         exit  http  retryable
-    ├─ UsageError                          2   422
-    ├─ BadInput                            3   422
-    │  ├─ NotAnImage                       3   415
-    │  ├─ CorruptImage                     3   422
-    │  ├─ TooManyBytes                     3   413
-    │  ├─ TooManyPixels                    3   422
-    │  ├─ TooSmall                         3   422
-    │  ├─ UnreadableFile                   3   400
-    │  ├─ UnwritableFile                   3   500
-    │  ├─ UnknownStyle                     3   422
-    │  ├─ InvalidParameter                 3   422
-    │  ├─ InvalidIdentity                  3   422
-    │  ├─ InvalidSetting                   3   500
-    │  ├─ OutputExists                     3   409
-    │  ├─ NotFound                         3   404
-    │  ├─ RetiredModel                     3   422
-    │  ├─ ProtectedBucket                  3   403
-    │  ├─ LowConfidence                    3   422
-    │  └─ IdempotencyMismatch              3   422
-    ├─ NotAuthorised                       4   401
-    │  ├─ MissingCredentials               4   503
-    │  ├─ WrongCredentials                 4   503
-    │  └─ Forbidden                        4   403
-    ├─ Unavailable                         5   503  yes
-    │  ├─ UpstreamFault                    5   503  yes
-    │  │  ├─ UpstreamTimeout               5   504  yes
-    │  │  ├─ UpstreamOverloaded            5   503  yes   (429 from the upstream)
-    │  │  ├─ UpstreamBroken                5   503  yes   (500 from the upstream)
-    │  │  └─ BadAnswer                     5   503  yes   (empty, corrupt or no image)
-    │  ├─ UpstreamRefused                  5   503        (400/403/404: asking again is useless)
-    │  ├─ Blocked                          5   422        (policy block)
-    │  │  └─ SafetyBlock                   5   422        (a block that a tamer prompt may pass)
-    │  ├─ AtCapacity                       5   503  yes
-    │  ├─ BreakerOpen                      5   503  yes
-    │  ├─ DeadlineExceeded                 5   504  yes
-    │  ├─ StoreUnavailable                 5   503  yes
-    │  ├─ OutOfMemory                      5   503  yes
-    │  ├─ MissingExtra                     5   503        (an optional package is not installed)
-    │  ├─ MissingWeights                   5   503
-    │  └─ MissingDevice                    5   503
-    ├─ PartialFailure                      6   207
-    ├─ LimitReached                        7   429  yes
-    │  ├─ QuotaExceeded                    7   429  yes
-    │  ├─ RateLimited                      7   429  yes
-    │  └─ BudgetExceeded                   7   429
-    │     └─ DailyCapReached               7   503  yes
-    ├─ ChangesPending                      8   409
-    └─ Interrupted                       130   499
+    PerkieError                       exit  http  again  tries  marks
+    ├─ UsageError                         2   422    -       1   ----
+    ├─ BadInput                           3   422    -       1   ----
+    │  ├─ NotAnImage                      3   415    -       1   ----
+    │  ├─ CorruptImage                    3   422    -       1   ----
+    │  ├─ TooManyBytes                    3   413    -       1   ----
+    │  ├─ TooManyPixels                   3   422    -       1   ----
+    │  ├─ TooSmall                        3   422    -       1   ----
+    │  ├─ UnreadableFile                  3   400    -       1   ----
+    │  ├─ UnwritableFile                  3   500    -       1   ----
+    │  ├─ UnknownStyle                    3   422    -       1   ----
+    │  ├─ InvalidParameter                3   422    -       1   ----
+    │  ├─ InvalidIdentity                 3   422    -       1   ----
+    │  ├─ InvalidSetting                  3   500    -       1   ---H
+    │  ├─ OutputExists                    3   409    -       1   ----
+    │  ├─ NotFound                        3   404    -       1   ----
+    │  ├─ RetiredModel                    3   422    -       1   S---
+    │  ├─ ProtectedBucket                 3   403    -       1   ----
+    │  ├─ LowConfidence                   3   422    -       1   ----
+    │  └─ IdempotencyMismatch             3   422    -       1   ----
+    ├─ NotAuthorised                      4   401    -       1   S---
+    │  ├─ MissingCredentials              4   503    -       1   S--H
+    │  ├─ WrongCredentials                4   503    -       1   S--H
+    │  └─ Forbidden                       4   403    -       1   S---
+    ├─ Unavailable                        5   503   yes      1   L---
+    │  ├─ UpstreamFault                   5   503   yes      3   LF-H
+    │  │  ├─ UpstreamTimeout              5   504   yes      3   LF-H
+    │  │  ├─ UpstreamOverloaded           5   503   yes      2   L--H
+    │  │  ├─ UpstreamBroken               5   503   yes      2   LF-H
+    │  │  └─ BadAnswer                    5   503   yes      2   LF-H
+    │  ├─ UpstreamRefused                 5   503    -       1   L--H
+    │  ├─ Blocked                         5   422    -       1   L---
+    │  │  └─ SafetyBlock                  5   422    -       2   L---
+    │  ├─ AtCapacity                      5   503   yes      1   L-N-
+    │  ├─ BreakerOpen                     5   503   yes      1   L-N-
+    │  ├─ DeadlineExceeded                5   504   yes      1   L-N-
+    │  ├─ StoreUnavailable                5   503   yes      1   L-NH
+    │  ├─ OutOfMemory                     5   503   yes      1   L---
+    │  ├─ MissingExtra                    5   503    -       1   L--H
+    │  ├─ MissingWeights                  5   503    -       1   L--H
+    │  └─ MissingDevice                   5   503    -       1   L--H
+    ├─ PartialFailure                     6   207    -       1   ----
+    ├─ LimitReached                       7   429   yes      1   ----
+    │  ├─ QuotaExceeded                   7   429   yes      1   ----
+    │  ├─ RateLimited                     7   429   yes      1   ----
+    │  └─ BudgetExceeded                  7   429    -       1   --N-
+    │     └─ DailyCapReached              7   503   yes      1   L-NH
+    ├─ ChangesPending                     8   409    -       1   ----
+    └─ Interrupted                      130   499    -       1   ----
+
+    again  ``retryable``: the same request may succeed later
+    tries  ``retry.attempts``: calls upstream in all after such a failure
+    marks  L  the degradation ladder catches it; S only where it also covers our own set-up (``covered``)
+           F  speaks against the upstream: counts in the breaker (``speaks_against``)
+           N  nothing was sent: a refusal of our own (``sent`` is false)
+           H  hidden from customers: what went wrong is the operator's to know (``hidden``)
 
 ``code`` is the class name in snake case: it stands in the JSON envelope and in ``urn:perkie:problem:<code>``.
 """
@@ -58,7 +65,28 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
+
+
+class Cover(StrEnum):
+    """Whether the degradation ladder stands in for a picture that failed so."""
+
+    NEVER = "never"
+    SETUP = "setup"  # where a request is covered for our own set-up: a customer cannot help that, an engineer can
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """``attempts`` in all, the longest ``waits`` (s) before the second, third, …; ``advised``: wait as long as the
+    upstream said, or do not try again.
+    """
+
+    attempts: int = 1
+    waits: tuple[float, ...] = (0.0,)
+    advised: bool = False
 
 
 class PerkieError(Exception):
@@ -72,6 +100,11 @@ class PerkieError(Exception):
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    retry: ClassVar[Retry] = Retry()
+    covered: ClassVar[Cover] = Cover.NEVER
+    speaks_against: ClassVar[bool | None] = False  # the upstream; None: says nothing about its health
+    sent: ClassVar[bool] = True
+    hidden: ClassVar[bool] = False
     usual_hint: ClassVar[str | None] = None  # where the raiser knows nothing better
 
     def __init_subclass__(cls) -> None:
@@ -155,6 +188,7 @@ class InvalidIdentity(BadInput):
 class InvalidSetting(BadInput):
     """A configuration value that cannot be used; names the file or variable it came from."""
 
+    hidden = True
     http_status = 500
 
 
@@ -172,6 +206,8 @@ class NotFound(BadInput):
 
 class RetiredModel(BadInput):
     """The model was shut down by its maker; names the successor."""
+
+    covered = Cover.SETUP
 
 
 class ProtectedBucket(BadInput):
@@ -191,18 +227,21 @@ class IdempotencyMismatch(BadInput):
 class NotAuthorised(PerkieError):
     """Who asks is not known or not proven."""
 
+    covered = Cover.SETUP
     exit_code, http_status = 4, 401
 
 
 class MissingCredentials(NotAuthorised):
     """No key or account is configured for the upstream that was asked for."""
 
+    hidden = True
     http_status = 503
 
 
 class WrongCredentials(NotAuthorised):
     """The upstream refused our key or account."""
 
+    hidden = True
     http_status = 503
 
 
@@ -215,12 +254,15 @@ class Forbidden(NotAuthorised):
 class Unavailable(PerkieError):
     """Something perkie depends on cannot serve now."""
 
+    covered = Cover.ALWAYS
     exit_code, http_status, retryable = 5, 503, True
 
 
 class UpstreamFault(Unavailable):
     """The upstream failed: connection, 5xx, unreadable answer."""
 
+    retry, hidden = Retry(3, (2.0, 5.0)), True
+    speaks_against: ClassVar[bool | None] = True
     usual_hint = "Try again in a minute."
 
 
@@ -233,18 +275,25 @@ class UpstreamTimeout(UpstreamFault):
 class UpstreamOverloaded(UpstreamFault):
     """The upstream said 429; ``retry_after`` holds its own advice when it gave one."""
 
+    retry, speaks_against = Retry(2, advised=True), None
+
 
 class UpstreamBroken(UpstreamFault):
     """The upstream failed inside (500)."""
+
+    retry = Retry(2, (5.0,))
 
 
 class BadAnswer(UpstreamFault):
     """The upstream answered, but with no usable image."""
 
+    retry = Retry(2, (5.0,))
+
 
 class UpstreamRefused(Unavailable):
     """The upstream refused the request itself; asking again is useless."""
 
+    hidden = True
     retryable = False
 
 
@@ -258,23 +307,32 @@ class Blocked(Unavailable):
 class SafetyBlock(Blocked):
     """A safety block, which the style's safe prompt may pass."""
 
+    retry = Retry(2)
+
 
 class AtCapacity(Unavailable):
     """Our own limit towards the upstream, or on work in hand, is reached."""
+
+    sent = False
 
 
 class BreakerOpen(Unavailable):
     """The circuit breaker keeps calls away from a failing upstream."""
 
+    sent = False
+
 
 class DeadlineExceeded(Unavailable):
     """The time that the caller gave is over."""
 
+    sent = False
     http_status = 504
 
 
 class StoreUnavailable(Unavailable):
     """The cache, quota or ledger store does not answer."""
+
+    sent, hidden = False, True
 
 
 class OutOfMemory(Unavailable):
@@ -284,18 +342,21 @@ class OutOfMemory(Unavailable):
 class MissingExtra(Unavailable):
     """An optional package is not installed; the hint names the extra."""
 
+    hidden = True
     retryable = False
 
 
 class MissingWeights(Unavailable):
     """Model weights are absent or not what they should be; the hint names the way to get them."""
 
+    hidden = True
     retryable = False
 
 
 class MissingDevice(Unavailable):
     """The device that was asked for is not on this machine."""
 
+    hidden = True
     retryable = False
 
 
@@ -322,12 +383,14 @@ class RateLimited(LimitReached):
 class BudgetExceeded(LimitReached):
     """The run's or the day's spending limit would be passed; nothing was spent."""
 
+    sent = False
     retryable = False
 
 
 class DailyCapReached(BudgetExceeded):
     """The day's spend towards the upstream has reached its cap; ``retry_after`` is the time until the next day."""
 
+    covered, hidden = Cover.ALWAYS, True
     http_status, retryable = 503, True
 
 

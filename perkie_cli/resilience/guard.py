@@ -9,18 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.errors import (
-    AtCapacity,
-    BreakerOpen,
-    BudgetExceeded,
-    DeadlineExceeded,
-    PerkieError,
-    SafetyBlock,
-    StoreUnavailable,
-    UpstreamFault,
-    UpstreamOverloaded,
-    UpstreamTimeout,
-)
+from perkie_cli.domain.errors import DeadlineExceeded, PerkieError, SafetyBlock, UpstreamOverloaded, UpstreamTimeout
 from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried
 from perkie_cli.ports import Clock, EventSink
 from perkie_cli.resilience.breaker import Breaker, Permit, Verdict
@@ -31,13 +20,10 @@ from perkie_cli.system.waiting import time_limit
 
 T = TypeVar("T")
 
-# refusals of our own, before anything went upstream
-NOT_SENT = (AtCapacity, BreakerOpen, BudgetExceeded, DeadlineExceeded, StoreUnavailable)
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try: its number from 1, and whether the tamer request shall be sent."""
+    """One try: its number from 1, and whether to use the style's safe prompt."""
 
     number: int = 1
     safe: bool = False
@@ -77,11 +63,11 @@ class Guard:
             try:
                 permit = self.breaker.acquire()
                 return await self._attempt(call, attempt, permit, deadline)
-            except NOT_SENT as refusal:
-                if failure is not None:  # what happened upstream says more than that we then held back
-                    raise failure from refusal
-                raise
             except PerkieError as error:
+                if not error.sent:
+                    if failure is not None:  # prefer the upstream's own error over our refusal to ask again
+                        raise failure from error
+                    raise
                 wait = None if permit.probe else self._wait(error, attempt, deadline)
                 if wait is None:
                     raise
@@ -106,11 +92,8 @@ class Guard:
         try:
             with self.limits.place():
                 result = await self._in_time(lambda: call(attempt), deadline)
-        except NOT_SENT:
-            outcome = None
-            raise
         except PerkieError as error:
-            verdict, outcome = _verdict(error), error.code
+            verdict, outcome = (_verdict(error), error.code) if error.sent else (Verdict.NONE, None)
             if isinstance(error, UpstreamOverloaded):
                 self.limits.overloaded()
             raise
@@ -138,7 +121,7 @@ class Guard:
 
 
 def _verdict(error: PerkieError) -> Verdict:
-    """Only faults speak against the upstream; being over its quota is the throttle's concern, not the breaker's."""
-    if isinstance(error, UpstreamOverloaded):
+    """Being over the upstream's quota is the throttle's concern, not the breaker's."""
+    if error.speaks_against is None:
         return Verdict.NONE
-    return Verdict.FAULT if isinstance(error, UpstreamFault) else Verdict.GOOD
+    return Verdict.FAULT if error.speaks_against else Verdict.GOOD

@@ -1,4 +1,7 @@
-"""What is tried again, how often and after how long: the retry table as data, and the rules of time around it."""
+"""When a failed call is tried again: each error says how often and after how long; here are the rules of time.
+
+After a safety block the guard asks with the style's safe prompt.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +9,7 @@ import random
 from dataclasses import dataclass
 
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.errors import (
-    BadAnswer,
-    PerkieError,
-    SafetyBlock,
-    UpstreamBroken,
-    UpstreamFault,
-    UpstreamOverloaded,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RetryRule:
-    """One row: ``attempts`` in all after such a failure, the longest ``waits`` (s) before the second, third, ….
-
-    ``told``: wait as long as the upstream said, or do not retry.
-    """
-
-    failure: type[PerkieError]
-    attempts: int
-    waits: tuple[float, ...] = (0.0,)
-    told: bool = False
-
-
-# The first row that fits counts, so special kinds stand before general ones; what fits none is not retried.
-# After a safety block the guard asks with the style's safe prompt.
-RETRY_TABLE = (
-    RetryRule(SafetyBlock, attempts=2),
-    RetryRule(UpstreamOverloaded, attempts=2, told=True),
-    RetryRule(UpstreamBroken, attempts=2, waits=(5.0,)),
-    RetryRule(BadAnswer, attempts=2, waits=(5.0,)),
-    RetryRule(UpstreamFault, attempts=3, waits=(2.0, 5.0)),  # timeout, connection, 502/503/504, unreadable answer
-)
+from perkie_cli.domain.errors import PerkieError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +43,10 @@ def wait_before_retry(error: PerkieError, failed: int, longest: float, rng: rand
 
     Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015), cut to ``longest``.
     """
-    rule = next((rule for rule in RETRY_TABLE if isinstance(error, rule.failure)), None)
-    if rule is None or failed >= rule.attempts or longest < 0:
+    retry = error.retry
+    if failed >= retry.attempts or longest < 0:
         return None
-    if rule.told:
+    if retry.advised:
         fits = error.retry_after is not None and error.retry_after <= longest
         return error.retry_after if fits else None
-    longest_of_row = rule.waits[min(failed, len(rule.waits)) - 1]
-    return min(rng.uniform(0.0, longest_of_row), longest)
+    return min(rng.uniform(0.0, retry.waits[min(failed, len(retry.waits)) - 1]), longest)

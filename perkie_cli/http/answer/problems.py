@@ -6,37 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from perkie_cli.domain.errors import (
-    DailyCapReached,
-    InvalidSetting,
-    MissingCredentials,
-    MissingDevice,
-    MissingExtra,
-    MissingWeights,
-    NotAuthorised,
-    PerkieError,
-    StoreUnavailable,
-    UpstreamFault,
-    UpstreamRefused,
-    WrongCredentials,
-)
+from perkie_cli.domain.errors import NotAuthorised, PerkieError
 
 MEDIA_TYPE = "application/problem+json"
 _DEFAULT_WAIT = 5.0  # seconds, for a retryable 503 that knows no better
-
-# What went wrong here is the operator's to know (it stands in the log), not the caller's.
-_INTERNAL = (
-    DailyCapReached,
-    InvalidSetting,
-    MissingCredentials,
-    MissingDevice,
-    MissingExtra,
-    MissingWeights,
-    StoreUnavailable,
-    UpstreamFault,
-    UpstreamRefused,
-    WrongCredentials,
-)
 
 
 class InternalError(PerkieError):
@@ -93,16 +66,15 @@ def problem(error: PerkieError, request_id: str, *, as_removebg: bool = False) -
 
     ``as_removebg`` adds the ``errors`` that clients of the remove.bg API read (an extension member, RFC 9457 §3.2).
     """
-    hidden = isinstance(error, _INTERNAL)
     body: dict[str, Any] = {
         "type": f"urn:perkie:problem:{error.code}",
         "title": error.code.replace("_", " ").capitalize(),
         "status": error.http_status,
-        "detail": "The service cannot do this at the moment." if hidden else error.message,
+        "detail": "The service cannot do this at the moment." if error.hidden else error.message,
         "request_id": request_id,
         "retryable": error.retryable,
     }
-    if error.hint and not hidden:
+    if error.hint and not error.hidden:
         body["hint"] = error.hint
     headers = {"Cache-Control": "no-store"}
     wait = error.retry_after

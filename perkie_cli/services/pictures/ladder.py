@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perkie_cli.domain.errors import DailyCapReached, NotAuthorised, PerkieError, RetiredModel, Unavailable
+from perkie_cli.domain.errors import Cover, PerkieError, Unavailable
 from perkie_cli.domain.events import Degraded
 from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.domain.pictures.cache_key import CacheKey
@@ -47,9 +47,7 @@ class Ladder:
         """Whether the ladder is for this: what the upstream or its limits did, never what the caller did."""
         if engine == self._local.name or not request.fallback:
             return False
-        if isinstance(error, (NotAuthorised, RetiredModel)):
-            return request.cover_setup
-        return isinstance(error, (Unavailable, DailyCapReached))
+        return error.covered is Cover.ALWAYS or (error.covered is Cover.SETUP and request.cover_setup)
 
     async def descend(self, request: GenerateRequest, key: CacheKey, job: RenderJob, error: PerkieError) -> Substitute:
         """The best substitute that the request allows.

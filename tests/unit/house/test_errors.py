@@ -16,11 +16,27 @@ def family(cls: type[PerkieError]) -> list[type[PerkieError]]:
 TREE = [cls for cls in family(PerkieError) if cls.__module__ == errors.__name__]
 
 
+def meaning(cls: type[PerkieError]) -> str:
+    """One row of the table: exit, http, again, tries, marks."""
+    marks = {errors.Cover.ALWAYS: "L", errors.Cover.SETUP: "S", errors.Cover.NEVER: "-"}[cls.covered]
+    marks += "F" if cls.speaks_against else "-"
+    marks += "-" if cls.sent else "N"
+    marks += "H" if cls.hidden else "-"
+    return f"{cls.exit_code} {cls.http_status} {'yes' if cls.retryable else '-'} {cls.retry.attempts} {marks}"
+
+
 @pytest.mark.parametrize("cls", TREE, ids=lambda cls: cls.__name__)
-def test_the_drawing_in_the_docstring_tells_the_truth(cls: type[PerkieError]) -> None:
-    row = re.search(rf"[├└]─ {cls.__name__} +(\d+) +(\d+)( +yes)?", errors.__doc__ or "")
+def test_the_drawing_in_the_docstring_tells_what_the_error_means(cls: type[PerkieError]) -> None:
+    row = re.search(rf"[├└]─ {cls.__name__} +(.+)", errors.__doc__ or "")
     assert row is not None, f"{cls.__name__} is not drawn"
-    assert (int(row[1]), int(row[2]), bool(row[3])) == (cls.exit_code, cls.http_status, cls.retryable)
+    assert " ".join(row[1].split()) == meaning(cls)
+
+
+def test_only_what_was_sent_speaks_against_the_upstream_or_is_sent_again() -> None:
+    for cls in TREE:
+        if not cls.sent:
+            assert cls.speaks_against is False
+            assert cls.retry.attempts == 1
 
 
 def test_codes_are_unique() -> None:
