@@ -11,7 +11,12 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.imaging import codec
+
 SIDE = 300
+ANY_SIZE = ImageLimits(min_side=1)
 
 
 def photo(width: int = SIDE, height: int = SIDE, seed: int = 7) -> Image.Image:
@@ -20,6 +25,11 @@ def photo(width: int = SIDE, height: int = SIDE, seed: int = 7) -> Image.Image:
     noise = np.random.default_rng(seed).normal(0, 2, (height, width))
     channels = [x / width * 255, y / height * 255, 128 + 100 * np.sin((x + y) / 40)]
     return Image.fromarray(np.stack([c + noise for c in channels], -1).clip(0, 255).astype(np.uint8))
+
+
+def taken(data: bytes, name: str = "image", limits: ImageLimits = ANY_SIZE) -> Photo:
+    """``data`` as it goes from the door to the services."""
+    return codec.photo(data, limits, name)
 
 
 def with_hole(image: Image.Image) -> Image.Image:

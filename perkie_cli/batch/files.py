@@ -9,7 +9,10 @@ import stat
 from pathlib import Path
 
 from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UnwritableFile
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
+from perkie_cli.imaging import codec
 
 
 def located(path: Path) -> Path:
@@ -45,6 +48,14 @@ def read_input(path: Path, max_bytes: int) -> bytes:
         raise UnreadableFile(f"{path} may not be read (permission denied)") from error
     except OSError as error:
         raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_photo(path: Path, limits: ImageLimits, name: str | None = None) -> Photo:
+    """The file as a photo within ``limits``. For a worker thread.
+
+    Raises: the BadInput family.
+    """
+    return codec.photo(read_input(path, limits.max_bytes), limits, name or str(path))
 
 
 def write_atomically(path: Path, data: bytes) -> None:

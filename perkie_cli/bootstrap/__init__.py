@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from perkie_cli.resilience.guarded import GuardedStyleEngine
     from perkie_cli.services.pictures.generate import Generate
     from perkie_cli.services.pictures.ladder import Ladder
-    from perkie_cli.services.pictures.near_duplicates import NearDuplicates
     from perkie_cli.services.quotas.admin import QuotaAdmin
     from perkie_cli.services.quotas.quotas import Quotas
     from perkie_cli.services.shop.idempotency import IdempotencyRecords
@@ -158,25 +157,18 @@ class Services(StorefrontParts):
 
         return Admission(self.settings.image.pixels_in_work, math.inf, "drawing")
 
-    @cached_property
-    def near_duplicates(self) -> NearDuplicates | None:
-        """The look-up of nearly the same photos, where it is switched on."""
-        if not self.settings.cache.near:
-            return None
-        from perkie_cli.services.pictures.near_duplicates import NearDuplicates
-
-        return NearDuplicates(self.blobs, self.workers, self.events, self.limits, self.settings.cache.near_bits)
-
     # ---------------------------------------------------------------- use cases
 
     @cached_property
     def generate(self) -> Generate:
         """One picture in one style."""
-        from perkie_cli.services.pictures.generate import Generate
+        from perkie_cli.services.pictures.generate import Configured, Generate
 
+        style = self.settings.style
         return Generate(
             styles=self.styles,
             engines=self.engines,
+            configured=Configured(style.engine, style.size),
             cache=self.pictures,
             workers=self.workers,
             clock=self.clock,
@@ -185,7 +177,6 @@ class Services(StorefrontParts):
             ladder=self.ladder,
             admission=self.admission,
             cutouts=self.cutout_source,
-            near=self.near_duplicates,
         )
 
     @cached_property

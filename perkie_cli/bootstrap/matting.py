@@ -127,10 +127,12 @@ class MattingParts(StoreParts):
     @cached_property
     def cutouts(self) -> Cutouts:
         """One picture without its background."""
-        from perkie_cli.services.cutouts.cut_out import Cutouts
+        from perkie_cli.services.cutouts.cut_out import Configured, Cutouts
 
+        matting = self.settings.matting
         return Cutouts(
             engines=self.matting_engines,
+            configured=Configured(matting.engine, matting.mode),
             cache=self.pictures,
             workers=self.workers,
             clock=self.clock,
@@ -143,8 +145,7 @@ class MattingParts(StoreParts):
         """Cut-outs for styling."""
         from perkie_cli.services.cutouts.source import CutoutSource
 
-        matting = self.settings.matting
-        return CutoutSource(self.cutouts, matting.engine, matting.mode)
+        return CutoutSource(lambda: self.cutouts)
 
     @cached_property
     def evaluate(self) -> Evaluate:

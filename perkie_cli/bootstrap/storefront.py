@@ -42,12 +42,11 @@ class StorefrontParts(MattingParts):
         """What the shop's visitor gets."""
         from perkie_cli.services.shop.storefront import Storefront
 
-        return Storefront(self.generate, self.originals, self.io)
+        return Storefront(self.generate, self.originals, self.io, self.limits)
 
     @cached_property
     def process(self) -> Process:
         """Cut out, then drawn."""
         from perkie_cli.services.shop.process import Process
 
-        matting = self.settings.matting
-        return Process(self.storefront, self.cutouts, self.clock, engine=matting.engine, mode=matting.mode)
+        return Process(self.storefront, self.cutouts, self.clock)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from perkie_cli.domain.secret import Secret
     from perkie_cli.ports import BlobStore, DocumentStore
     from perkie_cli.services.pictures.cache import PictureCache
+    from perkie_cli.services.pictures.near_duplicates import NearDuplicates
     from perkie_cli.stores.google.firestore_connection import FirestoreConnection
     from perkie_cli.stores.google.storage_client import GcsConnection
 
@@ -86,4 +87,13 @@ class StoreParts(World):
         """Finished pictures in the store."""
         from perkie_cli.services.pictures.cache import PictureCache
 
-        return PictureCache(self.blobs, self.clock, self.events)
+        return PictureCache(self.blobs, self.clock, self.events, self.near_duplicates)
+
+    @cached_property
+    def near_duplicates(self) -> NearDuplicates | None:
+        """The look-up of nearly the same photos, where it is switched on."""
+        if not self.settings.cache.near:
+            return None
+        from perkie_cli.services.pictures.near_duplicates import NearDuplicates
+
+        return NearDuplicates(self.blobs, self.workers, self.events, self.limits, self.settings.cache.near_bits)

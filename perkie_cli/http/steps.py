@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from perkie_cli.domain.people.proof import Requester
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.http.answer.answers import cutout_outcome, quota_left, style_outcome
 from perkie_cli.http.answer.schemas import AcceptedFacts, DoneFacts, ProcessBody
 from perkie_cli.http.request.bodies import Fields, validated
 from perkie_cli.http.request.call import Call
-from perkie_cli.http.request.inputs import generate_request, requester_of, select_styles, source_of
-from perkie_cli.imaging import codec
+from perkie_cli.http.request.inputs import generate_request, photo_in, requester_of, select_styles
 from perkie_cli.services.shop.process import Accepted, CutoutEnd, Step
-from perkie_cli.services.shop.storefront import Source, StyleEnd
+from perkie_cli.services.shop.storefront import StyleEnd
 
 Told = tuple[str, BaseModel]  # the name of a step and its facts
 
@@ -28,9 +28,8 @@ class Run:
     """Everything that a process starts from."""
 
     requester: Requester
-    source: Source
-    request: GenerateRequest
-    styles: list[str]
+    photo: Photo
+    requests: list[GenerateRequest]
 
 
 async def begin(call: Call, fields: Fields) -> Run:
@@ -38,18 +37,15 @@ async def begin(call: Call, fields: Fields) -> Run:
 
     Raises: InvalidFields, UnknownStyle, BadInput, Forbidden, RateLimited.
     """
-    services = call.parts.services
     _ = call.idempotency_key  # a wrong one is told now
     body = validated(ProcessBody, fields.values)
     requester = requester_of(call, body)
     if body.styles is None:
-        styles = [style.id for style in body.strategy.at_once(services.styles)]
+        styles = [style.id for style in body.strategy.at_once(call.parts.services.styles)]
     else:
         styles = select_styles(call, body.styles)
-    source = await source_of(call, fields, body.image_hash, requester)
-    codec.inspect(source.data, services.limits, source.name)
-    deadline = call.parts.settings.process_deadline.total_seconds()
-    return Run(requester, source, generate_request(call, requester, "", deadline), styles)
+    photo = await photo_in(call, fields, body.image_hash, requester)
+    return Run(requester, photo, [generate_request(requester, photo, style) for style in styles])
 
 
 async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
@@ -74,20 +70,20 @@ async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
 
 async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
     """Each as it ends; for the twin of a request with an ``Idempotency-Key``, all of them once that one is done."""
-    services = call.parts.services
+    process, owner = call.parts.services.process, run.requester.owner
+    seconds = call.parts.settings.process_deadline.total_seconds()
     ended: asyncio.Queue[Step | None] = asyncio.Queue()
 
     async def work() -> list[Step]:
         steps: list[Step] = []
-        async with aclosing(services.process(run.source, run.request, run.styles)) as each:
+        async with aclosing(process(run.photo, owner, run.requests, seconds)) as each:
             async for step in each:
                 steps.append(step)
                 ended.put_nowait(step)
         return steps
 
-    payload = (run.source.hash, tuple(run.styles))
-    seconds = call.parts.settings.process_deadline.total_seconds()
-    working = asyncio.ensure_future(call.once(run.requester.owner, payload, work, _weight, seconds))
+    payload = (run.photo.hash, tuple(each.style for each in run.requests))
+    working = asyncio.ensure_future(call.once(owner, payload, work, _weight, seconds))
     working.add_done_callback(lambda _: ended.put_nowait(None))
     told = 0
     try:

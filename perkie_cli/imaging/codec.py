@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import QUALITY
+from perkie_cli.domain.pictures.cache_key import content_hash
 from perkie_cli.imaging.inspection import Inspection, inspect
 from perkie_cli.imaging.sniff import InputFormat, sniff
 
@@ -22,10 +24,22 @@ __all__ = [
     "encode",
     "encode_master",
     "inspect",
+    "photo",
     "resize",
     "sniff",
     "strip_metadata",
 ]
+
+
+def photo(data: bytes, limits: ImageLimits, name: str = "image", *, uploaded_as: str | None = None) -> Photo:
+    """The one value that ``data`` goes by from here on, held against ``limits`` by its header.
+
+    ``uploaded_as``: the hash of the upload that ``data`` is the stored copy of.
+
+    Raises: the BadInput family, as ``inspect``.
+    """
+    seen = inspect(data, limits, name)
+    return Photo(data, uploaded_as or content_hash(data), name, seen.pixels)
 
 
 def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from perkie_cli.batch.files import read_photo
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import MattingSettings, Settings
 from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS
@@ -58,8 +59,8 @@ def our_services(models_dir: Path, backend: str) -> Services:
 
 async def cut_out(services: Services, source: Path, target: Path, mode: str) -> None:
     """As ``perkie remove-bg --no-cache`` does: file to file."""
-    data = await asyncio.to_thread(source.read_bytes)
-    made = await services.cutouts(CutoutRequest(data, "inspyrenet", mode, cache=CacheUse.OFF))
+    photo = await asyncio.to_thread(read_photo, source, services.limits)
+    made = await services.cutouts(CutoutRequest(photo, "inspyrenet", mode, cache=CacheUse.OFF))
     await asyncio.to_thread(target.write_bytes, made.picture.data)
 
 

@@ -59,7 +59,7 @@ class Cases:
         self.services = services
         self.client = client
         self.raster = photo(512, 340)
-        self.upload = codec.encode(self.raster, ImageFormat.JPEG).data
+        self.photo = codec.photo(codec.encode(self.raster, ImageFormat.JPEG).data, ImageLimits())
         self.photo = question.reference(self.raster, 1536)
         self.answered = b""
 
@@ -81,13 +81,13 @@ class Cases:
     async def generate(self) -> None:
         """The whole service, cache off: also decodes the upload and encodes the master."""
         await self.services.generate(
-            GenerateRequest(self.upload, "ink_wash", size=SIZE, cache=CacheUse.OFF, deadline=50.0)
+            GenerateRequest(self.photo, "ink_wash", size=SIZE, cache=CacheUse.OFF, deadline=50.0)
         )
 
     async def pictures(self) -> None:
         """All decoding and encoding of ``generate``, alone."""
         workers = self.services.workers
-        decoded = await workers.run(codec.decode, self.upload, ImageLimits())
+        decoded = await workers.run(codec.decode, self.photo.data, ImageLimits())
         await workers.run(question.reference, decoded.raster, 1536)
         drawn = await workers.run(answer.decode, self.answered, SIZE)
         await workers.run(codec.encode_master, drawn)

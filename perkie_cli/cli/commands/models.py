@@ -16,7 +16,6 @@ from perkie_cli.cli.checkpoints import pull as pull_file
 from perkie_cli.cli.render import Report, Table, error_fields
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
-from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.errors import MissingWeights, PerkieError
 from perkie_cli.services.cutouts.evaluate import Evaluated, find_pairs, mean_scores
 from perkie_cli.services.cutouts.weights import Weights, WeightState
@@ -172,12 +171,12 @@ def evaluate(
     async def work(services: Services) -> Report:
         matting = services.settings.matting
         pairs = await services.io.run(find_pairs, folder)
-        services.cutouts.recipe(CutoutRequest(b"", matting.engine, matting.mode))  # is there such an engine?
+        services.cutouts.recipe()  # is there such an engine?
         await ensure_weights(services, renderer, matting.engine, matting.mode)
         done, failed = [], dict[Path, PerkieError]()
         for pair in pairs:
             try:
-                done.append(await services.evaluate(pair, matting.engine, matting.mode))
+                done.append(await services.evaluate(pair))
             except PerkieError as error:
                 if len(pairs) > 1:  # a single failure is told by the report itself
                     renderer.complain(error, str(pair.photo))

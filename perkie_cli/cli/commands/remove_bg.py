@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.batch.files import read_input
+from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import check_targets, expand, holds
 from perkie_cli.batch.run import Job, JobResult, Status, run_jobs, see_through
 from perkie_cli.batch.targets import Made, OutputRecord, Standing, plan_targets
@@ -26,22 +25,31 @@ from perkie_cli.domain.cutouts.request import (
     CutoutOutput,
     CutoutRequest,
     Framing,
+    check_result,
     parse_aspect,
 )
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.request import CacheUse
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
+    from perkie_cli.services.cutouts.cut_out import Plan
 
 app = typer.Typer()
 
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What the flags ask of every job. ``request`` still lacks its picture."""
+    """What the flags ask of every job."""
 
-    request: CutoutRequest
+    output: CutoutOutput
+    background: Background
+    framing: Framing
+    format: ImageFormat
+    cache: CacheUse
+    strict: bool
     force: bool
     dry_run: bool
     jobs: int
@@ -49,9 +57,20 @@ class _Options:
     @property
     def tag(self) -> str:
         """Everything that decides the output besides the input and the engine's recipe."""
-        asked = self.request
-        background = hashlib.sha256(asked.background.picture).hexdigest()[:12] if asked.background.picture else ""
-        return f"{asked.output} {asked.background.kind} {asked.background.colour} {background} {asked.framing}"
+        picture = self.background.picture.hash[:12] if self.background.picture else ""
+        return f"{self.output} {self.background.kind} {self.background.colour} {picture} {self.framing}"
+
+    def request(self, photo: Photo) -> CutoutRequest:
+        """The request of one job."""
+        return CutoutRequest(
+            photo,
+            output=self.output,
+            background=self.background,
+            framing=self.framing,
+            format=self.format,
+            cache=self.cache,
+            strict=self.strict,
+        )
 
 
 @app.command("remove-bg")
@@ -97,19 +116,18 @@ def remove_bg(
     renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
-        matting = services.settings.matting
-        request = CutoutRequest(
-            b"",
-            matting.engine,
-            matting.mode,
+        asked = _Options(
             _output_kind(kind),
-            _background(background, services.limits.max_bytes),
+            _background(background, services.limits),
             Framing(trim, margin, None if aspect is None else parse_aspect(aspect)),
             output_format(format_, file, "png"),
             cache_use(refresh, no_cache),
             strict,
+            force,
+            dry_run,
+            jobs,
         )
-        whole = _Run(services, renderer, _Options(request, force, dry_run, jobs))
+        whole = _Run(services, renderer, asked)
         return await whole.all(inputs, recursive, file, out_dir)
 
     run(ctx, work, {"matting.engine": engine, "matting.mode": mode, "matting.device": device})
@@ -125,31 +143,33 @@ class _Run:
         self._asked = asked
 
     async def all(self, inputs: list[str], recursive: bool, file: Path | None, out_dir: Path | None) -> Report:
-        request = self._asked.request
+        asked = self._asked
+        check_result(asked.output, asked.background, asked.format)
         files = expand(inputs, recursive=recursive, made_by_us=self._record.below_folders(inputs))
         check_targets(files, 1, file, out_dir)
-        self._services.cutouts.recipe(request)  # an unknown engine or mode is told before anything is downloaded
-        if not self._asked.dry_run:
-            await ensure_weights(self._services, self._renderer, request.engine, request.mode)
-        tail = f"_{'mask' if request.output is CutoutOutput.MASK else 'cutout'}.{request.format.value}"
+        self._services.cutouts.recipe()  # an unknown engine or mode is told before anything is downloaded
+        if not asked.dry_run:
+            matting = self._services.settings.matting
+            await ensure_weights(self._services, self._renderer, matting.engine, matting.mode)
+        tail = f"_{'mask' if asked.output is CutoutOutput.MASK else 'cutout'}.{asked.format.value}"
         targets = plan_targets(files, [tail], file, out_dir)
         jobs = [Job(each.path, row[0]) for each, row in zip(files, targets, strict=True)]
-        return await run_jobs(jobs, self._one, self._renderer, self._asked.jobs)
+        return await run_jobs(jobs, self._one, self._renderer, asked.jobs)
 
     async def _one(self, job: Job) -> JobResult:
         asked, services = self._asked, self._services
-        data = await asyncio.to_thread(read_input, job.source, services.limits.max_bytes)
-        request = replace(asked.request, image=data, source=str(job.source))
-        tag = f"{services.cutouts.recipe(request).fingerprint} {asked.tag}"
+        photo = await asyncio.to_thread(read_photo, job.source, services.limits)
+        plan = services.cutouts.plan(asked.request(photo))
+        tag = f"{plan.recipe.fingerprint} {asked.tag}"
         standing = self._record.check(job.target, job.source, tag, force=asked.force)
-        if standing is Standing.FRESH and not asked.force and request.cache is CacheUse.NORMAL:
+        if standing is Standing.FRESH and not asked.force and asked.cache is CacheUse.NORMAL:
             return JobResult(job, Status.SKIPPED, remark="already made")
         if asked.dry_run:
             return JobResult(job, Status.PLANNED, remark="would be made")
-        return await self._make(job, request, tag)
+        return await self._make(job, plan, tag)
 
-    async def _make(self, job: Job, request: CutoutRequest, tag: str) -> JobResult:
-        made = await self._services.cutouts(request)
+    async def _make(self, job: Job, plan: Plan, tag: str) -> JobResult:
+        made = await self._services.cutouts.carry_out(plan)
         output = Made(job.target, job.source, made.hash, tag)
         warnings = [*made.warnings, *await see_through(self._record.write, output, made.picture.data)]
         status = Status.CACHED if made.cache_hit else Status.DONE
@@ -171,9 +191,9 @@ def _output_kind(name: str) -> CutoutOutput:
         raise InvalidParameter(f"{name!r} is no output", hint="Outputs: rgba, mask.") from None
 
 
-def _background(text: str, max_bytes: int) -> Background:
+def _background(text: str, limits: ImageLimits) -> Background:
     """A keyword, a colour, or a picture's path."""
     path = Path(text)
     if text not in tuple(BackgroundKind) and (path.suffix or holds(path.exists)):
-        return Background.of_picture(read_input(path, max_bytes), text)
+        return Background.of_picture(read_photo(path, replace(limits, min_side=1), text))
     return Background.parse(text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.batch.files import read_input
+from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import expand
 from perkie_cli.batch.run import see_through, summed_up
 from perkie_cli.batch.targets import Made, OutputRecord, check_place
@@ -20,6 +20,7 @@ from perkie_cli.cli.render import Renderer, Report, Table, error_fields
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.config.styles import as_toml
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.pictures.style import Style
 
@@ -113,8 +114,8 @@ async def _rows(
     with renderer.progress(len(sources), sources[0].name) as bar:
         for source in sources:
             try:
-                data = await asyncio.to_thread(read_input, source, services.limits.max_bytes)
-                rows.append((source.name, data, await _drawn(services, source, data)))
+                photo = await asyncio.to_thread(read_photo, source, services.limits)
+                rows.append((source.name, photo.data, await _drawn(services, photo)))
             except PerkieError as failure:
                 if len(sources) > 1:  # a single failure is told by the report itself
                     renderer.complain(failure, str(source))
@@ -123,12 +124,9 @@ async def _rows(
     return rows, failures
 
 
-async def _drawn(services: Services, source: Path, data: bytes) -> list[bytes]:
-    pictures = []
-    for style in services.styles.all():
-        request = GenerateRequest(data, style.id, engine="local", source=str(source))
-        pictures.append((await services.generate(request)).master.data)
-    return pictures
+async def _drawn(services: Services, photo: Photo) -> list[bytes]:
+    requests = [GenerateRequest(photo, style.id, engine="local") for style in services.styles.all()]
+    return [(await services.generate(each)).master.data for each in requests]
 
 
 def _brief(style: Style) -> dict[str, object]:

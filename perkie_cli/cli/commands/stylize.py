@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from perkie_cli.batch.files import read_input
+from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import InputFile, check_targets, expand
 from perkie_cli.batch.run import Job, JobResult, Status, run_jobs, see_through
 from perkie_cli.batch.targets import Made, OutputRecord, Standing, plan_targets
@@ -22,12 +22,16 @@ from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.money.spend import Budget, dollars
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat
-from perkie_cli.domain.pictures.request import CacheUse, Fallback, Generated, GenerateRequest
+from perkie_cli.domain.pictures.request import CacheUse, Fallback, GenerateRequest
+from perkie_cli.domain.pictures.result import Generated
+from perkie_cli.domain.quotas.limits import Charge
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ports import Workers
+    from perkie_cli.services.pictures.generate import Plan
 
 app = typer.Typer()
 
@@ -48,22 +52,22 @@ class _Options:
     budget: Budget | None
     remove_background: bool
 
-    def request(self, services: Services, style: str) -> GenerateRequest:
-        """The request of one job, still without its picture."""
-        settings = services.settings.style
+    def request(
+        self, photo: Photo, style: str, charge: Charge | None, fallback: frozenset[Fallback]
+    ) -> GenerateRequest:
+        """The request of one job."""
         return GenerateRequest(
-            b"",
+            photo,
             style,
             self.owner,
-            settings.engine,
-            self.model,
-            settings.size,
-            self.remove_background,
+            model=self.model,
+            remove_background=self.remove_background,
             cache=self.cache,
+            fallback=fallback,
             cover_setup=False,
             deadline=self.deadline,
             budget=self.budget,
-            charge=services.quota_limits.charge(self.owner),
+            charge=charge,
         )
 
 
@@ -187,29 +191,27 @@ class _Run:
     @property
     def _draws_here(self) -> bool:
         """Whether the built-in engine was chosen."""
-        return self._services.engines[self._services.settings.style.engine].name == "local"
+        return self._services.generate.engine().name == "local"
 
     async def _one(self, job: Job) -> JobResult:
         asked, services = self._asked, self._services
-        data = await asyncio.to_thread(read_input, job.source, services.limits.max_bytes)
-        request = replace(
-            asked.request(services, job.style), image=data, source=str(job.source), fallback=self._fallback
-        )
-        key = services.generate.key(request)
-        tag = f"{key.style} {key.fingerprint} {asked.format.value}"
+        photo = await asyncio.to_thread(read_photo, job.source, services.limits)
+        charge = services.quota_limits.charge(asked.owner)
+        plan = services.generate.plan(asked.request(photo, job.style, charge, self._fallback))
+        tag = f"{plan.key.style} {plan.key.fingerprint} {asked.format.value}"
         redo = asked.force or asked.cache is not CacheUse.NORMAL
         standing = self._record.check(job.target, job.source, tag, force=asked.force)
         if standing is Standing.FRESH and not redo:
             return JobResult(job, Status.SKIPPED, remark="already made")
         if asked.dry_run:
             return JobResult(job, Status.PLANNED, remark="would be made")
-        return await self._make(job, request, tag)
+        return await self._make(job, plan, tag)
 
-    async def _make(self, job: Job, request: GenerateRequest, tag: str) -> JobResult:
-        from perkie_cli.services.pictures.deliver import deliver
+    async def _make(self, job: Job, plan: Plan, tag: str) -> JobResult:
+        from perkie_cli.services.pictures.found import deliver
 
         services = self._services
-        made = await services.generate(request)
+        made = await services.generate.carry_out(plan)
         picture = await services.workers.run(deliver, made.master, self._asked.format)
         output = Made(job.target, job.source, made.hash, tag, final=not made.degraded)
         warnings = [*made.warnings, *await see_through(self._record.write, output, picture.data)]
@@ -219,7 +221,7 @@ class _Run:
 
 async def _estimated(services: Services, asked: _Options, count: int, styles: list[str]) -> Report:
     """What the run would cost if the cache had nothing of it."""
-    each = {style: services.generate.estimate(asked.request(services, style)) for style in styles}
+    each = dict.fromkeys(styles, services.generate.price(model=asked.model))
     total = sum(each.values(), Decimal(0)) * count
     spent = await services.ledger.spent(services.clock.now().date())
     summary = {"pictures": count * len(styles), "usd": total, "usd_spent_today": spent}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat
-from perkie_cli.domain.pictures.request import CacheOutcome, CacheUse
+from perkie_cli.domain.pictures.request import CacheUse
+from perkie_cli.domain.pictures.result import CacheOutcome
 
 LOW_CONFIDENCE = 0.5  # below this a result carries a warning, and fails when asked to be strict
 _MAX_MARGIN = 100.0  # percent of the subject's long side
@@ -35,12 +37,11 @@ class BackgroundKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """``colour`` is sRGB 0..255; ``picture`` an encoded image, scaled to cover the canvas."""
+    """``colour`` is sRGB 0..255; ``picture`` is scaled to cover the canvas."""
 
     kind: BackgroundKind = BackgroundKind.TRANSPARENT
     colour: tuple[int, int, int] = (255, 255, 255)
-    picture: bytes = field(default=b"", repr=False)
-    source: str = "background"  # how messages name the picture
+    picture: Photo | None = None
 
     @classmethod
     def parse(cls, text: str) -> Background:
@@ -62,9 +63,9 @@ class Background:
         return cls(BackgroundKind.COLOUR, (red, green, blue))
 
     @classmethod
-    def of_picture(cls, data: bytes, source: str = "background") -> Background:
-        """An encoded picture of any kind that perkie reads."""
-        return cls(BackgroundKind.PICTURE, picture=data, source=source)
+    def of_picture(cls, picture: Photo) -> Background:
+        """Of any kind that perkie reads, and of any size."""
+        return cls(BackgroundKind.PICTURE, picture=picture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +106,15 @@ def parse_aspect(text: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class CutoutRequest:
-    """One picture to cut out. ``image`` is the upload as it came.
+    """One photo to cut out.
 
-    ``engine`` is ``auto``, ``inspyrenet``, ``builtin`` or ``remote``; ``mode`` ``base`` or ``fast``. ``strict`` turns
-    low confidence into an error; ``deadline`` is in seconds, None for the engine's own.
+    ``engine`` is ``auto``, ``inspyrenet``, ``builtin`` or ``remote``, ``mode`` ``base`` or ``fast``; None is what the
+    settings say. ``strict`` turns low confidence into an error; ``deadline`` is in seconds, None for the engine's own.
     """
 
-    image: bytes
-    engine: str = "auto"
-    mode: str = "base"
+    photo: Photo
+    engine: str | None = None
+    mode: str | None = None
     output: CutoutOutput = CutoutOutput.RGBA
     background: Background = Background()
     framing: Framing = Framing()
@@ -121,17 +122,21 @@ class CutoutRequest:
     cache: CacheUse = CacheUse.NORMAL
     strict: bool = False
     deadline: float | None = None
-    source: str = "image"  # how messages name the input: a path, a field
-    hash: str | None = None  # of the upload, where that is known
 
     def __post_init__(self) -> None:
-        see_through = self.output is CutoutOutput.RGBA and self.background.kind is BackgroundKind.TRANSPARENT
-        if see_through and not self.format.has_alpha:
-            raise UsageError(
-                f"{self.format.value} holds no transparency", hint="Use png or webp, or name a background colour."
-            )
-        if self.output is CutoutOutput.MASK and self.background.kind is not BackgroundKind.TRANSPARENT:
-            raise UsageError("a mask has no background", hint="Leave the background out, or ask for rgba.")
+        check_result(self.output, self.background, self.format)
+
+
+def check_result(output: CutoutOutput, background: Background, kind: ImageFormat) -> None:
+    """Whether what is asked for can be had in that format.
+
+    Raises: UsageError.
+    """
+    transparent = output is CutoutOutput.RGBA and background.kind is BackgroundKind.TRANSPARENT
+    if transparent and not kind.has_alpha:
+        raise UsageError(f"{kind.value} holds no transparency", hint="Use png or webp, or name a background colour.")
+    if output is CutoutOutput.MASK and background.kind is not BackgroundKind.TRANSPARENT:
+        raise UsageError("a mask has no background", hint="Leave the background out, or ask for rgba.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,7 @@ class Cutout:
     engine: str
     model: str
     device: str
-    recipe: str
+    fingerprint: str  # of its recipe
     confidence: float
     processing_time: float  # seconds
     warnings: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from starlette.types import Scope
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.picture import EncodedPicture
-from perkie_cli.domain.pictures.request import Generated
+from perkie_cli.domain.pictures.result import Generated
 from perkie_cli.domain.quotas.limits import Charge, QuotaStatus
 from perkie_cli.http.answer.problems import problem
 from perkie_cli.http.answer.schemas import (
@@ -28,7 +28,7 @@ from perkie_cli.http.answer.schemas import (
 from perkie_cli.http.middleware import as_problem, ids_of, note
 from perkie_cli.http.request.accept import IMAGES, JSON, image_format
 from perkie_cli.http.request.call import Call
-from perkie_cli.services.pictures.deliver import deliver
+from perkie_cli.services.pictures.found import deliver
 from perkie_cli.services.shop.process import CutoutEnd
 from perkie_cli.services.shop.storefront import Drawn, StyleEnd
 

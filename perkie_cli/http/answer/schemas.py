@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
 
 from perkie_cli.domain.people.identity import Tier
-from perkie_cli.domain.pictures.request import CacheOutcome
+from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.domain.pictures.style import Strategy
 from perkie_cli.domain.quotas.limits import QuotaWarning
 

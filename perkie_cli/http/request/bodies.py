@@ -26,7 +26,7 @@ class Upload:
     """A file from a form or a raw body."""
 
     data: bytes
-    source: str  # the field's or file's name, for messages
+    name: str  # the field's or file's, for messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +100,9 @@ async def _split(form: FormData, max_image: int) -> Fields:
     files: dict[str, Upload] = {}
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
-            source = (value.filename or name)[:120]
-            check_size(value.size or 0, max_image, source)
-            files[name] = Upload(await value.read(), source)
+            called = (value.filename or name)[:120]
+            check_size(value.size or 0, max_image, called)
+            files[name] = Upload(await value.read(), called)
         else:
             values[name] = value
     return Fields(values, files)

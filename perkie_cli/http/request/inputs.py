@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from perkie_cli.domain.people.identity import Tier
 from perkie_cli.domain.people.proof import Requester
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import Identity
-from perkie_cli.http.request.bodies import Fields, picture_of
+from perkie_cli.http.request.bodies import Fields, Upload, picture_of
 from perkie_cli.http.request.call import Call
-from perkie_cli.services.shop.storefront import Source
+from perkie_cli.services.storage.uploads import photo_of
 
 PICTURE_FIELDS = ("image", "image_data")
 
@@ -27,31 +29,31 @@ def requester_of(call: Call, body: Identity) -> Requester:
     return requester
 
 
-async def source_of(call: Call, fields: Fields, image_hash: str | None, requester: Requester) -> Source:
-    """The picture in the body, or the one that the owner sent before.
+async def photo_in(call: Call, fields: Fields, image_hash: str | None, requester: Requester) -> Photo:
+    """The photo in the body, or the one that the owner sent before.
 
-    Raises: InvalidFields when there is neither or both, NotFound, MalformedBody, TooManyBytes.
+    Raises: InvalidFields when there is neither or both, NotFound, MalformedBody, the BadInput family.
     """
     upload = picture_of(fields, PICTURE_FIELDS, call.parts.settings.max_image)
     if (upload is None) is (image_hash is None):
         raise InvalidFields("exactly one of image_data, image (a file) and image_hash is needed")
     storefront = call.parts.services.storefront
     if upload is not None:
-        return await storefront.uploaded(upload.data, upload.source)
+        return await storefront.uploaded(upload.data, upload.name)
     return await storefront.stored(requester.owner, str(image_hash))
 
 
-def generate_request(call: Call, requester: Requester, style: str, deadline: float) -> GenerateRequest:
-    """One style for one requester; the picture is filled in by the storefront. ``deadline`` in seconds."""
-    defaults = call.parts.services.settings.style
+def generate_request(
+    requester: Requester, photo: Photo, style: str, deadline: float | None = None, *, remove_background: bool = False
+) -> GenerateRequest:
+    """One style for one requester. ``deadline`` in seconds."""
     return GenerateRequest(
-        image=b"",
-        style=style,
-        owner=requester.owner,
-        charge=requester.charge,
-        engine=defaults.engine,
-        size=defaults.size,
+        photo,
+        style,
+        requester.owner,
+        remove_background=remove_background,
         deadline=deadline,
+        charge=requester.charge,
     )
 
 
@@ -62,3 +64,21 @@ def select_styles(call: Call, named: str | Sequence[str]) -> list[str]:
     """
     text = named if isinstance(named, str) else ",".join(named)
     return [style.id for style in call.parts.services.styles.select(text)]
+
+
+async def as_photo(call: Call, upload: Upload) -> Photo:
+    """A photo to cut out.
+
+    Raises: the BadInput family.
+    """
+    services = call.parts.services
+    return await photo_of(upload.data, services.limits, upload.name, services.io)
+
+
+async def as_backdrop(call: Call, upload: Upload) -> Photo:
+    """A picture to stand behind the pet: of any size.
+
+    Raises: the BadInput family.
+    """
+    services = call.parts.services
+    return await photo_of(upload.data, replace(services.limits, min_side=1), upload.name, services.io)

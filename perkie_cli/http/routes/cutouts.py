@@ -25,6 +25,7 @@ from perkie_cli.http.request.accept import IMAGES, image_format, negotiate
 from perkie_cli.http.request.bodies import Upload, media_type, picture_of, read_fields, read_raw
 from perkie_cli.http.request.call import Call, calling
 from perkie_cli.http.request.image_field import check_size
+from perkie_cli.http.request.inputs import as_photo
 
 router = APIRouter(tags=["cutting out"])
 _FIELDS = ("image", "image_file", "file", "image_data")
@@ -68,17 +69,14 @@ async def remove_background(
     """Removes the background. The facts stand in `X-Perkie-*` headers."""
     upload = await read_picture(request, call.parts.settings.max_image)
     kind, behind = CutoutOutput(output), Background.parse(background)
-    matting = call.parts.services.settings.matting
     wanted = CutoutRequest(
-        image=upload.data,
-        engine=matting.engine,
-        mode=mode or matting.mode,
+        await as_photo(call, upload),
+        mode=mode,
         output=kind,
         background=behind,
         framing=Framing(trim, margin, parse_aspect(aspect) if aspect else None),
         format=_format(request.headers.get("accept"), format_, kind, behind),
         deadline=call.parts.settings.cutout_deadline.total_seconds(),
-        source=upload.source,
     )
     services = call.parts.services
     cutout = await call.run(services.cutouts(wanted), call.parts.settings.cutout_deadline)

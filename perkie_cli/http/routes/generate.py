@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -16,7 +15,7 @@ from perkie_cli.http.answer.schemas import BatchAnswer, BatchBody, BatchForm, Ge
 from perkie_cli.http.request.accept import negotiate
 from perkie_cli.http.request.bodies import read_fields, validated
 from perkie_cli.http.request.call import Call, calling
-from perkie_cli.http.request.inputs import generate_request, requester_of, select_styles, source_of
+from perkie_cli.http.request.inputs import generate_request, photo_in, requester_of, select_styles
 from perkie_cli.services.shop.storefront import Drawn, StyleEnd
 
 router = APIRouter(tags=["drawing"])
@@ -38,13 +37,12 @@ async def generate(request: Request, call: Caller) -> Response:
     fields = await read_fields(request, settings.max_image)
     body = validated(GenerateBody, fields.values)
     requester = requester_of(call, body)
-    source = await source_of(call, fields, body.image_hash, requester)
+    photo = await photo_in(call, fields, body.image_hash, requester)
     seconds = settings.generate_deadline.total_seconds()
-    wanted = generate_request(call, requester, body.style, seconds)
-    wanted = replace(wanted, remove_background=body.remove_background)
-    payload = (source.hash, body.style, body.remove_background)
+    wanted = generate_request(requester, photo, body.style, seconds, remove_background=body.remove_background)
+    payload = (photo.hash, body.style, body.remove_background)
     drawn = await call.run(
-        call.once(requester.owner, payload, lambda: storefront.draw(source, wanted), _weight, seconds),
+        call.once(requester.owner, payload, lambda: storefront.draw(wanted), _weight, seconds),
         settings.generate_deadline,
     )
     return await generated_answer(call, drawn, kind)
@@ -65,16 +63,17 @@ async def batch_generate(request: Request, call: Caller) -> Response:
     body = validated(BatchBody, fields.values)
     requester = requester_of(call, body)
     styles = select_styles(call, body.styles)
-    source = await source_of(call, fields, body.image_hash, requester)
+    photo = await photo_in(call, fields, body.image_hash, requester)
     seconds = settings.process_deadline.total_seconds()
-    wanted = generate_request(call, requester, styles[0], seconds)
-    wanted = replace(wanted, remove_background=body.remove_background)
+    wanted = [
+        generate_request(requester, photo, style, seconds, remove_background=body.remove_background) for style in styles
+    ]
 
     async def all_of_them() -> list[StyleEnd]:
-        async with aclosing(services.storefront.draw_all(source, wanted, styles)) as ends:
+        async with aclosing(services.storefront.draw_all(photo, requester.owner, wanted)) as ends:
             return [end async for end in ends]
 
-    payload = (source.hash, tuple(styles), body.remove_background)
+    payload = (photo.hash, tuple(styles), body.remove_background)
     ends = await call.run(
         call.once(requester.owner, payload, all_of_them, _weight_of_all, seconds),
         settings.process_deadline,

@@ -25,6 +25,7 @@ from perkie_cli.http.answer.schemas import RemovebgFacts, RemovebgForm
 from perkie_cli.http.request.accept import JSON
 from perkie_cli.http.request.bodies import Fields, picture_of, read_fields
 from perkie_cli.http.request.call import Call, calling
+from perkie_cli.http.request.inputs import as_backdrop, as_photo
 
 router = APIRouter(tags=["cutting out"])
 _MARGIN = re.compile(r"(\d{1,3}(?:\.\d+)?)%?(?:px)?")
@@ -55,7 +56,7 @@ _NO_URLS = ("image_url", "bg_image_url")
 async def removebg(request: Request, call: Annotated[Call, Depends(calling(Scope.MATTING))]) -> Response:
     """Removes the background as the remove.bg API does."""
     settings = call.parts.settings
-    wanted = _cutout_request(call, await read_fields(request, settings.max_image))
+    wanted = await _cutout_request(call, await read_fields(request, settings.max_image))
     cutout = await call.run(call.parts.services.cutouts(wanted), settings.cutout_deadline)
     return _answer(cutout, as_json=JSON in request.headers.get("accept", ""))
 
@@ -73,7 +74,7 @@ async def account(call: Annotated[Call, Depends(calling(Scope.MATTING, costly=Fa
     return {"data": {"attributes": {"credits": credits_, "api": {"free_calls": 0, "sizes": "all"}}}}
 
 
-def _cutout_request(call: Call, fields: Fields) -> CutoutRequest:
+async def _cutout_request(call: Call, fields: Fields) -> CutoutRequest:
     """Raises: InvalidFields, InvalidParameter, UsageError, MalformedBody, TooManyBytes."""
     values, most = fields.values, call.parts.settings.max_image
     if any(values.get(name) for name in _NO_URLS):
@@ -81,18 +82,15 @@ def _cutout_request(call: Call, fields: Fields) -> CutoutRequest:
     upload = picture_of(fields, ("image_file", "image_file_b64"), most)
     if upload is None:
         raise InvalidFields("no image given", hint="Send image_file or image_file_b64.")
-    matting = call.parts.services.settings.matting
     output = CutoutOutput.MASK if _text(values, "channels") == "alpha" else CutoutOutput.RGBA
     return CutoutRequest(
-        image=upload.data,
-        engine=matting.engine,
-        mode="fast" if _text(values, "size") in _FAST_SIZES else matting.mode,
+        await as_photo(call, upload),
+        mode="fast" if _text(values, "size") in _FAST_SIZES else None,
         output=output,
-        background=_background(fields),
+        background=await _background(call, fields),
         framing=Framing(_text(values, "crop") in ("true", "1"), _margin(_text(values, "crop_margin"))),
         format=_format(_text(values, "format")),
         deadline=call.parts.settings.cutout_deadline.total_seconds(),
-        source=upload.source,
     )
 
 
@@ -100,9 +98,9 @@ def _text(values: dict[str, Any], name: str) -> str:
     return str(values.get(name) or "").strip().lower()
 
 
-def _background(fields: Fields) -> Background:
+async def _background(call: Call, fields: Fields) -> Background:
     if "bg_image_file" in fields.files:
-        return Background.of_picture(fields.files["bg_image_file"].data, "bg_image_file")
+        return Background.of_picture(await as_backdrop(call, fields.files["bg_image_file"]))
     colour = _text(fields.values, "bg_color")
     if not colour:
         return Background()

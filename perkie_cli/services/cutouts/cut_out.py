@@ -1,4 +1,10 @@
-"""One picture without its background: check, look up, matte, clean the edge, keep, put before a new background."""
+"""One picture without its background.
+
+::
+
+    plan → look up → join → admit → look up → decode, matte, clean the edge, keep → judge → put before a new background
+                     └────── once ─────────┘
+"""
 
 from __future__ import annotations
 
@@ -20,14 +26,15 @@ from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import LowConfidence, UsageError
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.cache_key import Recipe, cutout_key
-from perkie_cli.domain.pictures.request import CacheOutcome, CacheUse
+from perkie_cli.domain.pictures.request import CacheUse
+from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.domain.storage.metadata import LONGEST
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, Matte, MattingEngine, MattingJob, Workers
 from perkie_cli.resilience.admission import Admission
-from perkie_cli.resilience.coalesce import Coalescer
-from perkie_cli.services.pictures.cache import Found, PictureCache
-from perkie_cli.services.storage.upload_hash import upload_hash
+from perkie_cli.resilience.once import Once
+from perkie_cli.services.pictures.cache import PictureCache
+from perkie_cli.services.pictures.found import Found
 from perkie_cli.system.waiting import within
 
 if TYPE_CHECKING:
@@ -39,15 +46,16 @@ _OURS = ImageLimits(min_side=1)  # a cut-out of our own: only its soundness is i
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """A request with everything that follows from it before any pixel is touched."""
 
     request: CutoutRequest
     engine: MattingEngine
+    mode: str
     recipe: Recipe
-    hash: str
     key: str
     deadline: Deadline
+    started: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,14 @@ class _Made:
         return float(self.facts.get("confidence", "1"))
 
 
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What the settings say where a request does not."""
+
+    engine: str
+    mode: str
+
+
 class Cutouts:
     """The use case. ``engines`` maps ``auto`` and every engine's name to one."""
 
@@ -73,6 +89,7 @@ class Cutouts:
         self,
         *,
         engines: Mapping[str, MattingEngine],
+        configured: Configured,
         cache: PictureCache,
         workers: Workers,
         clock: Clock,
@@ -80,31 +97,62 @@ class Cutouts:
         admission: Admission,
     ) -> None:
         self._engines = engines
+        self._configured = configured
         self._cache = cache
         self._workers = workers
         self._clock = clock
         self._limits = limits
-        self._admission = admission
-        self._coalescer: Coalescer[_Made] = Coalescer()
-
-    def recipe(self, request: CutoutRequest) -> Recipe:
-        """What decides the cut-out besides the picture. Raises: UsageError, InvalidParameter."""
-        return self._engine(request).recipe(request.mode)
+        self._once: Once[_Made] = Once(admission)
 
     async def __call__(self, request: CutoutRequest) -> Cutout:
-        """Raises: BadInput, UsageError, DeadlineExceeded, LowConfidence when strict, AtCapacity, and what the engine
-        raises.
-        """
-        started = self._clock.monotonic()
-        plan = await self._plan(request)
-        seen = codec.inspect(request.image, self._limits, request.source)
-        if request.background.kind is BackgroundKind.PICTURE:  # before the network works for nothing
-            codec.inspect(request.background.picture, replace(self._limits, min_side=1), request.background.source)
-        made, picture = await within(plan.deadline, self._clock, self._finished(plan, seen.pixels))
-        return _result(plan, made, picture, self._clock.monotonic() - started)
+        """The cut-out, from the cache or made.
 
-    async def _finished(self, plan: _Plan, pixels: int) -> tuple[_Made, EncodedPicture]:
-        made = await self._look_up(plan) or await self._shared(plan, pixels)
+        Raises: as ``plan`` and ``carry_out``.
+        """
+        return await self.carry_out(self.plan(request))
+
+    def plan(self, request: CutoutRequest) -> Plan:
+        """What the request comes to. Its deadline begins now.
+
+        Raises: UsageError, InvalidParameter.
+        """
+        now = self._clock.monotonic()
+        engine, mode = self.engine(request.engine), request.mode or self._configured.mode
+        recipe = engine.recipe(mode)
+        key = cutout_key(request.photo.hash, recipe.fingerprint)
+        return Plan(request, engine, mode, recipe, key, Deadline.after(request.deadline, now), now)
+
+    async def carry_out(self, plan: Plan) -> Cutout:
+        """The planned cut-out.
+
+        Raises: BadInput, DeadlineExceeded, LowConfidence when strict, AtCapacity, and what the engine raises.
+        """
+        made, picture = await within(plan.deadline, self._clock, self._finished(plan))
+        return _result(plan, made, picture, self._clock.monotonic() - plan.started)
+
+    def recipe(self, engine: str | None = None, mode: str | None = None) -> Recipe:
+        """What decides a cut-out besides the picture, by the configured engine and mode unless named.
+
+        Raises: UsageError, InvalidParameter.
+        """
+        return self.engine(engine).recipe(mode or self._configured.mode)
+
+    def engine(self, name: str | None = None) -> MattingEngine:
+        """The engine of that name, or the configured one.
+
+        Raises: UsageError.
+        """
+        name = name or self._configured.engine
+        try:
+            return self._engines[name]
+        except KeyError:
+            raise UsageError(
+                f"there is no matting engine {name[:30]!r} here",
+                hint=f"There is {', '.join(self._engines)}; remote needs matting.remote_url.",
+            ) from None
+
+    async def _finished(self, plan: Plan) -> tuple[_Made, EncodedPicture]:
+        made = await self._look_up(plan) or await self._shared(plan)
         _judge(made, plan.request)
         return made, await self._finish(plan, made)
 
@@ -120,23 +168,7 @@ class Cutouts:
         cutout = await self(plain)
         return await self._workers.run(_decode_master, cutout.picture), cutout
 
-    def _engine(self, request: CutoutRequest) -> MattingEngine:
-        try:
-            return self._engines[request.engine]
-        except KeyError:
-            raise UsageError(
-                f"there is no matting engine {request.engine[:30]!r} here",
-                hint=f"There is {', '.join(self._engines)}; remote needs matting.remote_url.",
-            ) from None
-
-    async def _plan(self, request: CutoutRequest) -> _Plan:
-        deadline = Deadline.after(request.deadline, self._clock.monotonic())
-        engine = self._engine(request)
-        recipe = engine.recipe(request.mode)
-        hash_ = request.hash or await upload_hash(request.image, self._workers)
-        return _Plan(request, engine, recipe, hash_, cutout_key(hash_, recipe.fingerprint), deadline)
-
-    async def _look_up(self, plan: _Plan) -> _Made | None:
+    async def _look_up(self, plan: Plan) -> _Made | None:
         if plan.request.cache is not CacheUse.NORMAL:
             return None
         found: Found | None = await self._cache.find_at(plan.key, _KIND)
@@ -145,19 +177,19 @@ class Cutouts:
         warnings = tuple(filter(None, found.facts.get("notes", "").split(_BETWEEN)))
         return _Made(found.picture, None, found.facts, found.outcome, True, warnings)
 
-    async def _shared(self, plan: _Plan, pixels: int) -> _Made:
-        async def admitted() -> _Made:
-            async with self._admission.hold(pixels):
-                # A twin may have finished between our look-up and here.
-                return await self._look_up(plan) or await self._make(plan)
-
-        made, joined = await self._coalescer.run((plan.key, plan.request.cache), admitted)
+    async def _shared(self, plan: Plan) -> _Made:
+        made, joined = await self._once.make(
+            (plan.key, plan.request.cache),
+            plan.request.photo.pixels,
+            find=lambda: self._look_up(plan),
+            make=lambda: self._make(plan),
+        )
         return replace(made, outcome=CacheOutcome.JOINED) if joined else made
 
-    async def _make(self, plan: _Plan) -> _Made:
+    async def _make(self, plan: Plan) -> _Made:
         request = plan.request
-        decoded = await self._workers.run(codec.decode, request.image, self._limits, request.source)
-        job = MattingJob(decoded.raster, request.mode, plan.deadline, request.image)
+        decoded = await self._workers.run(codec.decode, request.photo.data, self._limits, request.photo.name)
+        job = MattingJob(decoded.raster, plan.mode, plan.deadline, request.photo.data)
         matte = await plan.engine.matte(job)
         raster, master = await self._workers.run(cut_out, decoded.raster, matte)
         made = _Made(master, raster, _facts(matte), CacheOutcome.MISS, True, (*decoded.notes, *matte.notes))
@@ -171,7 +203,7 @@ class Cutouts:
         )
         return made if warning is None else replace(made, kept=False, warnings=(*made.warnings, warning))
 
-    async def _finish(self, plan: _Plan, made: _Made) -> EncodedPicture:
+    async def _finish(self, plan: Plan, made: _Made) -> EncodedPicture:
         request = plan.request
         plain = request.background.kind is BackgroundKind.TRANSPARENT and request.framing.is_plain
         if plain and request.output is CutoutOutput.RGBA and request.format is ImageFormat.PNG:
@@ -209,9 +241,10 @@ def _compose(request: CutoutRequest, made: _Made, limits: ImageLimits) -> Encode
     original = picture = None
     background = request.background
     if background.kind is BackgroundKind.BLUR:
-        original = codec.decode(request.image, limits, request.source).raster.rgb
-    if background.kind is BackgroundKind.PICTURE:
-        picture = codec.decode(background.picture, replace(limits, min_side=1), background.source).raster
+        original = codec.decode(request.photo.data, limits, request.photo.name).raster.rgb
+    if background.picture is not None:
+        photo = background.picture
+        picture = codec.decode(photo.data, replace(limits, min_side=1), photo.name).raster
     return codec.encode(compose(cut, request.framing, background, original, picture), request.format)
 
 
@@ -224,23 +257,23 @@ def _judge(made: _Made, request: CutoutRequest) -> None:
     if request.strict and made.confidence < LOW_CONFIDENCE:
         why = f": {'; '.join(made.warnings)}" if made.warnings else ""
         raise LowConfidence(
-            f"{request.source}: confidence {made.confidence:.2f} is under {LOW_CONFIDENCE:g}{why}",
+            f"{request.photo.name}: confidence {made.confidence:.2f} is under {LOW_CONFIDENCE:g}{why}",
             hint="Look at the picture, or leave --strict out to get the result with a warning.",
         )
 
 
-def _result(plan: _Plan, made: _Made, picture: EncodedPicture, seconds: float) -> Cutout:
+def _result(plan: Plan, made: _Made, picture: EncodedPicture, seconds: float) -> Cutout:
     low = made.confidence < LOW_CONFIDENCE
     doubt = (f"low confidence ({made.confidence:.2f}): look at the result",) if low else ()
     return Cutout(
         picture=picture,
-        hash=plan.hash,
+        hash=plan.request.photo.hash,
         key=plan.key if made.kept else None,
         cache=made.outcome,
         engine=made.facts["engine"],
         model=made.facts["model"],
         device=made.facts["device"],
-        recipe=plan.recipe.fingerprint,
+        fingerprint=plan.recipe.fingerprint,
         confidence=made.confidence,
         processing_time=seconds,
         warnings=(*made.warnings, *doubt),

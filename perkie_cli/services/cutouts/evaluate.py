@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cutouts.request import CutoutOutput, CutoutRequest
 from perkie_cli.domain.errors import BadInput, UnreadableFile
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.request import CacheUse
 from perkie_cli.imaging import codec
@@ -76,11 +77,10 @@ class Evaluate:
         self._workers = workers
         self._limits = limits
 
-    async def __call__(self, pair: Pair, engine: str, mode: str) -> Evaluated:
+    async def __call__(self, pair: Pair, engine: str | None = None, mode: str | None = None) -> Evaluated:
         """Scores one pair. Raises: as ``Cutouts``, UnreadableFile, BadInput for a matte that does not fit."""
-        image = await self._workers.run(_read, pair.photo)
-        asked = CutoutRequest(image, engine, mode, output=CutoutOutput.MASK, cache=CacheUse.OFF, source=str(pair.photo))
-        made = await self._cutouts(asked)
+        photo = await self._workers.run(_photo, pair.photo, self._limits)
+        made = await self._cutouts(CutoutRequest(photo, engine, mode, output=CutoutOutput.MASK, cache=CacheUse.OFF))
         scores = await self._workers.run(_compare, made.picture.data, pair, self._limits)
         return Evaluated(pair, scores, made.confidence, made.engine, made.model, made.device, made.processing_time)
 
@@ -89,6 +89,10 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
     """The mean of each measure."""
     rows = [asdict(each) for each in scores]
     return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]} if rows else {}
+
+
+def _photo(path: Path, limits: ImageLimits) -> Photo:
+    return codec.photo(_read(path), limits, str(path))
 
 
 def _read(path: Path) -> bytes:

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import CacheLookup, StoreFailed
 from perkie_cli.domain.people.identity import Owner
-from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.domain.pictures.cache_key import CacheKey
-from perkie_cli.domain.pictures.request import CacheOutcome
+from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.domain.storage.selection import Selection
-from perkie_cli.ports import Blob, BlobInfo, BlobStore, Clock, EventSink
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A picture from the cache with the facts that were stored beside it."""
-
-    picture: EncodedPicture
-    key: str
-    outcome: CacheOutcome
-    facts: Mapping[str, str]
+from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink
+from perkie_cli.services.pictures.found import Found, found_in
+from perkie_cli.services.pictures.near_duplicates import NearDuplicates
 
 
 class PictureCache:
@@ -32,13 +24,23 @@ class PictureCache:
     or closed to us. Stores try again by themselves.
     """
 
-    def __init__(self, blobs: BlobStore, clock: Clock, events: EventSink) -> None:
+    def __init__(self, blobs: BlobStore, clock: Clock, events: EventSink, near: NearDuplicates | None = None) -> None:
         self._blobs = blobs
         self._clock = clock
         self._events = events
+        self._near = near
 
-    async def find(self, key: CacheKey, owner: Owner) -> Found | None:
-        """The owner's copy, else the shared one, which is then copied server-side to the owner's path."""
+    async def find(self, key: CacheKey, owner: Owner, photo: Photo | None = None) -> Found | None:
+        """The owner's copy, else the shared one, which is then copied server-side to the owner's path.
+
+        With the ``photo``, one of the owner's own that nearly the same photo was drawn to, where that is switched on.
+        """
+        found = await self._by_key(key, owner)
+        if found is None and photo is not None and self._near is not None:
+            found = await self._near.find(key, owner, photo)
+        return found
+
+    async def _by_key(self, key: CacheKey, owner: Owner) -> Found | None:
         try:
             found = await self._find(key, owner)
         except PerkieError as error:
@@ -82,14 +84,14 @@ class PictureCache:
         except PerkieError as error:
             self._events.emit(StoreFailed(self._blobs.name, "touch", error.message))
 
-    async def find_older(self, key: CacheKey, owner: Owner, *, besides: str, cut_out: bool) -> Found | None:
-        """The newest picture of the same upload in the same style by any recipe of an engine other than ``besides``;
-        with or without its background, as asked for.
+    async def find_older(self, key: CacheKey, owner: Owner, *, but_not_by: str, cut_out: bool) -> Found | None:
+        """The newest picture of the same upload in the same style by any recipe of any engine but one; with or without
+        its background, as asked for.
         """
         try:
             for path, outcome in ((key.owned(owner), CacheOutcome.HIT), (key.shared(), CacheOutcome.SHARED)):
                 selection = Selection(path.removesuffix(f"{key.fingerprint}.jpg"), style=key.style)
-                older = [info async for info in self._blobs.list(selection) if _stands_in(info, besides, cut_out)]
+                older = [info async for info in self._blobs.list(selection) if _stands_in(info, but_not_by, cut_out)]
                 for info in sorted(older, key=lambda each: each.created, reverse=True):
                     if (blob := await self._blobs.get(info.key)) is not None:
                         return found_in(blob, await self._to_owner(info.key, owner), outcome)
@@ -109,9 +111,21 @@ class PictureCache:
         return own
 
     async def keep(
-        self, key: CacheKey, owner: Owner, picture: EncodedPicture, facts: Mapping[str, str], *, replace: bool
+        self,
+        key: CacheKey,
+        owner: Owner,
+        picture: EncodedPicture,
+        facts: Mapping[str, str],
+        photo: Photo,
+        *,
+        replace: bool,
     ) -> str | None:
         """Stores the owner's and the shared copy. Returns a warning instead of raising: the picture is not lost."""
+        if self._near is not None:
+            try:
+                facts = {**facts, **await self._near.facts(owner, photo)}
+            except PerkieError as error:
+                return f"the picture could not be kept: {error.message}"
         own, shared = (key.owned(owner, picture.format.value), key.shared(picture.format.value))
         return await self.keep_at(own, picture, facts, replace=replace) or await self.keep_at(
             shared, picture, facts, replace=replace
@@ -132,15 +146,6 @@ class PictureCache:
         return None
 
 
-def _stands_in(info: BlobInfo, besides: str, cut_out: bool) -> bool:
+def _stands_in(info: BlobInfo, but_not_by: str, cut_out: bool) -> bool:
     facts = info.metadata
-    return facts.get("engine", besides) != besides and ("cutout" in facts) == cut_out
-
-
-def found_in(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
-    """The picture in a stored object."""
-    facts = blob.info.metadata
-    picture = EncodedPicture(
-        blob.data, ImageFormat(blob.info.key.rpartition(".")[2]), int(facts["width"]), int(facts["height"])
-    )
-    return Found(picture, key, outcome, facts)
+    return facts.get("engine", but_not_by) != but_not_by and ("cutout" in facts) == cut_out

@@ -3,39 +3,47 @@
 ::
 
     fresh cache → upstream → an older recipe or model of the same picture → the local engine → Unavailable
-    └── services.generate ──┘ └───────────────────────── here ──────────────────────────────────────────┘
+    generate      └────────────────────────────── here ─────────────────────────────────────────────────┘
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from perkie_cli.domain.errors import Cover, PerkieError, Unavailable
+from perkie_cli.domain.errors import PerkieError, Unavailable
 from perkie_cli.domain.events import Degraded
+from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.domain.pictures.cache_key import CacheKey
 from perkie_cli.domain.pictures.request import CacheUse, Fallback, GenerateRequest
+from perkie_cli.domain.policy import Cover
 from perkie_cli.imaging import codec
 from perkie_cli.ports import EventSink, RenderJob, StyleEngine, Workers
-from perkie_cli.services.pictures.cache import Found, PictureCache
+from perkie_cli.services.pictures.cache import PictureCache
+from perkie_cli.services.pictures.found import Found
 
 RETRY_AFTER = 60.0  # seconds, where the upstream's error does not say
 
 
 @dataclass(frozen=True, slots=True)
-class Substitute:
-    """A picture in another's stead. ``found``: it lay in the cache; ``note`` tells the customer."""
+class Drawn:
+    """What came of a job: the picture itself, or with a ``reason`` (the code of the error) a substitute.
+
+    ``fingerprint`` is of the recipe that made it; ``found``: it lay in the cache already.
+    """
 
     picture: EncodedPicture
     engine: str
     model: str
     fingerprint: str
-    note: str
+    usage: Usage = field(default_factory=Usage)
+    warnings: tuple[str, ...] = ()
+    reason: str | None = None
     found: Found | None = None
 
 
 class Ladder:
-    """The steps below the upstream."""
+    """Draws with the engine that was asked for; where that fails, takes the best substitute that a request allows."""
 
     def __init__(self, cache: PictureCache, local: StyleEngine, workers: Workers, events: EventSink) -> None:
         self._cache = cache
@@ -43,52 +51,88 @@ class Ladder:
         self._workers = workers
         self._events = events
 
-    def catches(self, error: PerkieError, request: GenerateRequest, engine: str) -> bool:
+    async def draw(self, engine: StyleEngine, job: RenderJob, request: GenerateRequest, key: CacheKey) -> Drawn:
+        """The picture of ``key``, or a substitute.
+
+        Raises: what the engine raises where the ladder is not for it; Unavailable with a kind sentence when no step
+        that the request allows holds.
+        """
+        try:
+            return await self._drawn(engine, job, key.fingerprint)
+        except PerkieError as error:
+            if not self._catches(error, request, engine.name):
+                raise
+            return await self._descend(job, request, key, error)
+
+    async def _drawn(self, engine: StyleEngine, job: RenderJob, fingerprint: str) -> Drawn:
+        rendering = await engine.render(job)
+        master = await self._workers.run(codec.encode_master, rendering.raster)
+        return Drawn(master, rendering.engine, rendering.model, fingerprint, rendering.usage, rendering.warnings)
+
+    def _catches(self, error: PerkieError, request: GenerateRequest, engine: str) -> bool:
         """Whether the ladder is for this: what the upstream or its limits did, never what the caller did."""
         if engine == self._local.name or not request.fallback:
             return False
         return error.covered is Cover.ALWAYS or (error.covered is Cover.SETUP and request.cover_setup)
 
-    async def descend(self, request: GenerateRequest, key: CacheKey, job: RenderJob, error: PerkieError) -> Substitute:
-        """The best substitute that the request allows.
-
-        Raises: Unavailable with a kind sentence, when no step of those allowed holds.
-        """
-        substitute = await self._older(request, key, job)
-        if substitute is None and Fallback.LOCAL in request.fallback:
-            substitute = await self._drawn(request, key, job, error)
-        if substitute is None:
+    async def _descend(self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError) -> Drawn:
+        other = await self._older(job, request, key, error)
+        if other is None and Fallback.LOCAL in request.fallback:
+            other = await self._local_drawing(job, request, key, error)
+        if other is None:
             raise _sorry(request, error) from error
-        self._events.emit(Degraded(job.style.id, error.code, substitute.engine, error.message))
-        return substitute
+        self._events.emit(Degraded(job.style.id, error.code, other.engine, error.message))
+        return other
 
-    async def _older(self, request: GenerateRequest, key: CacheKey, job: RenderJob) -> Substitute | None:
+    async def _older(self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError) -> Drawn | None:
         if Fallback.CACHE not in request.fallback or request.cache is not CacheUse.NORMAL:
             return None
         older = await self._cache.find_older(
-            key, request.owner, besides=self._local.name, cut_out=job.cutout is not None
+            key, request.owner, but_not_by=self._local.name, cut_out=job.cutout is not None
         )
         if older is None:
             return None
-        facts = older.facts
         note = "an earlier picture of this pet in this style, since a new one cannot be drawn now"
-        return Substitute(older.picture, facts["engine"], facts["model"], facts["recipe"], note, older)
+        facts = older.facts
+        return _substitute(job, request, error, older, (facts["engine"], facts["model"], facts["recipe"]), note)
 
-    async def _drawn(
-        self, request: GenerateRequest, key: CacheKey, job: RenderJob, error: PerkieError
-    ) -> Substitute | None:
+    async def _local_drawing(
+        self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError
+    ) -> Drawn | None:
         recipe = self._local.recipe(job.style, job.size).with_cutout(job.cutout)
+        made_by = (recipe.engine, recipe.model, recipe.fingerprint)
         note = "drawn by the built-in engine, since the usual one cannot draw now"
         if request.cache is CacheUse.NORMAL:
             own = CacheKey(key.hash, key.style, recipe.fingerprint)
             if (kept := await self._cache.find(own, request.owner)) is not None:
-                return Substitute(kept.picture, recipe.engine, recipe.model, recipe.fingerprint, note, kept)
+                return _substitute(job, request, error, kept, made_by, note)
         try:
-            rendering = await self._local.render(job)
+            drawn = await self._drawn(self._local, job, recipe.fingerprint)
         except Unavailable as second:
             raise _sorry(request, error) from second
-        master = await self._workers.run(codec.encode_master, rendering.raster)
-        return Substitute(master, rendering.engine, rendering.model, recipe.fingerprint, note)
+        return _substitute(job, request, error, drawn.picture, made_by, note)
+
+
+def _substitute(
+    job: RenderJob,
+    request: GenerateRequest,
+    error: PerkieError,
+    picture: Found | EncodedPicture,
+    made_by: tuple[str, str, str],
+    note: str,
+) -> Drawn:
+    """``made_by``: engine, model and the fingerprint of the recipe."""
+    found = picture if isinstance(picture, Found) else None
+    # ``reason`` is enough for a customer; the sentence may name what is only ours to know
+    told = note if request.cover_setup else f"{note} ({error.message})"
+    return Drawn(
+        picture.picture if isinstance(picture, Found) else picture,
+        *made_by,
+        usage=job.receipt.usage,
+        warnings=(told,),
+        reason=error.code,
+        found=found,
+    )
 
 
 def _sorry(request: GenerateRequest, error: PerkieError) -> Unavailable:

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import CacheLookup, StoreFailed
 from perkie_cli.domain.people.identity import Owner, Tier
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.cache_key import CacheKey
-from perkie_cli.domain.pictures.request import CacheOutcome, GenerateRequest
+from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.domain.storage.selection import Selection
 from perkie_cli.imaging.near_hash import bits_apart, near_hash
 from perkie_cli.ports import BlobInfo, BlobStore, EventSink, Workers
-from perkie_cli.services.pictures.cache import Found, found_in
+from perkie_cli.services.pictures.found import Found, found_in
 
 REMEMBERED = 128  # hashes of uploads under way: look-up and keeping ask for the same one
 FACT = "phash"
@@ -35,23 +36,23 @@ class NearDuplicates:
         self._most = most
         self._known: OrderedDict[str, str] = OrderedDict()
 
-    async def facts(self, key: CacheKey, request: GenerateRequest) -> Mapping[str, str]:
+    async def facts(self, owner: Owner, photo: Photo) -> Mapping[str, str]:
         """What to store beside a picture so that it can be found again.
 
         Raises: BadInput, MissingExtra.
         """
-        return {FACT: await self._hash(key, request)} if _has_name(request.owner) else {}
+        return {FACT: await self._hash(photo)} if _has_name(owner) else {}
 
-    async def find(self, key: CacheKey, request: GenerateRequest) -> Found | None:
+    async def find(self, key: CacheKey, owner: Owner, photo: Photo) -> Found | None:
         """The owner's picture in this style by this recipe whose upload is nearest, if near enough.
 
         Raises: BadInput, MissingExtra.
         """
-        if not _has_name(request.owner):
+        if not _has_name(owner):
             return None
-        wanted = await self._hash(key, request)
+        wanted = await self._hash(photo)
         try:
-            nearest = await self._nearest(key, request.owner, wanted)
+            nearest = await self._nearest(key, owner, wanted)
             blob = await self._blobs.get(nearest.key) if nearest else None
         except PerkieError as error:
             self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
@@ -71,14 +72,14 @@ class NearDuplicates:
                 best, least = info, apart
         return best
 
-    async def _hash(self, key: CacheKey, request: GenerateRequest) -> str:
-        if key.hash not in self._known:
-            found = await self._workers.run(near_hash, request.image, self._limits, request.source)
-            self._known[key.hash] = found
+    async def _hash(self, photo: Photo) -> str:
+        if photo.hash not in self._known:
+            found = await self._workers.run(near_hash, photo.data, self._limits, photo.name)
+            self._known[photo.hash] = found
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
             return found
-        return self._known[key.hash]
+        return self._known[photo.hash]
 
 
 def _has_name(owner: Owner) -> bool:

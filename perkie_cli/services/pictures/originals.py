@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from perkie_cli.domain.errors import BadInput, InvalidParameter, PerkieError
 from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.cache_key import HASH_LENGTH, original_key
 from perkie_cli.imaging import codec
@@ -39,16 +40,18 @@ class Originals:
         self._limits = limits
         self._sure: OrderedDict[tuple[Owner, str], tuple[Original, float]] = OrderedDict()  # and until when
 
-    async def keep(self, owner: Owner, data: bytes, hash_: str, source: str = "image") -> Original:
-        """Stores the upload with the SHA-256 ``hash_`` unless it is there; its lifetime slides then.
+    async def keep(self, owner: Owner, photo: Photo) -> Original:
+        """Stores the upload unless it is there; its lifetime slides then.
 
         Raises: BadInput, StoreUnavailable.
         """
-        original, until = self._sure.get((owner, hash_), (None, 0.0))
+        original, until = self._sure.get((owner, photo.hash), (None, 0.0))
         if original is not None and self._clock.monotonic() < until:
             return original
-        original = await self._slide(owner, hash_) or await self._store(owner, data, hash_, source)
-        self._sure[owner, hash_] = (original, self._clock.monotonic() + _SURE_FOR)
+        return self._remember(owner, await self._slide(owner, photo.hash) or await self._store(owner, photo))
+
+    def _remember(self, owner: Owner, original: Original) -> Original:
+        self._sure[owner, original.hash] = (original, self._clock.monotonic() + _SURE_FOR)
         if len(self._sure) > _MOST_SURE:
             self._sure.popitem(last=False)
         return original
@@ -59,17 +62,17 @@ class Originals:
         await self._blobs.touch(info, self._clock.now())
         return Original(hash_, info.key)
 
-    async def _store(self, owner: Owner, data: bytes, hash_: str, source: str) -> Original:
-        clean = await self._workers.run(codec.strip_metadata, data, self._limits, source)
-        key = original_key(owner, hash_, clean.format.value)
+    async def _store(self, owner: Owner, photo: Photo) -> Original:
+        clean = await self._workers.run(codec.strip_metadata, photo.data, self._limits, photo.name)
+        key = original_key(owner, photo.hash, clean.format.value)
         metadata = {"width": str(clean.width), "height": str(clean.height)}
         await self._blobs.put(key, clean.data, content_type=clean.format.media_type, metadata=metadata)
-        return Original(hash_, key)
+        return Original(photo.hash, key)
 
-    async def keep_if_possible(self, owner: Owner, data: bytes, hash_: str, source: str = "image") -> Original | None:
+    async def keep_if_possible(self, owner: Owner, photo: Photo) -> Original | None:
         """``keep`` for a request that wants something else: what stands in the way is noted, not raised."""
         try:
-            return await self.keep(owner, data, hash_, source)
+            return await self.keep(owner, photo)
         except BadInput:
             pass  # drawing it tells the user; without its bucket the picture is drawn all the same
         except PerkieError as error:
@@ -84,7 +87,7 @@ class Originals:
         if len(hash_) != HASH_LENGTH or set(hash_) - set("0123456789abcdef"):
             raise InvalidParameter(f"image_hash {hash_[:70]!r} is not a SHA-256 in lower-case hex")
         info = await self._head(owner, hash_)
-        return Original(hash_, info.key) if info else None
+        return self._remember(owner, Original(hash_, info.key)) if info else None
 
     async def _head(self, owner: Owner, hash_: str) -> BlobInfo | None:
         for extension in _EXTENSIONS:

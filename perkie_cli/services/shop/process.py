@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from perkie_cli.domain.cutouts.request import Cutout, CutoutRequest
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import BadInput, PerkieError
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.ports import Clock
-from perkie_cli.services.shop.storefront import Source, Storefront, StyleEnd
+from perkie_cli.services.shop.storefront import Storefront, StyleEnd
 
 CUTTING = 2 / 3  # of the deadline: one that hangs leaves the styles the usual time of a generation
 
@@ -39,40 +41,34 @@ CutOut = Callable[[CutoutRequest], Awaitable[Cutout]]
 class Process:
     """The use case."""
 
-    def __init__(self, storefront: Storefront, cut_out: CutOut, clock: Clock, *, engine: str, mode: str) -> None:
-        """``engine`` and ``mode`` of the cut-out."""
+    def __init__(self, storefront: Storefront, cut_out: CutOut, clock: Clock) -> None:
         self._storefront = storefront
         self._cut_out = cut_out
         self._clock = clock
-        self._engine = engine
-        self._mode = mode
 
     async def __call__(
-        self, source: Source, request: GenerateRequest, styles: Sequence[str]
+        self, photo: Photo, owner: Owner, requests: Sequence[GenerateRequest], seconds: float | None
     ) -> AsyncGenerator[Step, None]:
-        """Yields ``Accepted``, ``CutoutEnd`` and a ``StyleEnd`` for each style as it ends.
+        """Yields ``Accepted``, ``CutoutEnd`` and a ``StyleEnd`` for each request as it ends, within ``seconds`` in all.
 
-        ``request`` says how each style is drawn; its deadline is that of all steps together. Closing the stream stops
-        what is under way and gives back what it held.
+        ``requests`` are of ``photo``, without a cut-out and a deadline of their own. Closing the stream stops what is
+        under way and gives back what it held.
 
         Raises: BadInput where the picture itself is the trouble: no style could do better.
         """
-        deadline = Deadline.after(request.deadline, self._clock.monotonic())
-        yield Accepted(source.hash, tuple(styles))
-        cut = await self._cutout(source, deadline.total * CUTTING)
+        deadline = Deadline.after(seconds, self._clock.monotonic())
+        yield Accepted(photo.hash, tuple(each.style for each in requests))
+        cut = await self._cutout(photo, deadline.total * CUTTING)
         yield cut
         left = deadline.remaining(self._clock.monotonic())
-        wanted = replace(request, remove_background=cut.cutout is not None, deadline=left)
-        async with aclosing(self._storefront.draw_all(source, wanted, styles)) as ends:
+        ready = [replace(each, remove_background=cut.cutout is not None, deadline=left) for each in requests]
+        async with aclosing(self._storefront.draw_all(photo, owner, ready)) as ends:
             async for end in ends:
                 yield end
 
-    async def _cutout(self, source: Source, seconds: float) -> CutoutEnd:
-        wanted = CutoutRequest(
-            source.data, self._engine, self._mode, deadline=seconds, source=source.name, hash=source.hash
-        )
+    async def _cutout(self, photo: Photo, seconds: float) -> CutoutEnd:
         try:
-            return CutoutEnd(await self._cut_out(wanted))
+            return CutoutEnd(await self._cut_out(CutoutRequest(photo, deadline=seconds)))
         except BadInput:
             raise
         except PerkieError as error:

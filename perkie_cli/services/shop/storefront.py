@@ -5,25 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from perkie_cli.domain.errors import NotFound
 from perkie_cli.domain.people.identity import Owner
-from perkie_cli.domain.pictures.request import Generated, GenerateRequest
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.domain.pictures.request import GenerateRequest
+from perkie_cli.domain.pictures.result import Generated
 from perkie_cli.ports import Workers
 from perkie_cli.services.pictures.generate import Generate
 from perkie_cli.services.pictures.originals import Original, Originals
-from perkie_cli.services.storage.upload_hash import upload_hash
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A picture to work on: new with this request, or ``original`` from an earlier one."""
-
-    data: bytes
-    hash: str
-    name: str  # for messages
-    original: Original | None = None
+from perkie_cli.services.storage.uploads import photo_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +39,44 @@ class StyleEnd:
 class Storefront:
     """The use cases behind the shop's theme."""
 
-    def __init__(self, generate: Generate, originals: Originals, io: Workers) -> None:
+    def __init__(self, generate: Generate, originals: Originals, io: Workers, limits: ImageLimits) -> None:
         self._generate = generate
         self._originals = originals
         self._io = io  # not asyncio's own threads, which may all wait for a name server that is down
+        self._limits = limits
 
-    async def uploaded(self, data: bytes, name: str) -> Source:
-        """A picture that came with the request."""
-        return Source(data, await upload_hash(data, self._io), name)
+    async def uploaded(self, data: bytes, name: str) -> Photo:
+        """A photo that came with the request.
 
-    async def stored(self, owner: Owner, hash_: str) -> Source:
-        """A picture that the same owner uploaded before.
+        Raises: the BadInput family.
+        """
+        return await photo_of(data, self._limits, name, self._io)
+
+    async def stored(self, owner: Owner, hash_: str) -> Photo:
+        """A photo that the same owner uploaded before.
 
         Raises: NotFound, InvalidParameter, StoreUnavailable.
         """
         original = await self._originals.find(owner, hash_)
         data = await self._originals.load(original) if original else None
-        if original is None or data is None:
+        if data is None:
             raise NotFound("no picture of yours is stored under this hash", hint="Upload it again.")
-        return Source(data, hash_, "the stored picture", original)
+        return await photo_of(data, self._limits, "the stored picture", self._io, uploaded_as=hash_)
 
-    async def draw(self, source: Source, request: GenerateRequest) -> Drawn:
-        """One picture of ``source`` as ``request`` says; raises what ``Generate`` does."""
-        async with self._kept(source, request.owner) as keeping:
-            return await self._draw(source, request, keeping)
+    async def draw(self, request: GenerateRequest) -> Drawn:
+        """One picture, and its photo kept; raises what ``Generate`` does."""
+        async with self._kept(request.photo, request.owner) as keeping:
+            return await self._draw(request, keeping)
 
     async def draw_all(
-        self, source: Source, request: GenerateRequest, styles: Sequence[str]
+        self, photo: Photo, owner: Owner, requests: Sequence[GenerateRequest]
     ) -> AsyncGenerator[StyleEnd, None]:
-        """The styles side by side, each as it ends; one that fails does not touch the others.
+        """The pictures of one photo side by side, each as it ends; one that fails does not touch the others.
 
         Closing the stream cancels what is still under way.
         """
-        async with self._kept(source, request.owner) as keeping:
-            tasks = {
-                asyncio.ensure_future(self._draw(source, replace(request, style=each), keeping)): each
-                for each in styles
-            }
+        async with self._kept(photo, owner) as keeping:
+            tasks = {asyncio.ensure_future(self._draw(each, keeping)): each.style for each in requests}
             try:
                 for _ in range(len(tasks)):
                     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -93,24 +87,18 @@ class Storefront:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _draw(self, source: Source, request: GenerateRequest, keeping: asyncio.Future[Original | None]) -> Drawn:
-        request = replace(request, image=source.data, hash=source.hash, source=source.name)
+    async def _draw(self, request: GenerateRequest, keeping: asyncio.Future[Original | None]) -> Drawn:
         return Drawn(await self._generate(request), await asyncio.shield(keeping))
 
     @asynccontextmanager
-    async def _kept(self, source: Source, owner: Owner) -> AsyncIterator[asyncio.Future[Original | None]]:
+    async def _kept(self, photo: Photo, owner: Owner) -> AsyncIterator[asyncio.Future[Original | None]]:
         """The upload on its way into the store, while something is drawn from it."""
-        keeping = asyncio.ensure_future(self._keep(source, owner))
+        keeping = asyncio.ensure_future(self._originals.keep_if_possible(owner, photo))
         try:
             yield keeping
         finally:
             keeping.cancel()
             await asyncio.wait([keeping])
-
-    async def _keep(self, source: Source, owner: Owner) -> Original | None:
-        if source.original is not None:
-            return source.original
-        return await self._originals.keep_if_possible(owner, source.data, source.hash, source.name)
 
 
 def _end(style: str, task: asyncio.Future[Drawn]) -> StyleEnd:

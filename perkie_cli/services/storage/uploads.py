@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from perkie_cli.domain.errors import InvalidParameter, PerkieError
 from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.cache_key import CacheKey
 from perkie_cli.imaging import codec
 from perkie_cli.ports import BlobStore, Workers
 from perkie_cli.services.pictures.originals import Originals
-from perkie_cli.services.storage.upload_hash import upload_hash
 
 ORIGINAL = "original"
 _PROCESSED = re.compile(r"processed_([a-z0-9][a-z0-9_]{0,63})")
+INLINE = 512 * 1024  # bytes hashed on the event loop; more would hold it up for a millisecond
 _BROUGHT = "broughtalong"  # stands where a recipe's fingerprint would: never found by a look-up
 
 
@@ -45,20 +46,32 @@ class Uploads:
 
     async def _keep(self, owner: Owner, name: str, data: bytes) -> Kept:
         try:
-            hash_ = await upload_hash(data, self._workers)
+            photo = await photo_of(data, self._limits, name, self._workers)
             if name == ORIGINAL:
-                original = await self._originals.keep(owner, data, hash_, name)
-                return Kept(name, original.key, hash_)
-            return Kept(name, await self._keep_processed(owner, name, data, hash_), hash_)
+                original = await self._originals.keep(owner, photo)
+                return Kept(name, original.key, photo.hash)
+            return Kept(name, await self._keep_processed(owner, photo), photo.hash)
         except PerkieError as error:
             return Kept(name, error=error)
 
-    async def _keep_processed(self, owner: Owner, name: str, data: bytes, hash_: str) -> str:
-        match = _PROCESSED.fullmatch(name)
+    async def _keep_processed(self, owner: Owner, photo: Photo) -> str:
+        match = _PROCESSED.fullmatch(photo.name)
         if match is None:
-            raise InvalidParameter(f"{name[:80]!r} is no name of a picture", hint="Use original or processed_….")
-        clean = await self._workers.run(codec.strip_metadata, data, self._limits, name)
-        key = CacheKey(hash_, match[1], _BROUGHT).owned(owner, clean.format.value)
+            raise InvalidParameter(f"{photo.name[:80]!r} is no name of a picture", hint="Use original or processed_….")
+        clean = await self._workers.run(codec.strip_metadata, photo.data, self._limits, photo.name)
+        key = CacheKey(photo.hash, match[1], _BROUGHT).owned(owner, clean.format.value)
         metadata = {"style": match[1], "width": str(clean.width), "height": str(clean.height)}
         await self._blobs.put(key, clean.data, content_type=clean.format.media_type, metadata=metadata)
         return key
+
+
+async def photo_of(
+    data: bytes, limits: ImageLimits, name: str, workers: Workers, *, uploaded_as: str | None = None
+) -> Photo:
+    """``codec.photo`` without holding up the event loop.
+
+    Raises: the BadInput family.
+    """
+    if len(data) <= INLINE or uploaded_as is not None:  # the header alone is quickly read
+        return codec.photo(data, limits, name, uploaded_as=uploaded_as)
+    return await workers.run(codec.photo, data, limits, name)

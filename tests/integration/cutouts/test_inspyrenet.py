@@ -29,7 +29,7 @@ from perkie_cli.system.threads import thread_workers
 from tests.conftest import CAT
 from tests.fur import make_fur
 from tests.made_weights import made_weights
-from tests.pictures import file_of, photo
+from tests.pictures import file_of, photo, taken
 from tests.upstream import remover, upstream_alpha
 
 torch = pytest.importorskip("torch", reason="needs the matting extra: pip install 'perkie-cli[matting]'")
@@ -128,7 +128,7 @@ async def test_memory_stays_flat_over_five_hundred_pictures(backend, tmp_path):
 
     async def cut(index):
         data = files[index % 10] + bytes(index % 7 + 1)  # trailing bytes make it another upload
-        asked = CutoutRequest(data, "inspyrenet", "fast", cache=CacheUse.OFF, framing=Framing(trim=True))
+        asked = CutoutRequest(taken(data), "inspyrenet", "fast", cache=CacheUse.OFF, framing=Framing(trim=True))
         await services.cutouts(asked)
 
     for index in range(9):  # allocators and caches of every layer fill up first

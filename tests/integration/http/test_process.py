@@ -11,6 +11,7 @@ import pytest
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.errors import DeadlineExceeded
+from perkie_cli.domain.people.identity import ANONYMOUS
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.services.shop.process import CutoutEnd
 from perkie_cli.services.shop.storefront import StyleEnd
@@ -42,9 +43,9 @@ async def services(tmp_path: Path, engine: Negative, matting: Centre) -> AsyncIt
 
 async def ends(services: Services) -> tuple[CutoutEnd, StyleEnd]:
     """What a process of one style comes to."""
-    source = await services.storefront.uploaded(file_of(photo(320, 280)), "pet.jpg")
-    request = GenerateRequest(b"", "", deadline=DEADLINE)
-    _, cut, style = [step async for step in services.process(source, request, ["ink_wash"])]
+    pet = await services.storefront.uploaded(file_of(photo(320, 280)), "pet.jpg")
+    requests = [GenerateRequest(pet, "ink_wash")]
+    _, cut, style = [step async for step in services.process(pet, ANONYMOUS, requests, DEADLINE)]
     assert isinstance(cut, CutoutEnd)
     assert isinstance(style, StyleEnd)
     return cut, style

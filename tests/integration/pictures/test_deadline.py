@@ -15,7 +15,7 @@ import pytest
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain import errors
 from perkie_cli.domain.people.identity import Owner
-from perkie_cli.domain.pictures.request import Generated
+from perkie_cli.domain.pictures.result import Generated
 from perkie_cli.domain.quotas.limits import QuotaLimits
 from perkie_cli.emulators.gemini.plan import Plan
 from tests.integration.pictures.test_gemini_outage import asking, check, drawn, serving

@@ -22,7 +22,8 @@ from perkie_cli.domain import errors
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
-from perkie_cli.domain.pictures.request import CacheOutcome, CacheUse, Fallback, Generated, GenerateRequest
+from perkie_cli.domain.pictures.request import CacheUse, Fallback, GenerateRequest
+from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from perkie_cli.domain.secret import Secret
 from perkie_cli.emulators.gemini.painter import TinyPainter
 from perkie_cli.emulators.gemini.plan import Plan
@@ -35,6 +36,7 @@ from tests.conftest import ROOT
 from tests.events import Recorder
 from tests.gemini_bench import KEY, photo
 from tests.jumping_loop import LoopClock
+from tests.pictures import taken
 
 pytestmark = pytest.mark.jumping
 
@@ -46,6 +48,7 @@ KINDS += ["blocked", "wrong_json"]
 
 
 PICTURE = codec.encode(photo(260, 256), ImageFormat.PNG).data
+BROKEN = taken(codec.encode(photo(260, 256), ImageFormat.JPEG).data[:5000])
 
 
 def picture(seed: int) -> bytes:
@@ -81,7 +84,7 @@ async def reached(emulator: GeminiEmulator) -> None:
 
 
 def asking(seed: int = 0, **fields: object) -> GenerateRequest:
-    values: dict[str, object] = {"image": picture(seed), "style": "bw_fine_art", "size": 256}
+    values: dict[str, object] = {"photo": taken(picture(seed)), "style": "bw_fine_art", "size": 256}
     return GenerateRequest(**{**values, **fields})  # type: ignore[arg-type]  # by the caller
 
 
@@ -235,7 +238,7 @@ async def test_the_local_engine_stands_in_and_gemini_is_tried_again(failing: Fai
     first = await services.generate(asking())
     assert (first.engine, first.degraded, first.degradation_reason) == ("local", True, "upstream_refused")
     assert (first.usage.attempts, first.usage.cost_usd) == (1, 0)
-    assert first.recipe == services.engines["local"].recipe(services.styles.get("bw_fine_art"), 256).fingerprint
+    assert first.fingerprint == services.engines["local"].recipe(services.styles.get("bw_fine_art"), 256).fingerprint
     again = await services.generate(asking())
     assert (again.degraded, again.cache, emulator.total) == (True, CacheOutcome.HIT, 2)
     emulator.plan = Plan()
@@ -302,7 +305,7 @@ async def test_never_for_our_own_limits_or_bad_input(failing: Failing) -> None:
     services, emulator = failing
     budget = await drawn(services, asking(budget=Budget(Decimal("0.01"))))
     assert isinstance(budget, errors.BudgetExceeded)
-    bad = await drawn(services, asking(image=b"no picture"))
+    bad = await drawn(services, asking(photo=BROKEN))
     assert isinstance(bad, errors.BadInput)
     retired = await drawn(services, asking(model="gemini-2.5-flash-image"))
     assert isinstance(retired, errors.RetiredModel)
@@ -350,8 +353,8 @@ async def test_a_follower_keeps_a_substitute_under_its_own_recipe(failing: Faili
     services, _ = failing
     owners: Sequence[Owner] = [Owner.customer("1"), Owner.customer("2")]
     both = await asyncio.gather(*(services.generate(asking(owner=owner)) for owner in owners))
-    assert {made.recipe for made in both} == {both[0].recipe}
-    assert all(made.degraded and both[0].recipe in (made.key or "") for made in both)
+    assert {made.fingerprint for made in both} == {both[0].fingerprint}
+    assert all(made.degraded and both[0].fingerprint in (made.key or "") for made in both)
 
 
 async def test_a_ledger_that_is_down_keeps_calls_back(failing: Failing, tmp_path: Path) -> None:

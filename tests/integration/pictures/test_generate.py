@@ -15,12 +15,16 @@ from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.errors import BadInput, TooSmall, Unavailable, UnknownStyle, UsageError
 from perkie_cli.domain.events import CacheLookup, Event
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
-from perkie_cli.domain.pictures.request import CacheOutcome, CacheUse, Generated, GenerateRequest
+from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
+from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from tests.clock import TURNS, ManualClock
 from tests.conftest import CAT
 from tests.engines import Negative
+from tests.pictures import file_of, photo, taken
 
-PHOTO = CAT.read_bytes()
+PHOTO = taken(CAT.read_bytes())
+OTHER = taken(PHOTO.data + b" ")
+BROKEN = taken(file_of(photo())[:5000])
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ async def test_a_second_identical_request_is_a_hit_and_says_who_drew_it(services
     assert second.facts()["cache_hit"] is True
 
 
-@pytest.mark.parametrize("change", [{"size": 512}, {"style": "classic"}, {"image": PHOTO + b" "}, {"model": "other"}])
+@pytest.mark.parametrize("change", [{"size": 512}, {"style": "classic"}, {"photo": OTHER}, {"model": "other"}])
 async def test_what_changes_the_look_or_the_input_is_another_picture(
     services: Services, engine: Negative, change: dict[str, object]
 ) -> None:
@@ -200,8 +204,7 @@ async def test_storage_failing_never_loses_the_picture(tmp_path: Path, engine: N
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"image": b""}, BadInput),
-        ({"image": b"GIF89a..."}, BadInput),
+        ({"photo": BROKEN}, BadInput),
         ({"style": "nope"}, UnknownStyle),
         ({"engine": "nope"}, UsageError),
     ],
@@ -218,7 +221,7 @@ async def test_limits_are_the_settings(tmp_path: Path, engine: Negative) -> None
     services = serving(tmp_path, engine)
     services.limits = replace(services.limits, min_side=400)
     with pytest.raises(TooSmall, match=r"pet\.png is 451 × 300"):
-        await services.generate(request(source="pet.png"))
+        await services.storefront.uploaded(PHOTO.data, "pet.png")
 
 
 async def test_a_part_that_does_not_exist_is_refused() -> None:

@@ -15,11 +15,13 @@ from perkie_cli.domain.errors import MissingExtra
 from perkie_cli.domain.events import CacheLookup
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.pictures.cache_key import CacheKey
-from perkie_cli.domain.pictures.request import CacheOutcome, CacheUse, GenerateRequest
+from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
+from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.services.pictures.near_duplicates import NearDuplicates
 from tests.conftest import CAT
 from tests.engines import Negative
 from tests.events import Recorder
+from tests.pictures import taken
 
 pytest.importorskip("imagehash", reason="the near extra is not installed")
 
@@ -41,7 +43,9 @@ def serving(folder: Path, engine: Negative, events: Recorder, *, near: bool) -> 
 
 
 async def outcome(services: Services, image: bytes, owner: Owner, **options: object) -> CacheOutcome:
-    return (await services.generate(GenerateRequest(image, options.pop("style", "ink_wash"), owner, **options))).cache
+    return (
+        await services.generate(GenerateRequest(taken(image), options.pop("style", "ink_wash"), owner, **options))
+    ).cache
 
 
 async def test_it_is_off_by_default(tmp_path: Path, engine: Negative, events: Recorder) -> None:
@@ -83,5 +87,5 @@ async def test_a_picture_is_not_lost_for_a_hash_that_cannot_be_made(
 
     services = serving(tmp_path, engine, events, near=False)
     services.near_duplicates = Hashless(services.blobs, services.workers, events, services.limits, 24)
-    made = await services.generate(GenerateRequest(PHOTO, "ink_wash", ANNA, cache=CacheUse.REFRESH))
+    made = await services.generate(GenerateRequest(taken(PHOTO), "ink_wash", ANNA, cache=CacheUse.REFRESH))
     assert (made.key, len(made.warnings)) == (None, 1)

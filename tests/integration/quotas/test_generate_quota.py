@@ -10,15 +10,18 @@ import pytest
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, QuotaSettings, Settings
-from perkie_cli.domain.errors import QuotaExceeded, TooSmall, Unavailable
+from perkie_cli.domain.errors import CorruptImage, QuotaExceeded, Unavailable
 from perkie_cli.domain.people.identity import Owner
-from perkie_cli.domain.pictures.request import CacheOutcome, CacheUse, Generated, GenerateRequest
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
+from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from perkie_cli.domain.quotas.limits import QuotaLimits, QuotaStatus
 from tests.conftest import CAT
 from tests.engines import Negative
-from tests.pictures import file_of, photo
+from tests.pictures import file_of, photo, taken
 
-PHOTO = CAT.read_bytes()
+PHOTO = taken(CAT.read_bytes())
+BROKEN = taken(file_of(photo())[:5000])
 ADA, BOB, CLEO = map(Owner.customer, ("ada", "bob", "cleo"))
 
 
@@ -35,11 +38,9 @@ def serving(folder: Path, engine: Negative, **quota: object) -> Services:
     return build_services(settings, engines={"auto": engine})
 
 
-def request(owner: Owner, *, cache: CacheUse = CacheUse.REFRESH, image: bytes = PHOTO) -> GenerateRequest:
+def request(owner: Owner, *, cache: CacheUse = CacheUse.REFRESH, pet: Photo = PHOTO) -> GenerateRequest:
     """A fresh drawing unless told otherwise: a hit would cost nothing."""
-    return GenerateRequest(
-        image, "ink_wash", owner, cache=cache, size=128, charge=QuotaLimits(customer=2).charge(owner)
-    )
+    return GenerateRequest(pet, "ink_wash", owner, cache=cache, size=128, charge=QuotaLimits(customer=2).charge(owner))
 
 
 async def status(services: Services, owner: Owner) -> QuotaStatus:
@@ -80,8 +81,8 @@ async def test_what_fails_or_never_begins_costs_nothing(services: Services, engi
     engine.errors["ink_wash"] = Unavailable("down")
     with pytest.raises(Unavailable):
         await services.generate(replace(request(ADA), fallback=frozenset()))
-    with pytest.raises(TooSmall):
-        await services.generate(request(ADA, image=file_of(photo(16, 16))))
+    with pytest.raises(CorruptImage):
+        await services.generate(request(ADA, pet=BROKEN))
     assert await used(services, ADA) == (0, 0)
 
 

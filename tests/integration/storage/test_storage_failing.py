@@ -12,7 +12,8 @@ from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.errors import Forbidden, InvalidSetting, MissingCredentials, PerkieError, StoreUnavailable
 from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.people.identity import Owner
-from perkie_cli.domain.pictures.request import CacheOutcome, GenerateRequest
+from perkie_cli.domain.pictures.request import GenerateRequest
+from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.emulators.storage.faults import Fault, Kind, Method
 from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
 from perkie_cli.system.threads import thread_workers
@@ -21,8 +22,9 @@ from tests.conftest import CAT
 from tests.contract.blob_stores import BUCKET, GcsOpener
 from tests.engines import Negative
 from tests.events import Recorder
+from tests.pictures import taken
 
-PHOTO = CAT.read_bytes()
+PHOTO = taken(CAT.read_bytes())
 
 
 @pytest.fixture

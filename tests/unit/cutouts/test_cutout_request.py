@@ -12,6 +12,9 @@ from perkie_cli.domain.cutouts.request import (
 )
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.picture import ImageFormat
+from tests.pictures import file_of, photo, taken
+
+PHOTO = taken(file_of(photo()))
 
 
 @pytest.mark.parametrize(
@@ -52,11 +55,11 @@ def test_bad_margins(margin):
 
 def test_jpeg_needs_a_background():
     with pytest.raises(UsageError, match="transparency"):
-        CutoutRequest(b"", format=ImageFormat.JPEG)
-    CutoutRequest(b"", format=ImageFormat.JPEG, output=CutoutOutput.MASK)
-    CutoutRequest(b"", format=ImageFormat.JPEG, background=Background.parse("#fff"))
+        CutoutRequest(PHOTO, format=ImageFormat.JPEG)
+    CutoutRequest(PHOTO, format=ImageFormat.JPEG, output=CutoutOutput.MASK)
+    CutoutRequest(PHOTO, format=ImageFormat.JPEG, background=Background.parse("#fff"))
 
 
 def test_a_mask_has_no_background():
     with pytest.raises(UsageError, match="mask"):
-        CutoutRequest(b"", output=CutoutOutput.MASK, background=Background.parse("blur"))
+        CutoutRequest(PHOTO, output=CutoutOutput.MASK, background=Background.parse("blur"))

@@ -7,6 +7,7 @@ import pytest
 
 from perkie_cli.domain import errors
 from perkie_cli.domain.errors import AtCapacity, PerkieError
+from perkie_cli.domain.policy import Cover
 
 
 def family(cls: type[PerkieError]) -> list[type[PerkieError]]:
@@ -18,7 +19,7 @@ TREE = [cls for cls in family(PerkieError) if cls.__module__ == errors.__name__]
 
 def meaning(cls: type[PerkieError]) -> str:
     """One row of the table: exit, http, again, tries, marks."""
-    marks = {errors.Cover.ALWAYS: "L", errors.Cover.SETUP: "S", errors.Cover.NEVER: "-"}[cls.covered]
+    marks = {Cover.ALWAYS: "L", Cover.SETUP: "S", Cover.NEVER: "-"}[cls.covered]
     marks += "F" if cls.speaks_against else "-"
     marks += "-" if cls.sent else "N"
     marks += "H" if cls.hidden else "-"

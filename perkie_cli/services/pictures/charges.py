@@ -1,4 +1,4 @@
-"""Who pays for work that several requests share: one of those who still wait for it."""
+"""The one charge for work that several requests share: it falls to one of those who still wait for it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from perkie_cli.domain.quotas.limits import Charge
 from perkie_cli.services.quotas.quotas import Quotas, Reservation
 
 
-class Tab:
-    """The waiting requests of one piece of shared work, and the reservation that one of them holds for all."""
+class SharedCharge:
+    """The requests that wait for one piece of shared work, and the reservation that one of them holds for all."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
@@ -28,9 +28,9 @@ class Tab:
             yield reservation
 
     async def leave(self, charge: Charge | None) -> None:
-        """One request less. If it was the payer, the first of the others that has a place left pays instead.
+        """One request less. If it held the reservation, the first of the others with a place left takes it over.
 
-        Where none has, the leaver stays the payer: else an exhausted owner could draw for free on others' requests.
+        Where none has, it stays charged: else an exhausted owner could draw for free on others' requests.
         """
         self.waiting.remove(charge)
         reservation = self._reservation
@@ -41,23 +41,23 @@ class Tab:
                 return  # else that one left meanwhile, and knew of no reservation to pass on
 
 
-class Payers:
-    """A tab for each key of shared work."""
+class SharedCharges:
+    """A charge for each key of shared work."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
-        self._tabs: dict[Hashable, Tab] = {}
+        self._charges: dict[Hashable, SharedCharge] = {}
 
     @asynccontextmanager
-    async def waiting(self, key: Hashable, charge: Charge | None) -> AsyncIterator[Tab]:
+    async def shared(self, key: Hashable, charge: Charge | None) -> AsyncIterator[SharedCharge]:
         """Counts the request among those who wait for the work, until it has it or is cancelled."""
-        tab = self._tabs.setdefault(key, Tab(self._quotas))
-        tab.waiting.append(charge)
+        shared = self._charges.setdefault(key, SharedCharge(self._quotas))
+        shared.waiting.append(charge)
         try:
-            yield tab
+            yield shared
         finally:
             try:
-                await tab.leave(charge)
+                await shared.leave(charge)
             finally:
-                if not tab.waiting and self._tabs.get(key) is tab:
-                    del self._tabs[key]
+                if not shared.waiting and self._charges.get(key) is shared:
+                    del self._charges[key]

@@ -1,0 +1,42 @@
+"""A stored picture: what the store gives back, and the master in the format that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
+from perkie_cli.domain.pictures.result import CacheOutcome
+from perkie_cli.imaging import codec
+from perkie_cli.ports import Blob
+
+_MASTERS = ImageLimits(min_side=1)  # ours already: only their soundness is in question
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture from the cache with the facts that were stored beside it."""
+
+    picture: EncodedPicture
+    key: str
+    outcome: CacheOutcome
+    facts: Mapping[str, str]
+
+
+def found_in(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
+    """The picture in a stored object."""
+    facts = blob.info.metadata
+    picture = EncodedPicture(
+        blob.data, ImageFormat(blob.info.key.rpartition(".")[2]), int(facts["width"]), int(facts["height"])
+    )
+    return Found(picture, key, outcome, facts)
+
+
+def deliver(master: EncodedPicture, wanted: ImageFormat) -> EncodedPicture:
+    """The one stored master in the format that was asked for. CPU-bound: run it in a worker.
+
+    Raises: CorruptImage when the stored bytes are damaged.
+    """
+    if wanted is master.format:
+        return master
+    return codec.encode(codec.decode(master.data, _MASTERS, "the stored picture").raster, wanted)
