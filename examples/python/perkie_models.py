@@ -53,6 +53,10 @@ class CutoutAnswer(BaseModel):
     expires_at: AwareDatetime | None
     """When the link ends; null for a data URL."""
 
+    image_hash: str
+    cache: Literal["hit", "shared", "near", "joined", "miss", "off"]
+    """How the cache took part."""
+
     cache_hit: bool
     engine: str
     model: str
@@ -135,9 +139,12 @@ class QuotaFacts(BaseModel):
 
     tier: Literal["customer", "session", "ip"]
     limit: Annotated[int, Field(examples=[5])]
+    used: Annotated[int, Field(examples=[3])]
     remaining: Annotated[int, Field(examples=[2])]
     reset_at: AwareDatetime
     warning: Literal["low", "last", "exhausted"] | None
+    degraded: bool
+    """Counted in memory, since the store does not answer."""
 
 
 class ReadyAnswer(BaseModel):
@@ -291,6 +298,10 @@ class GenerateAnswer(BaseModel):
     """Seconds."""
 
     cost_usd: float
+    attempts: int
+    """Calls upstream; 0 where nothing had to be drawn there."""
+
+    tokens: int
     width: int
     height: int
     quota: QuotaFacts | None

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Protocol
 
-from perkie_cli.cli.render import Renderer, Report, error_fields
-from perkie_cli.domain.errors import Interrupted, PartialFailure, PerkieError
-from perkie_cli.domain.units import format_duration
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from perkie_cli.domain.cutouts.result import CutoutFacts
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.pictures.result import PictureFacts
 
 
 class Status(StrEnum):
@@ -38,123 +36,93 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """One finished job."""
+    """One finished job. ``facts`` of what was made; ``warnings`` beside those in the facts."""
 
     job: Job
     status: Status
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: PictureFacts | CutoutFacts | None = None
     warnings: Sequence[str] = ()
     error: PerkieError | None = None
     remark: str = ""
 
-    def fields(self) -> dict[str, object]:
-        """For the envelope."""
-        fields = {
-            "input": str(self.job.source),
-            "output": None if self.error else str(self.job.target),
-            "status": self.status.value,
-            **({"style": self.job.style} if self.job.style else {}),
-            **self.facts,
-            "warnings": list(self.warnings),
-        }
-        if self.error is not None:
-            fields["error"] = error_fields(self.error)
-        return fields
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a run came to: the results in the order of their jobs, of ``total`` jobs."""
+
+    results: Sequence[JobResult]
+    total: int
+    interrupted: bool = False
 
 
-async def run_jobs(
-    jobs: Sequence[Job], work: Callable[[Job], Awaitable[JobResult]], renderer: Renderer, at_once: int
-) -> Report:
+class Progress(Protocol):
+    """How far a run is."""
+
+    def advance(self, item: str) -> None:
+        """One more is done."""
+
+
+class Reporter(Protocol):
+    """Whoever follows a run."""
+
+    def progress(self, total: int, item: str) -> AbstractContextManager[Progress]:
+        """Shown while the run lasts."""
+
+    def ended(self, result: JobResult, total: int) -> None:
+        """One job ended. Raises: UnwritableFile when nothing can be told any more."""
+
+    def unexpected(self, error: Exception) -> PerkieError:
+        """A bug that one job met, as an error that can be told."""
+
+
+Work = Callable[[Job], Awaitable[JobResult]]
+
+
+@dataclass(slots=True)
+class _Run:
+    """Jobs in lanes, each taking the next job as soon as it is free."""
+
+    work: Work
+    reporter: Reporter
+    jobs: Sequence[Job]
+    results: dict[int, JobResult] = field(default_factory=dict)
+
+    async def lanes(self, count: int, bar: Progress) -> None:
+        queue = enumerate(self.jobs)
+
+        async def lane() -> None:
+            for place, job in queue:
+                self.results[place] = result = await self._result(job)
+                bar.advance(job.source.name)
+                self.reporter.ended(result, len(self.jobs))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(count, len(self.jobs))):
+                group.create_task(lane())
+
+    async def _result(self, job: Job) -> JobResult:
+        try:
+            return await self.work(job)
+        except PerkieError as error:
+            return JobResult(job, Status.FAILED, error=error)
+        except Exception as error:  # noqa: BLE001  # a bug that one picture meets does not cost the others theirs
+            return JobResult(job, Status.FAILED, error=self.reporter.unexpected(error))
+
+    def ended(self, *, interrupted: bool = False) -> Ended:
+        return Ended([self.results[place] for place in sorted(self.results)], len(self.jobs), interrupted)
+
+
+async def run_jobs(jobs: Sequence[Job], work: Work, reporter: Reporter, at_once: int) -> Ended:
     """Runs ``work`` for each job, ``at_once`` at a time, telling of each as it ends.
 
     Raises: UnwritableFile when stdout takes no more.
     """
-    ended: dict[int, JobResult] = {}
-    queue = enumerate(jobs)
-    with renderer.progress(len(jobs), jobs[0].source.name if jobs else "") as bar:
-
-        async def lane() -> None:
-            for place, job in queue:
-                ended[place] = result = await _guarded(work, job, renderer)
-                bar.advance(job.source.name)
-                _tell(renderer, result, len(jobs))
-
+    run = _Run(work, reporter, jobs)
+    with reporter.progress(len(jobs), jobs[0].source.name if jobs else "") as bar:
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(at_once, len(jobs))):
-                    group.create_task(lane())
+            await run.lanes(at_once, bar)
         except asyncio.CancelledError:
-            error = Interrupted(f"interrupted after {len(ended)} of {len(jobs)}; finished work is kept")
-            return _report(ended, len(jobs), error)
+            return run.ended(interrupted=True)
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
-    return _report(ended, len(jobs), None)
-
-
-async def _guarded(work: Callable[[Job], Awaitable[JobResult]], job: Job, renderer: Renderer) -> JobResult:
-    try:
-        return await work(job)
-    except PerkieError as error:
-        return JobResult(job, Status.FAILED, error=error)
-    except Exception as error:  # noqa: BLE001  # a bug that one picture meets does not cost the others theirs
-        return JobResult(job, Status.FAILED, error=renderer.unexpected(error))
-
-
-async def see_through(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs ``function`` in a thread to its end. A cancel meanwhile takes effect at the caller's next await: an output
-    that is written is also recorded and reported.
-    """
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if (caller := asyncio.current_task()) is not None:
-            caller.cancel()
-        return task.result()
-
-
-def _tell(renderer: Renderer, result: JobResult, total: int) -> None:
-    for warning in result.warnings:
-        renderer.warn(f"{result.job.source}: {warning}")
-    if result.error is not None:
-        if total > 1:  # a single failure is told by the report itself
-            renderer.complain(result.error, str(result.job.source))
-        return
-    remark = f"{result.job.source} → {result.job.target} ({_remark(result)})"
-    if result.status is Status.PLANNED:
-        renderer.say(remark)
-    else:
-        renderer.result(str(result.job.target), remark)
-
-
-def _remark(result: JobResult) -> str:
-    took = result.facts.get("processing_time")
-    parts = [result.job.style, result.remark, format_duration(took) if isinstance(took, float) else ""]
-    return ", ".join(part for part in parts if part)
-
-
-def _report(ended: Mapping[int, JobResult], total: int, interrupted: Interrupted | None) -> Report:
-    results = [ended[place] for place in sorted(ended)]
-    counts = {status.value: sum(r.status is status for r in results) for status in Status}
-    failures = [r.error for r in results if r.error is not None]
-    error, code = (interrupted, 0) if interrupted else summed_up(failures, total)
-    return Report(
-        results=[r.fields() for r in results],
-        summary={"total": total, **{name: count for name, count in counts.items() if count}},
-        error=error,
-        exit_code=code,
-    )
-
-
-def summed_up(failures: Sequence[PerkieError], total: int) -> tuple[PerkieError | None, int]:
-    """What a run of `total` jobs ends with, and its exit code: that of the failures where all failed alike."""
-    if not failures:
-        return None, 0
-    if total == 1:
-        return failures[0], failures[0].exit_code
-    all_failed = len(failures) == total
-    kinds, codes = {type(failure) for failure in failures}, {failure.exit_code for failure in failures}
-    kind = kinds.pop() if all_failed and len(kinds) == 1 else PartialFailure
-    code = codes.pop() if all_failed and len(codes) == 1 else PartialFailure.exit_code
-    return kind(f"{len(failures)} of {total} failed", hint="Each is named with its reason."), code
+    return run.ended()

@@ -15,8 +15,8 @@ from starlette.middleware.cors import CORSMiddleware
 import perkie_cli
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import NotFound, PerkieError
-from perkie_cli.http.answer.answers import FACTS
 from perkie_cli.http.answer.document import DESCRIPTION, PROBLEM, describe
+from perkie_cli.http.answer.facts import header_names
 from perkie_cli.http.answer.problems import InvalidFields, MalformedBody, MethodNotAllowed
 from perkie_cli.http.middleware import Boundary, Context, Head, problem_response
 from perkie_cli.http.parts import Parts, build_parts
@@ -113,7 +113,7 @@ def _add_middleware(app: FastAPI, parts: Parts) -> None:
         allow_origin_regex=MYSHOPIFY,
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=[*_EXPOSED, *(f"X-Perkie-{fact}" for fact in FACTS)],
+        expose_headers=[*_EXPOSED, *header_names()],
         max_age=86400,
     )
     app.add_middleware(Context, observe=parts.metrics.observe)

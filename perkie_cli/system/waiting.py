@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import DeadlineExceeded
 from perkie_cli.ports import Clock
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 CLEANUP = 0.5  # seconds beyond a deadline that cancelled work gets to put things right
@@ -98,3 +99,20 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
             task.exception()  # retrieved: the cancellation is what the waiter gets to see
         raise cancelled
     return task.result()
+
+
+async def finish_in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of ``function``, run in a thread to its end and returned even if the caller is cancelled meanwhile.
+
+    The cancellation is delivered at the caller's next await: an output that is written is also recorded and reported.
+
+    Raises: what ``function`` raises.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if (caller := asyncio.current_task()) is not None:
+            caller.cancel()
+        return task.result()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.batch.run import summed_up
 from perkie_cli.cli import image_models, options
+from perkie_cli.cli.batch import summed_up
 from perkie_cli.cli.checkpoints import described, ensure_weights
 from perkie_cli.cli.checkpoints import pull as pull_file
 from perkie_cli.cli.render import Report, Table, error_fields

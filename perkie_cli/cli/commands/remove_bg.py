@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perkie_cli.batch.cutouts import CutoutMaker
 from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import check_targets, expand, holds
-from perkie_cli.batch.run import Job, JobResult, Status, run_jobs, see_through
-from perkie_cli.batch.targets import Made, OutputRecord, Standing, plan_targets
+from perkie_cli.batch.run import Job, run_jobs
+from perkie_cli.batch.targets import OutputRecord, plan_targets
+from perkie_cli.batch.work import FileWork, Rules
 from perkie_cli.cli import options
+from perkie_cli.cli.batch import BatchReporter, batch_report
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format
 from perkie_cli.cli.render import Renderer, Report
@@ -21,7 +23,6 @@ from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.request import (
     Background,
     BackgroundKind,
-    Cutout,
     CutoutOutput,
     CutoutRequest,
     Framing,
@@ -31,11 +32,9 @@ from perkie_cli.domain.cutouts.request import (
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
-from perkie_cli.domain.pictures.request import CacheUse
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-    from perkie_cli.services.cutouts.cut_out import Plan
 
 app = typer.Typer()
 
@@ -48,17 +47,9 @@ class _Options:
     background: Background
     framing: Framing
     format: ImageFormat
-    cache: CacheUse
     strict: bool
-    force: bool
-    dry_run: bool
+    rules: Rules
     jobs: int
-
-    @property
-    def tag(self) -> str:
-        """Everything that decides the output besides the input and the engine's recipe."""
-        picture = self.background.picture.hash[:12] if self.background.picture else ""
-        return f"{self.output} {self.background.kind} {self.background.colour} {picture} {self.framing}"
 
     def request(self, photo: Photo) -> CutoutRequest:
         """The request of one job."""
@@ -68,7 +59,7 @@ class _Options:
             background=self.background,
             framing=self.framing,
             format=self.format,
-            cache=self.cache,
+            cache=self.rules.cache,
             strict=self.strict,
         )
 
@@ -121,10 +112,8 @@ def remove_bg(
             _background(background, services.limits),
             Framing(trim, margin, None if aspect is None else parse_aspect(aspect)),
             output_format(format_, file, "png"),
-            cache_use(refresh, no_cache),
             strict,
-            force,
-            dry_run,
+            Rules(cache_use(refresh, no_cache), force, dry_run),
             jobs,
         )
         whole = _Run(services, renderer, asked)
@@ -148,40 +137,15 @@ class _Run:
         files = expand(inputs, recursive=recursive, made_by_us=self._record.below_folders(inputs))
         check_targets(files, 1, file, out_dir)
         self._services.cutouts.recipe()  # an unknown engine or mode is told before anything is downloaded
-        if not asked.dry_run:
+        if not asked.rules.dry_run:
             matting = self._services.settings.matting
             await ensure_weights(self._services, self._renderer, matting.engine, matting.mode)
         tail = f"_{'mask' if asked.output is CutoutOutput.MASK else 'cutout'}.{asked.format.value}"
         targets = plan_targets(files, [tail], file, out_dir)
         jobs = [Job(each.path, row[0]) for each, row in zip(files, targets, strict=True)]
-        return await run_jobs(jobs, self._one, self._renderer, asked.jobs)
-
-    async def _one(self, job: Job) -> JobResult:
-        asked, services = self._asked, self._services
-        photo = await asyncio.to_thread(read_photo, job.source, services.limits)
-        plan = services.cutouts.plan(asked.request(photo))
-        tag = f"{plan.recipe.fingerprint} {asked.tag}"
-        standing = self._record.check(job.target, job.source, tag, force=asked.force)
-        if standing is Standing.FRESH and not asked.force and asked.cache is CacheUse.NORMAL:
-            return JobResult(job, Status.SKIPPED, remark="already made")
-        if asked.dry_run:
-            return JobResult(job, Status.PLANNED, remark="would be made")
-        return await self._make(job, plan, tag)
-
-    async def _make(self, job: Job, plan: Plan, tag: str) -> JobResult:
-        made = await self._services.cutouts.carry_out(plan)
-        output = Made(job.target, job.source, made.hash, tag)
-        warnings = [*made.warnings, *await see_through(self._record.write, output, made.picture.data)]
-        status = Status.CACHED if made.cache_hit else Status.DONE
-        return JobResult(job, status, made.facts(), warnings, remark=_remark(made))
-
-
-def _remark(made: Cutout) -> str:
-    """What cut it out and where."""
-    if made.cache_hit:
-        return "from the cache"
-    sure = f"confidence {made.confidence:.2f}"
-    return f"{made.model}, {sure}" if made.engine == "builtin" else f"{made.model} on {made.device}, {sure}"
+        maker = CutoutMaker(self._services.cutouts, asked.request)
+        work = FileWork(maker, self._record, self._services.limits, asked.rules)
+        return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), asked.jobs))
 
 
 def _output_kind(name: str) -> CutoutOutput:

@@ -11,10 +11,10 @@ import typer
 
 from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import expand
-from perkie_cli.batch.run import see_through, summed_up
 from perkie_cli.batch.targets import Made, OutputRecord, check_place
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
+from perkie_cli.cli.batch import summed_up
 from perkie_cli.cli.choices import output_format
 from perkie_cli.cli.render import Renderer, Report, Table, error_fields
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
@@ -23,6 +23,7 @@ from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.pictures.style import Style
+from perkie_cli.system.waiting import finish_in_thread
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -97,7 +98,7 @@ def preview(
         titles = [style.title for style in services.styles.all()]
         sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, kind)
         made = Made(output, sources[0], "", "", final=False)
-        for warning in await see_through(record.write, made, sheet.data):
+        for warning in await finish_in_thread(record.write, made, sheet.data):
             renderer.warn(warning)
         result = {"output": str(output), "width": sheet.width, "height": sheet.height}
         return Report([result, *failed], text=[str(output)], error=error, exit_code=code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import InputFile, check_targets, expand
-from perkie_cli.batch.run import Job, JobResult, Status, run_jobs, see_through
-from perkie_cli.batch.targets import Made, OutputRecord, Standing, plan_targets
+from perkie_cli.batch.pictures import PictureMaker
+from perkie_cli.batch.run import Job, run_jobs
+from perkie_cli.batch.targets import OutputRecord, plan_targets
+from perkie_cli.batch.work import FileWork, Rules
 from perkie_cli.cli import options
+from perkie_cli.cli.batch import BatchReporter, batch_report
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format, owner_of
 from perkie_cli.cli.render import Renderer, Report, Table
@@ -24,14 +25,12 @@ from perkie_cli.domain.money.spend import Budget, dollars
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat
-from perkie_cli.domain.pictures.request import CacheUse, Fallback, GenerateRequest
-from perkie_cli.domain.pictures.result import Generated
+from perkie_cli.domain.pictures.request import Fallback, GenerateRequest
 from perkie_cli.domain.quotas.limits import Charge
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ports import Workers
-    from perkie_cli.services.pictures.generate import Plan
 
 app = typer.Typer()
 
@@ -42,9 +41,7 @@ class _Options:
 
     format: ImageFormat
     owner: Owner
-    cache: CacheUse
-    force: bool
-    dry_run: bool
+    rules: Rules
     jobs: int
     model: str | None
     fallback: frozenset[Fallback] | None  # None: as many as there are inputs allow
@@ -62,7 +59,7 @@ class _Options:
             self.owner,
             model=self.model,
             remove_background=self.remove_background,
-            cache=self.cache,
+            cache=self.rules.cache,
             fallback=fallback,
             cover_setup=False,
             deadline=self.deadline,
@@ -113,9 +110,7 @@ def stylize(
     asked = _Options(
         format=output_format(format_, output, "jpg"),
         owner=owner_of(customer, session) or ANONYMOUS,
-        cache=cache_use(refresh, no_cache),
-        force=force,
-        dry_run=dry_run,
+        rules=Rules(cache_use(refresh, no_cache), force, dry_run),
         jobs=jobs,
         model=model,
         fallback=_fallback(fallback),
@@ -177,12 +172,23 @@ class _Run:
             for file, row in zip(files, targets, strict=True)
             for target, style in zip(row, styles, strict=True)
         ]
-        if self._asked.remove_background and not self._asked.dry_run:
+        if self._asked.remove_background and not self._asked.rules.dry_run:
             matting = self._services.settings.matting
             await ensure_weights(self._services, self._renderer, matting.engine, matting.mode)
         if self._asked.fallback is None and len(files) > 1:
             self._fallback = frozenset()  # a batch can be run again later, and should not be filled with substitutes
-        return await run_jobs(jobs, self._one, self._renderer, self._at_once())
+        work = FileWork(self._maker(), self._record, self._services.limits, self._asked.rules)
+        return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), self._at_once()))
+
+    def _maker(self) -> PictureMaker:
+        services, asked = self._services, self._asked
+        charge = services.quota_limits.charge(asked.owner)
+        return PictureMaker(
+            services.generate,
+            services.workers,
+            lambda photo, style: asked.request(photo, style, charge, self._fallback),
+            asked.format,
+        )
 
     def _at_once(self) -> int:
         """Pictures in work together. While all processes draw, one more is read, looked up or written."""
@@ -192,31 +198,6 @@ class _Run:
     def _draws_here(self) -> bool:
         """Whether the built-in engine was chosen."""
         return self._services.generate.engine().name == "local"
-
-    async def _one(self, job: Job) -> JobResult:
-        asked, services = self._asked, self._services
-        photo = await asyncio.to_thread(read_photo, job.source, services.limits)
-        charge = services.quota_limits.charge(asked.owner)
-        plan = services.generate.plan(asked.request(photo, job.style, charge, self._fallback))
-        tag = f"{plan.key.style} {plan.key.fingerprint} {asked.format.value}"
-        redo = asked.force or asked.cache is not CacheUse.NORMAL
-        standing = self._record.check(job.target, job.source, tag, force=asked.force)
-        if standing is Standing.FRESH and not redo:
-            return JobResult(job, Status.SKIPPED, remark="already made")
-        if asked.dry_run:
-            return JobResult(job, Status.PLANNED, remark="would be made")
-        return await self._make(job, plan, tag)
-
-    async def _make(self, job: Job, plan: Plan, tag: str) -> JobResult:
-        from perkie_cli.services.pictures.found import deliver
-
-        services = self._services
-        made = await services.generate.carry_out(plan)
-        picture = await services.workers.run(deliver, made.master, self._asked.format)
-        output = Made(job.target, job.source, made.hash, tag, final=not made.degraded)
-        warnings = [*made.warnings, *await see_through(self._record.write, output, picture.data)]
-        status = Status.CACHED if made.cache_hit else Status.DONE
-        return JobResult(job, status, made.facts(), warnings, remark=_remark(made))
 
 
 async def _estimated(services: Services, asked: _Options, count: int, styles: list[str]) -> Report:
@@ -232,18 +213,6 @@ async def _estimated(services: Services, asked: _Options, count: int, styles: li
     )
     rows = [{"style": style, "pictures": count, "usd_each": usd, "usd": usd * count} for style, usd in each.items()]
     return Report(rows, summary, [table, f"at most {dollars(total)}; today {dollars(spent)} is spent"])
-
-
-def _remark(made: Generated) -> str:
-    """Who drew it, and what that took."""
-    if made.degraded:
-        return f"{made.engine} instead, degraded: {made.degradation_reason}"
-    if made.cache_hit:
-        return "from the cache"
-    if not made.usage.attempts:
-        return made.engine
-    tries = f", {made.usage.attempts} attempts" if made.usage.attempts > 1 else ""
-    return f"{made.model}{tries}, {dollars(made.usage.cost_usd)}"
 
 
 def _fallback(names: str | None) -> frozenset[Fallback] | None:

@@ -1,4 +1,4 @@
-"""The request and the result of one background removal, and the ways to say what should be behind and around it."""
+"""What a request to remove a background says, also of what should be behind and around the pet."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.photo import Photo
-from perkie_cli.domain.picture import EncodedPicture, ImageFormat
+from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.request import CacheUse
-from perkie_cli.domain.pictures.result import CacheOutcome
 
-LOW_CONFIDENCE = 0.5  # below this a result carries a warning, and fails when asked to be strict
 _MAX_MARGIN = 100.0  # percent of the subject's long side
 _MAX_RATIO = 10  # of an aspect's sides
 _COLOUR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
@@ -137,39 +135,3 @@ def check_result(output: CutoutOutput, background: Background, kind: ImageFormat
         raise UsageError(f"{kind.value} holds no transparency", hint="Use png or webp, or name a background colour.")
     if output is CutoutOutput.MASK and background.kind is not BackgroundKind.TRANSPARENT:
         raise UsageError("a mask has no background", hint="Leave the background out, or ask for rgba.")
-
-
-@dataclass(frozen=True, slots=True)
-class Cutout:
-    """One finished cut-out and every fact an answer carries. ``confidence`` is 0..1, ``device`` what really ran."""
-
-    picture: EncodedPicture
-    hash: str
-    key: str | None  # where the cut-out itself lies, before background and framing; None when it was not kept
-    cache: CacheOutcome
-    engine: str
-    model: str
-    device: str
-    fingerprint: str  # of its recipe
-    confidence: float
-    processing_time: float  # seconds
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def cache_hit(self) -> bool:
-        """Whether no matte had to be made for this answer."""
-        return self.cache in (CacheOutcome.HIT, CacheOutcome.SHARED)
-
-    def facts(self) -> dict[str, object]:
-        """The fields that the JSON envelope and the HTTP answer share."""
-        return {
-            "cache_hit": self.cache_hit,
-            "cache": self.cache.value,
-            "engine": self.engine,
-            "model": self.model,
-            "device": self.device,
-            "confidence": self.confidence,
-            "width": self.picture.width,
-            "height": self.picture.height,
-            "processing_time": round(self.processing_time, 3),
-        }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
 from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.picture import EncodedPicture
-from perkie_cli.domain.quotas.limits import QuotaStatus
+from perkie_cli.domain.quotas.limits import QuotaFacts, QuotaStatus
 
 
 class CacheOutcome(StrEnum):
@@ -19,6 +20,31 @@ class CacheOutcome(StrEnum):
     JOINED = "joined"  # coalesced with an identical request in flight
     MISS = "miss"
     OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """What is told of a picture: the row of the JSON envelope, the HTTP answer, and the ``X-Perkie-*`` headers.
+
+    This is the one list of names. Times are in seconds.
+    """
+
+    style: str
+    image_hash: str
+    cache: CacheOutcome
+    cache_hit: bool
+    engine: str
+    model: str
+    degraded: bool
+    degradation_reason: str | None
+    processing_time: float
+    cost_usd: Decimal
+    attempts: int
+    tokens: int
+    width: int
+    height: int
+    quota: QuotaFacts | None
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +71,23 @@ class Generated:
         """Whether nothing had to be drawn for this answer."""
         return self.cache in (CacheOutcome.HIT, CacheOutcome.SHARED, CacheOutcome.NEAR)
 
-    def facts(self) -> dict[str, object]:
-        """The fields that the JSON envelope and the HTTP answer share."""
-        return {
-            "style": self.style,
-            "cache_hit": self.cache_hit,
-            "cache": self.cache.value,
-            "engine": self.engine,
-            "model": self.model,
-            "degraded": self.degraded,
-            "degradation_reason": self.degradation_reason,
-            "processing_time": round(self.processing_time, 3),
-            "cost_usd": self.usage.cost_usd,
-            "attempts": self.usage.attempts,
-            "tokens": self.usage.input_tokens + self.usage.output_tokens,
-            "quota": self.quota and self.quota.facts(),
-            "hash": self.hash,
-            "width": self.master.width,
-            "height": self.master.height,
-        }
+    def facts(self) -> PictureFacts:
+        """What every answer tells of it."""
+        return PictureFacts(
+            style=self.style,
+            image_hash=self.hash,
+            cache=self.cache,
+            cache_hit=self.cache_hit,
+            engine=self.engine,
+            model=self.model,
+            degraded=self.degraded,
+            degradation_reason=self.degradation_reason,
+            processing_time=round(self.processing_time, 4),
+            cost_usd=self.usage.cost_usd,
+            attempts=self.usage.attempts,
+            tokens=self.usage.input_tokens + self.usage.output_tokens,
+            width=self.master.width,
+            height=self.master.height,
+            quota=None if self.quota is None else self.quota.facts(),
+            warnings=self.warnings,
+        )

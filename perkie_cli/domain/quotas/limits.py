@@ -90,6 +90,19 @@ class QuotaLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaFacts:
+    """What is told of a quota, everywhere under these names. ``degraded``: counted in memory, the store being down."""
+
+    tier: Tier
+    limit: int
+    used: int
+    remaining: int
+    reset_at: datetime
+    warning: QuotaWarning | None
+    degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaStatus:
     """What an owner has left today; ``in_flight`` counts live reservations. All counts are pictures."""
 
@@ -110,17 +123,9 @@ class QuotaStatus:
             return QuotaWarning.LOW
         return QuotaWarning.LAST if self.remaining == LAST else QuotaWarning.EXHAUSTED
 
-    def facts(self) -> dict[str, object]:
-        """The fields that the JSON envelope and the HTTP answer share."""
-        return {
-            "tier": self.tier.value,
-            "limit": self.limit,
-            "used": self.used,
-            "remaining": self.remaining,
-            "reset_at": self.reset_at.isoformat().replace("+00:00", "Z"),
-            "warning": self.warning and self.warning.value,
-            "degraded": self.degraded,
-        }
+    def facts(self) -> QuotaFacts:
+        """What every answer tells of it."""
+        return QuotaFacts(self.tier, self.limit, self.used, self.remaining, self.reset_at, self.warning, self.degraded)
 
 
 def status(charge: Charge, tallies: Tallies, now: datetime, *, degraded: bool = False) -> QuotaStatus | None:

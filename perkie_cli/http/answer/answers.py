@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import quote
+from typing import Any
 
 import pybase64
 from fastapi import Response
 from pydantic import BaseModel
 from starlette.types import Scope
 
+from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.picture import EncodedPicture
-from perkie_cli.domain.pictures.result import Generated
+from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.quotas.limits import Charge, QuotaStatus
+from perkie_cli.http.answer.facts import as_fields, as_headers
 from perkie_cli.http.answer.problems import problem
 from perkie_cli.http.answer.schemas import (
     CutoutAnswer,
@@ -33,11 +36,6 @@ from perkie_cli.services.shop.process import CutoutEnd
 from perkie_cli.services.shop.storefront import Drawn, StyleEnd
 
 KINDS = (JSON, *IMAGES)  # of answers with one styled picture
-FACTS = (  # told as X-Perkie-* headers of a picture
-    *("Style", "Image-Hash", "Cache", "Cache-Hit", "Engine", "Model", "Degraded", "Degradation-Reason"),
-    *("Processing-Time", "Cost-USD", "Warnings", "Device", "Confidence"),
-    *("Quota-Tier", "Quota-Limit", "Quota-Remaining", "Quota-Reset", "Quota-Warning"),
-)
 _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
 
 
@@ -91,7 +89,7 @@ async def generated_answer(call: Call, drawn: Drawn, kind: str) -> Response:
     if kind == JSON:
         return json_answer(await generate_facts(call, drawn))
     picture = await call.parts.services.workers.run(deliver, drawn.picture.master, image_format(kind))
-    return picture_answer(picture, _headers(drawn.picture))
+    return picture_answer(picture, drawn.picture.facts())
 
 
 async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
@@ -99,27 +97,18 @@ async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
     made = drawn.picture
     link, warnings = await _picture_at(call, made.key, made.master)
     original = await link_to(call, drawn.original.key) if drawn.original else None
-    return GenerateAnswer.model_construct(
+    return GenerateAnswer(
         success=True,
         image_url=link.url,
         expires_at=link.expires_at,
         original_url=original.url if original else None,
-        image_hash=made.hash,
-        style=made.style,
-        cache_hit=made.cache_hit,
-        cache=made.cache.value,
-        engine=made.engine,
-        model=made.model,
-        degraded=made.degraded,
-        degradation_reason=made.degradation_reason,
-        processing_time=round(made.processing_time, 4),
-        cost_usd=float(made.usage.cost_usd),
-        width=made.master.width,
-        height=made.master.height,
-        quota=quota_facts(made.quota),
-        warnings=[*made.warnings, *warnings],
         request_id=call.request_id,
+        **_told(made.facts(), warnings),
     )
+
+
+def _told(facts: PictureFacts | CutoutFacts, more: Sequence[str]) -> dict[str, Any]:
+    return as_fields(replace(facts, warnings=(*facts.warnings, *more)))
 
 
 async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
@@ -129,19 +118,7 @@ async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
         assert end.error is not None, "an end is one of the two"
         return CutoutOutcome(success=False, problem=told_problem(call.request.scope, end.error))
     link, warnings = await _picture_at(call, made.key, made.picture)
-    answer = CutoutAnswer(
-        image_url=link.url,
-        expires_at=link.expires_at,
-        cache_hit=made.cache_hit,
-        engine=made.engine,
-        model=made.model,
-        device=made.device,
-        confidence=made.confidence,
-        processing_time=round(made.processing_time, 4),
-        width=made.picture.width,
-        height=made.picture.height,
-        warnings=[*made.warnings, *warnings],
-    )
+    answer = CutoutAnswer(image_url=link.url, expires_at=link.expires_at, **_told(made.facts(), warnings))
     return CutoutOutcome(success=True, result=answer)
 
 
@@ -171,41 +148,12 @@ def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:
     """None where the caller is unmetered."""
     if status is None:
         return None
-    warning = status.warning.value if status.warning else None
-    return QuotaFacts(
-        tier=status.tier.value,
-        limit=status.limit,
-        remaining=status.remaining,
-        reset_at=status.reset_at,
-        warning=warning,
-    )
+    return QuotaFacts(**as_fields(status.facts()))
 
 
-def picture_answer(picture: EncodedPicture, facts: dict[str, str]) -> Response:
+def picture_answer(picture: EncodedPicture, facts: PictureFacts | CutoutFacts) -> Response:
     """The bytes, with ``facts`` as ``X-Perkie-*`` headers."""
-    headers = {f"X-Perkie-{name}": quote(value, safe=" :;,./()+'-") for name, value in facts.items() if value}
-    return Response(picture.data, 200, {**_PRIVATE, **headers}, picture.format.media_type)
-
-
-def _headers(made: Generated) -> dict[str, str]:
-    facts = {
-        "Style": made.style,
-        "Image-Hash": made.hash,
-        "Cache": made.cache.value,
-        "Cache-Hit": str(made.cache_hit).lower(),
-        "Engine": made.engine,
-        "Model": made.model,
-        "Degraded": str(made.degraded).lower(),
-        "Degradation-Reason": made.degradation_reason or "",
-        "Processing-Time": f"{made.processing_time:.4f}",
-        "Cost-USD": str(made.usage.cost_usd),
-        "Warnings": "; ".join(made.warnings),
-    }
-    if made.quota is not None:
-        facts |= {"Quota-Limit": str(made.quota.limit), "Quota-Remaining": str(made.quota.remaining)}
-        facts |= {"Quota-Tier": made.quota.tier.value, "Quota-Reset": made.quota.reset_at.isoformat()}
-        facts["Quota-Warning"] = made.quota.warning.value if made.quota.warning else ""
-    return facts
+    return Response(picture.data, 200, {**_PRIVATE, **as_headers(facts)}, picture.format.media_type)
 
 
 def data_url(picture: EncodedPicture) -> str:

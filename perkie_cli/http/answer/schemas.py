@@ -150,9 +150,11 @@ class QuotaFacts(Answer):
 
     tier: str = _one_of(Tier)
     limit: int = Field(examples=[5])
+    used: int = Field(examples=[3])
     remaining: int = Field(examples=[2])
     reset_at: datetime
     warning: Annotated[str, _one_of(QuotaWarning)] | None = None
+    degraded: bool = Field(False, description="Counted in memory, since the store does not answer.")
 
 
 class GenerateAnswer(Answer):
@@ -172,6 +174,8 @@ class GenerateAnswer(Answer):
     degradation_reason: str | None = None
     processing_time: Seconds
     cost_usd: float
+    attempts: int = Field(description="Calls upstream; 0 where nothing had to be drawn there.")
+    tokens: int
     width: int
     height: int
     quota: QuotaFacts | None = Field(None, description="Null where the caller is unmetered.")
@@ -202,6 +206,8 @@ class CutoutAnswer(Answer):
 
     image_url: str = Field(description="Link, or a data URL where the picture could not be stored.")
     expires_at: datetime | None = Field(description="When the link ends; null for a data URL.")
+    image_hash: str
+    cache: str = _one_of(CacheOutcome, description="How the cache took part.")
     cache_hit: bool
     engine: str
     model: str

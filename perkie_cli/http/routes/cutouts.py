@@ -10,7 +10,6 @@ from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.cutouts.request import (
     Background,
     BackgroundKind,
-    Cutout,
     CutoutOutput,
     CutoutRequest,
     Framing,
@@ -80,7 +79,7 @@ async def remove_background(
     )
     services = call.parts.services
     cutout = await call.run(services.cutouts(wanted), call.parts.settings.cutout_deadline)
-    return picture_answer(cutout.picture, cutout_facts(cutout))
+    return picture_answer(cutout.picture, cutout.facts())
 
 
 async def read_picture(request: Request, most: int) -> Upload:
@@ -97,21 +96,6 @@ async def read_picture(request: Request, most: int) -> Upload:
     if upload is None:
         raise InvalidFields("image: no picture was sent", hint="Send it as the form field `image` or as the raw body.")
     return upload
-
-
-def cutout_facts(cutout: Cutout) -> dict[str, str]:
-    """What ``X-Perkie-*`` headers tell."""
-    return {
-        "Image-Hash": cutout.hash,
-        "Cache": cutout.cache.value,
-        "Cache-Hit": str(cutout.cache_hit).lower(),
-        "Engine": cutout.engine,
-        "Model": cutout.model,
-        "Device": cutout.device,
-        "Confidence": f"{cutout.confidence:.3f}",
-        "Processing-Time": f"{cutout.processing_time:.4f}",
-        "Warnings": "; ".join(cutout.warnings),
-    }
 
 
 def _format(accept: str | None, named: str | None, output: CutoutOutput, background: Background) -> ImageFormat:

@@ -16,7 +16,8 @@ import pybase64
 from fastapi import APIRouter, Depends, Request, Response
 
 from perkie_cli.auth.principal import Scope
-from perkie_cli.domain.cutouts.request import Background, Cutout, CutoutOutput, CutoutRequest, Framing
+from perkie_cli.domain.cutouts.request import Background, CutoutOutput, CutoutRequest, Framing
+from perkie_cli.domain.cutouts.result import Cutout
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.http.answer.document import COSTLY, PICTURES, problems

@@ -13,15 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.cutouts.request import (
-    LOW_CONFIDENCE,
-    Background,
-    BackgroundKind,
-    Cutout,
-    CutoutOutput,
-    CutoutRequest,
-    Framing,
-)
+from perkie_cli.domain.cutouts.request import Background, BackgroundKind, CutoutOutput, CutoutRequest, Framing
+from perkie_cli.domain.cutouts.result import LOW_CONFIDENCE, Cutout
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import LowConfidence, UsageError
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits

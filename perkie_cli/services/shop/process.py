@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from perkie_cli.domain.cutouts.request import Cutout, CutoutRequest
+from perkie_cli.domain.cutouts.request import CutoutRequest
+from perkie_cli.domain.cutouts.result import Cutout
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import BadInput, PerkieError
 from perkie_cli.domain.people.identity import Owner

@@ -75,8 +75,8 @@ def test_the_names_of_the_fields(tmp_path: Path) -> None:
     assert (code, body["summary"]) == (6, {"total": 2, "done": 1, "failed": 1})
     done, failed = body["results"]  # type: ignore[misc]
     assert list(done) == [
-        "input", "output", "status", "style", "cache_hit", "cache", "engine", "model", "degraded",
-        "degradation_reason", "processing_time", "cost_usd", "attempts", "tokens", "quota", "hash", "width", "height",
+        "input", "output", "status", "style", "image_hash", "cache", "cache_hit", "engine", "model", "degraded",
+        "degradation_reason", "processing_time", "cost_usd", "attempts", "tokens", "width", "height", "quota",
         "warnings",
     ]  # fmt: skip
     assert list(failed) == ["input", "output", "status", "style", "warnings", "error"]

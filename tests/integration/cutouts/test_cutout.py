@@ -74,7 +74,7 @@ async def test_a_cutout_is_full_size_rgba_with_its_facts(services: Services):
     assert pixels(made).shape == (HEIGHT, WIDTH, 4)
     assert (made.engine, made.model, made.device, made.confidence) == ("oval", "oval-fast", "cpu", 0.9)
     assert (made.cache, made.cache_hit, made.warnings) == (CacheOutcome.MISS, False, ())
-    assert made.facts()["confidence"] == 0.9
+    assert made.facts().confidence == 0.9
 
 
 async def test_the_second_time_comes_from_the_cache_whatever_is_made_of_it(services: Services, engine: Oval):

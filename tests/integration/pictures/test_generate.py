@@ -51,7 +51,7 @@ async def test_a_second_identical_request_is_a_hit_and_says_who_drew_it(services
     assert (first.cache, second.cache, engine.calls) == (CacheOutcome.MISS, CacheOutcome.HIT, 1)
     assert second.master == first.master
     assert (second.engine, second.model, second.key) == ("negative", "inverter", first.key)
-    assert second.facts()["cache_hit"] is True
+    assert second.facts().cache_hit is True
 
 
 @pytest.mark.parametrize("change", [{"size": 512}, {"style": "classic"}, {"photo": OTHER}, {"model": "other"}])

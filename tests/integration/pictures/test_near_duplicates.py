@@ -14,7 +14,7 @@ from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.errors import MissingExtra
 from perkie_cli.domain.events import CacheLookup
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
-from perkie_cli.domain.pictures.cache_key import CacheKey
+from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.services.pictures.near_duplicates import NearDuplicates
@@ -82,7 +82,7 @@ async def test_a_picture_is_not_lost_for_a_hash_that_cannot_be_made(
     tmp_path: Path, engine: Negative, events: Recorder
 ) -> None:
     class Hashless(NearDuplicates):
-        async def facts(self, key: CacheKey, request: GenerateRequest) -> Mapping[str, str]:
+        async def facts(self, owner: Owner, photo: Photo) -> Mapping[str, str]:
             raise MissingExtra("near-duplicate look-up needs imagehash")
 
     services = serving(tmp_path, engine, events, near=False)

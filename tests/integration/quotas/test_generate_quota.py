@@ -11,11 +11,11 @@ import pytest
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, QuotaSettings, Settings
 from perkie_cli.domain.errors import CorruptImage, QuotaExceeded, Unavailable
-from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.people.identity import Owner, Tier
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
-from perkie_cli.domain.quotas.limits import QuotaLimits, QuotaStatus
+from perkie_cli.domain.quotas.limits import QuotaFacts, QuotaLimits, QuotaStatus, QuotaWarning
 from tests.conftest import CAT
 from tests.engines import Negative
 from tests.pictures import file_of, photo, taken
@@ -65,15 +65,8 @@ async def test_a_picture_costs_one_and_a_hit_nothing_even_for_the_exhausted(
         await services.generate(request(ADA))
     hit = await services.generate(request(ADA, cache=CacheUse.NORMAL))
     assert hit.cache is CacheOutcome.HIT
-    assert hit.facts()["quota"] == {
-        "tier": "customer",
-        "limit": 2,
-        "used": 2,
-        "remaining": 0,
-        "reset_at": (await status(services, ADA)).reset_at.isoformat().replace("+00:00", "Z"),
-        "warning": "exhausted",
-        "degraded": False,
-    }
+    reset_at = (await status(services, ADA)).reset_at
+    assert hit.facts().quota == QuotaFacts(Tier.CUSTOMER, 2, 2, 0, reset_at, QuotaWarning.EXHAUSTED, degraded=False)
     assert engine.calls == 2
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from perkie_cli.batch.run import see_through
+from perkie_cli.system.waiting import finish_in_thread
 
 
 async def test_what_has_begun_is_finished_and_told_before_a_cancel_takes_effect() -> None:
@@ -18,7 +18,7 @@ async def test_what_has_begun_is_finished_and_told_before_a_cancel_takes_effect(
         return "written"
 
     async def job() -> None:
-        told.append(await see_through(write))
+        told.append(await finish_in_thread(write))
         await asyncio.sleep(0)
         told.append("the next job")
 
@@ -34,4 +34,4 @@ async def test_what_has_begun_is_finished_and_told_before_a_cancel_takes_effect(
 
 async def test_errors_pass() -> None:
     with pytest.raises(ZeroDivisionError):
-        await see_through(lambda: 1 // 0)
+        await finish_in_thread(lambda: 1 // 0)

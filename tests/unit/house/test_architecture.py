@@ -27,7 +27,7 @@ IMPORTS: dict[str, set[str]] = {
     "services": {"domain", "ports", "imaging", "resilience", "system"},
     "ops": {"domain", "ports"},
     "auth": {"domain", "config"},
-    "batch": {"cli", "domain"},
+    "batch": {"domain", "imaging", "ports", "services", "system"},
     "emulators": {"domain", "ports", "imaging"},
     "bootstrap": {
         *("config", "domain", "engines", "ops", "ports", "resilience", "services", "stores", "system", "telemetry"),

@@ -1,0 +1,45 @@
+"""Cut-outs as the outputs of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from perkie_cli.batch.work import Output, Planned
+from perkie_cli.domain.cutouts.request import CutoutRequest
+from perkie_cli.domain.cutouts.result import Cutout
+from perkie_cli.domain.photo import Photo
+from perkie_cli.services.cutouts.cut_out import Cutouts, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutMaker:
+    """Cuts each photo out as ``request`` says."""
+
+    cutouts: Cutouts
+    request: Callable[[Photo], CutoutRequest]
+
+    def plan(self, photo: Photo, style: str) -> Planned:
+        """See ``Maker``; a cut-out has no style."""
+        del style
+        plan = self.cutouts.plan(self.request(photo))
+        return Planned(f"{plan.recipe.fingerprint} {_tag(plan.request)}", lambda: self._make(plan))
+
+    async def _make(self, plan: Plan) -> Output:
+        made = await self.cutouts.carry_out(plan)
+        return Output(made.picture.data, made.facts(), _remark(made))
+
+
+def _tag(request: CutoutRequest) -> str:
+    """All that decides the output besides the photo and the engine's recipe."""
+    background = request.background
+    picture = background.picture.hash[:12] if background.picture else ""
+    return f"{request.output} {background.kind} {background.colour} {picture} {request.framing}"
+
+
+def _remark(made: Cutout) -> str:
+    """What cut it out and where."""
+    if made.cache_hit:
+        return "from the cache"
+    sure = f"confidence {made.confidence:.2f}"
+    return f"{made.model}, {sure}" if made.engine == "builtin" else f"{made.model} on {made.device}, {sure}"

@@ -1,0 +1,48 @@
+"""Styled pictures as the outputs of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from perkie_cli.batch.work import Output, Planned
+from perkie_cli.domain.money.spend import dollars
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.picture import ImageFormat
+from perkie_cli.domain.pictures.request import GenerateRequest
+from perkie_cli.domain.pictures.result import Generated
+from perkie_cli.ports import Workers
+from perkie_cli.services.pictures.found import deliver
+from perkie_cli.services.pictures.generate import Generate, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PictureMaker:
+    """Draws each photo as ``request`` says, into files of one format."""
+
+    generate: Generate
+    workers: Workers
+    request: Callable[[Photo, str], GenerateRequest]
+    format: ImageFormat
+
+    def plan(self, photo: Photo, style: str) -> Planned:
+        """See ``Maker``."""
+        plan = self.generate.plan(self.request(photo, style))
+        return Planned(f"{plan.key.style} {plan.key.fingerprint} {self.format.value}", lambda: self._make(plan))
+
+    async def _make(self, plan: Plan) -> Output:
+        made = await self.generate.carry_out(plan)
+        picture = await self.workers.run(deliver, made.master, self.format)
+        return Output(picture.data, made.facts(), _remark(made), final=not made.degraded)
+
+
+def _remark(made: Generated) -> str:
+    """Who drew it, and what that took."""
+    if made.degraded:
+        return f"{made.engine} instead, degraded: {made.degradation_reason}"
+    if made.cache_hit:
+        return "from the cache"
+    if not made.usage.attempts:
+        return made.engine
+    tries = f", {made.usage.attempts} attempts" if made.usage.attempts > 1 else ""
+    return f"{made.model}{tries}, {dollars(made.usage.cost_usd)}"

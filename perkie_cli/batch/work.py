@@ -1,0 +1,86 @@
+"""One job from its file to its output: read, plan, skip what is there, make, write, record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from perkie_cli.batch.files import read_photo
+from perkie_cli.batch.run import Job, JobResult, Status
+from perkie_cli.batch.targets import Made, OutputRecord, Standing
+from perkie_cli.domain.cutouts.result import CutoutFacts
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.domain.pictures.request import CacheUse
+from perkie_cli.domain.pictures.result import PictureFacts
+from perkie_cli.system.waiting import finish_in_thread
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What was made of one photo. ``final``: not to be done again, as a substitute is; ``remark`` for people."""
+
+    data: bytes
+    facts: PictureFacts | CutoutFacts
+    remark: str
+    final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What is to be made of a photo: ``tag`` is all that decides the output besides the photo's bytes."""
+
+    tag: str
+    make: Callable[[], Awaitable[Output]]
+
+
+class Maker(Protocol):
+    """Makes outputs of one kind."""
+
+    def plan(self, photo: Photo, style: str) -> Planned:
+        """What would be made. Raises: UnknownStyle, UsageError, InvalidParameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a run does about outputs that are there: ``force`` replaces anybody's, ``dry_run`` makes nothing."""
+
+    cache: CacheUse = CacheUse.NORMAL
+    force: bool = False
+    dry_run: bool = False
+
+    @property
+    def redo(self) -> bool:
+        """Whether finished outputs of our own are made again."""
+        return self.force or self.cache is not CacheUse.NORMAL
+
+
+class FileWork:
+    """Carries out jobs with a maker and the record of what was made before."""
+
+    def __init__(self, maker: Maker, record: OutputRecord, limits: ImageLimits, rules: Rules) -> None:
+        self._maker = maker
+        self._record = record
+        self._limits = limits
+        self._rules = rules
+
+    async def __call__(self, job: Job) -> JobResult:
+        """The job's result.
+
+        Raises: BadInput, OutputExists, UnwritableFile, and what making it raises.
+        """
+        photo = await asyncio.to_thread(read_photo, job.source, self._limits)
+        planned = self._maker.plan(photo, job.style)
+        standing = self._record.check(job.target, job.source, planned.tag, force=self._rules.force)
+        if standing is Standing.FRESH and not self._rules.redo:
+            return JobResult(job, Status.SKIPPED, remark="already made")
+        if self._rules.dry_run:
+            return JobResult(job, Status.PLANNED, remark="would be made")
+        output = await planned.make()
+        made = Made(job.target, job.source, photo.hash, planned.tag, output.final)
+        # an output that is written is also recorded and reported
+        warnings = await finish_in_thread(self._record.write, made, output.data)
+        status = Status.CACHED if output.facts.cache_hit else Status.DONE
+        return JobResult(job, status, output.facts, warnings, remark=output.remark)

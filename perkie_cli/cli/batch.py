@@ -1,0 +1,94 @@
+"""How the command line follows a batch, and what it reports at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import fields
+
+from perkie_cli.batch.run import Ended, JobResult, Status
+from perkie_cli.cli.render import Progress, Renderer, Report, error_fields
+from perkie_cli.domain.errors import Interrupted, PartialFailure, PerkieError
+from perkie_cli.domain.units import format_duration
+
+
+class BatchReporter:
+    """Tells of each job as it ends: remarks and warnings on stderr, the written path on stdout."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def progress(self, total: int, item: str) -> AbstractContextManager[Progress]:
+        """A bar, on a terminal."""
+        return self._renderer.progress(total, item)
+
+    def unexpected(self, error: Exception) -> PerkieError:
+        """With its traceback under ``-v``."""
+        return self._renderer.unexpected(error)
+
+    def ended(self, result: JobResult, total: int) -> None:
+        """One line, or the failure."""
+        for warning in _warnings(result):
+            self._renderer.warn(f"{result.job.source}: {warning}")
+        if result.error is not None:
+            if total > 1:  # a single failure is told by the report itself
+                self._renderer.complain(result.error, str(result.job.source))
+            return
+        remark = f"{result.job.source} → {result.job.target} ({_remark(result)})"
+        if result.status is Status.PLANNED:
+            self._renderer.say(remark)
+        else:
+            self._renderer.result(str(result.job.target), remark)
+
+
+def batch_report(ended: Ended) -> Report:
+    """A row for each job, and a summary that counts how they ended."""
+    counts = {status.value: sum(each.status is status for each in ended.results) for status in Status}
+    failures = [each.error for each in ended.results if each.error is not None]
+    error, code = summed_up(failures, ended.total)
+    if ended.interrupted:
+        error = Interrupted(f"interrupted after {len(ended.results)} of {ended.total}; finished work is kept")
+        code = 0
+    return Report(
+        results=[_row(each) for each in ended.results],
+        summary={"total": ended.total, **{name: count for name, count in counts.items() if count}},
+        error=error,
+        exit_code=code,
+    )
+
+
+def summed_up(failures: Sequence[PerkieError], total: int) -> tuple[PerkieError | None, int]:
+    """What a run of `total` jobs ends with, and its exit code: that of the failures where all failed alike."""
+    if not failures:
+        return None, 0
+    if total == 1:
+        return failures[0], failures[0].exit_code
+    all_failed = len(failures) == total
+    kinds, codes = {type(failure) for failure in failures}, {failure.exit_code for failure in failures}
+    kind = kinds.pop() if all_failed and len(kinds) == 1 else PartialFailure
+    code = codes.pop() if all_failed and len(codes) == 1 else PartialFailure.exit_code
+    return kind(f"{len(failures)} of {total} failed", hint="Each is named with its reason."), code
+
+
+def _row(result: JobResult) -> dict[str, object]:
+    facts = result.facts
+    row: dict[str, object] = {
+        "input": str(result.job.source),
+        "output": None if result.error else str(result.job.target),
+        "status": result.status.value,
+        **({"style": result.job.style} if result.job.style else {}),
+        **({each.name: getattr(facts, each.name) for each in fields(facts)} if facts is not None else {}),
+        "warnings": _warnings(result),
+    }
+    if result.error is not None:
+        row["error"] = error_fields(result.error)
+    return row
+
+
+def _warnings(result: JobResult) -> list[str]:
+    return [*(result.facts.warnings if result.facts is not None else ()), *result.warnings]
+
+
+def _remark(result: JobResult) -> str:
+    took = format_duration(result.facts.processing_time) if result.facts is not None else ""
+    return ", ".join(part for part in (result.job.style, result.remark, took) if part)

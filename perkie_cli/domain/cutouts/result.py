@@ -1,0 +1,65 @@
+"""One finished cut-out, and the facts about it that every answer carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perkie_cli.domain.picture import EncodedPicture
+from perkie_cli.domain.pictures.result import CacheOutcome
+
+LOW_CONFIDENCE = 0.5  # below this a result carries a warning, and fails when asked to be strict
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutFacts:
+    """What is told of a cut-out: the row of the JSON envelope, the HTTP answer, and the ``X-Perkie-*`` headers."""
+
+    image_hash: str
+    cache: CacheOutcome
+    cache_hit: bool
+    engine: str
+    model: str
+    device: str
+    confidence: float
+    processing_time: float
+    width: int
+    height: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """One finished cut-out and every fact an answer carries. ``confidence`` is 0..1, ``device`` what really ran."""
+
+    picture: EncodedPicture
+    hash: str
+    key: str | None  # where the cut-out itself lies, before background and framing; None when it was not kept
+    cache: CacheOutcome
+    engine: str
+    model: str
+    device: str
+    fingerprint: str  # of its recipe
+    confidence: float
+    processing_time: float  # seconds
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def cache_hit(self) -> bool:
+        """Whether no matte had to be made for this answer."""
+        return self.cache in (CacheOutcome.HIT, CacheOutcome.SHARED)
+
+    def facts(self) -> CutoutFacts:
+        """What every answer tells of it."""
+        return CutoutFacts(
+            image_hash=self.hash,
+            cache=self.cache,
+            cache_hit=self.cache_hit,
+            engine=self.engine,
+            model=self.model,
+            device=self.device,
+            confidence=round(self.confidence, 3),
+            processing_time=round(self.processing_time, 4),
+            width=self.picture.width,
+            height=self.picture.height,
+            warnings=self.warnings,
+        )
