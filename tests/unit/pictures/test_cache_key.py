@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perkie_cli.domain.people.identity import ANONYMOUS, Owner
+from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.pictures.cache_key import (
     CacheKey,
     Recipe,
@@ -28,20 +28,6 @@ def test_other_parameters_other_fingerprint(one: dict[str, object], other: dict[
     same = Recipe("e", "m", "1", one).fingerprint == Recipe("e", "m", "1", other).fingerprint
     # JSON tells true from 1, as Python's == does not
     assert same == (sorted(map(repr, one.items())) == sorted(map(repr, other.items())))
-
-
-def test_engine_model_and_version_are_part_of_the_recipe() -> None:
-    prints = {
-        Recipe(*facts).fingerprint for facts in [("a", "b", "c"), ("b", "a", "c"), ("a", "b", "d"), ("ab", "", "c")]
-    }
-    assert len(prints) == 4
-
-
-def test_places() -> None:
-    key = CacheKey(content_hash(b"x"), "ink_wash", "0123456789ab")
-    assert key.owned(Owner.customer("42")) == f"generated/customers/42/{key.hash}_ink_wash_0123456789ab.jpg"
-    assert key.owned(ANONYMOUS, "png").startswith("generated/temp/anonymous/")
-    assert key.shared() == f"shared/{key.hash[:2]}/{key.name}.jpg"
 
 
 @given(st.text(max_size=30) | st.text("ab./\\_-~ \0\n", max_size=12))
