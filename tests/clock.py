@@ -9,13 +9,15 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from perkie_cli.ports import Clock
+
 T = TypeVar("T")
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TURNS = 30  # turns of the loop after which everything that can run without I/O has run
 
 
-class ManualClock:
+class ManualClock(Clock):
     """``sleep`` returns at once, having moved the time by as much; ``slept`` keeps the durations."""
 
     def __init__(self, start: datetime = START) -> None:
@@ -38,7 +40,7 @@ class ManualClock:
         await asyncio.sleep(0)
 
 
-class VirtualClock:
+class VirtualClock(Clock):
     """Stands still until it is moved; ``drive`` runs a coroutine to its end, jumping from one wake-up to the next."""
 
     def __init__(self, start: datetime = START) -> None:

@@ -9,11 +9,13 @@ import numpy as np
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.imaging.raster import Raster
-from perkie_cli.ports import Matte, MattingJob, Rendering, RenderJob
+from perkie_cli.ports import Matte, MattingEngine, MattingJob, Rendering, RenderJob, StyleEngine
 
 
-class Negative:
+class Negative(StyleEngine):
     """A style engine that inverts, counts, and can be told to wait, to fail or to draw otherwise."""
+
+    name = "negative"
 
     def __init__(self, name: str = "negative") -> None:
         self.name = name
@@ -49,7 +51,7 @@ class Negative:
         pass
 
 
-class Centre:
+class Centre(MattingEngine):
     """A matting engine that takes the middle for the subject, and can be told to wait or fail."""
 
     name = "centre"

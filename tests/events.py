@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from perkie_cli.domain.events import Event
+from perkie_cli.ports import EventSink
 
 
-class Recorder:
+class Recorder(EventSink):
     """Keeps events in memory, in order."""
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,7 +28,7 @@ class Fur:
         return over(self.foreground if foreground is None else foreground, self.alpha, np.array(colour, np.float64))
 
 
-def over(foreground: NDArray, alpha: NDArray[np.uint8], background: NDArray) -> NDArray[np.float64]:
+def over(foreground: NDArray[Any], alpha: NDArray[np.uint8], background: NDArray[Any]) -> NDArray[np.float64]:
     a = alpha[..., None] / 255
     return foreground * a + background * (1 - a)
 
@@ -39,7 +40,7 @@ def make_fur(
     rng = np.random.default_rng(seed)
     alpha = _hairy_oval(height, width, rng, hairs)
     texture = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 3)
-    foreground = np.clip(np.array(coat) + texture[..., None] * 250, 0, 255)
+    foreground = np.clip(np.array(coat) + np.asarray(texture, np.float64)[..., None] * 250, 0, 255)
     light = cv2.GaussianBlur(rng.normal(0, 1, (height, width, 3)).astype(np.float32), (0, 0), 20)
     behind = np.clip(np.array(background) + light * 600, 0, 255)
     return Fur(np.round(over(foreground, alpha, behind)).astype(np.uint8), alpha, foreground)
@@ -54,4 +55,5 @@ def _hairy_oval(height: int, width: int, rng: np.random.Generator, hairs: int) -
         radius, direction = 0.55 + length * along, angle + bend * along**2 / 2
         points = np.stack([width * (1 + radius * np.cos(direction)), height * (1 + radius * np.sin(direction))], axis=1)
         cv2.polylines(twice, [points.astype(np.int32)], False, 255, 1, cv2.LINE_AA)
-    return cv2.resize(cv2.GaussianBlur(twice, (0, 0), 1), (width, height), interpolation=cv2.INTER_AREA)
+    smooth = cv2.GaussianBlur(twice, (0, 0), 1)
+    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
+from perkie_cli.http.parts import Parts
 from perkie_cli.http.server import Server, listen
 from perkie_cli.telemetry.log import EventLog
 from tests.engines import Centre, Negative
@@ -39,6 +41,15 @@ class Running:
     engine: Negative
     local: Negative  # what the ladder falls back to
     matting: Centre
+
+    @property
+    def parts(self) -> Parts:
+        """What the app under test is made of."""
+        app = self.server.config.app
+        assert isinstance(app, FastAPI)
+        parts = app.state.parts
+        assert isinstance(parts, Parts)
+        return parts
 
     async def generate(self, **body: Any) -> httpx.Response:
         headers = body.pop("headers", {})

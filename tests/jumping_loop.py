@@ -15,6 +15,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
+from perkie_cli.ports import Clock
 from tests.clock import START
 
 # Real seconds for the kernel to deliver what was sent over loopback: far more where a jump would end a time limit.
@@ -72,7 +73,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         super().close()
 
 
-class LoopClock:
+class LoopClock(Clock):
     """``ports.Clock`` by the time of the loop that runs when it is made; its threads may ask it too."""
 
     def __init__(self) -> None:

@@ -88,6 +88,8 @@ def _calm(net: Any) -> None:
 
     for name, module in net.named_modules():
         if isinstance(module, torch.nn.BatchNorm2d) and ("conv_key" in name or "conv_value" in name):
+            assert module.running_var is not None
+            assert module.running_mean is not None
             module.running_var.add_(module.running_mean**2).mul_(1000)
             module.running_mean.zero_()
 

@@ -5,6 +5,7 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -52,7 +53,7 @@ def photo(folder: Path, size: tuple[int, int]) -> Path:
     return path
 
 
-def our_services(models_dir: Path, backend: str) -> Services:
+def our_services(models_dir: Path, backend: Literal["auto", "torch", "onnx"]) -> Services:
     matting = MattingSettings(engine="inspyrenet", models_dir=models_dir, backend=backend, device="cpu")
     return build_services(Settings(matting=matting))
 
@@ -64,7 +65,7 @@ async def cut_out(services: Services, source: Path, target: Path, mode: str) -> 
     await asyncio.to_thread(target.write_bytes, made.picture.data)
 
 
-def upstream_cut_out(remover, source: Path, target: Path) -> None:
+def upstream_cut_out(remover: Any, source: Path, target: Path) -> None:
     """As transparent-background's command line does: file to file."""
     with Image.open(source) as image:
         remover.process(image.convert("RGB"), type="rgba").save(target)

@@ -72,8 +72,8 @@ def _measure(root: Path, count: int, rounds: int, report: Report, peaks: dict[st
             "first": first,
         }
         if name in commands:
-            row["rss"] = _rss(commands[name], env)
-            peaks.setdefault(name, []).append(float(row["rss"]))
+            row["rss"] = rss = _rss(commands[name], env)
+            peaks.setdefault(name, []).append(rss)
             report.goals.append(Goal(f"{name} at {count}", times[name] / times["find -printf"], 1.0))
             report.goals.append(Goal(f"first row of {name} at {count}", first, 1.0, unit="s"))
         report.rows.append(row)

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -26,7 +26,9 @@ SEED = 7
 @functools.cache
 def photo(size: int) -> np.ndarray:
     """The shipped cat, RGB, `size` px on the long side."""
-    picture = cv2.imread(str(PHOTO))[..., ::-1]
+    read = cv2.imread(str(PHOTO))
+    assert read is not None, PHOTO
+    picture = read[..., ::-1]
     scale = size / max(picture.shape)
     shape = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
     return cv2.resize(np.ascontiguousarray(picture), shape, interpolation=cv2.INTER_CUBIC)
@@ -47,13 +49,15 @@ def run(argv: Sequence[str]) -> Report:
 def speed(report: Report, picture: np.ndarray, rounds: int) -> None:
     """One thread, then two, each against its peers in the same rounds."""
     bgr = np.ascontiguousarray(picture[..., ::-1])
-    cases = {name: lambda name=name: draw(name, picture, None, {}, SEED) for name in RECIPES}
+    cases: dict[str, Callable[[], object]] = {
+        name: functools.partial(draw, name, picture, None, {}, SEED) for name in RECIPES
+    }
     cases |= {
         "cv2.stylization": lambda: cv2.stylization(bgr, sigma_s=60, sigma_r=0.45),
         "cv2.pencilSketch": lambda: cv2.pencilSketch(bgr, sigma_s=60, sigma_r=0.07, shade_factor=0.02),
     }
-    if hasattr(cv2, "xphoto"):  # only in the contrib build
-        cases["xphoto.oilPainting"] = lambda: cv2.xphoto.oilPainting(bgr, 7, 1)
+    if xphoto := getattr(cv2, "xphoto", None):  # only in the contrib build
+        cases["xphoto.oilPainting"] = lambda: xphoto.oilPainting(bgr, 7, 1)
     for threads in (1, 2):
         cv2.setNumThreads(threads)
         times = medians(interleaved(cases, rounds))

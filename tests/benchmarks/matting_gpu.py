@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint
 from tests.benchmarks._matting import SIZES, cut_out, models, photo, upstream_cut_out
 from tests.benchmarks.harness import Goal, Report, interleaved, medians
 from tests.upstream import remover
+
+if TYPE_CHECKING:
+    from perkie_cli.engines.inspyrenet.backend import Backend
 
 # Dense half-precision peaks from the vendor's data sheets, in TFLOP/s.
 PEAKS = {"L4": 121.0, "T4": 65.0, "A10": 125.0, "A100": 312.0, "H100": 989.0, "H200": 989.0, "RTX PRO 6000": 504.0}
@@ -73,7 +77,7 @@ def _measure(
     one, best, best_compiled = "ours, one at a time", f"ours, {many} at once", f"network, batch {many}, compiled"
     with asyncio.Runner() as runner:
         cases = {
-            "upstream": lambda: [upstream_cut_out(theirs, each, place / "theirs.png") for each in sources],
+            "upstream": lambda: _upstream_all(theirs, sources, place / "theirs.png"),
             one: lambda: runner.run(_cut_out_all(ours, sources, mode, 1)),
             best: lambda: runner.run(_cut_out_all(ours, sources, mode, many)),
             "network, batch 1": lambda: _run_network(plain, asked.images, 1),
@@ -93,7 +97,7 @@ def _measure(
     report.goals.append(Goal(f"{mode}, compilation pays", gain, 1.1, at_least=True))
 
 
-def _backend(weights: Path, checkpoint: Checkpoint, device: str, compiler: str | None):
+def _backend(weights: Path, checkpoint: Checkpoint, device: str, compiler: str | None) -> Backend:
     from perkie_cli.engines.inspyrenet.network import open_network
     from perkie_cli.engines.inspyrenet.torch_backend import TorchBackend
 
@@ -101,7 +105,7 @@ def _backend(weights: Path, checkpoint: Checkpoint, device: str, compiler: str |
     return TorchBackend(network, checkpoint.side, device, compiler=compiler)
 
 
-def _services(backend) -> Services:
+def _services(backend: Backend) -> Services:
     from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
     from perkie_cli.system.threads import thread_workers
 
@@ -119,14 +123,19 @@ async def _cut_out_all(services: Services, sources: Sequence[Path], mode: str, j
     await asyncio.gather(*(lane() for _ in range(jobs)))
 
 
-def _run_network(backend, images: int, batch: int) -> None:
+def _upstream_all(theirs: Any, sources: Sequence[Path], target: Path) -> None:
+    for each in sources:
+        upstream_cut_out(theirs, each, target)
+
+
+def _run_network(backend: Backend, images: int, batch: int) -> None:
     side = backend.sides[0]
     pixels = np.random.default_rng(0).standard_normal((batch, 3, side, side), np.float32)
     for _ in range(images // batch):
         backend.saliency(pixels)
 
 
-def _flops(backend) -> float:
+def _flops(backend: Any) -> float:
     """Of one picture: twice the multiply-adds, counted by torch."""
     from torch.utils.flop_counter import FlopCounterMode
 

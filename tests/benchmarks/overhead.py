@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from google import genai
 from google.genai import types
@@ -100,7 +101,8 @@ class Cases:
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         )
         prompt = types.Part.from_text(text=STYLE.prompt)
-        response = await self.client.aio.models.generate_content(model=MODEL, contents=[prompt, image], config=config)
+        contents = types.UserContent([prompt, image])
+        response = await self.client.aio.models.generate_content(model=MODEL, contents=contents, config=config)
         data = answer.picture_of(response)
         assert isinstance(data, bytes)
         return data
@@ -129,7 +131,7 @@ async def at_once(cases: dict[str, Case], count: int, rounds: int) -> dict[str, 
 
 async def measure(url: str, folder: str, rounds: int) -> Report:
     report = Report("overhead")
-    endless = {"daily_cap_usd": Decimal(10**6), "calls_per_minute": 10**6, "tokens_per_minute": 10**10}
+    endless: dict[str, Any] = {"daily_cap_usd": Decimal(10**6), "calls_per_minute": 10**6, "tokens_per_minute": 10**10}
     settings = Settings(gemini=GeminiSettings(api_key=Secret("any"), base_url=url, **endless))
     homes = {f"XDG_{kind}_HOME": str(Path(folder) / kind) for kind in ("CACHE", "CONFIG", "STATE")}
     services = build_services(settings, homes)

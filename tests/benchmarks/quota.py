@@ -200,7 +200,7 @@ def _bare_firestore(address: str, owners: int, count: int) -> None:
                     await asyncio.sleep(dice.uniform(0, 0.05))  # its own attempts are used up
 
     async def main() -> None:
-        client = firestore.AsyncClient(project="perkie", credentials=AnonymousCredentials())
+        client = firestore.AsyncClient(project="perkie", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
         await asyncio.gather(*(worker(client, number) for number in range(WORKERS)))
         await client._firestore_api.transport.close()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 from perkie_cli.emulators.storage.server import StorageEmulator
-from perkie_cli.ports import BlobStore, Clock
+from perkie_cli.ports import Blob, BlobInfo, BlobStore, Clock
 from perkie_cli.stores.disk.blobs import DiskBlobs
 from perkie_cli.stores.google.blobs import GcsBlobs
 from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
@@ -54,7 +55,7 @@ class DiskOpener(Opener):
 class GcsOpener(Opener):
     """The real client against our emulator on loopback."""
 
-    def __init__(self, clock: Clock, **options: object) -> None:
+    def __init__(self, clock: Clock, **options: Any) -> None:
         super().__init__()
         self.server = StorageEmulator(clock, **options)
         self.server.add_bucket(BUCKET)
@@ -76,3 +77,17 @@ class GcsOpener(Opener):
     async def aclose(self) -> None:
         await super().aclose()
         await self.server.aclose()
+
+
+async def stored(store: BlobStore, key: str) -> Blob:
+    """The object, which is there."""
+    blob = await store.get(key)
+    assert blob is not None, key
+    return blob
+
+
+async def facts(store: BlobStore, key: str) -> BlobInfo:
+    """The facts of the object, which is there."""
+    info = await store.head(key)
+    assert info is not None, key
+    return info

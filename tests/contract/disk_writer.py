@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -89,8 +90,9 @@ async def limited(store: DiskBlobs) -> None:
 
 
 async def main(root: str, mode: str, *rest: str) -> None:
+    modes: dict[str, Callable[..., Awaitable[None]]] = {"race": race, "limited": limited}
     store = DiskBlobs(Path(root), SystemClock(), thread_workers(2))
-    await {"race": race, "limited": limited}[mode](store, *rest)
+    await modes[mode](store, *rest)
     await store.aclose()
 
 

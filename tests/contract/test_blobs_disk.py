@@ -26,6 +26,7 @@ from perkie_cli.stores.disk.blobs import DiskBlobs
 from perkie_cli.system.threads import thread_workers
 from tests.clock import ManualClock
 from tests.conftest import ROOT
+from tests.contract.blob_stores import facts, stored
 from tests.contract.disk_writer import RACE_KEY, sealed
 
 UPLOAD = "originals/customers/42/ab.jpg"
@@ -91,12 +92,13 @@ async def test_processes_racing_on_a_fresh_store_leave_one_winner(store: DiskBlo
     for process in processes:
         expect(process, "ready")
     for process in processes:
+        assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
     won = [process.communicate()[0].strip() for process in processes]
     assert won.count("True") == 1
     assert won.count("False") == 3
-    blob = await store.get(RACE_KEY)
+    blob = await stored(store, RACE_KEY)
     assert blob.data == bytes([won.index("True")]) * 200_000
     assert await strays(store) == []
 
@@ -157,8 +159,8 @@ async def test_a_file_without_entry_is_adopted_if_an_upload_and_else_drawn_again
     assert found == {UPLOAD: True, PICTURE: False, "originals/temp/s/empty.jpg": False}
     assert len(await strays(store, repair=True)) == 3
     assert await strays(store) == []
-    assert (await store.get(UPLOAD)).data == b"bytes"
-    assert (await store.head(UPLOAD)).content_type == "image/jpeg"
+    assert (await stored(store, UPLOAD)).data == b"bytes"
+    assert (await facts(store, UPLOAD)).content_type == "image/jpeg"
     assert not (root / "objects" / PICTURE).exists()
     assert (root / "objects/shared/ab/not ours").exists()
 
@@ -216,7 +218,7 @@ async def test_a_lost_index_keeps_the_uploads(store: DiskBlobs, root: Path, cloc
     again = DiskBlobs(root, clock, thread_workers(1))
     assert await again.get(UPLOAD) is None
     await strays(again, repair=True)
-    assert (await again.get(UPLOAD)).data == b"picture"
+    assert (await stored(again, UPLOAD)).data == b"picture"
     await again.aclose()
 
 
@@ -226,7 +228,7 @@ async def test_a_folder_that_is_removed_under_a_running_store_is_made_anew(root:
     with pytest.raises(StoreUnavailable):
         await put(store, "shared/ab/ab_ink_wash_01.jpg")
     for _ in range(2):  # by either thread
-        assert await asyncio.gather(store.get(PICTURE), store.get(UPLOAD)) == [None, None]
+        assert [*await asyncio.gather(store.get(PICTURE), store.get(UPLOAD))] == [None, None]
     assert await put(store, PICTURE)
     again = DiskBlobs(root, ManualClock(), thread_workers(1))
     assert [info.key async for info in again.list()] == [PICTURE]

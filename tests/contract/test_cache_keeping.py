@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
 import pytest
@@ -17,7 +17,7 @@ from perkie_cli.domain.storage.selection import AREAS, Tally, total
 from perkie_cli.ports import BlobStore
 from perkie_cli.services.storage.keeping import CacheKeeping, Filter, FindingKind
 from tests.clock import ManualClock
-from tests.contract.blob_stores import Opener
+from tests.contract.blob_stores import Opener, facts
 from tests.events import Recorder
 
 ANNA, BERT = Owner.customer("1"), Owner.customer("12")
@@ -61,7 +61,7 @@ async def test_statistics_are_by_area_and_filter(store: BlobStore, keeping: Cach
         "cutouts": 2, "generated/customers": 2, "originals/customers": 2, "shared": 2,
     }  # fmt: skip
     assert total(await keeping.stats(Filter(owner=ANNA))) == Tally(
-        2, 110, (await store.head(f"shared/ca/{CAT}_ink_wash_0123456789ab.jpg")).touched
+        2, 110, (await facts(store, f"shared/ca/{CAT}_ink_wash_0123456789ab.jpg")).touched
     )
     assert counts(await keeping.stats(Filter(hash=CAT[:8], larger_than=50))) == {
         "cutouts": 1, "generated/customers": 1, "shared": 1,
@@ -106,36 +106,33 @@ async def test_erasing_a_customer_leaves_nothing_of_its_pictures_and_all_of_the_
 
 @pytest.mark.parametrize("deletions", [0, 1, 2, 3, 5, 25])
 async def test_an_erasure_that_was_cut_off_goes_on_where_it_stopped(
-    store: BlobStore, clock: ManualClock, events: Recorder, deletions: int
+    store: BlobStore, clock: ManualClock, events: Recorder, monkeypatch: pytest.MonkeyPatch, deletions: int
 ) -> None:
     uploads = 1 if deletions < 4 else 12
     for number in range(uploads):
         await add(store, ANNA, f"{number:02x}" * 32)
-    rules, failing = rules_for(LIFETIMES), FailsAfter(store, deletions)
-    with pytest.raises(StoreUnavailable):
-        await CacheKeeping(failing, clock, events, rules, Protection()).purge(Filter(owner=ANNA))
-    assert [event.detail.split(" ")[0] for event in events.events] == ["begun", str(deletions)]
+    rules = rules_for(LIFETIMES)
+    with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):
+        patch.setattr(store, "delete", going_down(store.delete, deletions))
+        await CacheKeeping(store, clock, events, rules, Protection()).purge(Filter(owner=ANNA))
+    told = [event.detail for event in events.events if isinstance(event, Audited)]
+    assert [detail.split(" ")[0] for detail in told] == ["begun", str(deletions)]
     assert len(await keys(store)) == 4 * uploads - deletions
     again = await CacheKeeping(store, clock, events, rules, Protection()).purge(Filter(owner=ANNA))
     assert total(again).count == 4 * uploads - deletions
     assert await keys(store) == set()
 
 
-class FailsAfter:
-    """A store that goes down after so many deletions."""
+def going_down(delete: Callable[[str], Awaitable[bool]], deletions: int) -> Callable[[str], Awaitable[bool]]:
+    """``delete`` of a store that goes down after so many."""
+    left = iter(range(deletions))
 
-    def __init__(self, store: BlobStore, deletions: int) -> None:
-        self._store = store
-        self._left = deletions
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
-    async def delete(self, key: str) -> bool:
-        if self._left == 0:
+    async def limited(key: str) -> bool:
+        if next(left, None) is None:
             raise StoreUnavailable("down")
-        self._left -= 1
-        return await self._store.delete(key)
+        return await delete(key)
+
+    return limited
 
 
 async def test_expired_objects_go_exactly_when_the_rules_say(
@@ -163,7 +160,7 @@ async def test_a_hit_slides_the_lifetime(store: BlobStore, keeping: CacheKeeping
     await add(store, GUEST, DOG)
     used = CacheKey(DOG, "ink_wash", "0123456789ab").owned(GUEST)
     clock.advance(timedelta(days=5))
-    await store.touch(await store.head(used), clock.now())
+    await store.touch(await facts(store, used), clock.now())
     clock.advance(timedelta(days=5))
     await keeping.purge(Filter(expired=True, owner=GUEST))
     assert {key for key in await keys(store) if "s-1" in key} == {used}

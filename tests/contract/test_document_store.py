@@ -24,8 +24,8 @@ def put(**values: object):  # type: ignore[no-untyped-def]  # a Change of any ar
 
 
 def increment(before: Sequence[Document | None]) -> tuple[Sequence[Document | None], int]:
-    after = [{"expires": LATER, "n": (document["n"] if document else 0) + 1} for document in before]
-    return after, after[0]["n"]
+    numbers = [int(document["n"]) + 1 if document else 1 for document in before]
+    return [{"expires": LATER, "n": number} for number in numbers], numbers[0]
 
 
 async def test_documents_come_back_as_they_were_written(documents: DocumentStore) -> None:

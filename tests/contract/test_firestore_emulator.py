@@ -22,7 +22,7 @@ async def client(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[firestore.AsyncClient]:
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", request.getfixturevalue(f"{request.param}_firestore"))
-    made = firestore.AsyncClient(project=f"p-{uuid.uuid4().hex[:12]}", credentials=AnonymousCredentials())
+    made = firestore.AsyncClient(project=f"p-{uuid.uuid4().hex[:12]}", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
     yield made
     await made._firestore_api.transport.close()
 
@@ -120,7 +120,7 @@ async def test_queries(client: firestore.AsyncClient, things: firestore.AsyncCol
     assert await ids(ordered.start_after({"v": 3}).end_at({"v": 1})) == ["c", "b"]
     assert await ids(things.order_by("v").offset(4)) == ["a", "d"]
     assert await ids(client.collection_group("things").where(filter=FieldFilter("v", ">", 2.6))) == ["a", "deep"]
-    positive = things.where(filter=FieldFilter("v", ">", 0)).count("n").sum("v", "s").avg("v", "m")
+    positive = things.where(filter=FieldFilter("v", ">", 0)).count("n").sum("v", "s").avg("v", "m")  # type: ignore[arg-type]  # theirs says it of a name
     results = {each.alias: each.value for row in await positive.get() for each in row}
     assert results == {"n": 3, "s": 6.5, "m": pytest.approx(6.5 / 3)}
 
@@ -172,7 +172,7 @@ async def test_what_is_no_document_is_refused(things: firestore.AsyncCollectionR
 @pytest.fixture(params=FIRESTORES)
 def blocking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[firestore.Client]:
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", request.getfixturevalue(f"{request.param}_firestore"))
-    made = firestore.Client(project=f"p-{uuid.uuid4().hex[:12]}", credentials=AnonymousCredentials())
+    made = firestore.Client(project=f"p-{uuid.uuid4().hex[:12]}", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
     yield made
     made._firestore_api.transport.close()
 
@@ -181,7 +181,7 @@ def test_the_synchronous_client_and_its_bulk_writer(blocking: firestore.Client) 
     writer = blocking.bulk_writer()
     for number in range(30):
         writer.set(blocking.document(f"many/{number:02}"), {"n": number})
-    writer.close()
+    writer.close()  # type: ignore[no-untyped-call]
     assert [each.id for each in blocking.collection("many").stream()] == [f"{number:02}" for number in range(30)]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,7 @@ from perkie_cli.emulators.fault_plan import parse_faults
 from perkie_cli.emulators.firestore.database import IDLE_LIFETIME, Database, Mode
 from perkie_cli.emulators.firestore.plan import Fault
 from perkie_cli.emulators.firestore.server import FirestoreEmulator, running
-from perkie_cli.ports import DocumentRef
+from perkie_cli.ports import Document, DocumentRef
 from perkie_cli.services.quotas.quotas import PROBE_EVERY, QuotaRules, Quotas
 from perkie_cli.stores.google.documents import FirestoreDocuments
 from perkie_cli.stores.google.firestore_connection import FirestoreConnection
@@ -143,9 +144,13 @@ async def test_a_transaction_whose_holder_died_is_given_up() -> None:
     await database.read("projects/p/databases/d/documents/a/b", database.begin())
 
 
+def _expiring(at: float, before: Sequence[Document | None]) -> tuple[Sequence[Document | None], None]:
+    return [{"expires": at}], None
+
+
 async def test_ttl_takes_documents_whose_time_is_over(emulator: FirestoreEmulator) -> None:
     documents = documents_at(emulator.address)
     for id_, expires in (("past", 1.0), ("future", 4_000_000_000.0)):
-        await documents.update([DocumentRef("things", id_)], lambda before, at=expires: ([{"expires": at}], None))
+        await documents.update([DocumentRef("things", id_)], partial(_expiring, expires))
     assert emulator.database.expire("expire_at") == 1
     assert [id_ async for id_, _ in documents.scan("things")] == ["future"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -30,8 +31,9 @@ def bucket(home: Path) -> Iterator[dict[str, str]]:
         assert process.wait(timeout=60) == 0
 
 
-def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
-    return json.loads(done.stdout)
+def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
 
 
 def draw(perkie: Perkie, env: dict[str, str], *words: str) -> None:
@@ -117,7 +119,7 @@ def test_lifecycle_is_applied_once_and_drift_shows(perkie: Perkie, bucket: dict[
     assert (again.returncode, envelope(again)["summary"]["changed"]) == (0, False)
     assert lifecycle("diff").stdout == "the bucket has these rules already\n"
     assert "cutouts/" in lifecycle("show", "--bucket", BUCKET).stdout
-    by_hand = {
+    by_hand: dict[str, Any] = {
         "lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 3, "matchesPrefix": ["shared/"]}}]}
     }
     requests.patch(f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}", json=by_hand, timeout=60)

@@ -6,7 +6,9 @@ import hashlib
 import json
 import random
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -18,7 +20,7 @@ from tests.scripted_server import scripted, serves
 BUILTIN = ("--engine", "builtin")
 
 
-def envelope(done):
+def envelope(done: subprocess.CompletedProcess[str]) -> Any:
     body = json.loads(done.stdout)
     assert body["schema"] == "perkie/1"
     return body
@@ -81,8 +83,8 @@ def test_mask_and_dry_run(perkie: Perkie, cat: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_bad_flags_get_a_sentence_before_anything_is_downloaded(
-    perkie_here: Perkie, cat: Path, monkeypatch: pytest.MonkeyPatch, flags, code, said
-):
+    perkie_here: Perkie, cat: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], code: int, said: str
+) -> None:
     monkeypatch.setenv("PERKIE_IMAGE_MAX_BYTES", "100kB")  # the cat has more
     done = perkie_here("remove-bg", "cat.png", *flags)
     assert done.returncode == code

@@ -89,7 +89,7 @@ def test_ours_and_stale_is_made_again(perkie: Perkie, cat: Path) -> None:
 
 def test_a_dry_run_makes_nothing(perkie: Perkie, cat: Path) -> None:
     done = perkie("stylize", "cat.png", "--style", "all", "--dry-run", "--json")
-    assert [r["status"] for r in envelope(done)["results"]] == ["planned"] * 3  # type: ignore[index, attr-defined]
+    assert [r["status"] for r in envelope(done)["results"]] == ["planned"] * 3  # type: ignore[attr-defined]
     assert [p.name for p in cat.parent.iterdir()] == ["cat.png"]
 
 

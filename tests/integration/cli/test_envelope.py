@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,13 +19,13 @@ from tests.conftest import CAT
 KEYS = ["schema", "command", "ok", "results", "summary", "warnings", "error"]
 
 
-def ran(*args: str) -> tuple[int, dict[str, object]]:
+def ran(*args: str) -> tuple[int, dict[str, Any]]:
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()) as err:
         code = run(hoist(["--json", *args]))
     assert "Traceback" not in err.getvalue()
     assert out.getvalue().count("\n") == 1, out.getvalue()
-    body: dict[str, object] = json.loads(out.getvalue())
+    body: dict[str, Any] = json.loads(out.getvalue())
     assert list(body) == KEYS
     assert body["schema"] == "perkie/1"
     assert body["ok"] is (code == 0) is (body["error"] is None)
@@ -73,15 +74,15 @@ def test_the_names_of_the_fields(tmp_path: Path) -> None:
     cut.write_bytes(CAT.read_bytes()[:9000])
     code, body = ran("stylize", str(cat), str(cut), "-s", "bw_fine_art", "--size", "256", "--out-dir", out)
     assert (code, body["summary"]) == (6, {"total": 2, "done": 1, "failed": 1})
-    done, failed = body["results"]  # type: ignore[misc]
+    done, failed = body["results"]
     assert list(done) == [
         "input", "output", "status", "style", "image_hash", "cache", "cache_hit", "engine", "model", "degraded",
         "degradation_reason", "processing_time", "cost_usd", "attempts", "tokens", "width", "height", "quota",
         "warnings",
     ]  # fmt: skip
     assert list(failed) == ["input", "output", "status", "style", "warnings", "error"]
-    assert list(failed["error"]) == list(body["error"]) == ["code", "message", "hint", "retryable"]  # type: ignore[call-overload]
+    assert list(failed["error"]) == list(body["error"]) == ["code", "message", "hint", "retryable"]
     both = ran("stylize", str(cut), str(cut.with_name("gone.png")), "-s", "modern", "--out-dir", out)
-    assert (both[0], both[1]["error"]["code"]) == (3, "partial_failure")  # type: ignore[index]
+    assert (both[0], both[1]["error"]["code"]) == (3, "partial_failure")
     same = ran("stylize", str(cut), "-s", "modern,classic", "--out-dir", out)
-    assert (same[0], same[1]["error"]["code"]) == (3, "corrupt_image")  # type: ignore[index]
+    assert (same[0], same[1]["error"]["code"]) == (3, "corrupt_image")

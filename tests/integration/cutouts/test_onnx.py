@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,13 +34,13 @@ PICTURE = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     folder = tmp_path_factory.mktemp("models")
     net = small_network(SIDE)
     return net, export_network(net, SIDE, folder / SMALL.onnx_file, {"perkie.checkpoint.md5": "abc"})
 
 
-def test_the_export_says_what_the_network_says(exported):
+def test_the_export_says_what_the_network_says(exported: tuple[Any, Path]) -> None:
     net, path = exported
     pixels = prepare(PICTURE, SIDE)[None]
     with torch.inference_mode():
@@ -49,17 +50,17 @@ def test_the_export_says_what_the_network_says(exported):
     assert exported_from(path) == "abc"
 
 
-def test_nothing_else_is_left_behind(exported):
+def test_nothing_else_is_left_behind(exported: tuple[Any, Path]) -> None:
     _, path = exported
     assert sorted(each.name for each in path.parent.iterdir()) == [path.name, path.name + ".data"]
 
 
-def test_a_disk_that_is_too_small_is_told_beforehand(tmp_path):
+def test_a_disk_that_is_too_small_is_told_beforehand(tmp_path: Path) -> None:
     with pytest.raises(UnwritableFile, match=r"needs 1073741824 MiB in .*, and \d+ are free"):
         check_room(tmp_path, 1 << 50)
 
 
-def test_the_cpu_prefers_the_export(exported):
+def test_the_cpu_prefers_the_export(exported: tuple[Any, Path]) -> None:
     _, path = exported
     assert isinstance(open_backend(SMALL, [path.parent], "cpu"), OnnxBackend)
     with pytest.raises(MissingWeights, match="there is no checkpoint"):
@@ -68,7 +69,7 @@ def test_the_cpu_prefers_the_export(exported):
         open_backend(SMALL, [path.parent], "cuda:7", "onnx")
 
 
-def test_a_batch_is_the_same_as_one_by_one(exported):
+def test_a_batch_is_the_same_as_one_by_one(exported: tuple[Any, Path]) -> None:
     backend = OnnxBackend(exported[1], threads=1)
     pixels = np.stack([prepare(PICTURE, SIDE), prepare(PICTURE[::-1], SIDE)])
     together = backend.saliency(pixels)
@@ -76,7 +77,7 @@ def test_a_batch_is_the_same_as_one_by_one(exported):
 
 
 @pytest.mark.parametrize("broken", ["", ".data"])
-def test_a_broken_export_is_named(exported, tmp_path, broken):
+def test_a_broken_export_is_named(exported: tuple[Any, Path], tmp_path: Path, broken: str) -> None:
     _, path = exported
     for each in path.parent.iterdir():
         (tmp_path / each.name).write_bytes(each.read_bytes())
@@ -87,7 +88,7 @@ def test_a_broken_export_is_named(exported, tmp_path, broken):
     assert "perkie models export" in str(caught.value.hint)
 
 
-def test_torch_is_not_imported(exported):
+def test_torch_is_not_imported(exported: tuple[Any, Path]) -> None:
     script = (
         "import sys; from pathlib import Path\n"
         "from perkie_cli.domain.cutouts.checkpoint import Checkpoint\n"
@@ -102,7 +103,7 @@ def test_torch_is_not_imported(exported):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", CHECKPOINTS)
-def test_the_real_network_exports(mode, tmp_path: Path):
+def test_the_real_network_exports(mode: str, tmp_path: Path) -> None:
     checkpoint = CHECKPOINTS[mode]
     with made_weights(checkpoint.file) as folder:
         path = export(checkpoint, folder / checkpoint.file, tmp_path)  # compares both backends itself

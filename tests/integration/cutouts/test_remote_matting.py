@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.config.schema import GeminiSettings, MattingSettings, Settings
@@ -21,25 +24,27 @@ from perkie_cli.domain.secret import Secret
 from perkie_cli.engines.remote import RemoteEngine
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
-from perkie_cli.ports import MattingJob
+from perkie_cli.ports import Matte, MattingJob
 from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
 from perkie_cli.system.clock import SystemClock
 from perkie_cli.system.threads import thread_workers
 from tests.http_server import running
 from tests.pets import cut_out_pet, pet
-from tests.scripted_server import answers, hangs_up, scripted
+from tests.scripted_server import Behaviour, Scripted, answers, hangs_up, scripted
 
 PET, TRUTH = Raster(pet(300, 400)), cut_out_pet(300, 400)[1]
 
 
-def png(grey):
+def png(grey: NDArray[np.uint8]) -> bytes:
     return codec.encode(Raster(np.repeat(grey[..., None], 3, 2)), ImageFormat.PNG).data
 
 
 GOOD = answers(200, png(TRUTH), x_perkie_confidence="0.93", x_perkie_model="inspyrenet-fast", x_perkie_device="cuda:0")
 
 
-async def matte_from(server, *, seconds=100.0, key=None, encoded=b"the upload"):
+async def matte_from(
+    server: Scripted, *, seconds: float = 100.0, key: str | None = None, encoded: bytes | None = b"the upload"
+) -> Matte:
     clock = SystemClock()
     engine = RemoteEngine(server.url, key=key, workers=thread_workers(1), clock=clock)
     deadline = Deadline.after(seconds, clock.monotonic())
@@ -49,7 +54,7 @@ async def matte_from(server, *, seconds=100.0, key=None, encoded=b"the upload"):
         await engine.aclose()
 
 
-async def test_the_upload_is_sent_as_it_came_and_the_mask_taken():
+async def test_the_upload_is_sent_as_it_came_and_the_mask_taken() -> None:
     with scripted(GOOD) as server:
         matte = await matte_from(server, key="a key")
     path, headers, body = server.requests[0]
@@ -59,7 +64,7 @@ async def test_the_upload_is_sent_as_it_came_and_the_mask_taken():
     assert (matte.engine, matte.model, matte.device, matte.confidence) == ("remote", "inspyrenet-fast", "cuda:0", 0.93)
 
 
-async def test_pixels_alone_are_sent_as_png():
+async def test_pixels_alone_are_sent_as_png() -> None:
     with scripted(GOOD) as server:
         await matte_from(server, encoded=None)
     assert server.requests[0][2].startswith(b"\x89PNG")
@@ -84,29 +89,33 @@ async def test_pixels_alone_are_sent_as_png():
         (answers(200, png(TRUTH), x_perkie_confidence="very"), BadAnswer),
     ],
 )
-async def test_each_fault_is_its_own_error(behaviour, error):
+async def test_each_fault_is_its_own_error(behaviour: Behaviour, error: type[Exception]) -> None:
     with scripted(behaviour) as server, pytest.raises(error):
         await matte_from(server)
 
 
-async def test_a_key_that_no_header_can_hold_is_wrong_and_not_shown():
+async def test_a_key_that_no_header_can_hold_is_wrong_and_not_shown() -> None:
     with scripted(GOOD) as server, pytest.raises(WrongCredentials) as caught:
         await matte_from(server, key="schlüssel")
     assert "schlüssel" not in repr([caught.value, caught.value.__cause__])
     assert not server.requests
 
 
-async def test_retry_after_is_passed_on():
+async def test_retry_after_is_passed_on() -> None:
     with scripted(answers(503, retry_after="7")) as server, pytest.raises(UpstreamFault) as caught:
         await matte_from(server)
     assert caught.value.retry_after == 7
 
 
-async def test_a_service_that_says_nothing_is_not_waited_for():
+async def test_a_service_that_says_nothing_is_not_waited_for() -> None:
     import threading
 
     over = threading.Event()
-    with scripted(lambda *_: over.wait(20)) as server:
+
+    def silent(*_: object) -> None:
+        over.wait(20)
+
+    with scripted(silent) as server:
         try:
             with pytest.raises(UpstreamTimeout):
                 await matte_from(server, seconds=0.2)
@@ -114,7 +123,7 @@ async def test_a_service_that_says_nothing_is_not_waited_for():
             over.set()
 
 
-async def test_nobody_there():
+async def test_nobody_there() -> None:
     with scripted(GOOD) as server:
         pass
     with pytest.raises(UpstreamFault, match="cannot be reached") as caught:
@@ -122,7 +131,7 @@ async def test_nobody_there():
     assert "matting.remote_url" in str(caught.value.hint)
 
 
-async def test_auto_is_remote_inside_its_guard_where_an_address_is_set(tmp_path):
+async def test_auto_is_remote_inside_its_guard_where_an_address_is_set(tmp_path: Path) -> None:
     with scripted(hangs_up, GOOD) as server:
         settings = Settings(matting=MattingSettings(remote_url=server.url, remote_key=Secret("k")))
         services = build_services(settings, {"HOME": str(tmp_path)})
@@ -134,7 +143,7 @@ async def test_auto_is_remote_inside_its_guard_where_an_address_is_set(tmp_path)
     assert len(server.requests) == 2  # the first attempt was hung up on
 
 
-async def test_another_perkie_answers_it():
+async def test_another_perkie_answers_it() -> None:
     async with running() as server:  # its engine takes the middle for the subject
         clock = SystemClock()
         engine = RemoteEngine(str(server.client.base_url), key=None, workers=thread_workers(1), clock=clock)
@@ -146,9 +155,11 @@ async def test_another_perkie_answers_it():
     assert (matte.engine, matte.model, matte.device, matte.confidence) == ("remote", "fast", "cpu", 0.9)
 
 
-def test_what_gemini_allows_holds_no_cut_out_back():
+def test_what_gemini_allows_holds_no_cut_out_back() -> None:
     settings = Settings(gemini=GeminiSettings(calls_per_minute=1), matting=MattingSettings(remote_url="http://gpu"))
-    limits = build_services(settings).remote_matting.guard.limits
+    engine = build_services(settings).remote_matting
+    assert isinstance(engine, GuardedMattingEngine)
+    limits = engine.guard.limits
     for _ in range(3):
         with limits.place():
             pass

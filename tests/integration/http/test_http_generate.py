@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from perkie_cli.bootstrap import build_services
-from perkie_cli.config.schema import CacheSettings, HttpSettings, ImageSettings, QuotaSettings, Settings
+from perkie_cli.config.schema import ByteCount, CacheSettings, HttpSettings, ImageSettings, QuotaSettings, Settings
 from perkie_cli.domain.errors import (
     BadAnswer,
     Blocked,
@@ -32,7 +32,8 @@ from perkie_cli.stores.disk.blobs import DiskBlobs
 from perkie_cli.stores.memory import MemoryDocuments
 from perkie_cli.system.clock import SystemClock
 from perkie_cli.system.threads import thread_workers
-from tests.http_server import PHOTO, PHOTO64, Centre, Negative, Running, running
+from tests.engines import Centre, Negative
+from tests.http_server import PHOTO, PHOTO64, Running, running
 from tests.pictures import exif_of, file_of, photo
 
 
@@ -150,7 +151,7 @@ async def test_bodies_are_measured_while_they_stream() -> None:
         for _ in range(200):
             yield bytes(1024)
 
-    async with running(HttpSettings(max_body=64 * 1024)) as server:
+    async with running(HttpSettings(max_body=ByteCount(64 * 1024))) as server:
         known = await server.client.post("/api/v1/generate", content=bytes(100_000))
         assert is_problem(known, 413, "too_many_bytes")
         streamed = await server.client.post(
@@ -160,7 +161,7 @@ async def test_bodies_are_measured_while_they_stream() -> None:
 
 
 async def test_pictures_are_measured_after_their_encoding() -> None:
-    async with running(HttpSettings(max_image=1000)) as server:
+    async with running(HttpSettings(max_image=ByteCount(1000))) as server:
         assert is_problem(await server.generate(), 413, "too_many_bytes")
         form = await server.client.post("/api/v1/generate", data={"style": "modern"}, files={"image": ("p.jpg", PHOTO)})
         assert is_problem(form, 413, "too_many_bytes")
@@ -336,7 +337,7 @@ async def test_failures_are_not_replayed(server: Running) -> None:
 async def test_stopping_answers_what_can_finish_and_refuses_the_rest() -> None:
     settings = HttpSettings(stop_within=timedelta(seconds=0.3))
     async with running(settings) as server:
-        parts = server.server.config.app.state.parts
+        parts = server.parts
         server.engine.gate.clear()
         waiting = asyncio.create_task(server.generate(session_id="s1"))
         await server.engine.begins()

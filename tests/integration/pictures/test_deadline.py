@@ -7,6 +7,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +108,16 @@ async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
         yield Bench(services)
 
 
+def _from(first: int, number: int, _: str) -> bool:
+    return number >= first
+
+
 async def test_no_step_outlives_the_deadline(bench: Bench) -> None:
     steps, made = await bench.draw(lambda *_: False)
     assert isinstance(made, Generated)
     assert {"run", "get", "put", "update", "read"} <= set(steps)
     for stuck in range(1, len(steps) + 1):
-        _, made = await bench.draw(lambda number, _, stuck=stuck: number >= stuck)
+        _, made = await bench.draw(partial(_from, stuck))
         assert isinstance(made, Generated | errors.DeadlineExceeded)
 
 

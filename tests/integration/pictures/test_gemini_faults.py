@@ -194,7 +194,11 @@ async def test_models_that_are_not_there_are_refused_before_any_request(gemini: 
 
 
 async def test_whatever_changes_the_picture_changes_its_recipe(gemini: Bench) -> None:
-    edited = [replace(STYLE, **{field: "other"}) for field in ("prompt", "safe_prompt", "prompt_version")]
+    edited = [
+        replace(STYLE, prompt="other"),
+        replace(STYLE, safe_prompt="other"),
+        replace(STYLE, prompt_version="other"),
+    ]
     recipes = [gemini.gemini.recipe(style, 256) for style in (STYLE, *edited)] + [gemini.gemini.recipe(STYLE, 512)]
     assert len({recipe.fingerprint for recipe in recipes}) == 5
 

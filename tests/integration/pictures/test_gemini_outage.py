@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,15 +58,16 @@ def picture(seed: int) -> bytes:
 
 
 @asynccontextmanager
-async def serving(folder: Path, clock: Clock, **gemini: object) -> AsyncIterator[tuple[Services, GeminiEmulator]]:
+async def serving(folder: Path, clock: Clock, **gemini: Any) -> AsyncIterator[tuple[Services, GeminiEmulator]]:
     emulator = GeminiEmulator(TinyPainter(), load_models(), clock, seed=3)
     await emulator.start()
-    values = {"api_key": Secret(KEY), "base_url": emulator.url, "daily_cap_usd": Decimal(10_000), **gemini}
+    usual = {"api_key": Secret(KEY), "base_url": emulator.url, "daily_cap_usd": Decimal(10_000)}
+    values: dict[str, Any] = {**usual, **gemini}
     settings = Settings(
         gemini=GeminiSettings(**values),
         cache=CacheSettings(dir=folder / "cache"),
         matting=MattingSettings(engine="builtin"),
-    )  # type: ignore[arg-type]
+    )
     homes = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CACHE", "CONFIG", "STATE")}
     services = build_services(settings, homes, clock=clock, events=Recorder())
     if settings.gemini.api_key is not None:
@@ -237,7 +239,7 @@ async def test_the_local_engine_stands_in_and_gemini_is_tried_again(failing: Fai
     services, emulator = failing
     first = await services.generate(asking())
     assert (first.engine, first.degraded, first.degradation_reason) == ("local", True, "upstream_refused")
-    assert (first.usage.attempts, first.usage.cost_usd) == (1, 0)
+    assert (first.usage.attempts, first.usage.cost_usd) == (1, Decimal(0))
     assert first.fingerprint == services.engines["local"].recipe(services.styles.get("bw_fine_art"), 256).fingerprint
     again = await services.generate(asking())
     assert (again.degraded, again.cache, emulator.total) == (True, CacheOutcome.HIT, 2)

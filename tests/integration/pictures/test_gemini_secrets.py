@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ FAULTS = ["outage", "error", "hang", "reset", "truncated", "corrupt", "empty", "
 
 
 @pytest.fixture
-def log() -> io.StringIO:
+def log() -> Iterator[io.StringIO]:
     """Everything that any library logs, from the finest level on."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

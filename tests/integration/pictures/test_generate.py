@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from perkie_cli.domain.events import CacheLookup, Event
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
+from perkie_cli.ports import EventSink
 from tests.clock import TURNS, ManualClock
 from tests.conftest import CAT
 from tests.engines import Negative
@@ -32,7 +34,7 @@ def services(tmp_path: Path, engine: Negative) -> Services:
     return serving(tmp_path, engine)
 
 
-def serving(folder: Path, engine: Negative, **parts: object) -> Services:
+def serving(folder: Path, engine: Negative, **parts: Any) -> Services:
     settings = Settings(cache=CacheSettings(dir=folder / "cache"))
     return build_services(settings, engines={"auto": engine, "negative": engine}, **parts)
 
@@ -111,7 +113,7 @@ async def test_a_hundred_at_once_are_one_drawing(services: Services, engine: Neg
     assert all(each.key is not None for each in good)
 
 
-class Misses:
+class Misses(EventSink):
     """An event sink that tells when the cache was asked in vain."""
 
     def __init__(self) -> None:

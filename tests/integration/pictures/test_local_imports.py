@@ -15,6 +15,6 @@ print(*sorted({"numpy", "cv2", "PIL", "pydantic"} & set(sys.modules)))
 """
 
 
-def test_reading_recipes_imports_no_image_library():
+def test_reading_recipes_imports_no_image_library() -> None:
     found = subprocess.run([sys.executable, "-c", CODE], cwd=ROOT, check=True, capture_output=True, text=True)
     assert found.stdout.strip() == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageOps
@@ -42,7 +43,7 @@ def serving(folder: Path, engine: Negative, events: Recorder, *, near: bool) -> 
     return build_services(settings, engines={"auto": engine, "local": engine}, events=events)
 
 
-async def outcome(services: Services, image: bytes, owner: Owner, **options: object) -> CacheOutcome:
+async def outcome(services: Services, image: bytes, owner: Owner, **options: Any) -> CacheOutcome:
     return (
         await services.generate(GenerateRequest(taken(image), options.pop("style", "ink_wash"), owner, **options))
     ).cache

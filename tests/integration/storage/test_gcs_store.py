@@ -13,7 +13,7 @@ import requests
 from google.cloud import storage
 from google.oauth2 import service_account
 
-from perkie_cli.emulators.http_server import Request, Response, Wire
+from perkie_cli.emulators.http_server import Handler, Request, Response, Wire
 from perkie_cli.stores.google.blobs import GcsBlobs
 from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
 from perkie_cli.system.threads import thread_workers
@@ -36,7 +36,7 @@ class ServiceAccountPlace(GcsPlace):
 
     def connect(self) -> tuple[storage.Client, Any]:
         facts = {"private_key": self.private_key, "client_email": SIGNER, "token_uri": "http://127.0.0.1:1/token"}
-        credentials = service_account.Credentials.from_service_account_info(facts)
+        credentials = service_account.Credentials.from_service_account_info(facts)  # type: ignore[no-untyped-call]
         options = {"api_endpoint": self.endpoint}
         return storage.Client(project="p", credentials=credentials, client_options=options), credentials
 
@@ -96,7 +96,7 @@ class Gauge:
     def __init__(self) -> None:
         self.now = self.most = 0
 
-    def around(self, handle: Any) -> Any:
+    def around(self, handle: Handler) -> Handler:
         async def counted(request: Request, wire: Wire) -> Response | None:
             if "/o/" not in request.raw_path:  # the client asks for the bucket's facts by itself, once
                 return await handle(request, wire)

@@ -38,7 +38,7 @@ async def emulator(clock: ManualClock, signing_key: tuple[str, bytes]) -> AsyncI
 
 def client_of(server: StorageEmulator) -> storage.Client:
     options = {"api_endpoint": server.url}
-    return storage.Client(project="p", credentials=AnonymousCredentials(), client_options=options)
+    return storage.Client(project="p", credentials=AnonymousCredentials(), client_options=options)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
@@ -200,12 +200,13 @@ async def test_signed_links_open_until_they_expire_and_forged_ones_do_not(
 ) -> None:
     def signed(key: str = signing_key[0], email: str = SIGNER, name: str = "a/ä b.jpg", **options: object) -> str:
         facts = {"private_key": key, "client_email": email, "token_uri": "http://127.0.0.1:1/token"}
-        credentials = service_account.Credentials.from_service_account_info(facts)
+        credentials = service_account.Credentials.from_service_account_info(facts)  # type: ignore[no-untyped-call]
         blob = bucket.blob(name)
-        return blob.generate_signed_url(
+        url: str = blob.generate_signed_url(
             version="v4", credentials=credentials, api_access_endpoint=emulator.url,
             **{"expiration": timedelta(minutes=10), **options},
         )  # fmt: skip
+        return url
 
     def status(url: str, method: str = "GET") -> int:
         return requests.request(method, url, data=b"new", timeout=60).status_code
@@ -235,7 +236,7 @@ async def test_signed_links_open_until_they_expire_and_forged_ones_do_not(
 async def test_faults_are_injected_and_healed_over_http(bucket: storage.Bucket, emulator: StorageEmulator) -> None:
     control = f"{emulator.url}/_emulator/plan"
 
-    def plan(**fault: object) -> int:
+    def plan(**fault: str | int) -> int:
         return requests.put(control, json={"fault": [fault]}, timeout=60).status_code
 
     def play() -> None:

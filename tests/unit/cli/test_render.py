@@ -26,7 +26,9 @@ class Terminal(io.StringIO):
         (GlobalFlags(no_color=True), "", False),
     ],
 )
-def test_a_failure_has_its_hint_and_is_red_unless_colours_are_switched_off(monkeypatch, flags, no_color, coloured):
+def test_a_failure_has_its_hint_and_is_red_unless_colours_are_switched_off(
+    monkeypatch: pytest.MonkeyPatch, flags: GlobalFlags, no_color: str, coloured: bool
+) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
     screen = Terminal()
     with contextlib.redirect_stderr(screen):
@@ -36,7 +38,7 @@ def test_a_failure_has_its_hint_and_is_red_unless_colours_are_switched_off(monke
     assert hint == "  Send a picture."
 
 
-def test_a_person_reads_a_result_once_and_a_pipe_gets_it_bare():
+def test_a_person_reads_a_result_once_and_a_pipe_gets_it_bare() -> None:
     for flags, out, told in (
         (GlobalFlags(), Terminal(), ""),
         (GlobalFlags(quiet=True), Terminal(), "cat.jpg\n"),
@@ -48,14 +50,14 @@ def test_a_person_reads_a_result_once_and_a_pipe_gets_it_bare():
         assert remarks.getvalue() == ("" if flags.quiet else "cat.png → cat.jpg\n")
 
 
-def test_a_quiet_run_shows_no_bar():
+def test_a_quiet_run_shows_no_bar() -> None:
     screen = Terminal()
     with contextlib.redirect_stderr(screen), Renderer(GlobalFlags(quiet=True)).progress(2, "drawing") as bar:
         bar.advance("cat.png")
     assert screen.getvalue() == ""
 
 
-def test_a_failure_among_several_takes_the_place_of_the_bar():
+def test_a_failure_among_several_takes_the_place_of_the_bar() -> None:
     screen = Terminal()
     with contextlib.redirect_stderr(screen):
         renderer = Renderer(GlobalFlags())
@@ -71,7 +73,9 @@ def test_a_failure_among_several_takes_the_place_of_the_bar():
     ("typed", "answer", "goes_ahead"),
     [(None, "y", True), (None, "YES", True), (None, "", False), (None, "n", False), ("all", "y", False)],
 )
-def test_a_yes_is_y_or_yes_unless_a_word_must_be_typed(monkeypatch, typed, answer, goes_ahead):
+def test_a_yes_is_y_or_yes_unless_a_word_must_be_typed(
+    monkeypatch: pytest.MonkeyPatch, typed: str | None, answer: str, goes_ahead: bool
+) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(f"{answer}\n"))
     refused = contextlib.nullcontext() if goes_ahead else pytest.raises(UsageError, match="nothing was changed")
     with contextlib.redirect_stderr(Terminal()) as screen, refused:
@@ -79,7 +83,7 @@ def test_a_yes_is_y_or_yes_unless_a_word_must_be_typed(monkeypatch, typed, answe
     assert screen.getvalue() == f"Remove 9 objects? [{typed or 'y/N'}] "
 
 
-def test_any_name_may_stand_beside_the_bar():
+def test_any_name_may_stand_beside_the_bar() -> None:
     screen = Terminal()
     with contextlib.redirect_stderr(screen), Renderer(GlobalFlags()).progress(2, "[/b].png") as bar:
         bar.advance("\x1b]0;title\x07.png")
@@ -99,14 +103,14 @@ def stuck(request: pytest.FixtureRequest) -> Iterator[io.TextIOBase]:
         yield stream
 
 
-def test_an_error_whose_envelope_cannot_be_written_is_told_on_stderr(stuck: io.TextIOBase):
+def test_an_error_whose_envelope_cannot_be_written_is_told_on_stderr(stuck: io.TextIOBase) -> None:
     told = io.StringIO()
     with contextlib.redirect_stdout(stuck), contextlib.redirect_stderr(told):
         assert Renderer(GlobalFlags(json=True)).fail(BadInput("cat.png is empty")) == 3
     assert told.getvalue() == "error: cat.png is empty\n"
 
 
-def test_a_stderr_that_takes_no_more_is_no_error(stuck: io.TextIOBase):
+def test_a_stderr_that_takes_no_more_is_no_error(stuck: io.TextIOBase) -> None:
     with contextlib.redirect_stderr(stuck):
         renderer = Renderer(GlobalFlags(verbose=True))
         renderer.say("cat.png is drawn")

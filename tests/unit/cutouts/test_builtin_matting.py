@@ -3,6 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from perkie_cli.engines.builtin import ROUGH, BuiltinEngine, find_subject
@@ -13,7 +14,7 @@ from tests.conftest import CAT
 from tests.pets import cut_out_pet, pet
 
 
-def grab_cut(rgb):
+def grab_cut(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """GrabCut alone, begun from a box with a 5 % margin, as it is usually used."""
     scale = 320 / max(rgb.shape)
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -24,15 +25,15 @@ def grab_cut(rgb):
     cv2.grabCut(
         np.ascontiguousarray(small), labels, box, np.zeros((1, 65)), np.zeros((1, 65)), 5, cv2.GC_INIT_WITH_RECT
     )
-    return cv2.resize((labels & 1) * np.uint8(255), rgb.shape[1::-1])
+    return np.asarray(cv2.resize((labels & 1) * np.uint8(255), rgb.shape[1::-1]), np.uint8)
 
 
-def error(alpha, truth):
-    return np.abs(alpha.astype(int) - truth).mean()
+def error(alpha: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
+    return float(np.abs(alpha.astype(int) - truth).mean())
 
 
 @pytest.mark.parametrize(("fur", "ground"), [(140, 90), (200, 60), (60, 180)])
-def test_better_than_grab_cut_alone_on_close_ups(fur, ground):
+def test_better_than_grab_cut_alone_on_close_ups(fur: int, ground: int) -> None:
     close = slice(150, 520), slice(130, 470)  # ears and chin leave the frame
     picture, truth = pet(600, 600, fur, ground)[close], cut_out_pet(600, 600)[1][close]
     ours = error(find_subject(picture)[0], truth)
@@ -40,7 +41,7 @@ def test_better_than_grab_cut_alone_on_close_ups(fur, ground):
     assert ours < error(grab_cut(picture), truth) / 2
 
 
-def test_the_shipped_cat_keeps_its_face():
+def test_the_shipped_cat_keeps_its_face() -> None:
     cat = np.asarray(Image.open(CAT).convert("RGB"))
     alpha, confidence = find_subject(cat)
     assert alpha.shape == cat.shape[:2]
@@ -50,12 +51,12 @@ def test_the_shipped_cat_keeps_its_face():
 
 
 @pytest.mark.parametrize("picture", [np.zeros((256, 300, 3), np.uint8), np.full((300, 256, 3), 255, np.uint8)])
-def test_pictures_of_nothing_are_no_crash(picture):
+def test_pictures_of_nothing_are_no_crash(picture: NDArray[np.uint8]) -> None:
     alpha, _ = find_subject(picture)
     assert alpha.shape == picture.shape[:2]
 
 
-async def test_it_says_that_it_is_rough():
+async def test_it_says_that_it_is_rough() -> None:
     engine = BuiltinEngine(thread_workers(1))
     matte = await engine.matte(MattingJob(Raster(pet(300, 300))))
     assert matte.notes == (ROUGH,)

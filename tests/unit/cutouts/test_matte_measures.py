@@ -3,11 +3,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from perkie_cli.imaging.matte_measures import gradient_error, score
 
 
-def case(seed, height=60, width=80):
+def case(seed: int, height: int = 60, width: int = 80) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     truth = (np.hypot(y - height * 0.45, x - width * 0.55) < height * 0.3) * 255
@@ -26,19 +27,19 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize(("seed", "expected"), PUBLISHED.items())
-def test_the_measures_are_the_published_ones(seed, expected):
+def test_the_measures_are_the_published_ones(seed: int, expected: tuple[float, float, float]) -> None:
     scores = score(*case(seed))
     assert (scores.s_measure, scores.max_f, scores.mae) == pytest.approx(expected, abs=1e-6)
 
 
-def test_gradient_error_is_its_definition():
+def test_gradient_error_is_its_definition() -> None:
     matte, truth = case(0)
     x = np.arange(-5, 6)
     smooth, slope = np.exp(-x * x / 3.92), -x * np.exp(-x * x / 3.92)
     kernel = np.outer(smooth, slope)
     kernel /= np.sqrt((kernel**2).sum())
 
-    def magnitude(values):
+    def magnitude(values: NDArray[np.float32]) -> NDArray[np.float64]:
         sides = (cv2.filter2D(values.astype(float), -1, k, borderType=cv2.BORDER_REPLICATE) for k in (kernel, kernel.T))
         return np.hypot(*sides)
 
@@ -47,12 +48,12 @@ def test_gradient_error_is_its_definition():
     )
 
 
-def test_sad_is_in_thousands():
+def test_sad_is_in_thousands() -> None:
     matte, truth = case(0)
     assert score(matte, truth).sad == pytest.approx(np.abs(matte - truth).sum() / 1000, rel=1e-5)
 
 
-def test_perfect_and_inverted():
+def test_perfect_and_inverted() -> None:
     _, truth = case(0)
     perfect = score(truth, truth)
     assert (perfect.mae, perfect.sad, perfect.gradient) == (0, 0, 0)
@@ -64,13 +65,13 @@ def test_perfect_and_inverted():
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0])
-def test_truth_without_subject_or_without_background(level):
+def test_truth_without_subject_or_without_background(level: float) -> None:
     truth = np.full((20, 30), level, np.float32)
     assert score(truth, truth).s_measure == 1
     assert score(1 - truth, truth).s_measure == 0
 
 
-def test_a_subject_in_the_corner():
+def test_a_subject_in_the_corner() -> None:
     truth = np.zeros((20, 30), np.float32)
     truth[-1, -1] = 1
     assert score(truth, truth).s_measure == pytest.approx(1, abs=1e-2)

@@ -6,8 +6,10 @@ import asyncio
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from perkie_cli.domain.errors import InvalidParameter, OutOfMemory
+from perkie_cli.engines.inspyrenet.backend import Backend
 from perkie_cli.engines.inspyrenet.batching import Batcher
 from perkie_cli.engines.inspyrenet.choose import pick
 from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
@@ -16,27 +18,29 @@ from perkie_cli.ports import MattingJob
 from perkie_cli.system.threads import thread_workers
 
 
-class SmallDevice:
+class SmallDevice(Backend):
     """Answers with the red channel; has memory for so many pixels at once."""
 
-    device, batch, sides = "cuda:0", 4, (384, 192)
+    device = "cuda:0"
+    batch = 4
+    sides: tuple[int, ...] = (384, 192)
 
-    def __init__(self, room=10**9):
+    def __init__(self, room: int = 10**9) -> None:
         self.room = room
-        self.sizes = []
+        self.sizes: list[int] = []
 
-    def saliency(self, batch):
+    def saliency(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         self.sizes.append(batch.shape[0])
         if batch.shape[0] * batch.shape[2] * batch.shape[3] > self.room:
             raise OutOfMemory("too little memory")
-        return 1 / (1 + np.exp(-3 * batch[:, 0]))
+        return (1 / (1 + np.exp(-3 * batch[:, 0]))).astype(np.float32)
 
 
-def engine_on(backend):
+def engine_on(backend: Backend) -> InspyrenetEngine:
     return InspyrenetEngine(lambda _: backend, workers=thread_workers(1), inference=thread_workers(1))
 
 
-def picture(level):
+def picture(level: int) -> MattingJob:
     rgb = np.zeros((300, 400, 3), np.uint8)
     rgb[50:250, 100:300] = level
     return MattingJob(Raster(rgb), "fast")
@@ -45,7 +49,7 @@ def picture(level):
 PIXELS = [np.full((3, 8, 8), level, np.float32) for level in range(6)]
 
 
-async def test_those_who_wait_share_a_run():
+async def test_those_who_wait_share_a_run() -> None:
     device = SmallDevice()
     batcher = Batcher(device, thread_workers(1))
     maps = await asyncio.gather(*map(batcher.saliency, PIXELS))
@@ -54,7 +58,7 @@ async def test_those_who_wait_share_a_run():
 
 
 @pytest.mark.parametrize(("fit", "sizes"), [(2, [4, 2, 2, 2]), (1, [4, 2, 1, 1, 2, 1, 1, 1, 1])])
-async def test_a_batch_that_does_not_fit_is_halved_from_then_on(fit, sizes):
+async def test_a_batch_that_does_not_fit_is_halved_from_then_on(fit: int, sizes: list[int]) -> None:
     device = SmallDevice(room=8 * 8 * fit)
     batcher = Batcher(device, thread_workers(1))
     maps = await asyncio.gather(*map(batcher.saliency, PIXELS))
@@ -63,14 +67,14 @@ async def test_a_batch_that_does_not_fit_is_halved_from_then_on(fit, sizes):
         assert np.array_equal(saliency, 1 / (1 + np.exp(-3 * pixels[0])))
 
 
-async def test_sizes_are_not_mixed():
+async def test_sizes_are_not_mixed() -> None:
     device = SmallDevice()
     batcher = Batcher(device, thread_workers(1))
     await asyncio.gather(batcher.saliency(PIXELS[0]), batcher.saliency(PIXELS[1][:, :4]), batcher.saliency(PIXELS[2]))
     assert device.sizes == [2, 1]
 
 
-async def test_one_who_left_is_not_run():
+async def test_one_who_left_is_not_run() -> None:
     device = SmallDevice()
     batcher = Batcher(device, thread_workers(1))
     waiting = [asyncio.create_task(batcher.saliency(each)) for each in PIXELS[:3]]
@@ -81,7 +85,7 @@ async def test_one_who_left_is_not_run():
     assert device.sizes == [2]
 
 
-async def test_a_picture_that_does_not_fit_is_matted_smaller_and_says_so():
+async def test_a_picture_that_does_not_fit_is_matted_smaller_and_says_so() -> None:
     engine = engine_on(SmallDevice(room=200 * 200))
     matte = await engine.matte(picture(250))
     assert matte.alpha.shape == (300, 400)
@@ -89,16 +93,16 @@ async def test_a_picture_that_does_not_fit_is_matted_smaller_and_says_so():
     await engine.aclose()
 
 
-async def test_no_memory_at_all():
+async def test_no_memory_at_all() -> None:
     engine = engine_on(SmallDevice(room=0))
     with pytest.raises(OutOfMemory, match="too little memory"):
         await engine.matte(picture(250))
     await engine.aclose()
 
 
-async def test_a_failing_network_fails_its_pictures_only_once():
+async def test_a_failing_network_fails_its_pictures_only_once() -> None:
     class Failing(SmallDevice):
-        def saliency(self, batch):
+        def saliency(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
             super().saliency(batch)
             raise ValueError("broken")
 
@@ -109,13 +113,13 @@ async def test_a_failing_network_fails_its_pictures_only_once():
     await engine.aclose()
 
 
-def test_recipes_differ_by_mode_only():
+def test_recipes_differ_by_mode_only() -> None:
     engine = engine_on(SmallDevice())
     assert engine.recipe("fast").fingerprint != engine.recipe("base").fingerprint
     with pytest.raises(InvalidParameter, match="mode"):
         engine.recipe("best")
 
 
-def test_the_best_device_is_picked():
+def test_the_best_device_is_picked() -> None:
     found = {"cuda:0": "L4", "cuda:1": "L4", "cpu": "CPU"}
     assert [pick(name, found) for name in ("auto", "cuda", "cuda:1", "cpu")] == ["cuda:0", "cuda:0", "cuda:1", "cpu"]

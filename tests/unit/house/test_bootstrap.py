@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from perkie_cli.bootstrap import build_services
@@ -25,7 +27,7 @@ class Part:
 async def test_everything_is_closed_users_first_whatever_goes_wrong() -> None:
     closed: list[str] = []
     names = ("documents", "blobs", "quotas", "remote_matting", "inspyrenet")
-    parts = {name: Part(name, closed) for name in names}
+    parts: dict[str, Any] = {name: Part(name, closed) for name in names}
     services = build_services(Settings(), gemini=Part("gemini", closed, LookupError("at closing")), **parts)
     with pytest.raises(LookupError, match="at closing"):
         await services.aclose()

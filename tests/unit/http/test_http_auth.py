@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -148,9 +148,7 @@ def test_short_secrets_are_refused() -> None:
 # ------------------------------------------------------------------ Shopify
 
 
-def moment(seconds: int) -> object:
-    from datetime import UTC, datetime
-
+def moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(1317327555 + seconds, UTC)
 
 

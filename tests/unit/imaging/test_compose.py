@@ -14,7 +14,9 @@ from perkie_cli.imaging.raster import Raster
 RED = (200, 10, 20)
 
 
-def cutout(height=60, width=100, box=(10, 20, 40, 50), alpha=255):
+def cutout(
+    height: int = 60, width: int = 100, box: tuple[int, int, int, int] = (10, 20, 40, 50), alpha: int = 255
+) -> Raster:
     left, top, right, bottom = box
     rgb = np.zeros((height, width, 3), np.uint8)
     matte = np.zeros((height, width), np.uint8)
@@ -23,7 +25,7 @@ def cutout(height=60, width=100, box=(10, 20, 40, 50), alpha=255):
     return Raster(rgb, matte)
 
 
-def test_the_box_ignores_faint_pixels():
+def test_the_box_ignores_faint_pixels() -> None:
     raster = cutout()
     assert raster.alpha is not None
     raster.alpha[0, 0] = 12
@@ -32,19 +34,19 @@ def test_the_box_ignores_faint_pixels():
     assert subject_box(raster.alpha) == Box(0, 0, 40, 50)
 
 
-def test_trim():
+def test_trim() -> None:
     framed = compose(cutout(), Framing(trim=True), Background(), None, None)
     assert (framed.width, framed.height) == (30, 30)
     assert framed.alpha is not None
     assert framed.alpha.min() == 255
 
 
-def test_trim_without_a_subject_keeps_the_picture():
+def test_trim_without_a_subject_keeps_the_picture() -> None:
     framed = compose(cutout(alpha=0), Framing(trim=True), Background(), None, None)
     assert (framed.width, framed.height) == (100, 60)
 
 
-def test_margin_is_of_the_longer_side_of_the_box_and_may_leave_the_picture():
+def test_margin_is_of_the_longer_side_of_the_box_and_may_leave_the_picture() -> None:
     framed = compose(cutout(box=(10, 20, 50, 40)), Framing(trim=True, margin=50), Background(), None, None)
     assert (framed.width, framed.height) == (80, 60)
     assert framed.alpha is not None
@@ -58,7 +60,9 @@ def test_margin_is_of_the_longer_side_of_the_box_and_may_leave_the_picture():
     trim=st.booleans(),
     size=st.tuples(st.integers(30, 200), st.integers(30, 200)),
 )
-def test_the_canvas_has_the_aspect_and_the_subject_in_its_middle(aspect, margin, trim, size):
+def test_the_canvas_has_the_aspect_and_the_subject_in_its_middle(
+    aspect: tuple[int, int], margin: float, trim: bool, size: tuple[int, int]
+) -> None:
     alpha = np.zeros(size, np.uint8)
     alpha[5:20, 8:28] = 200
     box = canvas_box(alpha, Framing(trim, margin, aspect))
@@ -70,12 +74,12 @@ def test_the_canvas_has_the_aspect_and_the_subject_in_its_middle(aspect, margin,
     assert abs(box.top + box.bottom - inner.top - inner.bottom) <= 1
 
 
-def test_a_canvas_has_a_limit():
+def test_a_canvas_has_a_limit() -> None:
     with pytest.raises(InvalidParameter, match="canvas"):
         canvas_box(np.zeros((4096, 4096), np.uint8), Framing(aspect=(10, 1)))
 
 
-def test_colour_background_is_exact_over():
+def test_colour_background_is_exact_over() -> None:
     half = compose(cutout(alpha=128), Framing(), Background.parse("#0000ff"), None, None)
     assert half.alpha is None
     assert tuple(half.rgb[0, 0]) == (0, 0, 255)
@@ -84,7 +88,7 @@ def test_colour_background_is_exact_over():
     )
 
 
-def test_before_rounds_like_real_arithmetic():
+def test_before_rounds_like_real_arithmetic() -> None:
     rng = np.random.default_rng(0)
     front = Raster(rng.integers(0, 256, (300, 50, 3), np.uint8), rng.integers(0, 256, (300, 50), np.uint8))
     behind = rng.integers(0, 256, (300, 50, 3), np.uint8)
@@ -92,13 +96,13 @@ def test_before_rounds_like_real_arithmetic():
     assert np.abs(before(front, behind).rgb - (front.rgb * a + behind * (1 - a))).max() <= 0.51
 
 
-def test_mask_is_alpha():
+def test_mask_is_alpha() -> None:
     grey = mask(cutout(alpha=77), Framing(trim=True))
     assert grey.alpha is None
     assert np.unique(grey.rgb).tolist() == [77]
 
 
-def test_blur_does_not_bleed_the_subject():
+def test_blur_does_not_bleed_the_subject() -> None:
     original = np.full((200, 200, 3), 250, np.uint8)
     original[60:140, 60:140] = 0
     alpha = np.zeros((200, 200), np.uint8)
@@ -108,7 +112,7 @@ def test_blur_does_not_bleed_the_subject():
     assert blurred(original, alpha)[seen != 1].min() > 240
 
 
-def test_blur_reaches_over_the_edge_of_the_picture():
+def test_blur_reaches_over_the_edge_of_the_picture() -> None:
     original = np.full((60, 100, 3), 90, np.uint8)
     framed = compose(cutout(), Framing(margin=20), Background.parse("blur"), original, None)
     assert (framed.width, framed.height) == (140, 100)
@@ -116,17 +120,17 @@ def test_blur_reaches_over_the_edge_of_the_picture():
 
 
 @pytest.mark.parametrize("size", [(10, 400), (400, 10), (37, 91)])
-def test_a_picture_covers_the_canvas(size):
+def test_a_picture_covers_the_canvas(size: tuple[int, int]) -> None:
     picture = Raster(np.full((*size, 3), 60, np.uint8))
     assert cover(picture, 123, 77).shape == (77, 123, 3)
     assert cover(picture, 123, 77).min() == 60
 
 
-def test_of_a_picture_that_is_too_wide_the_middle_is_seen():
+def test_of_a_picture_that_is_too_wide_the_middle_is_seen() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (30, 90, 3), np.uint8)
     assert np.array_equal(cover(Raster(picture), 30, 30), picture[:, 30:60])
 
 
-def test_a_pictures_own_transparency_is_white():
+def test_a_pictures_own_transparency_is_white() -> None:
     picture = Raster(np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), np.uint8))
     assert cover(picture, 30, 30).min() == 255

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from perkie_cli.imaging import decontaminate as module
 from perkie_cli.imaging.decontaminate import decontaminate
-from tests.fur import make_fur
+from tests.fur import Colour, Fur, make_fur
 
 DARK, BRIGHT = (60, 45, 35), (225, 220, 210)
 CASES = {
@@ -18,7 +19,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("coat", "old", "new"), CASES.values(), ids=CASES)
-def test_no_halo_of_the_old_background_remains(coat, old, new):
+def test_no_halo_of_the_old_background_remains(coat: Colour, old: Colour, new: Colour) -> None:
     fur = make_fur(coat, old)
     truth, edge = fur.on(new), fur.edge
     naive = np.abs(fur.on(new, fur.picture) - truth)[edge].mean()
@@ -27,26 +28,26 @@ def test_no_halo_of_the_old_background_remains(coat, old, new):
     assert ours < naive / 4
 
 
-def test_opaque_pixels_keep_their_colour_and_far_ones_are_gone():
+def test_opaque_pixels_keep_their_colour_and_far_ones_are_gone() -> None:
     fur = make_fur(DARK, (235, 240, 245), height=500, width=1600)
     clean = decontaminate(fur.picture, fur.alpha)
     assert np.array_equal(clean[fur.alpha == 255], fur.picture[fur.alpha == 255])
     assert not clean[:, :30].any()
 
 
-def test_colour_is_carried_on_beyond_the_edge():
+def test_colour_is_carried_on_beyond_the_edge() -> None:
     fur = make_fur(DARK, (235, 240, 245))
     near = (fur.alpha == 0) & (np.roll(fur.alpha, 4, axis=1) > 200)
     assert decontaminate(fur.picture, fur.alpha)[near].mean() < 100  # the coat's 47, not the background's 240
 
 
-def test_tiles_leave_no_seam(request):
+def test_tiles_leave_no_seam(request: pytest.FixtureRequest) -> None:
     fur = make_fur(DARK, (60, 160, 60), height=700, width=900)
     tiled, whole = decontaminate(fur.picture, fur.alpha), _in_one_tile(fur)
     assert np.abs(tiled.astype(int) - whole).max() <= 1
 
 
-def _in_one_tile(fur):
+def _in_one_tile(fur: Fur) -> NDArray[np.uint8]:
     model = module._Model.of(fur.picture, fur.alpha)
     result = np.empty_like(fur.picture)
     tile = module._Tile(0, fur.alpha.shape[0], 0, fur.alpha.shape[1])
@@ -61,7 +62,7 @@ def _in_one_tile(fur):
     seed=st.integers(0, 99),
     levels=st.sampled_from([[0], [255], [0, 255], [1, 254], list(range(256))]),
 )
-def test_any_shape_and_alpha_works(height, width, seed, levels):
+def test_any_shape_and_alpha_works(height: int, width: int, seed: int, levels: list[int]) -> None:
     rng = np.random.default_rng(seed)
     rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     alpha = rng.choice(np.array(levels, np.uint8), (height, width))

@@ -6,12 +6,14 @@ So a red test here means: either the change is a mistake, or it is meant, and th
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 
 import pytest
 
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.pictures.cache_key import (
+    HASH_LENGTH,
     CacheKey,
     Recipe,
     check_key,
@@ -31,6 +33,7 @@ NETWORK = Recipe("inspyrenet", "inspyrenet-base", "1", {"checkpoint": "d692e3dd5
 
 def test_an_upload_is_named_by_its_sha_256() -> None:
     assert content_hash(PHOTO) == HASH
+    assert len(HASH) == HASH_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -42,9 +45,19 @@ def test_an_upload_is_named_by_its_sha_256() -> None:
         (Recipe("builtin", "builtin", "1"), "2afc973ec5b6"),
         (GEMINI.with_cutout(NETWORK.fingerprint), "740e0516df3f"),
         (INK.with_cutout(None), "2492333c80f6"),
+        (Recipe("e", "m", "1", {"price": Decimal("0.50")}), "2dd3956dcc54"),
         (Recipe("local", "mine", "1", {"title": "Ölbild"}), "8c36a77c29b9"),
     ],
-    ids=["gemini", "local", "inspyrenet", "builtin", "gemini of a cut-out", "local of no cut-out", "not ASCII"],
+    ids=[
+        "gemini",
+        "local",
+        "inspyrenet",
+        "builtin",
+        "gemini of a cut-out",
+        "local of no cut-out",
+        "no JSON value",
+        "not ASCII",
+    ],
 )
 def test_fingerprints(recipe: Recipe, fingerprint: str) -> None:
     assert recipe.fingerprint == fingerprint

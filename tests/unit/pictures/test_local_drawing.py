@@ -1,10 +1,14 @@
 """What the three local drawings promise: the same pixels for the same input, any shape, and the pet's own tones."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from perkie_cli.engines.local.cuts import dissolve_cuts
 from perkie_cli.engines.local.drawing import draw, fit, picture_seed, render_at
@@ -18,7 +22,7 @@ EVERY_RECIPE = pytest.mark.parametrize("recipe", list(RECIPES))
 
 
 @pytest.fixture(autouse=True)
-def _threads_as_before():
+def _threads_as_before() -> Iterator[None]:
     before = cv2.getNumThreads()
     yield
     cv2.setNumThreads(before)
@@ -28,7 +32,7 @@ def _threads_as_before():
 
 
 @EVERY_RECIPE
-def test_same_seed_same_pixels_for_any_number_of_threads(recipe):
+def test_same_seed_same_pixels_for_any_number_of_threads(recipe: str) -> None:
     rgb, alpha = cut_out_pet(208, 160)
     drawings = []
     for threads in (1, 2, 4):
@@ -39,7 +43,7 @@ def test_same_seed_same_pixels_for_any_number_of_threads(recipe):
 
 
 @EVERY_RECIPE
-def test_another_seed_is_another_drawing_of_the_same_pet(recipe):
+def test_another_seed_is_another_drawing_of_the_same_pet(recipe: str) -> None:
     rgb = pet(208, 160)
     one, two = draw(recipe, rgb, None, {}, 1), draw(recipe, rgb, None, {}, 2)
     assert (one != two).mean() > 0.05
@@ -47,7 +51,7 @@ def test_another_seed_is_another_drawing_of_the_same_pet(recipe):
 
 
 @EVERY_RECIPE
-def test_inputs_are_left_as_they_were(recipe):
+def test_inputs_are_left_as_they_were(recipe: str) -> None:
     rgb, alpha = cut_out_pet(120, 96)
     before = rgb.copy(), alpha.copy()
     draw(recipe, rgb, alpha, {}, 7)
@@ -55,13 +59,13 @@ def test_inputs_are_left_as_they_were(recipe):
     np.testing.assert_array_equal(alpha, before[1])
 
 
-def test_streams_of_two_components_share_nothing():
+def test_streams_of_two_components_share_nothing() -> None:
     paper, wash = (stream(3, name).random(1000) for name in ("paper", "wash"))
     assert abs(np.corrcoef(paper, wash)[0, 1]) < 0.1
     np.testing.assert_array_equal(paper, stream(3, "paper").random(1000))
 
 
-def test_more_splatter_moves_no_other_component():
+def test_more_splatter_moves_no_other_component() -> None:
     rgb = pet(208, 160)
     none, much = (draw("ink_wash", rgb, None, {"splatter": amount}, 7).astype(int) for amount in (0.0, 4.0))
     changed = (none != much).any(2)
@@ -69,7 +73,7 @@ def test_more_splatter_moves_no_other_component():
     assert (much <= none)[changed].all()  # drops only add ink
 
 
-def test_one_grain_of_noise_in_the_input_moves_only_nearby_strokes():
+def test_one_grain_of_noise_in_the_input_moves_only_nearby_strokes() -> None:
     rgb = pet(208, 160)
     touched = rgb.copy()
     touched[10, 10] ^= 1
@@ -91,7 +95,9 @@ def test_one_grain_of_noise_in_the_input_moves_only_nearby_strokes():
     matte=st.sampled_from(["none", "empty", "one pixel", "noise", "opaque"]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_any_shape_and_content_is_drawn(recipe, height, width, stretch, colour, matte, seed):
+def test_any_shape_and_content_is_drawn(
+    recipe: str, height: int, width: int, stretch: int, colour: str, matte: str, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     shape = (height * stretch, width)
     if colour == "noise":
@@ -99,7 +105,7 @@ def test_any_shape_and_content_is_drawn(recipe, height, width, stretch, colour, 
     else:
         rgb = np.full((*shape, 3), {"black": 0, "white": 255, "one colour": 93}[colour], np.uint8)
     alpha = None if matte == "none" else np.full(shape, 255 if matte == "opaque" else 0, np.uint8)
-    if matte == "one pixel":
+    if matte == "one pixel" and alpha is not None:
         alpha[-1, 0] = 255
     elif matte == "noise":
         alpha = rng.integers(0, 256, shape, np.uint8)
@@ -111,31 +117,31 @@ def test_any_shape_and_content_is_drawn(recipe, height, width, stretch, colour, 
 # ------------------------------------------------------------------ the look
 
 
-def test_a_black_pet_stays_darker_than_a_white_one_in_black_and_white():
+def test_a_black_pet_stays_darker_than_a_white_one_in_black_and_white() -> None:
     tones = [draw("bw_fine_art", *cut_out_pet(240, 192, fur), {}, 7)[120:160, 70:120].mean() for fur in (30, 120, 225)]
     assert tones[0] + 20 < tones[1] < tones[2] - 20
 
 
 @pytest.mark.parametrize("exposure", [0.35, 1.6])
-def test_exposure_hardly_moves_the_print(exposure):
+def test_exposure_hardly_moves_the_print(exposure: float) -> None:
     rgb, alpha = cut_out_pet(240, 192, 120)
     shot = np.clip(rgb * exposure, 0, 255).astype(np.uint8)
     difference = np.abs(draw("bw_fine_art", shot, alpha, {}, 7).astype(int) - draw("bw_fine_art", rgb, alpha, {}, 7))
     assert difference.mean() < 12
 
 
-def test_black_and_white_is_neutral_without_warmth():
+def test_black_and_white_is_neutral_without_warmth() -> None:
     drawing = draw("bw_fine_art", pet(160, 160), None, {"warmth": 0.0}, 7)
     assert (drawing.max(2) == drawing.min(2)).all()
 
 
-def test_ink_leaves_the_paper_light_and_the_pupils_dark():
+def test_ink_leaves_the_paper_light_and_the_pupils_dark() -> None:
     drawing = cv2.cvtColor(draw("ink_wash", *cut_out_pet(320, 256), {"seal": False}, 7), cv2.COLOR_RGB2GRAY)
     assert np.median(drawing[:60]) > 215
     assert drawing.min() < 60
 
 
-def test_the_seal_goes_to_the_emptiest_corner():
+def test_the_seal_goes_to_the_emptiest_corner() -> None:
     rgb, alpha = cut_out_pet(320, 320)
     alpha[:, 200:] = 255  # the pet fills the right side, so only the left is free
     drawing = draw("ink_wash", rgb, alpha, {}, 7).astype(int)
@@ -144,7 +150,7 @@ def test_the_seal_goes_to_the_emptiest_corner():
     assert not red[:, 160:].any()
 
 
-def test_the_sky_behind_a_cut_out_is_blue_and_the_pet_is_not():
+def test_the_sky_behind_a_cut_out_is_blue_and_the_pet_is_not() -> None:
     rgb, alpha = cut_out_pet(320, 256)
     drawing = draw("van_gogh", rgb, alpha, {"stars": 0.0}, 7).astype(int)
     blue = drawing[..., 2] - drawing[..., 0]
@@ -153,7 +159,7 @@ def test_the_sky_behind_a_cut_out_is_blue_and_the_pet_is_not():
 
 
 @EVERY_RECIPE
-def test_what_lies_under_the_matte_does_not_show(recipe):
+def test_what_lies_under_the_matte_does_not_show(recipe: str) -> None:
     rgb, alpha = cut_out_pet(240, 192)
     other = rgb.copy()
     other[alpha == 0] = (255, 0, 255)
@@ -161,13 +167,13 @@ def test_what_lies_under_the_matte_does_not_show(recipe):
     assert apart.mean() < 2
 
 
-def test_an_opaque_matte_counts_as_none():
+def test_an_opaque_matte_counts_as_none() -> None:
     rgb = pet(120, 96)
     opaque = np.full(rgb.shape[:2], 255, np.uint8)
     np.testing.assert_array_equal(draw("bw_fine_art", rgb, opaque, {}, 7), draw("bw_fine_art", rgb, None, {}, 7))
 
 
-def test_the_subject_of_a_photo_is_found_softly():
+def test_the_subject_of_a_photo_is_found_softly() -> None:
     rgb, alpha = cut_out_pet(240, 192, 200)
     found = read_scene(rgb, None).subject
     assert found[alpha == 255].mean() > 0.8
@@ -175,8 +181,9 @@ def test_the_subject_of_a_photo_is_found_softly():
     assert found[120, 96] > 0.9
 
 
-def test_a_ruled_cut_inside_the_picture_dissolves_and_the_rest_of_the_matte_stays():
-    matte = cv2.ellipse(np.zeros((240, 320), np.float32), (160, 180), (80, 100), 0, 0, 360, 1, -1)
+def test_a_ruled_cut_inside_the_picture_dissolves_and_the_rest_of_the_matte_stays() -> None:
+    matte = np.zeros((240, 320), np.float32)
+    cv2.ellipse(matte, (160, 180), (80, 100), 0, 0, 360, 1, -1)
     matte[180:] = 0  # the body ends in a ruled line, 60 px above the picture's border
     faded = dissolve_cuts(matte)
     assert faded[179].max() < 0.01
@@ -185,8 +192,9 @@ def test_a_ruled_cut_inside_the_picture_dissolves_and_the_rest_of_the_matte_stay
 
 
 @pytest.mark.parametrize("centre", [(160, 120), (160, 240), (0, 120)])
-def test_round_shapes_and_the_picture_s_own_border_are_no_cuts(centre):
-    matte = cv2.ellipse(np.zeros((240, 320), np.float32), centre, (90, 80), 0, 0, 360, 1, -1)
+def test_round_shapes_and_the_picture_s_own_border_are_no_cuts(centre: tuple[int, int]) -> None:
+    matte = np.zeros((240, 320), np.float32)
+    cv2.ellipse(matte, centre, (90, 80), 0, 0, 360, 1, -1)
     np.testing.assert_array_equal(dissolve_cuts(matte), matte)
 
 
@@ -194,33 +202,34 @@ def test_round_shapes_and_the_picture_s_own_border_are_no_cuts(centre):
 
 
 @pytest.mark.parametrize(("shape", "size", "expected"), [((200, 300), 256, (171, 256)), ((601, 300), 801, (801, 400))])
-def test_the_long_side_is_what_was_asked_for(shape, size, expected):
+def test_the_long_side_is_what_was_asked_for(shape: tuple[int, int], size: int, expected: tuple[int, int]) -> None:
     drawing = render_at(Raster(pet(*shape)), "bw_fine_art", {}, size, 7)
     assert (drawing.height, drawing.width) == expected
     assert drawing.alpha is None
 
 
-def test_above_2048_px_the_painting_is_enlarged():
+def test_above_2048_px_the_painting_is_enlarged() -> None:
     drawing = render_at(Raster(pet(40, 400)), "bw_fine_art", {}, 4096, 7)
     assert (drawing.height, drawing.width) == (410, 4096)
 
 
 @pytest.mark.parametrize("size", [64, 512])
-def test_fitting_a_cut_out_brings_no_colour_from_under_the_matte(size):
+def test_fitting_a_cut_out_brings_no_colour_from_under_the_matte(size: int) -> None:
     rgb, soft = cut_out_pet(256, 192)
     alpha = np.where(soft == 255, soft, 0)  # a hard edge, where mixing would show most
     hidden = rgb.copy()
     hidden[alpha == 0] = (255, 0, 255)
     plain, fitted = fit(Raster(rgb, alpha), size), fit(Raster(hidden, alpha), size)
+    assert fitted.alpha is not None
     assert np.abs(plain.rgb.astype(int) - fitted.rgb)[fitted.alpha > 32].max() < 16
     inside = cv2.erode(fitted.alpha, np.ones((9, 9))) == 255
     assert abs(fitted.rgb[inside].mean() - rgb[alpha == 255].mean()) < 8
 
 
-def test_two_pets_have_two_seeds_and_one_photo_always_the_same():
+def test_two_pets_have_two_seeds_and_one_photo_always_the_same() -> None:
     one, other = Raster(pet(64, 64)), Raster(pet(64, 64, fur=80))
     assert picture_seed(one) == picture_seed(Raster(pet(64, 64))) != picture_seed(other)
 
 
-def _thumbnail(picture):
+def _thumbnail(picture: NDArray[np.uint8]) -> NDArray[Any]:
     return cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (16, 16), interpolation=cv2.INTER_AREA).ravel()

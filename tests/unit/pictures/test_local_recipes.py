@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import importlib.resources
 import tomllib
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from perkie_cli.domain.errors import BadInput, InvalidParameter
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.engines.local.drawing import draw
 from perkie_cli.engines.local.engine import LocalStyleEngine
-from perkie_cli.engines.local.looks import Choice, Colour, Number, Switch
+from perkie_cli.engines.local.looks import Choice, Colour, Number, Parameter, Switch
 from perkie_cli.engines.local.recipes import RECIPES, find_recipe
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import RenderJob, StyleEngine
@@ -23,7 +24,7 @@ PARAMETERS = [(recipe.id, name) for recipe in RECIPES.values() for name in recip
 SHIPPED = ("ink_wash", "van_gogh_post_impressionism", "bw_fine_art")
 
 
-def another(parameter):
+def another(parameter: Parameter) -> object:
     """An allowed value far from the default."""
     match parameter:
         case Number():
@@ -40,7 +41,7 @@ def another(parameter):
 
 
 @pytest.mark.parametrize(("recipe", "name"), PARAMETERS)
-def test_every_parameter_changes_the_picture(recipe, name):
+def test_every_parameter_changes_the_picture(recipe: str, name: str) -> None:
     if name == "sky":  # a cut-out gets all of it
         rgb, alpha = pet(200, 160), None
     else:
@@ -51,7 +52,7 @@ def test_every_parameter_changes_the_picture(recipe, name):
 
 
 @pytest.mark.parametrize(("recipe", "name"), PARAMETERS)
-def test_a_default_said_aloud_is_the_default(recipe, name):
+def test_a_default_said_aloud_is_the_default(recipe: str, name: str) -> None:
     local = RECIPES[recipe]
     parameter = local.parameters[name]
     assert parameter.accepts(parameter.default)
@@ -74,25 +75,27 @@ def test_a_default_said_aloud_is_the_default(recipe, name):
         ("van_gogh", {"palette": "pink"}, "must be one of starry_night, wheat_field, almond_blossom", "sky"),
     ],
 )
-def test_a_wrong_parameter_gets_one_sentence_and_a_hint(recipe, values, says, hints):
+def test_a_wrong_parameter_gets_one_sentence_and_a_hint(
+    recipe: str, values: Mapping[str, object], says: str, hints: str
+) -> None:
     with pytest.raises(InvalidParameter) as caught:
         draw(recipe, pet(32, 32), None, values, 7)
     assert isinstance(caught.value, BadInput)
     assert says in caught.value.message
-    assert hints in caught.value.hint
+    assert hints in str(caught.value.hint)
 
 
-def test_an_unknown_recipe_names_the_nearest():
+def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(InvalidParameter, match="unknown local recipe 'ink_whash'") as caught:
         find_recipe("ink_whash")
-    assert "'ink_wash'" in caught.value.hint
+    assert "'ink_wash'" in str(caught.value.hint)
 
 
 # ------------------------------------------------------------------ shipped styles
 
 
 @pytest.mark.parametrize("style_id", SHIPPED)
-def test_a_shipped_style_is_complete_and_its_recipe_takes_its_parameters(style_id):
+def test_a_shipped_style_is_complete_and_its_recipe_takes_its_parameters(style_id: str) -> None:
     text = (importlib.resources.files("perkie_cli") / "data" / "styles" / f"{style_id}.toml").read_text("utf-8")
     style = tomllib.loads(text)
     assert set(style) == {"id", "title", "aliases", "popular", "prompt_version", "prompt", "safe_prompt", "local"}
@@ -107,30 +110,30 @@ def test_a_shipped_style_is_complete_and_its_recipe_takes_its_parameters(style_i
 
 
 @pytest.fixture
-def engine():
+def engine() -> Iterator[LocalStyleEngine]:
     workers = thread_workers(1)
     yield LocalStyleEngine(workers)
     workers.close()
 
 
-def style(**parameters):
+def style(**parameters: float) -> Style:
     return Style("mine", "Mine", "p", "s", "1", recipe="bw_fine_art", parameters=parameters)
 
 
-def test_the_engine_draws_at_the_size_asked_for(engine: StyleEngine):
+def test_the_engine_draws_at_the_size_asked_for(engine: StyleEngine) -> None:
     rendering = asyncio.run(engine.render(RenderJob(Raster(pet(300, 200)), style(), size=256)))
     assert (rendering.raster.height, rendering.raster.width) == (256, 171)
     assert (rendering.engine, rendering.model) == ("local", "bw_fine_art")
     assert rendering.usage.attempts == 0
 
 
-def test_the_engine_draws_the_same_picture_again(engine: StyleEngine):
+def test_the_engine_draws_the_same_picture_again(engine: StyleEngine) -> None:
     job = RenderJob(Raster(pet(300, 200)), style(grain=2.0), size=256)
     first, second = asyncio.run(engine.render(job)), asyncio.run(engine.render(job))
     np.testing.assert_array_equal(first.raster.rgb, second.raster.rgb)
 
 
-def test_the_recipe_of_the_cache_key_knows_what_shows(engine: StyleEngine):
+def test_the_recipe_of_the_cache_key_knows_what_shows(engine: StyleEngine) -> None:
     plain = engine.recipe(style(), 1024)
     assert plain.fingerprint == engine.recipe(style(grain=1.0), 1024).fingerprint  # the default, said aloud
     assert plain.fingerprint == engine.recipe(style(grain=1), 1024).fingerprint  # and without its point
@@ -139,7 +142,7 @@ def test_the_recipe_of_the_cache_key_knows_what_shows(engine: StyleEngine):
     assert plain.fingerprint != engine.recipe(dataclasses.replace(style(), recipe="ink_wash"), 1024).fingerprint
 
 
-def test_a_wrong_parameter_is_refused_before_any_work(engine: StyleEngine):
+def test_a_wrong_parameter_is_refused_before_any_work(engine: StyleEngine) -> None:
     with pytest.raises(InvalidParameter, match="grain"):
         engine.recipe(style(grain=99), 1024)
     with pytest.raises(InvalidParameter, match="grain"):
@@ -147,7 +150,7 @@ def test_a_wrong_parameter_is_refused_before_any_work(engine: StyleEngine):
 
 
 @pytest.mark.parametrize("size", [255, 4097, -1])
-def test_a_size_out_of_range_is_refused_before_any_work(engine: StyleEngine, size: int):
+def test_a_size_out_of_range_is_refused_before_any_work(engine: StyleEngine, size: int) -> None:
     with pytest.raises(InvalidParameter, match=f"256 to 4096 px long, not {size}"):
         engine.recipe(style(), size)
     with pytest.raises(InvalidParameter, match=f"not {size}"):

@@ -3,12 +3,13 @@
 Tolerant: OpenCV versions and processors differ in the last bits, and a stroke more or less is no other picture.
 """
 
-import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from perkie_cli.engines.local.drawing import draw
 from perkie_cli.engines.local.recipes import RECIPES
@@ -19,9 +20,9 @@ WIDTH = 96
 MEAN, LARGEST = 2.0, 60  # of 255; a change that an eye would see at this size is far above
 
 
-def small_drawing(recipe: str, cut_out: bool) -> np.ndarray:
+def small_drawing(recipe: str, cut_out: bool) -> NDArray[Any]:
     """The shipped cat, drawn as it lies there and reduced; cut out: with an oval matte."""
-    photo = cv2.imread(str(ROOT / "examples" / "photos" / "cat.png"))[..., ::-1]
+    photo = read(ROOT / "examples" / "photos" / "cat.png")
     matte = None
     if cut_out:
         matte = np.zeros(photo.shape[:2], np.uint8)
@@ -30,14 +31,20 @@ def small_drawing(recipe: str, cut_out: bool) -> np.ndarray:
     return cv2.resize(drawing, (WIDTH, WIDTH * drawing.shape[0] // drawing.shape[1]), interpolation=cv2.INTER_AREA)
 
 
+def read(path: Path) -> NDArray[Any]:
+    picture = cv2.imread(str(path))
+    assert picture is not None, path
+    return picture[..., ::-1]
+
+
 def reference(recipe: str, cut_out: bool) -> Path:
     return REFERENCES / f"{recipe}{'_cut_out' if cut_out else ''}.png"
 
 
 @pytest.mark.parametrize("cut_out", [False, True], ids=["photo", "cut out"])
 @pytest.mark.parametrize("recipe", list(RECIPES))
-def test_the_look_is_the_stored_one(recipe, cut_out):
-    stored = cv2.imread(str(reference(recipe, cut_out)))[..., ::-1].astype(int)
+def test_the_look_is_the_stored_one(recipe: str, cut_out: bool) -> None:
+    stored = read(reference(recipe, cut_out)).astype(int)
     difference = np.abs(small_drawing(recipe, cut_out) - stored)
     assert difference.mean() < MEAN
     assert difference.max() < LARGEST
@@ -51,4 +58,4 @@ def renew() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(renew())
+    renew()

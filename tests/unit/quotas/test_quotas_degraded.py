@@ -13,7 +13,7 @@ from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailabl
 from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.quotas.limits import Charge, QuotaLimits
-from perkie_cli.ports import Change, Document, DocumentRef
+from perkie_cli.ports import Change, Document, DocumentRef, DocumentStore
 from perkie_cli.services.quotas.quotas import PROBE_EVERY, QuotaRules, Quotas
 from perkie_cli.stores.memory import MemoryDocuments
 from perkie_cli.system.waiting import uninterrupted
@@ -24,7 +24,7 @@ T = TypeVar("T")
 CHARGE = QuotaLimits().charge(Owner.customer("42"))
 
 
-class DownAtTimes:
+class DownAtTimes(DocumentStore):
     """A store that answers nothing while ``down``; ``calls`` counts what reached it."""
 
     name = "flaky"

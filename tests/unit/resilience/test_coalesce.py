@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -127,7 +128,7 @@ def test_random_cancellations(seed: int, callers: int, keys: int) -> None:
             return key
 
         wanted = [rng.randrange(keys) for _ in range(callers)]
-        tasks = [asyncio.create_task(coalescer.run(key, lambda key=key: work(key))) for key in wanted]
+        tasks = [asyncio.create_task(coalescer.run(key, partial(work, key))) for key in wanted]
         doomed = {i for i in range(callers) if rng.random() < 0.4}
         for index in doomed:
             for _ in range(rng.randrange(3)):

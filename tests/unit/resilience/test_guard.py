@@ -7,6 +7,7 @@ import gc
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ class Upstream:
 class Bench:
     """A guard with all its parts on one virtual clock."""
 
-    def __init__(self, *script: errors.PerkieError | float, **policy: int) -> None:
+    def __init__(self, *script: errors.PerkieError | float, **policy: Any) -> None:
         self.clock = VirtualClock()
         self.events = Recorder()
         self.upstream = Upstream(self.clock, iter(script))

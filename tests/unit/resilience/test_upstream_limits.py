@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy
 from tests.clock import VirtualClock
 
 
-def limits(clock: VirtualClock, **policy: int) -> UpstreamLimits:
+def limits(clock: VirtualClock, **policy: Any) -> UpstreamLimits:
     return UpstreamLimits("gemini", clock, random.Random(3), UpstreamPolicy(**policy))
 
 
