@@ -60,13 +60,13 @@ class Cases:
         self.services = services
         self.client = client
         self.raster = photo(512, 340)
-        self.photo = codec.photo(codec.encode(self.raster, ImageFormat.JPEG).data, ImageLimits())
-        self.photo = question.reference(self.raster, 1536)
+        self.upload = codec.photo(codec.encode(self.raster, ImageFormat.JPEG).data, ImageLimits())
+        self.reference = question.reference(self.raster, 1536)
         self.answered = b""
 
     async def bare(self) -> bytes:
         """Nothing but the SDK."""
-        return await self._call(self.photo)
+        return await self._call(self.reference)
 
     async def bare_with_pictures(self) -> None:
         """The SDK, and what any caller must do: shrink the photo before, decode the picture after."""
@@ -82,13 +82,13 @@ class Cases:
     async def generate(self) -> None:
         """The whole service, cache off: also decodes the upload and encodes the master."""
         await self.services.generate(
-            GenerateRequest(self.photo, "ink_wash", size=SIZE, cache=CacheUse.OFF, deadline=50.0)
+            GenerateRequest(self.upload, "ink_wash", size=SIZE, cache=CacheUse.OFF, deadline=50.0)
         )
 
     async def pictures(self) -> None:
         """All decoding and encoding of ``generate``, alone."""
         workers = self.services.workers
-        decoded = await workers.run(codec.decode, self.photo.data, ImageLimits())
+        decoded = await workers.run(codec.decode, self.upload.data, ImageLimits())
         await workers.run(question.reference, decoded.raster, 1536)
         drawn = await workers.run(answer.decode, self.answered, SIZE)
         await workers.run(codec.encode_master, drawn)
