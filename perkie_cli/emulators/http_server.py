@@ -104,7 +104,7 @@ class HttpServer:
     def __init__(
         self, handler: Handler, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
     ) -> None:
-        self._handler = handler
+        self.handler = handler
         self._host = host
         self._port = port
         self._tls = tls
@@ -161,7 +161,7 @@ class HttpServer:
                     return
                 if request is None:
                     return
-                response = await self._handler(request, Wire(writer))
+                response = await self.handler(request, Wire(writer))
                 if response is None:
                     return
                 writer.write(response.bytes())

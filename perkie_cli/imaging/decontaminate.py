@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 _COARSE_SIDE = 512  # px on the long side of the copy that the wide blur runs on
 _WIDE = 1 / 11  # radius of the wide blur, as a share of the long side (90 px at 1024, as in the paper)
 _NARROW = (1 / 340, 1 / 570)  # radii of the narrow blurs (3 px and 2 px at 1024)
-_TILE = 256  # px: its dozen float arrays stay in the processor's cache
+TILE = 256  # px: its dozen float arrays stay in the processor's cache
 _UNIT, _ONE = np.float32(1 / 255), np.float32(1)
 _EPSILON = np.float32(1e-4)
 _TRUSTED = np.float32(0.02)  # a narrow mean of less weight than this has seen too little of the subject
@@ -31,15 +31,16 @@ _TRUSTED = np.float32(0.02)  # a narrow mean of less weight than this has seen t
 _PURE = np.round(255 * (np.arange(256) / 255) ** 16).astype(np.uint8)
 
 
-def decontaminate(rgb: Bytes, alpha: Bytes) -> Bytes:
+def decontaminate(rgb: Bytes, alpha: Bytes, *, tile: int = TILE) -> Bytes:
     """The foreground's own colours: uint8 (h, w, 3) for a picture of that shape and its uint8 (h, w) alpha.
 
     Opaque pixels keep their colour. Fully transparent ones carry the subject's colour on for the width of the wide blur
     (so that scaling without premultiplying makes no fringe) and are black beyond it: what was removed is gone.
+    ``tile`` (px) trades memory for speed and does not show.
     """
     model = _Model.of(rgb, alpha)
     result = np.empty_like(rgb)
-    for inner, outer in _tiles(alpha.shape[0], alpha.shape[1], margin=sum(model.narrow)):
+    for inner, outer in _tiles(alpha.shape[0], alpha.shape[1], tile, margin=sum(model.narrow)):
         _fill_tile(result, rgb, alpha, model, inner, outer)
     return result
 
@@ -63,11 +64,11 @@ class _Tile:
         )
 
 
-def _tiles(height: int, width: int, margin: int) -> Iterator[tuple[_Tile, _Tile]]:
+def _tiles(height: int, width: int, tile: int, margin: int) -> Iterator[tuple[_Tile, _Tile]]:
     """Each tile, and the same grown by ``margin`` inside the picture."""
-    for top in range(0, height, _TILE):
-        for left in range(0, width, _TILE):
-            inner = _Tile(top, min(top + _TILE, height), left, min(left + _TILE, width))
+    for top in range(0, height, tile):
+        for left in range(0, width, tile):
+            inner = _Tile(top, min(top + tile, height), left, min(left + tile, width))
             yield (
                 inner,
                 _Tile(

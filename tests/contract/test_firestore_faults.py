@@ -36,10 +36,16 @@ async def emulator() -> AsyncIterator[FirestoreEmulator]:
         yield started
 
 
-def documents_at(address: str) -> FirestoreDocuments:
-    environ = {"FIRESTORE_EMULATOR_HOST": address}
-    connection = FirestoreConnection("perkie", "(default)", timedelta(seconds=100), environ)
+def connection_to(address: str) -> FirestoreConnection:
+    return FirestoreConnection("perkie", "(default)", timedelta(seconds=100), {"FIRESTORE_EMULATOR_HOST": address})
+
+
+def documents_over(connection: FirestoreConnection) -> FirestoreDocuments:
     return FirestoreDocuments(connection, "t_", SystemClock(), random.Random(1))
+
+
+def documents_at(address: str) -> FirestoreDocuments:
+    return documents_over(connection_to(address))
 
 
 def plan(*faults: dict[str, object]) -> Sequence[Fault]:
@@ -84,16 +90,16 @@ async def test_down_it_counts_in_memory_and_comes_back_without_a_restart(
     emulator: FirestoreEmulator, fault: dict[str, object], patience: float
 ) -> None:
     clock = ManualClock()
-    documents = documents_at(emulator.address)
-    quotas = Quotas(documents, MemoryDocuments(), QuotaRules(), clock, NoEvents())
+    connection = connection_to(emulator.address)
+    quotas = Quotas(documents_over(connection), MemoryDocuments(), QuotaRules(), clock, NoEvents())
     await draw(quotas)
     emulator.faults.set(plan(fault))
-    documents._connection._patience = patience  # only while there is nothing to wait for
+    connection.patience = patience  # only while there is nothing to wait for
     for _ in range(3):
         await draw(quotas)
     assert quotas.degraded
     emulator.faults.set([])
-    documents._connection._patience = 100.0
+    connection.patience = 100.0
     clock.advance(PROBE_EVERY)
     await draw(quotas)
     status = await quotas.status(CHARGE)

@@ -26,7 +26,7 @@ class Compiled:
         padded = torch.cat([pixels, padding]).contiguous(memory_format=torch.channels_last)
         try:
             return self._program(padded)(padded)[:count]
-        except torch._dynamo.exc.TorchDynamoException as error:
+        except torch._dynamo.exc.TorchDynamoException as error:  # noqa: SLF001  # where torch keeps it
             raise MissingExtra(
                 f"torch cannot compile the network here: {type(error).__name__}",
                 hint="It needs Triton (on a GPU) or a C++ compiler (on a CPU); or set matting.compile to false.",

@@ -39,7 +39,7 @@ class FirestoreConnection:
     ) -> None:
         self._project = project
         self._database = database
-        self._patience = patience.total_seconds()
+        self.patience = patience.total_seconds()  # that an operation may take with all its tries
         self._emulator = environ.get("FIRESTORE_EMULATOR_HOST")
         self._credentials: Any = None
 
@@ -86,11 +86,6 @@ class FirestoreConnection:
         routing = ("google-cloud-resource-prefix", self.path)
         return (routing, ("authorization", "Bearer owner")) if self._emulator is not None else (routing,)
 
-    @property
-    def patience(self) -> float:
-        """Seconds that an operation may take with all its tries before the store counts as down."""
-        return self._patience
-
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
         """Logged in; Google's errors as ours; an end of patience.
@@ -99,10 +94,10 @@ class FirestoreConnection:
         """
         await self._log_in()
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self.patience):
                 yield
         except TimeoutError as error:
-            raise StoreUnavailable(f"{self.name} does not answer within {self._patience:g} s") from error
+            raise StoreUnavailable(f"{self.name} does not answer within {self.patience:g} s") from error
         except (exceptions.Unauthenticated, exceptions.PermissionDenied, GoogleAuthError) as error:
             message = f"{self.name} refuses the credentials ({type(error).__name__})"
             raise WrongCredentials(message, hint=LOGIN) from error

@@ -58,8 +58,10 @@ def picture(seed: int) -> bytes:
 
 
 @asynccontextmanager
-async def serving(folder: Path, clock: Clock, **gemini: Any) -> AsyncIterator[tuple[Services, GeminiEmulator]]:
-    emulator = GeminiEmulator(TinyPainter(), load_models(), clock, seed=3)
+async def serving(
+    folder: Path, clock: Clock, accepts: str | None = None, **gemini: Any
+) -> AsyncIterator[tuple[Services, GeminiEmulator]]:
+    emulator = GeminiEmulator(TinyPainter(), load_models(), clock, seed=3, api_key=accepts)
     await emulator.start()
     usual = {"api_key": Secret(KEY), "base_url": emulator.url, "daily_cap_usd": Decimal(10_000)}
     values: dict[str, Any] = {**usual, **gemini}
@@ -326,8 +328,7 @@ async def test_the_daily_cap_leads_down_the_ladder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", [None, Secret("another")], ids=["missing", "wrong"])
 async def test_credentials_are_covered_for_customers_not_for_engineers(tmp_path: Path, key: Secret | None) -> None:
-    async with serving(tmp_path, LoopClock(), api_key=key) as (services, emulator):
-        emulator._api_key = KEY
+    async with serving(tmp_path, LoopClock(), accepts=KEY, api_key=key) as (services, _):
         assert (await services.generate(asking(engine="gemini"))).degraded
         told = await drawn(services, asking(engine="gemini", cover_setup=False))
         assert isinstance(told, errors.NotAuthorised)
@@ -362,7 +363,7 @@ async def test_a_follower_keeps_a_substitute_under_its_own_recipe(failing: Faili
 async def test_a_ledger_that_is_down_keeps_calls_back(failing: Failing, tmp_path: Path) -> None:
     services, emulator = failing
     emulator.plan = Plan()
-    services.ledger._path = tmp_path  # type: ignore[attr-defined]  # a folder is no database
+    (services.state_dir / "spend.sqlite").mkdir(parents=True)  # a folder is no database
     made = await services.generate(asking())
     assert (made.degraded, made.degradation_reason, emulator.total) == (True, "store_unavailable", 0)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from perkie_cli.domain.errors import PerkieError
-from tests.gemini_bench import KEY, bench
+from tests.gemini_bench import KEY, Bench, bench
 
 pytestmark = pytest.mark.jumping
 
@@ -34,20 +34,25 @@ def log() -> Iterator[io.StringIO]:
 
 async def test_the_key_stays_inside(tmp_path: Path, log: io.StringIO) -> None:
     shown: list[str] = []
-    async with bench(tmp_path, api_key="another") as gemini:
-        for kind in ("wrong key", *FAULTS):
+    async with bench(tmp_path / "wrong", api_key="another") as gemini:
+        shown += await shown_by(gemini)
+    async with bench(tmp_path / "faults") as gemini:
+        for kind in FAULTS:
             await gemini.fresh()
-            if kind != "wrong key":
-                gemini.emulator._api_key = None
-                gemini.plan({"kind": kind, "status": 400})
-            with pytest.raises(PerkieError) as raised:
-                await gemini.draw(seconds=50.0)
-            shown += traceback.format_exception(raised.value)
-            chain: BaseException | None = raised.value
-            while chain is not None:  # suppressed contexts too: some loggers print them
-                shown += [repr(chain), *map(str, chain.args)]
-                chain = chain.__cause__ or chain.__context__
-            shown += [repr(raised.value.__dict__), repr(gemini.events.events)]
-        shown += [repr(gemini.gemini._access), log.getvalue()]
+            gemini.plan({"kind": kind, "status": 400})
+            shown += await shown_by(gemini)
+    shown.append(log.getvalue())
     assert len(log.getvalue()) > 1000, "the log was listened to"
     assert KEY not in "\n".join(shown)
+
+
+async def shown_by(gemini: Bench) -> list[str]:
+    """All that a failing call lets be seen."""
+    with pytest.raises(PerkieError) as raised:
+        await gemini.draw(seconds=50.0)
+    shown = traceback.format_exception(raised.value)
+    chain: BaseException | None = raised.value
+    while chain is not None:  # suppressed contexts too: some loggers print them
+        shown += [repr(chain), *map(str, chain.args)]
+        chain = chain.__cause__ or chain.__context__
+    return [*shown, repr(raised.value.__dict__), repr(gemini.events.events), repr(vars(gemini.gemini))]

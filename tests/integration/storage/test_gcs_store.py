@@ -113,7 +113,7 @@ class Gauge:
 
 async def test_the_number_of_requests_under_way_is_bounded(bucket: GcsOpener, clock: ManualClock) -> None:
     gauge = Gauge()
-    bucket.server._handler = gauge.around(bucket.server._handler)
+    bucket.server.handler = gauge.around(bucket.server.handler)
     store = bucket.open(clock)
     await asyncio.gather(*(store.head(f"shared/ab/{number}.jpg") for number in range(60)))
     assert 1 < gauge.most <= 8

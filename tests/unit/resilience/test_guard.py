@@ -55,13 +55,14 @@ class Bench:
         self.events = Recorder()
         self.upstream = Upstream(self.clock, iter(script))
         self.breaker = Breaker("gemini", self.clock)
+        self.retry_budget = RetryBudget(self.clock)
         rng = random.Random(5)
         self.guard = Guard(
             clock=self.clock,
             rng=rng,
             breaker=self.breaker,
             limits=UpstreamLimits("gemini", self.clock, rng, UpstreamPolicy(**policy)),
-            retry_budget=RetryBudget(self.clock),
+            retry_budget=self.retry_budget,
             times=TimeRules(),
             events=self.events,
         )
@@ -187,7 +188,7 @@ async def test_retries_end_with_the_retry_budget() -> None:
         with pytest.raises(errors.BadAnswer):
             await bench.run()
         bench.guard.breaker = Breaker("gemini", bench.clock)
-    while bench.guard._retry_budget.withdraw():
+    while bench.retry_budget.withdraw():
         pass
     before = len(bench.upstream.attempts)
     with pytest.raises(errors.BadAnswer):
