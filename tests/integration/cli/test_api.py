@@ -64,4 +64,4 @@ def test_importing_the_package_costs_nothing() -> None:
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
     assert {"stylize", "remove_background", "open_services"} <= set(perkie_cli.__all__)
     with pytest.raises(AttributeError):
-        _ = perkie_cli.no_such_thing  # type: ignore[attr-defined]
+        _ = perkie_cli.no_such_thing

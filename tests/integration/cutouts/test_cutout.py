@@ -15,7 +15,8 @@ from PIL import Image
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, Settings
-from perkie_cli.domain.cutouts.request import Background, Cutout, CutoutOutput, CutoutRequest, Framing
+from perkie_cli.domain.cutouts.request import Background, CutoutOutput, CutoutRequest, Framing
+from perkie_cli.domain.cutouts.result import Cutout
 from perkie_cli.domain.errors import DeadlineExceeded, LowConfidence, NotAnImage, UsageError
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.cache_key import Recipe
