@@ -6,23 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from perkie_cli.batch.status import Status
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.pictures.result import PictureFacts
-
-
-class Status(StrEnum):
-    """How one job ended."""
-
-    DONE = "done"
-    CACHED = "cached"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    PLANNED = "planned"  # --dry-run
 
 
 @dataclass(frozen=True, slots=True)

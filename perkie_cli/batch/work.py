@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from perkie_cli.batch.files import read_photo
-from perkie_cli.batch.run import Job, JobResult, Status
+from perkie_cli.batch.run import Job, JobResult
+from perkie_cli.batch.status import Status
 from perkie_cli.batch.targets import Made, OutputRecord, Standing
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.photo import Photo

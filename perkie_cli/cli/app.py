@@ -40,7 +40,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Imports the command that is about to run, and names it for the envelope: ``cache stats``."""
         if args and args[0] in COMMANDS:
-            self.commands[args[0]] = _load(args[0])
+            self.commands[args[0]] = load_command(args[0])
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(ctx.obj, Renderer):  # there is none while the shell completes
             inner = rest[:1] if isinstance(command, TyperGroup) and rest and rest[0] in command.commands else []
@@ -48,7 +48,8 @@ class LazyGroup(TyperGroup):
         return name, command, rest
 
 
-def _load(name: str) -> Any:
+def load_command(name: str) -> Any:
+    """One of ``COMMANDS``, imported."""
     module = importlib.import_module(f"perkie_cli.cli.commands.{name.replace('-', '_')}")
     command = get_command(module.app)
     command.name = name
@@ -92,12 +93,18 @@ def _root(
     renderer.flags = GlobalFlags(json, quiet, verbose, no_color, no_input, version, config, profile)
     if version:
         text = f"perkie {perkie_cli.__version__}"
-        raise typer.Exit(renderer.finish(Report([{"version": perkie_cli.__version__}], text=[text])))
+        raise typer.Exit(renderer.finish(Report([_version()], text=[text])))
     if ctx.invoked_subcommand is None:
         if json:
             raise UsageError("missing command", hint="`perkie --help` lists them.")
         renderer.line(ctx.get_help())
         raise typer.Exit
+
+
+def _version() -> object:
+    from perkie_cli.cli.rows import VersionRow  # no other way to the help needs the rows
+
+    return VersionRow(perkie_cli.__version__)
 
 
 def command_line() -> Any:

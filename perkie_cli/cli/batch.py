@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import fields
 
-from perkie_cli.batch.run import Ended, JobResult, Status
-from perkie_cli.cli.render import Progress, Renderer, Report, error_fields
+from perkie_cli.batch.run import Ended, JobResult
+from perkie_cli.batch.status import Status
+from perkie_cli.cli.render import Progress, Renderer, Report
+from perkie_cli.cli.rows import CutoutRow, ErrorRow, PictureRow
+from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import Interrupted, PartialFailure, PerkieError
+from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.units import format_duration
 
 
@@ -70,19 +73,16 @@ def summed_up(failures: Sequence[PerkieError], total: int) -> tuple[PerkieError 
     return kind(f"{len(failures)} of {total} failed", hint="Each is named with its reason."), code
 
 
-def _row(result: JobResult) -> dict[str, object]:
+def _row(result: JobResult) -> PictureRow | CutoutRow:
+    job, warnings = result.job, _warnings(result)
+    output = None if result.error else job.target
+    error = None if result.error is None else ErrorRow.of(result.error)
     facts = result.facts
-    row: dict[str, object] = {
-        "input": str(result.job.source),
-        "output": None if result.error else str(result.job.target),
-        "status": result.status.value,
-        **({"style": result.job.style} if result.job.style else {}),
-        **({each.name: getattr(facts, each.name) for each in fields(facts)} if facts is not None else {}),
-        "warnings": _warnings(result),
-    }
-    if result.error is not None:
-        row["error"] = error_fields(result.error)
-    return row
+    if job.style:
+        assert not isinstance(facts, CutoutFacts), "a job with a style makes a picture"
+        return PictureRow(job.source, output, result.status, job.style, facts, warnings, error)
+    assert not isinstance(facts, PictureFacts), "a job without a style cuts out"
+    return CutoutRow(job.source, output, result.status, facts, warnings, error)
 
 
 def _warnings(result: JobResult) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.rows import ImageModelRow
 from perkie_cli.domain.errors import ChangesPending
 from perkie_cli.domain.money.price_list import SIDES, ImageModel
 from perkie_cli.domain.money.spend import dollars
@@ -35,15 +36,15 @@ def _report(services: Services, live: Collection[str] | None, error: ChangesPend
         state = _state(services, model, live)
         prices = {size: model.cost(0, tokens, 0) for size, tokens in model.image_tokens.items()}
         results.append(
-            {
-                "model": model.id,
-                "title": model.title,
-                "state": state,
-                "default": model.id == services.settings.gemini.model,
-                "usd": prices,
-                "retires": model.retires,
-                "successor": model.successor,
-            }
+            ImageModelRow(
+                model.id,
+                model.title,
+                state,
+                model.id == services.settings.gemini.model,
+                prices,
+                model.retires,
+                model.successor,
+            )
         )
         priced = " ".join(dollars(prices[size]) for size in SIDES if size in prices)
         rows.append((model.id, priced, model.retires or "", state))

@@ -43,7 +43,7 @@ class Table:
 class Report:
     """What a command has to say: ``results`` and ``summary`` for the envelope, ``text`` for people (stdout)."""
 
-    results: Sequence[Mapping[str, object]] = ()
+    results: Sequence[object] = ()  # rows of ``cli.rows``
     summary: Mapping[str, object] = field(default_factory=dict)
     text: Sequence[str | Table] = ()
     error: PerkieError | None = None
@@ -98,15 +98,17 @@ class Renderer:
         return exit_code
 
     def _envelope(self, report: Report) -> str:
+        from perkie_cli.cli.rows import ErrorRow, as_fields  # half of the domain, which text output does not need
+
         error = report.error
         body = {
             "schema": SCHEMA,
             "command": self.command,
             "ok": error is None and report.exit_code == 0,
-            "results": report.results,
+            "results": [as_fields(each) for each in report.results],
             "summary": report.summary,
             "warnings": self.warnings,
-            "error": error and error_fields(error),
+            "error": error and ErrorRow.of(error),
         }
         return json.dumps(body, default=plain)
 
@@ -266,11 +268,6 @@ class _RichBar(Progress):
 
     def advance(self, item: str) -> None:
         self._bar.update(self._task, advance=1, description=streams.printable(item))
-
-
-def error_fields(error: PerkieError) -> dict[str, object]:
-    """For the envelope and the results in it."""
-    return {"code": error.code, "message": error.message, "hint": error.hint, "retryable": error.retryable}
 
 
 def plain(value: object) -> object:

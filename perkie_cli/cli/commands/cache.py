@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from perkie_cli.cli.filters import filtered
 from perkie_cli.cli.options import Acknowledged, DryRun, Yes
 from perkie_cli.cli.render import Report
+from perkie_cli.cli.rows import AreaRow, FindingRow, ObjectRow, as_fields
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import ChangesPending
 from perkie_cli.domain.storage.selection import Tally, total
@@ -62,7 +62,7 @@ def inspect(
     renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
-        shown: list[dict[str, object]] = []
+        shown: list[ObjectRow] = []
         count = 0
         async for info in services.cache_keeping.inspect(chosen):
             if count == limit:
@@ -70,7 +70,7 @@ def inspect(
                 break
             count += 1
             if renderer.flags.json:
-                shown.append(asdict(info))
+                shown.append(ObjectRow(**as_fields(info)))
             else:
                 renderer.line(_row(info))
         return Report(results=shown, summary={"store": services.blobs.name, "count": count})
@@ -137,9 +137,9 @@ def verify(
     async def work(services: Services) -> Report:
         if mend:
             renderer.confirm(f"Repair {services.blobs.name}?", yes=yes)
-        found: list[dict[str, object]] = []
+        found: list[FindingRow] = []
         async for finding in services.cache_keeping.verify(chosen, repair=mend, acknowledged=acknowledged):
-            found.append(asdict(finding))
+            found.append(FindingRow(**as_fields(finding)))
             done = finding.remedy if mend else f"would be {finding.remedy}"
             renderer.say(f"{finding.kind}: {finding.key} ({done})")
         renderer.say("all whole" if not found else f"{len(found)} found")
@@ -157,7 +157,7 @@ def _tallied(tallies: Mapping[str, Tally], **summary: object) -> Report:
     whole = total(tallies)
     lines = [f"{'area':<20} {'objects':>9} {'size':>10}  unused since"]  # no Rich: this should start as fast as `ls`
     lines += [_line(area, tally) for area, tally in {**tallies, "all": whole}.items()]
-    results = [{"area": area, **asdict(tally)} for area, tally in tallies.items()]
+    results = [AreaRow(area, each.count, each.bytes, each.oldest) for area, each in tallies.items()]
     return Report(results, {**summary, "count": whole.count, "bytes": whole.bytes}, lines)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.rows import FileRow, PlaceRow, SettingRow
 from perkie_cli.cli.session import finish, settings_of
 from perkie_cli.config.load import user_config_dir
 from perkie_cli.config.schema import Row, Settings, rows
@@ -40,16 +41,13 @@ def show(
     chosen = [row for row in rows() if row.name.startswith(name or "")]
     if not chosen:
         raise InvalidParameter(f"no setting begins with {name!r}", hint="`perkie config show` lists all of them.")
-    results = [
-        {"name": row.name, "value": _shown(loaded.settings, row), "origin": loaded.origins[row.name], "help": row.help}
-        for row in chosen
-    ]
+    results = [SettingRow(row.name, _shown(loaded.settings, row), loaded.origins[row.name], row.help) for row in chosen]
     lines = [(row.name, format_setting(row.value(loaded.settings)), loaded.origins[row.name]) for row in chosen]
     table = Table(("setting", "value", "from"), lines)
     finish(ctx, Report(results=results, text=[table]))
 
 
-def _shown(settings: Settings, row: Row) -> object:
+def _shown(settings: Settings, row: Row) -> Any:
     """As JSON has it; durations as they are written in a file."""
     match row.value(settings):
         case tuple() as values:
@@ -67,15 +65,17 @@ def path(ctx: typer.Context) -> None:
     """Where perkie reads settings and keeps its files."""
     loaded = settings_of(ctx)
     services = build_services(loaded.settings)
-    places = [{"what": "config file", "path": str(p), "exists": exists} for p, exists in loaded.files]
+    places = [PlaceRow("config file", file, exists) for file, exists in loaded.files]
     for what, place in (
         ("styles", services.styles_dir),
         ("cache", services.cache_dir),
         ("state", services.state_dir),
         ("models", services.model_dirs[0]),
     ):
-        places.append({"what": what, "path": str(place), "exists": place.exists()})
-    table = Table(("what", "path", "exists"), [(p["what"], p["path"], "yes" if p["exists"] else "no") for p in places])
+        places.append(PlaceRow(what, place, place.exists()))
+    table = Table(
+        ("what", "path", "exists"), [(each.what, each.path, "yes" if each.exists else "no") for each in places]
+    )
     finish(ctx, Report(results=places, text=[table]))
 
 
@@ -92,7 +92,7 @@ def init(
     if target.exists() and not force:
         raise OutputExists(f"{target} exists", hint="Give --force to replace it, or -o for another file.")
     write_atomically(target, template().encode())
-    finish(ctx, Report(results=[{"path": str(target)}], text=[str(target)]))
+    finish(ctx, Report(results=[FileRow(target)], text=[str(target)]))
 
 
 def template() -> str:

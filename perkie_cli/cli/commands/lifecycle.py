@@ -12,6 +12,7 @@ import typer
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.options import Acknowledged, DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report, Table
+from perkie_cli.cli.rows import RuleChangeRow, RuleRow
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.domain.errors import ChangesPending, UsageError
 from perkie_cli.domain.storage.lifecycle import Rule, rules_for
@@ -65,7 +66,7 @@ def _shown(rules: Sequence[Mapping[str, Any]], **summary: object) -> Report:
     from perkie_cli.ops.lifecycle.lifecycle import describe_json
 
     table = Table(("rule", "does"), [(number, describe_json(rule)) for number, rule in enumerate(rules, 1)])
-    return Report(rules, summary, [table if rules else "no rules"])
+    return Report([RuleRow(**each) for each in rules], summary, [table if rules else "no rules"])
 
 
 @app.command()
@@ -167,9 +168,9 @@ def _lines(change: Change, gone: Mapping[str, Tally]) -> Iterable[str]:
         yield f"would go now: {tally.count} of {area} ({size}), unused since {tally.oldest:%Y-%m-%d}"
 
 
-def _changes(change: Change) -> list[dict[str, Any]]:
-    removed = [{"change": "remove", "rule": rule} for rule in change.removed]
-    return [*removed, *({"change": "add", "rule": rule} for rule in change.added)]
+def _changes(change: Change) -> list[RuleChangeRow]:
+    removed = [RuleChangeRow("remove", rule) for rule in change.removed]
+    return [*removed, *(RuleChangeRow("add", rule) for rule in change.added)]
 
 
 def _amounts(gone: Mapping[str, Tally]) -> dict[str, Any]:

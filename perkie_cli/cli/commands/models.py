@@ -13,7 +13,8 @@ from perkie_cli.cli import image_models, options
 from perkie_cli.cli.batch import summed_up
 from perkie_cli.cli.checkpoints import described, ensure_weights
 from perkie_cli.cli.checkpoints import pull as pull_file
-from perkie_cli.cli.render import Report, Table, error_fields
+from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.rows import ErrorRow, FailedRow, ScoreRow, WeightsRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError
@@ -195,7 +196,7 @@ def _scores_report(done: Sequence[Evaluated], failed: Mapping[Path, PerkieError]
     return Report(
         results=[
             *(_scored(each) for each in done),
-            *({"input": photo, "error": error_fields(each)} for photo, each in failed.items()),
+            *(FailedRow(photo, ErrorRow.of(each)) for photo, each in failed.items()),
         ],
         summary={"total": total, "failed": len(failed), **means},
         text=[Table(columns, [*rows, ("mean", *_rounded(means), "")], frozenset(columns[1:]))] if done else [],
@@ -204,16 +205,16 @@ def _scores_report(done: Sequence[Evaluated], failed: Mapping[Path, PerkieError]
     )
 
 
-def _scored(each: Evaluated) -> dict[str, object]:
-    return {
-        "input": each.pair.photo,
+def _scored(each: Evaluated) -> ScoreRow:
+    return ScoreRow(
+        input=each.pair.photo,
         **asdict(each.scores),
-        "confidence": each.confidence,
-        "model": each.model,
-        "engine": each.engine,
-        "device": each.device,
-        "processing_time": each.processing_time,
-    }
+        confidence=each.confidence,
+        model=each.model,
+        engine=each.engine,
+        device=each.device,
+        processing_time=each.processing_time,
+    )
 
 
 def _rounded(scores: Mapping[str, float]) -> list[str]:
@@ -230,20 +231,13 @@ def _files_report(services: Services, files: Sequence[Weights], error: MissingWe
         [(each.checkpoint.model, each.state.value, described(each.path), described(each.exported)) for each in files],
     )
     return Report(
-        results=[_fields(each) for each in files],
+        results=[_row(each) for each in files],
         summary={"models_dir": services.model_files.folder},
         text=[table, f"models are kept in {services.model_files.folder}"],
         error=error,
     )
 
 
-def _fields(each: Weights) -> dict[str, object]:
-    return {
-        "model": each.checkpoint.model,
-        "mode": each.checkpoint.mode,
-        "state": each.state.value,
-        "path": each.path,
-        "bytes": each.size,
-        "onnx": each.exported,
-        "md5": each.checkpoint.md5,
-    }
+def _row(each: Weights) -> WeightsRow:
+    wanted = each.checkpoint
+    return WeightsRow(wanted.model, wanted.mode, each.state.value, each.path, each.size, each.exported, wanted.md5)

@@ -16,7 +16,8 @@ from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch import summed_up
 from perkie_cli.cli.choices import output_format
-from perkie_cli.cli.render import Renderer, Report, Table, error_fields
+from perkie_cli.cli.render import Renderer, Report, Table
+from perkie_cli.cli.rows import ErrorRow, FailedRow, FullStyleRow, SheetRow, StyleRow, as_fields
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.config.styles import as_toml
 from perkie_cli.domain.errors import PerkieError
@@ -58,8 +59,14 @@ def show(
       perkie styles show ink_wash > ~/.config/perkie/styles/my_ink.toml
     """
     style = build_services(settings_of(ctx).settings).styles.get(name)
-    full = {**_brief(style), "prompt": style.prompt, "safe_prompt": style.safe_prompt}
-    full |= {"prompt_version": style.prompt_version, "recipe": style.recipe, "parameters": dict(style.parameters)}
+    full = FullStyleRow(
+        **as_fields(_brief(style)),
+        prompt=style.prompt,
+        safe_prompt=style.safe_prompt,
+        prompt_version=style.prompt_version,
+        recipe=style.recipe,
+        parameters=style.parameters,
+    )
     finish(ctx, Report(results=[full], text=[as_toml(style)]))
 
 
@@ -92,7 +99,7 @@ def preview(
         record.check(output, sources[0], "", force=force)
         rows, failures = await _rows(services, renderer, sources)
         error, code = summed_up(list(failures.values()), len(sources))
-        failed = [{"input": str(source), "error": error_fields(each)} for source, each in failures.items()]
+        failed = [FailedRow(source, ErrorRow.of(each)) for source, each in failures.items()]
         if not rows:
             return Report(failed, error=error, exit_code=code)
         titles = [style.title for style in services.styles.all()]
@@ -100,8 +107,9 @@ def preview(
         made = Made(output, sources[0], "", "", final=False)
         for warning in await finish_in_thread(record.write, made, sheet.data):
             renderer.warn(warning)
-        result = {"output": str(output), "width": sheet.width, "height": sheet.height}
-        return Report([result, *failed], text=[str(output)], error=error, exit_code=code)
+        return Report(
+            [SheetRow(output, sheet.width, sheet.height), *failed], text=[str(output)], error=error, exit_code=code
+        )
 
     run(ctx, work)
 
@@ -130,11 +138,5 @@ async def _drawn(services: Services, photo: Photo) -> list[bytes]:
     return [(await services.generate(each)).master.data for each in requests]
 
 
-def _brief(style: Style) -> dict[str, object]:
-    return {
-        "id": style.id,
-        "title": style.title,
-        "aliases": list(style.aliases),
-        "popular": style.popular,
-        "source": style.source,
-    }
+def _brief(style: Style) -> StyleRow:
+    return StyleRow(style.id, style.title, style.aliases, style.popular, style.source)

@@ -19,6 +19,7 @@ from perkie_cli.cli.batch import BatchReporter, batch_report
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format, owner_of
 from perkie_cli.cli.render import Renderer, Report, Table
+from perkie_cli.cli.rows import EstimateRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.money.spend import Budget, dollars
@@ -211,7 +212,7 @@ async def _estimated(services: Services, asked: _Options, count: int, styles: li
         [(style, count, dollars(usd), dollars(usd * count)) for style, usd in each.items()],
         frozenset({"pictures", "each", "at most"}),
     )
-    rows = [{"style": style, "pictures": count, "usd_each": usd, "usd": usd * count} for style, usd in each.items()]
+    rows = [EstimateRow(style, count, usd, usd * count) for style, usd in each.items()]
     return Report(rows, summary, [table, f"at most {dollars(total)}; today {dollars(spent)} is spent"])
 
 

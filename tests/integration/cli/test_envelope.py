@@ -8,14 +8,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perkie_cli.cli.app import COMMANDS, load_command
 from perkie_cli.cli.boundary import run
 from perkie_cli.cli.flags import hoist
+from perkie_cli.cli.rows import ROWS
+from tests import made_schema
 from tests.conftest import CAT
 
+SCHEMA = jsonschema_rs.validator_for(made_schema.document())
 KEYS = ["schema", "command", "ok", "results", "summary", "warnings", "error"]
 
 
@@ -27,6 +32,8 @@ def ran(*args: str) -> tuple[int, dict[str, Any]]:
     assert out.getvalue().count("\n") == 1, out.getvalue()
     body: dict[str, Any] = json.loads(out.getvalue())
     assert list(body) == KEYS
+    wrong = next(iter(SCHEMA.iter_errors(body)), None)
+    assert wrong is None, f"{wrong}: {out.getvalue()[:500]}"
     assert body["schema"] == "perkie/1"
     assert body["ok"] is (code == 0) is (body["error"] is None)
     return code, body
@@ -86,3 +93,40 @@ def test_the_names_of_the_fields(tmp_path: Path) -> None:
     assert (both[0], both[1]["error"]["code"]) == (3, "partial_failure")
     same = ran("stylize", str(cut), "-s", "modern,classic", "--out-dir", out)
     assert (same[0], same[1]["error"]["code"]) == (3, "corrupt_image")
+
+
+def test_the_published_schema_is_that_of_the_rows() -> None:
+    published = json.loads(made_schema.DOCUMENT.read_text("utf-8"))
+    assert published == made_schema.document(), "python -m tests.made_schema"
+    jsonschema_rs.meta.validate(published)
+
+
+def test_every_command_says_what_its_rows_are() -> None:
+    found = {"perkie"}
+    for name in COMMANDS:
+        inner = getattr(load_command(name), "commands", {})
+        found |= {f"{name} {each}" for each in inner} or {name}
+    assert set(ROWS) == found
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["styles list", "styles show ink_wash", "models list", "cache stats", "cache verify", "config show", "config path",
+     "quota show --customer 42", "quota grant 2 --customer 42 --yes", "quota reset --customer 42 --yes", "--version"],
+)  # fmt: skip
+def test_rows_of_commands_fit_the_schema(typed: str) -> None:
+    code, body = ran(*typed.split())
+    assert code == 0
+    assert body["results"] or typed in ("cache stats", "cache verify")
+
+
+def test_rows_of_a_drawing_fit_the_schema(tmp_path: Path) -> None:
+    out = ["--out-dir", str(tmp_path)]
+    drawn = ["stylize", str(CAT), "-s", "bw_fine_art", "--size", "256", *out]
+    for options in ([], [], ["--force", "--customer", "42"], ["--estimate"], ["--dry-run", "--force"]):
+        assert ran(*drawn, *options)[0] == 0
+    assert ran("cache", "stats")[1]["results"]
+    assert ran("cache", "inspect")[1]["results"]
+    assert ran("cache", "purge", "--customer", "42", "--yes")[1]["results"]
+    assert ran("remove-bg", str(CAT), "--engine", "builtin", *out)[0] == 0
+    assert ran("styles", "preview", str(CAT), "-o", str(tmp_path / "sheet.png"))[0] == 0

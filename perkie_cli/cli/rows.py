@@ -1,0 +1,304 @@
+"""The rows of the JSON envelope, by command: what ``results`` holds.
+
+``docs/envelope.schema.json`` is made from here, by ``python -m tests.made_schema``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from perkie_cli.batch.status import Status
+from perkie_cli.domain.cutouts.result import CutoutFacts
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.pictures.result import PictureFacts
+
+_IF_ANY = {"if_any": True}  # a field that is left out where it is None
+_INSIDE = {"inside": True, **_IF_ANY}  # a dataclass whose fields stand in the row itself
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """Why something failed."""
+
+    code: str
+    message: str
+    hint: str | None
+    retryable: bool
+
+    @classmethod
+    def of(cls, error: PerkieError) -> ErrorRow:
+        """The part of an error that is told."""
+        return cls(error.code, error.message, error.hint, error.retryable)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRow:
+    """One style of one input of ``stylize``."""
+
+    input: Path
+    output: Path | None
+    status: Status
+    style: str | None = field(default=None, metadata=_IF_ANY)
+    facts: PictureFacts | None = field(default=None, metadata=_INSIDE)
+    warnings: Sequence[str] = ()
+    error: ErrorRow | None = field(default=None, metadata=_IF_ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutRow:
+    """One input of ``remove-bg``."""
+
+    input: Path
+    output: Path | None
+    status: Status
+    facts: CutoutFacts | None = field(default=None, metadata=_INSIDE)
+    warnings: Sequence[str] = ()
+    error: ErrorRow | None = field(default=None, metadata=_IF_ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateRow:
+    """What one style of a run would cost at most."""
+
+    style: str
+    pictures: int
+    usd_each: Decimal
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRow:
+    """An input that came to nothing."""
+
+    input: Path
+    error: ErrorRow
+
+
+@dataclass(frozen=True, slots=True)
+class AreaRow:
+    """What lies in one part of the cache, and since when the oldest of it is unused."""
+
+    area: str
+    count: int
+    bytes: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """One stored object."""
+
+    key: str
+    size: int
+    content_type: str
+    sha256: str
+    created: datetime
+    touched: datetime
+    generation: int
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One thing that is wrong in the cache."""
+
+    key: str
+    kind: str
+    size: int
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class CounterRow:
+    """One counter of today, in pictures."""
+
+    counter: str
+    used: int
+    in_flight: int
+    granted: int
+    limit: int
+    remaining: int
+    reset_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CounterChangeRow:
+    """A counter before and after a change."""
+
+    counter: str
+    before: CounterRow
+    after: CounterRow
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """A lifecycle rule as Cloud Storage's JSON API writes it."""
+
+    action: Mapping[str, Any]
+    condition: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChangeRow:
+    """A rule that goes or comes."""
+
+    change: Literal["remove", "add"]
+    rule: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRow:
+    """One matting model and its files here."""
+
+    model: str
+    mode: str
+    state: str
+    path: Path | None
+    bytes: int | None
+    onnx: Path | None
+    md5: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageModelRow:
+    """One image model of the Gemini API; ``usd`` by size."""
+
+    model: str
+    title: str
+    state: str
+    default: bool
+    usd: Mapping[str, Decimal]
+    retires: date | None
+    successor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """How well one photo was cut out."""
+
+    input: Path
+    mae: float
+    s_measure: float
+    max_f: float
+    sad: float
+    gradient: float
+    confidence: float
+    model: str
+    engine: str
+    device: str
+    processing_time: float
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting."""
+
+    name: str
+    value: str | int | float | bool | Sequence[str] | None
+    origin: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """A file or folder that perkie uses."""
+
+    what: str
+    path: Path
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file that was written."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StyleRow:
+    """One style in brief."""
+
+    id: str
+    title: str
+    aliases: Sequence[str]
+    popular: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FullStyleRow(StyleRow):
+    """One style whole."""
+
+    prompt: str
+    safe_prompt: str
+    prompt_version: str
+    recipe: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """A contact sheet."""
+
+    output: Path
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """The version."""
+
+    version: str
+
+
+ROWS: Mapping[str, tuple[type, ...]] = {
+    "perkie": (VersionRow,),
+    "stylize": (PictureRow, EstimateRow),
+    "remove-bg": (CutoutRow,),
+    "styles list": (StyleRow,),
+    "styles show": (FullStyleRow,),
+    "styles preview": (SheetRow, FailedRow),
+    "models list": (WeightsRow, ImageModelRow),
+    "models check": (ImageModelRow,),
+    "models pull": (WeightsRow,),
+    "models verify": (WeightsRow,),
+    "models export": (WeightsRow,),
+    "models evaluate": (ScoreRow, FailedRow),
+    "cache stats": (AreaRow,),
+    "cache inspect": (ObjectRow,),
+    "cache purge": (AreaRow,),
+    "cache verify": (FindingRow,),
+    "quota show": (CounterRow,),
+    "quota reset": (CounterRow, CounterChangeRow),
+    "quota grant": (CounterRow, CounterChangeRow),
+    "lifecycle show": (RuleRow,),
+    "lifecycle diff": (RuleChangeRow,),
+    "lifecycle apply": (RuleChangeRow,),
+    "config show": (SettingRow,),
+    "config path": (PlaceRow,),
+    "config init": (FileRow,),
+    "serve": (),
+    "emulate gemini": (),
+    "emulate firestore": (),
+    "emulate storage": (),
+    "emulate gcp": (),
+}
+"""What each command's ``results`` may hold; those with none tell all in ``summary``."""
+
+
+def as_fields(row: Any) -> dict[str, Any]:
+    """The row as it stands in the envelope."""
+    found: dict[str, Any] = {}
+    for each in fields(row):
+        value = getattr(row, each.name)
+        if value is None and each.metadata.get("if_any"):
+            continue
+        found |= as_fields(value) if each.metadata.get("inside") else {each.name: value}
+    return found
