@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from perkie_cli.bootstrap import build_services
-from perkie_cli.config.schema import Settings
+from perkie_cli.config.schema import MattingSettings, Settings
 
 
 class Part:
@@ -38,3 +39,24 @@ async def test_everything_is_closed_users_first_whatever_goes_wrong() -> None:
 def test_only_parts_can_be_replaced() -> None:
     with pytest.raises(TypeError, match="'aclose' is no part"):
         build_services(Settings(), aclose=None)
+
+
+HOLD_NOTHING = {"local", "builtin"}
+
+
+async def test_every_engine_that_was_built_is_closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    matting = MattingSettings(remote_url="http://gpu.example", models_dir=tmp_path)
+    services = build_services(Settings(matting=matting))
+    built = {
+        name: engine for engines in (services.engines, services.matting_engines) for name, engine in engines.items()
+    }
+    assert set(built) > HOLD_NOTHING
+    closed: list[object] = []
+
+    async def aclose(engine: object) -> None:
+        closed.append(engine)
+
+    for engine in built.values():
+        monkeypatch.setattr(type(engine), "aclose", aclose)
+    await services.aclose()
+    assert [name for name, engine in built.items() if engine not in closed and name not in HOLD_NOTHING] == []

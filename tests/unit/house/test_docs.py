@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.app import COMMANDS, _load
 from perkie_cli.cli.flags import SWITCHES, VALUES
-from perkie_cli.config.schema import rows
+from perkie_cli.config.schema import MattingSettings, Settings, rows
 from perkie_cli.domain import errors
 from perkie_cli.domain.errors import PerkieError
 
@@ -89,3 +91,21 @@ def test_links_between_pages_lead_somewhere() -> None:
 def test_every_command_is_told_of() -> None:
     everything = "\n".join(TEXTS.values())
     assert [name for name in COMMANDS if f"perkie {name}" not in everything] == []
+
+
+def test_every_route_is_told_of() -> None:
+    """``test_http_docs`` holds the document to the app."""
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
+    assert [path for path in document["paths"] if path not in TEXTS["http.md"]] == []
+
+
+@pytest.mark.parametrize(("group", "command"), [("style", "stylize"), ("matting", "remove-bg")])
+def test_every_engine_can_be_chosen_and_is_told_of(group: str, command: str) -> None:
+    services = build_services(Settings(matting=MattingSettings(remote_url="http://gpu.example")))
+    engines = {"style": services.engines, "matting": services.matting_engines}[group]
+    (row,) = (row for row in rows() if row.name == f"{group}.engine")
+    assert set(re.findall(r"\w+", str(row.field.type))) - {"Literal"} == set(engines)
+    (flag,) = (param for param in _load(command).params if "--engine" in param.opts)
+    assert set(engines) <= set(re.findall(r"\w+", f"{flag.metavar} {flag.help}"))
+    told = set(re.findall(r"\w+", "\n".join(TEXTS.values())))
+    assert set(engines) <= told
