@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from perkie_cli.bootstrap import Services, build_services
+from perkie_cli.bootstrap import Profile, Services, build_services
 from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
@@ -109,6 +109,7 @@ async def running(
     settings = replace(settings or Settings(), http=replace(http or HttpSettings(), port=0))
     services = build_services(
         settings,
+        profile=Profile.SERVER,
         **{"engines": engines, "local": local, "matting_engines": {"auto": matting}, "listener": EventLog(), **parts},
     )
     app = create_app(services)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.bootstrap import build_services
+from perkie_cli.bootstrap import Profile, build_services
 from perkie_cli.config.schema import Settings
 from perkie_cli.http.app import create_app
 from tests.conftest import ROOT
@@ -21,7 +21,7 @@ DOCUMENT = ROOT / "docs" / "openapi.json"
 def document() -> dict[str, Any]:
     """What a server says that asks for every kind of credentials."""
     with tempfile.TemporaryDirectory() as home:
-        return create_app(build_services(Settings(http=secured(Path(home))))).openapi()
+        return create_app(build_services(Settings(http=secured(Path(home))), profile=Profile.SERVER)).openapi()
 
 
 def models(*flags: str) -> subprocess.CompletedProcess[str]:

@@ -1,85 +1,85 @@
-"""The parts that every other part stands on: settings, places, time, events, workers, limits."""
+"""What every other part stands on: places, time, workers, limits, events."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perkie_cli.config.load import user_cache_dir, user_config_dir, user_state_dir
-from perkie_cli.config.schema import Settings
+from perkie_cli.config.load import user_cache_dir, user_config_dir, user_data_dir, user_state_dir
 from perkie_cli.domain.events import NoEvents
 from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.ports import Clock, EventSink, Workers
 from perkie_cli.system.clock import SystemClock
 from perkie_cli.system.threads import thread_workers
+from perkie_cli.telemetry.audit import AuditLog
 
 if TYPE_CHECKING:
-    from perkie_cli.ports import Clock, EventSink, Workers
+    from perkie_cli.bootstrap.services import Services
 
 IO_THREADS = 8
 
 
-class World:
-    """Settings and environment, and what is made of them alone."""
+def cache_dir(its: Services) -> Path:
+    """The disk store's folder."""
+    return its.settings.cache.dir or user_cache_dir(its.environ)
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        self.settings = settings
-        self.environ = environ
 
-    # ---------------------------------------------------------------- places
+def styles_dir(its: Services) -> Path:
+    """The folder of own style files."""
+    return its.settings.general.styles_dir or user_config_dir(its.environ) / "styles"
 
-    @cached_property
-    def cache_dir(self) -> Path:
-        """The disk store's folder."""
-        return self.settings.cache.dir or user_cache_dir(self.environ)
 
-    @cached_property
-    def styles_dir(self) -> Path:
-        """The folder of own style files."""
-        return self.settings.general.styles_dir or user_config_dir(self.environ) / "styles"
+def state_dir(its: Services) -> Path:
+    """Quotas, ledgers and records of made outputs."""
+    return user_state_dir(its.environ)
 
-    @cached_property
-    def state_dir(self) -> Path:
-        """Quotas, ledgers and records of made outputs."""
-        return user_state_dir(self.environ)
 
-    # ---------------------------------------------------------------- world
+def model_dirs(its: Services) -> tuple[Path, ...]:
+    """Where model files are looked for: our own folder, then transparent-background's."""
+    theirs = Path(its.environ.get("TRANSPARENT_BACKGROUND_FILE_PATH", "~")).expanduser()
+    own = its.settings.matting.models_dir or user_data_dir(its.environ) / "models"
+    return own, theirs / ".transparent-background"
 
-    @cached_property
-    def clock(self) -> Clock:
-        """Time."""
-        return SystemClock()
 
-    @cached_property
-    def listener(self) -> EventSink:
-        """Who hears of every event, besides the audit log."""
-        return NoEvents()
+def clock(its: Services) -> Clock:
+    """This machine's."""
+    del its
+    return SystemClock()
 
-    @cached_property
-    def events(self) -> EventSink:
-        """Where events go."""
-        from perkie_cli.telemetry.audit import AuditLog
 
-        return AuditLog(self.state_dir / "audit.jsonl", self.clock, self.listener)
+def workers(its: Services) -> Workers:
+    """Threads for decoding and encoding."""
+    return thread_workers(its.settings.general.workers)
 
-    @cached_property
-    def workers(self) -> Workers:
-        """Threads for decoding and encoding."""
-        return thread_workers(self.settings.general.workers)
 
-    @cached_property
-    def drawing(self) -> Workers:
-        """Where the local engine draws; a batch puts processes here."""
-        return self.workers
+def drawing(its: Services) -> Workers:
+    """Where the local engine draws; a batch gives processes."""
+    return its.workers
 
-    @cached_property
-    def io(self) -> Workers:
-        """Threads that wait for disks and synchronous clients."""
-        return thread_workers(IO_THREADS)
 
-    @cached_property
-    def limits(self) -> ImageLimits:
-        """What inputs may be."""
-        image = self.settings.image
-        return ImageLimits(image.max_bytes, image.min_side, image.max_side, image.max_pixels)
+def io(its: Services) -> Workers:
+    """Threads that wait for disks and synchronous clients."""
+    del its
+    return thread_workers(IO_THREADS)
+
+
+def limits(its: Services) -> ImageLimits:
+    """What inputs may be."""
+    image = its.settings.image
+    return ImageLimits(image.max_bytes, image.min_side, image.max_side, image.max_pixels)
+
+
+def listener(its: Services) -> EventSink:
+    """Hears every event after the audit log."""
+    del its
+    return NoEvents()
+
+
+def audit(its: Services) -> AuditLog:
+    """Writes down what changes something shared."""
+    return AuditLog(its.state_dir / "audit.jsonl", its.clock, its.listener)
+
+
+def events(its: Services) -> EventSink:
+    """Where parts send their events: to a server's metrics first, then to the audit log and the listener."""
+    return its.metrics if its.is_server else its.audit

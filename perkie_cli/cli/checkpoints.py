@@ -25,7 +25,7 @@ async def ensure_weights(services: Services, renderer: Renderer, engine: str, mo
 
     Raises: MissingWeights with the ways out; never falls back to another engine.
     """
-    if services.matting_engines.get(engine) is not services.inspyrenet:
+    if not services.matting_choice.needs_weights(engine):
         return
     found = services.model_files.look(checkpoint(mode))
     if found.state is not WeightState.ABSENT or found.exported is not None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import typer
 
-from perkie_cli.bootstrap import Services, build_services
+from perkie_cli.bootstrap import Overrides, Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.config.load import Loaded, load
 from perkie_cli.domain.events import AuditLost, Event
@@ -31,13 +31,13 @@ def settings_of(ctx: typer.Context, flags: Mapping[str, Any] | None = None) -> L
     return load(config=given.config, profile=given.profile, flags=flags)
 
 
-def run(ctx: typer.Context, work: Work, flags: Mapping[str, Any] | None = None, **parts: Any) -> None:
+def run(ctx: typer.Context, work: Work, flags: Mapping[str, Any] | None = None, **parts: Unpack[Overrides]) -> None:
     """Runs ``work`` with services, closes them, prints the report and leaves with its exit code.
 
-    ``flags`` are settings by dotted name, ``parts`` replace parts of the services.
+    ``flags`` are settings by dotted name, ``parts`` are given to the services instead of made.
     """
-    listener = _Listener(renderer_of(ctx))
-    services = build_services(settings_of(ctx, flags).settings, listener=listener, **parts)
+    parts.setdefault("listener", _Listener(renderer_of(ctx)))
+    services = build_services(settings_of(ctx, flags).settings, **parts)
 
     async def whole() -> Report:
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NewType
 
 from perkie_cli.domain.cutouts.checkpoint import RELEASE
+from perkie_cli.domain.engines import AUTO_DRAWING, AUTO_MATTING
 from perkie_cli.domain.picture import DEFAULT_SIZE, MIB, SMALLEST_SIZE
 from perkie_cli.domain.secret import Secret
 
@@ -50,7 +51,7 @@ class ImageSettings:
 class StyleSettings:
     """Stylizing."""
 
-    engine: Literal["auto", "gemini", "local"] = row("auto", "Engine; auto is gemini where a key is set, else local")
+    engine: Literal["auto", "gemini", "local"] = row("auto", f"Engine; {AUTO_DRAWING}")
     size: int = row(DEFAULT_SIZE, "Long side of a styled picture in px", least=SMALLEST_SIZE)
 
 
@@ -58,9 +59,7 @@ class StyleSettings:
 class MattingSettings:
     """Removing backgrounds."""
 
-    engine: Literal["auto", "inspyrenet", "builtin", "remote"] = row(
-        "auto", "Engine; auto is remote where remote_url is set, else inspyrenet"
-    )
+    engine: Literal["auto", "inspyrenet", "builtin", "remote"] = row("auto", f"Engine; {AUTO_MATTING}")
     mode: Literal["base", "fast"] = row("base", "base is finer (1024 px), fast ten times quicker (384 px)")
     device: str = row("auto", "auto, cpu, cuda, cuda:N or mps")
     backend: Literal["auto", "torch", "onnx"] = row("auto", "auto is onnx on a CPU once exported, else torch")

@@ -18,7 +18,7 @@ from perkie_cli.domain.errors import DeadlineExceeded, PerkieError, TooManyBytes
 from perkie_cli.domain.units import format_size
 from perkie_cli.http.answer.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
 from perkie_cli.http.request.ids import RequestIds, request_ids
-from perkie_cli.resilience.admission import Admission
+from perkie_cli.ports import Gate
 
 log = logging.getLogger("perkie.http")
 BODY_WITHIN = 60.0  # seconds: a phone may take its time to send a photo, but it holds memory meanwhile
@@ -110,7 +110,7 @@ class Boundary:
     ``bodies`` weighs the bodies of all requests in work against the memory for them.
     """
 
-    def __init__(self, app: ASGIApp, max_body: int, bodies: Admission) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, bodies: Gate) -> None:
         self._app = app
         self._most = max_body
         self._bodies = bodies

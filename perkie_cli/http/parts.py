@@ -10,14 +10,15 @@ from starlette.requests import HTTPConnection
 
 from perkie_cli.auth.authenticate import Authenticator, build_authenticator
 from perkie_cli.bootstrap import Services
-from perkie_cli.config.schema import HttpSettings, Settings
+from perkie_cli.config.schema import HttpSettings
+from perkie_cli.domain.engines import AUTO
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.http.answer.links import LinkSigner
 from perkie_cli.http.limits.gcra import Gcra, Rate
 from perkie_cli.http.limits.idempotency import Idempotency
 from perkie_cli.http.limits.rate_limits import RateLimiter
 from perkie_cli.http.limits.shutdown import Life
-from perkie_cli.resilience.admission import Admission
+from perkie_cli.ports import Gate
 from perkie_cli.telemetry.prometheus import Metrics
 
 # https://docs.cloud.google.com/storage/docs/access-control/signed-urls
@@ -33,7 +34,7 @@ class Parts:
     authenticator: Authenticator
     limiter: RateLimiter
     links: LinkSigner
-    bodies: Admission
+    bodies: Gate
     idempotency: Idempotency
     warmups: Gcra
     metrics: Metrics
@@ -41,16 +42,13 @@ class Parts:
 
 
 def build_parts(services: Services) -> Parts:
-    """Raises: InvalidSetting."""
-    _check(services.settings)
+    """The parts of one server over ``services``, which were built for one.
+
+    Raises: InvalidSetting; TypeError for the services of a command.
+    """
+    _check(services)
     settings = _with_secrets(services)
     secret = settings.link_secret
-    metrics = Metrics(services.events)
-    services.events = metrics
-    # A batch waits as long as it takes; a visitor is better told to come back.
-    image = services.settings.image
-    services.admission = Admission(image.pixels_in_work, settings.pixels_waiting, "drawing")
-    services.matting_admission = Admission(image.pixels_in_work, settings.pixels_waiting, "cutting out")
     minute = 60.0
     return Parts(
         services=services,
@@ -63,10 +61,10 @@ def build_parts(services: Services) -> Parts:
             }
         ),
         links=LinkSigner(secret.reveal().encode() if secret else secrets.token_bytes(32)),
-        bodies=Admission(settings.max_bodies, settings.max_bodies, "uploading"),
+        bodies=services.bodies,
         idempotency=Idempotency(services.clock),
         warmups=Gcra(Rate(settings.warmups, 3600.0, settings.warmups)),
-        metrics=metrics,
+        metrics=services.metrics,
         life=Life(settings.stop_within.total_seconds()),
     )
 
@@ -82,11 +80,12 @@ def _with_secrets(services: Services) -> HttpSettings:
     )
 
 
-def _check(settings: Settings) -> None:
+def _check(services: Services) -> None:
+    settings, matting = services.settings, services.matting_choice
     if settings.cache.store == "gcs" and settings.http.link_lifetime > _LONGEST_SIGNED:
         raise InvalidSetting("http.link_lifetime is over 7 days, and Cloud Storage signs no link for longer")
-    # the artistic service is too small for the network
-    if settings.http.role == "artistic" and settings.matting.engine == "auto" and settings.matting.remote_url is None:
+    # the artistic service is too small for a network that nobody asked for by name
+    if settings.http.role == "artistic" and matting.engine == AUTO and matting.needs_weights():
         raise InvalidSetting(
             "http.role = artistic fetches cut-outs from another perkie, but matting.remote_url is not set",
             hint="Set PERKIE_MATTING_REMOTE_URL to a server with --role matting, or name a matting.engine.",

@@ -8,11 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from perkie_cli.bootstrap import Services
-from perkie_cli.domain.cutouts.checkpoint import checkpoint
-from perkie_cli.domain.errors import MissingWeights, PerkieError
+from perkie_cli.domain.errors import PerkieError
 from perkie_cli.http.parts import Parts
 from perkie_cli.ports import WarmableEngine
-from perkie_cli.services.cutouts.weights import WeightState
 
 log = logging.getLogger("perkie.http")
 _PING_WITHIN = 2.0  # seconds
@@ -33,8 +31,9 @@ def dependencies(services: Services, role: str) -> list[Dependency]:
     if role != "matting":
         denies = services.settings.quota.when_down == "deny"
         needed.append(Dependency("quotas", services.documents.ping, required=denies))
-    if _loads_network(services):
-        needed.append(Dependency("weights", lambda: _look_for_weights(services), required=role == "matting"))
+    cutouts = services.cutout_readiness
+    if cutouts.needs_weights:
+        needed.append(Dependency("weights", cutouts.check_weights, required=role == "matting"))
     return needed
 
 
@@ -79,7 +78,7 @@ async def warm_up_at_start(parts: Parts) -> None:
 
 async def _warm_engine(services: Services) -> list[str]:
     _ = services.storefront  # built by being asked for
-    engine = services.engines[services.settings.style.engine]
+    engine = services.engines[services.drawing_choice.engine]
     if isinstance(engine, WarmableEngine):
         try:
             await engine.warm_up()
@@ -90,7 +89,7 @@ async def _warm_engine(services: Services) -> list[str]:
 
 async def _warm_network(services: Services, *, required: bool) -> list[str]:
     try:
-        device = await services.warm_matting()
+        device = await services.cutout_readiness.warm_up()
     except PerkieError:
         if required:
             raise
@@ -98,23 +97,9 @@ async def _warm_network(services: Services, *, required: bool) -> list[str]:
     return [f"matting on {device}"] if device is not None else []
 
 
-def _loads_network(services: Services) -> bool:
-    """Whether cut-outs are made by a network in this process."""
-    matting = services.settings.matting
-    return matting.engine == "inspyrenet" or (matting.engine == "auto" and matting.remote_url is None)
-
-
-async def _look_for_weights(services: Services) -> None:
-    """Raises: MissingWeights."""
-    found = services.model_files.look(checkpoint(services.settings.matting.mode))
-    if found.state is WeightState.ABSENT and found.exported is None:
-        raise MissingWeights("the network's weights are not on this machine", hint="perkie models pull")
-
-
 def _import_modules(services: Services) -> None:
-    """For their side effect: Pillow, NumPy, libheif and Google's clients are in memory."""
+    """For the side effect: Pillow, NumPy, libheif and the clients of the stores are in memory."""
     import perkie_cli.imaging.decode
-    import perkie_cli.imaging.encode  # see above
+    import perkie_cli.imaging.encode  # noqa: F401  # see above
 
-    if services.settings.quota.store == "firestore":
-        import perkie_cli.stores.google.documents  # noqa: F401  # see above
+    _ = services.blobs, services.documents  # built by being asked for

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
 from perkie_cli.ports.records import STORE_DOWN, Change, Document, DocumentRef, DocumentStore, SpendLedger
-from perkie_cli.ports.world import Clock, Downloads, EventSink, Workers
+from perkie_cli.ports.world import Clock, Downloads, EventSink, Gate, Workers
 
 if TYPE_CHECKING:
     from perkie_cli.ports.engines import (
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         RenderJob,
         StyleEngine,
         WarmableEngine,
+        WarmableMatting,
     )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "DocumentStore",
     "Downloads",
     "EventSink",
+    "Gate",
     "Matte",
     "MattingEngine",
     "MattingJob",
@@ -44,6 +46,7 @@ __all__ = [
     "StrayKind",
     "StyleEngine",
     "WarmableEngine",
+    "WarmableMatting",
     "Workers",
 ]
 

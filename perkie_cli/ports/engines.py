@@ -107,6 +107,14 @@ class MattingEngine(Protocol):
 
 
 @runtime_checkable
+class WarmableMatting(MattingEngine, Protocol):
+    """A matting engine that loads a model in this process."""
+
+    async def warm_up(self, mode: str) -> str:
+        """Loads the mode's model ahead of the first picture; the device that it is on. Raises: as ``matte``."""
+
+
+@runtime_checkable
 class WarmableEngine(StyleEngine, Protocol):
     """A style engine whose first picture costs imports or connections."""
 

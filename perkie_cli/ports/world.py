@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
@@ -47,6 +48,13 @@ class Downloads(Protocol):
         Raises: UpstreamFault when it breaks off (what came stays in ``part``), UpstreamRefused when the server does
         not have it, StoreUnavailable when it cannot be written, AtCapacity when another process is at it.
         """
+
+
+class Gate(Protocol):
+    """Lets in as much work at a time as there is room for."""
+
+    def hold(self, weight: float) -> AbstractAsyncContextManager[None]:
+        """Room for work of that weight (pixels, bytes) within the block; waits for it. Raises: AtCapacity."""
 
 
 class EventSink(Protocol):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from perkie_cli.bootstrap import Services, build_services
+from perkie_cli.bootstrap import Profile, Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import Interrupted, MissingExtra
@@ -46,7 +46,7 @@ def serve(
     flags = {"http.host": host, "http.port": port, "http.role": role, "http.auth": auth}
     settings = settings_of(ctx, {**flags, "http.allow_open": allow_open or None}).settings
     _log_to_stderr(verbose=renderer.flags.verbose)
-    ended_by = _run(build_services(settings, listener=EventLog()), renderer)
+    ended_by = _run(build_services(settings, profile=Profile.SERVER, listener=EventLog()), renderer)
     if ended_by is signal.SIGINT:
         raise Interrupted("interrupted; what was in flight is answered")
     finish(ctx, Report())

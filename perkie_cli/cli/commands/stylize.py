@@ -30,8 +30,7 @@ from perkie_cli.domain.pictures.request import Fallback, GenerateRequest
 from perkie_cli.domain.quotas.limits import Charge
 
 if TYPE_CHECKING:
-    from perkie_cli.bootstrap import Services
-    from perkie_cli.ports import Workers
+    from perkie_cli.bootstrap import Overrides, Services
 
 app = typer.Typer()
 
@@ -130,7 +129,7 @@ def stylize(
     run(ctx, work, {"style.engine": engine, "style.size": size}, **_parts(jobs))
 
 
-def _parts(jobs: int) -> dict[str, Workers]:
+def _parts(jobs: int) -> Overrides:
     if jobs == 1:
         return {}
     from perkie_cli.system.processes import process_workers

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from perkie_cli.domain.cutouts.request import Background, BackgroundKind, CutoutOutput, CutoutRequest, Framing
 from perkie_cli.domain.cutouts.result import LOW_CONFIDENCE, Cutout
 from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.engines import MattingChoice
 from perkie_cli.domain.errors import LowConfidence, UsageError
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.cache_key import Recipe, cutout_key
@@ -67,14 +68,6 @@ class _Made:
         return float(self.facts.get("confidence", "1"))
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
-    """What the settings say where a request does not."""
-
-    engine: str
-    mode: str
-
-
 class Cutouts:
     """The use case. ``engines`` maps ``auto`` and every engine's name to one."""
 
@@ -82,7 +75,7 @@ class Cutouts:
         self,
         *,
         engines: Mapping[str, MattingEngine],
-        configured: Configured,
+        configured: MattingChoice,
         cache: PictureCache,
         workers: Workers,
         clock: Clock,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.imaging.raster import Decoded
-from perkie_cli.services.cutouts.cut_out import Cutouts
+
+if TYPE_CHECKING:
+    from perkie_cli.services.cutouts.cut_out import Cutouts
 
 
 class CutoutSource:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.engines import DrawingChoice
 from perkie_cli.domain.errors import PerkieError, QuotaExceeded, UsageError
 from perkie_cli.domain.money.spend import Receipt, Usage
 from perkie_cli.domain.picture import ImageLimits
@@ -38,14 +39,6 @@ QUOTA_IN_MEMORY = "quotas are counted in memory, since their store does not answ
 
 
 @dataclass(frozen=True, slots=True)
-class Configured:
-    """What the settings say where a request does not: engine, and long side in px."""
-
-    engine: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """A request with everything that follows from it before any pixel is touched."""
 
@@ -68,7 +61,7 @@ class Generate:
         *,
         styles: StyleBook,
         engines: Mapping[str, StyleEngine],
-        configured: Configured,
+        configured: DrawingChoice,
         cache: PictureCache,
         workers: Workers,
         clock: Clock,

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from perkie_cli.bootstrap import build_services
+from perkie_cli.bootstrap import Profile, build_services
 from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.http.app import create_app
 from tests.engines import Centre, Negative
@@ -47,6 +47,7 @@ def served() -> object:
     engine = Negative()
     services = build_services(
         Settings(http=HttpSettings(warmups=1)),
+        profile=Profile.SERVER,
         engines={"auto": engine, "local": engine},
         local=engine,
         matting_engines={"auto": Centre()},

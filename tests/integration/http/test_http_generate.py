@@ -14,7 +14,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from perkie_cli.bootstrap import build_services
+from perkie_cli.bootstrap import Profile, build_services
 from perkie_cli.config.schema import ByteCount, CacheSettings, HttpSettings, ImageSettings, QuotaSettings, Settings
 from perkie_cli.domain.errors import (
     BadAnswer,
@@ -386,7 +386,8 @@ class Cold(Negative):
 
 async def test_a_server_warms_up_as_it_starts() -> None:
     engine = Cold(fails=2)
-    services = build_services(Settings(), engines={"auto": engine}, local=engine, matting_engines={"auto": Centre()})
+    parts = {"engines": {"auto": engine}, "local": engine, "matting_engines": {"auto": Centre()}}
+    services = build_services(Settings(), profile=Profile.SERVER, **parts)
     app = create_app(services, warming=True)
     async with app.router.lifespan_context(app):
         await asyncio.wait_for(engine.tried.wait(), 60)

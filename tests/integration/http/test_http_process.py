@@ -18,7 +18,7 @@ import pytest
 import websockets
 from PIL import Image
 
-from perkie_cli.bootstrap import build_services
+from perkie_cli.bootstrap import Profile, build_services
 from perkie_cli.config.schema import CacheSettings, HttpSettings, ImageSettings, MattingSettings, Settings
 from perkie_cli.domain.cutouts.checkpoint import checkpoint
 from perkie_cli.domain.errors import (
@@ -421,7 +421,7 @@ async def test_roles_serve_their_own_routes(role: str, artistic: int, matting: i
 
 def test_an_artistic_server_needs_another_that_cuts_out() -> None:
     with pytest.raises(InvalidSetting, match=r"matting\.remote_url"):
-        create_app(build_services(Settings(http=HttpSettings(role="artistic"))))
+        create_app(build_services(Settings(http=HttpSettings(role="artistic")), profile=Profile.SERVER))
 
 
 @pytest.mark.parametrize(
@@ -435,7 +435,7 @@ def test_an_artistic_server_needs_another_that_cuts_out() -> None:
 )
 def test_settings_that_cannot_hold_end_the_server_before_it_serves(settings: Settings, told: str) -> None:
     with pytest.raises(InvalidSetting, match=told):
-        create_app(build_services(settings))
+        create_app(build_services(settings, profile=Profile.SERVER))
 
 
 async def test_a_matting_server_is_ready_once_its_weights_are_there(tmp_path: Path) -> None:

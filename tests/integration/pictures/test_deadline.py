@@ -43,6 +43,9 @@ class Steps:
     def release(self) -> None:
         self._released.set()
 
+    def watched(self, services: Services) -> dict[str, Any]:
+        return {name: _Watched(getattr(services, name), self) for name in PARTS}
+
     async def take(self, name: str) -> None:
         self.taken.append(name)
         if self._hangs(len(self.taken), name):
@@ -77,12 +80,10 @@ class _Watched:
 class Bench:
     """A service in which steps can be made to hang."""
 
-    def __init__(self, services: Services) -> None:
-        self.steps = Steps()
+    def __init__(self, services: Services, steps: Steps) -> None:
+        self.steps = steps
         self._services = services
         self._seeds = itertools.count()
-        for name in PARTS:
-            setattr(services, name, _Watched(getattr(services, name), self.steps))
 
     async def draw(self, hangs: Callable[[int, str], bool]) -> tuple[list[str], object]:
         """The steps that were taken, and the picture or the error, which came in time."""
@@ -102,10 +103,11 @@ class Bench:
 
 @pytest.fixture(params=["drawn", "degraded"])
 async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    async with serving(tmp_path, LoopClock()) as (services, emulator):
+    steps = Steps()
+    async with serving(tmp_path, LoopClock(), replaced=steps.watched) as (services, emulator):
         if request.param == "degraded":
             emulator.plan = Plan.parse({"fault": [{"kind": "error", "status": 404}]})
-        yield Bench(services)
+        yield Bench(services, steps)
 
 
 def _from(first: int, number: int, _: str) -> bool:

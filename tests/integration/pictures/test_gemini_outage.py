@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -59,8 +59,13 @@ def picture(seed: int) -> bytes:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, clock: Clock, accepts: str | None = None, **gemini: Any
+    folder: Path,
+    clock: Clock,
+    accepts: str | None = None,
+    replaced: Callable[[Services], dict[str, Any]] = lambda _: {},
+    **gemini: Any,
 ) -> AsyncIterator[tuple[Services, GeminiEmulator]]:
+    """``replaced`` gives parts in the place of those that the services would have."""
     emulator = GeminiEmulator(TinyPainter(), load_models(), clock, seed=3, api_key=accepts)
     await emulator.start()
     usual = {"api_key": Secret(KEY), "base_url": emulator.url, "daily_cap_usd": Decimal(10_000)}
@@ -71,7 +76,8 @@ async def serving(
         matting=MattingSettings(engine="builtin"),
     )
     homes = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CACHE", "CONFIG", "STATE")}
-    services = build_services(settings, homes, clock=clock, events=Recorder())
+    common: dict[str, Any] = {"clock": clock, "events": Recorder()}
+    services = build_services(settings, homes, **common, **replaced(build_services(settings, homes, **common)))
     if settings.gemini.api_key is not None:
         await services.gemini.warm_up()
     try:

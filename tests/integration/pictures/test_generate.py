@@ -16,6 +16,7 @@ from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.errors import BadInput, TooSmall, Unavailable, UnknownStyle, UsageError
 from perkie_cli.domain.events import CacheLookup, Event
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
+from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from perkie_cli.ports import EventSink
@@ -220,12 +221,11 @@ async def test_bad_input_never_reaches_the_engine(
 
 
 async def test_limits_are_the_settings(tmp_path: Path, engine: Negative) -> None:
-    services = serving(tmp_path, engine)
-    services.limits = replace(services.limits, min_side=400)
+    services = serving(tmp_path, engine, limits=ImageLimits(min_side=400))
     with pytest.raises(TooSmall, match=r"pet\.png is 451 × 300"):
         await services.storefront.uploaded(PHOTO.data, "pet.png")
 
 
 async def test_a_part_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(TypeError, match="no part"):
+    with pytest.raises(TypeError, match="'nonsense' is no part"):
         build_services(Settings(), nonsense=1)

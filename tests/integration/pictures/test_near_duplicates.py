@@ -38,9 +38,9 @@ def twin(quality: int = 60, factor: float = 0.9, *, mirrored: bool = False) -> b
     return buffer.getvalue()
 
 
-def serving(folder: Path, engine: Negative, events: Recorder, *, near: bool) -> Services:
+def serving(folder: Path, engine: Negative, events: Recorder, *, near: bool, **parts: Any) -> Services:
     settings = Settings(cache=CacheSettings(dir=folder / "cache", near=near))
-    return build_services(settings, engines={"auto": engine, "local": engine}, events=events)
+    return build_services(settings, engines={"auto": engine, "local": engine}, events=events, **parts)
 
 
 async def outcome(services: Services, image: bytes, owner: Owner, **options: Any) -> CacheOutcome:
@@ -86,7 +86,8 @@ async def test_a_picture_is_not_lost_for_a_hash_that_cannot_be_made(
         async def facts(self, owner: Owner, photo: Photo) -> Mapping[str, str]:
             raise MissingExtra("near-duplicate look-up needs imagehash")
 
-    services = serving(tmp_path, engine, events, near=False)
-    services.near_duplicates = Hashless(services.blobs, services.workers, events, services.limits, 24)
+    plain = serving(tmp_path, engine, events, near=False)
+    hashless = Hashless(plain.blobs, plain.workers, events, plain.limits, 24)
+    services = serving(tmp_path, engine, events, near=False, near_duplicates=hashless)
     made = await services.generate(GenerateRequest(taken(PHOTO), "ink_wash", ANNA, cache=CacheUse.REFRESH))
     assert (made.key, len(made.warnings)) == (None, 1)

@@ -35,8 +35,7 @@ IMPORTS: dict[str, set[str]] = {
     },
     "api": {"batch", "bootstrap", "config", "domain", "imaging", "services"},
     "http": {
-        *("auth", "bootstrap", "config", "domain", "imaging", "ports", "resilience", "services", "stores"),
-        "telemetry",
+        *("auth", "bootstrap", "config", "domain", "imaging", "ports", "resilience", "services", "telemetry"),
     },
     "cli": {
         *("batch", "bootstrap", "config", "domain", "emulators", "http", "imaging", "ops", "ports", "services"),

@@ -1,17 +1,46 @@
-"""The composition root: what it has built it closes."""
+"""The composition root: made once, never replaced, closed in order; and nothing that is listed is forgotten."""
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
+import subprocess
+import sys
+import threading
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from perkie_cli.bootstrap import build_services
-from perkie_cli.config.schema import MattingSettings, Settings
+from perkie_cli import bootstrap
+from perkie_cli.bootstrap import Overrides, Profile, Services, build_services
+from perkie_cli.bootstrap.engines import DRAWING_PARTS, MATTING_PARTS
+from perkie_cli.bootstrap.parts import Part, Parts, part
+from perkie_cli.config.schema import (
+    GeminiSettings,
+    HttpSettings,
+    ImageSettings,
+    MattingSettings,
+    Settings,
+    StyleSettings,
+)
+from perkie_cli.domain.cutouts.request import CutoutRequest
+from perkie_cli.domain.engines import AUTO, DRAWING, MATTING, MODES
+from perkie_cli.domain.errors import AtCapacity
+from perkie_cli.domain.pictures.request import GenerateRequest
+from perkie_cli.domain.secret import Secret
+from perkie_cli.http.app import create_app
+from perkie_cli.ports import WarmableMatting
+from tests.pictures import file_of, photo
+
+PARTS = {name: each for name, each in vars(Services).items() if isinstance(each, Part)}
+SERVER = Settings(http=HttpSettings(pixels_waiting=0), image=ImageSettings(pixels_in_work=1))
+PET = file_of(photo(320, 280))
 
 
-class Part:
+class Closing:
     """Writes down that it was closed."""
 
     def __init__(self, name: str, closed: list[str], error: Exception | None = None) -> None:
@@ -25,38 +54,228 @@ class Part:
             raise self._error
 
 
+# ---------------------------------------------------------------------------------------------- closing
+
+
 async def test_everything_is_closed_users_first_whatever_goes_wrong() -> None:
     closed: list[str] = []
     names = ("documents", "blobs", "quotas", "remote_matting", "inspyrenet")
-    parts: dict[str, Any] = {name: Part(name, closed) for name in names}
-    services = build_services(Settings(), gemini=Part("gemini", closed, LookupError("at closing")), **parts)
+    parts: dict[str, Any] = {name: Closing(name, closed) for name in names}
+    failing: Any = Closing("gemini", closed, LookupError("at closing"))
+    services = build_services(Settings(), gemini=failing, **parts)
     with pytest.raises(LookupError, match="at closing"):
         await services.aclose()
     assert set(closed) == {"gemini", *names}
     assert closed.index("quotas") < closed.index("documents")
 
 
-def test_only_parts_can_be_replaced() -> None:
+async def test_a_part_is_closed_before_what_it_was_built_from_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+
+    class Made(Parts):
+        user: object = part("made_here")
+        used: object = part("made_here")
+        alias: object = part("made_here")
+        pool: object = part("made_here")
+        unused: object = part("made_here")
+
+    class Pool:
+        def close(self) -> None:
+            closed.append("pool")
+
+    makers = {
+        "user": lambda its: (its.used, Closing("user", closed))[1],
+        "used": lambda its: (its.pool, Closing("used", closed))[1],
+        "alias": lambda its: its.used,
+        "pool": lambda its: Pool(),
+        "unused": lambda its: Closing("unused", closed),
+    }
+    monkeypatch.setitem(sys.modules, "perkie_cli.bootstrap.made_here", module_of(makers))
+    whole = Made({})
+    assert whole.alias is whole.used
+    assert whole.user is whole.user
+    await whole.aclose()
+    assert closed == ["user", "used", "pool"]
+    await whole.aclose()
+    assert len(closed) == 3
+
+
+def module_of(makers: dict[str, object]) -> ModuleType:
+    made = ModuleType("made_here")
+    vars(made).update(makers)
+    return made
+
+
+def test_a_part_that_needs_itself_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Round(Parts):
+        hen: object = part("made_here")
+        egg: object = part("made_here")
+
+    makers = {"hen": lambda its: its.egg, "egg": lambda its: its.hen}
+    monkeypatch.setitem(sys.modules, "perkie_cli.bootstrap.made_here", module_of(makers))
+    whole = Round({})
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="hen → egg → hen"):
+            _ = whole.hen
+
+
+def test_two_threads_get_one_part() -> None:
+    services = build_services(Settings())
+    found: list[object] = []
+    ready = threading.Barrier(4)
+
+    def ask() -> None:
+        ready.wait(60)
+        found.append(services.generate)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+    assert len(found) == 4
+    assert len(set(map(id, found))) == 1
+
+
+# ---------------------------------------------------------------------------------------------- giving
+
+
+def test_only_parts_can_be_given() -> None:
     with pytest.raises(TypeError, match="'aclose' is no part"):
         build_services(Settings(), aclose=None)
+    with pytest.raises(TypeError, match="'metrics' is no part that can be given"):
+        build_services(Settings(), metrics=None)
 
 
-HOLD_NOTHING = {"local", "builtin"}
+@pytest.mark.parametrize("name", ["clock", "events", "generate", "settings", "nonsense"])
+def test_no_part_is_replaced_or_deleted_afterwards(name: str) -> None:
+    services = build_services(Settings())
+    with pytest.raises(AttributeError, match=f"{name} cannot be set"):
+        setattr(services, name, None)
+    with pytest.raises(AttributeError, match="cannot be deleted"):
+        delattr(services, name)
 
 
-async def test_every_engine_that_was_built_is_closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    matting = MattingSettings(remote_url="http://gpu.example", models_dir=tmp_path)
-    services = build_services(Settings(matting=matting))
-    built = {
-        name: engine for engines in (services.engines, services.matting_engines) for name, engine in engines.items()
+def test_what_is_given_has_the_part_s_type() -> None:
+    for name, type_ in Overrides.__annotations__.items():
+        assert type_.__forward_arg__ == Services.__annotations__[name], name
+
+
+def test_every_part_has_a_maker_of_its_name_and_type_and_every_maker_its_part() -> None:
+    makers = {}
+    for name, each in PARTS.items():
+        make = getattr(import_module(each.module), name)
+        makers[name] = make
+        assert Services.__annotations__[name] == inspect.get_annotations(make)["return"], name
+        assert list(inspect.signature(make).parameters) == ["its"]
+    found = {
+        function
+        for info in pkgutil.walk_packages(bootstrap.__path__, f"{bootstrap.__name__}.")
+        for function in vars(import_module(info.name)).values()
+        if inspect.isfunction(function)
+        and function.__module__ == info.name
+        and list(inspect.signature(function).parameters)[:1] == ["its"]
     }
-    assert set(built) > HOLD_NOTHING
-    closed: list[object] = []
+    assert found == set(makers.values())
 
-    async def aclose(engine: object) -> None:
-        closed.append(engine)
 
-    for engine in built.values():
-        monkeypatch.setattr(type(engine), "aclose", aclose)
+def test_a_subject_is_imported_when_it_is_asked_for(tmp_path: Path) -> None:
+    code = """if True:
+        import sys
+        from perkie_cli.bootstrap import build_services
+        from perkie_cli.config.schema import Settings
+        own = lambda: sorted(name for name in sys.modules if name.startswith("perkie_cli.bootstrap."))
+        services = build_services(Settings())
+        print(*own())
+        services.generate
+        print(*[name for name in sys.modules if "cut_out" in name or "inspyrenet" in name or name.startswith("google")])
+    """
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told == ["perkie_cli.bootstrap.parts perkie_cli.bootstrap.services", ""]
+
+
+# ---------------------------------------------------------------------------------------------- engines
+
+
+def test_every_engine_is_known_everywhere() -> None:
+    """A name that is missing in one of these would be no choice, or be refused, or never be closed."""
+    choices = {
+        "drawing": get_args(get_type_hints(StyleSettings)["engine"]),
+        "matting": get_args(get_type_hints(MattingSettings)["engine"]),
+    }
+    assert choices == {"drawing": (AUTO, *DRAWING), "matting": (AUTO, *MATTING)}
+    assert get_args(get_type_hints(MattingSettings)["mode"]) == MODES
+    assert DRAWING_PARTS.keys() == DRAWING.keys()
+    assert MATTING_PARTS.keys() == MATTING.keys()
+    assert {*DRAWING_PARTS.values(), *MATTING_PARTS.values()} <= PARTS.keys()
+
+
+async def test_every_engine_is_built_by_its_name_and_closed_with_the_rest(tmp_path: Path) -> None:
+    settings = Settings(
+        gemini=GeminiSettings(api_key=Secret("key")), matting=MattingSettings(remote_url="http://127.0.0.1:9")
+    )
+    services = build_services(settings, {"HOME": str(tmp_path)})
+    for engines, facts in ((services.engines, DRAWING), (services.matting_engines, MATTING)):
+        assert set(engines) == {AUTO, *facts}
+        for name, fact in facts.items():
+            assert engines[name].name == name
+            assert engines[name] is engines[name]
+            assert hasattr(engines[name], "price") is fact.paid
+    for name, fact in MATTING.items():
+        assert isinstance(services.matting_engines[name], WarmableMatting) is fact.weights
+    assert services.engines[AUTO] is services.gemini
+    assert services.matting_engines[AUTO] is services.remote_matting
     await services.aclose()
-    assert [name for name, engine in built.items() if engine not in closed and name not in HOLD_NOTHING] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "drawing", "matting", "weights"),
+    [
+        (Settings(), "local", "inspyrenet", True),
+        (Settings(gemini=GeminiSettings(api_key=Secret("key"))), "gemini", "inspyrenet", True),
+        (Settings(gemini=GeminiSettings(vertexai=True)), "gemini", "inspyrenet", True),
+        (Settings(matting=MattingSettings(remote_url="http://x")), "local", "remote", False),
+        (Settings(matting=MattingSettings(remote_url="http://x", engine="inspyrenet")), "local", "inspyrenet", True),
+        (
+            Settings(matting=MattingSettings(engine="builtin"), style=StyleSettings(engine="gemini")),
+            "gemini",
+            "builtin",
+            False,
+        ),
+    ],
+)
+def test_auto_is_decided_in_one_place(settings: Settings, drawing: str, matting: str, weights: bool) -> None:
+    services = build_services(settings)
+    assert services.drawing_choice.meant() == drawing
+    assert services.matting_choice.meant() == matting
+    assert services.cutout_readiness.needs_weights is weights
+    assert services.matting_choice.meant("builtin") == "builtin"
+    assert services.matting_choice.meant(AUTO) in MATTING
+
+
+# ---------------------------------------------------------------------------------------------- a server
+
+
+@pytest.mark.parametrize(
+    "touched", [[], ["generate"], ["events"], list(PARTS.keys() & {"storefront", "gemini", "quotas"})]
+)
+async def test_a_server_counts_and_refuses_whatever_was_built_before_it(touched: list[str], tmp_path: Path) -> None:
+    services = build_services(SERVER, {"HOME": str(tmp_path)}, profile=Profile.SERVER)
+    for name in touched:
+        getattr(services, name)
+    app = create_app(services)
+    metrics = app.state.parts.metrics
+    async with services.admission.hold(1), services.matting_admission.hold(1):
+        with pytest.raises(AtCapacity, match="drawing"):
+            await services.generate(GenerateRequest(PET, "ink_wash"))
+        with pytest.raises(AtCapacity, match="cutting out"):
+            await services.cutouts(CutoutRequest(PET, "builtin"))
+    assert b'perkie_cache_lookups_total{outcome="miss"} 2.0' in metrics.text()
+    await services.aclose()
+
+
+def test_a_server_is_not_made_of_a_command_s_parts() -> None:
+    with pytest.raises(TypeError, match=r"profile=Profile\.SERVER"):
+        create_app(build_services(Settings()))
+    with pytest.raises(TypeError, match="give listener"):
+        build_services(Settings(), profile=Profile.SERVER, events=None)

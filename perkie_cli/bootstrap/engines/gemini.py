@@ -1,45 +1,40 @@
-"""The part of the composition root that puts the Gemini engine together; imported where Gemini is asked for."""
+"""Google's image models."""
 
 from __future__ import annotations
 
-from perkie_cli.bootstrap.guard import build_guard
+from typing import TYPE_CHECKING
+
+from perkie_cli.bootstrap.engines.guard import build_guard
 from perkie_cli.config.schema import GeminiSettings, Settings
 from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.domain.money.price_list import ModelBook
 from perkie_cli.engines.gemini.client import Access
 from perkie_cli.engines.gemini.engine import GeminiEngine
 from perkie_cli.engines.meter import Meter
-from perkie_cli.ports import Clock, EventSink, SpendLedger, Workers
 from perkie_cli.resilience.guarded import GuardedStyleEngine
 from perkie_cli.resilience.retry import TimeRules
 from perkie_cli.resilience.upstream_limits import UpstreamPolicy
 from perkie_cli.stores.google.secret_manager import resolved
 
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap.services import Services
 
-def guarded_gemini(
-    settings: Settings,
-    *,
-    models: ModelBook,
-    ledger: SpendLedger,
-    workers: Workers,
-    io: Workers,
-    clock: Clock,
-    events: EventSink,
-) -> GuardedStyleEngine:
+
+def gemini(its: Services) -> GuardedStyleEngine:
     """The engine inside its guard.
 
     Raises: InvalidSetting.
     """
+    settings = its.settings.gemini
     engine = GeminiEngine(
-        _access(settings),
-        models,
-        default_model=settings.gemini.model,
-        meter=Meter(ledger, settings.gemini.daily_cap_usd, events),
-        workers=workers,
-        io=io,
-        clock=clock,
+        _access(its.settings),
+        its.models,
+        default_model=settings.model,
+        meter=Meter(its.ledger, settings.daily_cap_usd, its.events),
+        workers=its.workers,
+        io=its.io,
+        clock=its.clock,
     )
-    return GuardedStyleEngine(engine, build_guard("gemini", clock, events, _limits(settings.gemini), TimeRules()))
+    return GuardedStyleEngine(engine, build_guard("gemini", its.clock, its.events, _limits(settings), TimeRules()))
 
 
 def _limits(gemini: GeminiSettings) -> UpstreamPolicy:

@@ -1,0 +1,61 @@
+"""Who draws and who cuts out: the part of ``Services`` behind each engine's name, and which one is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from perkie_cli.domain.engines import AUTO, DRAWING, MATTING, DrawingChoice, MattingChoice, auto_drawing, auto_matting
+from perkie_cli.ports import MattingEngine, StyleEngine
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap.services import Services
+
+E = TypeVar("E", covariant=True)
+
+# Every engine is a part, so that it is built once and closed with the rest. A module of this folder makes it.
+DRAWING_PARTS = {"gemini": "gemini", "local": "local"}
+MATTING_PARTS = {"inspyrenet": "inspyrenet", "builtin": "builtin", "remote": "remote_matting"}
+
+
+class Engines(Mapping[str, E]):
+    """Engines by name, ``auto`` among them; each is built when it is asked for."""
+
+    def __init__(self, its: Services, parts: Mapping[str, str], auto: str) -> None:
+        self._its = its
+        self._parts = {**parts, AUTO: parts[auto]}
+
+    def __getitem__(self, name: str) -> E:
+        made: Any = getattr(self._its, self._parts[name])
+        return made  # type: ignore[no-any-return]  # a part of that name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+
+def drawing_choice(its: Services) -> DrawingChoice:
+    """Engine and size as configured."""
+    style, gemini = its.settings.style, its.settings.gemini
+    auto = auto_drawing(has_gemini=gemini.vertexai or gemini.api_key is not None)
+    return DrawingChoice(style.engine, auto, style.size)
+
+
+def matting_choice(its: Services) -> MattingChoice:
+    """Engine and mode as configured."""
+    matting = its.settings.matting
+    return MattingChoice(matting.engine, auto_matting(has_remote=matting.remote_url is not None), matting.mode)
+
+
+def engines(its: Services) -> Mapping[str, StyleEngine]:
+    """Who draws."""
+    return Engines(its, {name: DRAWING_PARTS[name] for name in DRAWING}, its.drawing_choice.auto)
+
+
+def matting_engines(its: Services) -> Mapping[str, MattingEngine]:
+    """Who cuts out; ``remote`` only where there is an address."""
+    has_remote = its.settings.matting.remote_url is not None
+    names = [name for name in MATTING if name != "remote" or has_remote]
+    return Engines(its, {name: MATTING_PARTS[name] for name in names}, its.matting_choice.auto)

@@ -1,0 +1,25 @@
+"""Documents in Firestore. Imports Google's client, which takes seconds."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from perkie_cli.ports import DocumentStore
+from perkie_cli.stores.google.documents import FirestoreDocuments
+from perkie_cli.stores.google.firestore_connection import FirestoreConnection
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap.services import Services
+
+
+def firestore(its: Services) -> FirestoreConnection:
+    """The connection to the database."""
+    firestore = its.settings.firestore
+    return FirestoreConnection(firestore.project, firestore.database, firestore.patience, its.environ)
+
+
+def firestore_documents(its: Services) -> DocumentStore:
+    """What quotas, idempotency records and the ledger share, where they are kept in Firestore."""
+    rng = random.Random()  # noqa: S311 -- jitter, no secret
+    return FirestoreDocuments(its.firestore, its.settings.firestore.prefix, its.clock, rng)

@@ -1,0 +1,52 @@
+"""Cloud Storage and Secret Manager. Google's clients are imported when they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from perkie_cli.bootstrap.world import IO_THREADS
+from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.secret import Secret
+from perkie_cli.domain.storage.protection import bucket_name
+from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
+from perkie_cli.ports import BlobStore
+from perkie_cli.stores.google import secret_manager
+from perkie_cli.stores.google.blobs import GcsBlobs
+from perkie_cli.stores.google.lifecycle import GcsRules
+from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
+from perkie_cli.system.threads import thread_workers
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap.services import Services
+
+
+def bucket(its: Services) -> GcsConnection:
+    """The connection to the cache's bucket.
+
+    Raises: InvalidSetting, when none is set or its name cannot be one.
+    """
+    cache = its.settings.cache
+    if cache.bucket is None:
+        raise InvalidSetting("no bucket is set", hint="Set cache.bucket (PERKIE_CACHE_BUCKET) to a private bucket.")
+    place = GcsPlace(bucket_name(cache.bucket), cache.endpoint)
+    return GcsConnection(place, its.clock, thread_workers(IO_THREADS))
+
+
+def gcs_blobs(its: Services) -> BlobStore:
+    """Pictures in the bucket."""
+    return GcsBlobs(its.bucket, its.clock)
+
+
+def lifecycle(its: Services) -> Lifecycle:
+    """The lifetime rules of the bucket."""
+    return Lifecycle(GcsRules(its.bucket), its.clock, its.events, its.protection)
+
+
+def resolved(its: Services) -> Callable[[Secret | None], Secret | None]:
+    """Gives what a reference to Secret Manager stands for, and any other secret as it is. Blocks while it asks.
+
+    It raises as ``stores.google.secret_manager.resolved``.
+    """
+    del its
+    return lambda secret: None if secret is None else secret_manager.resolved(secret)

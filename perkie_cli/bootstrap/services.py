@@ -1,0 +1,201 @@
+"""The composition root: every part of a running perkie, its type, and the module that makes it.
+
+A module makes the parts of one subject, by functions of their names, with its imports on top. It is imported when one
+of its parts is first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from perkie_cli.bootstrap.parts import Parts, part
+from perkie_cli.config.schema import Settings
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from pathlib import Path
+
+    from perkie_cli.domain.cutouts.checkpoint import Checkpoint
+    from perkie_cli.domain.engines import DrawingChoice, MattingChoice
+    from perkie_cli.domain.money.price_list import ModelBook
+    from perkie_cli.domain.picture import ImageLimits
+    from perkie_cli.domain.pictures.style import StyleBook
+    from perkie_cli.domain.quotas.limits import QuotaLimits
+    from perkie_cli.domain.secret import Secret
+    from perkie_cli.domain.storage.protection import Protection
+    from perkie_cli.engines.builtin import BuiltinEngine
+    from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
+    from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
+    from perkie_cli.ports import (
+        BlobStore,
+        Clock,
+        DocumentStore,
+        EventSink,
+        Gate,
+        MattingEngine,
+        SpendLedger,
+        StyleEngine,
+        Workers,
+    )
+    from perkie_cli.resilience.admission import Admission
+    from perkie_cli.resilience.guarded import GuardedStyleEngine
+    from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
+    from perkie_cli.services.cutouts.cut_out import Cutouts
+    from perkie_cli.services.cutouts.evaluate import Evaluate
+    from perkie_cli.services.cutouts.readiness import CutoutReadiness
+    from perkie_cli.services.cutouts.source import CutoutSource
+    from perkie_cli.services.cutouts.weights import ModelFiles
+    from perkie_cli.services.pictures.cache import PictureCache
+    from perkie_cli.services.pictures.generate import Generate
+    from perkie_cli.services.pictures.ladder import Ladder
+    from perkie_cli.services.pictures.near_duplicates import NearDuplicates
+    from perkie_cli.services.pictures.originals import Originals
+    from perkie_cli.services.quotas.admin import QuotaAdmin
+    from perkie_cli.services.quotas.quotas import Quotas
+    from perkie_cli.services.shop.idempotency import IdempotencyRecords
+    from perkie_cli.services.shop.process import Process
+    from perkie_cli.services.shop.storefront import Storefront
+    from perkie_cli.services.storage.keeping import CacheKeeping
+    from perkie_cli.services.storage.uploads import Uploads
+    from perkie_cli.stores.google.firestore_connection import FirestoreConnection
+    from perkie_cli.stores.google.storage_client import GcsConnection
+    from perkie_cli.telemetry.audit import AuditLog
+    from perkie_cli.telemetry.prometheus import Metrics
+
+
+class Profile(Enum):
+    """What kind of process the services are for."""
+
+    COMMAND = "command"  # pictures wait for their turn as long as it takes
+    SERVER = "server"  # what cannot be worked on soon is refused; requests and events are counted
+
+
+class Services(Parts):
+    """All parts of a running perkie. Each is made at first use and kept."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+    profile: Profile
+
+    @property
+    def is_server(self) -> bool:
+        """Whether they are a server's."""
+        return self.profile is Profile.SERVER
+
+    cache_dir: Path = part("world")
+    styles_dir: Path = part("world")
+    state_dir: Path = part("world")
+    model_dirs: tuple[Path, ...] = part("world")
+    clock: Clock = part("world")
+    workers: Workers = part("world")
+    drawing: Workers = part("world")
+    io: Workers = part("world")
+    limits: ImageLimits = part("world")
+
+    listener: EventSink = part("world")
+    audit: AuditLog = part("world")
+    events: EventSink = part("world")
+    metrics: Metrics = part("server")
+    bodies: Gate = part("server")
+
+    styles: StyleBook = part("catalogue")
+    models: ModelBook = part("catalogue")
+
+    blobs: BlobStore = part("storage")
+    bucket: GcsConnection = part("google")
+    gcs_blobs: BlobStore = part("google")
+    resolved: Callable[[Secret | None], Secret | None] = part("google")
+    lifecycle: Lifecycle = part("google")
+    firestore: FirestoreConnection = part("firestore")
+    firestore_documents: DocumentStore = part("firestore")
+
+    lifetimes: Mapping[str, timedelta] = part("keeping")
+    cache_keeping: CacheKeeping = part("keeping")
+    protection: Protection = part("keeping")
+
+    documents: DocumentStore = part("quotas")
+    quota_limits: QuotaLimits = part("quotas")
+    quotas: Quotas = part("quotas")
+    quota_admin: QuotaAdmin = part("quota_admin")
+    ledger: SpendLedger = part("money")
+
+    drawing_choice: DrawingChoice = part("engines")
+    matting_choice: MattingChoice = part("engines")
+    engines: Mapping[str, StyleEngine] = part("engines")
+    matting_engines: Mapping[str, MattingEngine] = part("engines")
+    gemini: GuardedStyleEngine = part("engines.gemini")
+    local: StyleEngine = part("engines.local")
+    inspyrenet: InspyrenetEngine = part("engines.inspyrenet")
+    check_matting: Callable[[], None] = part("engines.inspyrenet")
+    export_checkpoint: Callable[[Checkpoint, Path], Awaitable[Path]] = part("engines.inspyrenet")
+    builtin: BuiltinEngine = part("engines.builtin")
+    remote_matting: GuardedMattingEngine = part("engines.remote")
+
+    pictures: PictureCache = part("pictures")
+    generate: Generate = part("pictures")
+    ladder: Ladder = part("pictures")
+    admission: Admission = part("pictures")
+    near_duplicates: NearDuplicates | None = part("pictures")
+
+    model_files: ModelFiles = part("weights")
+    cutouts: Cutouts = part("cutouts")
+    cutout_source: CutoutSource = part("pictures")
+    cutout_readiness: CutoutReadiness = part("cutouts")
+    matting_admission: Admission = part("cutouts")
+    evaluate: Evaluate = part("cutouts")
+
+    originals: Originals = part("shop")
+    uploads: Uploads = part("shop")
+    storefront: Storefront = part("shop")
+    process: Process = part("shop")
+    idempotency: IdempotencyRecords = part("shop")
+
+
+class Overrides(TypedDict, total=False):
+    """Parts that can be given. ``events`` only to a command: a server counts its own, so give it a ``listener``."""
+
+    clock: Clock
+    workers: Workers
+    drawing: Workers
+    io: Workers
+    limits: ImageLimits
+    listener: EventSink
+    events: EventSink
+    blobs: BlobStore
+    bucket: GcsConnection
+    documents: DocumentStore
+    quotas: Quotas
+    ledger: SpendLedger
+    engines: Mapping[str, StyleEngine]
+    matting_engines: Mapping[str, MattingEngine]
+    gemini: GuardedStyleEngine
+    local: StyleEngine
+    inspyrenet: InspyrenetEngine
+    remote_matting: GuardedMattingEngine
+    near_duplicates: NearDuplicates | None
+    process: Process
+
+
+def build_services(
+    settings: Settings,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    profile: Profile = Profile.COMMAND,
+    **overrides: Unpack[Overrides],
+) -> Services:
+    """Services over ``settings``; ``overrides`` are given instead of made: ``build_services(settings, clock=clock)``.
+
+    Raises: TypeError for what cannot be given.
+    """
+    if unknown := overrides.keys() - Overrides.__annotations__.keys():
+        raise TypeError(
+            f"{min(unknown)!r} is no part that can be given; there are {', '.join(Overrides.__annotations__)}"
+        )
+    if profile is Profile.SERVER and "events" in overrides:
+        raise TypeError("a server counts its events: give listener, not events")
+    services = Services(overrides)
+    vars(services).update(settings=settings, environ=environ, profile=profile)
+    return services

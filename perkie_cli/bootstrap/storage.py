@@ -1,0 +1,20 @@
+"""The store of pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perkie_cli.bootstrap.world import IO_THREADS
+from perkie_cli.ports import BlobStore
+from perkie_cli.stores.disk.blobs import DiskBlobs
+from perkie_cli.system.threads import thread_workers
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap.services import Services
+
+
+def blobs(its: Services) -> BlobStore:
+    """The cache's store, with threads of its own: a disk that hangs holds up nothing else."""
+    if its.settings.cache.store == "gcs":
+        return its.gcs_blobs
+    return DiskBlobs(its.cache_dir, its.clock, thread_workers(IO_THREADS))

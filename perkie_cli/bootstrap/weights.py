@@ -1,0 +1,27 @@
+"""Model files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perkie_cli.services.cutouts.weights import ModelFiles, WeightSources
+from perkie_cli.stores.downloads import HttpDownloads
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap.services import Services
+
+
+def model_files(its: Services) -> ModelFiles:
+    """Checkpoints of background removal."""
+    matting = its.settings.matting
+    urls = tuple(url for url in (matting.mirror_url, matting.weights_url) if url)
+    sources = WeightSources(its.model_dirs, urls, its.settings.general.offline)
+    return ModelFiles(sources, HttpDownloads(), its.workers, _origin_of)
+
+
+def _origin_of(exported: Path) -> str | None:
+    """As ``exported_from``, which needs ONNX Runtime and so is imported late."""
+    from perkie_cli.engines.inspyrenet.export import exported_from
+
+    return exported_from(exported)

@@ -1,0 +1,77 @@
+"""Every engine by name: what it is, what it knows, and which one ``auto`` stands for. Nobody else decides that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """``modes`` that make a difference; ``paid``: a picture costs money; ``weights``: runs a model file, here."""
+
+    help: str
+    modes: tuple[str, ...] = ()
+    paid: bool = False
+    weights: bool = False
+
+
+DRAWING = {
+    "gemini": EngineFacts("Google's image models", paid=True),
+    "local": EngineFacts("on this machine, for nothing"),
+}
+MATTING = {
+    "inspyrenet": EngineFacts("a network on this machine", modes=("base", "fast"), weights=True),
+    "builtin": EngineFacts("without a model file, rough"),
+    "remote": EngineFacts("another perkie", modes=("base", "fast")),
+}
+MODES = tuple(dict.fromkeys(mode for facts in MATTING.values() for mode in facts.modes))
+
+AUTO_DRAWING = "auto is gemini where a key is set, else local"
+AUTO_MATTING = "auto is remote where remote_url is set, else inspyrenet"
+
+
+def auto_drawing(*, has_gemini: bool) -> str:
+    """The engine that ``auto`` draws with; ``has_gemini``: there is a way to it. Told to users as ``AUTO_DRAWING``."""
+    return "gemini" if has_gemini else "local"
+
+
+def auto_matting(*, has_remote: bool) -> str:
+    """The engine that ``auto`` cuts out with, never the rough one. Told to users as ``AUTO_MATTING``."""
+    return "remote" if has_remote else "inspyrenet"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawingChoice:
+    """What is configured: an engine or ``auto``, which one ``auto`` is, and the long side of a picture in px."""
+
+    engine: str
+    auto: str
+    size: int
+
+    def meant(self, engine: str | None = None) -> str:
+        """The name of the engine that a request for ``engine`` gets; None is the configured one."""
+        return _meant(engine or self.engine, self.auto)
+
+
+@dataclass(frozen=True, slots=True)
+class MattingChoice:
+    """What is configured: an engine or ``auto``, which one ``auto`` is, and the mode."""
+
+    engine: str
+    auto: str
+    mode: str
+
+    def meant(self, engine: str | None = None) -> str:
+        """The name of the engine that a request for ``engine`` gets; None is the configured one."""
+        return _meant(engine or self.engine, self.auto)
+
+    def needs_weights(self, engine: str | None = None) -> bool:
+        """Whether that engine runs a model file in this process."""
+        facts = MATTING.get(self.meant(engine))
+        return facts is not None and facts.weights
+
+
+def _meant(engine: str, auto: str) -> str:
+    return auto if engine == AUTO else engine

@@ -1,0 +1,47 @@
+"""Whether the engine that cuts out has what it needs, and loading it ahead of the first picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from perkie_cli.domain.cutouts.checkpoint import checkpoint
+from perkie_cli.domain.engines import MattingChoice
+from perkie_cli.domain.errors import MissingWeights
+from perkie_cli.ports import MattingEngine, WarmableMatting
+from perkie_cli.services.cutouts.weights import ModelFiles, WeightState
+
+
+class CutoutReadiness:
+    """Of the configured engine and mode."""
+
+    def __init__(self, engines: Mapping[str, MattingEngine], choice: MattingChoice, models: ModelFiles) -> None:
+        self._engines = engines
+        self._choice = choice
+        self._models = models
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether cut-outs are made with a model file in this process."""
+        return self._choice.needs_weights()
+
+    def has_weights(self) -> bool:
+        """Whether the mode's model file or its export is on this machine."""
+        found = self._models.look(checkpoint(self._choice.mode))
+        return found.state is not WeightState.ABSENT or found.exported is not None
+
+    async def check_weights(self) -> None:
+        """Looks for the model file. Raises: MissingWeights."""
+        if not self.has_weights():
+            raise MissingWeights("the network's weights are not on this machine", hint="perkie models pull")
+
+    async def warm_up(self) -> str | None:
+        """Loads the model ahead of the first picture and tells the device that it is on.
+
+        None where there is nothing to load: no model runs here, or its file is absent.
+
+        Raises: what the engine's ``matte`` raises.
+        """
+        engine = self._engines.get(self._choice.engine)
+        if not isinstance(engine, WarmableMatting) or (self.needs_weights and not self.has_weights()):
+            return None
+        return await engine.warm_up(self._choice.mode)
