@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -36,6 +35,7 @@ from perkie_cli.http.routes import (
     widget,
 )
 from perkie_cli.http.warmup import warm_up_at_start
+from perkie_cli.system.waiting import alongside
 
 _EXPOSED = ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID", "traceparent"]
 _ROLES: dict[str, tuple[APIRouter, ...]] = {
@@ -82,14 +82,11 @@ def create_app(services: Services, *, warming: bool = False) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
-    warming = asyncio.create_task(warm_up_at_start(parts)) if app.state.warming else None
-    try:
+    async with AsyncExitStack() as ending:
+        ending.push_async_callback(parts.services.aclose)
+        if app.state.warming:
+            await ending.enter_async_context(alongside(warm_up_at_start(parts)))
         yield
-    finally:
-        if warming is not None:
-            warming.cancel()
-            await asyncio.gather(warming, return_exceptions=True)
-        await parts.services.aclose()
 
 
 def _add_routes(app: FastAPI, parts: Parts) -> None:

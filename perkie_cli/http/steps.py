@@ -19,6 +19,7 @@ from perkie_cli.http.request.call import Call
 from perkie_cli.http.request.inputs import generate_request, photo_in, requester_of, select_styles
 from perkie_cli.services.shop.process import Accepted, CutoutEnd, Step
 from perkie_cli.services.shop.storefront import StyleEnd
+from perkie_cli.system.waiting import alongside
 
 Told = tuple[str, BaseModel]  # the name of a step and its facts
 
@@ -83,18 +84,14 @@ async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
         return steps
 
     payload = (run.photo.hash, tuple(each.style for each in run.requests))
-    working = asyncio.ensure_future(call.once(owner, payload, work, _weight, seconds))
-    working.add_done_callback(lambda _: ended.put_nowait(None))
     told = 0
-    try:
+    async with alongside(call.once(owner, payload, work, _weight, seconds)) as working:
+        working.add_done_callback(lambda _: ended.put_nowait(None))
         while (step := await ended.get()) is not None:
             told += 1
             yield step
         for step in working.result()[told:]:
             yield step
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
 
 
 def _weight(steps: Sequence[Step]) -> int | None:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+from perkie_cli.system.waiting import stop
+
 T = TypeVar("T")
 
 
@@ -49,8 +51,7 @@ class Coalescer(Generic[T]):
             flight.waiters -= 1
             if flight.waiters == 0 and not flight.task.done():
                 self._forget(key, flight)  # whoever comes now begins anew instead of joining a dying task
-                flight.task.cancel()
-                await asyncio.wait([flight.task])
+                await stop(flight.task)
 
     def _begin(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> _Flight[T]:
         async def work() -> T:

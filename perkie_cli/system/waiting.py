@@ -1,13 +1,18 @@
-"""Waiting for work: until a deadline, until it ends although its waiter is cancelled.
+"""Waiting and cancelling, the same everywhere. Only what shares one task among callers makes tasks by hand.
 
-A time limit is real here: work that is still running when it passes is cancelled, not left behind.
+- ``within`` a deadline, or a ``time_limit`` around a block;
+- ``uninterrupted`` and ``finish_in_thread``: to its end although the waiter is cancelled;
+- ``alongside`` a block, ``first_of`` several, ``as_they_end``: tasks that are stopped when the block is left.
+
+Seconds are floats; settings hold timedeltas, which are converted where a part is built. A ``Deadline`` is for what
+hands the time that is left to the next hop. A time limit is real: work that still runs when it passes is cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,6 +20,7 @@ from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import DeadlineExceeded
 from perkie_cli.ports import Clock
 
+K = TypeVar("K")
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -116,3 +122,40 @@ async def finish_in_thread(function: Callable[P, T], /, *args: P.args, **kwargs:
         if (caller := asyncio.current_task()) is not None:
             caller.cancel()
         return task.result()
+
+
+async def stop(*tasks: asyncio.Future[Any]) -> None:
+    """Cancels the tasks and waits until each has cleaned up and ended; what they raise is dropped."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def alongside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Runs ``work`` beside the block; whatever of it is left at the block's end is stopped."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield task
+    finally:
+        await stop(task)
+
+
+async def first_of(*tasks: asyncio.Future[Any], seconds: float | None = None) -> None:
+    """Returns when one of the tasks has ended, or ``seconds`` have passed. It stops none of them."""
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def as_they_end(
+    works: Iterable[tuple[K, Coroutine[Any, Any, T]]],
+) -> AsyncGenerator[tuple[K, asyncio.Task[T]], None]:
+    """Runs all side by side and yields each name with its ended task. Closing the stream stops the rest."""
+    loop = asyncio.get_running_loop()
+    tasks = {loop.create_task(work): name for name, work in works}
+    try:
+        while tasks:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                yield tasks.pop(task), task
+    finally:
+        await stop(*tasks)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from perkie_cli.domain.errors import DeadlineExceeded, Interrupted, Unavailable
+from perkie_cli.system.waiting import alongside, first_of
 
 T = TypeVar("T")
 
@@ -45,11 +46,8 @@ async def watched(request: Request, life: Life, work: Coroutine[Any, Any, T], se
     Raises: Interrupted when the client left, DeadlineExceeded after ``seconds``, Unavailable at the server's end, and
     whatever ``work`` raises.
     """
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
-    over = asyncio.ensure_future(life.ended())
-    try:
-        await asyncio.wait({task, gone, over}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    async with alongside(_disconnected(request)) as gone, alongside(life.ended()) as over, alongside(work) as task:
+        await first_of(task, gone, over, seconds=seconds)
         if task.done():
             return task.result()
         if gone.done():
@@ -57,10 +55,6 @@ async def watched(request: Request, life: Life, work: Coroutine[Any, Any, T], se
         if over.done():
             raise stopping()
         raise DeadlineExceeded(f"not done within {seconds:g} s", hint="Try again.", retry_after=5)
-    finally:
-        for each in (task, gone, over):
-            each.cancel()
-        await asyncio.gather(task, gone, over, return_exceptions=True)
 
 
 async def _disconnected(request: Request) -> None:

@@ -19,6 +19,7 @@ from perkie_cli.http.parts import parts_of
 from perkie_cli.http.request.bodies import Fields, json_object
 from perkie_cli.http.request.call import GRACE, authenticated
 from perkie_cli.http.steps import Told, begin, steps_told
+from perkie_cli.system.waiting import alongside, first_of
 
 router = APIRouter()
 FIRST_MESSAGE_WITHIN = 60.0  # seconds: a phone may take its time to send a photo
@@ -32,16 +33,10 @@ async def process_over_websocket(socket: WebSocket) -> None:
     token may stand in it as ``token``.
     """
     await socket.accept()
-    talking = asyncio.ensure_future(_talk(socket))
-    over = asyncio.ensure_future(parts_of(socket).life.ended())
-    try:
-        await asyncio.wait({talking, over}, return_when=asyncio.FIRST_COMPLETED)
+    async with alongside(_talk(socket)) as talking, alongside(parts_of(socket).life.ended()) as over:
+        await first_of(talking, over)
         if not talking.done():
             await _send(socket, "error", told_problem(socket.scope, stopping()))
-    finally:
-        talking.cancel()
-        over.cancel()
-        await asyncio.gather(talking, over, return_exceptions=True)
     with suppress(RuntimeError, WebSocketDisconnect):  # the client may have closed it before
         await socket.close()
 
@@ -76,19 +71,18 @@ async def _tell_steps(socket: WebSocket, values: dict[str, Any]) -> None:
     call.principal.require(Scope.GENERATE)
     call.admit()
     run = await begin(call, Fields(values, {}))
-    gone = asyncio.ensure_future(socket.receive())  # nothing more is expected: whatever comes, the client is done
-    telling = asyncio.ensure_future(_send_all(socket, steps_told(call, run)))
-    try:
-        seconds = call.parts.settings.process_deadline.total_seconds() + GRACE
-        await asyncio.wait({telling, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    seconds = call.parts.settings.process_deadline.total_seconds() + GRACE
+    async with alongside(_left(socket)) as gone, alongside(_send_all(socket, steps_told(call, run))) as telling:
+        await first_of(telling, gone, seconds=seconds)
         if telling.done():
             telling.result()
         elif not gone.done():
             raise DeadlineExceeded(f"not done within {seconds:g} s", hint="What is done is kept: ask again.")
-    finally:
-        telling.cancel()
-        gone.cancel()
-        await asyncio.gather(telling, gone, return_exceptions=True)
+
+
+async def _left(socket: WebSocket) -> None:
+    """Nothing more is expected: whatever comes, the client is done."""
+    await socket.receive()
 
 
 async def _send_all(socket: WebSocket, steps: AsyncGenerator[Told, None]) -> None:

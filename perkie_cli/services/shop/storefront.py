@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 
 from perkie_cli.domain.errors import NotFound
@@ -17,6 +17,7 @@ from perkie_cli.ports import Workers
 from perkie_cli.services.pictures.generate import Generate
 from perkie_cli.services.pictures.originals import Original, Originals
 from perkie_cli.services.storage.uploads import photo_of
+from perkie_cli.system.waiting import alongside, as_they_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Storefront:
 
     async def draw(self, request: GenerateRequest) -> Drawn:
         """One picture, and its photo kept; raises what ``Generate`` does."""
-        async with self._kept(request.photo, request.owner) as keeping:
+        async with self._keeping(request.photo, request.owner) as keeping:
             return await self._draw(request, keeping)
 
     async def draw_all(
@@ -75,30 +76,18 @@ class Storefront:
 
         Closing the stream cancels what is still under way.
         """
-        async with self._kept(photo, owner) as keeping:
-            tasks = {asyncio.ensure_future(self._draw(each, keeping)): each.style for each in requests}
-            try:
-                for _ in range(len(tasks)):
-                    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                    task = done.pop()
-                    yield _end(tasks.pop(task), task)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+        async with self._keeping(photo, owner) as keeping:
+            works = ((each.style, self._draw(each, keeping)) for each in requests)
+            async with aclosing(as_they_end(works)) as ends:
+                async for style, task in ends:
+                    yield _end(style, task)
 
     async def _draw(self, request: GenerateRequest, keeping: asyncio.Future[Original | None]) -> Drawn:
         return Drawn(await self._generate(request), await asyncio.shield(keeping))
 
-    @asynccontextmanager
-    async def _kept(self, photo: Photo, owner: Owner) -> AsyncIterator[asyncio.Future[Original | None]]:
+    def _keeping(self, photo: Photo, owner: Owner) -> AbstractAsyncContextManager[asyncio.Future[Original | None]]:
         """The upload on its way into the store, while something is drawn from it."""
-        keeping = asyncio.ensure_future(self._originals.keep_if_possible(owner, photo))
-        try:
-            yield keeping
-        finally:
-            keeping.cancel()
-            await asyncio.wait([keeping])
+        return alongside(self._originals.keep_if_possible(owner, photo))
 
 
 def _end(style: str, task: asyncio.Future[Drawn]) -> StyleEnd:

@@ -35,7 +35,8 @@ IMPORTS: dict[str, set[str]] = {
     },
     "api": {"batch", "bootstrap", "config", "domain", "imaging", "services"},
     "http": {
-        *("auth", "bootstrap", "config", "domain", "imaging", "ports", "resilience", "services", "telemetry"),
+        *("auth", "bootstrap", "config", "domain", "imaging", "ports", "resilience", "services", "system"),
+        "telemetry",
     },
     "cli": {
         *("batch", "bootstrap", "config", "domain", "emulators", "http", "imaging", "ops", "ports", "services"),
@@ -165,3 +166,22 @@ def test_only_the_renderer_prints() -> None:
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout.write", "sys.stderr.write")
     }
     assert writers <= {"cli/render.py"}
+
+
+def test_tasks_are_made_by_the_tools_for_waiting() -> None:
+    """The others share one task among many callers, or pull a stream; emulators stand for other people's servers."""
+    makers = {
+        named(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+        and (node.attr == "ensure_future" or (node.attr == "create_task" and ast.unparse(node.value) != "group"))
+    }
+    assert {name for name in makers if not name.startswith("emulators/")} == {
+        "engines/gemini/engine.py",
+        "engines/inspyrenet/batching.py",
+        "http/answer/sse.py",
+        "http/routes/process.py",
+        "resilience/coalesce.py",
+        "system/waiting.py",
+    }
