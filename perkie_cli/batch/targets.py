@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
@@ -22,11 +21,7 @@ from pathlib import Path
 from perkie_cli.batch.files import located, write_atomically
 from perkie_cli.batch.inputs import InputFile, holds
 from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, UsageError
-
-_SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
-    path BLOB PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
-    input BLOB NOT NULL, input_stat TEXT NOT NULL, input_sha256 TEXT NOT NULL,
-    options TEXT NOT NULL, final INTEGER NOT NULL) WITHOUT ROWID"""
+from perkie_cli.ports import MadeOutput, OutputStore
 
 
 def plan_targets(
@@ -87,21 +82,17 @@ class Made:
 class OutputRecord:
     """Remembers which files perkie made, from what and how. Safe for several processes."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, store: OutputStore) -> None:
+        self._store = store
 
     def standing(self, target: Path, source: Path, options: str) -> Standing:
         """How the file at ``target`` relates to making it from ``source`` with ``options``."""
         if not target.exists():
             return Standing.ABSENT
-        with self._open() as db:
-            row = db.execute(
-                "SELECT stat, sha256, input, input_stat, input_sha256, options, final FROM outputs WHERE path = ?",
-                (_name(target),),
-            ).fetchone()
-        if row is None or row[2] != _name(source) or not _unchanged(target, row[0], row[1]):
+        made = self._store.find(_name(target))
+        if made is None or made.input != _name(source) or not _unchanged(target, made.stat, made.sha256):
             return Standing.FOREIGN
-        same = row[5] == options and row[6] and _unchanged(source, row[3], row[4])
+        same = made.options == options and made.final and _unchanged(source, made.input_stat, made.input_sha256)
         return Standing.FRESH if same else Standing.STALE
 
     def check(self, target: Path, source: Path, options: str, *, force: bool) -> Standing:
@@ -129,8 +120,8 @@ class OutputRecord:
         """
         write_atomically(made.target, data)
         try:
-            with self._open() as db:
-                row = (
+            self._store.put(
+                MadeOutput(
                     _name(made.target),
                     _stat(made.target),
                     hashlib.sha256(data).hexdigest(),
@@ -138,34 +129,23 @@ class OutputRecord:
                     _stat_as_read(made),
                     made.source_sha256,
                     made.options,
-                    int(made.final),
+                    made.final,
                 )
-                db.execute("INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            )
         except StoreUnavailable as error:
             return [error.message]
         return []
 
     def below(self, folder: Path) -> list[Path]:
         """Outputs recorded in or under ``folder``; none where the record cannot be read, which ``write`` tells."""
-        with suppress(StoreUnavailable), self._open() as db:
-            prefix = os.fsencode(os.path.realpath(folder)) + b"/"
-            rows = db.execute("SELECT path FROM outputs WHERE substr(path, 1, ?) = ?", (len(prefix), prefix))
-            return [Path(os.fsdecode(path)) for (path,) in rows]
+        with suppress(StoreUnavailable):
+            found = self._store.below(os.fsencode(os.path.realpath(folder)) + b"/")
+            return [Path(os.fsdecode(path)) for path in found]
         return []
 
     def below_folders(self, words: Sequence[str]) -> list[Path]:
         """Outputs recorded below those of the words that are folders."""
         return [path for word in words if holds(Path(word).is_dir) for path in self.below(Path(word))]
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with closing(sqlite3.connect(self._file, timeout=10)) as db, db:
-                db.execute(_SCHEMA)
-                yield db
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the record of outputs {self._file} cannot be used: {error}") from error
 
 
 def check_place(target: Path, source: Path) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         EventSink,
         Gate,
         MattingEngine,
+        OutputStore,
         SpendLedger,
         StyleEngine,
         Workers,
@@ -152,6 +153,8 @@ class Services(Parts):
     storefront: Storefront = part("shop")
     process: Process = part("shop")
     idempotency: IdempotencyRecords = part("shop")
+
+    outputs: OutputStore = part("batch")
 
 
 class Overrides(TypedDict, total=False):

@@ -3,7 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
-from perkie_cli.ports.records import STORE_DOWN, Change, Document, DocumentRef, DocumentStore, SpendLedger
+from perkie_cli.ports.records import (
+    STORE_DOWN,
+    Change,
+    Document,
+    DocumentRef,
+    DocumentStore,
+    MadeOutput,
+    OutputStore,
+    SpendLedger,
+)
 from perkie_cli.ports.world import Clock, Downloads, EventSink, Gate, Workers
 
 if TYPE_CHECKING:
@@ -35,9 +44,11 @@ __all__ = [
     "Downloads",
     "EventSink",
     "Gate",
+    "MadeOutput",
     "Matte",
     "MattingEngine",
     "MattingJob",
+    "OutputStore",
     "PricedEngine",
     "RenderJob",
     "Rendering",

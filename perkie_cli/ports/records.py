@@ -68,6 +68,40 @@ class DocumentStore(Protocol):
         """Frees connections."""
 
 
+@dataclass(frozen=True, slots=True)
+class MadeOutput:
+    """A file that perkie made: from which input, and with which options. Paths are as the disk has them.
+
+    ``stat`` and ``input_stat`` are ``SIZE:MTIME_NS``; that of an input which changed meanwhile is empty. ``final`` is
+    false for a degraded picture, which is made again.
+    """
+
+    path: bytes
+    stat: str
+    sha256: str
+    input: bytes
+    input_stat: str
+    input_sha256: str
+    options: str
+    final: bool = True
+
+
+class OutputStore(Protocol):
+    """Remembers which files perkie made. Safe for several threads and processes.
+
+    Every method raises StoreUnavailable when the record cannot be used.
+    """
+
+    def find(self, path: bytes) -> MadeOutput | None:
+        """What is known of the file; None where perkie did not make it."""
+
+    def put(self, made: MadeOutput) -> None:
+        """Remembers a file, in the place of what was known of it."""
+
+    def below(self, folder: bytes) -> list[bytes]:
+        """Paths that begin with ``folder``, which ends with a separator."""
+
+
 class SpendLedger(Protocol):
     """Books what upstream calls take, over all processes. Days are UTC.
 

@@ -128,7 +128,7 @@ class _Run:
     def __init__(self, services: Services, renderer: Renderer, asked: _Options) -> None:
         self._services = services
         self._renderer = renderer
-        self._record = OutputRecord(services.state_dir / "outputs.sqlite")
+        self._record = OutputRecord(services.outputs)
         self._asked = asked
 
     async def all(self, inputs: list[str], recursive: bool, file: Path | None, out_dir: Path | None) -> Report:

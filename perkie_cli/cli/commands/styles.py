@@ -92,7 +92,7 @@ def preview(
     async def work(services: Services) -> Report:
         from perkie_cli.imaging.contact_sheet import contact_sheet
 
-        record = OutputRecord(services.state_dir / "outputs.sqlite")
+        record = OutputRecord(services.outputs)
         sources = [file.path for file in expand(inputs, recursive=False, made_by_us=record.below_folders(inputs))]
         for source in sources:
             check_place(output, source)

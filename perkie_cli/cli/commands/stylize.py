@@ -143,7 +143,7 @@ class _Run:
     def __init__(self, services: Services, renderer: Renderer, asked: _Options) -> None:
         self._services = services
         self._renderer = renderer
-        self._record = OutputRecord(services.state_dir / "outputs.sqlite")
+        self._record = OutputRecord(services.outputs)
         self._asked = asked
         self._fallback = asked.fallback if asked.fallback is not None else frozenset(Fallback)
 

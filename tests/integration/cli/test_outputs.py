@@ -12,6 +12,7 @@ from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.inputs import expand
 from perkie_cli.batch.targets import Made, OutputRecord, Standing
 from perkie_cli.domain.errors import UnwritableFile
+from perkie_cli.stores.sqlite.outputs import SqliteOutputs
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def record(tmp_path: Path) -> OutputRecord:
-    return OutputRecord(tmp_path / "state" / "outputs.sqlite")
+    return OutputRecord(SqliteOutputs(tmp_path / "state" / "outputs.sqlite"))
 
 
 def make(record: OutputRecord, target: Path, source: Path, *, final: bool = True) -> None:

@@ -11,11 +11,12 @@ from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.inputs import InputFile, expand
 from perkie_cli.batch.targets import Made, OutputRecord, Standing, plan_targets
 from perkie_cli.domain.errors import UnwritableFile
+from perkie_cli.stores.sqlite.outputs import SqliteOutputs
 
 
 @pytest.fixture
 def record(tmp_path: Path) -> OutputRecord:
-    return OutputRecord(tmp_path / "state" / "outputs.sqlite")
+    return OutputRecord(SqliteOutputs(tmp_path / "state" / "outputs.sqlite"))
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ FOREIGN = {
     "resilience": {"typer", "fastapi", "rich", "google", "sqlite3", "httpx2", "numpy", "cv2"},
     "http": {"typer", "rich", "google", "sqlite3", "cv2"},
     "cli": {"fastapi", "starlette", "google", "sqlite3", "cv2"},
-    "batch": {"typer", "fastapi", "rich", "google"},
+    "batch": {"typer", "fastapi", "rich", "google", "sqlite3"},
 }
 MAX_FILES = 18  # in one folder, with its __init__
 
