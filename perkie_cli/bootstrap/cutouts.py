@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.resilience.admission import Admission
 from perkie_cli.services.cutouts.cut_out import Cutouts
-from perkie_cli.services.cutouts.evaluate import Evaluate
 from perkie_cli.services.cutouts.readiness import CutoutReadiness
 
 if TYPE_CHECKING:
@@ -36,8 +35,3 @@ def matting_admission(its: Services) -> Admission:
     """Its own gate, not that of drawing: a drawing holds its place while it waits for a cut-out."""
     waiting = its.settings.http.pixels_waiting if its.is_server else math.inf
     return Admission(its.settings.image.pixels_in_work, waiting, "cutting out")
-
-
-def evaluate(its: Services) -> Evaluate:
-    """Scores of background removal."""
-    return Evaluate(its.cutouts, its.workers, its.limits)

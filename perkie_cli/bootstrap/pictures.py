@@ -7,18 +7,11 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.resilience.admission import Admission
 from perkie_cli.services.cutouts.source import CutoutSource
-from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.generate import Generate
 from perkie_cli.services.pictures.ladder import Ladder
-from perkie_cli.services.pictures.near_duplicates import NearDuplicates
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
-
-
-def pictures(its: Services) -> PictureCache:
-    """Finished pictures in the store."""
-    return PictureCache(its.blobs, its.clock, its.events, its.near_duplicates)
 
 
 def generate(its: Services) -> Generate:
@@ -52,10 +45,3 @@ def admission(its: Services) -> Admission:
     """Bounds the memory of pictures that are being drawn. A command waits its turn; a visitor should come back."""
     waiting = its.settings.http.pixels_waiting if its.is_server else math.inf
     return Admission(its.settings.image.pixels_in_work, waiting, "drawing")
-
-
-def near_duplicates(its: Services) -> NearDuplicates | None:
-    """The look-up of nearly the same photos, where it is switched on."""
-    if not its.settings.cache.near:
-        return None
-    return NearDuplicates(its.blobs, its.workers, its.events, its.limits, its.settings.cache.near_bits)

@@ -97,31 +97,31 @@ class Services(Parts):
     limits: ImageLimits = part("world")
 
     listener: EventSink = part("world")
-    audit: AuditLog = part("world")
-    events: EventSink = part("world")
+    audit: AuditLog = part("reporting")
+    events: EventSink = part("reporting")
     metrics: Metrics = part("server")
     bodies: Gate = part("server")
 
-    styles: StyleBook = part("catalogue")
-    models: ModelBook = part("catalogue")
+    styles: StyleBook = part("styles")
+    models: ModelBook = part("prices")
 
-    blobs: BlobStore = part("storage")
-    bucket: GcsConnection = part("google")
-    gcs_blobs: BlobStore = part("google")
-    resolved: Callable[[Secret | None], Secret | None] = part("google")
-    lifecycle: Lifecycle = part("google")
-    firestore: FirestoreConnection = part("firestore")
-    firestore_documents: DocumentStore = part("firestore")
+    blobs: BlobStore = part("stores.blobs")
+    bucket: GcsConnection = part("stores.google")
+    gcs_blobs: BlobStore = part("stores.google")
+    resolved: Callable[[Secret | None], Secret | None] = part("stores.google")
+    lifecycle: Lifecycle = part("stores.google")
+    firestore: FirestoreConnection = part("stores.firestore")
+    firestore_documents: DocumentStore = part("stores.firestore")
 
     lifetimes: Mapping[str, timedelta] = part("keeping")
     cache_keeping: CacheKeeping = part("keeping")
     protection: Protection = part("keeping")
 
-    documents: DocumentStore = part("quotas")
+    documents: DocumentStore = part("stores.documents")
     quota_limits: QuotaLimits = part("quotas")
-    quotas: Quotas = part("quotas")
+    quotas: Quotas = part("reservations")
     quota_admin: QuotaAdmin = part("quota_admin")
-    ledger: SpendLedger = part("money")
+    ledger: SpendLedger = part("stores.ledger")
 
     drawing_choice: DrawingChoice = part("engines")
     matting_choice: MattingChoice = part("engines")
@@ -135,18 +135,18 @@ class Services(Parts):
     builtin: BuiltinEngine = part("engines.builtin")
     remote_matting: GuardedMattingEngine = part("engines.remote")
 
-    pictures: PictureCache = part("pictures")
+    pictures: PictureCache = part("cache")
     generate: Generate = part("pictures")
     ladder: Ladder = part("pictures")
     admission: Admission = part("pictures")
-    near_duplicates: NearDuplicates | None = part("pictures")
+    near_duplicates: NearDuplicates | None = part("cache")
 
-    model_files: ModelFiles = part("weights")
+    model_files: ModelFiles = part("models")
     cutouts: Cutouts = part("cutouts")
     cutout_source: CutoutSource = part("pictures")
     cutout_readiness: CutoutReadiness = part("cutouts")
     matting_admission: Admission = part("cutouts")
-    evaluate: Evaluate = part("cutouts")
+    evaluate: Evaluate = part("models")
 
     originals: Originals = part("shop")
     uploads: Uploads = part("shop")
@@ -154,7 +154,7 @@ class Services(Parts):
     process: Process = part("shop")
     idempotency: IdempotencyRecords = part("shop")
 
-    outputs: OutputStore = part("batch")
+    outputs: OutputStore = part("stores.outputs")
 
 
 class Overrides(TypedDict, total=False):

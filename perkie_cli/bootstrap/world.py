@@ -1,4 +1,4 @@
-"""What every other part stands on: places, time, workers, limits, events."""
+"""What every other part stands on: places, time, workers, limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.ports import Clock, EventSink, Workers
 from perkie_cli.system.clock import SystemClock
 from perkie_cli.system.threads import thread_workers
-from perkie_cli.telemetry.audit import AuditLog
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
@@ -73,13 +72,3 @@ def listener(its: Services) -> EventSink:
     """Hears every event after the audit log."""
     del its
     return NoEvents()
-
-
-def audit(its: Services) -> AuditLog:
-    """Writes down what changes something shared."""
-    return AuditLog(its.state_dir / "audit.jsonl", its.clock, its.listener)
-
-
-def events(its: Services) -> EventSink:
-    """Where parts send their events: to a server's metrics first, then to the audit log and the listener."""
-    return its.metrics if its.is_server else its.audit

@@ -33,11 +33,11 @@ from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
 from perkie_cli.ports import WarmableMatting
-from tests.pictures import file_of, photo
+from tests.pictures import file_of, photo, taken
 
 PARTS = {name: each for name, each in vars(Services).items() if isinstance(each, Part)}
 SERVER = Settings(http=HttpSettings(pixels_waiting=0), image=ImageSettings(pixels_in_work=1))
-PET = file_of(photo(320, 280))
+PET = taken(file_of(photo(320, 280)))
 
 
 class Closing:
@@ -269,7 +269,7 @@ async def test_a_server_counts_and_refuses_whatever_was_built_before_it(touched:
         with pytest.raises(AtCapacity, match="drawing"):
             await services.generate(GenerateRequest(PET, "ink_wash"))
         with pytest.raises(AtCapacity, match="cutting out"):
-            await services.cutouts(CutoutRequest(PET, "builtin"))
+            await services.cutouts(CutoutRequest(PET, engine="builtin"))
     assert b'perkie_cache_lookups_total{outcome="miss"} 2.0' in metrics.text()
     await services.aclose()
 

@@ -1,10 +1,11 @@
-"""Model files."""
+"""Model files, and how good they are."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perkie_cli.services.cutouts.evaluate import Evaluate
 from perkie_cli.services.cutouts.weights import ModelFiles, WeightSources
 from perkie_cli.stores.downloads import HttpDownloads
 
@@ -18,6 +19,11 @@ def model_files(its: Services) -> ModelFiles:
     urls = tuple(url for url in (matting.mirror_url, matting.weights_url) if url)
     sources = WeightSources(its.model_dirs, urls, its.settings.general.offline)
     return ModelFiles(sources, HttpDownloads(), its.workers, _origin_of)
+
+
+def evaluate(its: Services) -> Evaluate:
+    """Scores background removal on photos whose true mattes are known."""
+    return Evaluate(its.cutouts, its.workers, its.limits)
 
 
 def _origin_of(exported: Path) -> str | None:

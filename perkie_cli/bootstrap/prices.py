@@ -1,4 +1,4 @@
-"""What there is to choose from: styles and image models."""
+"""What pictures cost."""
 
 from __future__ import annotations
 
@@ -6,17 +6,10 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.config.load import user_config_dir
 from perkie_cli.config.models import load_models
-from perkie_cli.config.styles import load_styles
 from perkie_cli.domain.money.price_list import ModelBook
-from perkie_cli.domain.pictures.style import StyleBook
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
-
-
-def styles(its: Services) -> StyleBook:
-    """Shipped and own styles."""
-    return load_styles(its.styles_dir)
 
 
 def models(its: Services) -> ModelBook:

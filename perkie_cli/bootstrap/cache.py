@@ -1,0 +1,23 @@
+"""Finished pictures in the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perkie_cli.services.pictures.cache import PictureCache
+from perkie_cli.services.pictures.near_duplicates import NearDuplicates
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap.services import Services
+
+
+def pictures(its: Services) -> PictureCache:
+    """Looks up and keeps."""
+    return PictureCache(its.blobs, its.clock, its.events, its.near_duplicates)
+
+
+def near_duplicates(its: Services) -> NearDuplicates | None:
+    """The look-up of nearly the same photos, where it is switched on."""
+    if not its.settings.cache.near:
+        return None
+    return NearDuplicates(its.blobs, its.workers, its.events, its.limits, its.settings.cache.near_bits)

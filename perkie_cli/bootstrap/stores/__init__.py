@@ -1,0 +1,1 @@
+"""Stores: disk and SQLite, or Google Cloud, as the settings say."""
