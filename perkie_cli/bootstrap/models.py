@@ -5,25 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perkie_cli.ports import ModelStore
 from perkie_cli.services.cutouts.evaluate import Evaluate
 from perkie_cli.services.cutouts.weights import ModelFiles, WeightSources
+from perkie_cli.stores.disk.models import DiskModels
+from perkie_cli.stores.disk.pairs import DiskPairs
 from perkie_cli.stores.downloads import HttpDownloads
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
 
 
+def model_store(its: Services) -> ModelStore:
+    """The folders of model files."""
+    return DiskModels(its.model_dirs)
+
+
 def model_files(its: Services) -> ModelFiles:
     """Checkpoints of background removal."""
     matting = its.settings.matting
     urls = tuple(url for url in (matting.mirror_url, matting.weights_url) if url)
-    sources = WeightSources(its.model_dirs, urls, its.settings.general.offline)
-    return ModelFiles(sources, HttpDownloads(), its.workers, _origin_of)
+    sources = WeightSources(urls, its.settings.general.offline)
+    return ModelFiles(its.model_store, sources, HttpDownloads(), its.workers, _origin_of)
 
 
 def evaluate(its: Services) -> Evaluate:
     """Scores background removal on photos whose true mattes are known."""
-    return Evaluate(its.cutouts, its.workers, its.limits)
+    return Evaluate(its.cutouts, DiskPairs(), its.workers, its.limits)
 
 
 def _origin_of(exported: Path) -> str | None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         EventSink,
         Gate,
         MattingEngine,
+        ModelStore,
         OutputStore,
         SpendLedger,
         StyleEngine,
@@ -141,6 +142,7 @@ class Services(Parts):
     admission: Admission = part("pictures")
     near_duplicates: NearDuplicates | None = part("cache")
 
+    model_store: ModelStore = part("models")
     model_files: ModelFiles = part("models")
     cutouts: Cutouts = part("cutouts")
     cutout_source: CutoutSource = part("pictures")

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
+from perkie_cli.ports.models import ModelStore, Pair, PairStore
 from perkie_cli.ports.records import (
     STORE_DOWN,
     Change,
@@ -48,7 +49,10 @@ __all__ = [
     "Matte",
     "MattingEngine",
     "MattingJob",
+    "ModelStore",
     "OutputStore",
+    "Pair",
+    "PairStore",
     "PricedEngine",
     "RenderJob",
     "Rendering",

@@ -23,7 +23,7 @@ def inspyrenet(its: Services) -> InspyrenetEngine:
 
     def load(checkpoint: Checkpoint) -> Backend:
         return open_backend(
-            checkpoint, its.model_dirs, matting.device, matting.backend, matting.threads, compiled=matting.compile
+            checkpoint, its.model_store, matting.device, matting.backend, matting.threads, compiled=matting.compile
         )
 
     return InspyrenetEngine(load, workers=its.workers, inference=thread_workers(1))
@@ -40,6 +40,6 @@ def export_checkpoint(its: Services) -> Callable[[Checkpoint, Path], Awaitable[P
     async def exported(wanted: Checkpoint, source: Path) -> Path:
         from perkie_cli.engines.inspyrenet.export import export  # OpenCV and ONNX Runtime
 
-        return await its.workers.run(export, wanted, source, its.model_files.folder)
+        return await its.workers.run(export, wanted, source, its.model_store)
 
     return exported

@@ -18,7 +18,7 @@ from perkie_cli.cli.rows import ErrorRow, FailedRow, ScoreRow, WeightsRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError
-from perkie_cli.services.cutouts.evaluate import Evaluated, find_pairs, mean_scores
+from perkie_cli.services.cutouts.evaluate import Evaluated, mean_scores
 from perkie_cli.services.cutouts.weights import Weights, WeightState
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def evaluate(
 
     async def work(services: Services) -> Report:
         matting = services.settings.matting
-        pairs = await services.io.run(find_pairs, folder)
+        pairs = await services.evaluate.pairs(folder)
         services.cutouts.recipe()  # is there such an engine?
         await ensure_weights(services, renderer, matting.engine, matting.mode)
         done, failed = [], dict[Path, PerkieError]()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from perkie_cli.domain.errors import InvalidParameter, MissingWeights
+from perkie_cli.domain.errors import InvalidParameter
 
 RELEASE = "https://github.com/plemeri/transparent-background/releases/download/1.2.12"
 
@@ -49,20 +46,3 @@ def checkpoint(mode: str) -> Checkpoint:
         raise InvalidParameter(
             f"unknown matting mode {mode[:30]!r}", hint=f"Modes: {', '.join(CHECKPOINTS)}."
         ) from None
-
-
-def find_file(name: str, folders: Sequence[Path]) -> Path | None:
-    """The first of the folders' files of that name."""
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
-
-
-def file_md5(path: Path) -> str:
-    """In hex: it is what the release publishes, and guards against damage, not against an attacker (TLS does).
-
-    Raises: MissingWeights when the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    except OSError as error:
-        raise MissingWeights(f"{path} cannot be read: {error.strerror}") from error

@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from perkie_cli.domain.cutouts.checkpoint import Checkpoint, find_file
+from perkie_cli.domain.cutouts.checkpoint import Checkpoint
 from perkie_cli.domain.errors import InvalidParameter, MissingDevice, MissingExtra, MissingWeights
 from perkie_cli.engines.inspyrenet import onnx_backend
 from perkie_cli.engines.inspyrenet.backend import Backend
+from perkie_cli.ports import ModelStore
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 
 
 def open_backend(
     checkpoint: Checkpoint,
-    folders: Sequence[Path],
+    models: ModelStore,
     device: str = "auto",
     backend: str = "auto",
     threads: int = 0,
@@ -31,16 +32,16 @@ def open_backend(
     ``compiled`` is for torch. Raises: InvalidParameter, MissingDevice, MissingExtra, MissingWeights, OutOfMemory.
     """
     _check_name(device)
-    exported = find_file(checkpoint.onnx_file, folders)
+    exported = models.find(checkpoint.onnx_file)
     chosen = "cpu" if backend == "onnx" and device == "auto" else _resolve(device)
-    if chosen == "cpu" and _prefers_onnx(backend, exported, folders, checkpoint):
+    if chosen == "cpu" and _prefers_onnx(backend, exported, models, checkpoint):
         return onnx_backend.OnnxBackend(_existing(exported, checkpoint), threads)
     if backend == "onnx":
         raise MissingDevice(f"the onnx backend runs on the CPU, not on {chosen}", hint="Use --device cpu or auto.")
     from perkie_cli.engines.inspyrenet.network import open_network
     from perkie_cli.engines.inspyrenet.torch_backend import TorchBackend
 
-    path = find_file(checkpoint.file, folders) or folders[0] / checkpoint.file
+    path = models.find(checkpoint.file) or models.folder / checkpoint.file
     network = open_network(path, checkpoint.side)
     return TorchBackend(network, checkpoint.side, chosen, threads, compiler="inductor" if compiled else None)
 
@@ -66,10 +67,10 @@ def _check_name(device: str) -> None:
         raise InvalidParameter(f"unknown device {device[:30]!r}", hint="Devices: auto, cpu, cuda, cuda:N, mps.")
 
 
-def _prefers_onnx(backend: str, exported: Path | None, folders: Sequence[Path], checkpoint: Checkpoint) -> bool:
+def _prefers_onnx(backend: str, exported: Path | None, models: ModelStore, checkpoint: Checkpoint) -> bool:
     if backend != "auto":
         return backend == "onnx"
-    has_checkpoint = find_file(checkpoint.file, folders) is not None
+    has_checkpoint = models.find(checkpoint.file) is not None
     return exported is not None and (onnx_backend.available() or not has_checkpoint)
 
 

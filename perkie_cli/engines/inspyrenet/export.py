@@ -10,29 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from perkie_cli.domain.cutouts.checkpoint import Checkpoint, file_md5
+from perkie_cli.domain.cutouts.checkpoint import Checkpoint
 from perkie_cli.domain.errors import MissingWeights, UnwritableFile
 from perkie_cli.engines.inspyrenet import network as networks
 from perkie_cli.engines.inspyrenet import onnx_backend
 from perkie_cli.engines.inspyrenet.backend import missing
 from perkie_cli.engines.inspyrenet.tensors import to_input
+from perkie_cli.ports import ModelStore
 
 _TOLERANCE = 1 / 255  # of probability
 _CHECKPOINT = "perkie.checkpoint.md5"
 _ROOM = 2.5  # times the checkpoint's size: what is exported lies there twice for a while
 
 
-def export(checkpoint: Checkpoint, source: Path, folder: Path) -> Path:
-    """Writes the checkpoint's network for ONNX Runtime into ``folder`` (two files) and compares the two backends.
+def export(checkpoint: Checkpoint, source: Path, models: ModelStore) -> Path:
+    """Writes the checkpoint's network for ONNX Runtime into ``models.folder`` (two files) and compares both backends.
 
     Takes a minute or two and 4 GB. Input ``pixels`` float32 (1, 3, side, side), output ``saliency`` float32
     (1, 1, side, side), not stretched. Raises: MissingExtra, MissingWeights, OutOfMemory, UnwritableFile.
     """
-    network = networks.open_network(source, checkpoint.side)
+    network, folder = networks.open_network(source, checkpoint.side), models.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         check_room(folder, int(_ROOM * source.stat().st_size))
-        return export_network(network, checkpoint.side, folder / checkpoint.onnx_file, {_CHECKPOINT: file_md5(source)})
+        origin = {_CHECKPOINT: models.md5(source)}
+        return export_network(network, checkpoint.side, folder / checkpoint.onnx_file, origin)
     except OSError as error:
         raise UnwritableFile(f"the export cannot be written into {folder}: {error.strerror or error}") from error
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from perkie_cli.domain.cutouts.checkpoint import Checkpoint, file_md5, find_file
+from perkie_cli.domain.cutouts.checkpoint import Checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError, UpstreamFault
-from perkie_cli.ports import Downloads, Workers
+from perkie_cli.ports import Downloads, ModelStore, Workers
 
 Progress = Callable[[int, int | None], None]
 
@@ -39,9 +39,8 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class WeightSources:
-    """``folders``: the first is ours, further ones are only read. ``urls`` are asked in order."""
+    """``urls`` are asked in order; none of them when ``offline``."""
 
-    folders: Sequence[Path]
     urls: Sequence[str]
     offline: bool = False
 
@@ -50,9 +49,15 @@ class ModelFiles:
     """The use cases around model files."""
 
     def __init__(
-        self, sources: WeightSources, downloads: Downloads, workers: Workers, origin_of: Callable[[Path], str | None]
+        self,
+        store: ModelStore,
+        sources: WeightSources,
+        downloads: Downloads,
+        workers: Workers,
+        origin_of: Callable[[Path], str | None],
     ) -> None:
         """``origin_of`` tells the MD5 of the checkpoint that an export was made of."""
+        self._store = store
         self._origin_of = origin_of
         self._sources = sources
         self._downloads = downloads
@@ -61,15 +66,15 @@ class ModelFiles:
     @property
     def folder(self) -> Path:
         """Where files are put."""
-        return self._sources.folders[0]
+        return self._store.folder
 
     def look(self, checkpoint: Checkpoint) -> Weights:
         """What is there, without reading it."""
-        path = find_file(checkpoint.file, self._sources.folders)
-        exported = find_file(checkpoint.onnx_file, self._sources.folders)
+        path = self._store.find(checkpoint.file)
+        exported = self._store.find(checkpoint.onnx_file)
         if path is None:
             return Weights(checkpoint, WeightState.ABSENT, exported=exported)
-        return Weights(checkpoint, WeightState.PRESENT, path, path.stat().st_size, exported)
+        return Weights(checkpoint, WeightState.PRESENT, path, self._store.size(path), exported)
 
     async def verify(self, checkpoint: Checkpoint) -> Weights:
         """Reads the file through and compares its checksum, and that of what its export was made of.
@@ -77,7 +82,8 @@ class ModelFiles:
         Raises: MissingWeights when a file cannot be read.
         """
         found = self.look(checkpoint)
-        checks = [(path, tell) for path, tell in ((found.path, file_md5), (found.exported, self._origin_of)) if path]
+        tellers = ((found.path, self._store.md5), (found.exported, self._origin_of))
+        checks = [(path, tell) for path, tell in tellers if path]
         if not checks or checkpoint.md5 is None:
             return found
         wrong = tuple([path for path, tell in checks if await self._workers.run(tell, path) != checkpoint.md5])
@@ -93,26 +99,24 @@ class ModelFiles:
                 f"{checkpoint.file} is to be downloaded, but PERKIE_OFFLINE forbids it",
                 hint=f"Put the file into {self.folder} yourself.",
             )
-        target = self.folder / checkpoint.file
-        part = target.with_name(target.name + ".part")
-        await self._download(checkpoint, part, progress)
-        part.replace(target)
-        return target
+        await self._download(checkpoint, progress)
+        return await self._workers.run(self._store.finish, checkpoint.file)
 
-    async def _download(self, checkpoint: Checkpoint, part: Path, progress: Progress) -> None:
+    async def _download(self, checkpoint: Checkpoint, progress: Progress) -> None:
         # A part from earlier may be the beginning of another file: then it is worth a second, fresh download.
-        for _ in range(2 if await self._workers.run(part.exists) else 1):
-            await self._complete(checkpoint, part, progress)
-            if await self._workers.run(_is_right, checkpoint, part):
+        for _ in range(2 if await self._workers.run(self._store.is_begun, checkpoint.file) else 1):
+            await self._complete(checkpoint, progress)
+            if await self._workers.run(self._is_right, checkpoint):
                 return
-            await self._workers.run(part.unlink)
+            await self._workers.run(self._store.discard, checkpoint.file)
         raise MissingWeights(
             f"what was downloaded as {checkpoint.file} is not that file: its checksum is wrong",
             hint="Check matting.weights_url, matting.mirror_url and your proxy; then run perkie models pull again.",
         )
 
-    async def _complete(self, checkpoint: Checkpoint, part: Path, progress: Progress) -> None:
+    async def _complete(self, checkpoint: Checkpoint, progress: Progress) -> None:
         """From the first address that has it; a broken connection is resumed a few times."""
+        part = self._store.unfinished(checkpoint.file)
         failure: PerkieError | None = None
         for url in self._sources.urls:
             for _ in range(_TRIES):
@@ -128,6 +132,5 @@ class ModelFiles:
         assert failure is not None, "there is at least one address"
         raise failure
 
-
-def _is_right(checkpoint: Checkpoint, part: Path) -> bool:
-    return checkpoint.md5 is None or file_md5(part) == checkpoint.md5
+    def _is_right(self, checkpoint: Checkpoint) -> bool:
+        return checkpoint.md5 is None or self._store.md5(self._store.unfinished(checkpoint.file)) == checkpoint.md5

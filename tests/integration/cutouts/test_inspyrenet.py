@@ -28,6 +28,7 @@ from perkie_cli.engines.inspyrenet.choose import open_backend
 from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine, finish, prepare
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import MattingJob
+from perkie_cli.stores.disk.models import DiskModels
 from perkie_cli.system.threads import thread_workers
 from tests.conftest import CAT
 from tests.fur import make_fur
@@ -60,7 +61,8 @@ def weights() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def backend(weights: Path) -> Backend:
-    return open_backend(Checkpoint("fast", "ckpt_fast.pth", None, SIDE), [weights], "cpu", "torch", threads=1)
+    models = DiskModels([weights])
+    return open_backend(Checkpoint("fast", "ckpt_fast.pth", None, SIDE), models, "cpu", "torch", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,9 @@ def test_alpha_equals_upstreams_at_full_size(
     mode: str, make: Callable[[], NDArray[np.uint8]], weights: Path, tmp_path: Path
 ) -> None:
     checkpoint, rgb = CHECKPOINTS[mode], make()
-    ours = open_backend(checkpoint, [weights], "cpu", "torch").saliency(prepare(rgb, checkpoint.side)[None])[0]
+    ours = open_backend(checkpoint, DiskModels([weights]), "cpu", "torch").saliency(
+        prepare(rgb, checkpoint.side)[None]
+    )[0]
     theirs = upstream_alpha(remover(weights / checkpoint.file, mode, checkpoint.side, tmp_path), rgb)
     assert np.abs(finish(ours, *rgb.shape[:2])[0].astype(int) - theirs).max() <= 2
 
@@ -173,7 +177,7 @@ BROKEN = {
 def test_a_broken_checkpoint_is_named(break_: Callable[[Path], bytes], weights: Path, tmp_path: Path) -> None:
     (tmp_path / FAST.file).write_bytes(break_(weights / FAST.file))
     with pytest.raises(MissingWeights, match=r"ckpt_fast\.pth is corrupt") as caught:
-        open_backend(FAST, [tmp_path], "cpu", "torch")
+        open_backend(FAST, DiskModels([tmp_path]), "cpu", "torch")
     assert "perkie models pull" in str(caught.value.hint)
     assert not (weights / TRACE).exists()
 
@@ -185,12 +189,12 @@ def test_another_networks_checkpoint_is_named(state: dict[str, Any], tmp_path: P
         tmp_path / FAST.file,
     )
     with pytest.raises(MissingWeights, match=r"another network|holds no weights"):
-        open_backend(FAST, [tmp_path], "cpu", "torch")
+        open_backend(FAST, DiskModels([tmp_path]), "cpu", "torch")
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(MissingWeights, match="there is no checkpoint") as caught:
-        open_backend(FAST, [tmp_path], "cpu", "torch")
+        open_backend(FAST, DiskModels([tmp_path]), "cpu", "torch")
     assert "models pull" in str(caught.value.hint)
 
 
@@ -198,16 +202,16 @@ def test_no_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
 def test_an_absent_device_is_no_other_device(device: str, weights: Path) -> None:
     with pytest.raises(MissingDevice, match=f"device {device} is not on this machine.*cpu"):
-        open_backend(FAST, [weights], device)
+        open_backend(FAST, DiskModels([weights]), device)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:-1", "CPU0"])
 def test_an_unknown_device(device: str, weights: Path) -> None:
     with pytest.raises(InvalidParameter, match="unknown device"):
-        open_backend(FAST, [weights], device)
+        open_backend(FAST, DiskModels([weights]), device)
 
 
 def test_onnx_has_to_be_exported_first(weights: Path) -> None:
     with pytest.raises(MissingWeights, match="not exported") as caught:
-        open_backend(FAST, [weights], "auto", "onnx")
+        open_backend(FAST, DiskModels([weights]), "auto", "onnx")
     assert "perkie models export --mode fast" in str(caught.value.hint)

@@ -12,6 +12,7 @@ import pytest
 from perkie_cli.domain.cutouts.checkpoint import Checkpoint
 from perkie_cli.domain.errors import AtCapacity, MissingWeights, UpstreamFault, UpstreamRefused
 from perkie_cli.services.cutouts.weights import ModelFiles, WeightSources, WeightState
+from perkie_cli.stores.disk.models import DiskModels
 from perkie_cli.stores.downloads import HttpDownloads
 from perkie_cli.system.threads import thread_workers
 from tests.scripted_server import answers, hangs_up, scripted, serves
@@ -29,7 +30,8 @@ class Seen:
 
 
 def files_of(folder: Path, *urls: str, offline: bool = False) -> ModelFiles:
-    return ModelFiles(WeightSources([folder], urls, offline), HttpDownloads(), thread_workers(1), Path.read_text)
+    sources, workers = WeightSources(urls, offline), thread_workers(1)
+    return ModelFiles(DiskModels([folder]), sources, HttpDownloads(), workers, Path.read_text)
 
 
 def nothing_but(folder: Path, *names: str) -> bool:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint, file_md5
+from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint
 from perkie_cli.domain.errors import MissingDevice, MissingWeights, UnwritableFile
 from perkie_cli.engines.inspyrenet.choose import open_backend
 from perkie_cli.engines.inspyrenet.engine import prepare
 from perkie_cli.engines.inspyrenet.export import check_room, export, export_network, exported_from
 from perkie_cli.engines.inspyrenet.network import saliency_of
 from perkie_cli.engines.inspyrenet.onnx_backend import OnnxBackend
+from perkie_cli.stores.disk.models import DiskModels
 from tests.conftest import ROOT
 from tests.made_weights import made_weights, small_network
 
@@ -62,11 +63,11 @@ def test_a_disk_that_is_too_small_is_told_beforehand(tmp_path: Path) -> None:
 
 def test_the_cpu_prefers_the_export(exported: tuple[Any, Path]) -> None:
     _, path = exported
-    assert isinstance(open_backend(SMALL, [path.parent], "cpu"), OnnxBackend)
+    assert isinstance(open_backend(SMALL, DiskModels([path.parent]), "cpu"), OnnxBackend)
     with pytest.raises(MissingWeights, match="there is no checkpoint"):
-        open_backend(SMALL, [path.parent], "cpu", "torch")
+        open_backend(SMALL, DiskModels([path.parent]), "cpu", "torch")
     with pytest.raises(MissingDevice):
-        open_backend(SMALL, [path.parent], "cuda:7", "onnx")
+        open_backend(SMALL, DiskModels([path.parent]), "cuda:7", "onnx")
 
 
 def test_a_batch_is_the_same_as_one_by_one(exported: tuple[Any, Path]) -> None:
@@ -84,7 +85,7 @@ def test_a_broken_export_is_named(exported: tuple[Any, Path], tmp_path: Path, br
     victim = tmp_path / (path.name + broken)
     victim.write_bytes(victim.read_bytes()[:1000])
     with pytest.raises(MissingWeights, match="corrupt, incomplete") as caught:
-        open_backend(SMALL, [tmp_path], "cpu", "onnx")
+        open_backend(SMALL, DiskModels([tmp_path]), "cpu", "onnx")
     assert "perkie models export" in str(caught.value.hint)
 
 
@@ -93,7 +94,9 @@ def test_torch_is_not_imported(exported: tuple[Any, Path]) -> None:
         "import sys; from pathlib import Path\n"
         "from perkie_cli.domain.cutouts.checkpoint import Checkpoint\n"
         "from perkie_cli.engines.inspyrenet.choose import open_backend\n"
-        f"open_backend(Checkpoint('fast', 'small.pth', None, {SIDE}), [Path({str(exported[1].parent)!r})], 'cpu')\n"
+        "from perkie_cli.stores.disk.models import DiskModels\n"
+        f"models = DiskModels([Path({str(exported[1].parent)!r})])\n"
+        f"open_backend(Checkpoint('fast', 'small.pth', None, {SIDE}), models, 'cpu')\n"
         "print(*{'torch', 'transparent_background'} & sys.modules.keys())"
     )
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -106,7 +109,7 @@ def test_torch_is_not_imported(exported: tuple[Any, Path]) -> None:
 def test_the_real_network_exports(mode: str, tmp_path: Path) -> None:
     checkpoint = CHECKPOINTS[mode]
     with made_weights(checkpoint.file) as folder:
-        path = export(checkpoint, folder / checkpoint.file, tmp_path)  # compares both backends itself
-        assert exported_from(path) == file_md5(folder / checkpoint.file)
+        path = export(checkpoint, folder / checkpoint.file, DiskModels([tmp_path]))  # compares both backends itself
+        assert exported_from(path) == DiskModels([folder]).md5(folder / checkpoint.file)
     for each in tmp_path.iterdir():
         each.unlink()  # 370 MB; pytest keeps its folders

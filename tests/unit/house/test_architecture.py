@@ -185,3 +185,27 @@ def test_tasks_are_made_by_the_tools_for_waiting() -> None:
         "resilience/coalesce.py",
         "system/waiting.py",
     }
+
+
+FILES = {
+    *("open", "read_bytes", "read_text", "write_bytes", "write_text", "stat", "lstat", "exists", "is_file", "is_dir"),
+    *("iterdir", "glob", "rglob", "walk", "mkdir", "rmdir", "unlink", "rename", "chmod", "resolve", "samefile"),
+    *("expanduser", "listdir", "scandir", "makedirs", "fsync", "mkstemp", "hardlink_to", "symlink_to"),
+}
+
+
+@pytest.mark.parametrize("folder", ["domain", "services", "resilience", "ports"])
+def test_rules_and_use_cases_leave_files_to_their_ports(folder: str) -> None:
+    found = {
+        f"{named(path)}: {ast.unparse(node.func)}"
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and _called(node.func) in FILES
+    }
+    assert found == set()
+    for path in (ROOT / folder).rglob("*.py"):
+        assert not imported(path) & {"shutil", "tempfile", "glob", "io", "fcntl", "mmap"}, named(path)
+
+
+def _called(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

@@ -1,0 +1,58 @@
+"""Photos and true mattes in a folder: ``photos/NAME.jpg`` and ``mattes/NAME.png``, or ``NAME_matte.png`` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from perkie_cli.domain.errors import UnreadableFile
+from perkie_cli.ports import Pair
+
+_PHOTOS, _MATTES = ("photos", "images", "im"), ("mattes", "masks", "gt", "alpha")
+_ENDING = "_matte"
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
+
+
+class DiskPairs:
+    """``ports.PairStore``."""
+
+    def pairs(self, folder: Path) -> Sequence[Pair]:
+        """In the order of the photos' names."""
+        photos, mattes = (_first(folder, names) for names in (_PHOTOS, _MATTES))
+        separate = photos is not None and mattes is not None
+        truths = {
+            each.stem.removesuffix(_ENDING): each for each in _pictures(mattes if separate and mattes else folder)
+        }
+        found = []
+        for photo in _pictures(photos if separate and photos else folder):
+            if photo.stem.endswith(_ENDING) and not separate:
+                continue
+            truth = truths.get(photo.stem)
+            if truth is None or truth == photo:
+                hint = f"Put it beside it as {photo.stem}{_ENDING}.png."
+                raise UnreadableFile(f"{photo} has no true matte", hint=hint)
+            found.append(Pair(photo, truth))
+        if not found:
+            raise UnreadableFile(
+                f"{folder} holds no photos with true mattes",
+                hint="Give photos/ and mattes/ with the same names, or NAME.jpg with NAME_matte.png.",
+            )
+        return found
+
+    def read(self, path: Path) -> bytes:
+        """See the port."""
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _first(folder: Path, names: Sequence[str]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_dir()), None)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    try:
+        return sorted(each for each in folder.iterdir() if each.suffix.lower() in _SUFFIXES)
+    except OSError as error:
+        raise UnreadableFile(f"{folder} cannot be read: {error.strerror}") from error
