@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from perkie_cli.bootstrap import build_services
-from perkie_cli.cli.app import COMMANDS, _load
+from perkie_cli.cli.app import COMMANDS, load_command
 from perkie_cli.cli.flags import SWITCHES, VALUES
 from perkie_cli.config.schema import MattingSettings, Settings, rows
 from perkie_cli.domain import errors
@@ -60,7 +60,7 @@ def test_what_the_reader_is_told_to_type_exists(page: str, words: list[str]) -> 
         return
     name = next((word for word in plain if word in COMMANDS), None)
     assert name, f"{page}: no such command in {words}"
-    command = _load(name)
+    command = load_command(name)
     rest = words[words.index(name) + 1 :]
     if (subcommands := getattr(command, "commands", None)) and rest != ["--help"]:
         sub = next((word for word in rest if word in subcommands), None)
@@ -105,7 +105,7 @@ def test_every_engine_can_be_chosen_and_is_told_of(group: str, command: str) -> 
     engines = {"style": services.engines, "matting": services.matting_engines}[group]
     (row,) = (row for row in rows() if row.name == f"{group}.engine")
     assert set(re.findall(r"\w+", str(row.field.type))) - {"Literal"} == set(engines)
-    (flag,) = (param for param in _load(command).params if "--engine" in param.opts)
+    (flag,) = (param for param in load_command(command).params if "--engine" in param.opts)
     assert set(engines) <= set(re.findall(r"\w+", f"{flag.metavar} {flag.help}"))
     told = set(re.findall(r"\w+", "\n".join(TEXTS.values())))
     assert set(engines) <= told
