@@ -9,7 +9,6 @@ from perkie_cli.cli.render import Renderer
 from perkie_cli.domain.cutouts.checkpoint import Checkpoint, checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError
 from perkie_cli.domain.units import format_size
-from perkie_cli.services.cutouts.weights import WeightState
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -20,23 +19,21 @@ _OTHERWISE = (
 )
 
 
-async def ensure_weights(services: Services, renderer: Renderer, engine: str, mode: str) -> None:
-    """Pulls the mode's checkpoint once, where the chosen engine runs it and neither it nor its export is there.
+async def ensure_weights(services: Services, renderer: Renderer) -> None:
+    """Pulls the checkpoint of the configured mode once, where it runs here and neither it nor its export is there.
 
     Raises: MissingWeights with the ways out; never falls back to another engine.
     """
-    if not services.matting_choice.needs_weights(engine):
+    if not services.matting_choice.needs_weights() or services.cutout_readiness.has_weights():
         return
-    found = services.model_files.look(checkpoint(mode))
-    if found.state is not WeightState.ABSENT or found.exported is not None:
-        return
+    wanted = checkpoint(services.matting_choice.mode)
     services.check_matting()
     if not services.settings.general.offline:
-        renderer.say(f"{found.checkpoint.file} is pulled once into {services.model_files.folder}")
+        renderer.say(f"{wanted.file} is pulled once into {services.model_files.folder}")
     try:
-        await pull(services, renderer, found.checkpoint)
+        await pull(services, renderer, wanted)
     except PerkieError as error:
-        raise MissingWeights(f"no weights for {found.checkpoint.model}: {error.message}", hint=_OTHERWISE) from error
+        raise MissingWeights(f"no weights for {wanted.model}: {error.message}", hint=_OTHERWISE) from error
 
 
 async def pull(services: Services, renderer: Renderer, wanted: Checkpoint) -> Path:

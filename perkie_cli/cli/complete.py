@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.load import load
+from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, MODES, EngineFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.pictures.cache_key import parse_name
 from perkie_cli.domain.storage.selection import Selection
@@ -27,6 +29,26 @@ def styles(incomplete: str) -> list[tuple[str, str]]:
     head, comma, tail = incomplete.rpartition(",")
     several = [] if comma else [("all", "every style"), ("popular", "the popular ones")]
     return [(head + comma + name, title) for name, title in [*style(tail), *several] if name.startswith(tail)]
+
+
+def drawing_engine(incomplete: str) -> list[tuple[str, str]]:
+    """Who draws."""
+    return _engines(DRAWING, AUTO_DRAWING, incomplete)
+
+
+def matting_engine(incomplete: str) -> list[tuple[str, str]]:
+    """Who cuts out."""
+    return _engines(MATTING, AUTO_MATTING, incomplete)
+
+
+def _engines(named: Mapping[str, EngineFacts], auto: str, incomplete: str) -> list[tuple[str, str]]:
+    told = {AUTO: auto, **{name: facts.help for name, facts in named.items()}}
+    return [(name, help_) for name, help_ in told.items() if name.startswith(incomplete)]
+
+
+def matting_mode(incomplete: str) -> list[str]:
+    """Of the network."""
+    return [mode for mode in MODES if mode.startswith(incomplete)]
 
 
 def hashes(incomplete: str) -> list[str]:

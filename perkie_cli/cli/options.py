@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from perkie_cli.cli import complete
+from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, MODES
 from perkie_cli.domain.errors import InvalidParameter
 
 
@@ -45,7 +46,15 @@ RemoveBackground = Annotated[bool, typer.Option("--remove-bg", help="Cut the pet
 CutoutFormat = Annotated[
     str | None, typer.Option("--format", metavar="png|webp|jpg", help="Default: by the ending of -o, else png.")
 ]
-StyleEngineName = Annotated[str | None, typer.Option(metavar="auto|gemini|local", help="Who draws.")]
+StyleEngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="|".join((AUTO, *DRAWING)),
+        help=f"Who draws; {AUTO_DRAWING}.",
+        autocompletion=complete.drawing_engine,
+    ),
+]
 Model = Annotated[str | None, typer.Option(metavar="ID", help="Gemini model (perkie models list).")]
 FallbackSteps = Annotated[
     str | None, typer.Option("--fallback", metavar="cache,local|none", help="What may stand in while Gemini fails.")
@@ -58,10 +67,22 @@ BudgetDollars = Annotated[
     float | None, typer.Option("--budget", min=0, metavar="USD", help="Spend no more than this on the whole run.")
 ]
 MattingEngineName = Annotated[
-    str | None, typer.Option("--engine", metavar="ENGINE", help="Who cuts out: auto, inspyrenet, builtin or remote.")
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="ENGINE",
+        help=f"Who cuts out: {', '.join((AUTO, *MATTING))}. {AUTO_MATTING.capitalize()}.",
+        autocompletion=complete.matting_engine,
+    ),
 ]
 MattingMode = Annotated[
-    str | None, typer.Option("--mode", metavar="base|fast", help="base is finer, fast is ten times quicker.")
+    str | None,
+    typer.Option(
+        "--mode",
+        metavar="|".join(MODES),
+        help="base is finer, fast is ten times quicker.",
+        autocompletion=complete.matting_mode,
+    ),
 ]
 Device = Annotated[
     str | None, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where the network runs.")

@@ -37,8 +37,9 @@ def models(folder: Path | None, modes: Sequence[str], exported: bool) -> Iterato
         for mode in modes:
             if exported and not (place / CHECKPOINTS[mode].onnx_file).exists():
                 from perkie_cli.engines.inspyrenet.export import export
+                from perkie_cli.stores.disk.models import DiskModels
 
-                export(CHECKPOINTS[mode], place / CHECKPOINTS[mode].file, place)
+                export(CHECKPOINTS[mode], place / CHECKPOINTS[mode].file, DiskModels([place]))
         yield place
 
 

@@ -170,10 +170,9 @@ def evaluate(
     renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
-        matting = services.settings.matting
         pairs = await services.evaluate.pairs(folder)
         services.cutouts.recipe()  # is there such an engine?
-        await ensure_weights(services, renderer, matting.engine, matting.mode)
+        await ensure_weights(services, renderer)
         done, failed = [], dict[Path, PerkieError]()
         for pair in pairs:
             try:

@@ -138,8 +138,7 @@ class _Run:
         check_targets(files, 1, file, out_dir)
         self._services.cutouts.recipe()  # an unknown engine or mode is told before anything is downloaded
         if not asked.rules.dry_run:
-            matting = self._services.settings.matting
-            await ensure_weights(self._services, self._renderer, matting.engine, matting.mode)
+            await ensure_weights(self._services, self._renderer)
         tail = f"_{'mask' if asked.output is CutoutOutput.MASK else 'cutout'}.{asked.format.value}"
         targets = plan_targets(files, [tail], file, out_dir)
         jobs = [Job(each.path, row[0]) for each, row in zip(files, targets, strict=True)]

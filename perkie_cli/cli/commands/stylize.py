@@ -173,8 +173,7 @@ class _Run:
             for target, style in zip(row, styles, strict=True)
         ]
         if self._asked.remove_background and not self._asked.rules.dry_run:
-            matting = self._services.settings.matting
-            await ensure_weights(self._services, self._renderer, matting.engine, matting.mode)
+            await ensure_weights(self._services, self._renderer)
         if self._asked.fallback is None and len(files) > 1:
             self._fallback = frozenset()  # a batch can be run again later, and should not be filled with substitutes
         work = FileWork(self._maker(), self._record, self._services.limits, self._asked.rules)

@@ -386,8 +386,13 @@ class Cold(Negative):
 
 async def test_a_server_warms_up_as_it_starts() -> None:
     engine = Cold(fails=2)
-    parts = {"engines": {"auto": engine}, "local": engine, "matting_engines": {"auto": Centre()}}
-    services = build_services(Settings(), profile=Profile.SERVER, **parts)
+    services = build_services(
+        Settings(),
+        profile=Profile.SERVER,
+        engines={"auto": engine},
+        local=engine,
+        matting_engines={"auto": Centre()},
+    )
     app = create_app(services, warming=True)
     async with app.router.lifespan_context(app):
         await asyncio.wait_for(engine.tried.wait(), 60)

@@ -224,8 +224,3 @@ async def test_limits_are_the_settings(tmp_path: Path, engine: Negative) -> None
     services = serving(tmp_path, engine, limits=ImageLimits(min_side=400))
     with pytest.raises(TooSmall, match=r"pet\.png is 451 × 300"):
         await services.storefront.uploaded(PHOTO.data, "pet.png")
-
-
-async def test_a_part_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(TypeError, match="'nonsense' is no part"):
-        build_services(Settings(), nonsense=1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pkgutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +20,7 @@ from perkie_cli import bootstrap
 from perkie_cli.bootstrap import Overrides, Profile, Services, build_services
 from perkie_cli.bootstrap.engines import DRAWING_PARTS, MATTING_PARTS
 from perkie_cli.bootstrap.parts import Part, Parts, part
+from perkie_cli.cli import complete
 from perkie_cli.config.schema import (
     GeminiSettings,
     HttpSettings,
@@ -27,8 +30,9 @@ from perkie_cli.config.schema import (
     StyleSettings,
 )
 from perkie_cli.domain.cutouts.request import CutoutRequest
-from perkie_cli.domain.engines import AUTO, DRAWING, MATTING, MODES
+from perkie_cli.domain.engines import AUTO, DRAWING, MATTING, MODES, EngineFacts
 from perkie_cli.domain.errors import AtCapacity
+from perkie_cli.domain.events import NoEvents
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
@@ -100,7 +104,7 @@ async def test_a_part_is_closed_before_what_it_was_built_from_and_once(monkeypat
     assert len(closed) == 3
 
 
-def module_of(makers: dict[str, object]) -> ModuleType:
+def module_of(makers: Mapping[str, object]) -> ModuleType:
     made = ModuleType("made_here")
     vars(made).update(makers)
     return made
@@ -140,11 +144,11 @@ def test_two_threads_get_one_part() -> None:
 # ---------------------------------------------------------------------------------------------- giving
 
 
-def test_only_parts_can_be_given() -> None:
-    with pytest.raises(TypeError, match="'aclose' is no part"):
-        build_services(Settings(), aclose=None)
-    with pytest.raises(TypeError, match="'metrics' is no part that can be given"):
-        build_services(Settings(), metrics=None)
+@pytest.mark.parametrize("name", ["aclose", "nonsense", "metrics", "admission"])
+def test_only_parts_that_stand_for_the_world_can_be_given(name: str) -> None:
+    given: dict[str, Any] = {name: None}
+    with pytest.raises(TypeError, match=f"'{name}' is no part that can be given; there are clock, "):
+        build_services(Settings(), **given)
 
 
 @pytest.mark.parametrize("name", ["clock", "events", "generate", "settings", "nonsense"])
@@ -208,6 +212,26 @@ def test_every_engine_is_known_everywhere() -> None:
     assert DRAWING_PARTS.keys() == DRAWING.keys()
     assert MATTING_PARTS.keys() == MATTING.keys()
     assert {*DRAWING_PARTS.values(), *MATTING_PARTS.values()} <= PARTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("command", "named", "complete_"),
+    [("stylize", DRAWING, complete.drawing_engine), ("remove-bg", MATTING, complete.matting_engine)],
+)
+def test_help_and_completion_know_every_engine(
+    command: str, named: Mapping[str, EngineFacts], complete_: Callable[[str], list[tuple[str, str]]]
+) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "perkie_cli", command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    ).stdout
+    assert [name for name, _ in complete_("")] == [AUTO, *named]
+    for name, facts in named.items():
+        assert name in told
+        assert (name, facts.help) in complete_(name[:3])
 
 
 async def test_every_engine_is_built_by_its_name_and_closed_with_the_rest(tmp_path: Path) -> None:
@@ -278,4 +302,4 @@ def test_a_server_is_not_made_of_a_command_s_parts() -> None:
     with pytest.raises(TypeError, match=r"profile=Profile\.SERVER"):
         create_app(build_services(Settings()))
     with pytest.raises(TypeError, match="give listener"):
-        build_services(Settings(), profile=Profile.SERVER, events=None)
+        build_services(Settings(), profile=Profile.SERVER, events=NoEvents())
