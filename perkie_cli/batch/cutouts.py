@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from perkie_cli.batch.mark import Kind
 from perkie_cli.batch.work import Output, Planned
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.cutouts.result import Cutout
@@ -18,6 +19,11 @@ class CutoutMaker:
 
     cutouts: Cutouts
     request: Callable[[Photo], CutoutRequest]
+
+    @property
+    def kind(self) -> Kind:
+        """See ``Maker``."""
+        return Kind.CUTOUT
 
     def plan(self, photo: Photo, style: str) -> Planned:
         """See ``Maker``; a cut-out has no style."""

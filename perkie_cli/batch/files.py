@@ -6,13 +6,16 @@ import functools
 import os
 import secrets
 import stat
+import sys
 from pathlib import Path
 
-from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UnwritableFile
+from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UnwritableFile, UsageError
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
 from perkie_cli.imaging import codec
+
+STDIO = Path("-")  # as an input stdin, as an output stdout
 
 
 def located(path: Path) -> Path:
@@ -26,10 +29,12 @@ def _located_folder(folder: Path) -> str:
 
 
 def read_input(path: Path, max_bytes: int) -> bytes:
-    """The file's bytes.
+    """The file's bytes, or what stdin holds.
 
     Raises: UnreadableFile, TooManyBytes.
     """
+    if path == STDIO:
+        return _from_stdin(max_bytes)
     try:
         facts = path.stat()
         if stat.S_ISDIR(facts.st_mode):
@@ -39,8 +44,7 @@ def read_input(path: Path, max_bytes: int) -> bytes:
         if facts.st_size == 0:
             raise UnreadableFile(f"{path} is empty")
         if facts.st_size > max_bytes:
-            size, most = format_size(facts.st_size), format_size(max_bytes)
-            raise TooManyBytes(f"{path} has {size}; at most {most} are accepted", hint="Send a smaller copy.")
+            raise _too_many(f"{path} has {format_size(facts.st_size)}", max_bytes)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise UnreadableFile(f"{path} does not exist") from error
@@ -50,12 +54,27 @@ def read_input(path: Path, max_bytes: int) -> bytes:
         raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from error
 
 
+def _from_stdin(max_bytes: int) -> bytes:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError("stdin is a terminal, not a picture", hint="Pipe one in: perkie … - < pet.jpg")
+    data = sys.stdin.buffer.read(max_bytes + 1)
+    if not data:
+        raise UnreadableFile("stdin is empty")
+    if len(data) > max_bytes:
+        raise _too_many("stdin has more", max_bytes)
+    return data
+
+
+def _too_many(said: str, max_bytes: int) -> TooManyBytes:
+    return TooManyBytes(f"{said}; at most {format_size(max_bytes)} are accepted", hint="Send a smaller copy.")
+
+
 def read_photo(path: Path, limits: ImageLimits, name: str | None = None) -> Photo:
     """The file as a photo within ``limits``. For a worker thread.
 
     Raises: the BadInput family.
     """
-    return codec.photo(read_input(path, limits.max_bytes), limits, name or str(path))
+    return codec.photo(read_input(path, limits.max_bytes), limits, name or ("stdin" if path == STDIO else str(path)))
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from perkie_cli.batch.mark import Kind
 from perkie_cli.batch.work import Output, Planned
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.photo import Photo
@@ -24,6 +25,11 @@ class PictureMaker:
     workers: Workers
     request: Callable[[Photo, str], GenerateRequest]
     format: ImageFormat
+
+    @property
+    def kind(self) -> Kind:
+        """See ``Maker``."""
+        return Kind.PICTURE
 
     def plan(self, photo: Photo, style: str) -> Planned:
         """See ``Maker``."""

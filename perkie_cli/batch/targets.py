@@ -18,9 +18,9 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
-from perkie_cli.batch.files import located, write_atomically
+from perkie_cli.batch.files import STDIO, located, write_atomically
 from perkie_cli.batch.inputs import InputFile, holds
-from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, UsageError
+from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile
 from perkie_cli.ports import MadeOutput, OutputStore
 
 
@@ -30,17 +30,23 @@ def plan_targets(
     """One target for each file and tail (``_ink_wash.jpg``), in order."""
     if output is not None:
         return [[output]]
+    if out_dir is None and [file.path for file in files] == [STDIO]:
+        return [[STDIO]]
     crowd = Counter(_folded(_place(file, out_dir) / file.path.stem) for file in files)
     rows: list[list[Path]] = []
     taken: set[str] = set()
     for file in files:
-        folder, stem, ending = _place(file, out_dir), file.path.stem, file.path.suffix.lstrip(".")
+        folder, stem, ending = _place(file, out_dir), _stem(file), file.path.suffix.lstrip(".")
         if ending and crowd[_folded(folder / stem)] > 1:
             stem = f"{stem}-{ending}"
         row = next(row for row in _numbered(folder, stem, tails) if taken.isdisjoint(map(_folded, row)))
         taken.update(map(_folded, row))
         rows.append(row)
     return rows
+
+
+def _stem(file: InputFile) -> str:
+    return "stdin" if file.path == STDIO else file.path.stem
 
 
 def _numbered(folder: Path, stem: str, tails: Sequence[str]) -> Iterator[list[Path]]:
@@ -153,8 +159,6 @@ def check_place(target: Path, source: Path) -> None:
 
     Raises: OutputExists, UnwritableFile, UsageError.
     """
-    if target == Path("-"):
-        raise UsageError("pictures are written to files, not to stdout", hint="Name a file with -o.")
     try:
         if target.is_dir() or (target.exists() and not target.is_file()):
             kind = "a directory" if target.is_dir() else "not a regular file"

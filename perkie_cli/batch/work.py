@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from perkie_cli.batch.files import read_photo
+from perkie_cli.batch.files import STDIO, read_photo
+from perkie_cli.batch.mark import Kind, marked
 from perkie_cli.batch.run import Job, JobResult
 from perkie_cli.batch.status import Status
 from perkie_cli.batch.targets import Made, OutputRecord, Standing
@@ -40,6 +41,10 @@ class Planned:
 class Maker(Protocol):
     """Makes outputs of one kind."""
 
+    @property
+    def kind(self) -> Kind:
+        """What they are marked as."""
+
     def plan(self, photo: Photo, style: str) -> Planned:
         """What would be made. Raises: UnknownStyle, UsageError, InvalidParameter."""
 
@@ -54,18 +59,26 @@ class Rules:
 
     @property
     def redo(self) -> bool:
-        """Whether finished outputs of our own are made again."""
-        return self.force or self.cache is not CacheUse.NORMAL
+        """Whether finished outputs of our own are made again; leaving the cache alone is no reason to."""
+        return self.force or self.cache is CacheUse.REFRESH
 
 
 class FileWork:
-    """Carries out jobs with a maker and the record of what was made before."""
+    """Carries out jobs with a maker and the record of what was made before. ``stdout`` writes what goes there."""
 
-    def __init__(self, maker: Maker, record: OutputRecord, limits: ImageLimits, rules: Rules) -> None:
+    def __init__(
+        self,
+        maker: Maker,
+        record: OutputRecord,
+        limits: ImageLimits,
+        rules: Rules,
+        stdout: Callable[[bytes], None],
+    ) -> None:
         self._maker = maker
         self._record = record
         self._limits = limits
         self._rules = rules
+        self._stdout = stdout
 
     async def __call__(self, job: Job) -> JobResult:
         """The job's result.
@@ -74,14 +87,23 @@ class FileWork:
         """
         photo = await asyncio.to_thread(read_photo, job.source, self._limits)
         planned = self._maker.plan(photo, job.style)
-        standing = self._record.check(job.target, job.source, planned.tag, force=self._rules.force)
-        if standing is Standing.FRESH and not self._rules.redo:
-            return JobResult(job, Status.SKIPPED, remark="already made")
+        if job.target != STDIO:
+            standing = self._record.check(job.target, job.source, planned.tag, force=self._rules.force)
+            if standing is Standing.FRESH and not self._rules.redo:
+                return JobResult(job, Status.SKIPPED, remark="already made")
         if self._rules.dry_run:
             return JobResult(job, Status.PLANNED, remark="would be made")
         output = await planned.make()
+        data = marked(output.data, self._maker.kind)
+        if job.target == STDIO:
+            await finish_in_thread(self._stdout, data)
+            return _done(job, output, ())
         made = Made(job.target, job.source, photo.hash, planned.tag, output.final)
         # an output that is written is also recorded and reported
-        warnings = await finish_in_thread(self._record.write, made, output.data)
-        status = Status.CACHED if output.facts.cache_hit else Status.DONE
-        return JobResult(job, status, output.facts, warnings, remark=output.remark)
+        warnings = await finish_in_thread(self._record.write, made, data)
+        return _done(job, output, warnings)
+
+
+def _done(job: Job, output: Output, warnings: Sequence[str]) -> JobResult:
+    status = Status.CACHED if output.facts.cache_hit else Status.DONE
+    return JobResult(job, status, output.facts, warnings, remark=output.remark)

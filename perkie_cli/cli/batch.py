@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
-from perkie_cli.batch.run import Ended, JobResult
+from perkie_cli.batch.files import STDIO
+from perkie_cli.batch.inputs import InputFile, Inputs
+from perkie_cli.batch.run import Ended, Job, JobResult
 from perkie_cli.batch.status import Status
 from perkie_cli.cli.render import Progress, Renderer, Report
 from perkie_cli.cli.rows import CutoutRow, ErrorRow, PictureRow
@@ -32,16 +35,33 @@ class BatchReporter:
     def ended(self, result: JobResult, total: int) -> None:
         """One line, or the failure."""
         for warning in _warnings(result):
-            self._renderer.warn(f"{result.job.source}: {warning}")
+            self._renderer.warn(f"{_name(result.job.source, 'stdin')}: {warning}")
         if result.error is not None:
             if total > 1:  # a single failure is told by the report itself
                 self._renderer.complain(result.error, str(result.job.source))
             return
-        remark = f"{result.job.source} → {result.job.target} ({_remark(result)})"
-        if result.status is Status.PLANNED:
+        remark = f"{_name(result.job.source, 'stdin')} → {_name(result.job.target, 'stdout')} ({_remark(result)})"
+        if result.status is Status.PLANNED or result.job.target == STDIO:
             self._renderer.say(remark)
         else:
             self._renderer.result(str(result.job.target), remark)
+
+
+def _name(path: Path, stream: str) -> str:
+    return stream if path == STDIO else str(path)
+
+
+def check_stdout(renderer: Renderer, jobs: Sequence[Job]) -> None:
+    """Raises: UsageError where a picture is to go to stdout, which cannot take it."""
+    if any(job.target == STDIO for job in jobs):
+        renderer.check_takes_pictures()
+
+
+def tell_of_left_out(renderer: Renderer, inputs: Inputs) -> list[InputFile]:
+    """The files of a run; on stderr how many of those typed are perkie's own outputs."""
+    if count := len(inputs.left_out):
+        renderer.say(f"left out: {count} picture{'s' * (count != 1)} that perkie made, such as {inputs.left_out[0]}")
+    return inputs.files
 
 
 def batch_report(ended: Ended) -> Report:

@@ -16,6 +16,8 @@ from perkie_cli.domain.errors import Interrupted, PerkieError, UsageError
 def run(args: Sequence[str]) -> int:
     """Runs the hoisted arguments. Returns the exit code; never raises but for a bug in the boundary itself."""
     renderer = Renderer(GlobalFlags.peek(args))
+    if renderer.flags.no_color:
+        os.environ["NO_COLOR"] = "1"  # also for the help, which Rich prints
     try:
         return _invoke(list(args), renderer)
     except typer.TyperException as error:

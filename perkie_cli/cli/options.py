@@ -22,7 +22,7 @@ def _pixels(text: str) -> int:
         raise InvalidParameter(f"--size: {text!r} is no number of pixels and none of {', '.join(SIDES)}") from None
 
 
-Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders or patterns.")]
+Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders or patterns; - is stdin.")]
 StyleNames = Annotated[
     str,
     typer.Option(
@@ -34,7 +34,8 @@ StyleNames = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", readable=False, metavar="FILE", help="Write here (one picture).")
+    Path | None,
+    typer.Option("--output", "-o", readable=False, metavar="FILE", help="Write here (one picture); - is stdout."),
 ]
 OutDir = Annotated[
     Path | None, typer.Option(readable=False, metavar="DIR", help="Write into this folder, else beside each input.")

@@ -76,6 +76,30 @@ class Renderer:
                 raise
             raise UnwritableFile(f"stdout cannot be written: {error.strerror}") from error
 
+    def check_takes_pictures(self) -> None:
+        """Whether stdout can take a picture, before anybody pays for it.
+
+        Raises: UsageError on a terminal or with --json.
+        """
+        if self.flags.json:
+            raise UsageError("stdout cannot take a picture and the JSON envelope", hint="Name a file with -o.")
+        if sys.stdout.isatty():
+            raise UsageError("a picture is no text for a terminal", hint="Name a file with -o, or pipe stdout on.")
+
+    def picture(self, data: bytes) -> None:
+        """A picture on stdout, instead of its path.
+
+        Raises: BrokenPipeError, UnwritableFile.
+        """
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+        except OSError as error:
+            streams.mute(sys.stdout)
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise UnwritableFile(f"stdout cannot be written: {error.strerror}") from error
+
     def result(self, data: str, remark: str) -> None:
         """One finished item: the remark for people, the data for what reads stdout (a person reads it once)."""
         self.say(remark)

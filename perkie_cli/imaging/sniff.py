@@ -9,7 +9,7 @@ from perkie_cli.domain.errors import NotAnImage, UnreadableFile
 from perkie_cli.imaging import png
 
 ACCEPTED = "JPEG, PNG, WebP and HEIC"
-_HEAD = 512  # bytes that are looked at
+HEAD = 512  # bytes that are looked at
 
 
 class InputFormat(StrEnum):
@@ -56,7 +56,7 @@ def sniff(data: bytes, source: str = "image") -> InputFormat:
     """
     if not data:
         raise UnreadableFile(f"{source} is empty", hint=f"Send a picture: {ACCEPTED} are read.")
-    head = bytes(data[:_HEAD])
+    head = bytes(data[:HEAD])
     if head.startswith(b"\xff\xd8\xff"):
         return InputFormat.JPEG
     if head.startswith(png.SIGNATURE):

@@ -11,11 +11,12 @@ import typer
 from perkie_cli.batch.cutouts import CutoutMaker
 from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import check_targets, expand, holds
+from perkie_cli.batch.mark import Kind
 from perkie_cli.batch.run import Job, run_jobs
 from perkie_cli.batch.targets import OutputRecord, plan_targets
 from perkie_cli.batch.work import FileWork, Rules
 from perkie_cli.cli import options
-from perkie_cli.cli.batch import BatchReporter, batch_report
+from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, tell_of_left_out
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format
 from perkie_cli.cli.render import Renderer, Report
@@ -69,7 +70,7 @@ def remove_bg(
     ctx: typer.Context,
     inputs: options.Inputs,
     file: Annotated[
-        Path | None, typer.Option("-o", readable=False, metavar="FILE", help="Write here (one picture).")
+        Path | None, typer.Option("-o", readable=False, metavar="FILE", help="Write here (one picture); - is stdout.")
     ] = None,
     out_dir: options.OutDir = None,
     engine: options.MattingEngineName = None,
@@ -134,7 +135,9 @@ class _Run:
     async def all(self, inputs: list[str], recursive: bool, file: Path | None, out_dir: Path | None) -> Report:
         asked = self._asked
         check_result(asked.output, asked.background, asked.format)
-        files = expand(inputs, recursive=recursive, made_by_us=self._record.below_folders(inputs))
+        made = self._record.below_folders(inputs)
+        found = expand(inputs, recursive=recursive, kind=Kind.CUTOUT, made_by_us=made)
+        files = tell_of_left_out(self._renderer, found)
         check_targets(files, 1, file, out_dir)
         self._services.cutouts.recipe()  # an unknown engine or mode is told before anything is downloaded
         if not asked.rules.dry_run:
@@ -142,8 +145,9 @@ class _Run:
         tail = f"_{'mask' if asked.output is CutoutOutput.MASK else 'cutout'}.{asked.format.value}"
         targets = plan_targets(files, [tail], file, out_dir)
         jobs = [Job(each.path, row[0]) for each, row in zip(files, targets, strict=True)]
+        check_stdout(self._renderer, jobs)
         maker = CutoutMaker(self._services.cutouts, asked.request)
-        work = FileWork(maker, self._record, self._services.limits, asked.rules)
+        work = FileWork(maker, self._record, self._services.limits, asked.rules, self._renderer.picture)
         return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), asked.jobs))
 
 

@@ -11,10 +11,11 @@ import typer
 
 from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import expand
+from perkie_cli.batch.mark import Kind
 from perkie_cli.batch.targets import Made, OutputRecord, check_place
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
-from perkie_cli.cli.batch import summed_up
+from perkie_cli.cli.batch import summed_up, tell_of_left_out
 from perkie_cli.cli.choices import output_format
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.rows import ErrorRow, FailedRow, FullStyleRow, SheetRow, StyleRow, as_fields
@@ -93,7 +94,9 @@ def preview(
         from perkie_cli.imaging.contact_sheet import contact_sheet
 
         record = OutputRecord(services.outputs)
-        sources = [file.path for file in expand(inputs, recursive=False, made_by_us=record.below_folders(inputs))]
+        made_by_us = record.below_folders(inputs)
+        found = expand(inputs, recursive=False, kind=Kind.PICTURE, made_by_us=made_by_us)
+        sources = [file.path for file in tell_of_left_out(renderer, found)]
         for source in sources:
             check_place(output, source)
         record.check(output, sources[0], "", force=force)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from perkie_cli.batch.inputs import InputFile, check_targets, expand
+from perkie_cli.batch.mark import Kind
 from perkie_cli.batch.pictures import PictureMaker
 from perkie_cli.batch.run import Job, run_jobs
 from perkie_cli.batch.targets import OutputRecord, plan_targets
 from perkie_cli.batch.work import FileWork, Rules
 from perkie_cli.cli import options
-from perkie_cli.cli.batch import BatchReporter, batch_report
+from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, tell_of_left_out
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format, owner_of
 from perkie_cli.cli.render import Renderer, Report, Table
@@ -160,7 +161,9 @@ class _Run:
                 hint="Leave out --model, or --engine local; Gemini needs a key (GEMINI_API_KEY).",
             )
         styles = [each.id for each in self._services.styles.select(style)]
-        files = expand(inputs, recursive=recursive, made_by_us=self._record.below_folders(inputs))
+        made = self._record.below_folders(inputs)
+        found = expand(inputs, recursive=recursive, kind=Kind.PICTURE, made_by_us=made)
+        files = tell_of_left_out(self._renderer, found)
         check_targets(files, len(styles), output, out_dir)
         return files, styles
 
@@ -172,11 +175,13 @@ class _Run:
             for file, row in zip(files, targets, strict=True)
             for target, style in zip(row, styles, strict=True)
         ]
+        check_stdout(self._renderer, jobs)
         if self._asked.remove_background and not self._asked.rules.dry_run:
             await ensure_weights(self._services, self._renderer)
         if self._asked.fallback is None and len(files) > 1:
             self._fallback = frozenset()  # a batch can be run again later, and should not be filled with substitutes
-        work = FileWork(self._maker(), self._record, self._services.limits, self._asked.rules)
+        limits, stdout = self._services.limits, self._renderer.picture
+        work = FileWork(self._maker(), self._record, limits, self._asked.rules, stdout)
         return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), self._at_once()))
 
     def _maker(self) -> PictureMaker:

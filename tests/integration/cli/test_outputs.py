@@ -10,6 +10,7 @@ import pytest
 
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.inputs import expand
+from perkie_cli.batch.mark import Kind
 from perkie_cli.batch.targets import Made, OutputRecord, Standing
 from perkie_cli.domain.errors import UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
@@ -57,7 +58,8 @@ def test_outputs_are_known_by_their_folder(record: OutputRecord, source: Path, t
 def test_a_folder_gives_its_pictures_once(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "._a.png", "note.txt", "made.jpg"):
         (tmp_path / name).touch()
-    found = expand([str(tmp_path), str(tmp_path / "a.png")], recursive=False, made_by_us=[tmp_path / "made.jpg"])
+    typed = [str(tmp_path), str(tmp_path / "a.png")]
+    found = expand(typed, recursive=False, kind=Kind.PICTURE, made_by_us=[tmp_path / "made.jpg"]).files
     assert [file.path.name for file in found] == ["a.png", "b.JPG"]
 
 
