@@ -19,10 +19,13 @@ class AcceptedFacts(BaseModel):
 class BatchBody(BaseModel):
     """One picture in several styles."""
 
-    customer_id: str | None = None
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    customer_id: str | int | None = None
     """Shop customer; must be proven by the credential."""
 
-    session_id: str | None = None
+    session_id: str | int | None = None
     """Anonymous session of the storefront."""
 
     image_data: str | None = None
@@ -37,9 +40,28 @@ class BatchBody(BaseModel):
     remove_background: bool = False
 
 
-class BatchForm(BatchBody):
+class BatchForm(BaseModel):
     """The same as a form, with the picture as a file."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    customer_id: str | int | None = None
+    """Shop customer; must be proven by the credential."""
+
+    session_id: str | int | None = None
+    """Anonymous session of the storefront."""
+
+    image_data: str | None = None
+    """JPEG, PNG, WebP or HEIC as base64 or data URL."""
+
+    image_hash: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None
+    """SHA-256 of a picture uploaded before."""
+
+    styles: Annotated[list[str] | str, Field(examples=["popular"])] = "all"
+    """Ids or aliases, `all` or `popular`."""
+
+    remove_background: bool = False
     image: bytes | None = None
     """JPEG, PNG, WebP or HEIC."""
 
@@ -82,10 +104,13 @@ class CutoutForm(BaseModel):
 class GenerateBody(BaseModel):
     """One picture in one style: `image_data` or `image_hash`."""
 
-    customer_id: str | None = None
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    customer_id: str | int | None = None
     """Shop customer; must be proven by the credential."""
 
-    session_id: str | None = None
+    session_id: str | int | None = None
     """Anonymous session of the storefront."""
 
     image_data: str | None = None
@@ -100,9 +125,28 @@ class GenerateBody(BaseModel):
     remove_background: bool = False
 
 
-class GenerateForm(GenerateBody):
+class GenerateForm(BaseModel):
     """The same as a form, with the picture as a file."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    customer_id: str | int | None = None
+    """Shop customer; must be proven by the credential."""
+
+    session_id: str | int | None = None
+    """Anonymous session of the storefront."""
+
+    image_data: str | None = None
+    """JPEG, PNG, WebP or HEIC as base64 or data URL."""
+
+    image_hash: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None
+    """SHA-256 of a picture uploaded before."""
+
+    style: Annotated[str, Field(examples=["ink_wash"], max_length=100, min_length=1)]
+    """Id or alias."""
+
+    remove_background: bool = False
     image: bytes | None = None
     """JPEG, PNG, WebP or HEIC."""
 
@@ -158,6 +202,152 @@ class ReadyAnswer(BaseModel):
     """Optional ones that do not answer."""
 
 
+class RemovebgApi(BaseModel):
+    """No size is left out."""
+
+    free_calls: int
+    sizes: str
+
+
+class RemovebgBody(BaseModel):
+    """One of `image_file_b64` and, in a form, `image_file`; at most one background. Empty texts stand for nothing."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    image_file_b64: str | None = None
+    """JPEG, PNG, WebP or HEIC as base64 or data URL."""
+
+    size: Literal["preview", "small", "regular", "medium", "hd", "full", "4k", "50MP", "auto"] = "preview"
+    """Largest result: 0.25, 1.5, 4 megapixels or the whole (PNG 10, JPG and ZIP 25)."""
+
+    type: Literal["auto", "person", "product", "car", "animal", "transportation", "graphics", "other"] = "auto"
+    """Told again as `X-Type`; it changes nothing."""
+
+    type_level: Literal["none", "1", "2", "latest"] = "1"
+    """`none` leaves `X-Type` out."""
+
+    format: Literal["auto", "png", "jpg", "zip", "webp"] = "auto"
+    """`auto` is PNG where something is transparent, else JPG; `zip` has color.jpg and alpha.png."""
+
+    channels: Literal["rgba", "alpha"] = "rgba"
+    """`alpha` for the grey mask."""
+
+    bg_color: Annotated[str, Field(examples=["81d4fa", "fff8", "green"])] = ""
+    """3, 4, 6 or 8 hexadecimal digits, or a name of CSS."""
+
+    roi: Annotated[str, Field(examples=["0% 0% 100% 90%"])] = ""
+    """Everything outside is background: x1 y1 x2 y2."""
+
+    crop: Literal["true", "false", "1", "0", True, False, ""] = False
+    """Crop to the subject."""
+
+    crop_margin: Annotated[str, Field(examples=["30px", "5% 10%"])] = ""
+    """Around it: one, two or four values, at most 500px or 50% a side."""
+
+    scale: Annotated[str, Field(examples=["80%"])] = "original"
+    """Subject to canvas, `10%` to `100%`."""
+
+    position: str = ""
+    """`original`, `center`, or one or two values of `0%` to `100%`."""
+
+    semitransparency: Literal["true", "false", "1", "0", True, False, ""] = True
+    """Only changes cars there, and nothing here."""
+
+    add_shadow: Literal["true", "false", "1", "0", True, False, ""] = False
+    """Not made here: only `false` is taken."""
+
+
+class RemovebgCredits(BaseModel):
+    """Nothing is counted in credits here."""
+
+    total: float
+    subscription: float
+    payg: float
+    enterprise: float
+
+
+class RemovebgFacts(BaseModel):
+    """The result, and where its subject stands in the picture that was sent."""
+
+    result_b64: str
+    foreground_top: int
+    foreground_left: int
+    foreground_width: int
+    foreground_height: int
+
+
+class RemovebgFault(BaseModel):
+    """One fault, with the remove.bg API's own code where it has one."""
+
+    title: Annotated[str, Field(examples=["format 'gif' is not known here"])]
+    detail: str = ""
+    """What to do about it; left out where nothing is known."""
+
+    code: Annotated[str, Field(examples=["invalid_format"])]
+
+
+class RemovebgForm(BaseModel):
+    """The same as a form, with the pictures as files."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    image_file_b64: str | None = None
+    """JPEG, PNG, WebP or HEIC as base64 or data URL."""
+
+    size: Literal["preview", "small", "regular", "medium", "hd", "full", "4k", "50MP", "auto"] = "preview"
+    """Largest result: 0.25, 1.5, 4 megapixels or the whole (PNG 10, JPG and ZIP 25)."""
+
+    type: Literal["auto", "person", "product", "car", "animal", "transportation", "graphics", "other"] = "auto"
+    """Told again as `X-Type`; it changes nothing."""
+
+    type_level: Literal["none", "1", "2", "latest"] = "1"
+    """`none` leaves `X-Type` out."""
+
+    format: Literal["auto", "png", "jpg", "zip", "webp"] = "auto"
+    """`auto` is PNG where something is transparent, else JPG; `zip` has color.jpg and alpha.png."""
+
+    channels: Literal["rgba", "alpha"] = "rgba"
+    """`alpha` for the grey mask."""
+
+    bg_color: Annotated[str, Field(examples=["81d4fa", "fff8", "green"])] = ""
+    """3, 4, 6 or 8 hexadecimal digits, or a name of CSS."""
+
+    roi: Annotated[str, Field(examples=["0% 0% 100% 90%"])] = ""
+    """Everything outside is background: x1 y1 x2 y2."""
+
+    crop: Literal["true", "false", "1", "0", True, False, ""] = False
+    """Crop to the subject."""
+
+    crop_margin: Annotated[str, Field(examples=["30px", "5% 10%"])] = ""
+    """Around it: one, two or four values, at most 500px or 50% a side."""
+
+    scale: Annotated[str, Field(examples=["80%"])] = "original"
+    """Subject to canvas, `10%` to `100%`."""
+
+    position: str = ""
+    """`original`, `center`, or one or two values of `0%` to `100%`."""
+
+    semitransparency: Literal["true", "false", "1", "0", True, False, ""] = True
+    """Only changes cars there, and nothing here."""
+
+    add_shadow: Literal["true", "false", "1", "0", True, False, ""] = False
+    """Not made here: only `false` is taken."""
+
+    image_file: bytes | None = None
+    """JPEG, PNG, WebP or HEIC."""
+
+    bg_image_file: bytes | None = None
+    """A picture behind the pet, scaled to cover the canvas."""
+
+
+class RemovebgResult(BaseModel):
+    """The answer to `Accept: application/json`."""
+
+    data: RemovebgFacts
+
+
 class StyleFacts(BaseModel):
     """One style."""
 
@@ -187,10 +377,10 @@ class UploadBody(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    customer_id: str | None = None
+    customer_id: str | int | None = None
     """Shop customer; must be proven by the credential."""
 
-    session_id: str | None = None
+    session_id: str | int | None = None
     """Anonymous session of the storefront."""
 
     original: str | None = None
@@ -206,10 +396,10 @@ class UploadForm(BaseModel):
     model_config = ConfigDict(
         extra="allow",
     )
-    customer_id: str | None = None
+    customer_id: str | int | None = None
     """Shop customer; must be proven by the credential."""
 
-    session_id: str | None = None
+    session_id: str | int | None = None
     """Anonymous session of the storefront."""
 
     original: bytes | None = None
@@ -314,10 +504,13 @@ class GenerateAnswer(BaseModel):
 class ProcessBody(BaseModel):
     """One picture, cut out and then drawn."""
 
-    customer_id: str | None = None
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    customer_id: str | int | None = None
     """Shop customer; must be proven by the credential."""
 
-    session_id: str | None = None
+    session_id: str | int | None = None
     """Anonymous session of the storefront."""
 
     image_data: str | None = None
@@ -333,8 +526,29 @@ class ProcessBody(BaseModel):
     """Instead of the strategy's."""
 
 
-class ProcessForm(ProcessBody):
+class ProcessForm(BaseModel):
     """The same as a form, with the picture as a file."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+    )
+    customer_id: str | int | None = None
+    """Shop customer; must be proven by the credential."""
+
+    session_id: str | int | None = None
+    """Anonymous session of the storefront."""
+
+    image_data: str | None = None
+    """JPEG, PNG, WebP or HEIC as base64 or data URL."""
+
+    image_hash: Annotated[str | None, Field(pattern="^[0-9a-f]{64}$")] = None
+    """SHA-256 of a picture uploaded before."""
+
+    strategy: Literal["on_demand", "pregenerate", "hybrid"] = "hybrid"
+    """`on_demand` draws none, `hybrid` the popular styles."""
+
+    styles: list[str] | str | None = None
+    """Instead of the strategy's."""
 
     image: bytes | None = None
     """JPEG, PNG, WebP or HEIC."""
@@ -345,6 +559,25 @@ class QuotaAnswer(BaseModel):
 
     quota: QuotaFacts | None
     request_id: str
+
+
+class RemovebgAttributes(BaseModel):
+    """Both sides of an account."""
+
+    credits: RemovebgCredits
+    api: RemovebgApi
+
+
+class RemovebgData(BaseModel):
+    """JSON:API's envelope."""
+
+    attributes: RemovebgAttributes
+
+
+class RemovebgErrors(BaseModel):
+    """Every answer that is no success."""
+
+    errors: list[RemovebgFault]
 
 
 class StyleOutcome(BaseModel):
@@ -396,6 +629,12 @@ class ProcessAnswer(BaseModel):
     results: list[StyleOutcome]
     quota: QuotaFacts | None
     request_id: str
+
+
+class RemovebgAccount(BaseModel):
+    """What remove.bg's clients ask before they start."""
+
+    data: RemovebgData
 
 
 class StyleEvent(BaseModel):

@@ -20,6 +20,7 @@ from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.people.proof import Credential, Proof
 from perkie_cli.domain.secret import Secret
 
+OWN_PARAMETERS = frozenset({"shop", "logged_in_customer_id", "path_prefix", "timestamp", "signature"})
 MOST_AGE = 300.0  # seconds, either way
 
 
@@ -53,20 +54,31 @@ def verify(query: str, secret: Secret, shops: Collection[str], now: datetime) ->
     Raises: NotAuthorised.
     """
     parameters = parse_qsl(query, keep_blank_values=True, errors="surrogateescape")
-    given = [value for key, value in parameters if key == "signature"]
-    if len(given) != 1:
+    facts = _facts(parameters)
+    if "signature" not in facts:
         raise NotAuthorised("the request carries no Shopify signature")
     try:
-        genuine = hmac.compare_digest(given[0].encode(), signature(parameters, secret).encode())
+        genuine = hmac.compare_digest(facts["signature"].encode(), signature(parameters, secret).encode())
     except UnicodeEncodeError:  # bytes that are no UTF-8: Shopify signs none
         genuine = False
     if not genuine:
         raise NotAuthorised("the Shopify signature is not valid")
-    facts = dict(parameters)
     _check_age(facts.get("timestamp", ""), now)
     if shops and facts.get("shop") not in shops:
         raise NotAuthorised("the shop is not one of ours")
     return ProxyCall(facts.get("shop", ""), _customer(facts.get("logged_in_customer_id", "")))
+
+
+def _facts(parameters: list[tuple[str, str]]) -> dict[str, str]:
+    """Shopify's own parameters. It sends each once: another of the same name is the visitor's.
+
+    Raises: NotAuthorised.
+    """
+    own = [(key, value) for key, value in parameters if key in OWN_PARAMETERS]
+    facts = dict(own)
+    if len(facts) < len(own):
+        raise NotAuthorised("one of Shopify's own parameters was sent twice")
+    return facts
 
 
 def _check_age(timestamp: str, now: datetime) -> None:

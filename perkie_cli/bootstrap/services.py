@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from perkie_cli.services.pictures.originals import Originals
     from perkie_cli.services.quotas.admin import QuotaAdmin
     from perkie_cli.services.quotas.quotas import Quotas
-    from perkie_cli.services.shop.idempotency import IdempotencyRecords
+    from perkie_cli.services.shop.idempotency import Idempotency
     from perkie_cli.services.shop.process import Process
     from perkie_cli.services.shop.storefront import Storefront
     from perkie_cli.services.storage.keeping import CacheKeeping
@@ -154,7 +154,7 @@ class Services(Parts):
     uploads: Uploads = part("shop")
     storefront: Storefront = part("shop")
     process: Process = part("shop")
-    idempotency: IdempotencyRecords = part("shop")
+    idempotency: Idempotency = part("shop")
 
     outputs: OutputStore = part("stores.outputs")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perkie_cli.services.pictures.originals import Originals
-from perkie_cli.services.shop.idempotency import IdempotencyRecords
+from perkie_cli.services.shop.idempotency import Idempotency, IdempotencyRecords
 from perkie_cli.services.shop.process import Process
 from perkie_cli.services.shop.storefront import Storefront
 from perkie_cli.services.storage.uploads import Uploads
@@ -34,6 +34,6 @@ def process(its: Services) -> Process:
     return Process(its.storefront, its.cutouts, its.clock)
 
 
-def idempotency(its: Services) -> IdempotencyRecords:
+def idempotency(its: Services) -> Idempotency:
     """One key, one piece of work, over all processes."""
-    return IdempotencyRecords(its.documents, its.clock, its.events)
+    return Idempotency(IdempotencyRecords(its.documents, its.clock, its.events), its.clock)

@@ -13,6 +13,7 @@ MIB = 1024 * 1024
 
 DEFAULT_SIZE = 1024  # px on the long side of a styled picture
 SMALLEST_SIZE, LARGEST_SIZE = 256, 4096  # px; of every engine, so that one may stand in for another
+NOT_KEPT = "the picture could not be kept"  # a warning; what follows its colon is the operator's to know
 QUALITY = 90  # of JPEG and WebP, 1 to 100
 MASTER_QUALITY = 92  # of what will be encoded again
 

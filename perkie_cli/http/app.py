@@ -14,13 +14,14 @@ from starlette.middleware.cors import CORSMiddleware
 import perkie_cli
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import NotFound, PerkieError
-from perkie_cli.http.answer.document import DESCRIPTION, PROBLEM, describe
+from perkie_cli.http.answer import removebg as removebg_answers
+from perkie_cli.http.answer.document import PROBLEM, describe, description
 from perkie_cli.http.answer.facts import header_names
 from perkie_cli.http.answer.problems import InvalidFields, MalformedBody, MethodNotAllowed
 from perkie_cli.http.middleware import Boundary, Context, Head, problem_response
 from perkie_cli.http.parts import Parts, build_parts
+from perkie_cli.http.request import origins
 from perkie_cli.http.request.call import PROXY_PREFIX, signed
-from perkie_cli.http.request.origins import MYSHOPIFY
 from perkie_cli.http.routes import (
     catalogue,
     cutouts,
@@ -63,11 +64,12 @@ def create_app(services: Services, *, warming: bool = False) -> FastAPI:
         title="perkie",
         version=perkie_cli.__version__,
         summary="Cuts pets out of their photos and draws them.",
-        description=DESCRIPTION,
+        description=description(services.settings),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
+        contact={"name": "Perkie Prints"},
         license_info={"name": "MIT", "identifier": "MIT"},
         responses={"default": {"description": "A problem", "content": PROBLEM}},
     )
@@ -107,10 +109,10 @@ def _add_middleware(app: FastAPI, parts: Parts) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=parts.settings.origins,
-        allow_origin_regex=MYSHOPIFY,
+        allow_origin_regex=origins.pattern(local=parts.authenticator.open and not parts.settings.allow_open),
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
-        expose_headers=[*_EXPOSED, *header_names()],
+        expose_headers=[*_EXPOSED, *removebg_answers.HEADERS, *header_names()],
         max_age=86400,
     )
     app.add_middleware(Context, observe=parts.metrics.observe)

@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from perkie_cli.domain.errors import DeadlineExceeded, PerkieError, TooManyBytes
 from perkie_cli.domain.units import format_size
 from perkie_cli.http.answer.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
+from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
+from perkie_cli.http.answer.removebg import removebg_problem
 from perkie_cli.http.request.ids import RequestIds, request_ids
 from perkie_cli.ports import Gate
 
@@ -44,7 +46,11 @@ def extra_headers(scope: Scope) -> dict[str, str]:
 
 def problem_response(error: PerkieError, scope: Scope) -> Response:
     """The error as an answer to the request of ``scope``."""
-    told = problem(error, ids_of(scope).request_id, as_removebg=scope["path"].startswith("/v1.0/"))
+    request_id = ids_of(scope).request_id
+    if scope["path"].startswith((REMOVEBG, f"/apps/perkie{REMOVEBG}")):
+        told = removebg_problem(error, request_id)
+        return Response(orjson.dumps(told.body), told.status, told.headers, "application/json")
+    told = problem(error, request_id)
     return Response(orjson.dumps(told.body), told.status, told.headers, MEDIA_TYPE)
 
 
@@ -182,7 +188,9 @@ class Boundary:
 def _check_encoding(headers: Headers) -> None:
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
-        raise UnsupportedMediaType(f"a body in {encoding[:30]!r} encoding is not read here", hint="Send it as it is.")
+        raise UnsupportedMediaType(
+            f"a body in {encoding[:30]!r} encoding is not read here", hint="Send it uncompressed: pictures are already."
+        )
 
 
 def as_problem(error: Exception, scope: Scope) -> PerkieError:

@@ -15,9 +15,8 @@ from perkie_cli.domain.engines import AUTO
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.http.answer.links import LinkSigner
 from perkie_cli.http.limits.gcra import Gcra, Rate
-from perkie_cli.http.limits.idempotency import Idempotency
 from perkie_cli.http.limits.rate_limits import RateLimiter
-from perkie_cli.http.limits.shutdown import Life
+from perkie_cli.http.limits.shutdown import Shutdown
 from perkie_cli.ports import Gate
 from perkie_cli.telemetry.prometheus import Metrics
 
@@ -35,10 +34,9 @@ class Parts:
     limiter: RateLimiter
     links: LinkSigner
     bodies: Gate
-    idempotency: Idempotency
     warmups: Gcra
     metrics: Metrics
-    life: Life
+    shutdown: Shutdown
 
 
 def build_parts(services: Services) -> Parts:
@@ -62,10 +60,9 @@ def build_parts(services: Services) -> Parts:
         ),
         links=LinkSigner(secret.reveal().encode() if secret else secrets.token_bytes(32)),
         bodies=services.bodies,
-        idempotency=Idempotency(services.clock),
         warmups=Gcra(Rate(settings.warmups, 3600.0, settings.warmups)),
         metrics=services.metrics,
-        life=Life(settings.stop_within.total_seconds()),
+        shutdown=Shutdown(settings.stop_within),
     )
 
 

@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
                 ws_max_size=parts.settings.max_body,
             )
         )
-        self._life = parts.life
+        self._shutdown = parts.shutdown
         self.stopped_by: signal.Signals | None = None
 
     @contextlib.contextmanager
@@ -65,7 +65,7 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
         self.stopped_by = number
-        self._life.stop()
+        self._shutdown.begin()
 
 
 def listen(settings: HttpSettings) -> socket.socket:

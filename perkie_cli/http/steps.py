@@ -13,9 +13,9 @@ from perkie_cli.domain.people.proof import Requester
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.http.answer.answers import cutout_outcome, quota_left, style_outcome
-from perkie_cli.http.answer.schemas import AcceptedFacts, DoneFacts, ProcessBody
-from perkie_cli.http.request.bodies import Fields, validated
-from perkie_cli.http.request.call import Call
+from perkie_cli.http.answer.schemas import AcceptedFacts, DoneFacts, ProcessForm
+from perkie_cli.http.request.call import Call, Repeat
+from perkie_cli.http.request.fields import Fields, validated
 from perkie_cli.http.request.inputs import generate_request, photo_in, requester_of, select_styles
 from perkie_cli.services.shop.process import Accepted, CutoutEnd, Step
 from perkie_cli.services.shop.storefront import StyleEnd
@@ -39,7 +39,7 @@ async def begin(call: Call, fields: Fields) -> Run:
     Raises: InvalidFields, UnknownStyle, BadInput, Forbidden, RateLimited.
     """
     _ = call.idempotency_key  # a wrong one is told now
-    body = validated(ProcessBody, fields.values)
+    body = validated(ProcessForm, fields)
     requester = requester_of(call, body)
     if body.styles is None:
         styles = [style.id for style in body.strategy.at_once(call.parts.services.styles)]
@@ -72,12 +72,12 @@ async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
 async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
     """Each as it ends; for the twin of a request with an ``Idempotency-Key``, all of them once that one is done."""
     process, owner = call.parts.services.process, run.requester.owner
-    seconds = call.parts.settings.process_deadline.total_seconds()
+    deadline = call.parts.settings.process_deadline
     ended: asyncio.Queue[Step | None] = asyncio.Queue()
 
     async def work() -> list[Step]:
         steps: list[Step] = []
-        async with aclosing(process(run.photo, owner, run.requests, seconds)) as each:
+        async with aclosing(process(run.photo, owner, run.requests, deadline.total_seconds())) as each:
             async for step in each:
                 steps.append(step)
                 ended.put_nowait(step)
@@ -85,7 +85,7 @@ async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
 
     payload = (run.photo.hash, tuple(each.style for each in run.requests))
     told = 0
-    async with alongside(call.once(owner, payload, work, _weight, seconds)) as working:
+    async with alongside(call.once(work, deadline, Repeat(owner, payload, _weight))) as working:
         working.add_done_callback(lambda _: ended.put_nowait(None))
         while (step := await ended.get()) is not None:
             told += 1

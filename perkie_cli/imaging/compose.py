@@ -85,3 +85,19 @@ def cover(picture: Raster, width: int, height: int) -> Bytes:
     scaled = cv2.resize(opaque.rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     top, left = (size[1] - height) // 2, (size[0] - width) // 2
     return np.asarray(scaled[top : top + height, left : left + width], np.uint8)
+
+
+def tinted(cutout: Raster, colour: tuple[int, int, int], opacity: int) -> Raster:
+    """The cut-out on a background of that colour and ``opacity`` (0..255): the result may have alpha itself."""
+    if opacity == 255:
+        return before(cutout, np.full((1, 1, 3), colour, np.uint8))
+    assert cutout.alpha is not None, "a cut-out has alpha"
+    rgb, alpha = np.empty_like(cutout.rgb), np.empty_like(cutout.alpha)
+    for top in range(0, cutout.height, _BAND):
+        rows = slice(top, top + _BAND)
+        a = cutout.alpha[rows].astype(np.float32)[..., None]
+        behind = (255 - a) * (opacity / 255)
+        total = a + behind
+        mixed = (cutout.rgb[rows] * a + np.array(colour, np.float32) * behind) / np.maximum(total, 1e-6)
+        rgb[rows], alpha[rows] = mixed + 0.5, total[..., 0] + 0.5
+    return Raster(rgb, alpha)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from perkie_cli.domain.errors import InvalidParameter
@@ -40,6 +41,18 @@ def _png(raster: Raster) -> bytes:
     planes = (*cv2.split(raster.rgb)[::-1], *(() if raster.alpha is None else (raster.alpha,)))
     options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
     return cv2.imencode(".png", cv2.merge(planes), options)[1].tobytes()
+
+
+def encode_grey(plane: NDArray[np.uint8], kind: ImageFormat) -> EncodedPicture:
+    """One 8-bit plane, such as an alpha mask, as a grey file (WebP has no grey and gets three equal ones)."""
+    height, width = plane.shape
+    if kind is ImageFormat.WEBP:
+        return encode(Raster(np.repeat(plane[..., None], 3, axis=2)), kind)
+    check_fits(width, height, kind)
+    out = io.BytesIO()
+    options = {"quality": QUALITY} if kind is ImageFormat.JPEG else {"compress_level": 1}
+    Image.fromarray(plane).save(out, "JPEG" if kind is ImageFormat.JPEG else "PNG", **options)
+    return EncodedPicture(out.getvalue(), kind, width, height)
 
 
 def check_fits(width: int, height: int, kind: ImageFormat) -> None:

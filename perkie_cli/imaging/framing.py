@@ -1,15 +1,19 @@
-"""Where the edges of a cut-out lie: the subject's box, a margin around it, an aspect for the whole."""
+"""Where the edges of a cut-out lie: the subject's box, margins around it, an aspect, a place on its canvas."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from perkie_cli.domain.cutouts.layout import Layout, Region
 from perkie_cli.domain.cutouts.request import Framing
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.imaging.encode import resize
+from perkie_cli.imaging.inspection import scaled
 from perkie_cli.imaging.raster import Raster, with_alpha
 
 _SUBJECT_ALPHA = 13  # 5 %: fainter pixels do not hold the box open
@@ -94,3 +98,84 @@ def _cut(pixels: NDArray[np.uint8], box: Box, border: int) -> NDArray[np.uint8]:
     if not (above or below or left or right):
         return inside
     return np.asarray(cv2.copyMakeBorder(inside, above, below, left, right, border), np.uint8)
+
+
+# ------------------------------------------------------------------ layouts
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """The result, and the subject's box in the cut-out as it came."""
+
+    raster: Raster
+    subject: Box
+
+
+def lay_out(cutout: Raster, layout: Layout) -> Laid | None:
+    """The cut-out as ``layout`` says; None when there is no subject in its region."""
+    kept = within(with_alpha(cutout), layout.region)
+    whole = _subject(kept)
+    small = bounded(kept, layout.max_pixels)
+    box = _subject(small)
+    if whole is None or box is None:
+        return None
+    if layout.crop:
+        small, box = _cropped(small, box, layout)
+    if layout.moves:
+        small = _moved(small, box, layout)
+    return Laid(bounded(small, layout.max_pixels), whole)
+
+
+def within(cutout: Raster, region: Region) -> Raster:
+    """The cut-out with everything outside the region transparent."""
+    if region == Region():
+        return cutout
+    assert cutout.alpha is not None, "a cut-out has alpha"
+    rows = slice(round(region.top * cutout.height), round(region.bottom * cutout.height))
+    columns = slice(round(region.left * cutout.width), round(region.right * cutout.width))
+    alpha = np.zeros_like(cutout.alpha)
+    alpha[rows, columns] = cutout.alpha[rows, columns]
+    return Raster(cutout.rgb, alpha)
+
+
+def bounded(raster: Raster, max_pixels: float) -> Raster:
+    """The picture in the same shape with at most that many pixels."""
+    pixels = raster.width * raster.height
+    if pixels <= max_pixels:
+        return raster
+    long_side = math.floor(raster.long_side * math.sqrt(max_pixels / pixels))
+    while math.prod(scaled(raster.width, raster.height, long_side)) > max_pixels and long_side > 1:
+        long_side -= 1
+    return resize(raster, max(1, long_side))
+
+
+def _subject(raster: Raster) -> Box | None:
+    assert raster.alpha is not None, "a cut-out has alpha"
+    return subject_box(raster.alpha)
+
+
+def _cropped(raster: Raster, box: Box, layout: Layout) -> tuple[Raster, Box]:
+    top, right, bottom, left = (
+        round(margin.of(side))
+        for margin, side in zip(layout.margins, (box.height, box.width, box.height, box.width), strict=True)
+    )
+    canvas = Box(box.left - left, box.top - top, box.right + right, box.bottom + bottom)
+    return to_canvas(raster, canvas), Box(left, top, left + box.width, top + box.height)
+
+
+def _moved(raster: Raster, box: Box, layout: Layout) -> Raster:
+    subject = to_canvas(raster, box)
+    if layout.scale is not None:
+        factor = layout.scale * min(raster.width / box.width, raster.height / box.height)
+        subject = resize(subject, max(1, math.floor(subject.long_side * factor)))
+    left = _start(box.left + box.right, subject.width, raster.width, layout.position and layout.position[0])
+    top = _start(box.top + box.bottom, subject.height, raster.height, layout.position and layout.position[1])
+    return to_canvas(subject, Box(-left, -top, raster.width - left, raster.height - top))
+
+
+def _start(twice_centre: int, length: int, canvas: int, position: float | None) -> int:
+    """Where the subject begins on one axis: at its position, else around the centre that it had."""
+    room = canvas - length
+    if position is not None:
+        return round(position * room)
+    return min(max(0, (twice_centre - length) // 2), room)

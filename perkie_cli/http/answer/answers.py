@@ -15,7 +15,7 @@ from starlette.types import Scope
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import StoreFailed
-from perkie_cli.domain.picture import EncodedPicture
+from perkie_cli.domain.picture import NOT_KEPT, EncodedPicture
 from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.quotas.limits import Charge, QuotaStatus
 from perkie_cli.http.answer.facts import as_fields, as_headers
@@ -108,7 +108,12 @@ async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
 
 
 def _told(facts: PictureFacts | CutoutFacts, more: Sequence[str]) -> dict[str, Any]:
-    return as_fields(replace(facts, warnings=(*facts.warnings, *more)))
+    return as_fields(replace(facts, warnings=(*outward(facts.warnings), *more)))
+
+
+def outward(warnings: Sequence[str]) -> tuple[str, ...]:
+    """Warnings as a customer may read them: why a picture could not be kept names a bucket or folder of ours."""
+    return tuple(each.partition(":")[0] if each.startswith(NOT_KEPT) else each for each in warnings)
 
 
 async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
@@ -153,7 +158,8 @@ def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:
 
 def picture_answer(picture: EncodedPicture, facts: PictureFacts | CutoutFacts) -> Response:
     """The bytes, with ``facts`` as ``X-Perkie-*`` headers."""
-    return Response(picture.data, 200, {**_PRIVATE, **as_headers(facts)}, picture.format.media_type)
+    told = as_headers(replace(facts, warnings=outward(facts.warnings)))
+    return Response(picture.data, 200, {**_PRIVATE, **told}, picture.format.media_type)
 
 
 def data_url(picture: EncodedPicture) -> str:

@@ -14,15 +14,20 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from perkie_cli.auth.authenticate import Authenticator
-from perkie_cli.http.answer import schemas
-from perkie_cli.http.request.call import PROXY_PREFIX
+from perkie_cli.config.schema import Settings
+from perkie_cli.domain.picture import ImageFormat
+from perkie_cli.domain.units import format_size
+from perkie_cli.http.answer import removebg, removebg_schemas, schemas
+from perkie_cli.http.request.call import KEY, PROXY_PREFIX
+from perkie_cli.services.cutouts.laid_out import ZIP
 
 _COMPONENTS = "#/components/schemas/{model}"
-_FORMS = (schemas.GenerateForm, schemas.BatchForm, schemas.ProcessForm)
 _READ_BY_HAND = (
-    *(schemas.GenerateBody, schemas.BatchBody, schemas.ProcessBody, *_FORMS),
-    *(schemas.UploadBody, schemas.UploadForm, schemas.CutoutForm),
+    *(schemas.GenerateBody, schemas.BatchBody, schemas.ProcessBody, schemas.UploadBody),
+    *(schemas.GenerateForm, schemas.BatchForm, schemas.ProcessForm, schemas.UploadForm, schemas.CutoutForm),
+    *(removebg_schemas.RemovebgBody, removebg_schemas.RemovebgForm),
 )
+_WRITTEN_BY_HAND = (schemas.ProcessEvent, removebg_schemas.RemovebgResult, removebg_schemas.RemovebgErrors)
 _MEANING = {
     400: "Malformed",
     401: "No or wrong credentials",
@@ -38,6 +43,20 @@ _MEANING = {
     504: "Deadline",
 }
 _WAIT = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+_REMOVEBG_MEANING = {
+    400: "A parameter or the picture is wrong",
+    402: "Insufficient credits",
+    403: "Authentication failed",
+    429: "Rate limit exceeded",
+    503: _MEANING[503],
+    504: _MEANING[504],
+}
+_REMOVEBG_RATE = {name: {"schema": {"type": "integer"}} for name in removebg.RATE_HEADERS}
+_REMOVEBG_HEADERS: dict[int, dict[str, Any]] = {429: {**_WAIT, **_REMOVEBG_RATE}, 503: _WAIT}
+_REMOVEBG_RESULT = {
+    **dict.fromkeys(removebg.SIZE_HEADERS, "integer"),
+    **{"X-Type": "string", "X-Credits-Charged": "number"},
+}
 _HEADERS: dict[int, dict[str, Any]] = {
     429: {
         **_WAIT,
@@ -46,18 +65,35 @@ _HEADERS: dict[int, dict[str, Any]] = {
     },
     503: _WAIT,
 }
-DESCRIPTION = """Pictures are JPEG, PNG, WebP or HEIC, up to 20 MiB and 50 megapixels, and at least 256 px a side.
+_DESCRIPTION = """Pictures are JPEG, PNG, WebP or HEIC: up to {size} and {pixels:g} megapixels, and
+at least {side} px a side.
 
-Every error is `application/problem+json` (RFC 9457). Each answer has an `X-Request-ID`; one that is sent is kept, as is
-`traceparent`."""
+A field or query parameter that is not known is refused, and so is one that is given twice. A list (`styles`) is a JSON
+array, a repeated field of a form, or a text with commas.
+
+Every error is `application/problem+json` (RFC 9457), but for the routes below `/v1.0/`, which answer as the remove.bg
+API does. Each answer has an `X-Request-ID`; one that is sent is kept, as is `traceparent`."""
+_TAGS = {
+    "drawing": "Pictures in a style.",
+    "cutting out": "Pictures without their background.",
+    "storefront": "What the shop's pages ask for besides.",
+    "operations": "Whether and how the server does.",
+}
 _NULL = {"type": "null"}
 COSTLY = (400, 401, 403, 406, 413, 415, 422, 429, 503, 504)
-PICTURES: dict[str, Any] = {"content": {kind: {} for kind in ("image/jpeg", "image/png", "image/webp")}}
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+PICTURES: dict[str, Any] = {"content": dict.fromkeys((kind.media_type for kind in ImageFormat), BINARY)}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "A repeated request with the same key joins or replays instead of paying twice.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {"type": "string", "pattern": f"^{KEY.pattern}$"},
+}
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "What an EventSource sends when it reconnects: `end` after the last event.",
+    "schema": {"type": "string"},
 }
 
 
@@ -69,17 +105,47 @@ def content_of(model: type[BaseModel]) -> dict[str, Any]:
 PROBLEM = {"application/problem+json": content_of(schemas.ProblemBody)}
 
 
-def body_of(json: type[BaseModel], form: type[BaseModel], *, idempotent: bool = False) -> dict[str, Any]:
-    """The OpenAPI request body of a route that takes JSON and forms, and its ``Idempotency-Key``."""
+def body_of(
+    json: type[BaseModel], form: type[BaseModel], *headers: dict[str, Any], idempotent: bool = False
+) -> dict[str, Any]:
+    """The OpenAPI request body of a route that takes JSON and forms, its headers and its ``Idempotency-Key``."""
     content = {"application/json": content_of(json), "multipart/form-data": content_of(form)}
-    parameters = {"parameters": [_IDEMPOTENCY_KEY]} if idempotent else {}
-    return {"requestBody": {"required": True, "content": content}, **parameters}
+    named = [*headers, _IDEMPOTENCY_KEY] if idempotent else [*headers]
+    return {"requestBody": {"required": True, "content": content}, "parameters": named}
+
+
+def removebg_operation(body: bool = False) -> dict[str, Any]:
+    """Answers, and the body, of a route in the shape of the remove.bg API, as arguments of its decorator."""
+    told = {"content": {"application/json": content_of(removebg_schemas.RemovebgErrors)}}
+    failures = {
+        status: {"description": _REMOVEBG_MEANING[status], **told, "headers": _REMOVEBG_HEADERS.get(status, {})}
+        for status in _REMOVEBG_MEANING
+    }
+    if not body:
+        return {"responses": failures}
+    json = content_of(removebg_schemas.RemovebgBody)
+    form = content_of(removebg_schemas.RemovebgForm)
+    kinds = {"multipart/form-data": form, "application/x-www-form-urlencoded": json, "application/json": json}
+    files = {**PICTURES["content"], ZIP: BINARY, "application/json": content_of(removebg_schemas.RemovebgResult)}
+    headers = {name: {"schema": {"type": kind}} for name, kind in _REMOVEBG_RESULT.items()}
+    done = {"description": "The result", "content": files, "headers": headers}
+    return {
+        "responses": {200: done, **failures},
+        "openapi_extra": {"requestBody": {"required": True, "content": kinds}},
+    }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI answers of a route that can fail with these."""
     refer = "#/components/responses/Problem{}".format
     return {status: {"$ref": refer(status), "description": _MEANING[status]} for status in sorted(statuses)}
+
+
+def description(settings: Settings) -> str:
+    """What the document says of all routes."""
+    image = settings.image
+    size = format_size(min(settings.http.max_image, image.max_bytes))
+    return _DESCRIPTION.format(size=size, pixels=image.max_pixels / 1e6, side=image.min_side)
 
 
 def describe(app: FastAPI, authenticator: Authenticator) -> None:
@@ -89,7 +155,7 @@ def describe(app: FastAPI, authenticator: Authenticator) -> None:
         if app.openapi_schema is None:
             made = get_openapi(
                 title=app.title, version=app.version, summary=app.summary, description=app.description,
-                routes=app.routes, license_info=app.license_info,
+                routes=app.routes, license_info=app.license_info, contact=app.contact,
             )  # fmt: skip
             app.openapi_schema = _completed(made, authenticator)
         return app.openapi_schema
@@ -102,6 +168,8 @@ def _completed(document: dict[str, Any], authenticator: Authenticator) -> dict[s
     schemas_known = {**_models(), **components.get("schemas", {})}
     components["schemas"] = _plain(dict(sorted(schemas_known.items())))
     document["paths"] = _plain(document["paths"])
+    document["servers"] = [{"url": "/", "description": "This server."}]
+    document["tags"] = [{"name": name, "description": said} for name, said in _TAGS.items()]
     components["responses"] = {f"Problem{status}": _problem(status) for status in _MEANING}
     components["securitySchemes"] = _credentials(authenticator)
     _ask_for_credentials(document["paths"], components["securitySchemes"])
@@ -115,36 +183,37 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _models() -> dict[str, Any]:
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [(each, "validation") for each in _READ_BY_HAND]
-    _, found = models_json_schema([*models, (schemas.ProcessEvent, "serialization")], ref_template=_COMPONENTS)
-    known: dict[str, Any] = found["$defs"]
-    for form in _FORMS:
-        (base,) = form.__bases__
-        own, inherited = known[form.__name__], known[base.__name__]["properties"]
-        added = {name: each for name, each in own["properties"].items() if name not in inherited}
-        known[form.__name__] = {
-            "description": own["description"],
-            "allOf": [content_of(base)["schema"], {"type": "object", "properties": added}],
-        }
-    return known
+    models += [(each, "serialization") for each in _WRITTEN_BY_HAND]
+    found: dict[str, Any] = models_json_schema(models, ref_template=_COMPONENTS)[1]["$defs"]
+    return found
 
 
 def _plain(node: Any) -> Any:
     """Short schemas, which make short clients.
 
-    Without the titles that pydantic makes of every name ("Image Url" says no more than ``image_url``), and with "or
-    null" as one of two types instead of one of two schemas.
+    Without the titles that pydantic makes of every name ("Image Url" says no more than ``image_url``), with "or null"
+    as one of the types instead of one of the schemas, and without null for a default, which generators of TypeScript
+    take for a field that must be there.
     """
     if isinstance(node, list):
         return [_plain(each) for each in node]
     if not isinstance(node, dict):
         return node
     node = {name: _plain(each) for name, each in node.items() if name != "title" or not isinstance(each, str)}
+    if node.get("default", ...) is None:
+        del node["default"]
     kinds = node.get("anyOf", [])
-    if len(kinds) == 2 and kinds[1] == _NULL and "type" in kinds[0]:
-        kind = node.pop("anyOf")[0]
+    if len(kinds) > 1 and kinds[-1] == _NULL and all("type" in kind for kind in kinds) and _differ_in_type(kinds):
+        del node["anyOf"]
+        kind = kinds[0] if len(kinds) == 2 else {}
         values = {"enum": [*kind["enum"], None]} if "enum" in kind else {}
-        node = {**kind, **node, "type": [kind["type"], "null"], **values}
+        node = {**kind, **node, "type": [each["type"] for each in kinds], **values}
     return node
+
+
+def _differ_in_type(kinds: list[dict[str, Any]]) -> bool:
+    """Whether the types say it all, or there is only one besides null."""
+    return len(kinds) == 2 or all(set(kind) == {"type"} for kind in kinds)
 
 
 def _credentials(authenticator: Authenticator) -> dict[str, Any]:
@@ -163,9 +232,9 @@ def _credentials(authenticator: Authenticator) -> dict[str, Any]:
 
 
 def _ask_for_credentials(paths: dict[str, Any], schemes: dict[str, Any]) -> None:
-    """Each operation that can answer 401 takes any of them; only the proxy's own take nothing but its signature."""
+    """Each operation that can refuse credentials takes any of them; the proxy's own nothing but its signature."""
     for path, operations in paths.items():
         usual = {"shopify"} if path.startswith(PROXY_PREFIX) else schemes.keys() - {"shopify"}
         for operation in operations.values():
-            if "401" in operation["responses"] and schemes:
-                operation["security"] = [{name: []} for name in schemes if name in usual]
+            asks = not operation["responses"].keys().isdisjoint(("401", "403"))
+            operation["security"] = [{name: []} for name in schemes if name in usual and asks]

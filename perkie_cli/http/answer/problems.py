@@ -61,11 +61,8 @@ class Problem:
     body: dict[str, Any]
 
 
-def problem(error: PerkieError, request_id: str, *, as_removebg: bool = False) -> Problem:
-    """How ``error`` is told to the caller of request ``request_id``.
-
-    ``as_removebg`` adds the ``errors`` that clients of the remove.bg API read (an extension member, RFC 9457 §3.2).
-    """
+def problem(error: PerkieError, request_id: str) -> Problem:
+    """How ``error`` is told to the caller of request ``request_id``."""
     body: dict[str, Any] = {
         "type": f"urn:perkie:problem:{error.code}",
         "title": error.code.replace("_", " ").capitalize(),
@@ -83,8 +80,8 @@ def problem(error: PerkieError, request_id: str, *, as_removebg: bool = False) -
     if wait is not None:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))
         body["retry_after"] = max(1, math.ceil(wait))
-    if as_removebg:
-        body["errors"] = [{"title": body["detail"], "detail": body.get("hint", ""), "code": error.code}]
+    if isinstance(error, UnsupportedMediaType):
+        headers["Accept-Encoding"] = "identity"
     if isinstance(error, NotAuthorised) and error.http_status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="perkie"'
     return Problem(error.http_status, headers, body)

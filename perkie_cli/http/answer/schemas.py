@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
 from perkie_cli.domain.people.identity import Tier
 from perkie_cli.domain.pictures.result import CacheOutcome
@@ -16,8 +16,15 @@ from perkie_cli.domain.quotas.limits import QuotaWarning
 _MOST_STYLES = 400  # names, or characters of a text that names them
 _HASH = r"^[0-9a-f]{64}$"
 
-Customer = Annotated[str | None, Field(None, description="Shop customer; must be proven by the credential.")]
-Session = Annotated[str | None, Field(None, description="Anonymous session of the storefront.")]
+
+def _as_text(value: Any) -> Any:
+    """Shops number their customers, and programs send numbers as such."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Id = Annotated[str | None, BeforeValidator(_as_text, json_schema_input_type=str | int | None)]
+Customer = Annotated[Id, Field(None, description="Shop customer; must be proven by the credential.")]
+Session = Annotated[Id, Field(None, description="Anonymous session of the storefront.")]
 Picture = Annotated[str | None, Field(None, description="JPEG, PNG, WebP or HEIC as base64 or data URL.")]
 Hash = Annotated[str | None, Field(None, pattern=_HASH, description="SHA-256 of a picture uploaded before.")]
 File = Annotated[bytes | None, Field(None, description="JPEG, PNG, WebP or HEIC.")]
@@ -44,7 +51,13 @@ class Answer(BaseModel):
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
-class Identity(BaseModel):
+class Body(BaseModel):
+    """What a client sends: no field that is not known here is passed over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Identity(Body):
     """Whose pictures these are."""
 
     customer_id: Customer = None
@@ -116,20 +129,6 @@ class CutoutForm(BaseModel):
     """A picture as a file."""
 
     image: bytes = Field(description="JPEG, PNG, WebP or HEIC.")
-
-
-class RemovebgForm(BaseModel):
-    """What the remove.bg API takes and perkie heeds. One of the first two is needed."""
-
-    image_file: File = None
-    image_file_b64: Picture = None
-    size: str | None = Field(None, description="`preview`, `small` and `regular` take the fast network.")
-    format: str | None = Field(None, description="`auto`, `png`, `jpg` or `webp`.")
-    channels: str | None = Field(None, description="`rgba`, or `alpha` for the mask.")
-    bg_color: str | None = Field(None, description="Behind the pet, as hexadecimal digits.")
-    bg_image_file: bytes | None = Field(None, description="A picture behind the pet.")
-    crop: bool | None = Field(None, description="Trim to the pet.")
-    crop_margin: str | None = Field(None, description="Percent, such as `10%`.")
 
 
 class ProblemBody(BaseModel):
@@ -366,13 +365,3 @@ class WarmupAnswer(Answer):
     status: Literal["warm", "skipped"]
     loaded: list[str]
     seconds: float
-
-
-class RemovebgFacts(Answer):
-    """The `data` of the answer to `Accept: application/json`."""
-
-    result_b64: str
-    foreground_top: int
-    foreground_left: int
-    foreground_width: int
-    foreground_height: int

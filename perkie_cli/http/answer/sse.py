@@ -9,11 +9,14 @@ from typing import Any
 import orjson
 
 KEEP_ALIVE = b": still at work\n\n"
+END = "end"  # the id of every last event: a client that reconnects sends it as Last-Event-ID
+# To whom reads the stream: an EventSource opens a stream again when it has ended, and would post the photo once more.
+HOW_TO_END = b': close the connection at "done" or "error"; who reconnects after one of them is answered 204\n\n'
 
 
-def event(name: str, data: Any, number: int) -> bytes:
+def event(name: str, data: Any, id_: int | str) -> bytes:
     """One event: JSON on one line, so no further framing is needed."""
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), orjson.dumps(data))
+    return b"id: %s\nevent: %s\ndata: %s\n\n" % (str(id_).encode(), name.encode(), orjson.dumps(data))
 
 
 async def with_keep_alive(

@@ -15,10 +15,14 @@ from perkie_cli.http.limits.gcra import Gcra, Rate, Verdict
 
 @dataclass(frozen=True, slots=True)
 class RateOutcome:
-    """``headers`` go on the answer, whatever it is; ``error`` is to be raised when the request is over a limit."""
+    """``headers`` go on the answer, whatever it is; ``error`` is to be raised when the request is over a limit.
+
+    ``tightest``: the limit with the least left, and what it says; None where no limit counts the request.
+    """
 
     headers: dict[str, str]
     error: RateLimited | None
+    tightest: tuple[Rate, Verdict] | None
 
 
 class RateLimiter:
@@ -35,10 +39,13 @@ class RateLimiter:
             verdicts = {name: limit.take(keys[name], now) for name, limit in limits.items()}
         headers = self._headers(verdicts)
         refused = {name: verdict for name, verdict in verdicts.items() if not verdict.allowed}
-        if not refused:
-            return RateOutcome(headers, None)
-        name, verdict = max(refused.items(), key=lambda item: item[1].retry_after)
-        return RateOutcome(headers, self._error(name, verdict))
+        if refused:
+            name, verdict = max(refused.items(), key=lambda item: item[1].retry_after)
+            return RateOutcome(headers, self._error(name, verdict), (self._limits[name].rate, verdict))
+        if not verdicts:
+            return RateOutcome(headers, None, None)
+        name, verdict = min(verdicts.items(), key=lambda item: item[1].remaining)
+        return RateOutcome(headers, None, (self._limits[name].rate, verdict))
 
     def _error(self, name: str, verdict: Verdict) -> RateLimited:
         rate = self._limits[name].rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -14,46 +15,50 @@ from perkie_cli.system.waiting import alongside, first_of
 T = TypeVar("T")
 
 
-class Life:
-    """From serving to stopping: at the signal no new work is taken up, ``grace`` seconds later the rest is refused."""
+class Shutdown:
+    """At the signal no new work is taken up; ``grace`` later the rest is refused, too."""
 
-    def __init__(self, grace: float) -> None:
+    def __init__(self, grace: timedelta) -> None:
         self._grace = grace
         self._over = asyncio.Event()
-        self.stopping = False
+        self.begun = False
 
-    def stop(self) -> None:
+    def begin(self) -> None:
         """Called on the event loop when the process is told to end; repeated calls change nothing."""
-        if not self.stopping:
-            self.stopping = True
-            asyncio.get_running_loop().call_later(self._grace, self._over.set)
+        if not self.begun:
+            self.begun = True
+            asyncio.get_running_loop().call_later(self._grace.total_seconds(), self._over.set)
 
     def check(self) -> None:
-        """Raises: Unavailable once stopping."""
-        if self.stopping:
-            raise stopping()
+        """Refuses new work once the shutdown has begun.
 
-    async def ended(self) -> None:
+        Raises: Unavailable.
+        """
+        if self.begun:
+            raise server_stops()
+
+    async def over(self) -> None:
         """Returns when time is up for what is in flight."""
         await self._over.wait()
 
 
-async def watched(request: Request, life: Life, work: Coroutine[Any, Any, T], seconds: float) -> T:
+async def while_wanted(request: Request, shutdown: Shutdown, work: Coroutine[Any, Any, T], limit: timedelta) -> T:
     """The result of ``work``, which is cancelled (and its cleanup awaited) when nobody needs it any more.
 
     The request's body must have been read before.
 
-    Raises: Interrupted when the client left, DeadlineExceeded after ``seconds``, Unavailable at the server's end, and
+    Raises: Interrupted when the client left, DeadlineExceeded after ``limit``, Unavailable at the server's end, and
     whatever ``work`` raises.
     """
-    async with alongside(_disconnected(request)) as gone, alongside(life.ended()) as over, alongside(work) as task:
+    seconds = limit.total_seconds()
+    async with alongside(_disconnected(request)) as gone, alongside(shutdown.over()) as over, alongside(work) as task:
         await first_of(task, gone, over, seconds=seconds)
         if task.done():
             return task.result()
         if gone.done():
             raise Interrupted("the client left")
         if over.done():
-            raise stopping()
+            raise server_stops()
         raise DeadlineExceeded(f"not done within {seconds:g} s", hint="Try again.", retry_after=5)
 
 
@@ -62,6 +67,6 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def stopping() -> Unavailable:
+def server_stops() -> Unavailable:
     """What a request is told at the server's end."""
     return Unavailable("this server is stopping", hint="Try again: another one takes over.", retry_after=1)

@@ -1,40 +1,23 @@
-"""Reads request bodies: JSON, forms and raw pictures, into validated values."""
+"""Reads request bodies: JSON, forms and raw pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import json
+from typing import Any
 
 import orjson
-from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from perkie_cli.domain.errors import Interrupted
 from perkie_cli.http.answer.problems import InvalidFields, MalformedBody, UnsupportedMediaType
-from perkie_cli.http.request.image_field import check_size, decode_image_field
+from perkie_cli.http.request.fields import Fields, Upload
+from perkie_cli.http.request.image_field import check_size
 
-M = TypeVar("M", bound=BaseModel)
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _MOST_FIELDS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file from a form or a raw body."""
-
-    data: bytes
-    name: str  # the field's or file's, for messages
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """A body as named values; ``files`` only come from multipart forms."""
-
-    values: dict[str, Any]
-    files: dict[str, Upload]
+_BOM = b"\xef\xbb\xbf"  # what Windows' editors and PowerShell put before a file
 
 
 def media_type(request: Request) -> str:
@@ -45,13 +28,13 @@ def media_type(request: Request) -> str:
 async def read_fields(request: Request, max_image: int) -> Fields:
     """JSON objects and forms alike.
 
-    Raises: MalformedBody, UnsupportedMediaType, TooManyBytes.
+    Raises: MalformedBody, InvalidFields, UnsupportedMediaType, TooManyBytes.
     """
     kind = media_type(request)
     if kind in _FORMS:
         return await _form(request, max_image)
     if kind == "application/json" or kind.endswith("+json"):
-        return Fields(json_object(await read_raw(request)), {})
+        return Fields(json_object(await read_raw(request)))
     raise UnsupportedMediaType(
         f"a body of type {kind[:60] or 'unknown'!r} is not read here",
         hint="Send application/json or multipart/form-data.",
@@ -70,14 +53,39 @@ async def read_raw(request: Request) -> bytes:
 
 
 def json_object(raw: bytes | str) -> dict[str, Any]:
-    """Raises: MalformedBody."""
+    """The members of a JSON object, with or without a byte order mark before it.
+
+    Raises: MalformedBody, InvalidFields for a name that stands there twice.
+    """
+    text = (raw.encode() if isinstance(raw, str) else raw).removeprefix(_BOM)
     try:
-        value = orjson.loads(raw)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise MalformedBody(f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise MalformedBody("the body is not a JSON object")
+    if len(value) > _MOST_FIELDS:
+        raise InvalidFields(f"{len(value)} fields were sent; at most {_MOST_FIELDS} are read")
+    if any(text.count(b'"%s"' % name.encode()) > 1 for name in value):  # rarely true: then it is worth a slow look
+        _check_repeats(text)
     return value
+
+
+def _check_repeats(text: bytes) -> None:
+    """Raises: InvalidFields, MalformedBody for what only this slower reader cannot take."""
+    try:
+        json.loads(text, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBody("the body is not JSON of a usual kind") from error
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidFields(f"{twice[:60]} was sent twice", hint="Send several values as an array.")
+    return found
 
 
 async def _form(request: Request, max_image: int) -> Fields:
@@ -96,41 +104,12 @@ async def _form(request: Request, max_image: int) -> Fields:
 
 
 async def _split(form: FormData, max_image: int) -> Fields:
-    values: dict[str, Any] = {}
-    files: dict[str, Upload] = {}
+    fields = Fields()
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             called = (value.filename or name)[:120]
             check_size(value.size or 0, max_image, called)
-            files[name] = Upload(await value.read(), called)
+            fields.add_file(name, Upload(await value.read(), called))
         else:
-            values[name] = value
-    return Fields(values, files)
-
-
-def validated(model: type[M], values: dict[str, Any]) -> M:
-    """The model over ``values``.
-
-    Raises: InvalidFields with one sentence that names every wrong field.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg'].lower()}" for each in error.errors()[:5]]
-        raise InvalidFields("; ".join(wrong)) from error
-
-
-def picture_of(fields: Fields, names: Sequence[str], max_image: int) -> Upload | None:
-    """The picture under the first of ``names`` that is there: an uploaded file, base64 or a data URL.
-
-    Raises: MalformedBody, InvalidFields, TooManyBytes.
-    """
-    for name in names:
-        if name in fields.files:
-            return fields.files[name]
-        value = fields.values.get(name)
-        if value is not None and not isinstance(value, str):
-            raise InvalidFields(f"{name}: not a string")
-        if value is not None:
-            return Upload(decode_image_field(value, max_image, name), name)
-    return None
+            fields.add_text(name, value)
+    return fields

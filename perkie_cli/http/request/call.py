@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from fastapi import Request
 from starlette.requests import HTTPConnection
@@ -16,15 +17,28 @@ from perkie_cli.auth.principal import Principal, Scope
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.people.proof import Requester, identify
 from perkie_cli.http.answer.problems import InvalidFields
-from perkie_cli.http.limits.shutdown import watched
+from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
+from perkie_cli.http.answer.removebg import rate_headers
+from perkie_cli.http.limits.shutdown import while_wanted
 from perkie_cli.http.middleware import extra_headers, ids_of
 from perkie_cli.http.parts import Parts, parts_of
 from perkie_cli.http.request.origins import check_local
+from perkie_cli.http.request.query import check_query
+from perkie_cli.services.shop.idempotency import Repeatable
 
 T = TypeVar("T")
 PROXY_PREFIX = "/apps/perkie"
-GRACE = 1.0  # seconds more than the work itself is told, so that its own word about the deadline comes first
-_LONGEST_KEY = 255
+GRACE = timedelta(seconds=1)  # more than the work itself is told, so that its own word about the deadline comes first
+KEY = re.compile(r"[!-~]{1,255}")  # of an Idempotency-Key
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat(Generic[T]):
+    """What makes a request the same as one before: ``payload`` of ``owner``; ``weigh`` as for ``Repeatable``."""
+
+    owner: Owner
+    payload: tuple[object, ...]
+    weigh: Callable[[T], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +57,14 @@ class Call:
 
     @property
     def idempotency_key(self) -> str | None:
-        """Raises: InvalidFields for an unusable one."""
-        given = self.request.headers.get("idempotency-key")
-        if given is not None and not 1 <= len(given) <= _LONGEST_KEY:
-            raise InvalidFields(f"Idempotency-Key is not 1 to {_LONGEST_KEY} characters long")
-        return given
+        """The client's own, if it sent one.
+
+        Raises: InvalidFields for an unusable one.
+        """
+        given = self.request.headers.getlist("idempotency-key")
+        if given and (len(given) > 1 or not KEY.fullmatch(given[0])):
+            raise InvalidFields("Idempotency-Key is not 1 to 255 visible ASCII characters", hint="Send a UUID.")
+        return given[0] if given else None
 
     def requester(self, customer: str | None = None, session: str | None = None) -> Requester:
         """Whose pictures these are. ``customer`` and ``session`` are claims of the request.
@@ -62,7 +79,7 @@ class Call:
 
         Raises: Unavailable, RateLimited.
         """
-        self.parts.life.check()
+        self.parts.shutdown.check()
         self.meter(ip=Owner.address(self.address).id)
 
     def meter(self, **keys: str) -> None:
@@ -76,41 +93,33 @@ class Call:
         headers = extra_headers(self.request.scope)
         for name, value in outcome.headers.items():
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        if self.request.url.path.startswith(REMOVEBG):
+            headers |= rate_headers(outcome, self.parts.services.clock.now().timestamp())
         if outcome.error is not None:
             raise outcome.error
 
-    async def run(self, work: Coroutine[Any, Any, T], deadline: timedelta) -> T:
-        """``work`` while the client waits for it, within the route's deadline; see ``life.watched``."""
-        assert isinstance(self.request, Request), "a WebSocket has its own way to notice that its client left"
-        return await watched(self.request, self.parts.life, work, deadline.total_seconds() + GRACE)
+    async def work(self, work: Callable[[], Awaitable[T]], deadline: timedelta, repeat: Repeat[T] | None = None) -> T:
+        """``work()`` while the client waits for it, within the route's deadline; ``repeat`` as for ``once``.
 
-    async def once(
-        self,
-        owner: Owner,
-        payload: tuple[object, ...],
-        work: Callable[[], Awaitable[T]],
-        weigh: Callable[[T], int | None],
-        seconds: float,
-    ) -> T:
+        Raises: Interrupted, DeadlineExceeded, Unavailable, and as ``once``.
+        """
+        assert isinstance(self.request, Request), "a WebSocket has its own way to notice that its client left"
+        return await while_wanted(
+            self.request, self.parts.shutdown, self.once(work, deadline, repeat), deadline + GRACE
+        )
+
+    async def once(self, work: Callable[[], Awaitable[T]], deadline: timedelta, repeat: Repeat[T] | None) -> T:
         """``work()``, or what it gave before under the same ``Idempotency-Key`` of the same owner and route.
 
-        ``payload`` tells one request from another, ``weigh`` gives a result's size in bytes or None for one that is
-        not to be given again, ``seconds`` is the most that the work may take.
+        Without ``repeat`` keys mean nothing to the route. ``deadline``: the most that the work may take.
 
         Raises: InvalidFields for an unusable key, IdempotencyMismatch, and whatever ``work`` raises.
         """
-        given = self.idempotency_key
-        if given is None:
+        if repeat is None or (given := self.idempotency_key) is None:
             return await work()
-        key = repr((self.principal.name, str(owner), self.request.url.path, given))
-        digest = hashlib.sha256(repr(payload).encode()).hexdigest()
-
-        async def alone() -> T:
-            # In this process twins join; the record does the same for all others that share the store.
-            async with self.parts.services.idempotency.holding(key, digest, seconds):
-                return await work()
-
-        return await self.parts.idempotency.run(key, digest, alone, weigh)
+        key = repr((self.principal.name, str(repeat.owner), self.request.url.path, given))
+        digest = hashlib.sha256(repr(repeat.payload).encode()).hexdigest()
+        return await self.parts.services.idempotency.run(Repeatable(key, digest, work, repeat.weigh, deadline))
 
 
 def calling(scope: Scope | None, *, costly: bool = True) -> Callable[[Request], Awaitable[Call]]:
@@ -121,6 +130,7 @@ def calling(scope: Scope | None, *, costly: bool = True) -> Callable[[Request], 
 
     async def call(request: Request) -> Call:
         made = authenticated(request, request.headers)
+        check_query(request, proxied=behind_proxy(request))
         if scope is not None:
             made.principal.require(scope)
         if costly:
@@ -139,6 +149,11 @@ def signed(request: HTTPConnection) -> None:
     parts.authenticator.proxied(request.url.query, parts.services.clock.now())
 
 
+def behind_proxy(request: HTTPConnection) -> bool:
+    """Whether the request came through Shopify's app proxy."""
+    return request.url.path.startswith(f"{PROXY_PREFIX}/")
+
+
 def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
     """The call with its caller, by ``headers``.
 
@@ -149,7 +164,7 @@ def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
     if parts.authenticator.open and not parts.settings.allow_open:
         check_local(request.url.hostname, request.headers.get("origin"), parts.settings.origins)
     hops = parts.settings.trusted_hops
-    if request.url.path.startswith(f"{PROXY_PREFIX}/"):
+    if behind_proxy(request):
         principal = parts.authenticator.proxied(request.url.query, now).principal
         hops += 1  # Shopify's own
     else:

@@ -15,6 +15,7 @@ from perkie_cli.http.answer.problems import MalformedBody
 _BASE64_MARK = re.compile(r";\s*base64\s*,?", re.IGNORECASE)
 _LINE_ENDS = str.maketrans("", "", "\r\n\t\f\v")
 _STANDARD = str.maketrans("-_", "+/")
+_UNNAMED = 'A file needs filename="…" in its part; filename* alone is not read (RFC 7578 §4.2).'
 _HINT = "Send the picture as base64 or as a data URL (data:image/jpeg;base64,…)."
 
 
@@ -51,7 +52,7 @@ def _decode(payload: str, max_bytes: int, source: str) -> bytes:
     try:
         return pybase64.b64decode(payload + "=" * (-len(payload) % 4), validate=True)
     except ValueError as error:  # binascii.Error, or a character outside ASCII
-        raise MalformedBody(f"{source} is not base64", hint=_HINT) from error
+        raise MalformedBody(f"{source} is not base64", hint=_HINT if payload.isascii() else _UNNAMED) from error
 
 
 def _size(payload: str) -> int:

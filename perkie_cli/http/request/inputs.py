@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from perkie_cli.domain.people.identity import Tier
 from perkie_cli.domain.people.proof import Requester
@@ -11,11 +12,9 @@ from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import Identity
-from perkie_cli.http.request.bodies import Fields, Upload, picture_of
 from perkie_cli.http.request.call import Call
+from perkie_cli.http.request.fields import PICTURES, Fields, Upload, picture_of
 from perkie_cli.services.storage.uploads import photo_of
-
-PICTURE_FIELDS = ("image", "image_data")
 
 
 def requester_of(call: Call, body: Identity) -> Requester:
@@ -34,7 +33,7 @@ async def photo_in(call: Call, fields: Fields, image_hash: str | None, requester
 
     Raises: InvalidFields when there is neither or both, NotFound, MalformedBody, the BadInput family.
     """
-    upload = picture_of(fields, PICTURE_FIELDS, call.parts.settings.max_image)
+    upload = picture_of(fields, PICTURES, call.parts.settings.max_image)
     if (upload is None) is (image_hash is None):
         raise InvalidFields("exactly one of image_data, image (a file) and image_hash is needed")
     storefront = call.parts.services.storefront
@@ -44,15 +43,20 @@ async def photo_in(call: Call, fields: Fields, image_hash: str | None, requester
 
 
 def generate_request(
-    requester: Requester, photo: Photo, style: str, deadline: float | None = None, *, remove_background: bool = False
+    requester: Requester,
+    photo: Photo,
+    style: str,
+    deadline: timedelta | None = None,
+    *,
+    remove_background: bool = False,
 ) -> GenerateRequest:
-    """One style for one requester. ``deadline`` in seconds."""
+    """One style for one requester."""
     return GenerateRequest(
         photo,
         style,
         requester.owner,
         remove_background=remove_background,
-        deadline=deadline,
+        deadline=None if deadline is None else deadline.total_seconds(),
         charge=requester.charge,
     )
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from perkie_cli.auth.peer import is_loopback
 from perkie_cli.domain.errors import Forbidden
 
-MYSHOPIFY = r"https://[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com"  # matched against the whole origin
+_MYSHOPIFY = r"https://[a-z0-9][a-z0-9-]{0,62}\.myshopify\.com"
+_THIS_MACHINE = r"https?://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?"
 
 
-def allowed(origin: str, listed: Collection[str]) -> bool:
-    """Whether CORS lets pages of that origin read answers."""
-    return origin in listed or re.fullmatch(MYSHOPIFY, origin) is not None
+def pattern(*, local: bool) -> str:
+    """What a whole origin must match to be let in without being listed; ``local``: from this machine, too."""
+    return f"(?:{_MYSHOPIFY}|{_THIS_MACHINE})" if local else _MYSHOPIFY
+
+
+def allowed(origin: str, listed: Collection[str], *, local: bool = False) -> bool:
+    """Whether pages of that origin may call, and read what is answered."""
+    return origin in listed or re.fullmatch(pattern(local=local), origin) is not None
 
 
 def check_local(host: str | None, origin: str | None, listed: Collection[str]) -> None:
@@ -26,12 +31,5 @@ def check_local(host: str | None, origin: str | None, listed: Collection[str]) -
     """
     if not is_loopback(host or ""):
         raise Forbidden(f"{(host or '')[:80]!r} is no name of this machine", hint="Call 127.0.0.1, or set http.auth.")
-    if origin is not None and not allowed(origin, listed) and not is_loopback(_hostname(origin)):
+    if origin is not None and not allowed(origin, listed, local=True):
         raise Forbidden(f"pages of {origin[:80]!r} may not call this server", hint="List it in http.origins.")
-
-
-def _hostname(origin: str) -> str:
-    try:
-        return urlsplit(origin).hostname or ""
-    except ValueError:
-        return ""

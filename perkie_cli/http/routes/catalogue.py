@@ -16,7 +16,13 @@ from perkie_cli.http.request.call import Call, calling
 router = APIRouter(tags=["storefront"])
 
 
-@router.get("/api/v1/styles", operation_id="styles", summary="List the styles", response_model=StylesAnswer)
+@router.get(
+    "/api/v1/styles",
+    operation_id="styles",
+    summary="List the styles",
+    response_model=StylesAnswer,
+    responses=problems(400),
+)
 async def styles(request: Request) -> StylesAnswer:
     """The styles, shipped ones first."""
     found = parts_of(request).services.styles.all()

@@ -21,8 +21,9 @@ from perkie_cli.http.answer.document import COSTLY, PICTURES, content_of, proble
 from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import CutoutForm
 from perkie_cli.http.request.accept import IMAGES, image_format, negotiate
-from perkie_cli.http.request.bodies import Upload, media_type, picture_of, read_fields, read_raw
+from perkie_cli.http.request.bodies import media_type, read_fields, read_raw
 from perkie_cli.http.request.call import Call, calling
+from perkie_cli.http.request.fields import Upload, picture_of, refuse_unknown
 from perkie_cli.http.request.image_field import check_size
 from perkie_cli.http.request.inputs import as_photo
 
@@ -78,7 +79,7 @@ async def remove_background(
         deadline=call.parts.settings.cutout_deadline.total_seconds(),
     )
     services = call.parts.services
-    cutout = await call.run(services.cutouts(wanted), call.parts.settings.cutout_deadline)
+    cutout = await call.work(lambda: services.cutouts(wanted), call.parts.settings.cutout_deadline)
     return picture_answer(cutout.picture, cutout.facts())
 
 
@@ -92,7 +93,9 @@ async def read_picture(request: Request, most: int) -> Upload:
         data = await read_raw(request)
         check_size(len(data), most, "the body")
         return Upload(data, "the body")
-    upload = picture_of(await read_fields(request, most), _FIELDS, most)
+    fields = await read_fields(request, most)
+    refuse_unknown([*fields.files, *fields.values], _FIELDS)
+    upload = picture_of(fields, _FIELDS, most)
     if upload is None:
         raise InvalidFields("image: no picture was sent", hint="Send it as the form field `image` or as the raw body.")
     return upload

@@ -13,8 +13,9 @@ from perkie_cli.http.answer.answers import KINDS, generated_answer, json_answer,
 from perkie_cli.http.answer.document import COSTLY, PICTURES, body_of, problems
 from perkie_cli.http.answer.schemas import BatchAnswer, BatchBody, BatchForm, GenerateAnswer, GenerateBody, GenerateForm
 from perkie_cli.http.request.accept import negotiate
-from perkie_cli.http.request.bodies import read_fields, validated
-from perkie_cli.http.request.call import Call, calling
+from perkie_cli.http.request.bodies import read_fields
+from perkie_cli.http.request.call import Call, Repeat, calling
+from perkie_cli.http.request.fields import validated
 from perkie_cli.http.request.inputs import generate_request, photo_in, requester_of, select_styles
 from perkie_cli.services.shop.storefront import Drawn, StyleEnd
 
@@ -35,16 +36,14 @@ async def generate(request: Request, call: Caller) -> Response:
     settings, storefront = call.parts.settings, call.parts.services.storefront
     kind = negotiate(request.headers.get("accept"), KINDS)
     fields = await read_fields(request, settings.max_image)
-    body = validated(GenerateBody, fields.values)
+    body = validated(GenerateForm, fields)
     requester = requester_of(call, body)
     photo = await photo_in(call, fields, body.image_hash, requester)
-    seconds = settings.generate_deadline.total_seconds()
-    wanted = generate_request(requester, photo, body.style, seconds, remove_background=body.remove_background)
+    deadline = settings.generate_deadline
+    wanted = generate_request(requester, photo, body.style, deadline, remove_background=body.remove_background)
     payload = (photo.hash, body.style, body.remove_background)
-    drawn = await call.run(
-        call.once(requester.owner, payload, lambda: storefront.draw(wanted), _weight, seconds),
-        settings.generate_deadline,
-    )
+    repeat = Repeat(requester.owner, payload, _weight)
+    drawn = await call.work(lambda: storefront.draw(wanted), deadline, repeat)
     return await generated_answer(call, drawn, kind)
 
 
@@ -60,24 +59,21 @@ async def batch_generate(request: Request, call: Caller) -> Response:
     """Draws a pet in several styles side by side; one that fails does not touch the others."""
     settings, services = call.parts.settings, call.parts.services
     fields = await read_fields(request, settings.max_image)
-    body = validated(BatchBody, fields.values)
+    body = validated(BatchForm, fields)
     requester = requester_of(call, body)
     styles = select_styles(call, body.styles)
     photo = await photo_in(call, fields, body.image_hash, requester)
-    seconds = settings.process_deadline.total_seconds()
-    wanted = [
-        generate_request(requester, photo, style, seconds, remove_background=body.remove_background) for style in styles
-    ]
+    deadline = settings.process_deadline
+    cut_out = body.remove_background
+    wanted = [generate_request(requester, photo, style, deadline, remove_background=cut_out) for style in styles]
 
     async def all_of_them() -> list[StyleEnd]:
         async with aclosing(services.storefront.draw_all(photo, requester.owner, wanted)) as ends:
             return [end async for end in ends]
 
     payload = (photo.hash, tuple(styles), body.remove_background)
-    ends = await call.run(
-        call.once(requester.owner, payload, all_of_them, _weight_of_all, seconds),
-        settings.process_deadline,
-    )
+    repeat = Repeat(requester.owner, payload, _weight_of_all)
+    ends = await call.work(all_of_them, deadline, repeat)
     ends = sorted(ends, key=lambda end: styles.index(end.style))
     answer = BatchAnswer(
         success=any(end.drawn for end in ends),

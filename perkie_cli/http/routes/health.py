@@ -22,7 +22,13 @@ router = APIRouter(tags=["operations"])
 warmups = APIRouter(tags=["operations"])  # apart: the widget asks for it through the shop's proxy
 
 
-@router.get("/health", operation_id="health", summary="Tell that the process lives", response_model=HealthAnswer)
+@router.get(
+    "/health",
+    operation_id="health",
+    summary="Tell that the process lives",
+    response_model=HealthAnswer,
+    responses=problems(400),
+)
 async def health() -> Response:
     """Whether the process lives. Asks nobody else."""
     return _json({"status": "ok", "version": perkie_cli.__version__})
@@ -33,7 +39,7 @@ async def health() -> Response:
     operation_id="ready",
     summary="Tell whether its dependencies answer",
     response_model=ReadyAnswer,
-    responses={503: {"description": "Not ready", "model": ReadyAnswer}},
+    responses={503: {"description": "Not ready", "model": ReadyAnswer}, **problems(400)},
 )
 async def ready(request: Request) -> Response:
     """Whether everything that this role needs answers; optional parts that do not are named as degraded."""
@@ -42,7 +48,7 @@ async def ready(request: Request) -> Response:
     states = await asyncio.gather(*map(ping, needed))
     down = [each for each, state in zip(needed, states, strict=True) if state != "ok"]
     failed = any(each.required for each in down)
-    status = "stopping" if parts.life.stopping else "unavailable" if failed else "ready"
+    status = "stopping" if parts.shutdown.begun else "unavailable" if failed else "ready"
     body = {
         "status": status,
         "dependencies": {each.name: state for each, state in zip(needed, states, strict=True)},
@@ -56,7 +62,7 @@ async def ready(request: Request) -> Response:
     operation_id="warmup",
     summary="Load what the first picture needs",
     response_model=WarmupAnswer,
-    responses=problems(401, 403, 429, 503, 504),
+    responses=problems(401, 403, 422, 429, 503, 504),
 )
 async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
     """Loads what the first picture would have to wait for. At most so many real ones an hour; more do nothing."""
@@ -66,7 +72,7 @@ async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
         return _json({"status": "skipped", "loaded": [], "seconds": 0.0})
     clock = parts.services.clock
     began = clock.monotonic()
-    loaded = await call.run(warm_up(parts.services, parts.settings.role), parts.settings.cutout_deadline)
+    loaded = await call.work(lambda: warm_up(parts.services, parts.settings.role), parts.settings.cutout_deadline)
     return _json({"status": "warm", "loaded": loaded, "seconds": round(clock.monotonic() - began, 3)})
 
 
@@ -75,7 +81,7 @@ async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
     operation_id="metrics",
     summary="Tell Prometheus its metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, **problems(401, 403)},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 403, 422)},
 )
 async def metrics(call: Annotated[Call, Depends(calling(Scope.METRICS, costly=False))]) -> Response:
     """Prometheus metrics of this process."""

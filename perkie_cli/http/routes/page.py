@@ -8,6 +8,7 @@ from importlib import resources
 from fastapi import APIRouter, Response
 
 from perkie_cli.domain.errors import NotFound
+from perkie_cli.http.answer.document import problems
 
 router = APIRouter(tags=["storefront"])
 _KINDS = {
@@ -28,7 +29,7 @@ _HEADERS = {
     operation_id="page",
     summary="Show the demo page",
     response_class=Response,
-    responses={200: {"content": {"text/html": {}}}},
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **problems(400)},
 )
 async def page() -> Response:
     """A page to try it."""

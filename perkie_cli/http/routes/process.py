@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -13,10 +14,10 @@ from fastapi.responses import StreamingResponse
 from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import DeadlineExceeded, PerkieError
 from perkie_cli.http.answer.answers import json_answer, told_problem
-from perkie_cli.http.answer.document import COSTLY, body_of, content_of, problems
+from perkie_cli.http.answer.document import COSTLY, LAST_EVENT_ID, body_of, content_of, problems
 from perkie_cli.http.answer.schemas import ProcessAnswer, ProcessBody, ProcessEvent, ProcessForm
-from perkie_cli.http.answer.sse import event, with_keep_alive
-from perkie_cli.http.limits.shutdown import stopping
+from perkie_cli.http.answer.sse import END, HOW_TO_END, event, with_keep_alive
+from perkie_cli.http.limits.shutdown import server_stops
 from perkie_cli.http.request.accept import EVENT_STREAM, JSON, negotiate
 from perkie_cli.http.request.bodies import read_fields
 from perkie_cli.http.request.call import GRACE, Call, calling
@@ -31,18 +32,28 @@ KEEP_ALIVE_EVERY = 10.0  # seconds
     operation_id="process",
     summary="Cut a pet out and draw it",
     response_model=ProcessAnswer,
-    responses={200: {"content": {EVENT_STREAM: content_of(ProcessEvent)}}, **problems(*COSTLY, 404)},
-    openapi_extra=body_of(ProcessBody, ProcessForm, idempotent=True),
+    responses={
+        200: {"content": {EVENT_STREAM: content_of(ProcessEvent)}},
+        204: {"description": "The stream that `Last-Event-ID` tells of has ended"},
+        **problems(*COSTLY, 404),
+    },
+    openapi_extra=body_of(ProcessBody, ProcessForm, LAST_EVENT_ID, idempotent=True),
 )
 async def process(request: Request, call: Annotated[Call, Depends(calling(Scope.GENERATE))]) -> Response:
-    """Cuts a pet out and draws it. `Accept: text/event-stream` tells each step as it ends."""
+    """Cuts a pet out and draws it. `Accept: text/event-stream` tells each step as it ends.
+
+    Close the connection at `done` or `error`. A client that reconnects by itself sends `Last-Event-ID: end` then, and
+    is answered 204, which ends it.
+    """
+    if request.headers.get("last-event-id") == END:
+        return Response(status_code=204)
     kind = negotiate(request.headers.get("accept"), (JSON, EVENT_STREAM))
     fields = await read_fields(request, call.parts.settings.max_image)
     steps = steps_told(call, await begin(call, fields))
     deadline = call.parts.settings.process_deadline
     if kind == JSON:
-        return json_answer(await call.run(whole(call, steps), deadline))
-    cut = asyncio.ensure_future(_cut(call, deadline.total_seconds() + GRACE))
+        return json_answer(await call.work(lambda: whole(call, steps), deadline))
+    cut = asyncio.ensure_future(_cut(call, deadline + GRACE))
     stream = with_keep_alive(as_events(call, steps), KEEP_ALIVE_EVERY, cut)
     return StreamingResponse(stream, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, EVENT_STREAM)
 
@@ -68,20 +79,22 @@ async def whole(call: Call, steps: AsyncGenerator[Told, None]) -> ProcessAnswer:
 async def as_events(call: Call, steps: AsyncGenerator[Told, None]) -> AsyncGenerator[bytes, None]:
     """Server-sent events; whatever goes wrong on the way is the last, ``error``."""
     number = 0
+    yield HOW_TO_END
     async with aclosing(steps) as each:
         try:
             async for name, body in each:
                 number += 1
-                yield event(name, body.model_dump(mode="json"), number)
+                yield event(name, body.model_dump(mode="json"), END if name == "done" else number)
         except Exception as error:  # noqa: BLE001  # the status is out already: a bug must be told in the stream
-            yield event("error", told_problem(call.request.scope, error).model_dump(mode="json"), number + 1)
+            yield event("error", told_problem(call.request.scope, error).model_dump(mode="json"), END)
 
 
-async def _cut(call: Call, seconds: float) -> bytes:
+async def _cut(call: Call, limit: timedelta) -> bytes:
     """Done when the stream has to end before its time: at its deadline, or with the server."""
-    error: PerkieError = stopping()
+    seconds = limit.total_seconds()
+    error: PerkieError = server_stops()
     try:
-        await asyncio.wait_for(call.parts.life.ended(), seconds)
+        await asyncio.wait_for(call.parts.shutdown.over(), seconds)
     except TimeoutError:
         error = DeadlineExceeded(f"not done within {seconds:g} s", hint="What is done is kept: ask again.")
-    return event("error", told_problem(call.request.scope, error).model_dump(mode="json"), 0)
+    return event("error", told_problem(call.request.scope, error).model_dump(mode="json"), END)

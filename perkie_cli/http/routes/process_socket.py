@@ -14,10 +14,11 @@ from pydantic import BaseModel
 from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import DeadlineExceeded
 from perkie_cli.http.answer.answers import told_problem
-from perkie_cli.http.limits.shutdown import stopping
+from perkie_cli.http.limits.shutdown import server_stops
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.request.bodies import Fields, json_object
+from perkie_cli.http.request.bodies import json_object
 from perkie_cli.http.request.call import GRACE, authenticated
+from perkie_cli.http.request.fields import Fields
 from perkie_cli.http.steps import Told, begin, steps_told
 from perkie_cli.system.waiting import alongside, first_of
 
@@ -33,10 +34,10 @@ async def process_over_websocket(socket: WebSocket) -> None:
     token may stand in it as ``token``.
     """
     await socket.accept()
-    async with alongside(_talk(socket)) as talking, alongside(parts_of(socket).life.ended()) as over:
+    async with alongside(_talk(socket)) as talking, alongside(parts_of(socket).shutdown.over()) as over:
         await first_of(talking, over)
         if not talking.done():
-            await _send(socket, "error", told_problem(socket.scope, stopping()))
+            await _send(socket, "error", told_problem(socket.scope, server_stops()))
     with suppress(RuntimeError, WebSocketDisconnect):  # the client may have closed it before
         await socket.close()
 
@@ -70,8 +71,8 @@ async def _tell_steps(socket: WebSocket, values: dict[str, Any]) -> None:
     call = authenticated(socket, {"authorization": f"Bearer {token}"} if token else socket.headers)
     call.principal.require(Scope.GENERATE)
     call.admit()
-    run = await begin(call, Fields(values, {}))
-    seconds = call.parts.settings.process_deadline.total_seconds() + GRACE
+    run = await begin(call, Fields(values))
+    seconds = (call.parts.settings.process_deadline + GRACE).total_seconds()
     async with alongside(_left(socket)) as gone, alongside(_send_all(socket, steps_told(call, run))) as telling:
         await first_of(telling, gone, seconds=seconds)
         if telling.done():

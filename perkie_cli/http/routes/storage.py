@@ -12,12 +12,15 @@ from perkie_cli.http.answer.answers import json_answer, link_to, told_problem
 from perkie_cli.http.answer.document import COSTLY, body_of, problems
 from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import Identity, UploadAnswer, UploadBody, UploadForm, UploadOutcome
-from perkie_cli.http.request.bodies import Fields, picture_of, read_fields, validated
+from perkie_cli.http.request.bodies import read_fields
 from perkie_cli.http.request.call import Call, calling
+from perkie_cli.http.request.fields import Fields, picture_of, refuse_unknown, validated
 from perkie_cli.http.request.inputs import requester_of
 from perkie_cli.services.storage.uploads import ORIGINAL, Kept
 
 router = APIRouter(tags=["storefront"])
+_WHO = Identity.model_fields.keys()
+_PROCESSED = "processed_"
 _MOST = 8  # pictures a request: the original, the cut-out and a few styles
 
 
@@ -33,29 +36,36 @@ async def upload(request: Request, call: Annotated[Call, Depends(calling(Scope.S
     """Keeps `original` and `processed_…` pictures. Each is told by itself: some may be kept while others are not."""
     parts = call.parts
     fields = await read_fields(request, parts.settings.max_image)
-    requester = requester_of(call, validated(Identity, fields.values))
+    who = {name: fields.values.pop(name) for name in _WHO & fields.values.keys()}
+    requester = requester_of(call, validated(Identity, Fields(who)))
     pictures, failed = _pictures(fields, parts.settings.max_image)
-    kept = await call.run(parts.services.uploads.keep(requester.owner, pictures), parts.settings.cutout_deadline)
+    keep = parts.services.uploads.keep
+    kept = await call.work(lambda: keep(requester.owner, pictures), parts.settings.cutout_deadline)
     outcomes = [await _outcome(call, each) for each in (*kept, *failed)]
     answer = UploadAnswer(success=all(each.success for each in outcomes), uploads=outcomes, request_id=call.request_id)
     return json_answer(answer)
 
 
 def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
-    """The pictures by name, and those whose encoding is hopeless. They may stand in ``images`` or beside it.
+    """The pictures by name, and those whose encoding is hopeless. They may stand in ``images`` or by themselves.
 
-    Raises: InvalidFields when there are none, or too many.
+    Raises: InvalidFields when there are none, too many, or others.
     """
-    inside = fields.values.get("images")
-    values = inside if isinstance(inside, dict) else fields.values
-    names = [name for name in (*values, *fields.files) if name == ORIGINAL or name.startswith("processed_")]
+    inside = fields.values.pop("images", None)
+    if isinstance(inside, dict):
+        refuse_unknown([*fields.values, *fields.files], _WHO, "field beside images")
+        fields = Fields(inside)
+    elif inside is not None:
+        raise InvalidFields("images: not an object of pictures by name")
+    names = [*fields.values, *fields.files]
+    refuse_unknown([name for name in names if not name.startswith(_PROCESSED)], (ORIGINAL, f"{_PROCESSED}…"))
     if not 1 <= len(names) <= _MOST:
         raise InvalidFields(f"{len(names)} pictures were sent", hint=f"Send 1 to {_MOST}: original, processed_….")
     found: dict[str, bytes] = {}
     failed: list[Kept] = []
     for name in names:
         try:
-            picture = picture_of(Fields(values, fields.files), [name], most)
+            picture = picture_of(fields, [name], most)
         except PerkieError as error:
             failed.append(Kept(name, error=error))
         else:

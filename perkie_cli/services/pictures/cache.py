@@ -8,7 +8,7 @@ from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import CacheLookup, StoreFailed
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
-from perkie_cli.domain.picture import EncodedPicture
+from perkie_cli.domain.picture import NOT_KEPT, EncodedPicture
 from perkie_cli.domain.pictures.cache_key import CacheKey
 from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.domain.storage.selection import Selection
@@ -125,7 +125,7 @@ class PictureCache:
             try:
                 facts = {**facts, **await self._near.facts(owner, photo)}
             except PerkieError as error:
-                return f"the picture could not be kept: {error.message}"
+                return f"{NOT_KEPT}: {error.message}"
         own, shared = (key.owned(owner, picture.format.value), key.shared(picture.format.value))
         return await self.keep_at(own, picture, facts, replace=replace) or await self.keep_at(
             shared, picture, facts, replace=replace
@@ -142,7 +142,7 @@ class PictureCache:
             )
         except PerkieError as error:
             self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
-            return f"the picture could not be kept: {error.message}"
+            return f"{NOT_KEPT}: {error.message}"
         return None
 
 

@@ -1,26 +1,125 @@
-"""One idempotency key, one piece of work, over all processes that share a store.
+"""One idempotency key, one piece of work (draft-ietf-httpapi-idempotency-key-header): a retry joins or replays.
 
-A record holds the payload's digest, who works on it and until when. It holds no answer: a picture that was drawn lies
-in the cache, so a retry that comes after the work finds it there, at no cost.
+In one process retries join the work under way, and get its result again for a while. Over all processes that share a
+store, a record holds the payload's digest, who works on it and until when. It holds no answer: a picture that was drawn
+lies in the cache, so what is retried at another server is a hit there, at no cost.
 """
 
 from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any, Generic, TypeVar
 
 from perkie_cli.domain.errors import IdempotencyMismatch
 from perkie_cli.domain.events import StoreFailed
 from perkie_cli.ports import STORE_DOWN, Clock, Document, DocumentRef, DocumentStore, EventSink
+from perkie_cli.resilience.coalesce import Coalescer
 from perkie_cli.system.waiting import uninterrupted
 
+T = TypeVar("T")
 COLLECTION = "idempotency"
 KEPT = timedelta(hours=24)  # a key may be used again after that
 FIRST_WAIT, LONGEST_WAIT = 0.1, 1.0  # seconds between looks at work of another process
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatable(Generic[T]):
+    """Work that a client may ask for again under the same ``key``.
+
+    ``digest`` stands for the payload. ``weigh`` gives a result's size in bytes, or None for one that failed in parts
+    and is not to be given again. ``lasts``: the most that the work may take.
+    """
+
+    key: str
+    digest: str
+    work: Callable[[], Awaitable[T]]
+    weigh: Callable[[T], int | None]
+    lasts: timedelta
+
+
+@dataclass(slots=True)
+class _Entry:
+    digest: str
+    since: float
+    results: tuple[Any, ...] = ()  # empty until it has succeeded
+    weight: int = 0
+
+
+class Idempotency:
+    """Remembers payloads and results for ``lifetime`` seconds, within ``room`` bytes and ``most`` keys.
+
+    ``records`` keep other processes from the same work meanwhile.
+    """
+
+    def __init__(
+        self,
+        records: IdempotencyRecords,
+        clock: Clock,
+        *,
+        lifetime: float = 600.0,
+        room: int = 32 * 1024 * 1024,
+        most: int = 10_000,
+    ) -> None:
+        self._records = records
+        self._clock = clock
+        self._lifetime = lifetime
+        self._room = room
+        self._most = most
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._coalescer: Coalescer[Any] = Coalescer()
+
+    async def run(self, asked: Repeatable[T]) -> T:
+        """The result of the work: made now, joined while under way, or replayed.
+
+        A failure is not remembered, so that a retry may do better.
+
+        Raises: IdempotencyMismatch for the same key with another payload, and whatever the work raises.
+        """
+        entry = self._entry(asked)
+        if entry.results:
+            result: T = entry.results[0]
+            return result
+
+        async def alone() -> T:
+            async with self._records.holding(asked.key, asked.digest, asked.lasts.total_seconds()):
+                return await asked.work()
+
+        try:
+            made: T = (await self._coalescer.run(asked.key, alone))[0]
+        except Exception:
+            if not entry.results and self._entries.get(asked.key) is entry:
+                del self._entries[asked.key]
+            raise
+        if not entry.results:
+            self._remember(asked.key, entry, made, asked.weigh(made))
+        return made
+
+    def _remember(self, key: str, entry: _Entry, made: Any, weight: int | None) -> None:
+        if weight is not None:
+            entry.results, entry.weight = (made,), weight
+            self._trim()
+        elif self._entries.get(key) is entry:
+            del self._entries[key]
+
+    def _entry(self, asked: Repeatable[Any]) -> _Entry:
+        now = self._clock.monotonic()
+        while self._entries and now - next(iter(self._entries.values())).since > self._lifetime:
+            self._entries.popitem(last=False)
+        entry = self._entries.setdefault(asked.key, _Entry(asked.digest, now))
+        if entry.digest != asked.digest:
+            raise _mismatch()
+        self._trim()
+        return entry
+
+    def _trim(self) -> None:
+        while len(self._entries) > self._most or sum(e.weight for e in self._entries.values()) > self._room:
+            self._entries.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +185,7 @@ class IdempotencyRecords:
         def change(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], bool]:
             record = Record.from_document(documents[0], now)
             if record is not None and record.digest != digest:
-                raise IdempotencyMismatch(
-                    "this idempotency key came with another request before", hint="Use a new key for a new request."
-                )
+                raise _mismatch()
             if record is not None and (record.holder in (None, holder) or record.lease > now):
                 return documents, record.holder in (None, holder)
             mine = Record(digest, holder, now + seconds, now + KEPT.total_seconds())
@@ -110,3 +207,9 @@ class IdempotencyRecords:
             await self._documents.update([ref], change)
         except STORE_DOWN as error:  # the lease ends by itself
             self._events.emit(StoreFailed(self._documents.name, "idempotency", error.message))
+
+
+def _mismatch() -> IdempotencyMismatch:
+    return IdempotencyMismatch(
+        "this idempotency key came with another request before", hint="Use a new key for a new request."
+    )

@@ -73,6 +73,9 @@ async def test_every_route_refuses_every_wrong_credential(server: Running) -> No
             continue  # asks for a signature, below
         for name, headers in REFUSED.items():
             answer = await server.client.request(method, path, headers=headers)
+            if path.startswith("/v1.0/"):  # that API's own word for it
+                assert (answer.status_code, answer.json()["errors"][0]["code"]) == (403, "auth_failed")
+                continue
             assert answer.status_code == 401, (path, method, name, answer.text)
             assert answer.headers["www-authenticate"].startswith("Bearer")
             assert answer.json()["type"] == "urn:perkie:problem:not_authorised"

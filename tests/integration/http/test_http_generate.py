@@ -327,8 +327,14 @@ async def test_failures_are_not_replayed(server: Running) -> None:
     assert (await server.generate(headers={"Idempotency-Key": "k"})).status_code == 503
     server.engine.errors.clear()
     assert (await server.generate(headers={"Idempotency-Key": "k"})).status_code == 200
-    too_long = await server.generate(headers={"Idempotency-Key": "k" * 256})
-    assert is_problem(too_long, 422, "invalid_fields")
+
+
+async def test_keys_are_what_the_document_says(server: Running) -> None:
+    for key in ("k" * 256, "a b c", "", "caf\u00e9".encode()):
+        assert is_problem(await server.generate(headers={"Idempotency-Key": key}), 422, "invalid_fields")
+    twice = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    assert is_problem(await server.generate(headers=twice), 422, "invalid_fields")
+    assert server.engine.calls == 0
 
 
 # ------------------------------------------------------------------ the server itself
@@ -341,7 +347,7 @@ async def test_stopping_answers_what_can_finish_and_refuses_the_rest() -> None:
         server.engine.gate.clear()
         waiting = asyncio.create_task(server.generate(session_id="s1"))
         await server.engine.begins()
-        parts.life.stop()
+        parts.shutdown.begin()
         assert (await server.client.get("/ready")).json()["status"] == "stopping"
         assert is_problem(await server.generate(style="classic"), 503, "unavailable")
         assert is_problem(await waiting, 503, "unavailable")

@@ -1,9 +1,8 @@
-"""Cut-outs, the remove.bg shape, uploads and the streamed process over a real socket."""
+"""Cut-outs, uploads and the streamed process over a real socket."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -125,39 +124,6 @@ async def test_too_many_pixels_to_cut_out_at_once_are_refused() -> None:
         assert (await first).status_code == 200
 
 
-# ------------------------------------------------------------------ remove.bg
-
-
-async def test_the_removebg_shape(server: Running) -> None:
-    form = await server.client.post(
-        "/v1.0/removebg", data={"size": "auto"}, files={"image_file": PHOTO}, headers={"X-Api-Key": "any"}
-    )
-    assert (form.status_code, form.headers["content-type"]) == (200, "image/png")
-    assert (form.headers["x-width"], form.headers["x-credits-charged"]) == ("320", "0")
-    fields = {"image_file_b64": PHOTO64, "bg_color": "81d4fa", "format": "jpg", "channels": "rgba"}
-    text = await server.client.post("/v1.0/removebg", json=fields, headers={"Accept": "application/json"})
-    picture = opened(base64.b64decode(text.json()["data"]["result_b64"]))
-    assert picture.format == "JPEG"
-    assert np.abs(np.array(picture.getpixel((2, 2))) - (0x81, 0xD4, 0xFA)).max() < 6
-    account = await server.client.get("/v1.0/account")
-    assert account.json()["data"]["attributes"]["api"]["sizes"] == "all"
-
-
-async def test_removebg_errors_have_its_form_besides(server: Running) -> None:
-    wrong: list[tuple[dict[str, str], int, str]] = [
-        ({"size": "auto"}, 422, "invalid_fields"),
-        ({"image_url": "http://169.254.169.254/latest/meta-data"}, 422, "invalid_fields"),
-        ({"image_file_b64": "R0lGODlhAQABAAAAACw="}, 415, "not_an_image"),
-        ({"image_file_b64": PHOTO64, "format": "zip"}, 422, "invalid_parameter"),
-        ({"image_file_b64": PHOTO64, "crop_margin": "30px"}, 422, "invalid_parameter"),
-        ({"image_file_b64": PHOTO64, "bg_color": "no colour"}, 422, "invalid_parameter"),
-    ]
-    for fields, status, code in wrong:
-        answer = await server.client.post("/v1.0/removebg", data=fields)
-        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (status, code), answer.text
-        assert answer.json()["type"] == f"urn:perkie:problem:{code}"
-
-
 # ------------------------------------------------------------------ uploads
 
 
@@ -181,7 +147,11 @@ async def test_upload_names_lead_nowhere(server: Running) -> None:
     for name in ("processed_../../x", "processed_", "processed_A", "processed_" + "x" * 80):
         answer = await server.client.post("/api/storage/upload", json={name: PHOTO64})
         assert answer.json()["uploads"][0]["problem"]["status"] == 422
-    assert (await server.client.post("/api/storage/upload", json={"other": PHOTO64})).status_code == 422
+    for body in ({"other": PHOTO64}, {"modern": PHOTO64, "original": PHOTO64}, {"images": {"modern": PHOTO64}}):
+        refused = await server.client.post("/api/storage/upload", json=body)
+        assert (refused.status_code, "no such field" in refused.json()["detail"]) == (422, True)
+    both = {"images": {"original": PHOTO64}, "processed_modern": PHOTO64}
+    assert (await server.client.post("/api/storage/upload", json=both)).status_code == 422
 
 
 # ------------------------------------------------------------------ process
@@ -290,9 +260,25 @@ async def test_streams_end_at_their_deadline_and_with_the_server() -> None:
         server.matting.gate.clear()
         reading = asyncio.create_task(streamed(server))
         await asyncio.wait_for(server.matting.begun.wait(), 60)
-        server.parts.life.stop()
+        server.parts.shutdown.begin()
         told = await reading
         assert (told[-1][0], told[-1][1]["status"]) == ("error", 503)
+
+
+async def test_a_stream_says_how_it_ends_and_a_client_that_reconnects_then_starts_nothing(server: Running) -> None:
+    wanted = {"image_data": PHOTO64, "styles": "modern"}
+    text = (await server.client.post("/api/v2/process", json=wanted, headers=STREAM)).text
+    assert text.startswith(": close the connection")
+    ids = [line.removeprefix("id: ") for line in text.splitlines() if line.startswith("id: ")]
+    assert (ids[-1], len(set(ids))) == ("end", 4)
+    calls = server.engine.calls, server.matting.calls
+    again = await server.client.post("/api/v2/process", json=wanted, headers={**STREAM, "Last-Event-ID": ids[-1]})
+    assert (again.status_code, again.content) == (204, b"")
+    assert (server.engine.calls, server.matting.calls) == calls
+    broke_off = {**STREAM, "Last-Event-ID": ids[1]}  # everything again: what was done comes from the cache
+    text = (await server.client.post("/api/v2/process", json=wanted, headers=broke_off)).text
+    assert "event: done" in text
+    assert (server.engine.calls, server.matting.calls) == calls
 
 
 async def test_failures_upstream_do_not_break_the_stream(server: Running) -> None:

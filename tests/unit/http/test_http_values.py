@@ -1,4 +1,4 @@
-"""Problems, negotiation, idempotency and event streams."""
+"""Problems, negotiation, origins and event streams."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perkie_cli.domain import errors
-from perkie_cli.domain.errors import IdempotencyMismatch, PerkieError
+from perkie_cli.domain.errors import PerkieError
 from perkie_cli.http.answer.problems import NotAcceptable, problem
 from perkie_cli.http.answer.sse import event, with_keep_alive
-from perkie_cli.http.limits.idempotency import Idempotency
 from perkie_cli.http.request import origins
 from perkie_cli.http.request.accept import IMAGES, JSON, negotiate
-from tests.clock import ManualClock
 
 ALL_ERRORS = [
     each
@@ -106,61 +104,16 @@ def test_shops_are_matched_whole(origin: str, allowed: bool) -> None:
         ("localhost", "null", False),
         ("localhost", "http://[", False),
         ("rebound.evil.com", None, False),
+        ("localhost", "http://localhost.evil.com", False),
+        ("localhost", "http://127.0.0.1.evil.com:80", False),
+        ("localhost", "http://127.1.2.3:5173", True),
+        ("localhost", "https://[::1]:8443", True),
         (None, None, False),
     ],
 )
 def test_an_open_server_listens_to_its_own_machine(host: str | None, origin: str | None, passes: bool) -> None:
     with contextlib.nullcontext() if passes else pytest.raises(errors.Forbidden):
         origins.check_local(host, origin, ("https://listed.example",))
-
-
-# ------------------------------------------------------------------ idempotency
-
-
-class Work:
-    def __init__(self) -> None:
-        self.calls = 0
-
-    async def __call__(self) -> str:
-        self.calls += 1
-        return "done"
-
-
-async def test_replays_end_with_their_lifetime() -> None:
-    clock, work = ManualClock(), Work()
-    memory = Idempotency(clock, lifetime=60)
-    for _ in range(2):
-        assert await memory.run("k", "payload", work, len) == "done"
-    assert work.calls == 1
-    with pytest.raises(IdempotencyMismatch):
-        await memory.run("k", "another", work, len)
-    clock.advance(61)
-    await memory.run("k", "another", work, len)
-    assert work.calls == 2
-
-
-async def test_a_key_whose_work_failed_may_be_used_for_anything() -> None:
-    async def fail() -> str:
-        raise LookupError
-
-    memory, work = Idempotency(ManualClock()), Work()
-    with pytest.raises(LookupError):
-        await memory.run("k", "payload", fail, len)
-    assert await memory.run("k", "another", work, len) == "done"
-
-
-async def test_results_are_kept_within_their_room() -> None:
-    memory, work = Idempotency(ManualClock(), room=10, most=1000), Work()
-    for number in range(5):
-        await memory.run(number, "", work, len)
-    await memory.run(4, "", work, len)
-    assert work.calls == 5  # the youngest are still there
-    await memory.run(0, "", work, len)
-    assert work.calls == 6
-    few = Idempotency(ManualClock(), most=2)
-    for key in "abca":
-        await few.run(key, "", work, len)
-    assert work.calls == 10  # the oldest had gone
 
 
 # ------------------------------------------------------------------ server-sent events

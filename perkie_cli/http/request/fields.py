@@ -1,0 +1,127 @@
+"""A body as named values, and the one rule for names and lists in forms, JSON and queries.
+
+A name that the route does not know is refused, and so is a value that is given twice. What may be a list (``styles``)
+is given as a JSON array, as a repeated field (``styles=a&styles=b``), with brackets (``styles[]=a``, ``styles[0]=a``)
+or as one text with commas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from perkie_cli.domain.spelling import did_you_mean
+from perkie_cli.http.answer.problems import InvalidFields
+from perkie_cli.http.request.image_field import decode_image_field
+
+M = TypeVar("M", bound=BaseModel)
+PICTURES = ("image", "image_data")  # the names under which one picture may come
+_BRACKETS = re.compile(r"(.+)\[\d{0,3}\]")
+_LONGEST_NAME = 60  # characters of one in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file from a form or a raw body."""
+
+    data: bytes
+    name: str  # the field's or file's, for messages
+
+
+@dataclass(slots=True)
+class Fields:
+    """A body as named values; ``files`` only come from multipart forms. A field of a form that came twice is a list."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Upload] = field(default_factory=dict)
+
+    def add_text(self, name: str, value: str) -> None:
+        """One more field of a form."""
+        plain = _BRACKETS.fullmatch(name)
+        name = plain[1] if plain else name
+        self._refuse_twice(name, name in self.files)
+        if plain or name in self.values:
+            before = self.values.get(name, [])
+            self.values[name] = [*(before if isinstance(before, list) else [before]), value]
+        else:
+            self.values[name] = value
+
+    def add_file(self, name: str, upload: Upload) -> None:
+        """One more file of a form: no field takes a list of them."""
+        self._refuse_twice(name, name in self.files or name in self.values)
+        self.files[name] = upload
+
+    def _refuse_twice(self, name: str, twice: bool) -> None:
+        if twice:
+            raise InvalidFields(f"{name[:_LONGEST_NAME]} was sent twice", hint="Send each file once.")
+
+
+def validated(model: type[M], fields: Fields, files: Collection[str] = PICTURES) -> M:
+    """The model over the values; its fields named in ``files`` may come as files.
+
+    Raises: InvalidFields with one sentence that names every wrong field.
+    """
+    known = {*model.model_fields, *files}
+    stray = [name for name in fields.files if name not in files]
+    if stray:
+        raise InvalidFields(f"{stray[0][:_LONGEST_NAME]}: no file is read under this name", hint=_hint(stray, known))
+    try:
+        return model.model_validate(fields.values)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[:5]
+        unknown = [str(each["loc"][-1]) for each in wrong if each["type"] == "extra_forbidden"]
+        raise InvalidFields("; ".join(map(_sentence, wrong)), hint=_hint(unknown, known)) from error
+
+
+def _sentence(wrong: ErrorDetails) -> str:
+    name = ".".join(map(str, wrong["loc"]))[:_LONGEST_NAME] or "body"
+    if wrong["type"] == "extra_forbidden":
+        return f"{name}: there is no such field"
+    if isinstance(wrong["input"], list) and len(wrong["loc"]) == 1:
+        return f"{name}: one value is taken, and {len(wrong['input'])} were sent"
+    return f"{name}: {wrong['msg'].lower()}"
+
+
+def refuse_unknown(names: Iterable[str], known: Collection[str], kind: str = "field") -> None:
+    """Raises: InvalidFields for the first of ``names`` that is not ``known``."""
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise InvalidFields(f"{unknown[0][:_LONGEST_NAME]}: there is no such {kind}", hint=_hint(unknown, known))
+
+
+def refuse_repeated(counts: Mapping[str, int]) -> None:
+    """Raises: InvalidFields for a name that was given more than once."""
+    for name, count in counts.items():
+        if count > 1:
+            raise InvalidFields(f"{name}: one value is taken, and {count} were sent")
+
+
+def _hint(unknown: Sequence[str], known: Collection[str]) -> str | None:
+    if not unknown:
+        return None
+    guess = did_you_mean(unknown[0][:_LONGEST_NAME], known)
+    return f"{guess} Known are: {', '.join(sorted(known)) or 'none'}.".strip()
+
+
+def picture_of(fields: Fields, names: Sequence[str], max_image: int) -> Upload | None:
+    """The picture under one of ``names``: an uploaded file, base64 or a data URL. Blank texts are none.
+
+    Raises: MalformedBody, TooManyBytes, InvalidFields for what is no text, or for two pictures.
+    """
+    given = [name for name in names if name in fields.files or fields.values.get(name) not in (None, "")]
+    if len(given) > 1:
+        raise InvalidFields(f"{' and '.join(given)} were both sent", hint="Send one picture.")
+    if not given:
+        return None
+    (name,) = given
+    if name in fields.files:
+        return fields.files[name]
+    value = fields.values[name]
+    if not isinstance(value, str):
+        raise InvalidFields(f"{name}: not a string")
+    return Upload(decode_image_field(value, max_image, name), name)

@@ -1,0 +1,1 @@
+"""Other people's clients, as published, against perkie."""
