@@ -12,9 +12,9 @@ import base64
 import json
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import httpx
 from perkie_models import (
@@ -92,15 +92,22 @@ class Perkie:
         return GenerateAnswer.model_validate_json(self._draw("/api/v1/generate", photo, body, idempotency_key))
 
     def batch_generate(
-        self, photo: Photo, styles: str = "all", *, remove_background: bool = False, idempotency_key: str | None = None
+        self,
+        photo: Photo,
+        styles: str | Sequence[str] = "all",
+        *,
+        remove_background: bool = False,
+        idempotency_key: str | None = None,
     ) -> BatchAnswer:
-        """Draws ``photo`` in several styles, separated by commas; each outcome is a picture or a problem."""
-        body = BatchBody(styles=styles, remove_background=remove_background, **self._who)
+        """Draws ``photo`` in several styles; each outcome is a picture or a problem."""
+        body = BatchBody(styles=_names(styles), remove_background=remove_background, **self._who)
         return BatchAnswer.model_validate_json(self._draw("/api/v1/batch-generate", photo, body, idempotency_key))
 
-    def process(self, photo: Photo, strategy: Strategy = "hybrid", styles: str | None = None) -> Iterator[Step]:
+    def process(
+        self, photo: Photo, strategy: Strategy = "hybrid", styles: str | Sequence[str] | None = None
+    ) -> Iterator[Step]:
         """Cuts out and draws, and yields each step as it ends. Closing the iterator cancels the rest."""
-        body = ProcessBody(strategy=strategy, styles=styles, **self._who)
+        body = ProcessBody(strategy=strategy, styles=_names(styles), **self._who)
         headers = {"Accept": "text/event-stream"}
         data, files = _form(photo, body)
         with self._http.stream("POST", "/api/v2/process", data=data, files=files, headers=headers) as answer:
@@ -167,11 +174,17 @@ def _bytes(photo: Path | bytes) -> bytes:
     return photo.read_bytes() if isinstance(photo, Path) else photo
 
 
-def _fields(body: BaseModel) -> dict[str, str]:
-    return {name: str(value) for name, value in body.model_dump(exclude_none=True, exclude_defaults=True).items()}
+def _names(styles: str | Sequence[str] | None) -> Any:
+    return styles if styles is None or isinstance(styles, str) else list(styles)
 
 
-def _form(photo: Photo, body: BaseModel) -> tuple[dict[str, str], dict[str, tuple[str, bytes]]]:
+def _fields(body: BaseModel) -> dict[str, str | list[str]]:
+    """The fields of a form; a list is sent as a repeated one."""
+    values = body.model_dump(exclude_none=True, exclude_defaults=True)
+    return {name: value if isinstance(value, list) else str(value) for name, value in values.items()}
+
+
+def _form(photo: Photo, body: BaseModel) -> tuple[dict[str, str | list[str]], dict[str, tuple[str, bytes]]]:
     """The fields and files of a multipart form."""
     if isinstance(photo, str):
         return {**_fields(body), "image_hash": photo}, {}
