@@ -9,6 +9,8 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from google.cloud.firestore_v1.types import Document as StoredDocument
+from google.cloud.firestore_v1.types import Write
 
 from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
 from perkie_cli.domain.events import NoEvents
@@ -64,14 +66,17 @@ async def draw(quotas: Quotas, charge: Charge = CHARGE) -> None:
         {"kind": "error", "method": "read", "code": "ABORTED", "share": 0.4},
         {"kind": "error", "code": "UNAVAILABLE", "share": 0.15},
         {"kind": "lost", "method": "commit", "share": 0.25},
+        {"kind": "lost", "method": "read", "share": 0.25},
         {"kind": "slow", "seconds": 0.02, "share": 0.5},
     ],
     ids=lambda fault: f"{fault.get('code', fault['kind'])}-{fault.get('method', 'any')}",
 )
+@pytest.mark.parametrize("mode", Mode)
 async def test_faults_in_passing_neither_lose_nor_double_a_use(
-    emulator: FirestoreEmulator, fault: dict[str, object]
+    emulator: FirestoreEmulator, fault: dict[str, object], mode: Mode
 ) -> None:
     events = Recorder()
+    emulator.database.mode = mode
     quotas = Quotas(documents_at(emulator.address), MemoryDocuments(), QuotaRules("deny"), SystemClock(), events)
     emulator.faults.set(plan(fault))
     outcomes = await asyncio.gather(*(draw(quotas) for _ in range(25)), return_exceptions=True)
@@ -127,18 +132,46 @@ async def _until_it_answers(documents: FirestoreDocuments) -> None:
                 await asyncio.sleep(0.05)
 
 
-async def test_a_change_that_is_refused_or_cancelled_frees_its_locks() -> None:
-    database = Database(SystemClock(), Mode.PESSIMISTIC, lock_timeout=30)
+@pytest.mark.parametrize("method", ["read", "commit"])
+async def test_a_lost_answer_or_a_change_that_is_refused_leaves_no_locks(method: str) -> None:
+    """In pessimistic mode, whose locks outlive a client that is gone by a minute."""
+    database = Database(SystemClock(), Mode.PESSIMISTIC, lock_timeout=100)
     async with running(FirestoreEmulator(database, SystemClock())) as emulator:
         documents, ref = documents_at(emulator.address), DocumentRef("things", "a")
+        emulator.faults.set(plan({"kind": "lost", "method": method, "first": 1}))
+        await documents.update([ref], lambda before: ([{"expires": 1}], None))
 
         def refuse(before: object) -> tuple[list[None], None]:
             raise ValueError
 
         with pytest.raises(ValueError):
             await documents.update([ref], refuse)
-        async with asyncio.timeout(25):  # less than the locks would be waited for
-            await documents.update([ref], lambda before: ([{"expires": 1}], None))
+        async with asyncio.timeout(50):  # half of what the locks would be waited for
+            await documents.update([ref], lambda before: ([{"expires": 2}], None))
+        assert not any(lock.locked() for lock in database._locks.values())
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+async def test_an_update_begins_again_when_what_it_only_read_has_changed(
+    emulator: FirestoreEmulator, was_there: bool
+) -> None:
+    documents = documents_at(emulator.address)
+    read_only, mine = DocumentRef("things", "read"), DocumentRef("things", "mine")
+    if was_there:
+        await documents.update([read_only], lambda before: ([{"expires": 1}], None))
+    calls = 0
+
+    def copy(before: Sequence[Document | None]) -> tuple[list[Document | None], bool]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:  # somebody else, between our read and our commit
+            name = documents._name(read_only)
+            write = Write(delete=name) if was_there else Write(update=StoredDocument(name=name))
+            emulator.database._apply([Write.pb(write)])
+        return [before[0], {"expires": 1}], before[0] is not None
+
+    assert await documents.update([read_only, mine], copy) is not was_there
+    assert calls == 2
 
 
 async def test_a_transaction_whose_holder_died_is_given_up() -> None:

@@ -1,18 +1,20 @@
-"""Documents in Firestore, changed in its transactions.
+"""Documents in Firestore, changed by compare-and-set, as Firestore's own mobile and web clients do transactions.
 
-One attempt is a read that begins a transaction and a commit. Whoever loses a race (ABORTED) begins again after a
-jittered wait: without one, many writers of one document starve each other. Within this process, updates of a document
-take turns, so that a hot one is fought over between processes only.
+One attempt is a read and a commit that holds only if nothing that was read has changed since. A transaction would hold
+locks from its read on: one lost answer, or a process that dies, would leave them for a minute, and everybody who needs
+the same documents would wait. Whoever loses a race begins again after a jittered wait: without one, many writers of one
+document starve each other. Within this process, updates of a document take turns, so that a hot one is fought over
+between processes only.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -21,10 +23,10 @@ from google.cloud.firestore_v1.types import (
     BatchGetDocumentsRequest,
     CommitRequest,
     Cursor,
-    RollbackRequest,
+    DocumentMask,
+    Precondition,
     RunQueryRequest,
     StructuredQuery,
-    TransactionOptions,
     Value,
     Write,
 )
@@ -44,9 +46,12 @@ AT_ONCE = 50  # updates under way; more would only make each of them slow
 PAGE = 300  # documents a query of a scan
 LAST = "\U0010ffff"  # sorts after whatever continues a prefix
 
-# After these the outcome is unknown; changes are idempotent, so another attempt is right. INVALID_ARGUMENT: a commit
-# whose answer was lost and that was sent again finds its transaction closed.
-_FAULTS = (exceptions.ServiceUnavailable, exceptions.InternalServerError, exceptions.InvalidArgument)
+# After these the outcome is unknown; changes are idempotent, so another attempt is right.
+_FAULTS = (exceptions.ServiceUnavailable, exceptions.InternalServerError)
+
+
+class _Overtaken(Exception):
+    """Something that was read has changed since."""
 
 
 class FirestoreDocuments:
@@ -77,8 +82,7 @@ class FirestoreDocuments:
     async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
         """As committed."""
         async with self._connection.answering():
-            _, found = await self._attempts(lambda: self._get(refs, None))
-            return found
+            return [_plain(each) for each in await self._attempts(lambda: self._get(refs))]
 
     async def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
         """Page by page."""
@@ -105,7 +109,7 @@ class FirestoreDocuments:
         while True:
             try:
                 return await attempt()
-            except exceptions.Aborted:
+            except (_Overtaken, exceptions.Aborted):
                 pass
             except _FAULTS:
                 faults += 1
@@ -115,40 +119,31 @@ class FirestoreDocuments:
             wait = min(LONGEST_WAIT, wait * 2)
 
     async def _attempt(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
-        transaction, before = await self._get(refs, TransactionOptions(read_write=TransactionOptions.ReadWrite()))
-        try:
-            after, result = change(before)
-            writes = [self._write(ref, new) for ref, old, new in zip(refs, before, after, strict=True) if new != old]
-            if writes:
-                request = CommitRequest(database=self._connection.path, writes=writes, transaction=transaction)
-                await self._connection.client.commit(request, **self._options())
-                transaction = b""
-            return result
-        finally:
-            if transaction:  # refused, unchanged or failed: whatever was locked is free again
-                await self._roll_back(transaction)
+        found = await self._get(refs)
+        before = [_plain(each) for each in found]
+        after, result = change(before)
+        if any(new != old for old, new in zip(before, after, strict=True)):
+            rows = zip(refs, found, before, after, strict=True)
+            await self._commit([self._write(ref, stored, old, new) for ref, stored, old, new in rows])
+        return result
 
-    async def _roll_back(self, transaction: bytes) -> None:
-        request = RollbackRequest(database=self._connection.path, transaction=transaction)
-        with contextlib.suppress(exceptions.GoogleAPIError):  # it would end by itself, only later
-            await self._connection.client.rollback(request, **self._options(timeout=1.0))
-
-    async def _get(
-        self, refs: Sequence[DocumentRef], transaction: TransactionOptions | None
-    ) -> tuple[bytes, list[Document | None]]:
-        client = self._connection.client
+    async def _get(self, refs: Sequence[DocumentRef]) -> list[Any]:
+        """Documents as Firestore sends them (the generated message), or None."""
         names = [self._name(ref) for ref in refs]
-        # Sorted: Firestore locks in this order, and two updates that lock crosswise would wait for each other.
-        request = BatchGetDocumentsRequest(database=self._connection.path, documents=sorted(names))
-        if transaction is not None:
-            request.new_transaction = transaction
-        begun, found = b"", dict[str, Document]()
-        async for answer in await client.batch_get_documents(request, **self._options()):
+        request = BatchGetDocumentsRequest(database=self._connection.path, documents=names)
+        found: dict[str, Any] = {}
+        async for answer in await self._connection.client.batch_get_documents(request, **self._options()):
             message = type(answer).pb(answer)
-            begun = begun or message.transaction
             if message.HasField("found"):
-                found[message.found.name] = decode(message.found.fields)
-        return begun, [found.get(name) for name in names]
+                found[message.found.name] = message.found
+        return [found.get(name) for name in names]
+
+    async def _commit(self, writes: Sequence[Write]) -> None:
+        request = CommitRequest(database=self._connection.path, writes=writes)
+        try:
+            await self._connection.client.commit(request, **self._options())
+        except (exceptions.FailedPrecondition, exceptions.AlreadyExists) as error:
+            raise _Overtaken from error
 
     async def _page(self, collection: str, prefix: str, after: str | None) -> list[tuple[str, Document]]:
         client = self._connection.client
@@ -170,11 +165,17 @@ class FirestoreDocuments:
                 page.append((message.document.name.rpartition("/")[2], decode(message.document.fields)))
         return page
 
-    def _write(self, ref: DocumentRef, document: Document | None) -> Write:
+    def _write(self, ref: DocumentRef, stored: Any, old: Document | None, new: Document | None) -> Write:
+        """Holds only if the document is still as it was read; an unchanged one is written without any field."""
+        absent = Precondition(exists=False)
+        only_if = absent if stored is None else Precondition(update_time=stored.update_time.ToDatetime(UTC))
         name = self._name(ref)
-        if document is None:
-            return Write(delete=name)
-        return Write(update=StoredDocument(name=name, fields=encode(document)))
+        if new is None:
+            return Write(delete=name, current_document=only_if)
+        if new == old:
+            nothing = DocumentMask(field_paths=[])
+            return Write(update=StoredDocument(name=name), update_mask=nothing, current_document=only_if)
+        return Write(update=StoredDocument(name=name, fields=encode(new)), current_document=only_if)
 
     def _name(self, ref: DocumentRef) -> str:
         return f"{self._connection.root}/{self._prefix}{ref.collection}/{ref.id}"
@@ -182,10 +183,14 @@ class FirestoreDocuments:
     def _cursor(self, collection: str, id_: str, *, before: bool = False) -> Cursor:
         return Cursor(values=[Value(reference_value=self._name(DocumentRef(collection, id_)))], before=before)
 
-    def _options(self, timeout: float | None = None) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         # Google's own retries stay off: they would wait up to a minute beyond our patience.
         return {
             "retry": None,
-            "timeout": timeout or self._connection.patience,
+            "timeout": self._connection.patience,
             "metadata": self._connection.metadata,
         }
+
+
+def _plain(stored: Any) -> Document | None:
+    return None if stored is None else decode(stored.fields)
