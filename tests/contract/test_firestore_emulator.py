@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -13,6 +13,8 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter, Or
+from google.cloud.firestore_v1.query_profile import ExplainOptions
+from google.cloud.firestore_v1.types import ListenResponse
 
 FIRESTORES = ["optimistic", "pessimistic", "google"]
 
@@ -132,6 +134,29 @@ async def test_lists(client: firestore.AsyncClient, things: firestore.AsyncColle
     assert [each.id async for each in client.collections()] == ["things"]
 
 
+async def test_what_only_has_something_below_it_is_listed_as_missing(
+    client: firestore.AsyncClient, things: firestore.AsyncCollectionReference
+) -> None:
+    await things.document("there").set({})
+    await things.document("gone").collection("below").document("deep").set({})
+    assert [each.id async for each in things.list_documents()] == ["gone", "there"]  # Google's clients ask for both
+    assert [each.id async for each in things.stream()] == ["there"]
+    assert [each.id async for each in things.document("gone").collections()] == ["below"]
+
+
+async def test_numeric_ids_come_first_and_in_the_order_of_numbers(things: firestore.AsyncCollectionReference) -> None:
+    for id_ in ("9", "a", "__id12__", "__id7__"):
+        await things.document(id_).set({})
+    assert [each.id async for each in things.stream()] == ["__id7__", "__id12__", "9", "a"]
+
+
+async def test_a_write_that_changes_nothing_keeps_the_update_time(things: firestore.AsyncCollectionReference) -> None:
+    first = await things.document("a").set({"n": 1})
+    again = await things.document("a").set({"n": 1})
+    assert first.update_time == again.update_time == (await things.document("a").get()).update_time
+    assert (await things.document("a").set({"n": 2})).update_time > first.update_time
+
+
 async def test_a_transaction_that_was_overtaken_is_refused_or_made_to_wait(
     client: firestore.AsyncClient, things: firestore.AsyncCollectionReference
 ) -> None:
@@ -162,6 +187,17 @@ async def test_a_read_only_transaction_reads(
     assert await read(client.transaction(read_only=True)) == 1
 
 
+async def test_a_read_only_transaction_sees_what_was_there_at_its_beginning(
+    client: firestore.AsyncClient, things: firestore.AsyncCollectionReference
+) -> None:
+    await things.document("a").set({"n": 1})
+    transaction = client.transaction(read_only=True)
+    await transaction._begin()
+    await things.document("a").set({"n": 2})
+    assert (await things.document("a").get(transaction=transaction)).get("n") == 1
+    await transaction._rollback()
+
+
 async def test_what_is_no_document_is_refused(things: firestore.AsyncCollectionReference) -> None:
     with pytest.raises(exceptions.InvalidArgument):
         await things.document("__reserved__").set({"n": 1})
@@ -185,9 +221,41 @@ def test_the_synchronous_client_and_its_bulk_writer(blocking: firestore.Client) 
     assert [each.id for each in blocking.collection("many").stream()] == [f"{number:02}" for number in range(30)]
 
 
-def test_what_is_not_emulated_says_so(optimistic_firestore: str) -> None:
+def test_the_synchronous_client_deletes_a_tree(blocking: firestore.Client) -> None:
+    for number in range(12):
+        blocking.document(f"tree/{number}").set({})
+        blocking.document(f"tree/{number}/leaves/{number}").set({})
+    blocking.document("tree2/stays").set({})
+    assert blocking.recursive_delete(blocking.collection("tree"), chunk_size=5) > 0
+    assert [each.id for each in blocking.collections()] == ["tree2"]
+
+
+@pytest.mark.parametrize("method", ["PartitionQuery", "Write", "ExecutePipeline"])
+def test_what_is_not_emulated_says_so(optimistic_firestore: str, method: str) -> None:
     with grpc.insecure_channel(optimistic_firestore) as channel:
-        call = channel.unary_unary("/google.firestore.v1.Firestore/PartitionQuery")
+        call = channel.unary_unary(f"/google.firestore.v1.Firestore/{method}")
         with pytest.raises(grpc.RpcError) as refused:
-            call(b"")
+            call(b"", timeout=60)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert method in refused.value.details()
+
+
+def test_the_past_and_explanations_are_refused_not_answered_wrongly(
+    optimistic_firestore: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", optimistic_firestore)
+    client = firestore.Client(project="past", credentials=AnonymousCredentials())
+    with pytest.raises(exceptions.MethodNotImplemented, match="past"):
+        client.document("a/b").get(read_time=datetime.now(UTC) - timedelta(minutes=1), retry=None)
+    with pytest.raises(exceptions.MethodNotImplemented, match="Explaining"):
+        list(client.collection("a").stream(explain_options=ExplainOptions(analyze=False), retry=None))
+
+
+def test_a_listener_ends_with_the_reason(optimistic_firestore: str) -> None:
+    with grpc.insecure_channel(optimistic_firestore) as channel:
+        call = channel.stream_stream(
+            "/google.firestore.v1.Firestore/Listen", response_deserializer=ListenResponse.deserialize
+        )
+        told = next(call(iter([b""]), timeout=60))
+    assert told.target_change.target_change_type.name == "REMOVE"
+    assert "not emulated" in told.target_change.cause.message

@@ -2,8 +2,8 @@
 
 Optimistic: a transaction whose reads were overtaken is refused at its commit. Pessimistic: a read takes the
 document's lock and others wait for it, as Firestore's server libraries meet it in native mode; who waits too long is
-refused (https://cloud.google.com/firestore/docs/transaction-data-contention). Read-only transactions see documents as
-they are at each read, not a snapshot.
+refused (https://cloud.google.com/firestore/docs/transaction-data-contention). Read-only transactions see all documents
+as they were at the beginning.
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ class Mode(StrEnum):
 
 @dataclass(slots=True)
 class Transaction:
-    """What a transaction has read (at which version) and holds locked; ``used`` on the monotonic clock."""
+    """What a transaction has read (at which version) and holds locked; ``used`` on the monotonic clock.
 
-    read_only: bool
+    ``snapshot``: the documents of a read-only one.
+    """
+
     used: float
+    snapshot: Mapping[str, Any] | None = None
     reads: dict[str, int] = field(default_factory=dict)
     locked: set[str] = field(default_factory=set)
 
@@ -68,7 +71,8 @@ class Database:
         self._give_up_idle()
         id_ = b"transaction %d" % next(self._numbers)
         read_only = options is not None and options.WhichOneof("mode") == "read_only"
-        self._transactions[id_] = Transaction(read_only, self._clock.monotonic())
+        snapshot = dict(self.documents) if read_only else None  # documents are replaced, never changed
+        self._transactions[id_] = Transaction(self._clock.monotonic(), snapshot)
         return id_
 
     def end(self, id_: bytes) -> None:
@@ -84,10 +88,18 @@ class Database:
         """
         if transaction:
             await self._enter(self._transaction(transaction), name)
-        return self.documents.get(name)
+        return self.seen(transaction).get(name)
+
+    def seen(self, transaction: bytes = b"") -> Mapping[str, Any]:
+        """All documents as the transaction sees them; a read by it is still to be told by ``read``.
+
+        Raises: Refused.
+        """
+        snapshot = self._transaction(transaction).snapshot if transaction else None
+        return self.documents if snapshot is None else snapshot
 
     async def commit(self, requested: Sequence[Any], transaction: bytes = b"") -> tuple[list[Any], Any]:
-        """Applies all writes or none: for each the transforms' results, and the commit time.
+        """Applies all writes or none: the result of each, and the commit time.
 
         Raises: Refused; the transaction is over in any case.
         """
@@ -117,7 +129,9 @@ class Database:
         return transaction
 
     async def _enter(self, transaction: Transaction, name: str) -> None:
-        if self.mode is Mode.PESSIMISTIC and not transaction.read_only:
+        if transaction.snapshot is not None:
+            return
+        if self.mode is Mode.PESSIMISTIC:
             await self._lock(transaction, name)
         transaction.reads.setdefault(name, self._versions.get(name, 0))
 
@@ -134,7 +148,7 @@ class Database:
         transaction.locked.add(name)
 
     async def _admit(self, transaction: Transaction, names: Sequence[str]) -> None:
-        if names and transaction.read_only:
+        if names and transaction.snapshot is not None:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Cannot modify entities in a read-only transaction.")
         if self.mode is Mode.PESSIMISTIC:
             for name in names:
@@ -156,14 +170,12 @@ class Database:
             name = writes.target(write)
             current = staged[name] if name in staged else self.documents.get(name)
             writes.check(write, current, name)
-            staged[name], transformed = writes.apply(write, current, name, time)
-            results.append(transformed)
-        self._keep_all(staged)
-        return results, time
-
-    def _keep_all(self, staged: Mapping[str, Any]) -> None:
+            staged[name], result = writes.apply(write, current, name, time)
+            results.append(result)
         for name, document in staged.items():
-            self._keep(name, document)
+            if document is not self.documents.get(name):
+                self._keep(name, document)
+        return results, time
 
     def _keep(self, name: str, document: Any) -> None:
         self._versions[name] = next(self._version)

@@ -22,6 +22,27 @@ from perkie_cli.ports import Clock
 SERVICE = "google.firestore.v1.Firestore"
 
 
+class _NotEmulated(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Every other call is refused by its name: listeners, write streams, pipelines, partitions.
+
+    A listener is told that its target is gone, with the reason: Node's client would take an error for a broken
+    connection and try again for ever.
+    """
+
+    def service(self, call: Any) -> Any:
+        name = call.method.rpartition("/")[2]
+        refusal = f"{name} is not emulated by perkie."
+
+        async def refuse(_: Any, context: Any) -> AsyncIterator[bytes]:
+            if name == "Listen":
+                cause = {"code": grpc.StatusCode.UNIMPLEMENTED.value[0], "message": refusal}
+                removed = {"target_change_type": "REMOVE", "cause": cause}
+                yield message("ListenResponse")(target_change=removed).SerializeToString()
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, refusal)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
 class FirestoreEmulator:
     """One emulated Firestore. ``port`` 0 takes a free one; documents are in memory and gone at the end."""
 
@@ -56,7 +77,8 @@ class FirestoreEmulator:
         """Raises: OSError, when an address cannot be had."""
         # Without so_reuseport=0 two emulators would share one port and its calls between them.
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, self._handlers()),))
+        handlers = grpc.method_handlers_generic_handler(SERVICE, self._handlers())
+        self._server.add_generic_rpc_handlers((handlers, _NotEmulated()))
         try:
             self._port = self._server.add_insecure_port(self.address)
         except RuntimeError as error:
@@ -99,7 +121,8 @@ class FirestoreEmulator:
             fault = await self._before(name, context)
             try:
                 async for each in call(request):
-                    yield each
+                    if fault is None or fault.kind is not Kind.LOST:
+                        yield each
             except Refused as refused:
                 await self._refuse(context, refused.code, refused.message)
             await self._after(fault, context)

@@ -10,11 +10,11 @@ from google.cloud.firestore_v1.types import firestore as messages
 from google.protobuf.empty_pb2 import Empty
 
 from perkie_cli.emulators.firestore.database import Database
+from perkie_cli.emulators.firestore.filters import NAME
+from perkie_cli.emulators.firestore.listing import list_collection_ids, list_documents
 from perkie_cli.emulators.firestore.query import aggregate, select
 from perkie_cli.emulators.firestore.values import masked
-from perkie_cli.emulators.firestore.writes import Refused
-
-PAGE = 300  # documents of a list call that names no page size
+from perkie_cli.emulators.firestore.writes import Refused, target
 
 
 def message(name: str) -> Any:
@@ -40,27 +40,27 @@ class FirestoreService:
     async def Commit(self, request: Any) -> Any:  # noqa: N802
         """All writes or none."""
         results, time = await self._database.commit(request.writes, request.transaction)
-        answer = message("CommitResponse")(commit_time=time)
-        for transformed in results:
-            answer.write_results.add(update_time=time).transform_results.extend(transformed)
-        return answer
+        return message("CommitResponse")(commit_time=time, write_results=results)
 
     async def BatchWrite(self, request: Any) -> Any:  # noqa: N802
         """Each write by itself."""
         answer = message("BatchWriteResponse")()
+        if len({target(write) for write in request.writes}) < len(request.writes):
+            message_ = "the same document cannot be written more than once in a single request"
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message_)
         for write in request.writes:
             result, status = answer.write_results.add(), answer.status.add()
             try:
-                (transformed,), time = await self._database.commit([write])
+                (done,), _ = await self._database.commit([write])
             except Refused as refused:
                 status.code, status.message = refused.code.value[0], refused.message
             else:
-                result.update_time.CopyFrom(time)
-                result.transform_results.extend(transformed)
+                result.CopyFrom(done)
         return answer
 
     async def GetDocument(self, request: Any) -> Any:  # noqa: N802
         """One document."""
+        _refuse_unemulated(request)
         found = await self._database.read(request.name, request.transaction)
         if found is None:
             raise Refused(grpc.StatusCode.NOT_FOUND, f"{request.name} not found")
@@ -68,6 +68,7 @@ class FirestoreService:
 
     async def BatchGetDocuments(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802
         """Documents, in the order asked for; begins a transaction where told to."""
+        _refuse_unemulated(request)
         make, transaction = message("BatchGetDocumentsResponse"), request.transaction
         if request.WhichOneof("consistency_selector") == "new_transaction":
             transaction = self._database.begin(request.new_transaction)
@@ -83,12 +84,13 @@ class FirestoreService:
 
     async def RunQuery(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802
         """The documents of a query."""
+        _refuse_unemulated(request)
         make, transaction = message("RunQueryResponse"), request.transaction
         if request.WhichOneof("consistency_selector") == "new_transaction":
             transaction = self._database.begin(request.new_transaction)
             yield make(transaction=transaction)
         query = request.structured_query
-        wanted = [each.field_path for each in query.select.fields if each.field_path != "__name__"]
+        wanted = [each.field_path for each in query.select.fields if each.field_path != NAME]
         found = await self._select(request.parent, query, transaction)
         for document in found:
             shown = masked(document, wanted) if query.HasField("select") else document
@@ -98,32 +100,46 @@ class FirestoreService:
 
     async def RunAggregationQuery(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802
         """Counts, sums and averages."""
+        _refuse_unemulated(request)
+        make, transaction = message("RunAggregationQueryResponse"), request.transaction
+        if request.WhichOneof("consistency_selector") == "new_transaction":
+            transaction = self._database.begin(request.new_transaction)
+            yield make(transaction=transaction)
         query = request.structured_aggregation_query
-        found = await self._select(request.parent, query.structured_query, request.transaction)
-        answer = message("RunAggregationQueryResponse")(read_time=self._database.time())
+        found = await self._select(request.parent, query.structured_query, transaction)
+        answer = make(read_time=self._database.time())
         for each in query.aggregations:
             answer.result.aggregate_fields[each.alias].CopyFrom(aggregate(found, each))
         yield answer
 
     async def ListDocuments(self, request: Any) -> Any:  # noqa: N802
         """A collection's documents by name, page by page."""
-        prefix = f"{request.parent}/{request.collection_id}/"
-        names = sorted(n for n in self._database.documents if n.startswith(prefix) and "/" not in n[len(prefix) :])
-        names = [name for name in names if name > request.page_token]
-        page = names[: request.page_size or PAGE]
-        more = page[-1] if len(names) > len(page) else ""
-        documents = [self._database.documents[name] for name in page]
-        return message("ListDocumentsResponse")(documents=documents, next_page_token=more)
+        _refuse_unemulated(request)
+        page, more = list_documents(self._database.seen(request.transaction), request)
+        for document in page if request.transaction else ():
+            await self._database.read(document.name, request.transaction)
+        return message("ListDocumentsResponse")(documents=page, next_page_token=more)
 
     async def ListCollectionIds(self, request: Any) -> Any:  # noqa: N802
-        """The collections right below a document."""
-        prefix = request.parent + "/"
-        found = {n[len(prefix) :].split("/")[0] for n in self._database.documents if n.startswith(prefix)}
-        return message("ListCollectionIdsResponse")(collection_ids=sorted(found))
+        """The collections right below a document, page by page."""
+        _refuse_unemulated(request)
+        page, more = list_collection_ids(self._database.documents, request)
+        return message("ListCollectionIdsResponse")(collection_ids=page, next_page_token=more)
 
     async def _select(self, parent: str, query: Any, transaction: bytes) -> list[Any]:
-        found = select(list(self._database.documents.values()), parent, query)
+        found = select(self._database.seen(transaction).values(), parent, query)
         if transaction:
             for document in found:
                 await self._database.read(document.name, transaction)
         return found
+
+
+def _refuse_unemulated(request: Any) -> None:
+    """What would be answered wrongly otherwise.
+
+    Raises: Refused.
+    """
+    if request.WhichOneof("consistency_selector") == "read_time":
+        raise Refused(grpc.StatusCode.UNIMPLEMENTED, "Reading at a time in the past is not emulated.")
+    if "explain_options" in request.DESCRIPTOR.fields_by_name and request.HasField("explain_options"):
+        raise Refused(grpc.StatusCode.UNIMPLEMENTED, "Explaining queries is not emulated.")

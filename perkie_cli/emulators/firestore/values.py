@@ -17,6 +17,7 @@ Value: Any = documents.Value.pb()
 
 _SEGMENT = re.compile(r"`((?:[^`\\]|\\.)*)`|([^.`]+)")
 _ESCAPED = re.compile(r"\\(.)")
+_NUMERIC_ID = re.compile(r"__id(-?\d+)__")
 
 
 def field_path(text: str) -> list[str]:
@@ -82,6 +83,12 @@ def number_value(value: int | float) -> Any:
     return Value(integer_value=max(-(2**63), min(2**63 - 1, value)))
 
 
+def segments_order(name: str) -> tuple[tuple[int, int, bytes], ...]:
+    """A sort key of a document's name: numeric ids (``__id7__``) come before all others, in their numbers' order."""
+    matches = ((segment, _NUMERIC_ID.fullmatch(segment)) for segment in name.split("/"))
+    return tuple((0, int(match[1]), b"") if match else (1, 0, segment.encode()) for segment, match in matches)
+
+
 def order(value: Any) -> tuple[Any, ...]:
     """A sort key; equal values of any numeric type have equal keys. The first item is the rank of the type."""
     if value is None:
@@ -101,9 +108,13 @@ def order(value: Any) -> tuple[Any, ...]:
         case "bytes_value":
             return (5, value.bytes_value)
         case "reference_value":
-            return (6, *(segment.encode() for segment in value.reference_value.split("/")))
+            return (6, *segments_order(value.reference_value))
         case "geo_point_value":
             return (7, value.geo_point_value.latitude, value.geo_point_value.longitude)
         case "array_value":
             return (8, *map(order, value.array_value.values))
-    return (9, *sorted((name.encode(), order(each)) for name, each in value.map_value.fields.items()))
+    fields = value.map_value.fields
+    if "__type__" in fields and fields["__type__"].string_value == "__vector__":
+        numbers = fields["value"].array_value.values
+        return (9, len(numbers), *map(order, numbers))
+    return (10, *sorted((name.encode(), order(each)) for name, each in fields.items()))

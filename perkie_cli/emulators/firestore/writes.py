@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import grpc
+from google.cloud.firestore_v1.types import write as messages
 
 from perkie_cli.emulators.firestore.values import (
     Document,
@@ -21,8 +22,9 @@ from perkie_cli.emulators.firestore.values import (
 )
 
 MAX_DOCUMENT = 1_048_576  # bytes; https://cloud.google.com/firestore/quotas#limits
+WriteResult: Any = messages.WriteResult.pb()
 _NAME = re.compile(r"projects/[^/]+/databases/[^/]+/documents((?:/[^/]+/[^/]+)+)")
-_RESERVED = re.compile(r"\.|\.\.|__.*__")
+_RESERVED = re.compile(r"\.|\.\.|__(?!id-?\d+__).*__")  # numeric ids are Datastore's
 
 
 class Refused(Exception):
@@ -61,14 +63,15 @@ def check(write: Any, current: Any, name: str) -> None:
         raise Refused(grpc.StatusCode.FAILED_PRECONDITION, message)
 
 
-def apply(write: Any, current: Any, name: str, time: Any) -> tuple[Any, list[Any]]:
-    """The document after the write (None: deleted) and the transforms' results.
+def apply(write: Any, current: Any, name: str, time: Any) -> tuple[Any, Any]:
+    """The document after the write (None: deleted) and the write's result.
 
-    Raises: Refused, for one that grows too large.
+    A write that changes nothing leaves the document as it is, with its update time. Raises: Refused, for one that grows
+    too large.
     """
     kind = write.WhichOneof("operation")
     if kind == "delete":
-        return None, []
+        return None, WriteResult()
     made = Document(name=name, create_time=time if current is None else current.create_time, update_time=time)
     if current is not None and (kind == "transform" or write.HasField("update_mask")):
         _merge(made, current)
@@ -78,7 +81,9 @@ def apply(write: Any, current: Any, name: str, time: Any) -> tuple[Any, list[Any
     results = [_transform(made, each, time) for each in transforms]
     if made.ByteSize() > MAX_DOCUMENT:
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Document {name!r} exceeds {MAX_DOCUMENT} bytes.")
-    return made, results
+    if current is not None and made.fields == current.fields:
+        made = current
+    return made, WriteResult(update_time=made.update_time, transform_results=results)
 
 
 def _merge(made: Any, source: Any) -> None:
