@@ -14,7 +14,8 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 MAX_HEAD = 64 * 1024
@@ -28,7 +29,10 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; header names in lower case, the path percent-decoded."""
+    """One request; header names in lower case, the path percent-decoded. ``query`` has the last of repeated names.
+
+    ``base``: scheme and host by which the client knows the server.
+    """
 
     method: str
     path: str
@@ -36,6 +40,8 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     raw_path: str
+    raw_query: str = ""
+    base: str = ""
 
     def json(self) -> object:
         """The body.
@@ -44,15 +50,26 @@ class Request:
         """
         return json.loads(self.body)
 
+    def json_object(self) -> dict[str, Any]:
+        """The body, which may be empty.
+
+        Raises: ValueError.
+        """
+        given = json.loads(self.body or b"{}")
+        if not isinstance(given, dict):
+            raise ValueError("The body must be a JSON object.")  # noqa: TRY004 -- of a client's text, not of ours
+        return given
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One whole answer."""
+    """One whole answer. ``head``: to a HEAD request, which is told of the body but not given it."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json; charset=UTF-8"
     headers: Mapping[str, str] = field(default_factory=dict)
+    head: bool = False
 
     @classmethod
     def of(cls, value: object, status: int = 200, **headers: str) -> Response:
@@ -66,10 +83,10 @@ class Response:
         except ValueError:
             phrase = ""
         lines = [f"HTTP/1.1 {self.status} {phrase}"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        lines += [f"{name}: {' '.join(value.split())}" for name, value in self.headers.items()]  # and no line breaks
         if self.status >= 200 and self.status not in (204, 304):
             lines += [f"content-type: {self.content_type}", f"content-length: {len(self.body)}"]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
+        return "\r\n".join([*lines, "", ""]).encode() + (b"" if self.head else self.body)
 
 
 class Wire:
@@ -120,7 +137,11 @@ class HttpServer:
     def url(self) -> str:
         """Where it is, without a slash at the end."""
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{'http' if self._tls is None else 'https'}://{host}:{self._port}"
+        return f"{self._scheme}://{host}:{self._port}"
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._tls is None else "https"
 
     async def start(self) -> None:
         """Raises: OSError, when the address cannot be had."""
@@ -161,6 +182,8 @@ class HttpServer:
                     return
                 if request is None:
                     return
+                if "host" in request.headers:
+                    request = replace(request, base=f"{self._scheme}://{request.headers['host']}")
                 response = await self.handler(request, Wire(writer))
                 if response is None:
                     return
@@ -194,7 +217,7 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     body = await _body(reader, headers)
     target = urlsplit(parts[1])
     query = dict(parse_qsl(target.query, keep_blank_values=True))
-    return Request(parts[0], unquote(target.path), query, headers, body, target.path)
+    return Request(parts[0], unquote(target.path), query, headers, body, target.path, target.query)
 
 
 async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
-from perkie_cli.domain.errors import InvalidParameter, UsageError
-from perkie_cli.domain.storage.protection import bucket_name
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-    from perkie_cli.cli.render import Renderer
-    from perkie_cli.emulators.firestore.server import FirestoreEmulator
-    from perkie_cli.emulators.gemini.painter import Painter
-    from perkie_cli.emulators.storage.server import StorageEmulator
+    from perkie_cli.emulators.run import Emulator
 
 app = typer.Typer(help="Run local stand-ins of the services that perkie uses.")
 
@@ -37,16 +29,14 @@ Locking = Annotated[
 ]
 Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Make this bucket; repeatable.")]
 FirestorePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Firestore's; 0 takes a free one.")]
-
-
-class Emulator(Protocol):
-    """What can be run until it is interrupted."""
-
-    async def start(self) -> None:
-        """Raises: OSError, when the address cannot be had."""
-
-    async def aclose(self) -> None:
-        """Drops every connection."""
+SigningKeys = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--signing-key",
+        metavar="FILE",
+        help="Accept signed URLs made with this key: a service account's JSON key, or PEM; repeatable.",
+    ),
+]
 
 
 @app.command()
@@ -71,31 +61,27 @@ def gemini(
 
       GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:8081 GEMINI_API_KEY=any perkie stylize pet.jpg --style ink_wash
     """
-    from perkie_cli.emulators.fault_plan import read_plan
-    from perkie_cli.emulators.gemini.plan import Plan
-    from perkie_cli.emulators.gemini.server import GeminiEmulator
+    from perkie_cli.emulators.gemini.painter import make_painter
+    from perkie_cli.emulators.run import make_gemini
 
-    renderer = renderer_of(ctx)
     services = build_services(settings_of(ctx).settings)
-    emulator = GeminiEmulator(
-        _painter(picture, services),
+    emulator = make_gemini(
+        make_painter(picture, lambda: services.engines["local"], services.styles, services.workers),
         services.models,
         services.clock,
-        plan=Plan.parse(read_plan(plan)) if plan is not None else None,
-        seed=seed,
-        api_key=api_key,
         host=host,
         port=port,
+        plan=plan,
+        seed=seed,
+        api_key=api_key,
     )
 
     def announce() -> None:
-        _tell(renderer, emulator.url)
-        renderer.say(f"Set GOOGLE_GEMINI_BASE_URL={emulator.url}")
-        renderer.say(f"and GEMINI_API_KEY={api_key or 'any'}. Ctrl-C ends it.")
+        _tell(ctx, emulator.url)
+        _note(ctx, f"Set GOOGLE_GEMINI_BASE_URL={emulator.url}", f"and GEMINI_API_KEY={api_key or 'any'}.")
 
-    asyncio.run(_serve([emulator], announce, services))
-    summary = {"url": emulator.url, "calls": emulator.total, "faults": dict(emulator.counts)}
-    finish(ctx, Report(summary=summary))
+    asyncio.run(_serve(services, [emulator], announce))
+    finish(ctx, Report(summary={"url": emulator.url, "calls": emulator.total, "faults": dict(emulator.counts)}))
 
 
 @app.command()
@@ -110,27 +96,29 @@ def firestore(
 ) -> None:
     """Speak Firestore's gRPC protocol, keep documents in memory, fail as planned.
 
-    Prints the variable to set, then runs until it is interrupted. The admin API changes the fault plan live.
+    Prints the variable to set, then runs until it is interrupted. The admin API changes the fault plan live. Listeners
+    and pipelines are refused (UNIMPLEMENTED).
 
-    Example:
+    Examples:
 
       perkie emulate firestore --port 8086 &
 
       FIRESTORE_EMULATOR_HOST=127.0.0.1:8086 PERKIE_QUOTA_STORE=firestore perkie quota show --customer 42
-    """
-    from perkie_cli.emulators.fault_plan import parse_faults, read_plan
-    from perkie_cli.emulators.firestore.plan import Fault
 
-    renderer = renderer_of(ctx)
+      FIRESTORE_EMULATOR_HOST=127.0.0.1:8086 node app.js
+    """
+    from perkie_cli.emulators.run import make_firestore
+
     services = build_services(settings_of(ctx).settings)
-    faults = parse_faults(read_plan(plan), Fault) if plan is not None else ()
-    emulator = _firestore(services, host, port, transactions, admin_port=admin_port, plan=faults, seed=seed)
+    emulator = make_firestore(
+        services.clock, host=host, port=port, admin_port=admin_port, transactions=transactions, plan=plan, seed=seed
+    )
 
     def announce() -> None:
-        _tell(renderer, f"FIRESTORE_EMULATOR_HOST={emulator.address}")
-        renderer.say(f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan. Ctrl-C ends it.")
+        _tell(ctx, f"FIRESTORE_EMULATOR_HOST={emulator.address}")
+        _note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
 
-    asyncio.run(_serve([emulator], announce, services))
+    asyncio.run(_serve(services, [emulator], announce))
     finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
 
 
@@ -142,30 +130,50 @@ def storage(
     bucket: Buckets = None,
     plan: PlanFile = None,
     seed: Seed = 0,
+    signing_key: SigningKeys = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Speak https with a certificate made for this run.")] = False,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Speak https with this certificate, PEM.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its private key, where it is in a file of its own.")
+    ] = None,
 ) -> None:
     """Speak Cloud Storage's JSON API, keep objects in memory, fail as planned.
 
-    Prints the variable to set, then runs until it is interrupted. gcloud and the client libraries work against it.
+    Prints the variable to set, then runs until it is interrupted. gcloud, gsutil (with --tls) and the client libraries
+    work against it. Signed URLs are checked; they open objects only with --signing-key.
 
-    Example:
+    Examples:
 
       perkie emulate storage --port 8085 --bucket pets &
 
       STORAGE_EMULATOR_HOST=http://127.0.0.1:8085 PERKIE_CACHE_STORE=gcs PERKIE_CACHE_BUCKET=pets perkie cache stats
+
+      perkie emulate storage --bucket pets --signing-key service-account.json --tls
     """
-    from perkie_cli.emulators.fault_plan import parse_faults, read_plan
-    from perkie_cli.emulators.storage.faults import Fault
+    from perkie_cli.emulators.run import make_storage
+    from perkie_cli.emulators.tls import tls_for
 
-    renderer = renderer_of(ctx)
     services = build_services(settings_of(ctx).settings)
-    faults = parse_faults(read_plan(plan), Fault) if plan is not None else ()
-    emulator = _storage(services, host, port, bucket, plan=faults, seed=seed)
+    with tls_for(host, tls_cert, tls_key, make=tls) as (context, made):
+        emulator = make_storage(
+            services.clock,
+            host=host,
+            port=port,
+            buckets=bucket or (),
+            plan=plan,
+            seed=seed,
+            signing_keys=signing_key or (),
+            tls=context,
+        )
 
-    def announce() -> None:
-        _tell(renderer, f"STORAGE_EMULATOR_HOST={emulator.url}")
-        renderer.say(f"PUT, DELETE {emulator.url}/_emulator/plan changes the fault plan. Ctrl-C ends it.")
+        def announce() -> None:
+            _tell(ctx, f"STORAGE_EMULATOR_HOST={emulator.url}")
+            trust = [f"Clients may trust {made} (REQUESTS_CA_BUNDLE, NODE_EXTRA_CA_CERTS)."] if made else []
+            _note(ctx, *trust, f"PUT, DELETE {emulator.url}/_emulator/plan changes the fault plan.")
 
-    asyncio.run(_serve([emulator], announce, services))
+        asyncio.run(_serve(services, [emulator], announce))
     finish(ctx, Report(summary={"url": emulator.url}))
 
 
@@ -177,6 +185,7 @@ def gcp(
     host: Host = "127.0.0.1",
     bucket: Buckets = None,
     transactions: Locking = "optimistic",
+    signing_key: SigningKeys = None,
 ) -> None:
     """Cloud Storage and Firestore together.
 
@@ -184,77 +193,44 @@ def gcp(
 
     Example:
 
-      perkie emulate gcp --storage-port 8085 --firestore-port 8086
+      perkie emulate gcp --storage-port 8085 --firestore-port 8086 --bucket pets
     """
-    renderer = renderer_of(ctx)
+    from perkie_cli.emulators.run import make_firestore, make_storage
+
     services = build_services(settings_of(ctx).settings)
-    objects = _storage(services, host, storage_port, bucket)
-    documents = _firestore(services, host, firestore_port, transactions)
+    objects = make_storage(
+        services.clock, host=host, port=storage_port, buckets=bucket or (), signing_keys=signing_key or ()
+    )
+    documents = make_firestore(services.clock, host=host, port=firestore_port, transactions=transactions)
 
     def announce() -> None:
-        _tell(renderer, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
-        renderer.say("Ctrl-C ends them.")
+        _tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
+        _note(ctx)
 
-    asyncio.run(_serve([objects, documents], announce, services))
+    asyncio.run(_serve(services, [objects, documents], announce))
     finish(ctx, Report(summary={"storage": objects.url, "firestore": documents.address}))
 
 
-def _storage(
-    services: Services, host: str, port: int, buckets: Sequence[str] | None, **options: Any
-) -> StorageEmulator:
-    from perkie_cli.emulators.storage.server import StorageEmulator
-
-    emulator = StorageEmulator(services.clock, host=host, port=port, **options)
-    for name in buckets or ():
-        emulator.add_bucket(bucket_name(name))
-    return emulator
-
-
-def _firestore(services: Services, host: str, port: int, transactions: str, **options: Any) -> FirestoreEmulator:
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is told by us, not by the library's log
-    from perkie_cli.emulators.firestore.database import Database, Mode
-    from perkie_cli.emulators.firestore.server import FirestoreEmulator
-
-    if transactions not in list(Mode):
-        raise InvalidParameter(f"{transactions!r} is no way of transactions", hint=f"Ways: {', '.join(Mode)}.")
-    database = Database(services.clock, Mode(transactions))
-    return FirestoreEmulator(database, services.clock, host=host, port=port, **options)
-
-
-def _tell(renderer: Renderer, *lines: str) -> None:
+def _tell(ctx: typer.Context, *lines: str) -> None:
     """Data for who started it; not beside the envelope, which comes at the end, alone."""
+    renderer = renderer_of(ctx)
     if not renderer.flags.json:
         for line in lines:
             renderer.line(line)
 
 
-def _painter(picture: str, services: Services) -> Painter:
-    from perkie_cli.emulators.gemini.painter import LocalPainter, TinyPainter
-
-    if picture == "tiny":
-        return TinyPainter()
-    if picture != "style":
-        raise InvalidParameter(f"{picture!r} is no picture mode", hint="Modes: style, tiny.")
-    return LocalPainter(services.engines["local"], services.styles, services.workers)
+def _note(ctx: typer.Context, *lines: str) -> None:
+    for line in (*lines[:-1], " ".join((*lines[-1:], "Ctrl-C ends it."))):
+        renderer_of(ctx).say(line)
 
 
-async def _serve(emulators: Sequence[Emulator], announce: Callable[[], None], services: Services) -> None:
-    """Runs until SIGINT or SIGTERM.
+async def _serve(services: Services, emulators: Sequence[Emulator], announce: Callable[[], None]) -> None:
+    """Until SIGINT or SIGTERM. Raises: UsageError, when an address cannot be had."""
+    from perkie_cli.emulators.run import running, until_interrupted
 
-    Raises: UsageError, when an address cannot be had.
-    """
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(services.aclose)
-        for emulator in emulators:
-            stack.push_async_callback(emulator.aclose)
-            try:
-                await emulator.start()
-            except OSError as error:
-                raise UsageError(
-                    f"cannot listen there: {error.strerror or error}", hint="Choose another port (0 takes a free one)."
-                ) from error
-        stopped = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        announce()
-        await stopped.wait()
+    try:
+        async with running(*emulators):
+            announce()
+            await until_interrupted()
+    finally:
+        await services.aclose()

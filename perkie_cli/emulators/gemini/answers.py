@@ -20,6 +20,7 @@ STATUSES = {
     504: "DEADLINE_EXCEEDED",
 }
 REFERENCE_TOKENS = 1120  # what one photo takes
+SIGNATURE = base64.b64encode(b"emulated").decode()
 Json = dict[str, Any]
 
 
@@ -43,16 +44,19 @@ def wrong_key(key: str) -> Response:
     return error(400, f"API key not valid ({key}). Please pass a valid API key.", [reason])
 
 
-def usage(prompt: str, image_tokens: int) -> Json:
+def prompt_tokens(prompt: str, photos: int) -> tuple[int, list[Json]]:
+    """In all, and by modality."""
+    counts = {"TEXT": -(-len(prompt) // 4), "IMAGE": photos * REFERENCE_TOKENS}
+    details = [{"modality": modality, "tokenCount": count} for modality, count in counts.items() if count]
+    return sum(counts.values()), details
+
+
+def usage(prompt: str, photos: int, image_tokens: int) -> Json:
     """Token counts of one answer."""
-    text = -(-len(prompt) // 4)
-    taken = text + REFERENCE_TOKENS
+    taken, details = prompt_tokens(prompt, photos)
     counts: Json = {
         "promptTokenCount": taken,
-        "promptTokensDetails": [
-            {"modality": "TEXT", "tokenCount": text},
-            {"modality": "IMAGE", "tokenCount": REFERENCE_TOKENS},
-        ],
+        "promptTokensDetails": details,
         "totalTokenCount": taken + image_tokens,
     }
     if image_tokens:
@@ -62,9 +66,14 @@ def usage(prompt: str, image_tokens: int) -> Json:
 
 
 def picture(data: bytes, media_type: str, counts: Mapping[str, Any], model: str) -> Json:
-    """A good answer."""
-    part = {"inlineData": {"mimeType": media_type, "data": base64.b64encode(data).decode()}}
-    return candidate("STOP", counts, model, [part])
+    """A good answer, signed as newer models sign what a chat has to send back."""
+    part = picture_part(data, media_type)
+    return candidate("STOP", counts, model, [{**part, "thoughtSignature": SIGNATURE}])
+
+
+def picture_part(data: bytes, media_type: str) -> Json:
+    """One picture of an answer."""
+    return {"inlineData": {"mimeType": media_type, "data": base64.b64encode(data).decode()}}
 
 
 def candidate(reason: str, counts: Mapping[str, Any], model: str, parts: list[Json] | None = None) -> Json:

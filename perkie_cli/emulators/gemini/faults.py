@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from perkie_cli.emulators.gemini.plan import Fault, Kind
 from perkie_cli.emulators.http_server import Response, Wire
 from perkie_cli.ports import Clock
 
+DRAFT_SIDES = (256, 320)  # px
 DRIPS = 20  # pieces of a dripping answer
 
 
@@ -21,7 +23,8 @@ DRIPS = 20  # pieces of a dripping answer
 class Call:
     """One ``generateContent`` that is to be answered: ``good`` makes the answer it would get without a fault.
 
-    ``counts`` are the tokens of an answer with a picture, ``spent`` of one without.
+    ``counts`` are the tokens of an answer with a picture, ``spent`` of one without; ``form`` makes of an answer what
+    goes over the wire.
     """
 
     model: str
@@ -29,6 +32,7 @@ class Call:
     spent: Mapping[str, Any]
     good: Callable[[], Awaitable[Response]]
     wire: Wire
+    form: Callable[[Response], Response]
 
 
 async def answer_with(fault: Fault, call: Call, clock: Clock, rng: random.Random) -> Response | None:
@@ -57,7 +61,7 @@ async def _on_the_wire(fault: Fault, call: Call, clock: Clock, rng: random.Rando
     if fault.kind is Kind.SLOW:
         await clock.sleep(fault.seconds)
         return response
-    data = response.bytes()
+    data = call.form(response).bytes()
     if fault.kind is Kind.TRUNCATED:
         await call.wire.send(data[: rng.randrange(len(data) // 4, len(data) - 1)])
         call.wire.cut()
@@ -79,12 +83,29 @@ async def _content(fault: Fault, call: Call, rng: random.Random) -> Response:
     if fault.kind is Kind.BLOCKED:
         make = answers.blocked_prompt if how == "prompt" else answers.candidate
         return Response.of(make(fault.reason, call.spent, call.model))
+    if fault.kind is Kind.DRAFTS:
+        return _with_drafts(await call.good(), how)
     if how == "html":
         return Response(body=b"<html><body>Something went wrong</body></html>", content_type="text/html")
     if how == "shape":
         return Response.of({"candidates": {"finishReason": 7, "content": [1, 2, 3]}})
     whole = (await call.good()).body
     return Response(body=whole[: len(whole) // 2])
+
+
+def _with_drafts(good: Response, how: str) -> Response:
+    """Words and two drafts before the final picture: marked as thoughts, not marked, or all of them marked."""
+    body = json.loads(good.body)
+    if good.status != 200:
+        return good
+    content = body["candidates"][0]["content"]
+    drafts = [answers.picture_part(small_picture(side), MEDIA_TYPE) for side in DRAFT_SIDES]
+    before = [{"text": "A draft first."}, *drafts]
+    if how != "plain":
+        before = [{**part, "thought": True} for part in before]
+    final = [{**part, "thought": True} if how == "all_thought" else part for part in content["parts"]]
+    content["parts"] = [*before, *final]
+    return Response.of(body)
 
 
 def _spoilt(how: str, rng: random.Random) -> bytes:

@@ -1,11 +1,16 @@
-"""Draws what the emulator answers: the sent photo by the local engine, or one small picture over and over."""
+"""Draws what the emulator answers: the sent photo by the local engine, or one small picture over and over.
+
+Without a photo it draws a scene made from the prompt: the same for the same words.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.style import Style, StyleBook
 from perkie_cli.imaging import codec
@@ -16,14 +21,15 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = ImageFormat.JPEG.media_type
 TINY_SIDE = 128
+SCENE_SIDE, DISCS = 512, 7
 _LIMITS = ImageLimits(min_side=1)
 
 
 class Painter(Protocol):
     """Makes the picture of one answer."""
 
-    async def paint(self, photo: bytes, prompt: str, ratio: float, side: int) -> bytes:
-        """A JPEG of that aspect ratio and long side in px.
+    async def paint(self, photo: bytes | None, prompt: str, ratio: float | None, side: int) -> bytes:
+        """A JPEG of that aspect ratio (None: the photo's, else square) and long side in px.
 
         Raises: BadInput, when the photo cannot be read.
         """
@@ -40,11 +46,14 @@ class LocalPainter:
             text.strip(): style for style in styles.all() for text in (style.prompt, style.safe_prompt)
         }
 
-    async def paint(self, photo: bytes, prompt: str, ratio: float, side: int) -> bytes:
+    async def paint(self, photo: bytes | None, prompt: str, ratio: float | None, side: int) -> bytes:
         """See the protocol."""
-        decoded = await self._workers.run(codec.decode, photo, _LIMITS, "the sent photo")
+        if photo is None:
+            raster = await self._workers.run(_scene, prompt)
+        else:
+            raster = (await self._workers.run(codec.decode, photo, _LIMITS, "the sent photo")).raster
         style = self._by_prompt.get(prompt.strip(), self._first)
-        rendering = await self._engine.render(RenderJob(decoded.raster, style, side))
+        rendering = await self._engine.render(RenderJob(raster, style, side))
         return await self._workers.run(_encode, rendering.raster, ratio, side)
 
 
@@ -54,11 +63,26 @@ class TinyPainter:
     def __init__(self) -> None:
         self._data: bytes | None = None
 
-    async def paint(self, photo: bytes, prompt: str, ratio: float, side: int) -> bytes:  # noqa: ARG002 - one fits all
+    async def paint(  # one fits all
+        self,
+        photo: bytes | None,  # noqa: ARG002
+        prompt: str,  # noqa: ARG002
+        ratio: float | None,  # noqa: ARG002
+        side: int,  # noqa: ARG002
+    ) -> bytes:
         """See the protocol."""
         if self._data is None:
             self._data = await asyncio.to_thread(_tiny)
         return self._data
+
+
+def make_painter(picture: str, engine: Callable[[], StyleEngine], styles: StyleBook, workers: Workers) -> Painter:
+    """``style`` or ``tiny``. Raises: InvalidParameter."""
+    if picture == "tiny":
+        return TinyPainter()
+    if picture != "style":
+        raise InvalidParameter(f"{picture!r} is no picture mode", hint="Modes: style, tiny.")
+    return LocalPainter(engine(), styles, workers)
 
 
 def small_picture(side: int) -> bytes:
@@ -76,11 +100,27 @@ def _tiny() -> bytes:
     return small_picture(TINY_SIDE)
 
 
-def _encode(raster: Raster, ratio: float, side: int) -> bytes:
+def _scene(prompt: str) -> Raster:
+    """Soft discs of colour on a ground: places, sizes and colours from the words."""
+    import numpy as np
+
+    from perkie_cli.imaging.raster import Raster
+
+    rng = np.random.default_rng(list(hashlib.sha256(prompt.strip().encode()).digest()))
+    rows, columns = np.mgrid[0:SCENE_SIDE, 0:SCENE_SIDE] / SCENE_SIDE
+    picture = np.broadcast_to(rng.uniform(120, 240, 3), (SCENE_SIDE, SCENE_SIDE, 3)).copy()
+    for row, column, radius in rng.uniform((0.1, 0.1, 0.08), (0.9, 0.9, 0.3), (DISCS, 3)):
+        edge = np.clip((radius - np.hypot(rows - row, columns - column)) * 40, 0, 1)[..., None]
+        picture += edge * (rng.uniform(20, 235, 3) - picture)
+    return Raster(picture.astype(np.uint8))
+
+
+def _encode(raster: Raster, ratio: float | None, side: int) -> bytes:
     """Cut to the asked ratio around the centre, as the real models keep to it."""
     from perkie_cli.imaging.raster import Raster
 
     width, height = raster.width, raster.height
+    ratio = ratio or width / height
     if width > height * ratio:
         width = max(1, round(height * ratio))
     else:

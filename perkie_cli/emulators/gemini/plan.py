@@ -26,6 +26,7 @@ class Kind(StrEnum):
     EMPTY = "empty"  # no picture; ``how``: object, content, text, zero
     BLOCKED = "blocked"  # ``reason``; ``how``: answer, prompt
     WRONG_JSON = "wrong_json"  # ``how``: html, shape, half
+    DRAFTS = "drafts"  # other pictures before the final one, as newer models send; ``how``: thought, plain, all_thought
 
 
 HOWS: Mapping[Kind, tuple[str, ...]] = {
@@ -33,6 +34,7 @@ HOWS: Mapping[Kind, tuple[str, ...]] = {
     Kind.EMPTY: ("object", "content", "text", "zero"),
     Kind.BLOCKED: ("answer", "prompt"),
     Kind.WRONG_JSON: ("html", "shape", "half"),
+    Kind.DRAFTS: ("thought", "plain", "all_thought"),
 }
 
 

@@ -1,12 +1,15 @@
-"""The routes: generateContent and the model list, v1, v1beta and Vertex AI; and the admin API under ``/_emulator``."""
+"""The routes: generateContent whole and streamed, countTokens and the model list; the admin API under ``/_emulator``.
+
+The Gemini API as v1, v1beta and v1alpha, Vertex AI with a project, or by a key alone (express mode).
+"""
 
 from __future__ import annotations
 
-import base64
 import random
 import re
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,14 +20,17 @@ from perkie_cli.emulators.gemini import answers
 from perkie_cli.emulators.gemini.faults import Call, answer_with
 from perkie_cli.emulators.gemini.painter import MEDIA_TYPE, Painter
 from perkie_cli.emulators.gemini.plan import Plan
+from perkie_cli.emulators.gemini.request import Asked, read_asked, words_and_pictures
+from perkie_cli.emulators.gemini.stream import streamed
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.ports import Clock
 
 KEPT_CALLS = 10_000
-RATIOS = {"1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"}
-_API = re.compile(r"/(?:v1|v1beta)/models(?:/([^/:]+))?(:generateContent)?")
+_METHODS = "generateContent|streamGenerateContent|countTokens"
+_API = re.compile(rf"/(?:v1|v1beta|v1alpha)/models(?:/([^/:]+))?(?::({_METHODS}))?")
+# With a project, or by a key alone (express mode).
 _VERTEX = re.compile(
-    r"/(?:v1|v1beta1)/projects/[^/]+/locations/[^/]+/publishers/google/models/([^/:]+)(:generateContent)"
+    rf"/(?:v1|v1beta1)/(projects/[^/]+/locations/[^/]+/)?publishers/google/models/([^/:]+):({_METHODS})"
 )
 
 
@@ -37,17 +43,6 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a call asked for."""
-
-    model: ImageModel
-    prompt: str
-    photo: bytes
-    ratio: float
-    image_size: str
-
-
-@dataclass(frozen=True, slots=True)
 class Record:
     """One call as the admin API lists it; ``at`` in seconds since the start."""
 
@@ -56,7 +51,7 @@ class Record:
     model: str
     prompt: str
     image_size: str
-    ratio: float
+    ratio: float | None
     photo_bytes: int
     fault: str | None
 
@@ -128,19 +123,32 @@ class GeminiEmulator:
     async def _handle(self, request: Request, wire: Wire) -> Response | None:
         if request.path.startswith("/_emulator/"):
             return self._admin(request)
-        vertex = _VERTEX.fullmatch(request.path)
-        match = vertex or _API.fullmatch(request.path)
-        if match is None:
-            return answers.error(404, f"{request.path} is not emulated.")
         try:
-            self._check_key(request, vertex is not None)
-            if match[2]:
-                if request.method != "POST":
-                    return answers.error(404, "Use POST.")
-                return await self._generate(self._asked(match[1], request), wire)
-            return self._list(match[1])
+            return await self._api(request, wire)
         except Refused as refused:
             return refused.response
+
+    async def _api(self, request: Request, wire: Wire) -> Response | None:
+        vertex, match = _VERTEX.fullmatch(request.path), _API.fullmatch(request.path)
+        if vertex is not None:
+            project, model, method = vertex.groups()
+        elif match is not None:
+            project, (model, method) = None, match.groups()
+        else:
+            raise Refused(answers.error(404, f"{request.path} is not emulated."))
+        self._check_key(request, project is not None)
+        if method is None:
+            return self._list(model)
+        if request.method != "POST":
+            raise Refused(answers.error(404, "Use POST."))
+        if method == "countTokens":
+            return self._count(model, request)
+        asked = self._asked(model, request)
+        if method == "generateContent":
+            return await self._generate(asked, wire)
+        sse = request.query.get("alt") == "sse"
+        answer = await self._generate(asked, wire, lambda response: streamed(response, sse=sse))
+        return None if answer is None else streamed(answer, sse=sse)
 
     def _admin(self, request: Request) -> Response:
         """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST reset`` begins anew, ``GET`` tells."""
@@ -181,7 +189,7 @@ class GeminiEmulator:
             {
                 "name": f"models/{model.id}",
                 "displayName": model.title,
-                "supportedGenerationMethods": ["generateContent"],
+                "supportedGenerationMethods": ["generateContent", "countTokens"],
                 "inputTokenLimit": 65_536,
                 "outputTokenLimit": 32_768,
             }
@@ -194,19 +202,29 @@ class GeminiEmulator:
 
     # ---------------------------------------------------------------- generateContent
 
-    def _asked(self, model_id: str, request: Request) -> Asked:
+    def _model(self, model_id: str) -> ImageModel:
         model = self._living().get(model_id)
         if model is None:
             raise Refused(_no_model(model_id))
-        try:
-            if float(request.headers.get("x-server-timeout", "inf")) < 10:
-                message = "Manually set deadline is too short. Minimum allowed deadline is 10s."
-                raise Refused(answers.error(400, message))
-            return _read(model, request.json())
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise Refused(answers.error(400, f"Invalid request: {type(error).__name__}: {error}")) from error
+        return model
 
-    async def _generate(self, asked: Asked, wire: Wire) -> Response | None:
+    def _count(self, model_id: str, request: Request) -> Response:
+        self._model(model_id)
+        with _refusing():
+            total, details = answers.prompt_tokens(*words_and_pictures(request.json()))
+        return Response.of({"totalTokens": total, "promptTokensDetails": details})
+
+    def _asked(self, model_id: str, request: Request) -> Asked:
+        model = self._model(model_id)
+        with _refusing():
+            if float(request.headers.get("x-server-timeout", "inf")) < 10:
+                raise ValueError("Manually set deadline is too short. Minimum allowed deadline is 10s.")
+            return read_asked(model, request.json())
+
+    async def _generate(
+        self, asked: Asked, wire: Wire, form: Callable[[Response], Response] = lambda response: response
+    ) -> Response | None:
+        """``form``: of the answer on the wire, for faults that happen there."""
         self._number += 1
         fault = self._faults.choose(lambda fault: fault.fits(self._number, asked.model.id))
         name = fault.kind.value if fault is not None else None
@@ -219,16 +237,17 @@ class GeminiEmulator:
                 asked.prompt,
                 asked.image_size,
                 asked.ratio,
-                len(asked.photo),
+                len(asked.photo or b""),
                 name,
             )
         )
-        counts = answers.usage(asked.prompt, asked.model.image_tokens[asked.image_size])
+        said = f"{asked.history}{asked.prompt}"
+        counts = answers.usage(said, asked.photos, asked.model.image_tokens[asked.image_size])
         latency = self.plan.latency.draw(self._rng)
         if fault is None:
             return await self._draw(asked, counts, latency)
-        spent = answers.usage(asked.prompt, 0)
-        call = Call(asked.model.id, counts, spent, lambda: self._draw(asked, counts, latency), wire)
+        spent = answers.usage(said, asked.photos, 0)
+        call = Call(asked.model.id, counts, spent, lambda: self._draw(asked, counts, latency), wire, form)
         return await answer_with(fault, call, self._clock, self._rng)
 
     async def _draw(self, asked: Asked, counts: Mapping[str, Any], latency: float) -> Response:
@@ -245,17 +264,10 @@ def _no_model(model_id: str) -> Response:
     return answers.error(404, f"models/{model_id} is not found, or is not supported for generateContent.")
 
 
-def _read(model: ImageModel, body: Any) -> Asked:
-    """Raises: Refused, or what comes of a body of another shape."""
-    parts = body["contents"][-1]["parts"]
-    prompt = " ".join(part["text"] for part in parts if "text" in part)
-    photos = [part["inlineData"]["data"] for part in parts if "inlineData" in part]
-    shape = body.get("generationConfig", {}).get("imageConfig", {})
-    ratio, image_size = shape.get("aspectRatio", "1:1"), shape.get("imageSize", "1K")
-    if ratio not in RATIOS or image_size not in model.image_tokens:
-        raise ValueError(f"aspectRatio {ratio!r} or imageSize {image_size!r} is not supported by {model.id}")
-    if not prompt or not photos:
-        raise ValueError("a prompt and a photo are needed")
-    across, down = (int(side) for side in ratio.split(":"))
-    photo = base64.b64decode(photos[0].replace("-", "+").replace("_", "/") + "==")  # either alphabet, padded or not
-    return Asked(model, prompt, photo, across / down, image_size)
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Raises: Refused, for what reading a malformed body raises."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise Refused(answers.error(400, f"Invalid request: {type(error).__name__}: {error}")) from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from xml.sax.saxutils import escape
+
 from perkie_cli.emulators.http_server import Response
 
 REASONS = {
@@ -15,31 +18,43 @@ REASONS = {
     412: "conditionNotMet",
     416: "requestedRangeNotSatisfiable",
     429: "rateLimitExceeded",
+    501: "notImplemented",
     503: "backendError",
 }
+XML_CODES = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey", 412: "PreconditionFailed"}
+XML_CODES |= {416: "InvalidRange", 501: "NotImplemented", 503: "ServiceUnavailable"}
 
 
 class ApiError(Exception):
     """An answer with an error status."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, reason: str | None = None, **headers: str) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.reason = reason or REASONS.get(status, "error")
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def response(self) -> Response:
         """As the JSON API words it; 304 has no body."""
         if self.status == 304:
             return Response(304)
-        reason = REASONS.get(self.status, "error")
-        detail = {"message": self.message, "domain": "global", "reason": reason}
+        detail = {"message": self.message, "domain": "global", "reason": self.reason}
         body = {"error": {"code": self.status, "message": self.message, "errors": [detail]}}
-        return Response.of(body, self.status)
+        return Response(self.status, json.dumps(body).encode(), headers=self.headers)
 
     def xml(self) -> Response:
         """As the XML API words it, which answers signed URLs."""
-        body = f"<?xml version='1.0' encoding='UTF-8'?><Error><Message>{self.message}</Message></Error>"
-        return Response(self.status, body.encode(), "application/xml; charset=UTF-8")
+        if self.status == 304:
+            return Response(304)
+        code, message = XML_CODES.get(self.status, "InvalidArgument"), escape(self.message)
+        body = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        return Response(self.status, body.encode(), "application/xml; charset=UTF-8", self.headers)
+
+
+def not_emulated(what: str) -> ApiError:
+    """The real service may well do it; this one says so instead of doing something else."""
+    return ApiError(501, f"{what} is not emulated by perkie.")
 
 
 def not_found(bucket: str, name: str = "") -> ApiError:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from perkie_cli.emulators.storage.errors import ApiError
-from perkie_cli.emulators.storage.state import Bucket, Version
+from perkie_cli.emulators.storage.records import Bucket, Version
 
 MOST = 1000  # results a page
 
@@ -27,7 +27,7 @@ def list_page(bucket: Bucket, query: Mapping[str, str]) -> Page:
 
     Raises: ApiError 400 for a page token that is none.
     """
-    limit = min(int(query.get("maxResults") or MOST), MOST) or MOST
+    limit = _limit(query.get("maxResults"))
     page, after = Page(), _decode(query.get("pageToken"))
     last = after
     for place, version in _entries(bucket, query):
@@ -42,6 +42,25 @@ def list_page(bucket: Bucket, query: Mapping[str, str]) -> Page:
         page.prefixes.append(version) if isinstance(version, str) else page.versions.append(version)
         last = place
     return page
+
+
+def page_of(names: Sequence[str], size: str | None, token: str | None) -> tuple[Sequence[str], str | None]:
+    """One page of sorted names, and the token of the next.
+
+    Raises: ApiError 400.
+    """
+    after = _decode(token)
+    rest = [name for name in names if after is None or name > after[0]]
+    page = rest[: _limit(size)]
+    return page, _encode((page[-1], 0)) if len(rest) > len(page) else None
+
+
+def _limit(asked: str | None) -> int:
+    """Zero and nothing are the most. Raises: ApiError 400."""
+    limit = int(asked or 0)
+    if limit < 0:
+        raise ApiError(400, f"Invalid value '{limit}'. Values must be within the range: [0, {MOST}]")
+    return min(limit, MOST) or MOST
 
 
 def _entries(bucket: Bucket, query: Mapping[str, str]) -> Iterator[tuple[tuple[str, int], Version | str]]:

@@ -6,10 +6,13 @@ import re
 from collections.abc import Mapping
 
 from perkie_cli.emulators.storage.errors import ApiError
+from perkie_cli.emulators.storage.records import Json, Version
 from perkie_cli.emulators.storage.resources import OBJECT_FIELDS, check_custom_time, patched, writable
-from perkie_cli.emulators.storage.state import Json, State, Version, check_preconditions
+from perkie_cli.emulators.storage.state import State, check_preconditions
 
 Query = Mapping[str, str]
+HOLDS = ("eventBasedHold", "temporaryHold")  # a copy is not held
+MOST_SOURCES = 32
 
 
 class Objects:
@@ -17,6 +20,10 @@ class Objects:
 
     def __init__(self, state: State) -> None:
         self._state = state
+
+    def check_bucket(self, bucket: str) -> None:
+        """Raises: ApiError 404."""
+        self._state.bucket(bucket)
 
     def read(self, bucket: str, name: str, query: Query) -> Version:
         """Raises: ApiError 404, 412, 304."""
@@ -47,13 +54,15 @@ class Objects:
         check_preconditions(query, version)
         fields = writable(change, OBJECT_FIELDS) if whole else patched(version.fields, change, OBJECT_FIELDS)
         check_custom_time(version.custom_time, fields)
+        if version.fields.get("eventBasedHold") and not fields.get("eventBasedHold"):
+            version.released = self._state.clock.now()  # the retention period begins anew
         version.fields = fields
         version.metageneration += 1
         version.updated = self._state.clock.now()
         return version
 
     def delete(self, bucket: str, name: str, query: Query) -> None:
-        """Raises: ApiError 404, 412."""
+        """Raises: ApiError 403, 404, 412."""
         generation = query.get("generation")
         version = self._state.existing(bucket, name, generation)
         check_preconditions(query, version)
@@ -66,14 +75,38 @@ class Objects:
         check_preconditions(query, origin, source=True)
         check_preconditions(query, home.live(target[1]))
         fields = writable(given, OBJECT_FIELDS)
-        fields = {"contentType": origin.fields["contentType"], **fields} if fields else dict(origin.fields)
-        return self._state.write(home, target[1], origin.data, fields)
+        kept = {key: value for key, value in origin.fields.items() if key not in HOLDS}
+        fields = {"contentType": origin.fields["contentType"], **fields} if fields else kept
+        return self._state.write(home, target[1], origin.data, fields, origin.components)
 
     def compose(self, bucket: str, name: str, request: Json, query: Query) -> Version:
-        """Joins objects of one bucket. Raises: ApiError 404, 412."""
-        parts = [self._state.existing(bucket, each["name"]) for each in request.get("sourceObjects", ())]
-        data = b"".join(part.data for part in parts)
-        return self.insert(bucket, name, data, request.get("destination", {}), query)
+        """Joins objects of one bucket; hashes in ``destination``, which clients copy from a source, count for nothing.
+
+        Raises: ApiError 400, 404, 412.
+        """
+        sources = request.get("sourceObjects") or []
+        if not 1 <= len(sources) <= MOST_SOURCES:
+            raise ApiError(
+                400, f"The number of source components provided ({len(sources)}) must be 1 to {MOST_SOURCES}."
+            )
+        parts = [self._source(bucket, each) for each in sources]
+        home = self._state.bucket(bucket)
+        check_preconditions(query, home.live(name))
+        fields = writable(request.get("destination") or {}, OBJECT_FIELDS)
+        fields.setdefault("contentType", "application/octet-stream")
+        check_custom_time(None, fields)
+        components = sum(part.components or 1 for part in parts)
+        made = self._state.write(home, name, b"".join(part.data for part in parts), fields, components)
+        if query.get("deleteSourceObjects", "").lower() == "true":
+            for part in {id(part): part for part in parts if part.name != name}.values():
+                self._state.delete(home, part, named=False)
+        return made
+
+    def _source(self, bucket: str, source: Json) -> Version:
+        version = self._state.existing(bucket, source["name"], source.get("generation"))
+        conditions = {key: str(value) for key, value in (source.get("objectPreconditions") or {}).items()}
+        check_preconditions(conditions, version)
+        return version
 
     def restore(self, bucket: str, name: str, query: Query) -> Version:
         """Makes a soft-deleted generation live again. Raises: ApiError 404, 412."""
@@ -93,17 +126,15 @@ def _check_sums(version: Version, given: Json) -> None:
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """First and last byte of a ``Range`` header, or None for the whole.
+    """First and last byte of a ``Range`` header, or None for the whole, as for one that is not valid (RFC 9110).
 
     Raises: ApiError 416.
     """
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", header or "")
-    if match is None or match[0] == "bytes=-":
+    match = re.fullmatch(r"bytes=(\d*)-(\d*)", (header or "").strip())
+    if match is None or match[0] == "bytes=-" or (match[1] and match[2] and int(match[1]) > int(match[2])):
         return None
-    if not match[1]:
-        first, last = max(0, size - int(match[2])), size - 1
-    else:
-        first, last = int(match[1]), min(int(match[2] or size - 1), size - 1)
+    first = int(match[1]) if match[1] else max(0, size - int(match[2]))
+    last = min(int(match[2]), size - 1) if match[1] and match[2] else size - 1
     if first > last:
-        raise ApiError(416, "The requested range cannot be satisfied.")
+        raise ApiError(416, "The requested range cannot be satisfied.", Content_Range=f"bytes */{size}")
     return first, last

@@ -7,13 +7,22 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from perkie_cli.emulators.storage.errors import ApiError
-from perkie_cli.emulators.storage.state import Bucket, Json, Version
+from perkie_cli.emulators.storage.errors import ApiError, not_emulated
+from perkie_cli.emulators.storage.records import Bucket, Json, ManagedFolder, Version
+from perkie_cli.emulators.storage.retention import retained_until
 
 OBJECT_FIELDS = frozenset({
     "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "contentType", "customTime",
     "eventBasedHold", "metadata", "storageClass", "temporaryHold",
 })  # fmt: skip
+# Given by a client, these would have to change what the emulator does.
+NOT_EMULATED = {
+    "acl": "Access control by object (ACL)",
+    "hierarchicalNamespace": "A hierarchical namespace",
+    "kmsKeyName": "Encryption by a key of your own",
+    "objectRetention": "Retention by object",
+    "retention": "Retention by object",
+}
 BUCKET_FIELDS = frozenset({
     "autoclass", "billing", "cors", "defaultEventBasedHold", "encryption", "iamConfiguration", "labels", "lifecycle",
     "location", "logging", "retentionPolicy", "rpo", "softDeletePolicy", "storageClass", "versioning", "website",
@@ -30,6 +39,8 @@ def object_json(bucket: Bucket, version: Version, base: str) -> Json:
     link = f"{base}/storage/v1/b/{bucket.name}/o/{quote(version.name, safe='')}"
     times = {"timeCreated": version.created, "updated": version.updated or version.created}
     times |= {"timeStorageClassUpdated": version.created}
+    if (until := retained_until(bucket, version)) is not None:
+        times["retentionExpirationTime"] = until
     if version.noncurrent is not None:
         times["timeDeleted"] = version.noncurrent
     if version.soft_deleted is not None:
@@ -47,13 +58,17 @@ def object_json(bucket: Bucket, version: Version, base: str) -> Json:
         "generation": str(version.generation),
         "metageneration": str(version.metageneration),
         "size": str(len(version.data)),
-        "md5Hash": version.md5,
         "crc32c": version.crc32c,
+        **_made_of(version),
         "etag": etag(version),
         "storageClass": "STANDARD",
         **{name: stamp(time) for name, time in times.items()},
         **version.fields,
     }
+
+
+def _made_of(version: Version) -> Json:
+    return {"md5Hash": version.md5} if version.components is None else {"componentCount": version.components}
 
 
 def bucket_json(bucket: Bucket, base: str) -> Json:
@@ -75,19 +90,21 @@ def bucket_json(bucket: Bucket, base: str) -> Json:
     }
 
 
-def etag(target: Version | Bucket) -> str:
+def etag(target: Version | Bucket | ManagedFolder) -> str:
     """Changes with every write of bytes or facts."""
     text = f"{getattr(target, 'generation', 0)}/{target.metageneration}"
     return base64.b64encode(text.encode()).decode()
 
 
 def writable(given: Json, allowed: frozenset[str]) -> Json:
-    """Those of the fields that a client may write."""
+    """Those of the fields that a client may write. Raises: ApiError 501, for what is not emulated."""
+    refuse_unemulated(given)
     return {name: value for name, value in given.items() if name in allowed and value is not None}
 
 
 def patched(fields: Json, change: Json, allowed: frozenset[str]) -> Json:
-    """PATCH: null removes a field; ``metadata`` and ``labels`` are merged likewise."""
+    """PATCH: null removes a field; ``metadata`` and ``labels`` are merged likewise. Raises: ApiError 501."""
+    refuse_unemulated(change)
     result = dict(fields)
     for name, value in change.items():
         if name not in allowed:
@@ -99,6 +116,13 @@ def patched(fields: Json, change: Json, allowed: frozenset[str]) -> Json:
         if value is not None:
             result[name] = value
     return result
+
+
+def refuse_unemulated(given: Json) -> None:
+    """Raises: ApiError 501, naming the first field that is not emulated."""
+    for name, what in NOT_EMULATED.items():
+        if given.get(name) and given[name] != {"enabled": False}:
+            raise not_emulated(f"{what} ({name})")
 
 
 def check_custom_time(before: datetime | None, fields: Json) -> None:

@@ -15,17 +15,20 @@ from dataclasses import dataclass, field
 from perkie_cli.emulators.http_server import Request, Response
 from perkie_cli.emulators.storage.errors import ApiError
 from perkie_cli.emulators.storage.objects import Objects
-from perkie_cli.emulators.storage.state import Json, Version
+from perkie_cli.emulators.storage.records import Json, Version
+
+QUANTUM = 262_144  # bytes; every chunk but the last is a multiple of it
 
 
 @dataclass
 class Session:
-    """A resumable upload under way."""
+    """A resumable upload under way. ``total``: bytes in all, once they are known."""
 
     bucket: str
     name: str
     fields: Json
     query: Mapping[str, str]
+    total: int | None
     received: bytearray = field(default_factory=bytearray)
     made: Version | None = None
 
@@ -43,17 +46,27 @@ class Uploads:
             fields, data = parse_multipart(request)
         else:
             fields, data = {"contentType": request.headers.get("content-type")}, request.body
-        return self._objects.insert(bucket, _name(request, fields), data, fields, request.query)
+        return self._objects.insert(bucket, _name(request, fields), data, _told(request, fields), request.query)
 
-    def begin(self, bucket: str, request: Request, base: str) -> Response:
-        """Opens a session; its address is in ``Location``."""
-        fields: Json = json.loads(request.body or b"{}")
+    def begin(self, bucket: str, name: str, fields: Json, request: Request) -> str:
+        """Opens a session; the address to send the bytes to.
+
+        Raises: ApiError 404, for a bucket that is not there.
+        """
+        self._objects.check_bucket(bucket)
         if "x-upload-content-type" in request.headers:
             fields.setdefault("contentType", request.headers["x-upload-content-type"])
+        length = request.headers.get("x-upload-content-length")
         id_ = secrets.token_hex(16)
-        self._sessions[id_] = Session(bucket, _name(request, fields), fields, request.query)
-        location = f"{base}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={id_}"
-        return Response(200, headers={"Location": location, "X-GUploader-UploadID": id_})
+        total = None if length is None else int(length)
+        self._sessions[id_] = Session(bucket, name, _told(request, fields), request.query, total)
+        return f"{request.base}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={id_}"
+
+    def begin_json(self, bucket: str, request: Request) -> Response:
+        """As the JSON API opens a session: the address is in ``Location``."""
+        fields = request.json_object()
+        location = self.begin(bucket, _name(request, fields), fields, request)
+        return Response(200, headers={"Location": location, "X-GUploader-UploadID": location.rpartition("=")[2]})
 
     def go_on(self, request: Request) -> Version | Response:
         """Takes a chunk, or says how far it is. Raises: ApiError."""
@@ -65,33 +78,60 @@ class Uploads:
             return Response(499)
         if session.made is not None:
             return session.made
-        total = _take(session, request)
-        if total is None or len(session.received) < total:
+        if not _take(session, request):
             sofar = {"Range": f"bytes=0-{len(session.received) - 1}"} if session.received else {}
             return Response(308, headers=sofar)
-        data = bytes(session.received)
-        session.made = self._objects.insert(session.bucket, session.name, data, session.fields, session.query)
+        data, fields = bytes(session.received), _told(request, session.fields)
+        session.made = self._objects.insert(session.bucket, session.name, data, fields, session.query)
         return session.made
 
 
-def _take(session: Session, request: Request) -> int | None:
-    """Appends the chunk; the total size once it is known."""
+def _take(session: Session, request: Request) -> bool:
+    """Appends the chunk; whether the upload is complete.
+
+    https://docs.cloud.google.com/storage/docs/performing-resumable-uploads. Raises: ApiError 400, 503.
+    """
     header = request.headers.get("content-range")
-    if header is None:
-        session.received[:] = request.body
-        return len(request.body)
-    match = re.fullmatch(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", header)
+    match = re.fullmatch(r"bytes (?:(\d+)-(\d+|\*)|\*)/(\d+|\*)", header or "bytes 0-*/*")
     if match is None:
         raise ApiError(400, f"Invalid Content-Range: {header}")
-    if match[1] is not None:
-        if int(match[1]) > len(session.received):
-            raise ApiError(503, "The chunk does not follow what was received.")
-        session.received[int(match[1]) :] = request.body
-    return None if match[3] == "*" else int(match[3])
+    total = session.total if match[3] == "*" else int(match[3])
+    if match[1] is None:
+        if request.body:
+            raise ApiError(400, "A request for the state of an upload has no body.")
+        return total == len(session.received)
+    first, end = int(match[1]), int(match[1]) + len(request.body)
+    if match[2] != "*" and int(match[2]) + 1 != end:
+        raise ApiError(400, f"Content-Range {header} does not fit a body of {len(request.body)} bytes.")
+    if first > len(session.received):
+        raise ApiError(503, f"The chunk begins at {first}, but {len(session.received)} bytes were received.")
+    if match[2] == "*" and total is None:
+        total = end  # all that there was to send
+    if session.total not in (None, total) or (total is not None and end > total):
+        raise ApiError(400, f"The upload of {end} bytes does not fit the {session.total or total} that were announced.")
+    kept = end if end == total else max(first, end - end % QUANTUM)
+    if kept == first and request.body:
+        raise ApiError(400, f"Every chunk but the last has at least {QUANTUM} bytes (and a multiple of them).")
+    if kept > len(session.received):  # else it was all received before
+        session.received[first:] = request.body[: kept - first]
+    return len(session.received) == total
 
 
 def _name(request: Request, fields: Json) -> str:
     return str(request.query.get("name") or fields.get("name") or "")
+
+
+def _told(request: Request, fields: Json) -> Json:
+    """With what a request tells of an object beside its JSON: checksums and its encoding."""
+    encoding = request.query.get("contentEncoding")
+    return {**fields, **checksums(request), **({"contentEncoding": encoding} if encoding else {})}
+
+
+def checksums(request: Request) -> Json:
+    """What the headers say that the bytes come to, named as in the resource."""
+    told = dict(each.strip().split("=", 1) for each in request.headers.get("x-goog-hash", "").split(",") if "=" in each)
+    sums = {"md5Hash": told.get("md5") or request.headers.get("content-md5"), "crc32c": told.get("crc32c")}
+    return {name: value for name, value in sums.items() if value}
 
 
 def parse_multipart(request: Request) -> tuple[Json, bytes]:

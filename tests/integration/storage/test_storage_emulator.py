@@ -264,7 +264,6 @@ async def test_faults_are_injected_and_healed_over_http(bucket: storage.Bucket, 
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        ("GET", "/nowhere", b""),
         ("POST", "/storage/v1/b", b"[]"),
         ("POST", "/storage/v1/b", b"{}"),
         ("POST", "/storage/v1/b", b"\xff"),

@@ -1,0 +1,110 @@
+"""What a call of the Gemini API asks for: one turn or a chat, with a photo or in words alone."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from perkie_cli.domain.money.price_list import ImageModel
+
+RATIOS = {"1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"}
+ROLES = ("user", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """``photo``: what is to be drawn anew, if anything; ``photos``: how many were sent in all, for their tokens.
+
+    ``ratio`` None: as the photo.
+    """
+
+    model: ImageModel
+    prompt: str
+    photo: bytes | None
+    photos: int
+    ratio: float | None
+    image_size: str
+    history: str = ""
+
+
+def read_asked(model: ImageModel, body: object) -> Asked:
+    """The last turn is drawn: its own photo, else the newest picture of the chat before it.
+
+    Raises: ValueError, KeyError, TypeError, IndexError or AttributeError for a body that the API refuses.
+    """
+    request: Any = _camel(body)
+    turns = _turns(request)
+    config = request.get("generationConfig") or {}
+    _check(config)
+    shape = config.get("imageConfig") or {}
+    ratio, image_size = shape.get("aspectRatio"), shape.get("imageSize", "1K")
+    if ratio not in (None, *RATIOS) or image_size not in model.image_tokens:
+        raise ValueError(f"aspectRatio {ratio!r} or imageSize {image_size!r} is not supported by {model.id}")
+    prompt = _words(turns[-1])
+    if not prompt:
+        raise ValueError("the last turn has no text")
+    pictures = [data for turn in turns for data in _pictures(turn)]
+    own = list(_pictures(turns[-1]))
+    photo = own[0] if own else pictures[-1] if pictures else None
+    across, down = (int(side) for side in (ratio or "1:1").split(":"))
+    return Asked(
+        model,
+        prompt,
+        None if photo is None else _decoded(photo),
+        len(pictures),
+        None if ratio is None and photo is not None else across / down,
+        image_size,
+        " ".join(map(_words, turns[:-1])),
+    )
+
+
+def words_and_pictures(body: object) -> tuple[str, int]:
+    """What ``countTokens`` counts. Raises: as ``read_asked``."""
+    request: Any = _camel(body)
+    turns = _turns(request.get("generateContentRequest") or request)
+    return " ".join(map(_words, turns)), sum(1 for turn in turns for _ in _pictures(turn))
+
+
+def _turns(request: Any) -> list[Any]:
+    turns: list[Any] = request["contents"]
+    if any(turn.get("role", "user") not in ROLES for turn in turns):
+        raise ValueError("Please use a valid role: user, model.")
+    if turns[-1].get("role", "user") != "user":
+        raise ValueError("Please ensure that the request ends with a user turn.")
+    if any("fileData" in part for turn in turns for part in turn["parts"]):
+        raise ValueError("fileData is not emulated by perkie: send inlineData")
+    return turns
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    modalities = {str(each).upper() for each in config.get("responseModalities") or ("TEXT", "IMAGE")}
+    if "IMAGE" not in modalities:
+        raise ValueError(f"The requested response modalities {sorted(modalities)} are not supported by this model.")
+    if config.get("candidateCount", 1) != 1:
+        raise ValueError("Multiple candidates is not enabled for this model")
+
+
+def _words(turn: Any) -> str:
+    return " ".join(part["text"] for part in turn["parts"] if part.get("text") and not part.get("thought"))
+
+
+def _pictures(turn: Any) -> Iterator[str]:
+    """Drafts, which are marked as thoughts, are no pictures of the chat."""
+    for part in turn["parts"]:
+        if "inlineData" in part and not part.get("thought"):
+            yield part["inlineData"]["data"]
+
+
+def _decoded(text: str) -> bytes:
+    """Either alphabet, padded or not."""
+    return base64.b64decode(text.replace("-", "+").replace("_", "/") + "==")
+
+
+def _camel(value: object) -> object:
+    """Names as the API writes them: it reads ``inline_data`` as well as ``inlineData``."""
+    if isinstance(value, dict):
+        return {re.sub(r"_([a-z])", lambda m: m[1].upper(), name): _camel(each) for name, each in value.items()}
+    return [_camel(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,127 @@
+"""Makes emulators as they are asked for, and runs them until they are told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.storage.protection import bucket_name
+from perkie_cli.emulators.fault_plan import parse_faults, read_plan
+from perkie_cli.ports import Clock
+
+if TYPE_CHECKING:
+    import ssl
+
+    from perkie_cli.domain.money.price_list import ModelBook
+    from perkie_cli.emulators.firestore.server import FirestoreEmulator
+    from perkie_cli.emulators.gemini.painter import Painter
+    from perkie_cli.emulators.gemini.server import GeminiEmulator
+    from perkie_cli.emulators.storage.server import StorageEmulator
+
+
+class Emulator(Protocol):
+    """What can be run until it is interrupted."""
+
+    async def start(self) -> None:
+        """Raises: OSError, when the address cannot be had."""
+
+    async def aclose(self) -> None:
+        """Drops every connection."""
+
+
+def make_storage(
+    clock: Clock,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    buckets: Sequence[str] = (),
+    plan: Path | None = None,
+    seed: int = 0,
+    signing_keys: Sequence[Path] = (),
+    tls: ssl.SSLContext | None = None,
+) -> StorageEmulator:
+    """Cloud Storage with empty ``buckets``. Raises: BadInput, for a file or a name that is wrong."""
+    from perkie_cli.emulators.storage.faults import Fault
+    from perkie_cli.emulators.storage.server import StorageEmulator
+    from perkie_cli.emulators.storage.signing import load_key
+
+    faults = parse_faults(read_plan(plan), Fault) if plan is not None else ()
+    keys = dict(map(load_key, signing_keys))
+    emulator = StorageEmulator(clock, keys=keys, plan=faults, seed=seed, host=host, port=port, tls=tls)
+    for name in buckets:
+        emulator.add_bucket(bucket_name(name))
+    return emulator
+
+
+def make_firestore(
+    clock: Clock,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    admin_port: int = 0,
+    transactions: str = "optimistic",
+    plan: Path | None = None,
+    seed: int = 0,
+) -> FirestoreEmulator:
+    """An empty Firestore. Raises: BadInput, for a plan or a way of transactions that is wrong."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is told by us, not by the library's log
+    from perkie_cli.emulators.firestore.database import Database, Mode
+    from perkie_cli.emulators.firestore.plan import Fault
+    from perkie_cli.emulators.firestore.server import FirestoreEmulator
+
+    if transactions not in list(Mode):
+        raise InvalidParameter(f"{transactions!r} is no way of transactions", hint=f"Ways: {', '.join(Mode)}.")
+    faults = parse_faults(read_plan(plan), Fault) if plan is not None else ()
+    database = Database(clock, Mode(transactions))
+    return FirestoreEmulator(database, clock, plan=faults, seed=seed, host=host, port=port, admin_port=admin_port)
+
+
+def make_gemini(
+    painter: Painter,
+    models: ModelBook,
+    clock: Clock,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    plan: Path | None = None,
+    seed: int = 0,
+    api_key: str | None = None,
+) -> GeminiEmulator:
+    """The Gemini API; ``painter`` draws. Raises: BadInput, for a plan that is wrong."""
+    from perkie_cli.emulators.gemini.plan import Plan
+    from perkie_cli.emulators.gemini.server import GeminiEmulator
+
+    parsed = Plan.parse(read_plan(plan)) if plan is not None else None
+    return GeminiEmulator(painter, models, clock, plan=parsed, seed=seed, api_key=api_key, host=host, port=port)
+
+
+@asynccontextmanager
+async def running(*emulators: Emulator) -> AsyncIterator[None]:
+    """Started within, stopped after.
+
+    Raises: UsageError, when an address cannot be had.
+    """
+    async with AsyncExitStack() as stack:
+        for emulator in emulators:
+            stack.push_async_callback(emulator.aclose)
+            try:
+                await emulator.start()
+            except OSError as error:
+                raise UsageError(
+                    f"cannot listen there: {error.strerror or error}", hint="Choose another port (0 takes a free one)."
+                ) from error
+        yield
+
+
+async def until_interrupted() -> None:
+    """Returns after SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()

@@ -1,0 +1,98 @@
+"""Requests by signed URLs, which speak the XML API: get, put and delete an object, or open a resumable upload.
+
+https://docs.cloud.google.com/storage/docs/xml-api/reference-methods
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import unquote
+
+from perkie_cli.emulators.http_server import Request, Response
+from perkie_cli.emulators.storage import cors
+from perkie_cli.emulators.storage.errors import ApiError, not_emulated
+from perkie_cli.emulators.storage.media import media, media_headers
+from perkie_cli.emulators.storage.objects import Objects
+from perkie_cli.emulators.storage.records import Json, Version
+from perkie_cli.emulators.storage.signing import check_signature, is_signed
+from perkie_cli.emulators.storage.state import State
+from perkie_cli.emulators.storage.uploads import Uploads, checksums
+
+_FIELDS = {
+    "content-type": "contentType",
+    "content-encoding": "contentEncoding",
+    "content-disposition": "contentDisposition",
+    "content-language": "contentLanguage",
+    "cache-control": "cacheControl",
+    "x-goog-custom-time": "customTime",
+    "x-goog-storage-class": "storageClass",
+}
+_OVERRIDES = {"response-content-type": "contentType", "response-content-disposition": "contentDisposition"}
+_CONDITIONS = {
+    "x-goog-if-generation-match": "ifGenerationMatch",
+    "x-goog-if-metageneration-match": "ifMetagenerationMatch",
+}
+_META = "x-goog-meta-"
+
+
+class Links:
+    """``keys``: public keys (PEM) of those who may sign."""
+
+    def __init__(self, state: State, objects: Objects, uploads: Uploads, keys: Mapping[str, bytes]) -> None:
+        self._state = state
+        self._objects = objects
+        self._uploads = uploads
+        self._keys = keys
+
+    def answer(self, bucket: str, name: str, request: Request) -> Response:
+        """Raises: ApiError."""
+        if request.method == "OPTIONS":
+            return cors.preflight(request, self._state.bucket(bucket))
+        if not is_signed(request):
+            message = "Anonymous caller does not have storage.objects.get access: sign the URL, or use the JSON API."
+            raise ApiError(403, message)
+        check_signature(request, self._keys, self._state.clock.now())
+        conditions = {query: request.headers[name] for name, query in _CONDITIONS.items() if name in request.headers}
+        generation = {"generation": request.query["generation"]} if "generation" in request.query else {}
+        plain = replace(request, query={**request.query, **conditions, **generation})
+        answer = self._act(bucket, name, plain)
+        return replace(answer, headers={**answer.headers, **cors.headers(request, self._state.bucket(bucket))})
+
+    def _act(self, bucket: str, name: str, request: Request) -> Response:
+        match request.method:
+            case "GET" | "HEAD":
+                return self._get(self._objects.read(bucket, name, request.query), request)
+            case "PUT":
+                version = self._objects.insert(bucket, name, request.body, _fields(request), request.query)
+                return Response(200, headers=_facts(version), content_type="text/html; charset=UTF-8")
+            case "DELETE":
+                self._objects.delete(bucket, name, request.query)
+                return Response(204)
+            case "POST" if request.headers.get("x-goog-resumable") == "start":
+                location = self._uploads.begin(bucket, name, _fields(request), request)
+                return Response(201, headers={"Location": location}, content_type="text/html; charset=UTF-8")
+        raise not_emulated(f"{request.method} of a signed URL")
+
+    def _get(self, version: Version, request: Request) -> Response:
+        given = {field: request.query[name] for name, field in _OVERRIDES.items() if name in request.query}
+        answer = media(replace(version, fields={**version.fields, **given}), request)
+        metadata = {f"{_META}{name}": value for name, value in (version.fields.get("metadata") or {}).items()}
+        return replace(answer, headers={**answer.headers, **metadata})
+
+
+def target(request: Request) -> tuple[str, str]:
+    """Bucket and object of the path; the object's name may have slashes."""
+    bucket, _, name = request.raw_path.lstrip("/").partition("/")
+    return unquote(bucket), unquote(name)
+
+
+def _fields(request: Request) -> Json:
+    given: Json = {field: request.headers[name] for name, field in _FIELDS.items() if name in request.headers}
+    metadata = {name.removeprefix(_META): value for name, value in request.headers.items() if name.startswith(_META)}
+    return {**given, **({"metadata": metadata} if metadata else {}), **checksums(request)}
+
+
+def _facts(version: Version) -> dict[str, str]:
+    wanted = ("ETag", "X-Goog-Generation", "X-Goog-Metageneration", "X-Goog-Hash", "X-Goog-Stored-Content-Length")
+    return {name: value for name, value in media_headers(version).items() if name in wanted}
