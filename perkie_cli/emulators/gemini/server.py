@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from perkie_cli.domain.errors import BadInput
@@ -126,7 +127,7 @@ class GeminiEmulator:
         try:
             return await self._api(request, wire)
         except Refused as refused:
-            return refused.response
+            return _form(request)(refused.response)
 
     async def _api(self, request: Request, wire: Wire) -> Response | None:
         vertex, match = _VERTEX.fullmatch(request.path), _API.fullmatch(request.path)
@@ -143,12 +144,9 @@ class GeminiEmulator:
             raise Refused(answers.error(404, "Use POST."))
         if method == "countTokens":
             return self._count(model, request)
-        asked = self._asked(model, request)
-        if method == "generateContent":
-            return await self._generate(asked, wire)
-        sse = request.query.get("alt") == "sse"
-        answer = await self._generate(asked, wire, lambda response: streamed(response, sse=sse))
-        return None if answer is None else streamed(answer, sse=sse)
+        form = _form(request)
+        answer = await self._generate(self._asked(model, request), wire, form)
+        return None if answer is None else form(answer)
 
     def _admin(self, request: Request) -> Response:
         """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST reset`` begins anew, ``GET`` tells."""
@@ -221,9 +219,7 @@ class GeminiEmulator:
                 raise ValueError("Manually set deadline is too short. Minimum allowed deadline is 10s.")
             return read_asked(model, request.json())
 
-    async def _generate(
-        self, asked: Asked, wire: Wire, form: Callable[[Response], Response] = lambda response: response
-    ) -> Response | None:
+    async def _generate(self, asked: Asked, wire: Wire, form: Callable[[Response], Response]) -> Response | None:
         """``form``: of the answer on the wire, for faults that happen there."""
         self._number += 1
         fault = self._faults.choose(lambda fault: fault.fits(self._number, asked.model.id))
@@ -258,6 +254,13 @@ class GeminiEmulator:
         except BadInput:
             return answers.error(400, "Unable to process input image.")
         return Response.of(answers.picture(data, MEDIA_TYPE, counts, asked.model.id))
+
+
+def _form(request: Request) -> Callable[[Response], Response]:
+    """Whole, or streamed where that was called."""
+    if not request.path.endswith(":streamGenerateContent"):
+        return lambda response: response
+    return partial(streamed, sse=request.query.get("alt") == "sse")
 
 
 def _no_model(model_id: str) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,14 +35,12 @@ def check_signature(request: Request, keys: Mapping[str, bytes], now: datetime) 
 
     Raises: ApiError 400 when expired or malformed, 403 when the signature is not by a known key over this request.
     """
-    if "X-Goog-Signature" in request.query:
-        signer, signature, text = _version_4(request, now)
-    else:
-        signer, signature, text = _version_2(request, now)
+    version = _version_4 if "X-Goog-Signature" in request.query else _version_2
+    signer, signature, texts = version(request, now)
     key = keys.get(signer) or keys.get(ANYBODY)
     if key is None:
         raise ApiError(403, f"{_WRONG} The emulator has no key of {signer}: give it one with --signing-key.")
-    if not _verifies(key, signature, text):
+    if not any(_verifies(key, signature, text) for text in texts):
         raise ApiError(403, _WRONG)
 
 
@@ -79,8 +78,8 @@ def _public(pem: bytes) -> bytes:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def _version_4(request: Request, now: datetime) -> tuple[str, bytes, str]:
-    """Signer, signature and what was signed."""
+def _version_4(request: Request, now: datetime) -> tuple[str, bytes, list[str]]:
+    """Signer, signature and what may have been signed: Node's client leaves the port out of the host."""
     query = request.query
     if query.get("X-Goog-Algorithm") != ALGORITHM:
         raise not_emulated(f"Signing with {query.get('X-Goog-Algorithm')}")
@@ -89,15 +88,17 @@ def _version_4(request: Request, now: datetime) -> tuple[str, bytes, str]:
         begun = datetime.strptime(query["X-Goog-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         lifetime = timedelta(seconds=int(query["X-Goog-Expires"]))
         signature = bytes.fromhex(query["X-Goog-Signature"])
-        text = "\n".join([ALGORITHM, query["X-Goog-Date"], scope, _canonical_hash(request)])
+        host = request.headers.get("host", "")
+        hashes = [_canonical_hash(request, {**request.headers, "host": each}) for each in (host, _without_port(host))]
+        texts = ["\n".join([ALGORITHM, query["X-Goog-Date"], scope, each]) for each in hashes]
     except (KeyError, ValueError) as error:
         raise ApiError(400, f"Invalid signed URL: {error}") from error
     if lifetime > LONGEST or now > begun + lifetime:
         raise ApiError(400, "The signed URL has expired, or is valid for more than 7 days.")
-    return signer, signature, text
+    return signer, signature, texts
 
 
-def _version_2(request: Request, now: datetime) -> tuple[str, bytes, str]:
+def _version_2(request: Request, now: datetime) -> tuple[str, bytes, list[str]]:
     """Signer, signature and what was signed."""
     query, headers = request.query, request.headers
     try:
@@ -109,18 +110,22 @@ def _version_2(request: Request, now: datetime) -> tuple[str, bytes, str]:
         raise ApiError(400, "The signed URL has expired.")
     extensions = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-goog-"))
     facts = (request.method, headers.get("content-md5", ""), headers.get("content-type", ""), query["Expires"])
-    return query["GoogleAccessId"], signature, "\n".join(facts) + "\n" + extensions + request.raw_path
+    return query["GoogleAccessId"], signature, ["\n".join(facts) + "\n" + extensions + request.raw_path]
 
 
-def _canonical_hash(request: Request) -> str:
+def _without_port(host: str) -> str:
+    return re.sub(r":\d+$", "", host)
+
+
+def _canonical_hash(request: Request, given: Mapping[str, str]) -> str:
     names = request.query["X-Goog-SignedHeaders"].split(";")
-    headers = "".join(f"{name}:{' '.join(request.headers[name].split())}\n" for name in names)
+    headers = "".join(f"{name}:{' '.join(given[name].split())}\n" for name in names)
     query = "&".join(
         f"{_quoted(name)}={_quoted(value)}"
         for name, value in sorted(request.query.items())
         if name != "X-Goog-Signature"
     )
-    payload = request.headers.get("x-goog-content-sha256", "UNSIGNED-PAYLOAD")
+    payload = given.get("x-goog-content-sha256", "UNSIGNED-PAYLOAD")
     canonical = "\n".join([request.method, request.raw_path, query, headers, ";".join(names), payload])
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -1,0 +1,1 @@
+"""The emulators under the clients of others."""
