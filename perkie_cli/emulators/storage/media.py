@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from email.utils import format_datetime
 
@@ -11,6 +12,7 @@ from perkie_cli.emulators.storage.objects import byte_range
 from perkie_cli.emulators.storage.records import Version
 from perkie_cli.emulators.storage.resources import etag
 
+_REFUSED = re.compile(r"\s*q=0(\.0*)?\s*")
 _FIELDS = {
     "cacheControl": "Cache-Control",
     "contentDisposition": "Content-Disposition",
@@ -91,7 +93,7 @@ def _is_undone(version: Version, request: Request) -> bool:
     if fields.get("contentEncoding") != "gzip" or "no-transform" in (fields.get("cacheControl") or ""):
         return False
     accepted = [each.strip().partition(";") for each in request.headers.get("accept-encoding", "").split(",")]
-    takes = any(name == "gzip" and "q=0" not in quality.split(".")[0] for name, _, quality in accepted)
+    takes = any(name.strip() == "gzip" and not _REFUSED.fullmatch(quality) for name, _, quality in accepted)
     return not takes and version.data[:2] == b"\x1f\x8b"
 
 

@@ -161,7 +161,7 @@ def split_parts(request: Request) -> list[tuple[dict[str, str], bytes]]:
     line_end = rb"\n" if re.match(rb"[^\r\n]*\n", request.body) else rb"\r\n"
     delimiter = rb"(?:^|" + line_end + rb")--" + re.escape(boundary.encode())
     for chunk in re.split(delimiter, request.body)[1:-1]:
-        head, data = re.split(rb"\r?\n\r?\n", re.sub(rb"^[ \t]*\r?\n", b"", chunk), maxsplit=1)
-        headers = email.parser.BytesHeaderParser().parsebytes(head)
+        head, data = re.split(rb"\r?\n\r?\n", chunk, maxsplit=1)  # a part may have no headers
+        headers = email.parser.BytesHeaderParser().parsebytes(head.lstrip())
         parts.append(({name.lower(): value for name, value in headers.items()}, data))
     return parts
