@@ -131,3 +131,15 @@ def cat(tmp_path: Path) -> Path:
     target = tmp_path / "cat.png"
     target.write_bytes(CAT.read_bytes())
     return target
+
+
+@pytest.fixture(scope="session")
+def signing_key() -> tuple[str, bytes]:
+    """PEM of a private key and of its public half."""
+    from cryptography.hazmat.primitives import serialization as pem
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(65537, 2048)
+    private = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.NoEncryption()).decode()
+    public = key.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
+    return private, public

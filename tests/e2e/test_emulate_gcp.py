@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+
+import httpx2
+from google.cloud import storage
+from google.oauth2 import service_account
 
 from tests.conftest import ROOT, Perkie
 
@@ -69,6 +75,48 @@ def test_a_plan_or_a_port_that_is_wrong_is_a_sentence(perkie: Perkie, tmp_path: 
         taken = perkie("emulate", "firestore", "--port", told["FIRESTORE_EMULATOR_HOST"].rpartition(":")[2])
     assert taken.returncode == 2
     assert taken.stderr.startswith("error: cannot listen there")
+
+
+def test_links_of_the_users_key_open_over_tls(tmp_path: Path, signing_key: tuple[str, bytes]) -> None:
+    account = {"private_key": signing_key[0], "client_email": "a@b.c", "token_uri": "http://127.0.0.1:1/token"}
+    (tmp_path / "key.json").write_text(json.dumps(account))
+    credentials = service_account.Credentials.from_service_account_info(account)
+    options = ("--port", "0", "--bucket", "pets", "--signing-key", str(tmp_path / "key.json"), "--tls")
+    with emulating("storage", *options, lines=1) as (told, process):
+        assert process.stderr is not None
+        certificate = Path(process.stderr.readline().split()[3])
+        blob = storage.Client("p", credentials).bucket("pets").blob("a.jpg")
+
+        def link(method: str) -> str:
+            return blob.generate_signed_url(
+                timedelta(minutes=5),
+                version="v4",
+                method=method,
+                credentials=credentials,
+                api_access_endpoint=told["STORAGE_EMULATOR_HOST"],
+            )
+
+        with httpx2.Client(verify=ssl.create_default_context(cafile=str(certificate))) as http:
+            assert http.put(link("PUT"), content=b"picture").status_code == 200
+            assert http.get(link("GET")).content == b"picture"
+            assert http.get(link("GET").replace("a.jpg", "b.jpg")).status_code == 403
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert not certificate.exists()
+
+
+def test_a_wrong_key_or_certificate_is_a_sentence(perkie: Perkie, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("no key")
+    for flags, exit_code, sentence in (
+        (["--signing-key", "key"], 3, "signing key key is no key"),
+        (["--signing-key", "missing"], 3, "signing key missing cannot be read"),
+        (["--tls-cert", "key"], 3, "key is no certificate"),
+        (["--tls-key", "key"], 2, "--tls-key needs --tls-cert"),
+    ):
+        done = perkie("emulate", "storage", "--port", "0", *flags)
+        assert done.returncode == exit_code
+        assert done.stderr.startswith("error: ")
+        assert sentence in done.stderr
 
 
 def test_without_credentials_firestore_names_what_to_run(perkie: Perkie) -> None:

@@ -6,14 +6,15 @@ import asyncio
 import json
 import os
 import shutil
-import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from perkie_cli.emulators.run import running
 from perkie_cli.emulators.storage.server import StorageEmulator
+from perkie_cli.emulators.tls import tls_for
 from perkie_cli.system.clock import SystemClock
 
 Run = Callable[..., Awaitable[str]]
@@ -70,35 +71,57 @@ async def test_gcloud_copies_lists_and_sets_lifecycles(gcloud: Run, tmp_path: Pa
     await gcloud("mv", "gs://pets/shared/ab/pet.jpg", "gs://pets/cutouts/pet.jpg")
 
 
+@needs("gcloud")
+@pytest.mark.slow
+async def test_gcloud_takes_trees_gzip_holds_and_retention(gcloud: Run, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for name in ("a/1.txt", "a/2.txt", "b.txt"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(f"hello {name}")
+    await gcloud("buckets", "create", "gs://pets", "--uniform-bucket-level-access")
+    await gcloud("cp", "-r", str(tree), "gs://pets/")
+    await gcloud("managed-folders", "create", "gs://pets/tree/a")
+    await gcloud("cp", "--gzip-local-all", str(tree / "b.txt"), "gs://pets/z.txt")
+    await gcloud("cp", "gs://pets/z.txt", str(tmp_path / "z.txt"))
+    assert (tmp_path / "z.txt").read_text() == "hello b.txt"
+    await gcloud("objects", "compose", "gs://pets/tree/a/1.txt", "gs://pets/tree/a/2.txt", "gs://pets/both.txt")
+    assert await gcloud("cat", "gs://pets/both.txt") == "hello a/1.txthello a/2.txt"
+    await gcloud("objects", "update", "gs://pets/z.txt", "--temporary-hold")
+    with pytest.raises(AssertionError, match="Temporary hold"):
+        await gcloud("rm", "gs://pets/z.txt")
+    await gcloud("objects", "update", "gs://pets/z.txt", "--no-temporary-hold")
+    await gcloud("buckets", "update", "gs://pets", "--retention-period=1h")
+    with pytest.raises(AssertionError, match="retention policy"):
+        await gcloud("rm", "gs://pets/z.txt")
+    await gcloud("buckets", "update", "gs://pets", "--clear-retention-period")
+    await gcloud("rm", "-r", "gs://pets")
+    with pytest.raises(AssertionError, match="matched no objects"):
+        await gcloud("ls")
+
+
 @pytest.fixture
 async def gsutil(tmp_path: Path) -> AsyncIterator[Run]:
     """gsutil speaks https alone."""
-    certificate = tmp_path / "server.pem"
-    request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    await run_tool("openssl", *request, "-keyout", str(certificate), "-out", str(tmp_path / "crt.pem"), env={})
-    certificate.write_text(certificate.read_text() + (tmp_path / "crt.pem").read_text())
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate)
-    server = StorageEmulator(SystemClock(), tls=tls)
-    await server.start()
-    (tmp_path / "boto").write_text(
-        f"[Credentials]\ngs_json_host = 127.0.0.1\ngs_json_port = {server.port}\n"
-        "[Boto]\nhttps_validate_certificates = False\nnum_retries = 1\n"
-        f"[GSUtil]\nprefer_api = json\ndefault_project_id = p\nstate_dir = {tmp_path / 'state'}\n"
-        "software_update_check_period = 0\nparallel_process_count = 1\n"
-    )
+    (tmp_path / "boto").write_text("")
     env = {"BOTO_CONFIG": str(tmp_path / "boto"), "CLOUDSDK_CORE_PASS_CREDENTIALS_TO_GSUTIL": "false"}
     env["CLOUDSDK_CONFIG"] = str(tmp_path / "gcloud")
+    with tls_for("127.0.0.1", None, None, make=True) as (context, certificate):
+        server = StorageEmulator(SystemClock(), tls=context)
+        async with running(server):
+            (tmp_path / "boto").write_text(
+                f"[Credentials]\ngs_json_host = 127.0.0.1\ngs_json_port = {server.port}\n"
+                f"[Boto]\nca_certificates_file = {certificate}\nnum_retries = 1\n"
+                f"[GSUtil]\nprefer_api = json\ndefault_project_id = p\nstate_dir = {tmp_path / 'state'}\n"
+                "software_update_check_period = 0\nparallel_process_count = 1\n"
+            )
 
-    async def run(*words: str) -> str:
-        return await run_tool("gsutil", *words, env=env)
+            async def run(*words: str) -> str:
+                return await run_tool("gsutil", *words, env=env)
 
-    yield run
-    await server.aclose()
+            yield run
 
 
 @needs("gsutil")
-@needs("openssl")
 async def test_gsutil_copies_lists_and_sets_lifecycles(gsutil: Run, tmp_path: Path) -> None:
     (tmp_path / "pet.bin").write_bytes(os.urandom(200_000))
     (tmp_path / "rules.json").write_text(json.dumps({"lifecycle": RULES}))
@@ -107,3 +130,26 @@ async def test_gsutil_copies_lists_and_sets_lifecycles(gsutil: Run, tmp_path: Pa
     assert "200000" in await gsutil("ls", "-l", "gs://pets/**")
     await gsutil("lifecycle", "set", str(tmp_path / "rules.json"), "gs://pets")
     assert json.loads(await gsutil("lifecycle", "get", "gs://pets")) == RULES
+
+
+@needs("gsutil")
+@pytest.mark.slow
+async def test_gsutil_takes_gzip_compose_holds_and_trees(gsutil: Run, tmp_path: Path) -> None:
+    (tmp_path / "pet.txt").write_text("hello " * 50_000)
+    await gsutil("mb", "gs://pets")
+    await gsutil("cp", "-J", str(tmp_path / "pet.txt"), "gs://pets/sent-packed.txt")
+    await gsutil("cp", "-Z", str(tmp_path / "pet.txt"), "gs://pets/kept-packed.txt")
+    assert await gsutil("cat", "gs://pets/sent-packed.txt") == "hello " * 50_000
+    await gsutil("cp", "gs://pets/kept-packed.txt", str(tmp_path / "back.txt"))
+    assert (tmp_path / "back.txt").read_text() == "hello " * 50_000
+    await gsutil("compose", "gs://pets/sent-packed.txt", "gs://pets/sent-packed.txt", "gs://pets/both.txt")
+    told = await gsutil("ls", "-L", "gs://pets/both.txt")
+    assert ("Component-Count:        2" in told, "md5" in told) == (True, False)
+    await gsutil("retention", "temp", "set", "gs://pets/both.txt")
+    with pytest.raises(AssertionError):
+        await gsutil("rm", "gs://pets/both.txt")
+    await gsutil("retention", "temp", "release", "gs://pets/both.txt")
+    with pytest.raises(AssertionError, match="not emulated"):
+        await gsutil("acl", "get", "gs://pets")
+    await gsutil("rm", "-r", "gs://pets")
+    assert await gsutil("ls") == ""
