@@ -1,4 +1,4 @@
-"""Clocks for everything that takes ``ports.Clock``: one that moves when told to, one that jumps."""
+"""Clocks for everything that takes ``ports.Clock``. ``tests/README.md`` says which one to take."""
 
 from __future__ import annotations
 

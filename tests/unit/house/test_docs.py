@@ -19,8 +19,8 @@ from perkie_cli.domain import errors
 from perkie_cli.domain.errors import PerkieError
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-TEXTS = {page.name: page.read_text("utf-8") for page in PAGES}
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "tests" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in PAGES}
 ROOT_FLAGS = {*SWITCHES, *VALUES, "--help", "-h", "--install-completion", "--show-completion"}
 
 
@@ -96,7 +96,7 @@ def test_every_command_is_told_of() -> None:
 def test_every_route_is_told_of() -> None:
     """``test_http_docs`` holds the document to the app."""
     document = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
-    assert [path for path in document["paths"] if path not in TEXTS["http.md"]] == []
+    assert [path for path in document["paths"] if path not in TEXTS["docs/http.md"]] == []
 
 
 @pytest.mark.parametrize(("group", "command"), [("style", "stylize"), ("matting", "remove-bg")])
