@@ -170,6 +170,23 @@ def test_logged_out_visitors_have_no_customer() -> None:
     assert call.customer is None
 
 
+def test_callers_are_named_by_what_is_known_of_them() -> None:
+    signed_in, visitor = (
+        shopify.verify(signed([*BASE, ("logged_in_customer_id", customer)]), HUSH, (), moment(0))
+        for customer in ("42", "")
+    )
+    assert (signed_in.principal.name, visitor.principal.name) == ("customer 42", "visitor of x.myshopify.com")
+
+
+@pytest.mark.parametrize("seconds", [-301, -300, 300, 301])
+def test_a_signature_lives_five_minutes_either_way(seconds: int) -> None:
+    if abs(seconds) <= 300:
+        assert shopify.verify(signed(BASE), HUSH, (), moment(seconds)).shop == "x.myshopify.com"
+    else:
+        with pytest.raises(NotAuthorised, match="too old"):
+            shopify.verify(signed(BASE), HUSH, (), moment(seconds))
+
+
 @pytest.mark.parametrize(
     ("query", "reason"),
     [

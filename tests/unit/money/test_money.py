@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pytest
 
 from perkie_cli.config.models import load_models
 from perkie_cli.domain.errors import BudgetExceeded, InvalidParameter, InvalidSetting, RetiredModel
-from perkie_cli.domain.money.spend import Budget, Receipt, Usage, dollars
+from perkie_cli.domain.money.spend import Budget, Receipt, Usage, daily_cap_reached, dollars, nanodollars
 
 TODAY = date(2026, 11, 21)
 PRICE = Decimal("0.0357")
@@ -130,3 +130,19 @@ def test_a_broken_model_file_is_named(tmp_path: Path, text: str) -> None:
     own.write_text(text)
     with pytest.raises(InvalidSetting, match=r"models\.toml"):
         load_models(own)
+
+
+@pytest.mark.parametrize(
+    ("usd", "nano"),
+    [("0", 0), ("0.0336", 33_600_000), ("1", 1_000_000_000), ("0.0000000011", 2), ("0.0000000001", 1)],
+)
+def test_ledgers_keep_whole_nanodollars_rounded_up(usd: str, nano: int) -> None:
+    assert nanodollars(Decimal(usd)) == nano
+
+
+@pytest.mark.parametrize(("now", "left"), [("2026-11-21T23:59:00", 60), ("2026-12-31T00:00:00", 86_400)])
+def test_the_refusal_of_a_spent_day_says_when_the_next_begins(now: str, left: float) -> None:
+    refusal = daily_cap_reached(Decimal("9.99"), Decimal(10), datetime.fromisoformat(now).replace(tzinfo=UTC))
+    assert refusal.message == "$9.99 of today's $10.00 for pictures is spent"
+    assert "gemini.daily_cap_usd" in str(refusal.hint)
+    assert refusal.retry_after == left
