@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from perkie_cli.config.load import user_cache_dir, user_config_dir, user_data_dir, user_state_dir
 from perkie_cli.domain.events import NoEvents
 from perkie_cli.domain.picture import ImageLimits
-from perkie_cli.ports import Clock, EventSink, Workers
 from perkie_cli.system.clock import SystemClock
 from perkie_cli.system.threads import thread_workers
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
+    from perkie_cli.ports import Clock, EventSink, Workers
 
 IO_THREADS = 8
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from perkie_cli.cli import streams
 from perkie_cli.cli.flags import hoist
-from perkie_cli.system.uncollected import uncollected
+from perkie_cli.system.imports import uncollected
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

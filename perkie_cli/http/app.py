@@ -115,7 +115,7 @@ def _add_middleware(app: FastAPI, parts: Parts) -> None:
         expose_headers=[*_EXPOSED, *removebg_answers.HEADERS, *header_names()],
         max_age=86400,
     )
-    app.add_middleware(Context, observe=parts.metrics.observe)
+    app.add_middleware(Context, observe=parts.services.metrics.observe)
     app.add_middleware(Head)
 
 

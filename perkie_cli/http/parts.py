@@ -18,7 +18,6 @@ from perkie_cli.http.limits.gcra import Gcra, Rate
 from perkie_cli.http.limits.rate_limits import RateLimiter
 from perkie_cli.http.limits.shutdown import Shutdown
 from perkie_cli.ports import Gate
-from perkie_cli.telemetry.prometheus import Metrics
 
 # https://docs.cloud.google.com/storage/docs/access-control/signed-urls
 _LONGEST_SIGNED = timedelta(days=7)
@@ -35,7 +34,6 @@ class Parts:
     links: LinkSigner
     bodies: Gate
     warmups: Gcra
-    metrics: Metrics
     shutdown: Shutdown
 
 
@@ -61,7 +59,6 @@ def build_parts(services: Services) -> Parts:
         links=LinkSigner(secret.reveal().encode() if secret else secrets.token_bytes(32)),
         bodies=services.bodies,
         warmups=Gcra(Rate(settings.warmups, 3600.0, settings.warmups)),
-        metrics=services.metrics,
         shutdown=Shutdown(settings.stop_within),
     )
 

@@ -13,7 +13,7 @@ from perkie_cli.bootstrap import Profile, Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import Interrupted, MissingExtra
-from perkie_cli.system.uncollected import uncollected
+from perkie_cli.system.imports import uncollected
 from perkie_cli.telemetry.log import EventLog
 
 app = typer.Typer()

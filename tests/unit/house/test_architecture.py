@@ -34,10 +34,7 @@ IMPORTS: dict[str, set[str]] = {
         *("config", "domain", "engines", "ops", "ports", "resilience", "services", "stores", "system", "telemetry"),
     },
     "api": {"batch", "bootstrap", "config", "domain", "imaging", "services"},
-    "http": {
-        *("auth", "bootstrap", "config", "domain", "imaging", "ports", "resilience", "services", "system"),
-        "telemetry",
-    },
+    "http": {*("auth", "bootstrap", "config", "domain", "imaging", "ports", "services", "system")},
     "cli": {
         *("batch", "bootstrap", "config", "domain", "emulators", "http", "imaging", "ops", "ports", "services"),
         *("system", "telemetry"),
@@ -110,11 +107,6 @@ def test_libraries_stay_behind_their_port(path: Path) -> None:
     if (folder := folder_of(path)) == "domain":
         assert not roots - set(sys.stdlib_module_names) - {"perkie_cli"}, "domain imports the standard library only"
     assert not roots & FOREIGN.get(folder, set())
-
-
-def test_a_route_asks_services_never_engines_or_stores() -> None:
-    for path in (ROOT / "http").rglob("*.py"):
-        assert not ours(imported(path)) & {"engines", "emulators", "cli"}, named(path)
 
 
 def test_no_module_imports_itself_over_others() -> None:

@@ -288,7 +288,7 @@ async def test_a_server_counts_and_refuses_whatever_was_built_before_it(touched:
     for name in touched:
         getattr(services, name)
     app = create_app(services)
-    metrics = app.state.parts.metrics
+    metrics = app.state.parts.services.metrics
     async with services.admission.hold(1), services.matting_admission.hold(1):
         with pytest.raises(AtCapacity, match="drawing"):
             await services.generate(GenerateRequest(PET, "ink_wash"))
