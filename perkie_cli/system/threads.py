@@ -22,7 +22,10 @@ class PoolWorkers:
         self._executor: Executor | None = None  # made at first use: most commands never need it
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Raises: whatever ``function`` raises; Unavailable when a worker process died."""
+        """Runs ``function`` in the pool and gives its result.
+
+        Raises: whatever ``function`` raises; Unavailable when a worker process died.
+        """
         executor = self._executor = self._executor or self._make()
         call = functools.partial(function, *args, **kwargs)
         try:

@@ -34,7 +34,10 @@ class InspyrenetEngine:
         self._loading = asyncio.Lock()
 
     def recipe(self, mode: str) -> Recipe:
-        """Raises: InvalidParameter. Device and backend are no part: they agree within a level or two."""
+        """Of the mode's checkpoint. Device and backend are no part: they agree within a level or two.
+
+        Raises: InvalidParameter.
+        """
         chosen = checkpoint(mode)
         return Recipe(self.name, chosen.model, _VERSION, {"checkpoint": chosen.md5})
 
@@ -43,7 +46,10 @@ class InspyrenetEngine:
         return (await self._batcher(checkpoint(mode))).backend.device
 
     async def matte(self, job: MattingJob) -> Matte:
-        """Raises: InvalidParameter, MissingExtra, MissingWeights, MissingDevice, OutOfMemory."""
+        """Runs the mode's network, at a smaller size where memory runs out.
+
+        Raises: InvalidParameter, MissingExtra, MissingWeights, MissingDevice, OutOfMemory.
+        """
         chosen = checkpoint(job.mode)
         batcher = await self._batcher(chosen)
         saliency, side = await self._saliency(batcher, job, batcher.backend.sides)

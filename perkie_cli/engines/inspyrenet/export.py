@@ -57,7 +57,7 @@ def exported_from(path: Path) -> str | None:
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Raises UnwritableFile where fewer bytes are free: beforehand, since ONNX Runtime does not name a full disk."""
+    """Looks for room (bytes) beforehand: ONNX Runtime does not name a full disk. Raises: UnwritableFile."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise UnwritableFile(

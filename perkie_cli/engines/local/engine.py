@@ -32,7 +32,7 @@ class LocalStyleEngine:
         return Recipe(self.name, local.id, local.version, {**dataclasses.asdict(look), "size": size})
 
     async def render(self, job: RenderJob) -> Rendering:
-        """Raises: InvalidParameter."""
+        """Draws in a worker. Raises: InvalidParameter."""
         style = job.style
         self.recipe(style, job.size)  # what it refuses takes no worker
         raster = await self._workers.run(_render, job.raster, style.recipe, dict(style.parameters), job.size)
@@ -47,7 +47,7 @@ class LocalStyleEngine:
 
 
 def _settled(style: Style) -> tuple[LocalRecipe, Look]:
-    """Raises: InvalidParameter, naming the style, whose file may be one of many."""
+    """The drawing and its settled parameters. Raises: InvalidParameter, naming the style."""
     try:
         local = find_recipe(style.recipe)
         return local, local.settle(style.parameters)
