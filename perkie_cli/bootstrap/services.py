@@ -82,6 +82,12 @@ class Services(Parts):
     environ: Mapping[str, str]
     profile: Profile
 
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], profile: Profile, given: Mapping[str, object]
+    ) -> None:
+        vars(self).update(settings=settings, environ=environ, profile=profile)
+        super().__init__(given)
+
     @property
     def is_server(self) -> bool:
         """Whether they are a server's."""
@@ -201,6 +207,4 @@ def build_services(
         )
     if profile is Profile.SERVER and "events" in overrides:
         raise TypeError("a server counts its events: give listener, not events")
-    services = Services(overrides)
-    vars(services).update(settings=settings, environ=environ, profile=profile)
-    return services
+    return Services(settings, environ, profile, overrides)

@@ -201,3 +201,17 @@ def test_rules_and_use_cases_leave_files_to_their_ports(folder: str) -> None:
 
 def _called(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def test_makers_import_on_top() -> None:
+    """A maker's module is imported when its part is asked for; only what half of its callers never need comes later."""
+    late = {
+        f"{named(path)}: {inner.module}"
+        for path in (ROOT / "bootstrap").rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(function)
+        if isinstance(inner, ast.ImportFrom)
+    }
+    exporting = "perkie_cli.engines.inspyrenet.export"  # ONNX Runtime and OpenCV
+    assert late == {f"bootstrap/models.py: {exporting}", f"bootstrap/engines/inspyrenet.py: {exporting}"}
