@@ -4,8 +4,8 @@
 - ``uninterrupted`` and ``finish_in_thread``: to its end although the waiter is cancelled;
 - ``alongside`` a block, ``first_of`` several, ``as_they_end``: tasks that are stopped when the block is left.
 
-Seconds are floats; settings hold timedeltas, which are converted where a part is built. A ``Deadline`` is for what
-hands the time that is left to the next hop. A time limit is real: work that still runs when it passes is cancelled.
+Durations here are seconds; settings and ``http`` hold timedeltas. A ``Deadline`` is for what hands the time that is
+left to the next hop. A time limit is real: work that still runs when it passes is cancelled.
 """
 
 from __future__ import annotations
