@@ -186,3 +186,21 @@ async def test_where_down_means_no_the_customer_hears_when_to_come_back(store: D
     with pytest.raises(StoreUnavailable) as caught:
         await quotas.status(ANNA)
     assert caught.value.retry_after == 5.0
+
+
+async def test_no_request_books_a_whole_outage(quotas: Quotas, store: DownAtTimes, clock: ManualClock) -> None:
+    store.down = True
+    for number in range(51):
+        async with quotas.reserve(LIMITS.charge(Owner.customer(f"c{number}")), 60) as reservation:
+            await reservation.commit()
+    store.down = False
+    clock.advance(5)
+    for steps in (50 + 2, 1 + 2, 2):  # fifty are booked, then the last one; each time reserve and release
+        before = store.calls
+        async with quotas.reserve(ANNA, 60):
+            pass
+        assert store.calls - before == steps
+
+
+def test_local_drawings_cost_nothing_unless_it_is_said() -> None:
+    assert not QuotaRules().count_local
