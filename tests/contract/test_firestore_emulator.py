@@ -191,11 +191,15 @@ async def test_a_read_only_transaction_sees_what_was_there_at_its_beginning(
     client: firestore.AsyncClient, things: firestore.AsyncCollectionReference
 ) -> None:
     await things.document("a").set({"n": 1})
-    transaction = client.transaction(read_only=True)
-    await transaction._begin()
-    await things.document("a").set({"n": 2})
-    assert (await things.document("a").get(transaction=transaction)).get("n") == 1
-    await transaction._rollback()
+    await things.document("b").set({"n": 1})
+
+    @firestore.async_transactional
+    async def read(transaction: firestore.AsyncTransaction) -> list[object]:
+        first = await things.document("a").get(transaction=transaction)
+        await things.document("b").set({"n": 2})
+        return [first.get("n"), (await things.document("b").get(transaction=transaction)).get("n")]
+
+    assert await read(client.transaction(read_only=True)) == [1, 1]
 
 
 async def test_what_is_no_document_is_refused(things: firestore.AsyncCollectionReference) -> None:
@@ -244,7 +248,7 @@ def test_the_past_and_explanations_are_refused_not_answered_wrongly(
     optimistic_firestore: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", optimistic_firestore)
-    client = firestore.Client(project="past", credentials=AnonymousCredentials())
+    client = firestore.Client(project="past", credentials=AnonymousCredentials())  # type: ignore[no-untyped-call]
     with pytest.raises(exceptions.MethodNotImplemented, match="past"):
         client.document("a/b").get(read_time=datetime.now(UTC) - timedelta(minutes=1), retry=None)
     with pytest.raises(exceptions.MethodNotImplemented, match="Explaining"):

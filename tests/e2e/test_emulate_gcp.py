@@ -80,7 +80,7 @@ def test_a_plan_or_a_port_that_is_wrong_is_a_sentence(perkie: Perkie, tmp_path: 
 def test_links_of_the_users_key_open_over_tls(tmp_path: Path, signing_key: tuple[str, bytes]) -> None:
     account = {"private_key": signing_key[0], "client_email": "a@b.c", "token_uri": "http://127.0.0.1:1/token"}
     (tmp_path / "key.json").write_text(json.dumps(account))
-    credentials = service_account.Credentials.from_service_account_info(account)
+    credentials = service_account.Credentials.from_service_account_info(account)  # type: ignore[no-untyped-call]
     options = ("--port", "0", "--bucket", "pets", "--signing-key", str(tmp_path / "key.json"), "--tls")
     with emulating("storage", *options, lines=1) as (told, process):
         assert process.stderr is not None
@@ -88,13 +88,8 @@ def test_links_of_the_users_key_open_over_tls(tmp_path: Path, signing_key: tuple
         blob = storage.Client("p", credentials).bucket("pets").blob("a.jpg")
 
         def link(method: str) -> str:
-            return blob.generate_signed_url(
-                timedelta(minutes=5),
-                version="v4",
-                method=method,
-                credentials=credentials,
-                api_access_endpoint=told["STORAGE_EMULATOR_HOST"],
-            )
+            address = {"api_access_endpoint": told["STORAGE_EMULATOR_HOST"], "version": "v4", "method": method}
+            return str(blob.generate_signed_url(timedelta(minutes=5), credentials=credentials, **address))
 
         with httpx2.Client(verify=ssl.create_default_context(cafile=str(certificate))) as http:
             assert http.put(link("PUT"), content=b"picture").status_code == 200

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
@@ -52,11 +52,17 @@ async def put(http: httpx2.AsyncClient, name: str, data: bytes, bucket: str = "b
     return await http.post(url, content=body, headers={"content-type": "multipart/related; boundary=x"})
 
 
-async def read(http: httpx2.AsyncClient, name: str, **headers: str) -> httpx2.Response:
+class Media(NamedTuple):
+    status_code: int
+    headers: httpx2.Headers
+    content: bytes
+
+
+async def read(http: httpx2.AsyncClient, name: str, **headers: str) -> Media:
     """As it goes over the wire: nothing is unzipped."""
     async with http.stream("GET", f"/storage/v1/b/bkt/o/{name}?alt=media", headers=headers) as response:
-        response._content = b"".join([chunk async for chunk in response.aiter_raw()])
-        return response
+        raw = b"".join([chunk async for chunk in response.aiter_raw()])
+        return Media(response.status_code, response.headers, raw)
 
 
 # ------------------------------------------------------------------ media
@@ -479,7 +485,7 @@ async def test_links_tell_and_take_what_the_xml_api_does(
 
     (tmp_path / "public.pem").write_bytes(signing_key[1])
     facts = {"private_key": signing_key[0], "client_email": "a@b.c", "token_uri": "http://127.0.0.1:1/token"}
-    credentials = service_account.Credentials.from_service_account_info(facts)
+    credentials = service_account.Credentials.from_service_account_info(facts)  # type: ignore[no-untyped-call]
     server = make_storage(SystemClock(), buckets=["bkt"], signing_keys=[tmp_path / "public.pem"])
     async with running(server), httpx2.AsyncClient() as http:
         blob = storage.Client("p", credentials, client_options={"api_endpoint": server.url}).bucket("bkt").blob("a b/ü")
@@ -487,7 +493,7 @@ async def test_links_tell_and_take_what_the_xml_api_does(
         def link(method: str, lives: timedelta = timedelta(minutes=5), **options: Any) -> str:
             expires = lives if version == "v4" else datetime.datetime.now(datetime.UTC) + lives
             address = {"api_access_endpoint": server.url, "version": version, "method": method}
-            return blob.generate_signed_url(expires, **address, **options)
+            return str(blob.generate_signed_url(expires, **address, **options))
 
         meta = {"x-goog-meta-pet": "cat"}
         sent = await http.put(

@@ -73,6 +73,7 @@ async def test_gcloud_copies_lists_and_sets_lifecycles(gcloud: Run, tmp_path: Pa
 
 @needs("gcloud")
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_gcloud_takes_trees_gzip_holds_and_retention(gcloud: Run, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     for name in ("a/1.txt", "a/2.txt", "b.txt"):
@@ -134,6 +135,7 @@ async def test_gsutil_copies_lists_and_sets_lifecycles(gsutil: Run, tmp_path: Pa
 
 @needs("gsutil")
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_gsutil_takes_gzip_compose_holds_and_trees(gsutil: Run, tmp_path: Path) -> None:
     (tmp_path / "pet.txt").write_text("hello " * 50_000)
     await gsutil("mb", "gs://pets")
