@@ -74,6 +74,13 @@ for (const version of ['v2', 'v4']) {
   assert.equal(await (await fetch(url)).text(), 'resumed');
   assert.equal((await fetch(url.replace('signed', 'forged'))).status, 403);
 }
+// the address from the environment, as the emulator prints it
+process.env.STORAGE_EMULATOR_HOST = apiEndpoint;
+const told = new Storage({ projectId: 'p', retryOptions }).bucket('node');
+await told.file('env.txt').save('from the environment');
+assert.equal(await text(told.file('env.txt')), 'from the environment');
+await told.file('env.txt').delete();
+
 await bucket.deleteFiles({ force: true });
 await bucket.delete();
 console.log('ok');

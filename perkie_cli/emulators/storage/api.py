@@ -11,6 +11,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from perkie_cli.emulators.http_server import Request, Response
+from perkie_cli.emulators.partial_response import select
 from perkie_cli.emulators.storage import cors, folders
 from perkie_cli.emulators.storage.buckets import Buckets, permissions, policy
 from perkie_cli.emulators.storage.errors import ApiError, not_emulated
@@ -56,6 +57,9 @@ class Api:
         if request.headers.get("content-encoding", "").lower() == "gzip":
             request = replace(request, body=gunzip(request.body))
         answer = self._route(request)
+        if "fields" in request.query and answer.status == 200 and answer.content_type.startswith("application/json"):
+            selected = select(json.loads(answer.body or b"{}"), request.query["fields"])
+            answer = replace(answer, body=json.dumps(selected).encode())
         return replace(answer, headers={**answer.headers, **cors.headers(request, None)})
 
     def _route(self, request: Request) -> Response:
@@ -178,8 +182,12 @@ class Api:
 
 
 def segments(request: Request) -> list[str]:
-    """The path's segments, decoded one by one: an object's name is one segment, its slashes encoded."""
-    return [unquote(part) for part in request.raw_path.strip("/").split("/")]
+    """The path's segments, decoded one by one: an object's name is one segment, its slashes encoded.
+
+    Node's client leaves ``storage/v1`` out when ``STORAGE_EMULATOR_HOST`` is set; no bucket's name is as short as b.
+    """
+    parts = [unquote(part) for part in request.raw_path.strip("/").split("/")]
+    return ["storage", "v1", *parts] if parts[0] == "b" else parts
 
 
 def _refuse_unemulated(request: Request) -> None:

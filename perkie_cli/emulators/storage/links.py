@@ -1,4 +1,4 @@
-"""Requests by signed URLs, which speak the XML API: get, put and delete an object, or open a resumable upload.
+"""The XML API, as far as signed URLs and Go's client speak it: get, put and delete an object, open a resumable upload.
 
 https://docs.cloud.google.com/storage/docs/xml-api/reference-methods
 """
@@ -33,6 +33,7 @@ _CONDITIONS = {
     "x-goog-if-generation-match": "ifGenerationMatch",
     "x-goog-if-metageneration-match": "ifMetagenerationMatch",
 }
+_SUBRESOURCES = {"acl", "compose", "cors", "lifecycle", "partNumber", "retention", "tagging", "uploadId", "uploads"}
 _META = "x-goog-meta-"
 
 
@@ -49,15 +50,24 @@ class Links:
         """Raises: ApiError."""
         if request.method == "OPTIONS":
             return cors.preflight(request, self._state.bucket(bucket))
-        if not is_signed(request):
-            message = "Anonymous caller does not have storage.objects.get access: sign the URL, or use the JSON API."
-            raise ApiError(403, message)
-        check_signature(request, self._keys, self._state.clock.now())
+        self._admit(request)
+        if not name or request.query.keys() & _SUBRESOURCES or "x-goog-copy-source" in request.headers:
+            raise not_emulated(f"{request.method} {request.path} of the XML API")
         conditions = {query: request.headers[name] for name, query in _CONDITIONS.items() if name in request.headers}
         generation = {"generation": request.query["generation"]} if "generation" in request.query else {}
         plain = replace(request, query={**request.query, **conditions, **generation})
         answer = self._act(bucket, name, plain)
         return replace(answer, headers={**answer.headers, **cors.headers(request, self._state.bucket(bucket))})
+
+    def _admit(self, request: Request) -> None:
+        """A client library is let in without credentials, as to the JSON API; a link has to be signed.
+
+        Raises: ApiError 400, 403.
+        """
+        if is_signed(request):
+            check_signature(request, self._keys, self._state.clock.now())
+        elif not {"authorization", "x-goog-api-client"} & request.headers.keys():
+            raise ApiError(403, "Anonymous caller does not have storage.objects.get access: the URL is not signed.")
 
     def _act(self, bucket: str, name: str, request: Request) -> Response:
         match request.method:

@@ -410,10 +410,33 @@ async def test_what_is_not_emulated_is_refused_by_name(
     assert "not emulated" in error["message"]
 
 
-async def test_what_is_not_signed_opens_nothing(http: httpx2.AsyncClient) -> None:
-    await put(http, "a", b"1")
-    answer = await http.get("/bkt/a")
+async def test_what_is_not_signed_opens_nothing_but_to_a_client_library(http: httpx2.AsyncClient) -> None:
+    """Go's client reads by the XML API."""
+    await put(http, "a b/c", b"1")
+    answer = await http.get("/bkt/a%20b/c")
     assert (answer.status_code, "<Code>AccessDenied</Code>" in answer.text) == (403, True)
+    library = {"x-goog-api-client": "gl-go/1.24 gccl/1.50"}
+    found = await http.get("/bkt/a%20b/c", headers=library)
+    assert (found.status_code, found.content, found.headers["x-goog-hash"][:6]) == (200, b"1", "crc32c")
+    assert (await http.get("/bkt/none", headers=library)).status_code == 404
+    for method, path in (("POST", "/bkt/a?uploads"), ("PUT", "/bkt/a?partNumber=1&uploadId=2"), ("GET", "/bkt")):
+        refused = await http.request(method, path, headers=library)
+        assert (refused.status_code, "not emulated" in refused.text) == (501, True)
+
+
+async def test_parts_of_answers(http: httpx2.AsyncClient) -> None:
+    await put(http, "a", b"1")
+    listed = await http.get("/storage/v1/b/bkt/o", params={"fields": "items(name,size)"})
+    assert listed.json() == {"items": [{"name": "a", "size": "1"}]}
+    assert (await http.get("/storage/v1/b/bkt?fields=name,location")).json() == {"name": "bkt", "location": "US"}
+    assert (await http.get("/storage/v1/b/bkt?fields=name(")).status_code == 400
+    assert (await http.get("/storage/v1/b/bkt/o/a?alt=media&fields=name")).content == b"1"
+
+
+async def test_node_leaves_a_part_of_the_path_out(http: httpx2.AsyncClient) -> None:
+    """When it takes the address from ``STORAGE_EMULATOR_HOST``."""
+    await put(http, "a", b"1")
+    assert (await http.get("/b/bkt/o/a?alt=media")).content == b"1"
 
 
 async def test_buckets_are_listed_by_project_and_page(http: httpx2.AsyncClient) -> None:
