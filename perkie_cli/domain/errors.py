@@ -3,6 +3,7 @@
 ::
 
     PerkieError                       exit  http  again  tries  marks
+    ├─ BrokenInstall                      1   500    -       1   ---H
     ├─ UsageError                         2   422    -       1   ----
     ├─ BadInput                           3   422    -       1   ----
     │  ├─ NotAnImage                      3   415    -       1   ----
@@ -104,6 +105,13 @@ class PerkieError(Exception):
 
 def _restore(cls: type[PerkieError], message: str, hint: str | None, retry_after: float | None) -> PerkieError:
     return cls(message, hint=hint, retry_after=retry_after)
+
+
+class BrokenInstall(PerkieError):
+    """A file that came with perkie is missing or not what was shipped."""
+
+    hidden = True
+    usual_hint = "Install perkie again: pip install --force-reinstall --no-deps perkie-cli."
 
 
 class UsageError(PerkieError):

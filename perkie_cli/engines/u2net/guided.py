@@ -1,0 +1,78 @@
+"""The guided filter with a colour guide: values follow the edges of a picture.
+
+K. He, J. Sun, X. Tang: Guided Image Filtering, ECCV 2010; K. He, J. Sun: Fast Guided Filter, 2015. Within a window the
+values are taken to be an affine function of the colour. Fitted on a small copy and evaluated on the whole picture, it
+brings out hair that the small copy does not show.
+
+Fitting is float64: in float32 the covariances lose all their digits on flat black, and the filter answers NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class ColourModel:
+    """``slope`` (h, w, 3) and ``offset`` (h, w), float32: values ≈ slope · colour + offset, around each pixel."""
+
+    slope: Floats
+    offset: Floats
+
+    def evaluated(self, picture: Floats) -> Floats:
+        """The values (h, w) of a picture of any size, float32 (h, w, 3) of 0..1."""
+        height, width = picture.shape[:2]
+        slope, offset = self.slope, self.offset
+        if offset.shape != (height, width):
+            slope = np.asarray(cv2.resize(slope, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+            offset = np.asarray(cv2.resize(offset, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        return np.einsum("ijk,ijk->ij", slope, picture) + offset
+
+
+def fit(picture: Floats, values: Floats, radius: int, eps: float) -> ColourModel:
+    """The model of ``values`` (h, w) in windows of ``radius`` px; ``eps`` (variance) keeps what is flat smooth."""
+    guide, target = picture.astype(np.float64), values.astype(np.float64)
+    mean, mean_target = _box(guide, radius), _box(target, radius)
+    covariance = cv2.split(_box(guide * target[..., None], radius) - mean * mean_target[..., None])
+    slope = cv2.merge(_solved(_covariances(guide, mean, radius, eps), covariance))
+    offset = mean_target - np.einsum("ijk,ijk->ij", slope, mean)
+    return ColourModel(_box(slope, radius).astype(np.float32), _box(offset, radius).astype(np.float32))
+
+
+def _covariances(guide: Doubles, mean: Doubles, radius: int, eps: float) -> tuple[Doubles, ...]:
+    """rr, rg, rb, gg, gb and bb of each window."""
+    (r, g, b), (mean_r, mean_g, mean_b) = cv2.split(guide), cv2.split(mean)
+    return (
+        _box(r * r, radius) - mean_r * mean_r + eps,
+        _box(r * g, radius) - mean_r * mean_g,
+        _box(r * b, radius) - mean_r * mean_b,
+        _box(g * g, radius) - mean_g * mean_g + eps,
+        _box(g * b, radius) - mean_g * mean_b,
+        _box(b * b, radius) - mean_b * mean_b + eps,
+    )
+
+
+def _solved(matrix: tuple[Doubles, ...], right: Sequence[Doubles]) -> list[Doubles]:
+    """x of the symmetric 3 × 3 system of each pixel, by its adjugate."""
+    rr, rg, rb, gg, gb, bb = matrix
+    first, second, third = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    determinant = rr * first + rg * second + rb * third
+    x, y, z = right
+    return [
+        (first * x + second * y + third * z) / determinant,
+        (second * x + (rr * bb - rb * rb) * y + (rg * rb - rr * gb) * z) / determinant,
+        (third * x + (rg * rb - rr * gb) * y + (rr * gg - rg * rg) * z) / determinant,
+    ]
+
+
+def _box(values: Doubles, radius: int) -> Doubles:
+    size = 2 * radius + 1
+    return np.asarray(cv2.blur(values, (size, size), borderType=cv2.BORDER_REFLECT), np.float64)

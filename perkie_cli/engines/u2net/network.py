@@ -1,0 +1,59 @@
+"""The network: picture in, coarse map of the subject out."""
+
+from __future__ import annotations
+
+import functools
+import threading
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from perkie_cli.engines.u2net.weights import read_weights
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+SIDE = 320  # px of the network's square input and output
+_FINEST = "1959"  # its first output fuses the six others
+# ImageNet's mean and deviation, as in training
+_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+class SubjectNetwork:
+    """U²-Netp on OpenCV. Safe to share between threads: one picture runs at a time, on all of OpenCV's threads."""
+
+    def __init__(self, weights: bytes) -> None:
+        self._net = cv2.dnn.readNetFromONNX(np.frombuffer(weights, np.uint8))
+        self._one_at_a_time = threading.Lock()  # OpenCV's networks hold their input and output
+
+    def map(self, rgb: Bytes) -> Floats:
+        """How likely each pixel is subject: float32 (320, 320) of 0..1, of a uint8 (h, w, 3) picture. Not stretched."""
+        blob = to_input(rgb)
+        with self._one_at_a_time:
+            self._net.setInput(blob)
+            return np.array(self._net.forward(_FINEST)[0, 0], np.float32)  # a copy: the net reuses its output
+
+
+@functools.cache
+def shared_network() -> SubjectNetwork:
+    """The process's one network, loaded and warmed at the first call. Raises: BrokenInstall."""
+    network = SubjectNetwork(read_weights())
+    network.map(np.zeros((SIDE, SIDE, 3), np.uint8))  # the first run also allocates
+    return network
+
+
+def to_input(rgb: Bytes) -> Floats:
+    """float32 (1, 3, 320, 320): scaled, divided by its brightest value, then by ImageNet's mean and deviation."""
+    scaled = scale_to(rgb, SIDE, SIDE).astype(np.float32)
+    scaled /= max(float(scaled.max()), 1.0)  # a black picture stays black
+    scaled = (scaled - _MEAN) / _DEVIATION
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1)[np.newaxis])
+
+
+def scale_to(rgb: Bytes, width: int, height: int) -> Bytes:
+    """Averaged where it shrinks, interpolated where it grows: a tall picture may do both."""
+    least = min(width, rgb.shape[1]), min(height, rgb.shape[0])
+    shrunk = cv2.resize(rgb, least, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
