@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Plane = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
 
 
@@ -24,32 +25,33 @@ Doubles = NDArray[np.float64]
 class ColourModel:
     """``slope`` (h, w, 3) and ``offset`` (h, w), float32: values ≈ slope · colour + offset, around each pixel."""
 
-    slope: Floats
-    offset: Floats
+    slope: Plane
+    offset: Plane
 
-    def evaluated(self, picture: Floats) -> Floats:
-        """The values (h, w) of a picture of any size, float32 (h, w, 3) of 0..1."""
-        height, width = picture.shape[:2]
-        slope, offset = self.slope, self.offset
-        if offset.shape != (height, width):
-            slope = np.asarray(cv2.resize(slope, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-            offset = np.asarray(cv2.resize(offset, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-        return np.einsum("ijk,ijk->ij", slope, picture) + offset
+    def evaluated(self, picture: Plane) -> Plane:
+        """The values (h, w) of a picture (h, w, 3) of 0..1; the model is brought to its size."""
+        size = picture.shape[1::-1]
+        slope, offset = (
+            plane if plane.shape[1::-1] == size else cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR)
+            for plane in (self.slope, self.offset)
+        )
+        values: Plane = np.einsum("ijk,ijk->ij", slope, picture) + offset
+        return values
 
 
-def fit(picture: Floats, values: Floats, radius: int, eps: float) -> ColourModel:
+def fit(picture: Plane, values: Plane, radius: int, eps: float) -> ColourModel:
     """The model of ``values`` (h, w) in windows of ``radius`` px; ``eps`` (variance) keeps what is flat smooth."""
     guide, target = picture.astype(np.float64), values.astype(np.float64)
     mean, mean_target = _box(guide, radius), _box(target, radius)
-    covariance = cv2.split(_box(guide * target[..., None], radius) - mean * mean_target[..., None])
-    slope = cv2.merge(_solved(_covariances(guide, mean, radius, eps), covariance))
+    covariance = _planes(_box(guide * target[..., None], radius) - mean * mean_target[..., None])
+    slope = np.asarray(cv2.merge(_solved(_covariances(guide, mean, radius, eps), covariance)), np.float64)
     offset = mean_target - np.einsum("ijk,ijk->ij", slope, mean)
     return ColourModel(_box(slope, radius).astype(np.float32), _box(offset, radius).astype(np.float32))
 
 
 def _covariances(guide: Doubles, mean: Doubles, radius: int, eps: float) -> tuple[Doubles, ...]:
     """rr, rg, rb, gg, gb and bb of each window."""
-    (r, g, b), (mean_r, mean_g, mean_b) = cv2.split(guide), cv2.split(mean)
+    (r, g, b), (mean_r, mean_g, mean_b) = _planes(guide), _planes(mean)
     return (
         _box(r * r, radius) - mean_r * mean_r + eps,
         _box(r * g, radius) - mean_r * mean_g,
@@ -71,6 +73,11 @@ def _solved(matrix: tuple[Doubles, ...], right: Sequence[Doubles]) -> list[Doubl
         (second * x + (rr * bb - rb * rb) * y + (rg * rb - rr * gb) * z) / determinant,
         (third * x + (rg * rb - rr * gb) * y + (rr * gg - rg * rg) * z) / determinant,
     ]
+
+
+def _planes(picture: Doubles) -> list[Doubles]:
+    """The channels, each in one piece of memory."""
+    return [np.asarray(plane, np.float64) for plane in cv2.split(picture)]
 
 
 def _box(values: Doubles, radius: int) -> Doubles:

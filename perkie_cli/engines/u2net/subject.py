@@ -7,30 +7,36 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perkie_cli.engines.u2net.confidence import Confidence, assess
-from perkie_cli.engines.u2net.network import SubjectNetwork, shared_network
+from perkie_cli.engines.u2net.confidence import Confidence, assess, nothing_found, sees_subject
+from perkie_cli.engines.u2net.network import SIDE, SubjectNetwork, shared_network
 from perkie_cli.engines.u2net.refine import refine
 from perkie_cli.engines.u2net.tidy import tidy
+from perkie_cli.imaging.framing import Box, subject_box
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+_ROOM = 0.15  # of the subject's long side, around it on the second look
+_SMALL = 0.6  # of the picture: a subject that needs less of it is looked at again, closer
+_BELIEVED = 0.9  # a second look that peaks lower knows less than the first
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """``map`` is float32 (h, w) of the picture, 0..1: its alpha, were it cut out; all 0 where there is no subject.
+    """``alpha`` is uint8 (h, w) of the picture, all 0 where there is no subject.
 
-    ``coarse`` is what the network said, float32 (320, 320), before anything was stretched or refined.
+    ``coarse`` is what the network said of the whole picture, float32 (320, 320), before anything was stretched or
+    refined.
     """
 
-    map: Floats
+    alpha: Bytes
     coarse: Floats
     confidence: Confidence
 
     @property
-    def alpha(self) -> Bytes:
-        """uint8 (h, w)."""
-        return np.asarray(np.round(self.map * 255), np.uint8)
+    def map(self) -> Floats:
+        """``alpha`` as float32 of 0..1."""
+        return self.alpha.astype(np.float32) / np.float32(255)
 
 
 def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
@@ -40,8 +46,48 @@ def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
     """
     network = network or shared_network()
     coarse = network.map(rgb)
-    mirrored = network.map(np.ascontiguousarray(rgb[:, ::-1]))[:, ::-1]
-    found = assess(coarse, mirrored)
-    if not found.has_subject:
-        return Subject(np.zeros(rgb.shape[:2], np.float32), coarse, found)
-    return Subject(refine(rgb, tidy(coarse)), coarse, found)
+    alpha = np.zeros(rgb.shape[:2], np.uint8)
+    if not sees_subject(coarse):
+        return Subject(alpha, coarse, nothing_found(coarse))
+    view = _look_closer(rgb, coarse, network)
+    alpha[view.place] = refine(view.rgb, tidy(view.coarse))
+    mirrored = network.map(np.ascontiguousarray(view.rgb[:, ::-1]), SIDE // 2)[:, ::-1]
+    return Subject(alpha, coarse, assess(view.coarse, mirrored, view.share))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """The part of the picture that is matted, what the network says of it, and its share of the picture's area."""
+
+    rgb: Bytes
+    place: tuple[slice, slice]
+    coarse: Floats
+    share: float
+
+
+def _look_closer(rgb: Bytes, coarse: Floats, network: SubjectNetwork) -> _View:
+    """The surroundings of a small subject, looked at again; else the whole picture."""
+    height, width = rgb.shape[:2]
+    whole = _View(rgb, (slice(0, height), slice(0, width)), coarse, 1.0)
+    box = _surroundings(tidy(coarse), height, width)
+    share = box.width * box.height / (width * height)
+    if share > _SMALL:
+        return whole
+    place = slice(box.top, box.bottom), slice(box.left, box.right)
+    part = np.ascontiguousarray(rgb[place])
+    closer = network.map(part)
+    return _View(part, place, closer, share) if closer.max() > _BELIEVED else whole
+
+
+def _surroundings(map_: Floats, height: int, width: int) -> Box:
+    """In px of the picture, of a map of any size."""
+    solid = np.round(map_ * 255).astype(np.uint8)
+    found = subject_box(solid) or Box(0, 0, solid.shape[1], solid.shape[0])
+    x, y = width / solid.shape[1], height / solid.shape[0]
+    room = round(_ROOM * max(found.width * x, found.height * y))
+    return Box(
+        max(0, int(found.left * x) - room),
+        max(0, int(found.top * y) - room),
+        min(width, -int(-found.right * x // 1) + room),
+        min(height, -int(-found.bottom * y // 1) + room),
+    )

@@ -20,7 +20,8 @@ def tidy(coarse: Floats) -> Floats:
     kept = _without_specks(solid)
     near = cv2.dilate(kept, np.ones((3, 3), np.uint8), iterations=max(2, max(map_.shape) // 60))
     map_ *= cv2.GaussianBlur(near.astype(np.float32), (0, 0), 1)
-    return np.maximum(map_, cv2.GaussianBlur(_small_holes(kept).astype(np.float32), (3, 3), 0))
+    filled = cv2.GaussianBlur(_small_holes(kept).astype(np.float32), (3, 3), 0)
+    return np.asarray(np.maximum(map_, filled), np.float32)
 
 
 def _without_specks(solid: NDArray[np.uint8]) -> NDArray[np.uint8]:
