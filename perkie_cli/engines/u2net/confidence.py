@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-_HALF = 0.5
+HALF = 0.5  # more likely subject than not
 # measure → confidence: none at the first, 0.5 at the second (the limit), full at the third
 _AGREEMENT = (0.4, 0.75, 1.0)  # intersection over union with the mirror image's mask
 _UNDECIDED = (1.0, 0.3, 0.0)  # pixels between 0.2 and 0.8, as a share of the subject's
 _AREA = (0.0, 0.02, 0.05)  # the subject's share of the picture
-_PEAK = (_HALF, 0.9, 0.99)  # the map's maximum
+_PEAK = (HALF, 0.9, 0.99)  # the map's maximum
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Confidence:
 
 def sees_subject(map_: Floats) -> bool:
     """Whether any pixel is more likely subject than not."""
-    return bool((map_ > _HALF).any())
+    return bool((map_ > HALF).any())
 
 
 def nothing_found(map_: Floats) -> Confidence:
@@ -49,7 +49,7 @@ def assess(map_: Floats, mirrored: Floats, share: float = 1.0) -> Confidence:
     """
     if not sees_subject(map_):
         return nothing_found(map_)
-    area = float((map_ > _HALF).mean())
+    area = float((map_ > HALF).mean())
     undecided = float(((map_ > 0.2) & (map_ < 0.8)).mean())
     found = {
         "the network sees another subject in the mirrored picture": _graded(_overlap(map_, mirrored), _AGREEMENT),
@@ -57,14 +57,14 @@ def assess(map_: Floats, mirrored: Floats, share: float = 1.0) -> Confidence:
         "the subject is very small": _graded(area * share, _AREA),
         "the subject hardly differs from its background": _graded(float(map_.max()), _PEAK),
     }
-    notes = tuple(note for note, value in found.items() if value < _HALF)
+    notes = tuple(note for note, value in found.items() if value < HALF)
     return Confidence(round(min(found.values()), 3), True, notes)
 
 
 def _overlap(map_: Floats, mirrored: Floats) -> float:
     """Intersection over union of the two masks."""
     other = cv2.resize(mirrored, map_.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    both, either = (map_ > _HALF) & (other > _HALF), (map_ > _HALF) | (other > _HALF)
+    both, either = (map_ > HALF) & (other > HALF), (map_ > HALF) | (other > HALF)
     return float(both.sum() / either.sum())
 
 
@@ -72,5 +72,5 @@ def _graded(measure: float, levels: tuple[float, float, float]) -> float:
     """0..1, linear on either side of the limit."""
     worst, limit, best = levels
     if (measure < limit) == (worst < limit):
-        return _HALF * max(0.0, (measure - worst) / (limit - worst))
-    return _HALF + _HALF * min(1.0, (measure - limit) / (best - limit))
+        return HALF * max(0.0, (measure - worst) / (limit - worst))
+    return HALF + HALF * min(1.0, (measure - limit) / (best - limit))

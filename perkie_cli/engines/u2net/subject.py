@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perkie_cli.engines.u2net.confidence import Confidence, assess, nothing_found, sees_subject
+from perkie_cli.engines.u2net.confidence import HALF, Confidence, assess, nothing_found, sees_subject
 from perkie_cli.engines.u2net.network import SIDE, SubjectNetwork, shared_network
 from perkie_cli.engines.u2net.refine import refine
 from perkie_cli.engines.u2net.tidy import tidy
@@ -16,7 +17,7 @@ from perkie_cli.imaging.framing import Box, subject_box
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-_ROOM = 0.15  # of the subject's long side, around it on the second look
+_ROOMS = 0.15, 0.5  # of the subject's long side, around it on the second look; more where that cuts it
 _SMALL = 0.6  # of the picture: a subject that needs less of it is looked at again, closer
 _BELIEVED = 0.9  # a second look that peaks lower knows less than the first
 
@@ -68,26 +69,37 @@ class _View:
 def _look_closer(rgb: Bytes, coarse: Floats, network: SubjectNetwork) -> _View:
     """The surroundings of a small subject, looked at again; else the whole picture."""
     height, width = rgb.shape[:2]
-    whole = _View(rgb, (slice(0, height), slice(0, width)), coarse, 1.0)
-    box = _surroundings(tidy(coarse), height, width)
-    share = box.width * box.height / (width * height)
-    if share > _SMALL:
-        return whole
-    place = slice(box.top, box.bottom), slice(box.left, box.right)
-    part = np.ascontiguousarray(rgb[place])
-    closer = network.map(part)
-    return _View(part, place, closer, share) if closer.max() > _BELIEVED else whole
+    for room in _ROOMS:
+        box = _surroundings(coarse, height, width, room)
+        share = box.width * box.height / (width * height)
+        if share > _SMALL:
+            break
+        place = slice(box.top, box.bottom), slice(box.left, box.right)
+        part = np.ascontiguousarray(rgb[place])
+        closer = network.map(part)
+        if closer.max() < _BELIEVED:
+            break
+        if not _cuts(box, closer > HALF, height, width):
+            return _View(part, place, closer, share)
+    return _View(rgb, (slice(0, height), slice(0, width)), coarse, 1.0)
 
 
-def _surroundings(map_: Floats, height: int, width: int) -> Box:
-    """In px of the picture, of a map of any size."""
-    solid = np.round(map_ * 255).astype(np.uint8)
-    found = subject_box(solid) or Box(0, 0, solid.shape[1], solid.shape[0])
-    x, y = width / solid.shape[1], height / solid.shape[0]
-    room = round(_ROOM * max(found.width * x, found.height * y))
+def _surroundings(map_: Floats, height: int, width: int, room: float) -> Box:
+    """Of the subject, in px of the picture, of a map of any size."""
+    rows, columns = map_.shape
+    found = subject_box(np.asarray(map_ > HALF, np.uint8) * np.uint8(255)) or Box(0, 0, columns, rows)
+    x, y = width / columns, height / rows
+    around = round(room * max(found.width * x, found.height * y))
     return Box(
-        max(0, int(found.left * x) - room),
-        max(0, int(found.top * y) - room),
-        min(width, -int(-found.right * x // 1) + room),
-        min(height, -int(-found.bottom * y // 1) + room),
+        max(0, int(found.left * x) - around),
+        max(0, int(found.top * y) - around),
+        min(width, math.ceil(found.right * x) + around),
+        min(height, math.ceil(found.bottom * y) + around),
     )
+
+
+def _cuts(box: Box, subject: NDArray[np.bool_], height: int, width: int) -> bool:
+    """Whether the subject, seen within the box, goes on beyond it inside the picture."""
+    inside = box.top > 0, box.bottom < height, box.left > 0, box.right < width
+    edges = subject[0], subject[-1], subject[:, 0], subject[:, -1]
+    return any(within and bool(edge.any()) for within, edge in zip(inside, edges, strict=True))

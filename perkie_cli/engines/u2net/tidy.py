@@ -10,7 +10,7 @@ Floats = NDArray[np.float32]
 
 _HOLE = 0.012  # of the subject's area: an eye or a name tag, not the ground seen between legs
 _ISLAND = 0.06  # of the largest piece's area: smaller ones are specks
-_LOW, _HIGH = 0.04, 0.94  # what the network means by 0 and 1
+_LOW, _HIGH = 0.15, 0.85  # what the network means by 0 and 1
 
 
 def tidy(coarse: Floats) -> Floats:
