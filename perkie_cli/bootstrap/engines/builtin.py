@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perkie_cli.engines.builtin import BuiltinEngine
+from perkie_cli.engines.u2net.engine import BuiltinEngine
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services

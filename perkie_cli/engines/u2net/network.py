@@ -39,9 +39,22 @@ class SubjectNetwork:
             return np.array(self._net.forward(_FINEST)[0, 0], np.float32)  # a copy: the net reuses its output
 
 
-@functools.cache
+def mirrored(network: SubjectNetwork, rgb: Bytes, side: int) -> Floats:
+    """The map of the picture's mirror image, turned back: an opinion of its own."""
+    return np.ascontiguousarray(network.map(np.ascontiguousarray(rgb[:, ::-1]), side)[:, ::-1])
+
+
+_loading = threading.Lock()
+
+
 def shared_network() -> SubjectNetwork:
     """The process's one network, loaded and warmed at the first call. Raises: BrokenInstall."""
+    with _loading:
+        return _load()
+
+
+@functools.cache
+def _load() -> SubjectNetwork:
     network = SubjectNetwork(read_weights())
     network.map(np.zeros((SIDE, SIDE, 3), np.uint8))  # the first run also allocates
     return network

@@ -1,4 +1,9 @@
-"""Where the subject of a picture is, at full resolution, and how sure that is."""
+"""Where the subject of a picture is, at full resolution, and how sure that is.
+
+A glance at the mirror image finds roughly where it is, and is a second opinion. Then the network looks closely: at the
+surroundings of a small subject; in a smaller size where the subject fills the picture, for at 320 px the network often
+takes an eye or the nose of a face for the subject.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perkie_cli.engines.u2net.confidence import HALF, Confidence, assess, nothing_found, sees_subject
-from perkie_cli.engines.u2net.network import SIDE, SubjectNetwork, shared_network
+from perkie_cli.engines.u2net.confidence import HALF, Confidence, area, assess, nothing_found, sees_subject, undecided
+from perkie_cli.engines.u2net.network import SIDE, SubjectNetwork, mirrored, shared_network
 from perkie_cli.engines.u2net.refine import refine
 from perkie_cli.engines.u2net.tidy import tidy
 from perkie_cli.imaging.framing import Box, subject_box
@@ -17,21 +22,19 @@ from perkie_cli.imaging.framing import Box, subject_box
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-_ROOMS = 0.15, 0.5  # of the subject's long side, around it on the second look; more where that cuts it
-_SMALL = 0.6  # of the picture: a subject that needs less of it is looked at again, closer
-_BELIEVED = 0.9  # a second look that peaks lower knows less than the first
+_GLANCE = 192  # px of the network's input
+_CLOSE_UP = 224  # px of the network's input where the subject fills the picture
+_FILLS = 0.35  # of the picture
+_SMALL = 0.6  # of the picture: a subject that with its surroundings needs less is looked at closer
+_ROOMS = 0.15, 0.5  # of the subject's long side, around it; the second where the first cuts it
+_CLEAR = 0.3  # of ``undecided``: a vaguer glance does not say where to look
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """``alpha`` is uint8 (h, w) of the picture, all 0 where there is no subject.
-
-    ``coarse`` is what the network said of the whole picture, float32 (320, 320), before anything was stretched or
-    refined.
-    """
+    """``alpha`` is uint8 (h, w) of the picture, all 0 where there is no subject."""
 
     alpha: Bytes
-    coarse: Floats
     confidence: Confidence
 
     @property
@@ -46,48 +49,62 @@ def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
     Raises: BrokenInstall when the shipped weights are missing or changed.
     """
     network = network or shared_network()
-    coarse = network.map(rgb)
+    view = _look(rgb, mirrored(network, rgb, _GLANCE), network)
     alpha = np.zeros(rgb.shape[:2], np.uint8)
-    if not sees_subject(coarse):
-        return Subject(alpha, coarse, nothing_found(coarse))
-    view = _look_closer(rgb, coarse, network)
-    alpha[view.place] = refine(view.rgb, tidy(view.coarse))
-    mirrored = network.map(np.ascontiguousarray(view.rgb[:, ::-1]), SIDE // 2)[:, ::-1]
-    return Subject(alpha, coarse, assess(view.coarse, mirrored, view.share))
+    if not sees_subject(view.map):
+        return Subject(alpha, nothing_found(view.map))
+    alpha[view.place] = refine(view.rgb, tidy(view.map))
+    confidence = assess(
+        view.map,
+        view.glance,
+        lambda: mirrored(network, view.rgb, view.map.shape[0]),
+        view.rgb[..., 0].size / alpha.size,
+    )
+    return Subject(alpha, confidence)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """The part of the picture that is matted, what the network says of it, and its share of the picture's area."""
+    """The part of the picture that is matted; the network's map of it, and what the glance said of it."""
 
     rgb: Bytes
     place: tuple[slice, slice]
-    coarse: Floats
-    share: float
+    map: Floats
+    glance: Floats
 
 
-def _look_closer(rgb: Bytes, coarse: Floats, network: SubjectNetwork) -> _View:
-    """The surroundings of a small subject, looked at again; else the whole picture."""
+def _look(rgb: Bytes, glance: Floats, network: SubjectNetwork) -> _View:
     height, width = rgb.shape[:2]
-    for room in _ROOMS:
-        box = _surroundings(coarse, height, width, room)
-        share = box.width * box.height / (width * height)
-        if share > _SMALL:
-            break
-        place = slice(box.top, box.bottom), slice(box.left, box.right)
-        part = np.ascontiguousarray(rgb[place])
-        closer = network.map(part)
-        if closer.max() < _BELIEVED:
-            break
-        if not _cuts(box, closer > HALF, height, width):
-            return _View(part, place, closer, share)
-    return _View(rgb, (slice(0, height), slice(0, width)), coarse, 1.0)
+    if undecided(glance) < _CLEAR:
+        for room in _ROOMS:
+            box = _surroundings(glance, height, width, room)
+            if box.width * box.height > _SMALL * width * height:
+                break
+            view = _view(rgb, glance, box, SIDE, network)
+            if not _cuts(box, view.map > HALF, height, width):
+                return view
+    whole = Box(0, 0, width, height)
+    return _view(rgb, glance, whole, _CLOSE_UP if area(glance) > _FILLS else SIDE, network)
+
+
+def _view(rgb: Bytes, glance: Floats, box: Box, side: int, network: SubjectNetwork) -> _View:
+    place = slice(box.top, box.bottom), slice(box.left, box.right)
+    part = np.ascontiguousarray(rgb[place])
+    return _View(part, place, network.map(part, side), _part(glance, box, rgb.shape[0], rgb.shape[1]))
+
+
+def _part(glance: Floats, box: Box, height: int, width: int) -> Floats:
+    """What a map of the whole picture says of the box."""
+    y, x = glance.shape[0] / height, glance.shape[1] / width
+    rows = slice(int(box.top * y), math.ceil(box.bottom * y))
+    return glance[rows, int(box.left * x) : math.ceil(box.right * x)]
 
 
 def _surroundings(map_: Floats, height: int, width: int, room: float) -> Box:
-    """Of the subject, in px of the picture, of a map of any size."""
+    """Of the subject, in px of the picture, of a map of any size that sees one."""
     rows, columns = map_.shape
-    found = subject_box(np.asarray(map_ > HALF, np.uint8) * np.uint8(255)) or Box(0, 0, columns, rows)
+    found = subject_box(np.asarray(map_ > HALF, np.uint8) * np.uint8(255))
+    assert found is not None, "the map sees a subject"
     x, y = width / columns, height / rows
     around = round(room * max(found.width * x, found.height * y))
     return Box(

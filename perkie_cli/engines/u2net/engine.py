@@ -1,0 +1,56 @@
+"""Background removal with the network that ships with perkie: nothing to download, no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perkie_cli.domain.pictures.cache_key import Recipe
+from perkie_cli.ports import Matte, MattingJob, Workers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MODEL = "u2netp"
+_VERSION = "2"  # raise it when alpha changes
+
+
+class BuiltinEngine:
+    """Behind ``ports.MattingEngine``. The mode makes no difference."""
+
+    name = "builtin"
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    def recipe(self, mode: str) -> Recipe:
+        """The same for every mode."""
+        del mode
+        return Recipe(self.name, MODEL, _VERSION)
+
+    async def warm_up(self, mode: str) -> str:
+        """Loads the network ahead of the first picture; the device it is on. Raises: BrokenInstall."""
+        del mode
+        await self._workers.run(_load)
+        return "cpu"
+
+    async def matte(self, job: MattingJob) -> Matte:
+        """Raises: BrokenInstall."""
+        alpha, confidence, notes = await self._workers.run(_find, job.raster.rgb)
+        return Matte(alpha, confidence, self.name, MODEL, "cpu", notes)
+
+    async def aclose(self) -> None:
+        """Nothing to free: the network belongs to the process."""
+
+
+def _load() -> None:
+    from perkie_cli.engines.u2net.network import shared_network
+
+    shared_network()
+
+
+def _find(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, tuple[str, ...]]:
+    from perkie_cli.engines.u2net.subject import find_subject
+
+    found = find_subject(rgb)
+    return found.alpha, found.confidence.value, found.confidence.notes
