@@ -101,7 +101,8 @@ def remove_background(
     """
 
     async def work(services: Services) -> Result:
-        request = CutoutRequest(_taken(photo, services.limits), engine, mode, background=Background.parse(background))
+        taken = _taken(photo, services.limits)
+        request = CutoutRequest(taken, engine, mode, background=Background.parse(background), cover_setup=False)
         made = await services.cutouts(request)
         return Result(made.picture, made.facts())
 

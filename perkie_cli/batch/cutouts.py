@@ -33,7 +33,7 @@ class CutoutMaker:
 
     async def _make(self, plan: Plan) -> Output:
         made = await self.cutouts.carry_out(plan)
-        return Output(made.picture.data, made.facts(), _remark(made))
+        return Output(made.picture.data, made.facts(), _remark(made), final=not made.degraded)
 
 
 def _tag(request: CutoutRequest) -> str:
@@ -45,6 +45,8 @@ def _tag(request: CutoutRequest) -> str:
 
 def _remark(made: Cutout) -> str:
     """What cut it out and where."""
+    if made.degraded:
+        return f"{made.engine} instead, degraded: {made.degradation_reason}"
     if made.cache_hit:
         return "from the cache"
     sure = f"confidence {made.confidence:.2f}"

@@ -23,6 +23,7 @@ def cutouts(its: Services) -> Cutouts:
         clock=its.clock,
         limits=its.limits,
         admission=its.matting_admission,
+        events=its.events,
     )
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from perkie_cli.domain.quotas.limits import QuotaLimits
     from perkie_cli.domain.secret import Secret
     from perkie_cli.domain.storage.protection import Protection
-    from perkie_cli.engines.u2net.engine import BuiltinEngine
     from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
+    from perkie_cli.engines.u2net.engine import BuiltinEngine
     from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
     from perkie_cli.ports import (
         BlobStore,

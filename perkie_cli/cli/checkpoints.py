@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 _OTHERWISE = (
     "Put the file there yourself, run `perkie models pull` later, or "
-    "use the rough builtin engine (`remove-bg --engine builtin`, PERKIE_MATTING_ENGINE=builtin)."
+    "use the builtin engine (`remove-bg --engine builtin`, PERKIE_MATTING_ENGINE=builtin)."
 )
 
 
-async def ensure_weights(services: Services, renderer: Renderer) -> None:
+async def ensure_weights(services: Services, renderer: Renderer, *, required: bool = True) -> None:
     """Pulls the checkpoint of the configured mode once, where it runs here and neither it nor its export is there.
 
-    Raises: MissingWeights with the ways out; never falls back to another engine.
+    Raises: MissingExtra, MissingDevice; MissingWeights with the ways out where they are ``required``.
     """
     if not services.matting_choice.needs_weights() or services.cutout_readiness.has_weights():
         return
@@ -33,7 +33,10 @@ async def ensure_weights(services: Services, renderer: Renderer) -> None:
     try:
         await pull(services, renderer, wanted)
     except PerkieError as error:
-        raise MissingWeights(f"no weights for {wanted.model}: {error.message}", hint=_OTHERWISE) from error
+        missing = MissingWeights(f"no weights for {wanted.model}: {error.message}", hint=_OTHERWISE)
+        if required:
+            raise missing from error
+        renderer.warn(missing.message)
 
 
 async def pull(services: Services, renderer: Renderer, wanted: Checkpoint) -> Path:

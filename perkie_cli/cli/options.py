@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from perkie_cli.cli import complete
-from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, MODES
+from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, MODES, STAND_IN
 from perkie_cli.domain.errors import InvalidParameter
 
 
@@ -59,6 +59,14 @@ StyleEngineName = Annotated[
 Model = Annotated[str | None, typer.Option(metavar="ID", help="Gemini model (perkie models list).")]
 FallbackSteps = Annotated[
     str | None, typer.Option("--fallback", metavar="cache,local|none", help="What may stand in while Gemini fails.")
+]
+CutoutFallback = Annotated[
+    str | None,
+    typer.Option(
+        "--fallback",
+        metavar=f"{STAND_IN}|none",
+        help="Who may cut out where the usual engine fails.",
+    ),
 ]
 DeadlineSeconds = Annotated[
     float | None, typer.Option("--deadline", min=0.1, metavar="S", help="Time for one picture.")

@@ -22,14 +22,16 @@ DRAWING = {
     "local": EngineFacts("on this machine, for nothing"),
 }
 MATTING = {
-    "inspyrenet": EngineFacts("a network on this machine", modes=("base", "fast"), weights=True),
-    "builtin": EngineFacts("without a model file, rough"),
+    "inspyrenet": EngineFacts("a large network on this machine", modes=("base", "fast"), weights=True),
+    "builtin": EngineFacts("the small network that comes with perkie"),
     "remote": EngineFacts("another perkie", modes=("base", "fast")),
 }
 MODES = tuple(dict.fromkeys(mode for facts in MATTING.values() for mode in facts.modes))
 
 AUTO_DRAWING = "auto is gemini where a key is set, else local"
-AUTO_MATTING = "auto is remote where remote_url is set, else inspyrenet"
+AUTO_MATTING = "auto is remote where remote_url is set, else inspyrenet where it is installed, else builtin"
+STAND_IN = "builtin"  # cuts out where the others fail: it needs nothing that could be missing
+FINER_FUR = "cut out by the builtin network; for finer fur: pip install 'perkie-cli[matting]'"
 
 
 def auto_drawing(*, has_gemini: bool) -> str:
@@ -37,9 +39,14 @@ def auto_drawing(*, has_gemini: bool) -> str:
     return "gemini" if has_gemini else "local"
 
 
-def auto_matting(*, has_remote: bool) -> str:
-    """The engine that ``auto`` cuts out with, never the rough one. Told to users as ``AUTO_MATTING``."""
-    return "remote" if has_remote else "inspyrenet"
+def auto_matting(*, has_remote: bool, has_inspyrenet: bool) -> str:
+    """The engine that ``auto`` cuts out with: the finest that there is. Told to users as ``AUTO_MATTING``.
+
+    ``has_inspyrenet``: it is installed, and this process is large enough for it.
+    """
+    if has_remote:
+        return "remote"
+    return "inspyrenet" if has_inspyrenet else STAND_IN
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,11 @@ class MattingChoice:
     def meant(self, engine: str | None = None) -> str:
         """The name of the engine that a request for ``engine`` gets; None is the configured one."""
         return _meant(engine or self.engine, self.auto)
+
+    @property
+    def could_be_finer(self) -> bool:
+        """Whether ``auto`` had to take the small network."""
+        return self.engine == AUTO and self.auto == STAND_IN
 
     def needs_weights(self, engine: str | None = None) -> bool:
         """Whether that engine runs a model file in this process."""

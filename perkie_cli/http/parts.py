@@ -11,7 +11,6 @@ from starlette.requests import HTTPConnection
 from perkie_cli.auth.authenticate import Authenticator, build_authenticator
 from perkie_cli.bootstrap import Services
 from perkie_cli.config.schema import HttpSettings
-from perkie_cli.domain.engines import AUTO
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.http.answer.links import LinkSigner
 from perkie_cli.http.limits.gcra import Gcra, Rate
@@ -75,15 +74,9 @@ def _with_secrets(services: Services) -> HttpSettings:
 
 
 def _check(services: Services) -> None:
-    settings, matting = services.settings, services.matting_choice
+    settings = services.settings
     if settings.cache.store == "gcs" and settings.http.link_lifetime > _LONGEST_SIGNED:
         raise InvalidSetting("http.link_lifetime is over 7 days, and Cloud Storage signs no link for longer")
-    # the artistic service is too small for a network that nobody asked for by name
-    if settings.http.role == "artistic" and matting.engine == AUTO and matting.needs_weights():
-        raise InvalidSetting(
-            "http.role = artistic fetches cut-outs from another perkie, but matting.remote_url is not set",
-            hint="Set PERKIE_MATTING_REMOTE_URL to a server with --role matting, or name a matting.engine.",
-        )
 
 
 def parts_of(request: HTTPConnection) -> Parts:

@@ -62,7 +62,7 @@ async def warm_up(services: Services, role: str, *, network: bool = True) -> lis
     loaded = ["codec", *(each.name for each, state in zip(needed, states, strict=True) if state == "ok")]
     if role != "matting":
         loaded += await _warm_engine(services)
-    if role != "artistic" and network:
+    if network and (role != "artistic" or not services.cutout_readiness.needs_weights):
         loaded += await _warm_network(services, required=role == "matting")
     return loaded
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from perkie_cli.batch.files import read_photo
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import MattingSettings, Settings
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.pictures.request import CacheUse
 from perkie_cli.engines.u2net.weights import SHIPPED
-from perkie_cli.imaging.codec import read_photo
 from tests.benchmarks._matting import SIZES, photo
 from tests.benchmarks.harness import Goal, Report, environment, fresh_process, interleaved, medians, python
 from tests.conftest import ROOT

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perkie_cli.domain.engines import AUTO, DRAWING, MATTING, DrawingChoice, MattingChoice, auto_drawing, auto_matting
+from perkie_cli.engines.inspyrenet.choose import is_installed
 from perkie_cli.ports import MattingEngine, StyleEngine
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ def drawing_choice(its: Services) -> DrawingChoice:
 def matting_choice(its: Services) -> MattingChoice:
     """Engine and mode as configured."""
     matting = its.settings.matting
-    return MattingChoice(matting.engine, auto_matting(has_remote=matting.remote_url is not None), matting.mode)
+    # the artistic service is too small for a network of 368 MB that nobody asked for by name
+    fits = not (its.is_server and its.settings.http.role == "artistic")
+    auto = auto_matting(has_remote=matting.remote_url is not None, has_inspyrenet=fits and is_installed())
+    return MattingChoice(matting.engine, auto, matting.mode)
 
 
 def engines(its: Services) -> Mapping[str, StyleEngine]:

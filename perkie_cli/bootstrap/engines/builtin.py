@@ -1,4 +1,4 @@
-"""Background removal without weights."""
+"""The small network that comes with perkie."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def builtin(its: Services) -> BuiltinEngine:
-    """Rough, and never chosen by ``auto``."""
+    """The last resort of ``auto``, and what stands in for the others."""
     return BuiltinEngine(its.workers)

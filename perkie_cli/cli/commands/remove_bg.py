@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ from perkie_cli.domain.cutouts.request import (
     check_result,
     parse_aspect,
 )
+from perkie_cli.domain.engines import FINER_FUR, STAND_IN
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
@@ -49,10 +51,11 @@ class _Options:
     framing: Framing
     format: ImageFormat
     strict: bool
+    fallback: bool | None  # None: for a single photo; a batch can be run again later
     rules: Rules
     jobs: int
 
-    def request(self, photo: Photo) -> CutoutRequest:
+    def request(self, photo: Photo, *, fallback: bool) -> CutoutRequest:
         """The request of one job."""
         return CutoutRequest(
             photo,
@@ -61,6 +64,8 @@ class _Options:
             framing=self.framing,
             format=self.format,
             cache=self.rules.cache,
+            fallback=fallback,
+            cover_setup=False,
             strict=self.strict,
         )
 
@@ -85,6 +90,7 @@ def remove_bg(
     aspect: Annotated[str | None, typer.Option(metavar="W:H", help="Grow the canvas to this shape.")] = None,
     format_: options.CutoutFormat = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where no clear subject was found.")] = False,
+    fallback: options.CutoutFallback = None,
     refresh: options.Refresh = False,
     no_cache: options.NoCache = False,
     recursive: options.Recursive = False,
@@ -94,8 +100,8 @@ def remove_bg(
 ) -> None:
     """Cut pets out of their background, at full resolution, with soft fur.
 
-    Writes PET_cutout.png beside each input and prints its path. The first run
-    with the default engine downloads its model (368 MB).
+    Writes PET_cutout.png beside each input and prints its path. Needs no download;
+    with the extra perkie-cli[matting], the first run gets a larger model (368 MB).
 
     Examples:
 
@@ -114,6 +120,7 @@ def remove_bg(
             Framing(trim, margin, None if aspect is None else parse_aspect(aspect)),
             output_format(format_, file, "png"),
             strict,
+            _fallback(fallback),
             Rules(cache_use(refresh, no_cache), force, dry_run),
             jobs,
         )
@@ -140,13 +147,16 @@ class _Run:
         files = tell_of_left_out(self._renderer, found)
         check_targets(files, 1, file, out_dir)
         self._services.cutouts.recipe()  # an unknown engine or mode is told before anything is downloaded
+        fallback = len(files) == 1 if asked.fallback is None else asked.fallback
         if not asked.rules.dry_run:
-            await ensure_weights(self._services, self._renderer)
+            await ensure_weights(self._services, self._renderer, required=not fallback)
+            if self._services.matting_choice.could_be_finer:
+                self._renderer.say(FINER_FUR)
         tail = f"_{'mask' if asked.output is CutoutOutput.MASK else 'cutout'}.{asked.format.value}"
         targets = plan_targets(files, [tail], file, out_dir)
         jobs = [Job(each.path, row[0]) for each, row in zip(files, targets, strict=True)]
         check_stdout(self._renderer, jobs)
-        maker = CutoutMaker(self._services.cutouts, asked.request)
+        maker = CutoutMaker(self._services.cutouts, partial(asked.request, fallback=fallback))
         work = FileWork(maker, self._record, self._services.limits, asked.rules, self._renderer.picture)
         return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), asked.jobs))
 
@@ -156,6 +166,14 @@ def _output_kind(name: str) -> CutoutOutput:
         return CutoutOutput(name)
     except ValueError:
         raise InvalidParameter(f"{name!r} is no output", hint="Outputs: rgba, mask.") from None
+
+
+def _fallback(name: str | None) -> bool | None:
+    if name in (STAND_IN, "none"):
+        return name == STAND_IN
+    if name is not None:
+        raise InvalidParameter(f"{name!r} is no fallback", hint=f"Use {STAND_IN} or none with --fallback.")
+    return None
 
 
 def _background(text: str, limits: ImageLimits) -> Background:

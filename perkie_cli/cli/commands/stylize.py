@@ -176,10 +176,10 @@ class _Run:
             for target, style in zip(row, styles, strict=True)
         ]
         check_stdout(self._renderer, jobs)
-        if self._asked.remove_background and not self._asked.rules.dry_run:
-            await ensure_weights(self._services, self._renderer)
         if self._asked.fallback is None and len(files) > 1:
             self._fallback = frozenset()  # a batch can be run again later, and should not be filled with substitutes
+        if self._asked.remove_background and not self._asked.rules.dry_run:
+            await ensure_weights(self._services, self._renderer, required=Fallback.LOCAL not in self._fallback)
         limits, stdout = self._services.limits, self._renderer.picture
         work = FileWork(self._maker(), self._record, limits, self._asked.rules, stdout)
         return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), self._at_once()))

@@ -107,7 +107,9 @@ class CutoutRequest:
     """One photo to cut out.
 
     ``engine`` is ``auto``, ``inspyrenet``, ``builtin`` or ``remote``, ``mode`` ``base`` or ``fast``; None is what the
-    settings say. ``strict`` turns low confidence into an error; ``deadline`` is in seconds, None for the engine's own.
+    settings say. ``fallback``: the builtin engine stands in where another fails; ``cover_setup``: also where it fails
+    for our own set-up (a refused key), which a customer cannot help, but an engineer should be told of. ``strict``
+    turns low confidence into an error; ``deadline`` is in seconds, None for the engine's own.
     """
 
     photo: Photo
@@ -118,6 +120,8 @@ class CutoutRequest:
     framing: Framing = Framing()
     format: ImageFormat = ImageFormat.PNG
     cache: CacheUse = CacheUse.NORMAL
+    fallback: bool = True
+    cover_setup: bool = True
     strict: bool = False
     deadline: float | None = None
 

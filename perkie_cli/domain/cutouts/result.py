@@ -20,6 +20,8 @@ class CutoutFacts:
     engine: str
     model: str
     device: str
+    degraded: bool
+    degradation_reason: str | None
     confidence: float
     processing_time: float
     width: int
@@ -41,12 +43,18 @@ class Cutout:
     fingerprint: str  # of its recipe
     confidence: float
     processing_time: float  # seconds
+    degradation_reason: str | None = None  # the code of the error, where the builtin engine stood in
     warnings: tuple[str, ...] = ()
 
     @property
     def cache_hit(self) -> bool:
         """Whether no matte had to be made for this answer."""
         return self.cache in (CacheOutcome.HIT, CacheOutcome.SHARED)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the builtin engine stood in for another."""
+        return self.degradation_reason is not None
 
     def facts(self) -> CutoutFacts:
         """What every answer tells of it."""
@@ -57,6 +65,8 @@ class Cutout:
             engine=self.engine,
             model=self.model,
             device=self.device,
+            degraded=self.degraded,
+            degradation_reason=self.degradation_reason,
             confidence=round(self.confidence, 3),
             processing_time=round(self.processing_time, 4),
             width=self.picture.width,

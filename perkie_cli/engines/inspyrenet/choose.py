@@ -15,6 +15,7 @@ from perkie_cli.engines.inspyrenet import onnx_backend
 from perkie_cli.engines.inspyrenet.backend import Backend
 from perkie_cli.ports import ModelStore
 
+_PACKAGES = ("torch", "transparent_background")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 
 
@@ -46,17 +47,22 @@ def open_backend(
     return TorchBackend(network, checkpoint.side, chosen, threads, compiler="inductor" if compiled else None)
 
 
+def is_installed() -> bool:
+    """Whether its extra is: ``pip install perkie-cli[matting]``."""
+    return all(find_spec(package) is not None for package in _PACKAGES)
+
+
 def check_ready(device: str) -> None:
     """Whether a checkpoint could run here, asked before 368 MB are downloaded for it; imports torch only for a GPU.
 
     Raises: InvalidParameter, MissingDevice, MissingExtra.
     """
-    for package in ("torch", "transparent_background"):
+    for package in _PACKAGES:
         if find_spec(package) is None:
             raise MissingExtra(
                 f"{package.replace('_', '-')} is not installed",
                 hint="Install it: pip install 'perkie-cli[matting]'; or "
-                "use the rough builtin engine (`remove-bg --engine builtin`, PERKIE_MATTING_ENGINE=builtin).",
+                "use the builtin engine (`remove-bg --engine builtin`, PERKIE_MATTING_ENGINE=builtin).",
             )
     _check_name(device)
     _resolve(device)

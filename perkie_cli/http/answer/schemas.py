@@ -211,6 +211,8 @@ class CutoutAnswer(Answer):
     engine: str
     model: str
     device: str
+    degraded: bool = Field(False, description="The builtin engine stood in for another.")
+    degradation_reason: str | None = None
     confidence: float = Field(description="0 to 1; under 0.5 there is hardly a subject.")
     processing_time: Seconds
     width: int

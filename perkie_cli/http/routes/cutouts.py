@@ -65,6 +65,9 @@ async def remove_background(
     format_: Annotated[
         Literal["png", "webp", "jpg"] | None, Query(alias="format", description="Before `Accept`.")
     ] = None,
+    fallback: Annotated[
+        Literal["builtin", "none"], Query(description="Who may cut out where the usual engine fails.")
+    ] = "builtin",
 ) -> Response:
     """Removes the background. The facts stand in `X-Perkie-*` headers."""
     upload = await read_picture(request, call.parts.settings.max_image)
@@ -76,6 +79,7 @@ async def remove_background(
         background=behind,
         framing=Framing(trim, margin, parse_aspect(aspect) if aspect else None),
         format=_format(request.headers.get("accept"), format_, kind, behind),
+        fallback=fallback == "builtin",
         deadline=call.parts.settings.cutout_deadline.total_seconds(),
     )
     services = call.parts.services

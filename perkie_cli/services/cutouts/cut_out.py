@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING
 from perkie_cli.domain.cutouts.request import Background, BackgroundKind, CutoutOutput, CutoutRequest, Framing
 from perkie_cli.domain.cutouts.result import LOW_CONFIDENCE, Cutout
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.engines import MattingChoice
-from perkie_cli.domain.errors import LowConfidence, UsageError
+from perkie_cli.domain.engines import STAND_IN, MattingChoice
+from perkie_cli.domain.errors import LowConfidence, PerkieError, UsageError
+from perkie_cli.domain.events import Degraded
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.cache_key import Recipe, cutout_key
 from perkie_cli.domain.pictures.request import CacheUse
 from perkie_cli.domain.pictures.result import CacheOutcome
+from perkie_cli.domain.policy import Cover
 from perkie_cli.domain.storage.metadata import LONGEST
 from perkie_cli.imaging import codec
-from perkie_cli.ports import Clock, Matte, MattingEngine, MattingJob, Workers
+from perkie_cli.ports import Clock, EventSink, Matte, MattingEngine, MattingJob, Workers
 from perkie_cli.resilience.admission import Admission
 from perkie_cli.resilience.once import Once
 from perkie_cli.services.pictures.cache import PictureCache
@@ -54,14 +56,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A cut-out before background and framing, with its facts. ``raster`` is absent when it came from the cache."""
+    """A cut-out before background and framing, with its facts. ``raster`` is absent when it came from the cache;
+    ``reason`` is the code of the error that made it a substitute.
+    """
 
+    plan: Plan
     master: EncodedPicture
     raster: Raster | None
     facts: Mapping[str, str]
     outcome: CacheOutcome
     kept: bool
     warnings: tuple[str, ...] = ()
+    reason: str | None = None
 
     @property
     def confidence(self) -> float:
@@ -81,6 +87,7 @@ class Cutouts:
         clock: Clock,
         limits: ImageLimits,
         admission: Admission,
+        events: EventSink,
     ) -> None:
         self._engines = engines
         self._configured = configured
@@ -88,6 +95,7 @@ class Cutouts:
         self._workers = workers
         self._clock = clock
         self._limits = limits
+        self._events = events
         self._once: Once[_Made] = Once(admission)
 
     async def __call__(self, request: CutoutRequest) -> Cutout:
@@ -114,7 +122,7 @@ class Cutouts:
         Raises: BadInput, DeadlineExceeded, LowConfidence when strict, AtCapacity, and what the engine raises.
         """
         made, picture = await within(plan.deadline, self._clock, self._finished(plan))
-        return _result(plan, made, picture, self._clock.monotonic() - plan.started)
+        return _result(made, picture, self._clock.monotonic() - plan.started)
 
     def recipe(self, engine: str | None = None, mode: str | None = None) -> Recipe:
         """What decides a cut-out besides the picture, by the configured engine and mode unless named.
@@ -138,9 +146,34 @@ class Cutouts:
             ) from None
 
     async def _finished(self, plan: Plan) -> tuple[_Made, EncodedPicture]:
-        made = await self._look_up(plan) or await self._shared(plan)
+        made = await self._found_or_made(plan)
         _judge(made, plan.request)
         return made, await self._finish(plan, made)
+
+    async def _found_or_made(self, plan: Plan) -> _Made:
+        """By the planned engine, or by the one that stands in for it. Raises: what the planned one raises."""
+        try:
+            return await self._look_up(plan) or await self._shared(plan)
+        except PerkieError as error:
+            other = self._stand_in(plan, error)
+            if other is None:
+                raise
+            try:
+                made = await self._look_up(other) or await self._shared(other)
+            except PerkieError:
+                raise error from None
+            self._events.emit(Degraded(_KIND, error.code, STAND_IN, error.message))
+            return replace(made, reason=error.code, warnings=(*made.warnings, _told(plan.request, error)))
+
+    def _stand_in(self, plan: Plan, error: PerkieError) -> Plan | None:
+        """The same by the builtin engine, under its own recipe, where the request allows that for this error."""
+        request = plan.request
+        covered = error.covered is Cover.ALWAYS or (error.covered is Cover.SETUP and request.cover_setup)
+        if not (covered and request.fallback) or plan.engine.name == STAND_IN:
+            return None
+        engine = self.engine(STAND_IN)
+        recipe = engine.recipe(plan.mode)
+        return replace(plan, engine=engine, recipe=recipe, key=cutout_key(request.photo.hash, recipe.fingerprint))
 
     async def raster(self, request: CutoutRequest) -> tuple[Raster, Cutout]:
         """The decontaminated cut-out as pixels, whole and before no background. Raises: as a call."""
@@ -161,7 +194,7 @@ class Cutouts:
         if found is None:
             return None
         warnings = tuple(filter(None, found.facts.get("notes", "").split(_BETWEEN)))
-        return _Made(found.picture, None, found.facts, found.outcome, True, warnings)
+        return _Made(plan, found.picture, None, found.facts, found.outcome, True, warnings)
 
     async def _shared(self, plan: Plan) -> _Made:
         made, joined = await self._once.make(
@@ -178,7 +211,7 @@ class Cutouts:
         job = MattingJob(decoded.raster, plan.mode, plan.deadline, request.photo.data)
         matte = await plan.engine.matte(job)
         raster, master = await self._workers.run(cut_out, decoded.raster, matte)
-        made = _Made(master, raster, _facts(matte), CacheOutcome.MISS, True, (*decoded.notes, *matte.notes))
+        made = _Made(plan, master, raster, _facts(matte), CacheOutcome.MISS, True, (*decoded.notes, *matte.notes))
         if request.cache is CacheUse.OFF:
             return replace(made, outcome=CacheOutcome.OFF, kept=False)
         warning = await self._cache.keep_at(
@@ -248,7 +281,14 @@ def _judge(made: _Made, request: CutoutRequest) -> None:
         )
 
 
-def _result(plan: Plan, made: _Made, picture: EncodedPicture, seconds: float) -> Cutout:
+def _told(request: CutoutRequest, error: PerkieError) -> str:
+    """``reason`` is enough for a customer; the sentence may name what is only ours to know."""
+    note = "cut out by the builtin engine, since the usual one cannot now"
+    return note if request.cover_setup else f"{note} ({error.message})"
+
+
+def _result(made: _Made, picture: EncodedPicture, seconds: float) -> Cutout:
+    plan = made.plan
     low = made.confidence < LOW_CONFIDENCE
     doubt = (f"low confidence ({made.confidence:.2f}): look at the result",) if low else ()
     return Cutout(
@@ -262,5 +302,6 @@ def _result(plan: Plan, made: _Made, picture: EncodedPicture, seconds: float) ->
         fingerprint=plan.recipe.fingerprint,
         confidence=made.confidence,
         processing_time=seconds,
+        degradation_reason=made.reason,
         warnings=(*made.warnings, *doubt),
     )

@@ -52,6 +52,13 @@ class Plan:
     deadline: Deadline
     started: float
 
+    def cut_out_by(self, fingerprint: str) -> Plan:
+        """The same of another cut-out: where another engine had to make it."""
+        if fingerprint == self.cutout:
+            return self
+        recipe = self.engine.recipe(self.style, self.size, self.request.model).with_cutout(fingerprint)
+        return replace(self, cutout=fingerprint, recipe=recipe, key=replace(self.key, fingerprint=recipe.fingerprint))
+
 
 class Generate:
     """The use case. ``engines`` maps ``auto`` and every engine's name to one."""
@@ -189,7 +196,7 @@ class Generate:
 
     async def _draw(self, plan: Plan) -> Generated:
         request = plan.request
-        decoded = await self._decode(request)
+        decoded, reason, plan = await self._decode(plan)
         job = RenderJob(
             decoded.raster,
             plan.style,
@@ -200,18 +207,21 @@ class Generate:
             cutout=plan.cutout,
         )
         drawn = await self._ladder.draw(plan.engine, job, request, plan.key)
-        result = self._result(plan, drawn, decoded.notes)
+        result = self._result(plan, drawn, decoded.notes, reason)
         kept = await self._keep(plan, result) if drawn.found is None else result
         return replace(kept, processing_time=self._since(plan))
 
-    async def _decode(self, request: GenerateRequest) -> Decoded:
-        if request.remove_background:
-            return await self._cutouts.decode(request)
-        photo = request.photo
-        return await self._workers.run(codec.decode, photo.data, self._limits, photo.name)
+    async def _decode(self, plan: Plan) -> tuple[Decoded, str | None, Plan]:
+        """The photo or its cut-out; why another engine had to cut it out; the plan with what did."""
+        photo = plan.request.photo
+        if plan.cutout is None:
+            return await self._workers.run(codec.decode, photo.data, self._limits, photo.name), None, plan
+        decoded, cutout = await self._cutouts.decode(plan.request)
+        return decoded, cutout.degradation_reason, plan.cut_out_by(cutout.fingerprint)
 
     @staticmethod
-    def _result(plan: Plan, drawn: Drawn, notes: Sequence[str]) -> Generated:
+    def _result(plan: Plan, drawn: Drawn, notes: Sequence[str], cutout_reason: str | None) -> Generated:
+        reason = drawn.reason or cutout_reason
         missed = CacheOutcome.OFF if plan.request.cache is CacheUse.OFF else CacheOutcome.MISS
         return Generated(
             master=drawn.picture,
@@ -224,8 +234,8 @@ class Generate:
             fingerprint=drawn.fingerprint,
             processing_time=0,
             usage=drawn.usage,
-            degraded=drawn.reason is not None,
-            degradation_reason=drawn.reason,
+            degraded=reason is not None,
+            degradation_reason=reason,
             warnings=(*notes, *drawn.warnings),
         )
 

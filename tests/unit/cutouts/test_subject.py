@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perkie_cli.domain.cutouts.request import LOW_CONFIDENCE
+from perkie_cli.domain.cutouts.result import LOW_CONFIDENCE
 from perkie_cli.domain.errors import BrokenInstall
 from perkie_cli.engines.u2net import closed_form, confidence, guided, weights
 from perkie_cli.engines.u2net.engine import BuiltinEngine
