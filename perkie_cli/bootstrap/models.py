@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perkie_cli.config.load import user_config_dir
+from perkie_cli.config.networks import load_networks
+from perkie_cli.domain.cutouts.network import MattingNetwork
 from perkie_cli.ports import ModelStore
 from perkie_cli.services.cutouts.evaluate import Evaluate
 from perkie_cli.services.cutouts.weights import ModelFiles, WeightSources
@@ -19,6 +23,12 @@ if TYPE_CHECKING:
 def model_store(its: Services) -> ModelStore:
     """The folders of model files."""
     return DiskModels(its.model_dirs)
+
+
+def networks(its: Services) -> Mapping[str, MattingNetwork]:
+    """Matting networks as rows, by id."""
+    named = its.settings.gemini.models_file
+    return load_networks(named or user_config_dir(its.environ) / "models.toml", required=named is not None)
 
 
 def model_files(its: Services) -> ModelFiles:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from perkie_cli.domain.cutouts.checkpoint import Checkpoint
+    from perkie_cli.domain.cutouts.network import MattingNetwork
     from perkie_cli.domain.engines import DrawingChoice, MattingChoice
     from perkie_cli.domain.money.price_list import ModelBook
     from perkie_cli.domain.picture import ImageLimits
@@ -134,6 +135,8 @@ class Services(Parts):
     matting_choice: MattingChoice = part("engines")
     engines: Mapping[str, StyleEngine] = part("engines")
     matting_engines: Mapping[str, MattingEngine] = part("engines")
+    networks: Mapping[str, MattingNetwork] = part("models")
+    network_engines: Mapping[str, MattingEngine] = part("engines")
     gemini: GuardedStyleEngine = part("engines.gemini")
     local: StyleEngine = part("engines.local")
     inspyrenet: InspyrenetEngine = part("engines.inspyrenet")

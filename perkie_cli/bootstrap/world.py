@@ -34,10 +34,12 @@ def state_dir(its: Services) -> Path:
 
 
 def model_dirs(its: Services) -> tuple[Path, ...]:
-    """Where model files are looked for: our own folder, then transparent-background's."""
+    """Where model files are looked for: our own folder, then transparent-background's and rembg's."""
     theirs = Path(its.environ.get("TRANSPARENT_BACKGROUND_FILE_PATH", "~")).expanduser()
     own = its.settings.matting.models_dir or user_data_dir(its.environ) / "models"
-    return own, theirs / ".transparent-background"
+    home = Path(its.environ.get("XDG_DATA_HOME") or "~") / ".u2net"
+    rembg = Path(its.environ.get("U2NET_HOME") or home).expanduser()
+    return own, theirs / ".transparent-background", rembg
 
 
 def clock(its: Services) -> Clock:

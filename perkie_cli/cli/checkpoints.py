@@ -19,12 +19,15 @@ _OTHERWISE = (
 )
 
 
-async def ensure_weights(services: Services, renderer: Renderer, *, required: bool = True) -> None:
-    """Pulls the checkpoint of the configured mode once, where it runs here and neither it nor its export is there.
+async def ensure_weights(
+    services: Services, renderer: Renderer, engine: str | None = None, *, required: bool = True
+) -> None:
+    """Pulls the checkpoint of the configured mode once, where the engine runs it here and neither it nor its export is
+    there; by default the configured engine.
 
     Raises: MissingExtra, MissingDevice; MissingWeights with the ways out where they are ``required``.
     """
-    if not services.matting_choice.needs_weights() or services.cutout_readiness.has_weights():
+    if not services.matting_choice.needs_weights(engine) or services.cutout_readiness.has_weights():
         return
     wanted = checkpoint(services.matting_choice.mode)
     services.check_matting()

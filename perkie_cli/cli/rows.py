@@ -165,6 +165,17 @@ class WeightsRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkRow:
+    """A matting network of models.toml; ``path`` is None where its file is absent."""
+
+    network: str
+    title: str
+    licence: str
+    side: int
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class ImageModelRow:
     """One image model of the Gemini API; ``usd`` by size."""
 

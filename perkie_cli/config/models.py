@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from perkie_cli.domain.errors import InvalidSetting, UnreadableFile, why_unread
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelBook
 
 SHIPPED = "data/models.toml"
+_KINDS = ("model", "network")
+Row = TypeVar("Row")
 _FIELDS = (
     "id", "title", "usd_per_million", "image_tokens", "input_tokens", "reference_side", "retires", "successor",
 )  # fmt: skip
@@ -24,37 +26,46 @@ def load_models(own: Path | None = None, *, required: bool = False) -> ModelBook
 
     Raises: InvalidSetting, UnreadableFile; a missing file only where it is ``required``.
     """
-    models = _parse((resources.files("perkie_cli") / SHIPPED).read_text("utf-8"), SHIPPED)
+    return ModelBook(read_rows("model", _model, own, required=required).values())
+
+
+def read_rows(
+    kind: str, parse: Callable[[Mapping[str, Any]], Row], own: Path | None, *, required: bool
+) -> dict[str, Row]:
+    """The rows ``[[kind]]`` of the shipped file and of the user's, by id.
+
+    Raises: InvalidSetting, UnreadableFile; a missing file only where it is ``required``.
+    """
+    rows = _parse((resources.files("perkie_cli") / SHIPPED).read_text("utf-8"), SHIPPED, kind, parse)
     if own is not None:
         try:
-            models |= _parse(own.read_text("utf-8"), str(own))
+            rows |= _parse(own.read_text("utf-8"), str(own), kind, parse)
         except FileNotFoundError as error:
             if required:
                 raise UnreadableFile(f"model file {own} does not exist") from error
         except (OSError, UnicodeDecodeError) as error:
             raise UnreadableFile(f"model file {own} cannot be read: {why_unread(error)}") from error
-    return ModelBook(models.values())
+    return rows
 
 
-def _parse(text: str, source: str) -> dict[str, ImageModel]:
+def _parse(text: str, source: str, kind: str, parse: Callable[[Mapping[str, Any]], Row]) -> dict[str, Row]:
     try:
         table = tomllib.loads(text)
-        _check_known(table, {"model"})
-        models = [_model(row) for row in table.get("model", [])]
+        check_known(table, _KINDS)
+        return {str(row["id"]): parse(row) for row in table.get(kind, [])}
     except tomllib.TOMLDecodeError as error:
         raise InvalidSetting(f"model file {source} is not valid TOML: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
         raise InvalidSetting(
             f"model file {source} has an entry that cannot be used: {type(error).__name__}: {error}",
-            hint="Every field but title, retires and successor is needed; the shipped models.toml shows how.",
+            hint="The shipped models.toml shows which fields are needed.",
         ) from error
-    return {model.id: model for model in models}
 
 
 def _model(row: Mapping[str, Any]) -> ImageModel:
-    _check_known(row, _FIELDS)
+    check_known(row, _FIELDS)
     prices = row["usd_per_million"]
-    sizes = {name: _whole(count) for name, count in row["image_tokens"].items()}
+    sizes = {name: whole(count) for name, count in row["image_tokens"].items()}
     if not sizes or not sizes.keys() <= SIDES.keys():
         raise ValueError(f"image_tokens of {row['id']} must name sizes of {', '.join(SIDES)}")
     retires = row.get("retires")
@@ -67,21 +78,22 @@ def _model(row: Mapping[str, Any]) -> ImageModel:
         text_usd=_price(prices["text"]),
         input_usd=_price(prices["input"]),
         image_tokens=sizes,
-        input_tokens=_whole(row["input_tokens"], least=0),
-        reference_side=_whole(row["reference_side"]),
+        input_tokens=whole(row["input_tokens"], least=0),
+        reference_side=whole(row["reference_side"]),
         retires=retires,
         successor=row.get("successor"),
     )
 
 
-def _check_known(table: Mapping[str, Any], known: Collection[str]) -> None:
+def check_known(table: Mapping[str, Any], known: Collection[str]) -> None:
     """A misspelt ``retires`` would go on being asked for pictures."""
     for name in table:
         if name not in known:
             raise ValueError(f"unknown field {name!r}")
 
 
-def _whole(value: Any, least: int = 1) -> int:
+def whole(value: Any, least: int = 1) -> int:
+    """The number. Raises: ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{value!r} is not a whole number of at least {least}")
     return value

@@ -59,7 +59,7 @@ class StyleSettings:
 class MattingSettings:
     """Removing backgrounds."""
 
-    engine: Literal["auto", "inspyrenet", "builtin", "remote"] = row("auto", f"Engine; {AUTO_MATTING}")
+    engine: str = row("auto", f"Engine, or a network of models.toml; {AUTO_MATTING}")
     mode: Literal["base", "fast"] = row("base", "base is finer (1024 px), fast ten times quicker (384 px)")
     device: str = row("auto", "auto, cpu, cuda, cuda:N or mps")
     backend: Literal["auto", "torch", "onnx"] = row("auto", "auto is onnx on a CPU once exported, else torch")

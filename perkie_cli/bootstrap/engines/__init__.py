@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from perkie_cli.domain.engines import AUTO, DRAWING, MATTING, DrawingChoice, MattingChoice, auto_drawing, auto_matting
 from perkie_cli.engines.inspyrenet.choose import is_installed
+from perkie_cli.engines.networks.engine import NetworkEngine
 from perkie_cli.ports import MattingEngine, StyleEngine
 
 if TYPE_CHECKING:
@@ -37,6 +38,32 @@ class Engines(Mapping[str, E]):
         return len(self._parts)
 
 
+class MattingEngines(Engines[MattingEngine]):
+    """Perkie's own, then the networks of models.toml."""
+
+    def __init__(self, its: Services, parts: Mapping[str, str], auto: str) -> None:
+        super().__init__(its, parts, auto)
+        self._networks = its.network_engines
+
+    def __getitem__(self, name: str) -> MattingEngine:
+        return self._networks[name] if name in self._networks else super().__getitem__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from super().__iter__()
+        yield from self._networks
+
+    def __len__(self) -> int:
+        return super().__len__() + len(self._networks)
+
+
+def network_engines(its: Services) -> Mapping[str, MattingEngine]:
+    """The networks of models.toml by id; a file is looked for when its network is asked for."""
+    threads = its.settings.matting.threads
+    return {
+        name: NetworkEngine(network, its.model_store, its.workers, threads) for name, network in its.networks.items()
+    }
+
+
 def drawing_choice(its: Services) -> DrawingChoice:
     """Engine and size as configured."""
     style, gemini = its.settings.style, its.settings.gemini
@@ -62,4 +89,4 @@ def matting_engines(its: Services) -> Mapping[str, MattingEngine]:
     """Who cuts out; ``remote`` only where there is an address."""
     has_remote = its.settings.matting.remote_url is not None
     names = [name for name in MATTING if name != "remote" or has_remote]
-    return Engines(its, {name: MATTING_PARTS[name] for name in names}, its.matting_choice.auto)
+    return MattingEngines(its, {name: MATTING_PARTS[name] for name in names}, its.matting_choice.auto)

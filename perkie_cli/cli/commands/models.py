@@ -14,7 +14,7 @@ from perkie_cli.cli.batch import summed_up
 from perkie_cli.cli.checkpoints import described, ensure_weights
 from perkie_cli.cli.checkpoints import pull as pull_file
 from perkie_cli.cli.render import Report, Table
-from perkie_cli.cli.rows import ErrorRow, FailedRow, ScoreRow, WeightsRow
+from perkie_cli.cli.rows import ErrorRow, FailedRow, NetworkRow, ScoreRow, WeightsRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError
@@ -46,8 +46,10 @@ def list_(ctx: typer.Context) -> None:
 
     async def work(services: Services) -> Report:
         files = _files_report(services, [services.model_files.look(each) for each in CHECKPOINTS.values()])
+        networks = _networks_report(services)
         images = image_models.listed(services)
-        return Report([*files.results, *images.results], files.summary, [*files.text, "", *images.text])
+        rows = [*files.results, *networks.results, *images.results]
+        return Report(rows, files.summary, [*files.text, "", *networks.text, "", *images.text])
 
     run(ctx, work)
 
@@ -153,7 +155,9 @@ def export(ctx: typer.Context, mode: Modes = None) -> None:
 def evaluate(
     ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Photos and their true mattes.")],
-    engine: options.MattingEngineName = None,
+    engine: Annotated[
+        list[str] | None, typer.Option("--engine", metavar="ENGINE", help="Score this one; give several to compare.")
+    ] = None,
     mode: options.MattingMode = None,
     device: options.Device = None,
 ) -> None:
@@ -165,43 +169,54 @@ def evaluate(
 
       perkie models evaluate pets/
 
-      perkie models evaluate pets/ --engine builtin --json
+      perkie models evaluate pets/ --engine builtin --engine u2net --json
     """
     renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         pairs = await services.evaluate.pairs(folder)
-        services.cutouts.recipe()  # is there such an engine?
-        await ensure_weights(services, renderer)
-        done, failed = [], dict[Path, PerkieError]()
-        for pair in pairs:
+        names = list(dict.fromkeys(engine or [services.matting_choice.engine]))
+        for name in names:
+            services.cutouts.recipe(name)  # is there such an engine?
+            await ensure_weights(services, renderer, engine=name)
+        jobs = [(pair, name) for name in names for pair in pairs]
+        done, failed = [], list[tuple[Path, PerkieError]]()
+        for pair, name in jobs:
             try:
-                done.append(await services.evaluate(pair))
+                done.append(await services.evaluate(pair, name))
             except PerkieError as error:
-                if len(pairs) > 1:  # a single failure is told by the report itself
-                    renderer.complain(error, str(pair.photo))
-                failed[pair.photo] = error
+                if len(jobs) > 1:  # a single failure is told by the report itself
+                    renderer.complain(error, f"{pair.photo} by {name}")
+                failed.append((pair.photo, error))
         return _scores_report(done, failed)
 
-    run(ctx, work, {"matting.engine": engine, "matting.mode": mode, "matting.device": device})
+    run(ctx, work, {"matting.mode": mode, "matting.device": device})
 
 
-def _scores_report(done: Sequence[Evaluated], failed: Mapping[Path, PerkieError]) -> Report:
-    means = mean_scores([each.scores for each in done])
-    rows = [(each.pair.photo.name, *_rounded(asdict(each.scores)), f"{each.confidence:.2f}") for each in done]
-    columns = ("photo", "MAE", "S-measure", "max-F", "SAD", "gradient", "confidence")
+def _scores_report(done: Sequence[Evaluated], failed: Sequence[tuple[Path, PerkieError]]) -> Report:
+    means = {name: mean_scores([each.scores for each in group]) for name, group in _by_model(done).items()}
+    rows = [
+        (each.model, each.pair.photo.name, *_rounded(asdict(each.scores)), f"{each.confidence:.2f}") for each in done
+    ]
+    rows += [(name, "mean", *_rounded(scores), "") for name, scores in means.items()]
+    columns = ("model", "photo", "MAE", "S-measure", "max-F", "SAD", "gradient", "confidence")
     total = len(done) + len(failed)
-    error, code = summed_up(list(failed.values()), total)
+    error, code = summed_up([each for _, each in failed], total)
+    of_all = next(iter(means.values())) if len(means) == 1 else means
     return Report(
         results=[
             *(_scored(each) for each in done),
-            *(FailedRow(photo, ErrorRow.of(each)) for photo, each in failed.items()),
+            *(FailedRow(photo, ErrorRow.of(each)) for photo, each in failed),
         ],
-        summary={"total": total, "failed": len(failed), **means},
-        text=[Table(columns, [*rows, ("mean", *_rounded(means), "")], frozenset(columns[1:]))] if done else [],
+        summary={"total": total, "failed": len(failed), **of_all},
+        text=[Table(columns, rows, frozenset(columns[2:]))] if done else [],
         error=error,
         exit_code=code,
     )
+
+
+def _by_model(done: Sequence[Evaluated]) -> Mapping[str, Sequence[Evaluated]]:
+    return {each.model: [other for other in done if other.model == each.model] for each in done}
 
 
 def _scored(each: Evaluated) -> ScoreRow:
@@ -235,6 +250,21 @@ def _files_report(services: Services, files: Sequence[Weights], error: MissingWe
         text=[table, f"models are kept in {services.model_files.folder}"],
         error=error,
     )
+
+
+def _networks_report(services: Services) -> Report:
+    """What --engine takes besides perkie's own engines."""
+    found = [(network, services.model_store.find(network.file)) for network in services.networks.values()]
+    table = Table(
+        ("network", "side", "licence", "file"),
+        [
+            (each.id, str(each.side), each.licence, described(path) if path else f"{each.file} is absent")
+            for each, path in found
+        ],
+        frozenset({"side"}),
+    )
+    rows = [NetworkRow(each.id, each.title, each.licence, each.side, path) for each, path in found]
+    return Report(rows, {}, [table])
 
 
 def _row(each: Weights) -> WeightsRow:

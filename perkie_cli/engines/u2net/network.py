@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -17,8 +18,8 @@ Floats = NDArray[np.float32]
 SIDE = 320  # px of the network's square input and output
 _FINEST = "1959"  # its first output fuses the six others
 # ImageNet's mean and deviation, as in training
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
 
 
 class SubjectNetwork:
@@ -60,11 +61,12 @@ def _load() -> SubjectNetwork:
     return network
 
 
-def to_input(rgb: Bytes, side: int) -> Floats:
-    """float32 (1, 3, side, side): scaled, divided by its brightest value, then ImageNet's mean and deviation."""
+def to_input(rgb: Bytes, side: int, mean: Sequence[float] = MEAN, deviation: Sequence[float] = DEVIATION) -> Floats:
+    """float32 (1, 3, side, side): scaled, divided by its brightest value, less the mean, divided by the deviation."""
     scaled = scale_to(rgb, side, side).astype(np.float32)
     scaled /= max(float(scaled.max()), 1.0)  # a black picture stays black
-    scaled = (scaled - _MEAN) / _DEVIATION
+    scaled -= np.asarray(mean, np.float32)
+    scaled /= np.asarray(deviation, np.float32)
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[np.newaxis])
 
 

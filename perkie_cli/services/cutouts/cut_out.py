@@ -142,7 +142,7 @@ class Cutouts:
         except KeyError:
             raise UsageError(
                 f"there is no matting engine {name[:30]!r} here",
-                hint=f"There is {', '.join(self._engines)}; remote needs matting.remote_url.",
+                hint=f"There is {', '.join(self._engines)}; remote needs matting.remote_url, others a row in models.toml.",
             ) from None
 
     async def _finished(self, plan: Plan) -> tuple[_Made, EncodedPicture]:

@@ -1,0 +1,1 @@
+"""Matting networks that are named in models.toml, on ONNX Runtime or OpenCV."""

@@ -1,0 +1,81 @@
+"""Background removal with a network of models.toml behind ``ports.MattingEngine``."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from perkie_cli.domain.cutouts.network import MattingNetwork
+from perkie_cli.domain.errors import MissingWeights
+from perkie_cli.domain.pictures.cache_key import Recipe
+from perkie_cli.ports import Matte, MattingJob, ModelStore, Workers
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from perkie_cli.engines.networks.session import Session
+
+_VERSION = "1"  # raise it when alpha changes
+
+
+class NetworkEngine:
+    """Loads its file at the first picture and keeps it. The mode makes no difference."""
+
+    def __init__(self, network: MattingNetwork, files: ModelStore, workers: Workers, threads: int = 0) -> None:
+        self.name = network.id
+        self._network = network
+        self._files = files
+        self._workers = workers
+        self._threads = threads
+        self._loading = asyncio.Lock()
+        self._session: Session | None = None
+
+    def recipe(self, mode: str) -> Recipe:
+        """The same for every mode; another file or another row is another recipe."""
+        del mode
+        path = self._files.find(self._network.file)
+        size = 0 if path is None else self._files.size(path)
+        return Recipe(self.name, self._network.id, _VERSION, {**asdict(self._network), "bytes": size})
+
+    async def warm_up(self, mode: str) -> str:
+        """Loads the network ahead of the first picture; the device it is on. Raises: as ``matte``."""
+        del mode
+        await self._loaded()
+        return "cpu"
+
+    async def matte(self, job: MattingJob) -> Matte:
+        """Raises: MissingWeights, OutOfMemory, InvalidSetting where row and file do not go together."""
+        session = await self._loaded()
+        found = await self._workers.run(_find, session, self._network, job.raster.rgb)
+        return Matte(*found[:2], self.name, self._network.id, "cpu", found[2])
+
+    async def aclose(self) -> None:
+        """Drops the network."""
+        self._session = None
+
+    async def _loaded(self) -> Session:
+        async with self._loading:
+            if self._session is None:
+                self._session = await self._workers.run(self._open)
+            return self._session
+
+    def _open(self) -> Session:
+        from perkie_cli.engines.networks.session import open_network
+
+        path = self._files.find(self._network.file)
+        if path is None:
+            raise MissingWeights(
+                f"{self._network.file} of network {self.name} is not on this machine",
+                hint=f"Put it into {self._files.folder}, or where rembg keeps its models.",
+            )
+        return open_network(self._network, path, self._threads)
+
+
+def _find(
+    session: Session, network: MattingNetwork, rgb: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], float, tuple[str, ...]]:
+    from perkie_cli.engines.networks.matte import matte
+
+    return matte(session, network, rgb)
