@@ -83,7 +83,8 @@ class RemoteEngine:
         headers = {"Content-Type": "application/octet-stream", "Accept": "image/png"}
         if self._key is not None:
             headers["X-API-Key"] = self._key
-        query = {"mode": job.mode, "output": "mask", "format": "png"}
+        # its substitute would be kept as its best: we have our own
+        query = {"mode": job.mode, "output": "mask", "format": "png", "fallback": "none"}
         try:
             return await self._connected().post(
                 f"{self._url}/remove-background", content=body, params=query, headers=headers, timeout=timeout

@@ -142,7 +142,8 @@ class Cutouts:
         except KeyError:
             raise UsageError(
                 f"there is no matting engine {name[:30]!r} here",
-                hint=f"There is {', '.join(self._engines)}; remote needs matting.remote_url, others a row in models.toml.",
+                hint=f"There is {', '.join(self._engines)}; "
+                "remote needs matting.remote_url, others need a row in models.toml.",
             ) from None
 
     async def _finished(self, plan: Plan) -> tuple[_Made, EncodedPicture]:
@@ -169,9 +170,9 @@ class Cutouts:
         """The same by the builtin engine, under its own recipe, where the request allows that for this error."""
         request = plan.request
         covered = error.covered is Cover.ALWAYS or (error.covered is Cover.SETUP and request.cover_setup)
-        if not (covered and request.fallback) or plan.engine.name == STAND_IN:
+        engine = self._engines.get(STAND_IN)
+        if not (covered and request.fallback) or engine is None or plan.engine.name == STAND_IN:
             return None
-        engine = self.engine(STAND_IN)
         recipe = engine.recipe(plan.mode)
         return replace(plan, engine=engine, recipe=recipe, key=cutout_key(request.photo.hash, recipe.fingerprint))
 

@@ -58,7 +58,7 @@ async def test_the_upload_is_sent_as_it_came_and_the_mask_taken() -> None:
     with scripted(GOOD) as server:
         matte = await matte_from(server, key="a key")
     path, headers, body = server.requests[0]
-    assert path == "/remove-background?mode=fast&output=mask&format=png"
+    assert path == "/remove-background?mode=fast&output=mask&format=png&fallback=none"
     assert (headers["x-api-key"], body) == ("a key", b"the upload")
     assert np.array_equal(matte.alpha, TRUTH)
     assert (matte.engine, matte.model, matte.device, matte.confidence) == ("remote", "inspyrenet-fast", "cuda:0", 0.93)

@@ -1,0 +1,192 @@
+"""Networks of models.toml: made ONNX files, on ONNX Runtime and on OpenCV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from perkie_cli.bootstrap import Services, build_services
+from perkie_cli.config.networks import load_networks
+from perkie_cli.config.schema import CacheSettings, GeminiSettings, MattingSettings, Settings
+from perkie_cli.domain.cutouts.request import CutoutRequest
+from perkie_cli.domain.cutouts.result import Cutout
+from perkie_cli.domain.errors import InvalidSetting, MissingWeights, UsageError
+from perkie_cli.engines.networks import session
+from perkie_cli.engines.networks.matte import matte
+from perkie_cli.engines.u2net.weights import SHIPPED
+from tests.conftest import CAT
+from tests.pictures import taken
+
+onnx = pytest.importorskip("onnx")
+PHOTO = taken(CAT.read_bytes())
+ROW = """
+[[network]]
+id = "mine"
+file = "mine.onnx"
+licence = "MIT"
+side = 64
+mean = [0.5, 0.5, 0.5]
+deviation = [1.0, 1.0, 1.0]
+"""
+
+
+def bright(path: Path, *, gain: float = 1.0, squeeze: bool = False) -> None:
+    """A network of one layer: how bright a pixel is, times ``gain``; named ``pixels`` → ``alpha``."""
+    from onnx import TensorProto, helper
+
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [1, 3, 1, 1], [gain / 3] * 3)
+    bias = helper.make_tensor("b", TensorProto.FLOAT, [1], [gain / 2])
+    nodes = [helper.make_node("Conv", ["pixels", "w", "b"], ["alpha"])]
+    result, shape = "alpha", [1, 1, 64, 64]
+    if squeeze:
+        nodes.append(helper.make_node("Flatten", ["alpha"], ["flat"]))
+        result, shape = "flat", [1, 4096]
+    graph = helper.make_graph(
+        nodes,
+        "bright",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info(result, TensorProto.FLOAT, shape)],
+        [weights, bias],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+
+
+def services_of(folder: Path, rows: str = ROW, home: Path | None = None) -> Services:
+    (folder / "models.toml").write_text(rows)
+    settings = Settings(
+        cache=CacheSettings(dir=folder / "cache"),
+        gemini=GeminiSettings(models_file=folder / "models.toml"),
+        matting=MattingSettings(models_dir=folder),
+    )
+    environ = {"HOME": str(folder)} if home is None else {"HOME": str(folder), "U2NET_HOME": str(home)}
+    return build_services(settings, environ)
+
+
+async def cut(services: Services, engine: str = "mine") -> Cutout:
+    try:
+        return await services.cutouts(CutoutRequest(PHOTO, engine, fallback=False))
+    finally:
+        await services.aclose()
+
+
+@pytest.fixture(params=["onnxruntime", "opencv"])
+def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "opencv":
+        monkeypatch.setattr(session, "available", lambda: False)
+    else:
+        pytest.importorskip("onnxruntime")
+    return str(request.param)
+
+
+async def test_a_network_of_one_s_own_is_an_engine(tmp_path: Path, runtime: str) -> None:
+    bright(tmp_path / "mine.onnx")
+    made = await cut(services_of(tmp_path))
+    assert (made.engine, made.model, made.device) == ("mine", "mine", "cpu")
+    assert (made.picture.width, made.picture.height) == (451, 300)
+
+
+def test_both_runtimes_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = load_networks()["u2net"]
+    cat = np.asarray(Image.open(CAT).convert("RGB"))
+    first = matte(session.open_network(network, SHIPPED), network, cat)[0]
+    monkeypatch.setattr(session, "available", lambda: False)
+    second = matte(session.open_network(network, SHIPPED), network, cat)[0]
+    assert np.abs(first.astype(int) - second).max() <= 2
+
+
+async def test_files_are_found_where_rembg_keeps_them(tmp_path: Path) -> None:
+    home = tmp_path / "u2net home"
+    home.mkdir()
+    (home / "u2net.onnx").write_bytes(SHIPPED.read_bytes())
+    made = await cut(services_of(tmp_path, "", home), "u2net")
+    assert made.engine == "u2net"
+
+
+async def test_an_absent_file_says_where_to_put_it(tmp_path: Path) -> None:
+    with pytest.raises(MissingWeights, match=r"mine\.onnx") as raised:
+        await cut(services_of(tmp_path))
+    assert str(tmp_path) in str(raised.value.hint)
+
+
+async def test_a_file_that_is_no_network_is_told(tmp_path: Path, runtime: str) -> None:
+    (tmp_path / "mine.onnx").write_bytes(b"GIF89a")
+    with pytest.raises(MissingWeights, match=r"mine\.onnx"):
+        await cut(services_of(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("row", "file", "told"),
+    [
+        (ROW.replace("64", "96"), {}, r"\[1, 3, 64, 64\], not \[1, 3, 96, 96\]"),
+        (ROW + 'output = "matte"\n', {}, "'matte' is not in mine.onnx; there is alpha"),
+        (ROW, {"squeeze": True}, r"'flat' is \[1, 4096\], not"),
+        (ROW, {"gain": 9.0}, "'alpha' holds .* not 0 to 1"),
+    ],
+)
+async def test_a_row_that_does_not_fit_names_tensor_and_shape(tmp_path: Path, row, file, told: str) -> None:
+    pytest.importorskip("onnxruntime")
+    bright(tmp_path / "mine.onnx", **file)
+    with pytest.raises(InvalidSetting, match=told):
+        await cut(services_of(tmp_path, row))
+
+
+async def test_opencv_too_tells_of_a_row_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "available", lambda: False)
+    bright(tmp_path / "mine.onnx", squeeze=True)
+    with pytest.raises(InvalidSetting, match="flat"):
+        await cut(services_of(tmp_path))
+
+
+async def test_logits_pass_a_sigmoid(tmp_path: Path) -> None:
+    bright(tmp_path / "mine.onnx", gain=9.0)
+    assert (await cut(services_of(tmp_path, ROW + "logits = true\n"))).engine == "mine"
+
+
+async def test_another_file_is_another_recipe(tmp_path: Path) -> None:
+    services = services_of(tmp_path)
+    recipes = []
+    for gain, squeeze in ((1.0, False), (1.0, True)):
+        bright(tmp_path / "mine.onnx", gain=gain, squeeze=squeeze)
+        recipes.append(services.cutouts.recipe("mine").fingerprint)
+    assert recipes[0] != recipes[1]
+    await services.aclose()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ROW.replace('"mine"', '"builtin"'),
+        ROW.replace('"mine"', '"../mine"'),
+        ROW.replace('"mine.onnx"', '"/etc/passwd"'),
+        ROW.replace("64", '"64"'),
+        ROW.replace("[1.0, 1.0, 1.0]", "[1.0, 0.0, 1.0]"),
+        ROW.replace("licence", "license"),
+        ROW + 'logits = "yes"\n',
+    ],
+)
+def test_a_wrong_row_is_told_with_its_file(tmp_path: Path, wrong: str) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(wrong)
+    with pytest.raises(InvalidSetting, match=r"models\.toml"):
+        load_networks(path)
+
+
+def test_an_unknown_engine_lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as raised:
+        services_of(tmp_path).cutouts.recipe("nosuch")
+    assert "mine" in str(raised.value.hint)
+
+
+def test_the_file_of_the_image_models_may_hold_both(tmp_path: Path) -> None:
+    services = services_of(tmp_path)
+    assert {"mine", "u2net", "isnet-general-use"} <= set(services.networks)
+    assert services.models.find("gemini-3-pro-image")
+
+
+def test_models_list_shows_them(perkie_here) -> None:
+    shown = perkie_here("models", "list").stdout
+    assert "isnet-general-use" in shown
+    assert "u2net.onnx is absent" in shown
