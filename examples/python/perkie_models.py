@@ -83,6 +83,10 @@ class CutoutAnswer(BaseModel):
     engine: str
     model: str
     device: str
+    degraded: bool
+    """The builtin engine stood in for another."""
+
+    degradation_reason: str | None
     confidence: float
     """0 to 1; under 0.5 there is hardly a subject."""
 
