@@ -109,6 +109,7 @@ async def bench(
     cap: Decimal = CAP,
     api_key: str | None = None,
     seed: int = 1,
+    warm: bool = True,
 ) -> AsyncIterator[Bench]:
     """Emulator, engine and guard on a loop whose time jumps."""
     clock, events = LoopClock(), Recorder()
@@ -128,7 +129,7 @@ async def bench(
     engine = GuardedStyleEngine(gemini, make_guard(clock, events, seed))
     made = Bench(emulator, engine, gemini, ledger, clock, events)
     try:
-        if access is None or access.api_key or access.project:
+        if warm and (access is None or access.api_key or access.project):
             await gemini.warm_up()  # importing the SDK is no part of any deadline that a test is about
         yield made
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +61,9 @@ class Reporter(Protocol):
     def ended(self, result: JobResult, total: int) -> None:
         """One job ended. Raises: UnwritableFile when nothing can be told any more."""
 
+    def given_up(self, count: int) -> None:
+        """So many more jobs were not tried, since they would meet the last error too."""
+
     def unexpected(self, error: Exception) -> PerkieError:
         """A bug that one job met, as an error that can be told."""
 
@@ -85,10 +88,19 @@ class _Run:
                 self.results[place] = result = await self._result(job)
                 bar.advance(job.source.name)
                 self.reporter.ended(result, len(self.jobs))
+                if result.error is not None and result.error.ends_run:
+                    self._give_up(queue, result.error)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(count, len(self.jobs))):
                 group.create_task(lane())
+
+    def _give_up(self, queue: Iterator[tuple[int, Job]], error: PerkieError) -> None:
+        """Fails what is left by the error that each of them would meet."""
+        left = {place: JobResult(job, Status.FAILED, error=error) for place, job in queue}
+        if left:
+            self.results.update(left)
+            self.reporter.given_up(len(left))
 
     async def _result(self, job: Job) -> JobResult:
         try:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from perkie_cli.resilience.admission import Admission
+from perkie_cli.resilience.pace import Pace
 from perkie_cli.services.cutouts.source import CutoutSource
 from perkie_cli.services.pictures.generate import Generate
 from perkie_cli.services.pictures.ladder import Ladder
@@ -38,7 +39,12 @@ def cutout_source(its: Services) -> CutoutSource:
 
 def ladder(its: Services) -> Ladder:
     """What stands in for pictures that cannot be drawn."""
-    return Ladder(its.pictures, its.local, its.workers, its.events)
+    return Ladder(its.pictures, its.local, its.workers, its.events, its.clock, its.local_pace)
+
+
+def local_pace(its: Services) -> Pace:  # noqa: ARG001 -- the shape of every maker
+    """How long the local engine lately took to stand in for Gemini."""
+    return Pace()
 
 
 def admission(its: Services) -> Admission:

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from perkie_cli.resilience.admission import Admission
     from perkie_cli.resilience.guarded import GuardedStyleEngine
     from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
+    from perkie_cli.resilience.pace import Pace
     from perkie_cli.services.cutouts.cut_out import Cutouts
     from perkie_cli.services.cutouts.evaluate import Evaluate
     from perkie_cli.services.cutouts.readiness import CutoutReadiness
@@ -148,6 +149,7 @@ class Services(Parts):
     pictures: PictureCache = part("cache")
     generate: Generate = part("pictures")
     ladder: Ladder = part("pictures")
+    local_pace: Pace = part("pictures")
     admission: Admission = part("pictures")
     near_duplicates: NearDuplicates | None = part("cache")
 

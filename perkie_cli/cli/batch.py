@@ -32,6 +32,10 @@ class BatchReporter:
         """With its traceback under ``-v``."""
         return self._renderer.unexpected(error)
 
+    def given_up(self, count: int) -> None:
+        """As a warning."""
+        self._renderer.warn(f"{count} more were not tried: they would end the same")
+
     def ended(self, result: JobResult, total: int) -> None:
         """One line, or the failure."""
         for warning in _warnings(result):

@@ -11,7 +11,7 @@ import typer
 from perkie_cli.bootstrap import Overrides, Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.config.load import Loaded, load
-from perkie_cli.domain.events import AuditLost, Event
+from perkie_cli.domain.events import AuditLost, Event, SettingShadowed
 
 Work = Callable[[Services], Awaitable[Report]]
 
@@ -58,6 +58,8 @@ class _Listener:
         """See ``ports.EventSink``."""
         if isinstance(event, AuditLost):
             self._renderer.warn(f"no audit record was written to {event.path}: {event.reason}")
+        elif isinstance(event, SettingShadowed):
+            self._renderer.warn(f"both {event.used} and {event.ignored} are set; {event.used} is used")
 
 
 def finish(ctx: typer.Context, report: Report) -> None:

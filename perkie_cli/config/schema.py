@@ -19,6 +19,7 @@ from perkie_cli.domain.engines import AUTO_DRAWING, AUTO_MATTING
 from perkie_cli.domain.picture import DEFAULT_SIZE, MIB, SMALLEST_SIZE
 from perkie_cli.domain.secret import Secret
 
+KEY_NAMES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one holds where both are set, as in Google's SDK
 ByteCount = NewType("ByteCount", int)  # written as 500kB or 20MiB, too
 
 
@@ -95,9 +96,7 @@ class CacheSettings:
 class GeminiSettings:
     """The Gemini image models."""
 
-    api_key: Secret | None = row(
-        None, "Developer API key, or sm://projects/P/secrets/NAME/versions/V", env=("GEMINI_API_KEY", "GOOGLE_API_KEY")
-    )
+    api_key: Secret | None = row(None, "Developer API key, or sm://projects/P/secrets/NAME/versions/V", env=KEY_NAMES)
     base_url: str | None = row(None, "Another API address, such as an emulator's", env=("GOOGLE_GEMINI_BASE_URL",))
     model: str = row("gemini-nano-banana-2.1", "Image model (perkie models list)")
     models_file: Path | None = row(None, "Your own models and prices (default: models.toml beside the user config)")

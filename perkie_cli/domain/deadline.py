@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,10 @@ class Deadline:
     def never(cls) -> Deadline:
         """For the command line, where the user is the deadline."""
         return cls(math.inf, math.inf)
+
+    def later(self, seconds: float) -> Deadline:
+        """The same, due so many seconds later."""
+        return replace(self, due=self.due + seconds)
 
     def remaining(self, now: float) -> float:
         """Seconds left, never negative."""

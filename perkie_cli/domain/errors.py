@@ -3,55 +3,57 @@
 ::
 
     PerkieError                       exit  http  again  tries  marks
-    ├─ BrokenInstall                      1   500    -       1   ---H
-    ├─ UsageError                         2   422    -       1   ----
-    ├─ BadInput                           3   422    -       1   ----
-    │  ├─ NotAnImage                      3   415    -       1   ----
-    │  ├─ CorruptImage                    3   422    -       1   ----
-    │  ├─ TooManyBytes                    3   413    -       1   ----
-    │  ├─ TooManyPixels                   3   422    -       1   ----
-    │  ├─ TooSmall                        3   422    -       1   ----
-    │  ├─ UnreadableFile                  3   400    -       1   ----
-    │  ├─ UnwritableFile                  3   500    -       1   ----
-    │  ├─ UnknownStyle                    3   422    -       1   ----
-    │  ├─ InvalidParameter                3   422    -       1   ----
-    │  ├─ InvalidIdentity                 3   422    -       1   ----
-    │  ├─ InvalidSetting                  3   500    -       1   ---H
-    │  ├─ OutputExists                    3   409    -       1   ----
-    │  ├─ NotFound                        3   404    -       1   ----
-    │  ├─ RetiredModel                    3   422    -       1   S---
-    │  ├─ ProtectedBucket                 3   403    -       1   ----
-    │  ├─ LowConfidence                   3   422    -       1   ----
-    │  └─ IdempotencyMismatch             3   422    -       1   ----
-    ├─ NotAuthorised                      4   401    -       1   S---
-    │  ├─ MissingCredentials              4   503    -       1   S--H
-    │  ├─ WrongCredentials                4   503    -       1   S--H
-    │  └─ Forbidden                       4   403    -       1   S---
-    ├─ Unavailable                        5   503   yes      1   L---
-    │  ├─ UpstreamFault                   5   503   yes      3   LF-H
-    │  │  ├─ UpstreamTimeout              5   504   yes      3   LF-H
-    │  │  ├─ UpstreamOverloaded           5   503   yes      2   L--H
-    │  │  ├─ UpstreamBroken               5   503   yes      2   LF-H
-    │  │  └─ BadAnswer                    5   503   yes      2   LF-H
-    │  ├─ UpstreamRefused                 5   503    -       1   L--H
-    │  ├─ Blocked                         5   422    -       1   L---
-    │  │  └─ SafetyBlock                  5   422    -       2   L---
-    │  ├─ AtCapacity                      5   503   yes      1   L-N-
-    │  ├─ BreakerOpen                     5   503   yes      1   L-N-
-    │  ├─ DeadlineExceeded                5   504   yes      1   L-N-
-    │  ├─ StoreUnavailable                5   503   yes      1   L-NH
-    │  ├─ OutOfMemory                     5   503   yes      1   L---
-    │  ├─ MissingExtra                    5   503    -       1   L--H
-    │  ├─ MissingWeights                  5   503    -       1   L--H
-    │  └─ MissingDevice                   5   503    -       1   L--H
-    ├─ PartialFailure                     6   207    -       1   ----
-    ├─ LimitReached                       7   429   yes      1   ----
-    │  ├─ QuotaExceeded                   7   429   yes      1   ----
-    │  ├─ RateLimited                     7   429   yes      1   ----
-    │  └─ BudgetExceeded                  7   429    -       1   --N-
-    │     └─ DailyCapReached              7   503   yes      1   L-NH
-    ├─ ChangesPending                     8   409    -       1   ----
-    └─ Interrupted                      130   499    -       1   ----
+    ├─ BrokenInstall                      1   500    -       1   ---H-
+    ├─ UsageError                         2   422    -       1   -----
+    ├─ BadInput                           3   422    -       1   -----
+    │  ├─ NotAnImage                      3   415    -       1   -----
+    │  ├─ CorruptImage                    3   422    -       1   -----
+    │  ├─ TooManyBytes                    3   413    -       1   -----
+    │  ├─ TooManyPixels                   3   422    -       1   -----
+    │  ├─ TooSmall                        3   422    -       1   -----
+    │  ├─ UnreadableFile                  3   400    -       1   -----
+    │  ├─ UnwritableFile                  3   500    -       1   -----
+    │  ├─ UnknownStyle                    3   422    -       1   -----
+    │  ├─ InvalidParameter                3   422    -       1   -----
+    │  ├─ InvalidIdentity                 3   422    -       1   -----
+    │  ├─ InvalidSetting                  3   500    -       1   S-NHE
+    │  ├─ OutputExists                    3   409    -       1   -----
+    │  ├─ NotFound                        3   404    -       1   -----
+    │  ├─ RetiredModel                    3   422    -       1   S-N--
+    │  ├─ ProtectedBucket                 3   403    -       1   -----
+    │  ├─ LowConfidence                   3   422    -       1   -----
+    │  └─ IdempotencyMismatch             3   422    -       1   -----
+    ├─ NotAuthorised                      4   401    -       1   S----
+    │  ├─ MissingCredentials              4   503    -       1   S-NHE
+    │  ├─ WrongCredentials                4   503    -       1   S--HE
+    │  └─ Forbidden                       4   403    -       1   S----
+    ├─ Unavailable                        5   503   yes      1   L----
+    │  ├─ UpstreamFault                   5   503   yes      3   LF-H-
+    │  │  ├─ UpstreamTimeout              5   504   yes      3   LF-H-
+    │  │  ├─ UpstreamOverloaded           5   503   yes      2   L--H-
+    │  │  ├─ UpstreamBroken               5   503   yes      2   LF-H-
+    │  │  ├─ BadAnswer                    5   503   yes      2   LF-H-
+    │  │  └─ UnexpectedAnswer             5   503   yes      1   L--H-
+    │  ├─ UpstreamExhausted               5   503   yes      1   L--HE
+    │  ├─ UpstreamRefused                 5   503    -       1   L--H-
+    │  ├─ Blocked                         5   422    -       1   L----
+    │  │  └─ SafetyBlock                  5   422    -       2   L----
+    │  ├─ AtCapacity                      5   503   yes      1   L-N--
+    │  ├─ BreakerOpen                     5   503   yes      1   L-N--
+    │  ├─ DeadlineExceeded                5   504   yes      1   L-N--
+    │  ├─ StoreUnavailable                5   503   yes      1   L-NH-
+    │  ├─ OutOfMemory                     5   503   yes      1   L----
+    │  ├─ MissingExtra                    5   503    -       1   L-NH-
+    │  ├─ MissingWeights                  5   503    -       1   L--H-
+    │  └─ MissingDevice                   5   503    -       1   L--H-
+    ├─ PartialFailure                     6   207    -       1   -----
+    ├─ LimitReached                       7   429   yes      1   -----
+    │  ├─ QuotaExceeded                   7   429   yes      1   -----
+    │  ├─ RateLimited                     7   429   yes      1   -----
+    │  └─ BudgetExceeded                  7   429    -       1   --N--
+    │     └─ DailyCapReached              7   503   yes      1   L-NHE
+    ├─ ChangesPending                     8   409    -       1   -----
+    └─ Interrupted                      130   499    -       1   -----
 
     again  ``retryable``: the same request may succeed later
     tries  ``retry.attempts``: calls upstream in all after such a failure
@@ -59,6 +61,7 @@
            F  speaks against the upstream: counts in the breaker (``speaks_against``)
            N  nothing was sent: a refusal of our own (``sent`` is false)
            H  hidden from customers: what went wrong is the operator's to know (``hidden``)
+           E  ends a run of several pictures: every other one would meet it too (``ends_run``)
 
 ``code`` is the class name in snake case: it stands in the JSON envelope and in ``urn:perkie:problem:<code>``.
 """
@@ -87,6 +90,7 @@ class PerkieError(Exception):
     speaks_against: ClassVar[bool | None] = False  # the upstream; None: says nothing about its health
     sent: ClassVar[bool] = True
     hidden: ClassVar[bool] = False
+    ends_run: ClassVar[bool] = False
     usual_hint: ClassVar[str | None] = None  # where the raiser knows nothing better
 
     def __init_subclass__(cls) -> None:
@@ -177,8 +181,7 @@ class InvalidIdentity(BadInput):
 class InvalidSetting(BadInput):
     """A configuration value that cannot be used; names the file or variable it came from."""
 
-    hidden = True
-    http_status = 500
+    covered, hidden, sent, ends_run, http_status = Cover.SETUP, True, False, True, 500
 
 
 class OutputExists(BadInput):
@@ -196,7 +199,7 @@ class NotFound(BadInput):
 class RetiredModel(BadInput):
     """The model was shut down by its maker; names the successor."""
 
-    covered = Cover.SETUP
+    covered, sent = Cover.SETUP, False
 
 
 class ProtectedBucket(BadInput):
@@ -223,15 +226,13 @@ class NotAuthorised(PerkieError):
 class MissingCredentials(NotAuthorised):
     """No key or account is configured for the upstream that was asked for."""
 
-    hidden = True
-    http_status = 503
+    hidden, sent, ends_run, http_status = True, False, True, 503
 
 
 class WrongCredentials(NotAuthorised):
     """The upstream refused our key or account."""
 
-    hidden = True
-    http_status = 503
+    hidden, ends_run, http_status = True, True, 503
 
 
 class Forbidden(NotAuthorised):
@@ -264,7 +265,7 @@ class UpstreamTimeout(UpstreamFault):
 class UpstreamOverloaded(UpstreamFault):
     """The upstream said 429; ``retry_after`` holds its own advice when it gave one."""
 
-    retry, speaks_against = Retry(2, advised=True), None
+    retry, speaks_against = Retry(2, (5.0,), advised=True), None
 
 
 class UpstreamBroken(UpstreamFault):
@@ -279,11 +280,22 @@ class BadAnswer(UpstreamFault):
     retry = Retry(2, (5.0,))
 
 
+class UnexpectedAnswer(UpstreamFault):
+    """A call, or what was to be made of its answer, failed in a way that nobody foresaw; asking again would too."""
+
+    retry, speaks_against = Retry(1), None
+
+
+class UpstreamExhausted(Unavailable):
+    """The upstream's quota of the day is used up; ``retry_after`` is the time until its next day."""
+
+    hidden, speaks_against, ends_run = True, None, True
+
+
 class UpstreamRefused(Unavailable):
     """The upstream refused the request itself; asking again is useless."""
 
-    hidden = True
-    retryable = False
+    hidden, retryable = True, False
 
 
 class Blocked(Unavailable):
@@ -314,8 +326,7 @@ class BreakerOpen(Unavailable):
 class DeadlineExceeded(Unavailable):
     """The time that the caller gave is over."""
 
-    sent = False
-    http_status = 504
+    sent, http_status = False, 504
 
 
 class StoreUnavailable(Unavailable):
@@ -331,22 +342,19 @@ class OutOfMemory(Unavailable):
 class MissingExtra(Unavailable):
     """An optional package is not installed; the hint names the extra."""
 
-    hidden = True
-    retryable = False
+    hidden, sent, retryable = True, False, False
 
 
 class MissingWeights(Unavailable):
     """Model weights are absent or not what they should be; the hint names the way to get them."""
 
-    hidden = True
-    retryable = False
+    hidden, retryable = True, False
 
 
 class MissingDevice(Unavailable):
     """The device that was asked for is not on this machine."""
 
-    hidden = True
-    retryable = False
+    hidden, retryable = True, False
 
 
 class PartialFailure(PerkieError):
@@ -372,15 +380,13 @@ class RateLimited(LimitReached):
 class BudgetExceeded(LimitReached):
     """The run's or the day's spending limit would be passed; nothing was spent."""
 
-    sent = False
-    retryable = False
+    sent, retryable = False, False
 
 
 class DailyCapReached(BudgetExceeded):
     """The day's spend towards the upstream has reached its cap; ``retry_after`` is the time until the next day."""
 
-    covered, hidden = Cover.ALWAYS, True
-    http_status, retryable = 503, True
+    covered, hidden, ends_run, http_status, retryable = Cover.ALWAYS, True, True, 503, True
 
 
 class ChangesPending(PerkieError):

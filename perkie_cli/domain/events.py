@@ -20,6 +20,15 @@ class CacheLookup(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SettingShadowed(Event):
+    """A setting is given twice by the environment: the variable ``used`` holds, ``ignored`` does not."""
+
+    setting: str
+    used: str
+    ignored: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoreFailed(Event):
     """A best-effort write to a store did not succeed."""
 
@@ -70,11 +79,17 @@ class UpstreamCalled(Event):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRetried(Event):
-    """A failed attempt is followed by another after ``wait`` seconds."""
+    """The ``attempt`` of that number failed and is followed by another after ``wait`` seconds.
+
+    ``waited``: seconds for the earlier ones; ``cause``: the error in words, ``reason`` its code.
+    """
 
     upstream: str
     reason: str
     wait: float
+    attempt: int
+    waited: float
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)

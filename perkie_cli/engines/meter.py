@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 
-from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.events import Spent, StoreFailed
 from perkie_cli.domain.money.spend import Receipt, Usage
 from perkie_cli.ports import EventSink, SpendLedger
@@ -47,7 +46,8 @@ class Meter:
                     await self._settle(booking, bill.usage)
 
     async def _settle(self, booking: str, usage: Usage) -> None:
+        """The picture is not lost over what goes wrong here, whatever it is; the booking stays at its full price."""
         try:
             await self._ledger.settle(booking, usage)
-        except StoreUnavailable as error:  # the picture is not lost over it; the booking stays at its full price
-            self._events.emit(StoreFailed("ledger", "settle", error.message))
+        except Exception as error:  # noqa: BLE001
+            self._events.emit(StoreFailed("ledger", "settle", str(error) or type(error).__name__))

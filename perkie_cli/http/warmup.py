@@ -31,6 +31,8 @@ def dependencies(services: Services, role: str) -> list[Dependency]:
     if role != "matting":
         denies = services.settings.quota.when_down == "deny"
         needed.append(Dependency("quotas", services.documents.ping, required=denies))
+        if services.generate.engine().name == "gemini":
+            needed.append(Dependency("gemini", services.gemini.ping, required=False))
     cutouts = services.cutout_readiness
     if cutouts.needs_weights:
         needed.append(Dependency("weights", cutouts.check_weights, required=role == "matting"))

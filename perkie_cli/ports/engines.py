@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from perkie_cli.domain.picture import EncodedPicture
     from perkie_cli.imaging.raster import Raster
 
 
@@ -28,19 +29,21 @@ class RenderJob:
     deadline: Deadline = field(default_factory=Deadline.never)
     model: str | None = None
     safe: bool = False  # use the style's safe prompt
+    patient: bool = False  # rather wait, as long as it takes within the deadline, than go without
     cutout: str | None = None  # fingerprint of the recipe that cut the raster out, where one did
     receipt: Receipt = field(default_factory=Receipt)  # filled in as calls are made
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What an engine drew."""
+    """What an engine drew. ``paid``: the picture as the upstream sent it, to be kept where ours cannot be encoded."""
 
     raster: Raster
     engine: str
     model: str
     usage: Usage = field(default_factory=Usage)
     warnings: tuple[str, ...] = ()
+    paid: EncodedPicture | None = None
 
 
 class StyleEngine(Protocol):

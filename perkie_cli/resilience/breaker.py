@@ -103,15 +103,19 @@ class Breaker:
             self._open(self._open_for)
         if self._state is BreakerState.CLOSED:
             return Permit(self._epoch, probe=False, begun=now)
-        if self._state is BreakerState.OPEN or self._probe_until is not None:
-            wait = self._retry_after(now)
+        self.check()
+        self._probe_until = now + self._policy.probe_lease
+        return Permit(self._epoch, probe=True, begun=now)
+
+    def check(self) -> None:
+        """Raises: BreakerOpen, as long as calls are kept away; changes nothing."""
+        wait = self._retry_after(self._clock.monotonic())
+        if wait > 0:
             raise BreakerOpen(
                 f"{self.upstream} keeps failing and is left alone for now",
                 hint=f"Try again in {format_duration(wait)}.",
                 retry_after=wait,
             )
-        self._probe_until = now + self._policy.probe_lease
-        return Permit(self._epoch, probe=True, begun=now)
 
     def report(self, permit: Permit, verdict: Verdict) -> None:
         """Says how the permitted call went; exactly once a permit."""

@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.errors import DeadlineExceeded, PerkieError, SafetyBlock, UpstreamOverloaded, UpstreamTimeout
+from perkie_cli.domain.errors import (
+    AtCapacity,
+    DeadlineExceeded,
+    PerkieError,
+    SafetyBlock,
+    UpstreamOverloaded,
+    UpstreamTimeout,
+)
 from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried
 from perkie_cli.ports import Clock, EventSink
-from perkie_cli.resilience.breaker import Breaker, Permit, Verdict
-from perkie_cli.resilience.retry import TimeRules, wait_before_retry
+from perkie_cli.resilience.breaker import Breaker, Verdict
+from perkie_cli.resilience.known_refusal import KnownRefusal
+from perkie_cli.resilience.retry import PATIENCE, TimeRules, wait_before_retry, wait_patiently
 from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits
 from perkie_cli.system.waiting import time_limit
@@ -27,6 +35,33 @@ class Attempt:
 
     number: int = 1
     safe: bool = False
+
+
+@dataclass(slots=True)
+class _Course:
+    """How one run has gone so far."""
+
+    patient: bool
+    attempt: Attempt = field(default_factory=Attempt)
+    failure: PerkieError | None = None  # of the last attempt that was sent
+    waited: float = 0.0  # seconds in all
+    probe: bool = False  # the last attempt was the breaker's probe
+
+    @property
+    def promised(self) -> bool:
+        """Whether the upstream told when to come again: our own throttle has no say then."""
+        return isinstance(self.failure, UpstreamOverloaded)
+
+    def retried(self, upstream: str, error: PerkieError, wait: float) -> UpstreamRetried:
+        """The event of going on after ``error``."""
+        return UpstreamRetried(upstream, error.code, wait, self.attempt.number, self.waited, error.message)
+
+    def go_on(self, error: PerkieError, wait: float) -> None:
+        """Notes that another attempt follows."""
+        self.waited += wait
+        if error.sent:
+            self.failure = error
+            self.attempt = Attempt(self.attempt.number + 1, self.attempt.safe or isinstance(error, SafetyBlock))
 
 
 class Guard:
@@ -45,57 +80,65 @@ class Guard:
     ) -> None:
         self.breaker = breaker
         self.limits = limits
+        self.known_refusal = KnownRefusal(clock)
         self._clock = clock
         self._rng = rng
         self._retry_budget = retry_budget
         self._times = times
         self._events = events
 
-    async def run(self, call: Callable[[Attempt], Awaitable[T]], deadline: Deadline) -> T:
+    async def run(self, call: Callable[[Attempt], Awaitable[T]], deadline: Deadline, *, patient: bool = False) -> T:
         """The first good result of ``call`` within the deadline.
 
-        Raises: the last attempt's error; AtCapacity, BreakerOpen or DeadlineExceeded when nothing could be sent.
+        ``patient``: while the upstream is over its quota, or our limits are reached, it rather waits than fails.
+
+        Raises: the last attempt's error; AtCapacity, BreakerOpen or DeadlineExceeded when nothing could be sent; a
+        refusal that another call has met and that still holds.
         """
         self._retry_budget.deposit()
-        attempt = Attempt()
-        failure: PerkieError | None = None
+        course = _Course(patient=patient)
         while True:
             try:
-                permit = self.breaker.acquire()
-                return await self._attempt(call, attempt, permit, deadline)
+                return await self._attempt(call, course, deadline)
             except PerkieError as error:
-                if not error.sent:
-                    if failure is not None:  # prefer the upstream's own error over our refusal to ask again
-                        raise failure from error
-                    raise
-                wait = None if permit.probe else self._wait(error, attempt, deadline)
+                wait = self._wait(error, course, deadline)
                 if wait is None:
+                    if not error.sent and course.failure is not None:
+                        raise course.failure from error  # prefer the upstream's error over our own refusal
                     raise
-                failure = error
+                self._events.emit(course.retried(self.breaker.upstream, error, wait))
+                course.go_on(error, wait)
             await self._clock.sleep(wait)
-            attempt = Attempt(attempt.number + 1, attempt.safe or isinstance(failure, SafetyBlock))
 
-    def _wait(self, error: PerkieError, attempt: Attempt, deadline: Deadline) -> float | None:
+    def check(self) -> None:
+        """Raises: what would keep a call back now, if anything does."""
+        self.known_refusal.check()
+        self.breaker.check()
+
+    def _wait(self, error: PerkieError, course: _Course, deadline: Deadline) -> float | None:
         """Seconds until the next attempt, or None; takes a token of the retry budget when there shall be one."""
-        longest = self._times.longest_wait(deadline, self._clock.monotonic())
-        wait = wait_before_retry(error, attempt.number, longest, self._rng)
-        if wait is None or not self._retry_budget.withdraw():
+        now = self._clock.monotonic()
+        if course.patient and isinstance(error, (AtCapacity, UpstreamOverloaded)):
+            longest = self._times.longest_wait(deadline, now, at_most=PATIENCE - course.waited)
+            return wait_patiently(error, course.waited, longest, self._rng)
+        if not error.sent or course.probe:
             return None
-        self._events.emit(UpstreamRetried(self.breaker.upstream, error.code, wait))
-        return wait
+        longest = self._times.longest_wait(deadline, now)
+        wait = wait_before_retry(error, course.attempt.number, longest, self._rng)
+        return wait if wait is not None and self._retry_budget.withdraw() else None
 
-    async def _attempt(
-        self, call: Callable[[Attempt], Awaitable[T]], attempt: Attempt, permit: Permit, deadline: Deadline
-    ) -> T:
+    async def _attempt(self, call: Callable[[Attempt], Awaitable[T]], course: _Course, deadline: Deadline) -> T:
+        self.known_refusal.check()
+        permit = self.breaker.acquire()
+        course.probe = permit.probe
         verdict = Verdict.NONE
         outcome: str | None = "cancelled"  # None: nothing was sent
         try:
-            with self.limits.place():
-                result = await self._in_time(lambda: call(attempt), deadline)
+            with self.limits.place(sure=course.promised, patient=course.patient):
+                result = await self._in_time(lambda: call(course.attempt), deadline)
         except PerkieError as error:
             verdict, outcome = (_verdict(error), error.code) if error.sent else (Verdict.NONE, None)
-            if isinstance(error, UpstreamOverloaded):
-                self.limits.overloaded()
+            self._learn(error)
             raise
         else:
             verdict, outcome = Verdict.GOOD, "ok"
@@ -104,7 +147,13 @@ class Guard:
             self.breaker.report(permit, verdict)
             if outcome is not None:
                 seconds = self._clock.monotonic() - permit.begun
-                self._events.emit(UpstreamCalled(self.breaker.upstream, attempt.number, outcome, seconds))
+                self._events.emit(UpstreamCalled(self.breaker.upstream, course.attempt.number, outcome, seconds))
+
+    def _learn(self, error: PerkieError) -> None:
+        """What one call met, the others need not find out for themselves."""
+        self.known_refusal.note(error)
+        if isinstance(error, UpstreamOverloaded):
+            self.limits.overloaded(error.retry_after)
 
     async def _in_time(self, work: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
         seconds = self._times.for_attempt(deadline, self._clock.monotonic())
@@ -121,7 +170,7 @@ class Guard:
 
 
 def _verdict(error: PerkieError) -> Verdict:
-    """Being over the upstream's quota is the throttle's concern, not the breaker's."""
+    """The upstream's quotas are the throttle's concern, not the breaker's, and our own faults are ours."""
     if error.speaks_against is None:
         return Verdict.NONE
     return Verdict.FAULT if error.speaks_against else Verdict.GOOD

@@ -38,12 +38,17 @@ class GuardedStyleEngine:
         def attempt(which: Attempt) -> Awaitable[Rendering]:
             return self._engine.render(replace(job, safe=job.safe or which.safe))
 
-        rendering = await self.guard.run(attempt, job.deadline)
+        rendering = await self.guard.run(attempt, job.deadline, patient=job.patient)
         return replace(rendering, usage=job.receipt.usage)
 
     async def warm_up(self) -> None:
         """See the port."""
         await self._engine.warm_up()
+
+    async def ping(self) -> None:
+        """Raises: what would keep the next picture from being asked for. Asks nothing of the upstream."""
+        await self._engine.warm_up()
+        self.guard.check()
 
     async def live_models(self) -> set[str]:
         """See the port; asked once, outside of the guard."""

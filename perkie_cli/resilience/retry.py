@@ -10,32 +10,40 @@ from dataclasses import dataclass
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.resilience.pace import Pace
+
+PATIENCE = 600.0  # seconds in all that one picture of a batch waits for quotas
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRules:
     """How one deadline is shared out, in seconds.
 
-    ``reserve`` is kept for what comes after a failure (a fifth of deadlines too short for that); a retry starts only
-    when ``least_for_retry``, or a third of the deadline where that is less, would be left for it. Without a deadline
-    too, nobody waits longer than ``wait_at_most`` for a retry.
+    ``reserve`` is kept for what comes after a failure (a fifth of deadlines too short for that), or as much as the
+    ``substitute`` lately took, up to half of the deadline; a retry starts only when ``least_for_retry``, or a third of
+    the deadline where that is less, would be left for it. Without a deadline too, nobody waits longer than
+    ``wait_at_most`` for a retry.
     """
 
     attempt_at_most: float = 40.0
     reserve: float = 3.0
     least_for_retry: float = 10.0
     wait_at_most: float = 60.0
+    substitute: Pace | None = None
 
     def for_attempt(self, deadline: Deadline, now: float) -> float:
         """How long an attempt that starts now may take; 0 when there is no time."""
         return max(0.0, min(self.attempt_at_most, self._left(deadline, now)))
 
-    def longest_wait(self, deadline: Deadline, now: float) -> float:
+    def longest_wait(self, deadline: Deadline, now: float, at_most: float | None = None) -> float:
         """The longest pause after which a retry would still have its time; negative when there is none."""
-        return min(self.wait_at_most, self._left(deadline, now) - min(self.least_for_retry, deadline.total / 3))
+        most = self.wait_at_most if at_most is None else at_most
+        return min(most, self._left(deadline, now) - min(self.least_for_retry, deadline.total / 3))
 
     def _left(self, deadline: Deadline, now: float) -> float:
-        return deadline.remaining(now) - min(self.reserve, deadline.total / 5)
+        kept = min(self.reserve, deadline.total / 5)
+        needed = self.substitute.expected() if self.substitute is not None else 0.0
+        return deadline.remaining(now) - max(kept, min(needed, deadline.total / 2))
 
 
 def wait_before_retry(error: PerkieError, failed: int, longest: float, rng: random.Random) -> float | None:
@@ -46,7 +54,15 @@ def wait_before_retry(error: PerkieError, failed: int, longest: float, rng: rand
     retry = error.retry
     if failed >= retry.attempts or longest < 0:
         return None
-    if retry.advised:
-        fits = error.retry_after is not None and error.retry_after <= longest
-        return error.retry_after if fits else None
+    if retry.advised and error.retry_after is not None:
+        return error.retry_after if error.retry_after <= longest else None
     return min(rng.uniform(0.0, retry.waits[min(failed, len(retry.waits)) - 1]), longest)
+
+
+def wait_patiently(error: PerkieError, waited: float, longest: float, rng: random.Random) -> float | None:
+    """Seconds to wait for a quota or a limit to give way, where it is worth ``PATIENCE``; None when that is over.
+
+    A little more than told, so that not all who wait come at the same moment.
+    """
+    told = error.retry_after if error.retry_after is not None else max(5.0, waited)
+    return None if told > longest else told + rng.uniform(0.0, 1.0)

@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime
 
+from perkie_cli.domain.days import PACIFIC, next_midnight
 from perkie_cli.domain.errors import AtCapacity
 from perkie_cli.domain.units import format_duration
 from perkie_cli.ports import Clock
@@ -22,14 +23,14 @@ BUSY_RETRY_AFTER = 5.0  # seconds: about one generation, after which a place is 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPolicy:
-    """What the upstream allows; what is not said is not limited. ``timezone`` is where its day begins."""
+    """What the upstream allows; unset means unlimited. ``timezone`` is where its day begins."""
 
     per_minute: int = sys.maxsize
     tokens_per_minute: int = sys.maxsize
     tokens_a_call: int = 10_000
     per_day: int = sys.maxsize
     concurrent: int = sys.maxsize
-    timezone: str = "America/Los_Angeles"
+    timezone: str = PACIFIC
     overload_factor: float = 2.0
 
 
@@ -49,20 +50,29 @@ class UpstreamLimits:
         self._calls: deque[float] = deque()
         self._asked: deque[float] = deque()
         self._overloaded: deque[float] = deque()  # asked and refused, by the upstream or here
+        self._quiet_until = 0.0  # as the upstream told with its last 429
         self._running = 0
         self._today = 0
         self._day_ends = datetime.min.replace(tzinfo=clock.now().tzinfo)
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, *, sure: bool = False, patient: bool = False) -> Iterator[None]:
         """Holds one of the concurrent places for a call.
+
+        ``sure``: the upstream told when to come again, and that time is over; ``patient``: it can wait for that time.
+        Neither is thinned out by chance.
 
         Raises: AtCapacity, with the seconds after which to try again.
         """
         now = self._clock.monotonic()
         self._forget_before(now - MINUTE)
         self._check(now)
-        self._throttle(now)
+        if patient and now < self._quiet_until:
+            raise self._refusal("calls before the time that the upstream told", self._quiet_until - now)
+        if sure or patient:
+            self._asked.append(now)
+        else:
+            self._throttle(now)
         self._calls.append(now)
         self._today += 1
         self._running += 1
@@ -71,9 +81,11 @@ class UpstreamLimits:
         finally:
             self._running -= 1
 
-    def overloaded(self) -> None:
-        """Notes that the upstream refused a call with 429."""
-        self._overloaded.append(self._clock.monotonic())
+    def overloaded(self, retry_after: float | None = None) -> None:
+        """Notes that the upstream refused a call with 429, and for how many seconds it wants to be left alone."""
+        now = self._clock.monotonic()
+        self._overloaded.append(now)
+        self._quiet_until = max(self._quiet_until, now + (retry_after or 0.0))
 
     @property
     def running(self) -> int:
@@ -115,12 +127,3 @@ class UpstreamLimits:
             hint=f"Try again in {format_duration(retry_after)}.",
             retry_after=retry_after,
         )
-
-
-def next_midnight(now: datetime, timezone: str) -> datetime:
-    """The end of the day of ``now`` in ``timezone``; days with a clock change have 23 or 25 hours."""
-    from zoneinfo import ZoneInfo
-
-    zone = ZoneInfo(timezone)
-    tomorrow = now.astimezone(zone).date() + timedelta(days=1)
-    return datetime.combine(tomorrow, time(), zone).astimezone(now.tzinfo)

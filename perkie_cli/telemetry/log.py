@@ -12,13 +12,14 @@ from perkie_cli.domain.events import (
     BreakerChanged,
     Degraded,
     Event,
+    SettingShadowed,
     StoreFailed,
     UpstreamRetried,
 )
 
 log = logging.getLogger("perkie.events")
 _LEVELS: dict[type[Event], int] = {  # others are for debugging
-    **dict.fromkeys((AuditLost, BreakerChanged, Degraded, StoreFailed), logging.WARNING),
+    **dict.fromkeys((AuditLost, BreakerChanged, Degraded, SettingShadowed, StoreFailed), logging.WARNING),
     **dict.fromkeys((Audited, UpstreamRetried), logging.INFO),
 }
 

@@ -25,8 +25,10 @@ from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.secret import Secret
-from perkie_cli.engines.gemini import answer, question
+from perkie_cli.engines.gemini import question
+from perkie_cli.engines.gemini.picture import LIMITS
 from perkie_cli.imaging import codec
+from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import RenderJob
 from tests.benchmarks.harness import Goal, Report
 from tests.gemini_bench import STYLE, photo
@@ -53,6 +55,11 @@ def set_latency(url: str, seconds: float) -> None:
     urllib.request.urlopen(urllib.request.Request(f"{url}/_emulator/plan", body, method="PUT"), timeout=10).close()
 
 
+def finished(data: bytes) -> Raster:
+    """The answered picture at the size that was asked for."""
+    return codec.resize(codec.decode(data, LIMITS).raster, SIZE)
+
+
 class Cases:
     """The same picture four ways; each leaves no trace in the cache."""
 
@@ -72,7 +79,7 @@ class Cases:
         """The SDK, and what any caller must do: shrink the photo before, decode the picture after."""
         workers = self.services.workers
         reference = await workers.run(question.reference, self.raster, 1536)
-        await workers.run(answer.decode, await self._call(reference), SIZE)
+        await workers.run(finished, await self._call(reference))
 
     async def engine(self) -> None:
         """The guarded engine: the same pictures, and limits, breaker, deadline, ledger."""
@@ -90,7 +97,7 @@ class Cases:
         workers = self.services.workers
         decoded = await workers.run(codec.decode, self.upload.data, ImageLimits())
         await workers.run(question.reference, decoded.raster, 1536)
-        drawn = await workers.run(answer.decode, self.answered, SIZE)
+        drawn = await workers.run(finished, self.answered)
         await workers.run(codec.encode_master, drawn)
 
     async def _call(self, reference: bytes) -> bytes:
@@ -103,9 +110,9 @@ class Cases:
         prompt = types.Part.from_text(text=STYLE.prompt)
         contents = types.UserContent([prompt, image])
         response = await self.client.aio.models.generate_content(model=MODEL, contents=contents, config=config)
-        data = answer.picture_of(response)
-        assert isinstance(data, bytes)
-        return data
+        (picture,) = (part.inline_data for part in response.parts or [] if part.inline_data is not None)
+        assert picture.data is not None
+        return picture.data
 
 
 async def one_by_one(cases: dict[str, Case], rounds: int) -> dict[str, float]:

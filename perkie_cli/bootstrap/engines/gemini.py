@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from perkie_cli.bootstrap.engines.guard import build_guard
-from perkie_cli.config.schema import GeminiSettings, Settings
-from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.config.schema import KEY_NAMES, GeminiSettings, Settings
+from perkie_cli.domain.events import SettingShadowed
 from perkie_cli.engines.gemini.client import Access
 from perkie_cli.engines.gemini.engine import GeminiEngine
 from perkie_cli.engines.meter import Meter
@@ -17,13 +18,14 @@ from perkie_cli.stores.google.secret_manager import resolved
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
+    from perkie_cli.ports import EventSink
 
 
 def gemini(its: Services) -> GuardedStyleEngine:
-    """The engine inside its guard.
-
-    Raises: InvalidSetting.
+    """The engine inside its guard. What is wrong with its settings is found out with the first picture, inside of it:
+    a customer's then comes from the ladder.
     """
+    _tell_of_second_key(its.environ, its.events)
     settings = its.settings.gemini
     engine = GeminiEngine(
         _access(its.settings),
@@ -34,7 +36,8 @@ def gemini(its: Services) -> GuardedStyleEngine:
         io=its.io,
         clock=its.clock,
     )
-    return GuardedStyleEngine(engine, build_guard("gemini", its.clock, its.events, _limits(settings), TimeRules()))
+    times = TimeRules(substitute=its.local_pace)
+    return GuardedStyleEngine(engine, build_guard("gemini", its.clock, its.events, _limits(settings), times))
 
 
 def _limits(gemini: GeminiSettings) -> UpstreamPolicy:
@@ -48,9 +51,15 @@ def _limits(gemini: GeminiSettings) -> UpstreamPolicy:
 
 def _access(settings: Settings) -> Access:
     gemini = settings.gemini
-    if not gemini.vertexai:
-        return Access(gemini.api_key, gemini.base_url, resolve=resolved)
-    project = gemini.project or settings.firestore.project  # GOOGLE_CLOUD_PROJECT sets the latter
-    if project is None:
-        raise InvalidSetting("gemini.vertexai is set, but no project", hint="Set GOOGLE_CLOUD_PROJECT.")
-    return Access(None, gemini.base_url, project, gemini.location)
+    # GOOGLE_CLOUD_PROJECT sets firestore.project. As in the SDK, a project goes before a key.
+    project = (gemini.project or settings.firestore.project) if gemini.vertexai else None
+    return Access(
+        gemini.api_key, gemini.base_url, project, gemini.location, resolve=resolved, vertex=gemini.vertexai
+    )
+
+
+def _tell_of_second_key(environ: Mapping[str, str], events: EventSink) -> None:
+    """As the SDK does, where both of its names are set and differ."""
+    used, other = (environ.get(name) for name in KEY_NAMES)
+    if used and other and used != other and not environ.get("PERKIE_GEMINI_API_KEY"):
+        events.emit(SettingShadowed("gemini.api_key", *KEY_NAMES))

@@ -33,6 +33,8 @@ from perkie_cli.domain.quotas.limits import Charge
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Overrides, Services
 
+OVERTIME = 20.0  # seconds past --deadline in which the built-in engine may still finish: late is better than nothing
+
 app = typer.Typer()
 
 
@@ -51,9 +53,9 @@ class _Options:
     remove_background: bool
 
     def request(
-        self, photo: Photo, style: str, charge: Charge | None, fallback: frozenset[Fallback]
+        self, photo: Photo, style: str, charge: Charge | None, fallback: frozenset[Fallback], *, several: bool
     ) -> GenerateRequest:
-        """The request of one job."""
+        """The request of one job. Where nothing would stand in for a picture of several, it waits for quotas."""
         return GenerateRequest(
             photo,
             style,
@@ -64,6 +66,8 @@ class _Options:
             fallback=fallback,
             cover_setup=False,
             deadline=self.deadline,
+            overtime=OVERTIME,
+            patient=several and not fallback,
             budget=self.budget,
             charge=charge,
         )
@@ -181,16 +185,16 @@ class _Run:
         if self._asked.remove_background and not self._asked.rules.dry_run:
             await ensure_weights(self._services, self._renderer, required=Fallback.LOCAL not in self._fallback)
         limits, stdout = self._services.limits, self._renderer.picture
-        work = FileWork(self._maker(), self._record, limits, self._asked.rules, stdout)
+        work = FileWork(self._maker(several=len(jobs) > 1), self._record, limits, self._asked.rules, stdout)
         return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), self._at_once()))
 
-    def _maker(self) -> PictureMaker:
+    def _maker(self, *, several: bool) -> PictureMaker:
         services, asked = self._services, self._asked
         charge = services.quota_limits.charge(asked.owner)
         return PictureMaker(
             services.generate,
             services.workers,
-            lambda photo, style: asked.request(photo, style, charge, self._fallback),
+            lambda photo, style: asked.request(photo, style, charge, self._fallback, several=several),
             asked.format,
         )
 
@@ -211,12 +215,13 @@ async def _estimated(services: Services, asked: _Options, count: int, styles: li
     spent = await services.ledger.spent(services.clock.now().date())
     summary = {"pictures": count * len(styles), "usd": total, "usd_spent_today": spent}
     table = Table(
-        ("style", "pictures", "each", "at most"),
+        ("style", "pictures", "each", "together"),
         [(style, count, dollars(usd), dollars(usd * count)) for style, usd in each.items()],
-        frozenset({"pictures", "each", "at most"}),
+        frozenset({"pictures", "each", "together"}),
     )
     rows = [EstimateRow(style, count, usd, usd * count) for style, usd in each.items()]
-    return Report(rows, summary, [table, f"at most {dollars(total)}; today {dollars(spent)} is spent"])
+    about = f"about {dollars(total)}, less what the cache has; a model's thinking and retries come on top"
+    return Report(rows, summary, [table, f"{about} (--budget sets a limit); today {dollars(spent)} is spent"])
 
 
 def _fallback(names: str | None) -> frozenset[Fallback] | None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from perkie_cli.imaging.raster import Raster
 
 MEDIA_TYPE = ImageFormat.JPEG.media_type
-TINY_SIDE = 128
 SCENE_SIDE, DISCS = 512, 7
 _LIMITS = ImageLimits(min_side=1)
 
@@ -58,22 +57,17 @@ class LocalPainter:
 
 
 class TinyPainter:
-    """One picture drawn once, for load tests: answering costs next to nothing."""
+    """A gradient of the shape asked for, drawn once, for load tests: answering costs next to nothing."""
 
     def __init__(self) -> None:
-        self._data: bytes | None = None
+        self._drawn: dict[tuple[float, int], bytes] = {}
 
-    async def paint(  # one fits all
-        self,
-        photo: bytes | None,  # noqa: ARG002
-        prompt: str,  # noqa: ARG002
-        ratio: float | None,  # noqa: ARG002
-        side: int,  # noqa: ARG002
-    ) -> bytes:
+    async def paint(self, photo: bytes | None, prompt: str, ratio: float | None, side: int) -> bytes:  # noqa: ARG002
         """See the protocol."""
-        if self._data is None:
-            self._data = await asyncio.to_thread(_tiny)
-        return self._data
+        shape = (ratio or 1.0, side)
+        if shape not in self._drawn:
+            self._drawn[shape] = await asyncio.to_thread(small_picture, side, shape[0])
+        return self._drawn[shape]
 
 
 def make_painter(picture: str, engine: Callable[[], StyleEngine], styles: StyleBook, workers: Workers) -> Painter:
@@ -85,19 +79,16 @@ def make_painter(picture: str, engine: Callable[[], StyleEngine], styles: StyleB
     return LocalPainter(engine(), styles, workers)
 
 
-def small_picture(side: int) -> bytes:
-    """A square JPEG with a gradient."""
+def small_picture(side: int, ratio: float = 1.0) -> bytes:
+    """A JPEG with a gradient, ``side`` px on its long side and ``ratio`` times as wide as high."""
     import numpy as np
 
     from perkie_cli.imaging.raster import Raster
 
-    ramp = np.linspace(40, 220, side, dtype=np.uint8)
-    rgb = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.uint8(128)), axis=-1)
+    width, height = (side, round(side / ratio)) if ratio >= 1 else (round(side * ratio), side)
+    down, across = (np.linspace(40, 220, length, dtype=np.uint8) for length in (height, width))
+    rgb = np.stack(np.broadcast_arrays(down[:, None], across[None, :], np.uint8(128)), axis=-1)
     return codec.encode(Raster(np.ascontiguousarray(rgb)), ImageFormat.JPEG).data
-
-
-def _tiny() -> bytes:
-    return small_picture(TINY_SIDE)
 
 
 def _scene(prompt: str) -> Raster:

@@ -1,24 +1,24 @@
-"""Reads an answer of ``generateContent``: the picture in it, why there is none, and what it took."""
+"""Reads the body of an answer of ``generateContent``: the pictures in it, or why there is none.
+
+The SDK would refuse an answer whole for one odd field. Here a part that cannot be read is passed over, so that the
+picture beside it, which is paid for, is not lost.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from perkie_cli.domain.errors import BadAnswer, BadInput, Blocked, PerkieError, SafetyBlock, UpstreamRefused
-from perkie_cli.domain.money.price_list import ImageModel
-from perkie_cli.domain.money.spend import Usage
-from perkie_cli.domain.picture import ImageLimits
-from perkie_cli.imaging import codec
+from perkie_cli.domain.errors import BadAnswer, Blocked, PerkieError, SafetyBlock, WrongCredentials
 
-if TYPE_CHECKING:
-    from google.genai.types import GenerateContentResponse
+Json = Mapping[str, Any]
 
-    from perkie_cli.imaging.raster import Raster
-
-LIMITS = ImageLimits(min_side=100, max_side=8192)  # a picture outside of these counts as corrupt
-
-# Names, not members: reasons newer than the SDK arrive as names only. A reason in neither set is an answer without a
-# picture for no reason that would hold the next time, and is asked again.
+# By name: reasons of tomorrow arrive as names. A reason in none of these sets is an answer without a picture for no
+# reason that would hold the next time, and is asked again.
 _SAFETY = {"SAFETY", "IMAGE_SAFETY"}
 _BLOCKS = {
     "BLOCKLIST",
@@ -33,65 +33,132 @@ _BLOCKS = {
     "SPII",
 }
 _ACCOUNT = "PUP_LIMITED_DISABLED"
+_WHOLE = {"", "STOP", "FINISH_REASON_UNSPECIFIED"}  # the model said all that it had to say
+_UNSPECIFIED = {"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"}
 
 
-def picture_of(response: GenerateContentResponse) -> bytes | PerkieError:
-    """The bytes of the first picture that is no part of the model's thinking, or why there is none:
-    SafetyBlock, Blocked, UpstreamRefused or BadAnswer.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``pictures``: encoded, the one to take first; ``usage``: ``usageMetadata`` as it came."""
+
+    pictures: tuple[bytes, ...]
+    usage: Json
+    absence: PerkieError  # why there is no picture, where there is none
+
+
+def read(body: str | None, scrubbed: Callable[[object], str]) -> Answer:
+    """What is in an answer; for a worker. ``scrubbed`` makes a sentence of Google's fit to be shown.
+
+    Raises: ValueError or RecursionError, when it cannot be read; ``google.genai.errors.APIError`` for an error in a
+    200, as gateways send it.
     """
-    for candidate in response.candidates or []:
-        for part in (candidate.content.parts if candidate.content else None) or []:
-            if not part.thought and part.inline_data is not None and part.inline_data.data:
-                return part.inline_data.data
-    return _absence(response)
+    found = _parsed(body)
+    return Answer(_pictures(found), _table(found.get("usageMetadata")), _absence(found, scrubbed))
 
 
-def _absence(response: GenerateContentResponse) -> PerkieError:
-    feedback = response.prompt_feedback
-    if feedback is not None and feedback.block_reason is not None:
-        reason = feedback.block_reason.name
-        kind = SafetyBlock if reason in _SAFETY else Blocked
-        return kind(f"gemini will not draw this picture (prompt: {reason})")
-    candidate = response.candidates[0] if response.candidates else None
-    finish = candidate.finish_reason if candidate is not None else None
-    reason = finish.name if finish is not None else "no candidate"
-    if reason in _SAFETY:
-        return SafetyBlock(f"gemini will not draw this picture ({reason})")
-    if reason in _BLOCKS:
-        return Blocked(f"gemini will not draw this picture ({reason})")
-    if reason == _ACCOUNT:
-        return UpstreamRefused("gemini has limited or disabled this account", hint="See the Google AI Studio notices.")
-    return BadAnswer(f"gemini answered without a picture ({reason})")
+def _parsed(body: str | None) -> Json:
+    found = json.loads(body.removeprefix("\ufeff")) if body else {}
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]  # as a stream of one
+    if not isinstance(found, dict) or not isinstance(found.get("candidates") or [], list):
+        raise ValueError("the body is no answer")  # noqa: TRY004 -- one class for all that cannot be read
+    if found.get("error") and not found.get("candidates"):
+        from google.genai.errors import APIError
+
+        APIError.raise_error(_status(found["error"]), found, None)
+    return found
 
 
-def usage_of(response: GenerateContentResponse, model: ImageModel, image_size: str, *, drawn: bool) -> Usage:
-    """One call's tokens and dollars; by the price list where a drawn picture came without usage metadata."""
-    counts = response.usage_metadata
-    if counts is None:
-        taken, given = (model.input_tokens, model.image_tokens[image_size]) if drawn else (0, 0)
-        return Usage(1, taken, given, model.cost(taken, given, 0))
-    taken = _count(counts.prompt_token_count)
-    candidates, thoughts = _count(counts.candidates_token_count), _count(counts.thoughts_token_count)
-    details = counts.candidates_tokens_details
-    if details is None:
-        image = candidates if drawn else 0
-    else:
-        image = sum(_count(d.token_count) for d in details if d.modality is not None and d.modality.name == "IMAGE")
-    text = max(0, candidates - image) + thoughts
-    return Usage(1, taken, image + text, model.cost(taken, image, text))
+def _status(error: object) -> int:
+    """The status that an error in a 200 would have had; 500 where it does not say."""
+    code = str(_table(error).get("code"))
+    return int(code) if code in {str(known) for known in range(400, 600)} else 500
 
 
-def _count(value: int | None) -> int:
-    return max(0, value or 0)
-
-
-def decode(data: bytes, size: int) -> Raster:
-    """The answered picture with ``size`` px on its long side; for a worker.
-
-    Raises: BadAnswer, when it is no picture, does not decode whole, or is under 100 px a side.
+def _pictures(found: Json) -> tuple[bytes, ...]:
+    """The last picture first. Thoughts are drafts: one of them counts only where a whole answer has nothing else,
+    since some models mark the finished picture so (https://github.com/BerriAI/litellm/issues/30355), and then the last.
     """
+    if _block_reason(found):
+        return ()
+    finals: list[bytes] = []
+    thoughts: list[bytes] = []
+    for candidate in _tables(found.get("candidates")):
+        reason = _finish_reason(candidate)
+        if reason in _SAFETY | _BLOCKS:
+            continue
+        for part in _parts(candidate):
+            if (data := _inline_data(part)) is None:
+                continue
+            if part.get("thought") is not True:
+                finals.append(data)
+            elif reason in _WHOLE:
+                thoughts.append(data)
+    return tuple(reversed(finals)) or tuple(thoughts[-1:])
+
+
+def _inline_data(part: Json) -> bytes | None:
+    """The bytes of a part, whatever its media type says; None where there are none."""
+    text = _table(part.get("inlineData")).get("data")
+    if not isinstance(text, str) or not text:
+        return None
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
     try:
-        raster = codec.decode(data, LIMITS, "gemini's answer").raster
-    except BadInput as error:
-        raise BadAnswer(error.message) from error
-    return raster if raster.long_side == size else codec.resize(raster, size)
+        return base64.b64decode(text.translate(_FROM_URL_SAFE) + "=" * (-len(text) % 4)) or None
+    except (binascii.Error, ValueError):
+        return None
+
+
+_FROM_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def _absence(found: Json, scrubbed: Callable[[object], str]) -> PerkieError:
+    if reason := _block_reason(found):
+        message = _table(found.get("promptFeedback")).get("blockReasonMessage")
+        return _blocked(f"prompt: {reason}", scrubbed(message), safety=reason in _SAFETY)
+    candidates = list(_tables(found.get("candidates")))
+    reason = next(filter(None, map(_finish_reason, candidates)), "no reason") if candidates else "no candidate"
+    said = scrubbed(next((each["finishMessage"] for each in candidates if each.get("finishMessage")), None))
+    if reason in _SAFETY | _BLOCKS:
+        return _blocked(reason, said, safety=reason in _SAFETY)
+    if reason == _ACCOUNT:
+        hint = "See the notices in Google AI Studio."
+        return WrongCredentials(f"gemini has limited or disabled this account{said}", hint=hint)
+    return BadAnswer(f"gemini answered without a picture ({reason}){said or scrubbed(_text(candidates))}")
+
+
+def _blocked(reason: str, said: str, *, safety: bool) -> PerkieError:
+    return (SafetyBlock if safety else Blocked)(f"gemini will not draw this picture ({reason}){said}")
+
+
+def _text(candidates: list[Json]) -> str:
+    """What the model wrote in place of a picture."""
+    parts = [part for candidate in candidates for part in _parts(candidate) if part.get("thought") is not True]
+    return " ".join(text for part in parts if isinstance(text := part.get("text"), str))
+
+
+def _block_reason(found: Json) -> str:
+    reason = _name(_table(found.get("promptFeedback")).get("blockReason"))
+    return "" if reason in _UNSPECIFIED else reason
+
+
+def _finish_reason(candidate: Json) -> str:
+    return _name(candidate.get("finishReason"))
+
+
+def _name(value: object) -> str:
+    """An enum's member as one word."""
+    return "".join(str(value or "").split())[:60]
+
+
+def _parts(candidate: Json) -> Iterator[Json]:
+    return _tables(_table(candidate.get("content")).get("parts"))
+
+
+def _table(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _tables(value: object) -> Iterator[Json]:
+    yield from (each for each in value if isinstance(each, dict)) if isinstance(value, list) else ()

@@ -1,22 +1,23 @@
-"""Makes the google-genai client: a developer key or Vertex AI, over a transport of our own."""
+"""Makes the google-genai client: a developer key, a Vertex AI project or a Vertex AI key, over clients of our own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from perkie_cli.domain.errors import MissingCredentials
+from perkie_cli.domain.errors import InvalidSetting, MissingCredentials
 from perkie_cli.domain.secret import Secret
-from perkie_cli.engines.gemini.faults import KEY_HINT
+from perkie_cli.engines.gemini.network import http_clients
+from perkie_cli.engines.gemini.refusals import KEY_HINT
+from perkie_cli.engines.gemini.sentences import Scrubber
 
 if TYPE_CHECKING:
-    import httpx2
     from google.auth.credentials import Credentials
     from google.genai import Client
 
-CONNECT, WRITE, POOL = 10.0, 10.0, 5.0  # seconds; reading has no limit but the guard's, which cancels the call
-MAX_CONNECTIONS = 1000
+# Of the developer API: batches and files exist in no other, and one for all calls is one less to wonder about.
+API_VERSION = "v1beta"
 
 
 def _itself(secret: Secret) -> Secret:
@@ -25,9 +26,10 @@ def _itself(secret: Secret) -> Secret:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach the API: a key, or a Vertex AI project. ``credentials`` default to the machine's own.
+    """How to reach the API: a developer key; or Vertex AI, with a project or a key of its own (express mode).
 
-    ``resolve`` turns a key that is a reference into the key itself; it may block.
+    ``credentials`` of a project default to the machine's own. ``resolve`` turns a key that is a reference into the key
+    itself; it may block.
     """
 
     api_key: Secret | None = None
@@ -36,20 +38,29 @@ class Access:
     location: str = "global"
     credentials: Credentials | None = None
     resolve: Callable[[Secret], Secret] = _itself
+    vertex: bool = False
+
+    @property
+    def on_vertex(self) -> bool:
+        """Whether it is Vertex AI. A project says so too."""
+        return self.vertex or self.project is not None
 
 
 class Connection:
     """The SDK's client, the key in it, and the HTTP clients under it, which the SDK leaves open. Made in a worker.
 
-    Raises: MissingCredentials, and what ``access.resolve`` raises.
+    ``scrubbed`` cuts the key out of what the API says.
+
+    Raises: MissingCredentials, InvalidSetting, MissingExtra, and what ``access.resolve`` raises.
     """
 
     def __init__(self, access: Access) -> None:
-        self.key = access.resolve(access.api_key) if access.api_key is not None else None
-        if self.key is None and access.project is None:
-            raise MissingCredentials("no key for the Gemini API is set", hint=KEY_HINT)
-        self._async_http, self._http = _http_clients()
-        self.client = _client(access, self.key, self._async_http, self._http)
+        self.key = _key(access)
+        self.vertex = access.on_vertex
+        self.scrubbed = Scrubber(self.key)
+        base_url = checked_url(access.base_url) if access.base_url is not None else None
+        self._async_http, self._http = http_clients()
+        self.client = _client(access, self.key, base_url, httpx_async_client=self._async_http, httpx_client=self._http)
 
     async def aclose(self) -> None:
         """Closes all connections."""
@@ -57,40 +68,61 @@ class Connection:
         self._http.close()
 
 
-def _http_clients() -> tuple[httpx2.AsyncClient, httpx2.Client]:
-    """Given explicitly, since the SDK otherwise switches to aiohttp where that is installed and retries by itself."""
+def _key(access: Access) -> Secret | None:
+    """The key itself, without the line break that a file or a copy may end in; a project needs none."""
+    if access.project is not None:
+        return None
+    if access.api_key is None:
+        if access.vertex:
+            raise InvalidSetting(
+                "gemini.vertexai is set, but neither a project nor a key",
+                hint="Set GOOGLE_CLOUD_PROJECT, or a key of Vertex AI's express mode in GOOGLE_API_KEY.",
+            )
+        raise MissingCredentials("no key for the Gemini API is set", hint=KEY_HINT)
+    key = access.resolve(access.api_key).reveal().strip()
+    if not key:
+        raise MissingCredentials("the key for the Gemini API is empty", hint=KEY_HINT)
+    if not key.isascii() or not key.isprintable():
+        raise InvalidSetting(
+            "gemini.api_key (GOOGLE_API_KEY, GEMINI_API_KEY) holds characters that no key has, "
+            "such as a line break or a quotation mark of a word processor",
+            hint="Copy the key again, alone on one line.",
+        )
+    return Secret(key)
+
+
+def checked_url(url: str) -> str:
+    """``url``, if it is one that can be called.
+
+    Raises: InvalidSetting.
+    """
     import httpx2
 
-    phases = httpx2.Timeout(None, connect=CONNECT, write=WRITE, pool=POOL).as_dict()
-
-    class PhasedTransport(httpx2.AsyncHTTPTransport):
-        """Sets our timeouts on each request: the SDK sends every one of them with all timeouts switched off."""
-
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-            request.extensions["timeout"] = phases
-            return await super().handle_async_request(request)
-
-    tls = httpx2.create_ssl_context()  # one for both: loading the certificates is most of a client's making
-    limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=100)
-    transport = PhasedTransport(verify=tls, limits=limits)
-    return httpx2.AsyncClient(transport=transport), httpx2.Client(verify=tls)
+    try:
+        parsed = httpx2.URL(url)
+        usable = parsed.scheme in ("http", "https") and bool(parsed.host) and (parsed.port or 1) in range(1, 65536)
+    except (httpx2.InvalidURL, ValueError, UnicodeError):
+        usable = False
+    if not usable or not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidSetting(
+            f"gemini.base_url (GOOGLE_GEMINI_BASE_URL) is no address: {url[:100]!r}",
+            hint="Write http://HOST:PORT or https://HOST, or leave it out for Google's own.",
+        )
+    return url
 
 
-def _client(access: Access, key: Secret | None, async_http: httpx2.AsyncClient, http: httpx2.Client) -> Client:
-    import warnings
-
+def _client(access: Access, key: Secret | None, base_url: str | None, **http: Any) -> Client:
     from google.genai import Client
     from google.genai.types import HttpOptions
 
-    # Finish reasons newer than the SDK are told apart by name (answer.py); the SDK would warn of each on stderr.
-    warnings.filterwarnings("ignore", message=".* is not a valid ", category=UserWarning, module=r"google\.genai\.")
-    options = HttpOptions(base_url=access.base_url, httpx_async_client=async_http, httpx_client=http)
     if access.project is not None:
         return Client(
             vertexai=True,
             project=access.project,
             location=access.location,
             credentials=access.credentials,
-            http_options=options,
+            http_options=HttpOptions(base_url=base_url, **http),
         )
-    return Client(vertexai=False, api_key=key.reveal() if key is not None else None, http_options=options)
+    version = None if access.vertex else API_VERSION
+    options = HttpOptions(base_url=base_url, api_version=version, **http)
+    return Client(vertexai=access.vertex, api_key=key.reveal() if key is not None else None, http_options=options)

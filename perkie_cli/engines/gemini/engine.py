@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from perkie_cli.domain.errors import PerkieError
-from perkie_cli.domain.money.price_list import ImageModel, ModelBook
+from perkie_cli.domain.errors import PerkieError, UnexpectedAnswer
+from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelBook
 from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.picture import check_size
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
-from perkie_cli.engines.gemini import answer, question
+from perkie_cli.engines.gemini import question
+from perkie_cli.engines.gemini.answer import Answer, read
+from perkie_cli.engines.gemini.bill import usage_of
 from perkie_cli.engines.gemini.client import Access, Connection
 from perkie_cli.engines.gemini.faults import fault
+from perkie_cli.engines.gemini.picture import Wanted, take
+from perkie_cli.engines.gemini.question import Question
 from perkie_cli.engines.meter import Meter
 from perkie_cli.ports import Clock, Rendering, RenderJob, Workers
 
@@ -75,24 +79,39 @@ class GeminiEngine:
         return chosen.price(chosen.image_size(size))
 
     async def render(self, job: RenderJob) -> Rendering:
-        """One call. Raises as the port says, and BudgetExceeded or DailyCapReached before anything is sent."""
+        """One call. Raises as the port says, and BudgetExceeded or DailyCapReached before anything is sent.
+
+        What nobody foresaw on the way is UnexpectedAnswer: a customer's picture does not hang on our faults.
+        """
+        try:
+            return await self._render(job)
+        except PerkieError:
+            raise
+        except Exception as error:
+            raise UnexpectedAnswer(f"a picture by gemini failed unexpectedly ({type(error).__name__})") from error
+
+    async def _render(self, job: RenderJob) -> Rendering:
         model = self._model(job.model)
         connection = await self._connected()
         photo = await self._workers.run(question.reference, job.raster, model.reference_side)
         asked = question.ask(job, model, photo)
         async with self._meter.call(model.id, model.price(asked.image_size), job.receipt) as bill:
-            generate = connection.client.aio.models.generate_content
-            call = generate(model=model.id, contents=asked.contents, config=asked.config)
-            result = await self._outcome(connection, call)
+            result = await self._outcome(connection, self._answered(connection, model, asked))
             if isinstance(result, Failure):
                 bill.usage = None if result.maybe_billed else Usage(attempts=1)
                 raise result.error
-            picture = answer.picture_of(result)
-            bill.usage = answer.usage_of(result, model, asked.image_size, drawn=isinstance(picture, bytes))
-        if isinstance(picture, PerkieError):
-            raise picture
-        raster = await self._workers.run(answer.decode, picture, job.size)
-        return Rendering(raster, self.name, model.id, bill.usage, question.notes(job, model))
+            bill.usage = usage_of(result.usage, model, asked.image_size, drawn=bool(result.pictures))
+        if not result.pictures:
+            raise result.absence
+        wanted = Wanted(job.raster, job.size, SIDES[asked.image_size], asked.ratio)
+        taken = await self._workers.run(take, result.pictures, wanted)
+        return Rendering(taken.raster, self.name, model.id, bill.usage, taken.notes, taken.paid)
+
+    async def _answered(self, connection: Connection, model: ImageModel, asked: Question) -> Answer:
+        generate = connection.client.aio.models.generate_content
+        response = await generate(model=model.id, contents=asked.contents, config=asked.config)
+        raw = response.sdk_http_response
+        return await self._workers.run(read, raw.body if raw is not None else None, connection.scrubbed)
 
     async def warm_up(self) -> None:
         """See the port: loads the SDK and makes the client."""
@@ -139,6 +158,5 @@ class GeminiEngine:
         """Returned, not raised, so that the SDK's error, which may repeat the key, is no context of ours."""
         try:
             return await call
-        except Exception as error:  # noqa: BLE001 -- told apart by class; what is unknown is raised again
-            key = connection.key
-            return Failure(*fault(error, key.reveal() if key is not None else None, self._clock.now()))
+        except Exception as error:  # noqa: BLE001 -- told apart by class
+            return Failure(*fault(error, connection.scrubbed, self._clock.now(), vertex=connection.vertex))

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.money.price_list import SIDES
 from perkie_cli.domain.picture import MASTER_QUALITY, ImageFormat
 from perkie_cli.imaging import codec
 
@@ -43,11 +42,12 @@ def reference(raster: Raster, longest: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The parts of one request."""
+    """The parts of one request, and the shape of the picture in it."""
 
     contents: list[PartUnion]
     config: GenerateContentConfig
     image_size: str
+    ratio: str
 
 
 def ask(job: RenderJob, model: ImageModel, photo: bytes) -> Question:
@@ -56,20 +56,15 @@ def ask(job: RenderJob, model: ImageModel, photo: bytes) -> Question:
 
     prompt = job.style.safe_prompt if job.safe else job.style.prompt
     image_size = model.image_size(job.size)
-    shape = ImageConfig(aspect_ratio=nearest_ratio(job.raster.width, job.raster.height))
+    ratio = nearest_ratio(job.raster.width, job.raster.height)
+    shape = ImageConfig(aspect_ratio=ratio)
     if len(model.image_tokens) > 1:  # models of one size do not know the field
         shape.image_size = image_size
     config = GenerateContentConfig(
         response_modalities=["IMAGE"],
         image_config=shape,
         automatic_function_calling=AutomaticFunctionCallingConfig(disable=True),
+        should_return_http_response=True,  # read in answer.py
     )
-    return Question(
-        [Part.from_text(text=prompt), Part.from_bytes(data=photo, mime_type="image/jpeg")], config, image_size
-    )
-
-
-def notes(job: RenderJob, model: ImageModel) -> tuple[str, ...]:
-    """What the caller should know about the picture's size."""
-    drawn = SIDES[model.image_size(job.size)]
-    return (f"{model.id} draws at most {drawn} px; the picture was enlarged",) if job.size > drawn else ()
+    contents: list[PartUnion] = [Part.from_text(text=prompt), Part.from_bytes(data=photo, mime_type="image/jpeg")]
+    return Question(contents, config, image_size, ratio)

@@ -52,6 +52,11 @@ class Plan:
     deadline: Deadline
     started: float
 
+    @property
+    def ends(self) -> Deadline:
+        """When there must be an answer of some kind."""
+        return self.deadline.later(self.request.overtime)
+
     def cut_out_by(self, fingerprint: str) -> Plan:
         """The same of another cut-out: where another engine had to make it."""
         if fingerprint == self.cutout:
@@ -119,7 +124,7 @@ class Generate:
         the request allows no fallback.
         """
         # each who waits for the same picture has a deadline of its own
-        found = await within(plan.deadline, self._clock, self._found_or_made(plan))
+        found = await within(plan.ends, self._clock, self._found_or_made(plan))
         return await self._with_quota(plan, found)
 
     def engine(self, name: str | None = None) -> StyleEngine:
@@ -184,7 +189,7 @@ class Generate:
         charge = plan.request.charge
         if charge is None or not self._counts(plan.engine.name):
             return await self._draw(plan)
-        async with shared.reserve(charge, plan.deadline.remaining(self._clock.monotonic())) as reservation:
+        async with shared.reserve(charge, plan.ends.remaining(self._clock.monotonic())) as reservation:
             made = await self._draw(plan)
             if self._counts(made.engine) and not made.degraded:
                 await reservation.commit()
@@ -205,6 +210,7 @@ class Generate:
             request.model,
             receipt=Receipt(request.budget),
             cutout=plan.cutout,
+            patient=request.patient,
         )
         drawn = await self._ladder.draw(plan.engine, job, request, plan.key)
         result = self._result(plan, drawn, decoded.notes, reason)
@@ -250,7 +256,7 @@ class Generate:
         if request.cache is CacheUse.OFF:
             return result
         key = replace(plan.key, fingerprint=result.fingerprint)
-        seconds = max(0.0, plan.deadline.remaining(self._clock.monotonic()) - CLEANUP)
+        seconds = max(0.0, plan.ends.remaining(self._clock.monotonic()) - CLEANUP)
         try:
             async with time_limit(seconds, self._clock):
                 warning = await self._cache.keep(
@@ -270,7 +276,7 @@ class Generate:
     async def _with_quota(self, plan: Plan, found: Generated) -> Generated:
         if plan.request.charge is None:
             return found
-        seconds = max(CLEANUP, plan.deadline.remaining(self._clock.monotonic()))
+        seconds = max(CLEANUP, plan.ends.remaining(self._clock.monotonic()))
         try:
             async with time_limit(seconds, self._clock):
                 status = await self._quotas.status(plan.request.charge)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from perkie_cli.domain.errors import PerkieError, Unavailable
 from perkie_cli.domain.events import Degraded
@@ -17,11 +17,13 @@ from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.domain.pictures.cache_key import CacheKey
 from perkie_cli.domain.pictures.request import CacheUse, Fallback, GenerateRequest
 from perkie_cli.domain.policy import Cover
-from perkie_cli.imaging import codec
-from perkie_cli.ports import EventSink, RenderJob, StyleEngine, Workers
+from perkie_cli.ports import Clock, EventSink, RenderJob, StyleEngine, Workers
+from perkie_cli.resilience.pace import Pace
 from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.found import Found
+from perkie_cli.services.pictures.master import master_of
 
+LATE = "it came {:.1f} s after the deadline"
 RETRY_AFTER = 60.0  # seconds, where the upstream's error does not say
 
 
@@ -45,11 +47,16 @@ class Drawn:
 class Ladder:
     """Draws with the engine that was asked for; where that fails, takes the best substitute that a request allows."""
 
-    def __init__(self, cache: PictureCache, local: StyleEngine, workers: Workers, events: EventSink) -> None:
+    def __init__(
+        self, cache: PictureCache, local: StyleEngine, workers: Workers, events: EventSink, clock: Clock, pace: Pace
+    ) -> None:
+        """``pace`` is told how long the local engine takes."""
         self._cache = cache
         self._local = local
         self._workers = workers
         self._events = events
+        self._clock = clock
+        self._pace = pace
 
     async def draw(self, engine: StyleEngine, job: RenderJob, request: GenerateRequest, key: CacheKey) -> Drawn:
         """The picture of ``key``, or a substitute.
@@ -66,8 +73,9 @@ class Ladder:
 
     async def _drawn(self, engine: StyleEngine, job: RenderJob, fingerprint: str) -> Drawn:
         rendering = await engine.render(job)
-        master = await self._workers.run(codec.encode_master, rendering.raster)
-        return Drawn(master, rendering.engine, rendering.model, fingerprint, rendering.usage, rendering.warnings)
+        master, notes = await self._workers.run(master_of, rendering)
+        warnings = (*rendering.warnings, *notes)
+        return Drawn(master, rendering.engine, rendering.model, fingerprint, rendering.usage, warnings)
 
     def _catches(self, error: PerkieError, request: GenerateRequest, engine: str) -> bool:
         """Whether the ladder is for this: what the upstream or its limits did, never what the caller did."""
@@ -82,7 +90,8 @@ class Ladder:
         if other is None:
             raise _sorry(request, error) from error
         self._events.emit(Degraded(job.style.id, error.code, other.engine, error.message))
-        return other
+        late = self._clock.monotonic() - job.deadline.due
+        return replace(other, warnings=(*other.warnings, LATE.format(late))) if late > 0 else other
 
     async def _older(self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError) -> Drawn | None:
         if Fallback.CACHE not in request.fallback or request.cache is not CacheUse.NORMAL:
@@ -106,10 +115,13 @@ class Ladder:
             own = CacheKey(key.hash, key.style, recipe.fingerprint)
             if (kept := await self._cache.find(own, request.owner)) is not None:
                 return _substitute(job, request, error, kept, made_by, note)
+        began = self._clock.monotonic()
         try:
             drawn = await self._drawn(self._local, job, recipe.fingerprint)
         except Unavailable as second:
             raise _sorry(request, error) from second
+        finally:
+            self._pace.took(self._clock.monotonic() - began)
         return _substitute(job, request, error, drawn.picture, made_by, note)
 
 

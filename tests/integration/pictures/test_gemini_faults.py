@@ -26,7 +26,6 @@ DRAWN = Decimal("0.035286")  # 1,124 tokens in, 1,120 out
 pytestmark = [
     pytest.mark.jumping,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.filterwarnings("ignore:.* is not a valid:UserWarning"),  # pytest undoes the engine's own filter
 ]
 
 
@@ -52,7 +51,7 @@ FAULTS = [
     ({"kind": "error", "status": 401}, errors.WrongCredentials, 1, 0),
     ({"kind": "error", "status": 403}, errors.WrongCredentials, 1, 0),
     ({"kind": "error", "status": 404}, errors.UpstreamRefused, 1, 0),
-    ({"kind": "overloaded"}, errors.UpstreamOverloaded, 1, 0),
+    ({"kind": "overloaded"}, errors.UpstreamOverloaded, 2, 0),
     ({"kind": "overloaded", "retry_after": 5}, errors.UpstreamOverloaded, 2, 0),
     ({"kind": "overloaded", "retry_after": 40}, errors.UpstreamOverloaded, 1, 0),
     ({"kind": "hang"}, errors.UpstreamTimeout, 1, PRICE),
@@ -85,7 +84,7 @@ FAULTS += [
     ({"kind": "blocked", "how": "prompt", "reason": r}, errors.Blocked, 1, None)
     for r in ("OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "JAILBREAK", "A_REASON_OF_TOMORROW")
 ]
-FAULTS += [({"kind": "blocked", "how": "answer", "reason": "PUP_LIMITED_DISABLED"}, errors.UpstreamRefused, 1, None)]
+FAULTS += [({"kind": "blocked", "how": "answer", "reason": "PUP_LIMITED_DISABLED"}, errors.WrongCredentials, 1, None)]
 
 
 def named(value: object) -> str:

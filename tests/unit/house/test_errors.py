@@ -23,6 +23,7 @@ def meaning(cls: type[PerkieError]) -> str:
     marks += "F" if cls.speaks_against else "-"
     marks += "-" if cls.sent else "N"
     marks += "H" if cls.hidden else "-"
+    marks += "E" if cls.ends_run else "-"
     return f"{cls.exit_code} {cls.http_status} {'yes' if cls.retryable else '-'} {cls.retry.attempts} {marks}"
 
 

@@ -128,6 +128,109 @@ def test_a_call_begun_before_the_opening_cannot_extend_it(breaker: Breaker, cloc
     assert breaker.status().retry_after == 1
 
 
+def bad_and_good(breaker: Breaker, bad: int, good: int) -> None:
+    """Never so many faults in a row that these alone would open it."""
+    for index in range(max(bad, good)):
+        for verdict in [Verdict.FAULT] * (index < bad) + [Verdict.GOOD] * (index < good):
+            call(breaker, verdict)
+
+
+def test_what_tells_nothing_does_not_end_a_row_of_faults(breaker: Breaker) -> None:
+    """A 429 or a cancelled call between the faults of an outage."""
+    for verdict in [Verdict.FAULT] * 4 + [Verdict.NONE] * 3:
+        call(breaker, verdict)
+    assert breaker.status().state is BreakerState.CLOSED
+    call(breaker, Verdict.FAULT)
+    assert breaker.status().state is BreakerState.OPEN
+
+
+def test_what_tells_nothing_neither_fills_nor_thins_the_window(breaker: Breaker) -> None:
+    bad_and_good(breaker, bad=4, good=4)
+    for _ in range(40):
+        call(breaker, Verdict.NONE)
+    assert breaker.status().state is BreakerState.CLOSED, "8 calls that told something are no 10"
+    call(breaker, Verdict.GOOD)
+    call(breaker, Verdict.FAULT)
+    assert breaker.status().state is BreakerState.OPEN, "5 of 10, whatever else was asked"
+
+
+def test_a_failed_probe_between_two_good_ones_takes_the_first_back(breaker: Breaker, clock: VirtualClock) -> None:
+    trip(breaker)
+    for verdict, seconds in ((Verdict.GOOD, 60), (Verdict.FAULT, 0), (Verdict.GOOD, 120)):
+        clock.advance(seconds)
+        call(breaker, verdict)
+    assert breaker.status().state is BreakerState.HALF_OPEN
+    call(breaker, Verdict.GOOD)
+    assert breaker.status().state is BreakerState.CLOSED
+
+
+def test_two_good_probes_of_two_periods_do_not_close_it(breaker: Breaker, clock: VirtualClock) -> None:
+    """One that told nothing, such as a cancelled one, ends the period too."""
+    trip(breaker)
+    for verdict, seconds in ((Verdict.GOOD, 60), (Verdict.NONE, 0), (Verdict.GOOD, 60)):
+        clock.advance(seconds)
+        call(breaker, verdict)
+    assert breaker.status().state is BreakerState.HALF_OPEN
+
+
+@pytest.mark.parametrize(("seconds", "held"), [(40.0, True), (59.9, True), (60.0, False), (61.0, False)])
+def test_a_probe_may_draw_as_long_as_an_attempt_may(
+    breaker: Breaker, clock: VirtualClock, seconds: float, held: bool
+) -> None:
+    trip(breaker)
+    clock.advance(60)
+    probe = breaker.acquire()
+    clock.advance(seconds)
+    with pytest.raises(BreakerOpen):
+        breaker.acquire()
+    breaker.report(probe, Verdict.GOOD)
+    assert (breaker.status().state is BreakerState.HALF_OPEN) is held
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(59.9, BreakerState.OPEN), (60.0, BreakerState.CLOSED)])
+def test_a_minute_of_calls_is_looked_at(
+    breaker: Breaker, clock: VirtualClock, seconds: float, state: BreakerState
+) -> None:
+    bad_and_good(breaker, bad=4, good=5)
+    clock.advance(seconds)
+    call(breaker, Verdict.FAULT)
+    assert breaker.status().state is state
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(30.0, BreakerState.CLOSED), (30.1, BreakerState.OPEN)])
+def test_slow_is_longer_than_half_a_minute(
+    breaker: Breaker, clock: VirtualClock, seconds: float, state: BreakerState
+) -> None:
+    permits = [breaker.acquire() for _ in range(10)]
+    clock.advance(seconds)
+    for permit in permits:
+        breaker.report(permit, Verdict.GOOD)
+    assert breaker.status().state is state
+
+
+@pytest.mark.parametrize(("good", "state"), [(5, BreakerState.OPEN), (6, BreakerState.CLOSED)])
+def test_half_is_enough(breaker: Breaker, good: int, state: BreakerState) -> None:
+    for _ in range(good - 4):
+        call(breaker, Verdict.GOOD)
+    for _ in range(4):
+        call(breaker, Verdict.FAULT)
+        call(breaker, Verdict.GOOD)
+    assert breaker.status().state is BreakerState.CLOSED
+    call(breaker, Verdict.FAULT)
+    assert breaker.status().state is state
+
+
+def test_looking_whether_it_is_open_changes_nothing(breaker: Breaker, clock: VirtualClock) -> None:
+    breaker.check()
+    trip(breaker)
+    with pytest.raises(BreakerOpen):
+        breaker.check()
+    clock.advance(60)
+    breaker.check()
+    assert breaker.status().state is BreakerState.OPEN
+    assert breaker.acquire().probe
+
+
 def test_changes_are_told(clock: VirtualClock) -> None:
     recorder = Recorder()
     trip(Breaker("gemini", clock, events=recorder))

@@ -13,7 +13,7 @@ import pytest
 
 from perkie_cli.domain import errors
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.events import UpstreamCalled
+from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried
 from perkie_cli.resilience.breaker import Breaker, BreakerState
 from perkie_cli.resilience.guard import Attempt, Guard
 from perkie_cli.resilience.retry import TimeRules
@@ -56,7 +56,7 @@ class Bench:
         self.upstream = Upstream(self.clock, iter(script))
         self.breaker = Breaker("gemini", self.clock)
         self.retry_budget = RetryBudget(self.clock)
-        rng = random.Random(5)
+        rng = random.Random(policy.pop("seed", 5))
         self.guard = Guard(
             clock=self.clock,
             rng=rng,
@@ -67,9 +67,9 @@ class Bench:
             events=self.events,
         )
 
-    async def run(self, seconds: float = 50.0) -> str:
+    async def run(self, seconds: float | None = 50.0, *, patient: bool = False) -> str:
         deadline = Deadline.after(seconds, self.clock.monotonic())
-        return await self.clock.drive(self.guard.run(self.upstream, deadline))
+        return await self.clock.drive(self.guard.run(self.upstream, deadline, patient=patient))
 
     @property
     def outcomes(self) -> list[str]:
@@ -84,7 +84,7 @@ class Bench:
         (errors.BadAnswer("x"), 2),
         (errors.SafetyBlock("x"), 2),
         (errors.UpstreamOverloaded("x", retry_after=2), 2),
-        (errors.UpstreamOverloaded("x"), 1),
+        (errors.UpstreamOverloaded("x"), 2),
         (errors.Blocked("x"), 1),
         (errors.WrongCredentials("x"), 1),
     ],
@@ -204,6 +204,108 @@ async def test_at_capacity_nothing_is_sent() -> None:
     assert refused.value.retry_after is not None
     assert len(bench.upstream.attempts) == 1
     assert bench.outcomes == ["ok"], "what was not sent is no call"
+
+
+async def test_a_retry_says_which_what_and_how_long() -> None:
+    bench = Bench(errors.UpstreamFault("first"), errors.UpstreamTimeout("second"))
+    assert await bench.run() == "picture"
+    first, second = (event for event in bench.events.events if isinstance(event, UpstreamRetried))
+    assert (first.attempt, first.waited, first.cause, first.reason) == (1, 0.0, "first", "upstream_fault")
+    assert (second.attempt, second.waited, second.cause) == (2, first.wait, "second")
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_the_retry_that_the_upstream_promised_is_not_thinned_out(seed: int) -> None:
+    bench = Bench(
+        errors.UpstreamOverloaded("x", retry_after=2.5), seed=seed
+    )  # the chance by which calls are thinned out
+    assert await bench.run() == "picture"
+
+
+async def test_who_is_patient_waits_for_quotas_as_often_as_it_takes() -> None:
+    bench = Bench(*[errors.UpstreamOverloaded("x", retry_after=50.0)] * 8)
+    began = bench.clock.monotonic()
+    assert await bench.run(None, patient=True) == "picture"
+    assert 8 * 50 <= bench.clock.monotonic() - began < 8 * 52
+    assert [each.number for each in bench.upstream.attempts] == list(range(1, 10))
+
+
+async def test_patience_ends_after_ten_minutes() -> None:
+    for error, least in (
+        (errors.UpstreamOverloaded("x", retry_after=50.0), 500),
+        (errors.UpstreamOverloaded("x"), 300),
+    ):
+        bench = Bench(*[error] * 100)
+        began = bench.clock.monotonic()
+        with pytest.raises(errors.UpstreamOverloaded):
+            await bench.run(None, patient=True)
+        assert least < bench.clock.monotonic() - began <= 610
+
+
+async def test_patience_does_not_outlast_the_deadline() -> None:
+    bench = Bench(*[errors.UpstreamOverloaded("x", retry_after=5.0)] * 100)
+    began = bench.clock.monotonic()
+    with pytest.raises(errors.UpstreamOverloaded):
+        await bench.run(50.0, patient=True)
+    assert bench.clock.monotonic() - began <= 40
+
+
+async def test_who_is_patient_waits_for_our_own_limits_too() -> None:
+    bench = Bench(per_minute=1)
+    for _ in range(4):
+        assert await bench.run(None, patient=True) == "picture"
+    assert bench.outcomes == ["ok"] * 4
+    assert 180 <= bench.clock.monotonic() - 1000 < 190
+
+
+async def test_other_faults_are_not_waited_for_longer_by_who_is_patient() -> None:
+    bench = Bench(*[errors.UpstreamBroken("x")] * 5)
+    with pytest.raises(errors.UpstreamBroken):
+        await bench.run(None, patient=True)
+    assert len(bench.upstream.attempts) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (errors.WrongCredentials("x", hint="h"), 60),
+        (errors.UpstreamExhausted("x", retry_after=30.0), 30),
+        (errors.UpstreamExhausted("x", retry_after=30_000.0), 600),
+    ],
+)
+async def test_a_lasting_refusal_is_remembered_for_a_while(error: errors.PerkieError, seconds: float) -> None:
+    bench = Bench(error)
+    with pytest.raises(type(error)):
+        await bench.run()
+    bench.clock.advance(seconds - 1)
+    with pytest.raises(type(error), match="x") as again:
+        await bench.run()
+    with pytest.raises(type(error)):
+        bench.guard.check()
+    assert again.value.hint == error.hint
+    assert again.value.retry_after == (error.retry_after and error.retry_after - (seconds - 1))
+    assert bench.outcomes == [error.code], "nothing more was sent"
+    bench.clock.advance(2)
+    bench.guard.check()
+    assert await bench.run() == "picture"
+
+
+@pytest.mark.parametrize("kind", [errors.InvalidSetting, errors.MissingCredentials, errors.MissingExtra])
+async def test_what_ends_before_the_wire_is_no_call(kind: type[errors.PerkieError]) -> None:
+    bench = Bench(kind("x"))
+    with pytest.raises(kind):
+        await bench.run()
+    assert bench.outcomes == []
+
+
+@pytest.mark.parametrize("kind", [errors.UpstreamOverloaded, errors.UpstreamExhausted, errors.UnexpectedAnswer])
+async def test_quotas_and_our_own_faults_open_no_breaker(kind: type[errors.PerkieError]) -> None:
+    bench = Bench(*[kind("x")] * 60)
+    for _ in range(12):
+        with pytest.raises((kind, errors.AtCapacity)):
+            await bench.run()
+        bench.clock.advance(1)
+    assert bench.breaker.status().state is BreakerState.CLOSED
 
 
 async def test_a_cancelled_call_gives_everything_back() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from perkie_cli.domain import errors
 from perkie_cli.domain.deadline import Deadline
+from perkie_cli.resilience.pace import Pace
 from perkie_cli.resilience.retry import TimeRules, wait_before_retry
 from perkie_cli.resilience.retry_budget import RetryBudget
 from tests.clock import VirtualClock
@@ -27,7 +28,9 @@ TIMES = TimeRules()
         (errors.SafetyBlock("x"), [0]),
         (errors.UpstreamOverloaded("x", retry_after=13), [13]),
         (errors.UpstreamOverloaded("x", retry_after=41), []),
-        (errors.UpstreamOverloaded("x"), []),
+        (errors.UpstreamOverloaded("x"), [5]),
+        (errors.UpstreamExhausted("x", retry_after=5), []),
+        (errors.UnexpectedAnswer("x"), []),
         (errors.Blocked("x"), []),
         (errors.UpstreamRefused("x"), []),
         (errors.WrongCredentials("x"), []),
@@ -44,7 +47,7 @@ def test_the_table(error: errors.PerkieError, longest_waits: list[float]) -> Non
         assert len(waits) == 500
         assert max(waits) <= longest
         assert max(waits) >= longest * 0.9
-        if not isinstance(error, errors.UpstreamOverloaded):
+        if error.retry_after is None:
             assert min(waits) <= longest * 0.1, "full jitter begins at nothing"
     assert wait_before_retry(error, len(longest_waits) + 1, 40.0, rng) is None
 
@@ -56,6 +59,22 @@ def test_attempts_end_before_the_ladder_needs_the_time() -> None:
     assert TIMES.for_attempt(deadline, 48.0) == 0
     assert TIMES.for_attempt(Deadline.after(10, 0.0), 0.0) == 8  # a fifth is kept where 3 s would be too much
     assert TIMES.for_attempt(Deadline.never(), 0.0) == 40
+
+
+def test_as_much_time_is_kept_as_the_substitute_lately_took() -> None:
+    pace = Pace()
+    times = TimeRules(substitute=pace)
+    assert times.for_attempt(Deadline.after(12, 0.0), 0.0) == pytest.approx(9.6), "nothing is known yet"
+    pace.took(3.0)
+    assert times.for_attempt(Deadline.after(12, 0.0), 0.0) == 12 - 4.5
+    pace.took(0.5)
+    assert times.for_attempt(Deadline.after(12, 0.0), 0.0) == 12 - 4.5, "the longest of the last ones counts"
+    pace.took(30.0)
+    assert times.for_attempt(Deadline.after(12, 0.0), 0.0) == 6, "no more than half of the deadline"
+    for _ in range(8):
+        pace.took(0.2)
+    assert times.for_attempt(Deadline.after(12, 0.0), 0.0) == pytest.approx(9.6), "what is long ago is forgotten"
+    assert times.for_attempt(Deadline.never(), 0.0) == 40
 
 
 @pytest.mark.parametrize(("spent", "retries"), [(0.1, True), (36.9, True), (37.1, False), (40.0, False)])

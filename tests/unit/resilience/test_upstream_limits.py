@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from perkie_cli.domain.days import PACIFIC, next_midnight
 from perkie_cli.domain.errors import AtCapacity
-from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy, next_midnight
+from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy
 from tests.clock import VirtualClock
 
 
@@ -63,9 +64,8 @@ def test_the_day_ends_at_midnight_in_california() -> None:
 
 
 def test_days_with_a_clock_change() -> None:
-    zone = "America/Los_Angeles"
-    spring = next_midnight(datetime(2026, 3, 8, 9, 0, tzinfo=UTC), zone)
-    autumn = next_midnight(datetime(2026, 11, 1, 9, 0, tzinfo=UTC), zone)
+    spring = next_midnight(datetime(2026, 3, 8, 9, 0, tzinfo=UTC), PACIFIC)
+    autumn = next_midnight(datetime(2026, 11, 1, 9, 0, tzinfo=UTC), PACIFIC)
     assert spring == datetime(2026, 3, 9, 7, 0, tzinfo=UTC)
     assert autumn == datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 

@@ -1,0 +1,55 @@
+"""Whether a drawn picture shows anything, and whether it was drawn at all: for pictures that others made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from perkie_cli.imaging.encode import over_white
+from perkie_cli.imaging.raster import Raster
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_GRID = 64  # cells a side: averages, in which JPEG's own errors and film grain vanish
+_ALPHA_SEEN = 16  # levels of 255; less cannot be told from nothing on paper
+_PLAIN = 8.0  # levels between the darkest and the brightest cell of what counts as one colour
+# A JPEG copy of a photo at quality 50 is 0.8 levels away from it; a drawing of the same pet 40 and more.
+_SAME = 4.0
+
+
+def is_invisible(raster: Raster) -> bool:
+    """Whether every pixel is transparent."""
+    return raster.alpha is not None and int(raster.alpha.max()) < _ALPHA_SEEN
+
+
+def is_one_colour(raster: Raster) -> bool:
+    """Whether there is nothing to see but one colour, give or take what an encoder leaves."""
+    cells = _cells(raster)
+    return bool((np.ptp(cells, axis=(0, 1)) <= _PLAIN).all())
+
+
+def is_copy(raster: Raster, photo: Raster) -> bool:
+    """Whether it is the photo itself: encoded again, resized, or cut around the centre to another shape."""
+    own = _cells(raster)
+    cut = _cut(photo, raster.width / raster.height)
+    return any(float(np.abs(own - _cells(other)).mean()) < _SAME for other in (photo, cut))
+
+
+def _cells(raster: Raster) -> NDArray[np.float32]:
+    """Mean colours over a grid, (64, 64, 3), transparency over white."""
+    small = raster
+    if raster.alpha is not None:
+        small = Raster(np.asarray(over_white(raster)))
+    return cv2.resize(small.rgb, (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _cut(raster: Raster, ratio: float) -> Raster:
+    """The middle of it, ``ratio`` times as wide as high."""
+    width = min(raster.width, max(1, round(raster.height * ratio)))
+    height = min(raster.height, max(1, round(raster.width / ratio)))
+    left, top = (raster.width - width) // 2, (raster.height - height) // 2
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    return Raster(raster.rgb[rows, columns], None if raster.alpha is None else raster.alpha[rows, columns])
