@@ -33,6 +33,7 @@ def dependencies(services: Services, role: str) -> list[Dependency]:
         needed.append(Dependency("quotas", services.documents.ping, required=denies))
         if services.generate.engine().name == "gemini":
             needed.append(Dependency("gemini", services.gemini.ping, required=False))
+            needed.append(Dependency("ledger", services.ledger.ping, required=False))
     cutouts = services.cutout_readiness
     if cutouts.needs_weights:
         needed.append(Dependency("weights", cutouts.check_weights, required=role == "matting"))
