@@ -53,9 +53,7 @@ def _access(settings: Settings) -> Access:
     gemini = settings.gemini
     # GOOGLE_CLOUD_PROJECT sets firestore.project. As in the SDK, a project goes before a key.
     project = (gemini.project or settings.firestore.project) if gemini.vertexai else None
-    return Access(
-        gemini.api_key, gemini.base_url, project, gemini.location, resolve=resolved, vertex=gemini.vertexai
-    )
+    return Access(gemini.api_key, gemini.base_url, project, gemini.location, resolve=resolved, vertex=gemini.vertexai)
 
 
 def _tell_of_second_key(environ: Mapping[str, str], events: EventSink) -> None:

@@ -124,8 +124,7 @@ class Slow(Negative):
 
 async def test_on_the_command_line_a_late_substitute_is_better_than_none(tmp_path: Path) -> None:
     clock = LoopClock()
-    async with serving(tmp_path, clock) as (services, emulator):
-        services.local = Slow(clock, 6.0)  # type: ignore[assignment]  # another engine in the place of the local one
+    async with serving(tmp_path, clock, replaced=lambda _: {"local": Slow(clock, 6.0)}) as (services, emulator):
         emulator.plan = Plan.parse({"fault": [{"kind": "hang"}]})
         began = clock.monotonic()
         made = await services.generate(asking(1, deadline=12.0, overtime=20.0))
@@ -140,8 +139,7 @@ async def test_on_the_command_line_a_late_substitute_is_better_than_none(tmp_pat
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_server_keeps_the_time_that_the_local_engine_lately_took(tmp_path: Path, known: bool) -> None:
     clock = LoopClock()
-    async with serving(tmp_path, clock) as (services, emulator):
-        services.local = Slow(clock, 4.0)  # type: ignore[assignment]  # as above
+    async with serving(tmp_path, clock, replaced=lambda _: {"local": Slow(clock, 4.0)}) as (services, emulator):
         emulator.plan = Plan.parse({"fault": [{"kind": "hang"}]})
         if known:
             assert (await services.generate(asking(1))).degraded
