@@ -85,7 +85,8 @@ async def _warm_engine(services: Services) -> list[str]:
     if isinstance(engine, WarmableEngine):
         try:
             await engine.warm_up()
-        except PerkieError:
+        except PerkieError as error:
+            log.warning("%s cannot draw: %s", engine.name, error.message)
             return []
     return [f"engine {engine.name}"]
 

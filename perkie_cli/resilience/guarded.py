@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from decimal import Decimal
 
+from perkie_cli.domain.picture import DEFAULT_SIZE
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.ports import PricedEngine, Rendering, RenderJob
@@ -47,6 +48,7 @@ class GuardedStyleEngine:
 
     async def ping(self) -> None:
         """Raises: what would keep the next picture from being asked for. Asks nothing of the upstream."""
+        self._engine.price(DEFAULT_SIZE)  # the configured model lives
         await self._engine.warm_up()
         self.guard.check()
 

@@ -196,6 +196,65 @@ def test_a_budget_holds_for_the_whole_run(perkie: Perkie, cat: Path, env: dict[s
     assert emulator.calls == 2
 
 
+def several(cat: Path) -> list[str]:
+    names = [f"pet{number}.png" for number in range(4)]
+    for name in names:
+        cat.with_name(name).write_bytes(cat.read_bytes() + name.encode())
+    return names
+
+
+def test_a_dead_key_ends_a_batch_at_once(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
+    emulator.plan({"kind": "error", "status": 403})
+    done = perkie("stylize", *several(cat), "-s", "ink_wash", "--json", env=env)
+    body = json.loads(done.stdout)
+    assert (done.returncode, body["summary"], emulator.calls) == (4, {"total": 4, "failed": 4}, 1)
+    assert {row["error"]["code"] for row in body["results"]} == {"wrong_credentials"}
+    assert body["warnings"] == ["3 more were not tried: they would end the same"]
+
+
+def test_a_spent_cap_ends_a_batch_and_says_until_when(
+    perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
+) -> None:
+    capped = {**env, "PERKIE_GEMINI_DAILY_CAP_USD": "0.04"}
+    done = perkie("stylize", *several(cat), "-s", "ink_wash", env=capped)
+    assert (done.returncode, emulator.calls) == (6, 1)
+    assert "next day (UTC)" in done.stderr
+    assert "2 more were not tried" in done.stderr
+
+
+def test_a_batch_waits_for_a_full_minute(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
+    emulator.plan({"kind": "overloaded", "retry_after": 1, "calls": [1, 2, 3, 5, 6]})
+    done = perkie("stylize", *several(cat), "-s", "ink_wash", "--json", env=env)
+    body = json.loads(done.stdout)
+    assert (done.returncode, body["summary"]) == (0, {"total": 4, "done": 4})
+    assert emulator.calls == 9
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"GEMINI_API_KEY": "AI\nza"}, "gemini.api_key"),
+        ({"GOOGLE_GEMINI_BASE_URL": "localhost:8081"}, "gemini.base_url"),
+        ({"GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:99999"}, "gemini.base_url"),
+        ({"HTTPS_PROXY": "http://h:abc"}, "HTTPS_PROXY"),
+        ({"SSL_CERT_FILE": "/no/such/file"}, "SSL_CERT_FILE"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    perkie: Perkie, cat: Path, env: dict[str, str], more: dict[str, str], told: str
+) -> None:
+    done = perkie("stylize", "cat.png", "-s", "ink_wash", env={**env, **more})
+    assert (done.returncode, told in done.stderr) == (3, True), done.stderr
+
+
+def test_of_two_keys_the_one_that_is_used_is_told(perkie: Perkie, cat: Path, env: dict[str, str]) -> None:
+    both = {**env, "GOOGLE_API_KEY": env["GEMINI_API_KEY"], "GEMINI_API_KEY": "another"}
+    done = perkie("stylize", "cat.png", "-s", "ink_wash", "--json", env=both)
+    assert json.loads(done.stdout)["warnings"] == [
+        "both GOOGLE_API_KEY and GEMINI_API_KEY are set; GOOGLE_API_KEY is used"
+    ]
+
+
 @pytest.mark.parametrize("flag", ["-v", "--json"])
 def test_a_wrong_key_is_told_and_never_shown(perkie: Perkie, cat: Path, env: dict[str, str], flag: str) -> None:
     """The API repeats a refused key in its answer, as Google's does."""

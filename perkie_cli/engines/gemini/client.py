@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from perkie_cli.domain.errors import InvalidSetting, MissingCredentials
+from perkie_cli.domain.errors import InvalidSetting, MissingCredentials, PerkieError, UnexpectedAnswer
 from perkie_cli.domain.secret import Secret
 from perkie_cli.engines.gemini.network import http_clients
 from perkie_cli.engines.gemini.refusals import KEY_HINT
@@ -66,6 +66,20 @@ class Connection:
         """Closes all connections."""
         await self._async_http.aclose()
         self._http.close()
+
+
+def connect(access: Access) -> Connection:
+    """A connection. What the SDK does not like about this machine is told in its own words.
+
+    Raises: as ``Connection``; UnexpectedAnswer.
+    """
+    try:
+        return Connection(access)
+    except PerkieError:
+        raise
+    except Exception as error:
+        said = Scrubber(access.api_key)(error)
+        raise UnexpectedAnswer(f"the client for gemini cannot be made ({type(error).__name__}{said})") from error
 
 
 def _key(access: Access) -> Secret | None:

@@ -18,7 +18,7 @@ from perkie_cli.domain.pictures.style import Style
 from perkie_cli.engines.gemini import question
 from perkie_cli.engines.gemini.answer import Answer, read
 from perkie_cli.engines.gemini.bill import usage_of
-from perkie_cli.engines.gemini.client import Access, Connection
+from perkie_cli.engines.gemini.client import Access, Connection, connect
 from perkie_cli.engines.gemini.faults import fault
 from perkie_cli.engines.gemini.picture import Wanted, take
 from perkie_cli.engines.gemini.question import Question
@@ -146,7 +146,7 @@ class GeminiEngine:
         key has to be fetched, and must not take a thread of each of them.
         """
         if self._connecting is None:
-            self._connecting = asyncio.ensure_future(self._io.run(Connection, self._access))
+            self._connecting = asyncio.ensure_future(self._io.run(connect, self._access))
             self._connecting.add_done_callback(self._forget_failure)
         return await asyncio.shield(self._connecting)
 
