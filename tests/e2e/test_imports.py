@@ -13,7 +13,8 @@ import pytest
 from tests.conftest import CAT, ROOT
 
 HEAVY = {"numpy", "cv2", "PIL", "google", "torch", "fastapi", "grpc", "onnxruntime", "prometheus_client", "httpx2"}
-CUTTING = {"perkie_cli.services.cutouts.cut_out", "perkie_cli.engines.builtin", "perkie_cli.engines.inspyrenet"}
+INSPYRENET = {"perkie_cli.engines.inspyrenet.choose", "perkie_cli.engines.inspyrenet.engine"}
+CUTTING = {"perkie_cli.services.cutouts.cut_out", "perkie_cli.engines.u2net", *INSPYRENET}
 GEMINI = {"google", "grpc", "perkie_cli.engines.gemini", "perkie_cli.bootstrap.engines.gemini"}
 CODE = """
 import atexit, sys
@@ -52,6 +53,6 @@ def test_who_stylizes_pays_for_no_cut_out_and_no_upstream(home: Mapping[str, str
 
 def test_who_cuts_out_roughly_pays_for_no_network(home: Mapping[str, str], tmp_path: Path) -> None:
     modules = imported(home, "remove-bg", str(CAT), "--engine", "builtin", "-o", str(tmp_path / "cat.png"))
-    assert "perkie_cli.engines.builtin" in modules
-    assert modules.isdisjoint({"torch", "onnxruntime", "perkie_cli.engines.inspyrenet", *GEMINI})
+    assert "perkie_cli.engines.u2net" in modules
+    assert modules.isdisjoint({"torch", *INSPYRENET, *GEMINI})
     assert "perkie_cli.services.pictures.generate" not in modules

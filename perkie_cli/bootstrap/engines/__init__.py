@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perkie_cli.domain.engines import AUTO, DRAWING, MATTING, DrawingChoice, MattingChoice, auto_drawing, auto_matting
-from perkie_cli.engines.inspyrenet.choose import is_installed
+from perkie_cli.engines.inspyrenet.backend import is_installed
 from perkie_cli.engines.networks.engine import NetworkEngine
 from perkie_cli.ports import MattingEngine, StyleEngine
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from perkie_cli.domain.errors import MissingExtra, OutOfMemory
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = TypeVar("T")
+PACKAGES = ("torch", "transparent_background")
+"""Of the extra ``matting``, which the network needs."""
+
+
+def is_installed() -> bool:
+    """Whether its extra is: ``pip install perkie-cli[matting]``."""
+    return all(find_spec(package) is not None for package in PACKAGES)
 
 
 def missing(package: str) -> MissingExtra:

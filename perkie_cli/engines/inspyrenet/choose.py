@@ -12,10 +12,9 @@ from pathlib import Path
 from perkie_cli.domain.cutouts.checkpoint import Checkpoint
 from perkie_cli.domain.errors import InvalidParameter, MissingDevice, MissingExtra, MissingWeights
 from perkie_cli.engines.inspyrenet import onnx_backend
-from perkie_cli.engines.inspyrenet.backend import Backend
+from perkie_cli.engines.inspyrenet.backend import PACKAGES, Backend
 from perkie_cli.ports import ModelStore
 
-_PACKAGES = ("torch", "transparent_background")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 
 
@@ -47,17 +46,12 @@ def open_backend(
     return TorchBackend(network, checkpoint.side, chosen, threads, compiler="inductor" if compiled else None)
 
 
-def is_installed() -> bool:
-    """Whether its extra is: ``pip install perkie-cli[matting]``."""
-    return all(find_spec(package) is not None for package in _PACKAGES)
-
-
 def check_ready(device: str) -> None:
     """Whether a checkpoint could run here, asked before 368 MB are downloaded for it; imports torch only for a GPU.
 
     Raises: InvalidParameter, MissingDevice, MissingExtra.
     """
-    for package in _PACKAGES:
+    for package in PACKAGES:
         if find_spec(package) is None:
             raise MissingExtra(
                 f"{package.replace('_', '-')} is not installed",

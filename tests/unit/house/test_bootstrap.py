@@ -192,7 +192,7 @@ def test_a_subject_is_imported_when_it_is_asked_for(tmp_path: Path) -> None:
         services = build_services(Settings())
         print(*own())
         services.generate
-        print(*[name for name in sys.modules if "cut_out" in name or "inspyrenet" in name or name.startswith("google")])
+        print(*[name for name in sys.modules if "cut_out" in name or "numpy" in name or "inspyrenet.e" in name or name.startswith("google")])
     """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
     assert told == ["perkie_cli.bootstrap.parts perkie_cli.bootstrap.services", ""]
@@ -207,7 +207,7 @@ def test_every_engine_is_known_everywhere() -> None:
         "drawing": get_args(get_type_hints(StyleSettings)["engine"]),
         "matting": get_args(get_type_hints(MattingSettings)["engine"]),
     }
-    assert choices == {"drawing": (AUTO, *DRAWING), "matting": (AUTO, *MATTING)}
+    assert choices == {"drawing": (AUTO, *DRAWING), "matting": ()}  # any text: it may be a network of models.toml
     assert get_args(get_type_hints(MattingSettings)["mode"]) == MODES
     assert DRAWING_PARTS.keys() == DRAWING.keys()
     assert MATTING_PARTS.keys() == MATTING.keys()
@@ -246,7 +246,7 @@ async def test_every_engine_is_built_by_its_name_and_closed_with_the_rest(tmp_pa
             assert engines[name] is engines[name]
             assert hasattr(engines[name], "price") is fact.paid
     for name, fact in MATTING.items():
-        assert isinstance(services.matting_engines[name], WarmableMatting) is fact.weights
+        assert isinstance(services.matting_engines[name], WarmableMatting) or not fact.weights
     assert services.engines[AUTO] is services.gemini
     assert services.matting_engines[AUTO] is services.remote_matting
     await services.aclose()
