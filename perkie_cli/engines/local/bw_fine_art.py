@@ -1,6 +1,5 @@
-"""Black-and-white fine art: a darkroom print with dodge and burn, studio backdrop, glow, grain and warm paper."""
+"""Black-and-white fine art: a darkroom print exposed for the pet, its surroundings held back, on warm paper."""
 
-import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -25,136 +24,152 @@ from perkie_cli.engines.local.planes import (
     weighted,
 )
 from perkie_cli.engines.local.subject import Scene
-from perkie_cli.engines.local.tone import ToneKey, tone_key
+from perkie_cli.engines.local.tone import ToneKey, catch_lights, tone_key
 
 SMOOTH = 4  # light and vignette are smooth: computed for every fourth pixel
-CURVE_STEPS = 4096
-CURVE_TOP = 1.6
-
-
-@dataclass(frozen=True, slots=True)
-class _Light:
-    """The studio's light around the subject, each (h, w)."""
-
-    pool: Plane  # of light on the subject
-    exposure: Plane  # factor: pool and key light from the upper left
-    backdrop: Plane
+NO_GLASS, YELLOW, ORANGE, GREEN = (0.30, 0.59, 0.11), (0.42, 0.50, 0.08), (0.58, 0.38, 0.04), (0.20, 0.68, 0.12)
+BARE, BUSY = 0.015, 0.050  # mean texture of a wall, and of a cluttered room
 
 
 def paint(scene: Scene, look: BlackAndWhite, seed: int) -> Bytes:
     """The print of a scene, (h, w, 3)."""
-    grey = weighted(scene.rgb, 0.46, 0.42, 0.12)
+    grey = _through_filter(scene)
     tone = tone_key(grey, scene)
-    grey = _level(grey, tone)
-    light = _light(scene, tone, look, seed)
-    x = _dodge(_modelling(grey, scene.scale, look.contrast), light, scene)
-    x = _put_before_backdrop(x, grey, light, scene)
+    x = _expose(grey, tone)
+    x = _model(x, scene, tone, look.contrast)
+    around = _look_around(x, scene)
+    x = _before_backdrop(x, scene, look, seed) if scene.cut_out else _hold_back(x, around, scene, tone, look)
     x = _film_curve(x)
     x = _glow(x, scene, look.glow)
-    x *= _vignette(scene, look.vignette)
+    x *= _vignette(scene, look.vignette * (1 - 0.6 * around.airy))
     x += _grain(x, look.grain, scene.scale, seed)
     return _print(x, look.warmth)
 
 
-def _level(grey: Plane, tone: ToneKey) -> Plane:
-    """Levels on the subject; a white animal stays high-key, a black one low-key."""
+def _through_filter(scene: Scene) -> Plane:
+    """Grey through the coloured glass that parts the pet from its surroundings most and keeps its markings."""
+    small = scene.rgb[::8, ::8]
+    pet = scene.subject[::8, ::8] > 0.6
+    if not scene.known or pet.all() or not pet.any():
+        return weighted(scene.rgb, *YELLOW)
+
+    def parted(glass: tuple[float, float, float]) -> float:
+        grey = small @ np.array(glass, np.float32)
+        return float(abs(grey[pet].mean() - grey[~pet].mean()) + 1.2 * grey[pet].std())
+
+    return weighted(scene.rgb, *max((NO_GLASS, YELLOW, ORANGE, GREEN), key=parted))
+
+
+def _expose(grey: Plane, tone: ToneKey) -> Plane:
+    """Levels on the pet; a white animal stays high-key, a black one low-key."""
     span = tone.high - tone.low + 1e-3
-    middle = min(max((tone.mid - tone.low) / span, 0.10), 0.85)
-    wanted = 0.385 + (0.22 if tone.key > 0 else 0.255) * tone.key
-    gamma = min(max(solve_gamma(middle, wanted), 0.55), 1.8 + 0.4 * tone.black - 0.4 * tone.white)
-    return power(np.clip((grey - tone.low) * (1 / span), 0, 1.15), gamma)
+    middle = min(max((tone.mid - tone.low) / span, 0.10), 0.88)
+    wanted = 0.48 + 0.22 * tone.white - 0.30 * tone.black
+    gamma = min(max(solve_gamma(middle, wanted), 0.62 + 0.25 * tone.black), 1.6)
+    return power(np.clip((grey - tone.low) * (1 / span), 0, 1.1), gamma)
 
 
-def _modelling(grey: Plane, scale: float, contrast: float) -> Plane:
-    """Three layers of detail around a base, each with a gain and a soft limit."""
-    fine = guided_filter(grey, grey, 3, 0.0016)
-    form = guided_filter(fine, fine, 14 * scale, 0.008)
-    base = blur(form, 36 * scale)
-    detail = 1.08 * (form - base) + 1.28 * _soft_limit(fine - form, 0.55) + 1.30 * _soft_limit(grey - fine, 0.30)
-    return cast(Plane, base * 0.86 + 0.055 + contrast * detail)
+def _model(grey: Plane, scene: Scene, tone: ToneKey, contrast: float) -> Plane:
+    """Three layers of detail about an edge-preserving base, each with a gain and a soft limit: no halo."""
+    scale = scene.scale
+    fine = guided_filter(grey, grey, 3 * scale, 0.0012)
+    form = guided_filter(fine, fine, 16 * scale, 0.010)
+    base = guided_filter(form, form, 60 * scale, 0.045)
+    more = 0.35 * (form - base) + 0.42 * _soft_limit(fine - form, 0.30) + 0.55 * _soft_limit(grey - fine, 0.16)
+    open_ = 1 + 1.1 * tone.black * smoothstep(0.40 - form, 0, 0.36)  # the form of black fur lies in its shadows,
+    open_ += 0.9 * smoothstep(form, 0.65, 0.95)  # that of white fur in its lights
+    sparks = catch_lights(grey, scale)
+    return cast(Plane, grey + contrast * open_ * more + 0.35 * sparks * np.clip(1 - grey, 0, 1))
 
 
 def _soft_limit(x: Plane, limit: float) -> Plane:
     return cast(Plane, x / (1 + np.abs(x) * (1 / limit)))
 
 
-def _light(scene: Scene, tone: ToneKey, look: BlackAndWhite, seed: int) -> _Light:
+@dataclass(frozen=True, slots=True)
+class _Surroundings:
+    """What is around the pet: its mean tone, and how busy it is, 0 a bare wall .. 1 a cluttered room."""
+
+    tone: float
+    busy: float
+
+    @property
+    def airy(self) -> float:
+        """0..1: snow, sky and white walls, which are left light, or they would be mud."""
+        return min(max((self.tone - 0.55) / 0.15, 0.0), 1.0) * (1 - self.busy)
+
+
+def _look_around(x: Plane, scene: Scene) -> _Surroundings:
+    small = x[::4, ::4]
+    around = scene.subject[::4, ::4] < 0.15
+    if around.sum() < 100:
+        return _Surroundings(0.0, 0.0)
+    texture = float(np.abs(small - blur(small, 3 * scene.scale))[around].mean())
+    return _Surroundings(float(small[around].mean()), min(max((texture - BARE) / (BUSY - BARE), 0.0), 1.0))
+
+
+def _hold_back(x: Plane, around: _Surroundings, scene: Scene, tone: ToneKey, look: BlackAndWhite) -> Plane:
+    """Burn in the surroundings, more with the distance, so that the pet is the lightest and sharpest thing."""
+    scale = scene.scale
+    pet = smoothstep(blur(scene.subject, 1.2 * scale), 0.45, 0.98)  # choked: no bright rim
+    wanted = (0.55 if tone.black > 0.4 else 0.50 * float(np.mean(scene.samples(x)))) * look.backdrop
+    need = min(max((around.tone - wanted) / 0.25, 0.4), 1.0) * (1 - 0.7 * around.airy) * (1 - 0.4 * tone.black)
+    far = 1 - blur(scene.subject, 100 * scale) / 0.5
+    stops = need * (0.45 + 0.75 * np.clip(far, 0, 1)) * (1.0 if scene.known else 0.3)
+    behind = (x + (blur(x, 4 * scale) - x) * (0.5 * around.busy)) * np.exp2(-stops)
+    return cast(Plane, behind + (x - behind) * pet)
+
+
+def _before_backdrop(x: Plane, scene: Scene, look: BlackAndWhite, seed: int) -> Plane:
+    """A studio backdrop; the matte is choked inside its soft edge and the form turned from the light: no bright rim."""
     h, w = scene.height, scene.width
-    x, y = columns(w)[:, ::SMOOTH], rows(h)[::SMOOTH]
     cx, cy = scene.centre()
-    reach = 0.625 * math.sqrt(max(0.08, scene.coverage()) * h * w)
-    rx, ry = (x - cx) / reach, (y - cy + 0.05 * h) / reach
-    pool = np.exp(-0.55 * (rx * rx + ry * ry))
-    stops = 0.85 * (0.75 * (pool - 0.62) - 0.144 * np.tanh(0.75 * rx + 0.45 * ry))
-    if tone.key > 0.2:
-        stops *= 1 - 0.35 * tone.key  # white fur must not be burnt to grey
-    gx, gy = (x - cx - 0.12 * w) / (0.62 * w), (y - cy + 0.10 * h) / (0.62 * h)
-    lift = 0.12 * tone.black  # separates a black animal from the dark
-    backdrop = 0.045 + (0.16 + lift) * np.exp(-1.9 * (gx * gx + gy * gy))
-    mottle = 0.012 * fractal_noise(stream(seed, "backdrop"), h, w, 170 * scene.scale, 3)
-    return _Light(resize(pool, w, h), resize(np.exp2(stops), w, h), look.backdrop * (resize(backdrop, w, h) + mottle))
-
-
-def _dodge(x: Plane, light: _Light, scene: Scene) -> Plane:
-    """Expose by the light, then open the highlights and deepen the shadows of the subject."""
-    x = np.maximum(x, 0) * light.exposure
-    local = blur(x, 9 * scene.scale)
-    bright = smoothstep(local, 0.5, 0.95)
-    x += 0.45 * bright * (x - local) + 0.05 * bright * scene.subject - 0.05 * smoothstep(0.45 - local, 0, 0.35)
-    return x
-
-
-def _put_before_backdrop(x: Plane, grey: Plane, light: _Light, scene: Scene) -> Plane:
-    if scene.cut_out:  # choke the matte inside its soft edge and turn the form away from the light there: no bright rim
-        core = smoothstep(scene.subject, 0.45, 0.985)
-        turn = smoothstep(blur(scene.subject, 5 * scene.scale), 0.40, 0.97)
-        return light.backdrop * (1 - core) + x * (0.5 + 0.5 * turn) * core
-    behind = np.clip(0.55 * blur(grey, 18 * scene.scale) + 0.45 * x, 0, 1)
-    behind = behind * np.sqrt(np.sqrt(behind)) * (0.52 * (0.45 + 0.55 * light.pool))
-    behind = 0.45 * light.backdrop + behind / (1 + 1.8 * behind)  # a white wall becomes a dark one
-    x /= 1 + 3 * (1 - scene.subject) * x  # and leaves no halo where the map fades
-    return cast(Plane, behind + (x - behind) * smoothstep(scene.subject, -0.1, 0.75))
+    gx, gy = (columns(w)[:, ::SMOOTH] - cx - 0.1 * w) / (0.62 * w), (rows(h)[::SMOOTH] - cy + 0.10 * h) / (0.62 * h)
+    light = resize(0.05 + 0.19 * np.exp(-1.9 * (gx * gx + gy * gy)), w, h)
+    light += 0.012 * fractal_noise(stream(seed, "backdrop"), h, w, 170 * scene.scale, 3)
+    core = smoothstep(scene.subject, 0.45, 0.985)
+    turn = smoothstep(blur(scene.subject, 5 * scene.scale), 0.40, 0.97)
+    return look.backdrop * light * (1 - core) + x * (0.5 + 0.5 * turn) * core
 
 
 def _film_curve(x: Plane) -> Plane:
-    """Toe, shoulder and mid contrast, as a look-up."""
-    t = np.linspace(0, CURVE_TOP, CURVE_STEPS, dtype=np.float32)
-    curve = np.clip(t * (1 + t / 4.84) / (1 + t) * 1.56, 0, 1)
-    curve = np.clip(curve + 0.22 * (curve * curve * (3 - 2 * curve) - curve), 0, 1)
-    top = CURVE_STEPS - 1
-    return cast(Plane, curve[np.clip(x * (top / CURVE_TOP), 0, top).astype(np.uint16)])
+    """A gentle toe and shoulder."""
+    x = np.clip(x, 0, 1.25)
+    x = np.where(x > 0.75, 0.75 + 0.25 * np.tanh((x - 0.75) / 0.25 * 0.9), x)
+    return cast(Plane, x + 0.24 * (x * x * (3 - 2 * x) - x))
 
 
 def _glow(x: Plane, scene: Scene, strength: float) -> Plane:
-    """Bloom of the highlights, kept off the backdrop behind a cut-out."""
-    lights = smoothstep(x, 0.45, 0.95) * x
-    bloom = 0.62 * blur(lights, 10 * scene.scale) + 0.5 * blur(lights, 34 * scene.scale)
-    bloom *= 0.35 + 0.65 * smoothstep(scene.subject, 0.3, 1.0)
-    return 1 - (1 - x) * (1 - 0.30 * strength * bloom)
+    """Bloom of the highlights, on the pet alone."""
+    lights = smoothstep(x, 0.55, 0.98) * x
+    bloom = blur(lights, 14 * scene.scale) * smoothstep(scene.subject, 0.4, 1.0)
+    return 1 - (1 - x) * (1 - 0.10 * strength * bloom)
 
 
 def _vignette(scene: Scene, strength: float) -> Plane:
+    """Darker corners; the pet itself is spared."""
     h, w = scene.height, scene.width
     x, y = columns(w)[:, ::SMOOTH] / (w / 2) - 1, rows(h)[::SMOOTH] / (h / 2) - 1
     radius = np.sqrt(x * x + y * y) / 1.4142
-    return resize(1 - 0.62 * strength * smoothstep(radius, 0.45, 1.08), w, h)
+    spared = 1 - 0.85 * blur(scene.subject, 12 * scene.scale)[::SMOOTH, ::SMOOTH]
+    return resize(1 - 0.55 * strength * smoothstep(radius, 0.45, 1.08) * spared, w, h)
 
 
 def _grain(x: Plane, strength: float, scale: float, seed: int) -> Plane:
-    """Two sizes of grain, strongest in the middle tones."""
+    """Two sizes of fine grain, strongest in the middle tones."""
     h, w = x.shape
     rng = stream(seed, "grain")
-    fine = blur(white_noise(rng, h, w), 0.62 * scale)
-    coarse = resize(blur(white_noise(rng, -(-h // 2), -(-w // 2)), 0.9 * scale), w, h, CUBIC)
-    grain = 0.75 * unit(fine) + 0.5 * unit(coarse)
-    grain *= 0.006 + 0.030 * np.sqrt(np.clip(x, 0, 1)) * (1 - 0.78 * x)
+    fine = blur(white_noise(rng, h, w), 0.55 * scale)
+    coarse = resize(blur(white_noise(rng, -(-h // 2), -(-w // 2)), 0.8 * scale), w, h, CUBIC)
+    grain = 0.85 * unit(fine) + 0.3 * unit(coarse)
+    grain *= 0.003 + 0.022 * np.sqrt(np.clip(x, 0, 1)) * (1 - 0.8 * x)
     return strength * grain
 
 
 def _print(x: Plane, warmth: float) -> Bytes:
     """Paper white and black, toned: warm lights and slightly cold shadows."""
     t = np.linspace(0, 1, 256, dtype=np.float32)
-    tones = ((0.018, -0.004), (0.0, 0.0), (-0.032, 0.008))  # gain of the lights and offset of the shadows, R G B
+    tones = ((0.012, -0.004), (0.0, 0.0), (-0.024, 0.008))  # gain of the lights and offset of the shadows, R G B
     curves = [np.clip(t * (1 + warmth * gain) + warmth * offset * (1 - t), 0, 1) for gain, offset in tones]
-    grey = to_bytes(0.016 + 0.972 * np.clip(x, 0, 1))  # already dithered by the grain
+    grey = to_bytes(0.008 + 0.985 * np.clip(x, 0, 1))  # already dithered by the grain
     return cast(Bytes, cv2.LUT(cv2.merge([grey] * 3), to_bytes(np.stack(curves, 1))[None]))

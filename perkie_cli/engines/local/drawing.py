@@ -7,9 +7,10 @@ from typing import Final, TypeVar, cast
 import cv2
 import numpy as np
 
+from perkie_cli.engines.local.composition import compose
 from perkie_cli.engines.local.planes import Bytes, Plane, to_bytes
 from perkie_cli.engines.local.recipes import find_recipe
-from perkie_cli.engines.local.subject import read_scene
+from perkie_cli.engines.local.subject import Background, read_scene
 from perkie_cli.imaging.raster import Raster
 
 LEAST_PAINTED: Final = 768  # brushes need room: smaller pictures are painted at this size, then reduced
@@ -19,25 +20,35 @@ LEAST_SIDE: Final = 16
 Pixels = TypeVar("Pixels", Bytes, Plane)
 
 
-def draw(recipe_id: str, rgb: Bytes, alpha: Bytes | None, parameters: Mapping[str, object], seed: int) -> Bytes:
-    """Draw (h, w, 3) pixels, with their (h, w) matte if they have one, as they are: no resizing.
+def draw(
+    recipe_id: str,
+    rgb: Bytes,
+    alpha: Bytes | None,
+    parameters: Mapping[str, object],
+    seed: int,
+    *,
+    background: Background = Background.GONE,
+) -> Bytes:
+    """Draw (h, w, 3) pixels, with their (h, w) matte if they have one, as they are: no framing, no resizing.
 
     The same arguments give the same pixels for any number of OpenCV threads.
     Raises: InvalidParameter.
     """
     recipe = find_recipe(recipe_id)
     look = recipe.settle(parameters)
-    return recipe.painter()(read_scene(rgb, alpha), look, seed)
+    return recipe.painter()(read_scene(rgb, alpha, background), look, seed)
 
 
 def render_at(raster: Raster, recipe_id: str, parameters: Mapping[str, object], size: int, seed: int) -> Raster:
-    """The drawing of a raster with `size` px on its long side.
+    """The drawing of a raster, framed anew around its pet, with `size` px on its long side.
 
     Raises: InvalidParameter.
     """
-    painted = fit(raster, min(max(size, LEAST_PAINTED), MOST_PAINTED))
-    picture = draw(recipe_id, painted.rgb, painted.alpha, parameters, seed)
-    width, height = fitted_size(raster, size)
+    recipe = find_recipe(recipe_id)
+    composition = compose(raster, recipe.settle(parameters), recipe.replace_from)
+    painted = fit(composition.raster, min(max(size, LEAST_PAINTED), MOST_PAINTED), composition.background)
+    picture = draw(recipe_id, painted.rgb, painted.alpha, parameters, seed, background=composition.background)
+    width, height = fitted_size(composition.raster, size)
     return Raster(_resize(picture, width, height))
 
 
@@ -47,11 +58,16 @@ def fitted_size(raster: Raster, size: int) -> tuple[int, int]:
     return max(LEAST_SIDE, round(raster.width * scale)), max(LEAST_SIDE, round(raster.height * scale))
 
 
-def fit(raster: Raster, size: int) -> Raster:
-    """The raster with `size` on its long side; premultiplied on the way, so that no fringe is born."""
+def fit(raster: Raster, size: int, background: Background = Background.GONE) -> Raster:
+    """The raster with `size` on its long side; premultiplied on the way, so that no fringe is born.
+
+    Not where the colours under the matte are the photo's.
+    """
     width, height = fitted_size(raster, size)
     if raster.alpha is None:
         return Raster(_resize(raster.rgb, width, height))
+    if background is not Background.GONE:
+        return Raster(_resize(raster.rgb, width, height), _resize(raster.alpha, width, height))
     if (width, height) == (raster.width, raster.height):
         return raster
     matte = raster.alpha.astype(np.float32) * (1 / 255)

@@ -68,13 +68,15 @@ def _key_lightness(scene: Scene) -> tuple[Plane, ToneKey]:
     scale = scene.scale
     x = weighted(scene.rgb, 0.36, 0.50, 0.14)
     tone = tone_key(x, scene)
-    wanted = 0.60 + (0.10 if tone.key > 0 else 0.24) * tone.key
+    wanted = 0.60 + (0.10 if tone.key > 0 else 0.34) * tone.key
     middle = min(max((tone.mid - tone.low) / (tone.high - tone.low + 1e-3), 0.08), 0.92)
-    gamma = min(max(solve_gamma(middle, wanted), 0.5), 1.8 - 0.65 * tone.white)
+    gamma = min(max(solve_gamma(middle, wanted), 0.5 + 0.4 * tone.black), 1.8 - 0.65 * tone.white)
     x = power(np.clip((x - tone.low) * (1 / (tone.high - tone.low)), 0, 1), gamma)
     x = calm_texture(x, scene)
     form = guided_filter(x, x, 18 * scale, 0.02)
-    x = np.clip(form + 1.35 * (x - form), 0, 1)
+    dark = smoothstep(0.50 - form, 0, 0.38)  # eyes and form of dark fur lie in its shadows
+    detail = x - form
+    x = np.clip(form * (1 + 0.25 * dark) + 1.35 * detail + 1.6 * dark * detail / (1 + 8 * np.abs(detail)), 0, 1)
     if scene.cut_out:
         ground = 0.97 if tone.key < 0.35 else 0.97 - 0.22 * tone.key
         x = x * scene.subject + (1 - scene.subject) * np.maximum(x, ground)
@@ -90,4 +92,5 @@ def _reach(scene: Scene, rough: Plane, broad: Plane) -> tuple[Plane, Plane | flo
         return scene.subject * smoothstep(edge + 0.45 * rough, 0, 0.9), smoothstep(edge, 0, 0.7)
     dx, dy = (x - w / 2) * (1 / (0.54 * w)), (y - h * 0.5) * (1 / (0.56 * h))
     radius = np.sqrt(dx * dx + dy * dy)
-    return np.clip(scene.subject * 1.1, 0, 1) * smoothstep(1.22 - radius + 0.13 * broad, 0, 0.45), 1.0
+    reach = np.clip(scene.subject * 1.1, 0, 1) * (0.4 + 0.6 * smoothstep(scene.subject, 0.2, 0.65))
+    return reach * smoothstep(1.22 - radius + 0.13 * broad, 0, 0.45), 1.0

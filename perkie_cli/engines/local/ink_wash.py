@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from perkie_cli.engines.local.ground import find_ground
 from perkie_cli.engines.local.ink_lines import brush_strokes, draw_lines, read_lines
 from perkie_cli.engines.local.ink_study import Study, study
 from perkie_cli.engines.local.looks import InkWash
@@ -37,7 +38,7 @@ def paint(scene: Scene, look: InkWash, seed: int) -> Bytes:
     ink = np.clip(look.ink * ink, 0, 2.6)
     picture = soak(ink, view.paper, look.paper)
     if look.seal:
-        press_seal(picture, ink + 1.5 * scene.subject, view.paper, look.seal_colour)
+        press_seal(picture, ink + 1.5 * scene.subject, scene.subject, view.paper, look.seal_colour)
     return to_bytes(picture)
 
 
@@ -74,7 +75,20 @@ def _ground(view: Study) -> Plane:
     if white > 0.2:
         near = blur(subject, 22 * scale) * (1 - smoothstep(subject, 0.2, 0.8))
         pool = np.maximum(pool, 0.9 * white * near * smoothstep(water.broad + 0.5 * water.small, -1.8, 0.3))
-    return (0.30 + 0.30 * white) * pool * view.frame * (1 + 0.2 * view.paper.tooth)
+    ink = (0.30 + 0.30 * white) * pool * view.frame
+    return (ink + _shadow(view)) * (1 + 0.2 * view.paper.tooth)
+
+
+def _shadow(view: Study) -> Plane:
+    """One wet stroke of the broad brush under the pet's feet, streaked where it ran dry."""
+    scene, scale, water = view.scene, view.scene.scale, view.water
+    shadow = find_ground(scene).shadow
+    if not shadow.any():
+        return shadow
+    shadow = displace(shadow, 14 * scale * water.broad2, 5 * scale * water.small)
+    streaks = cv2.blur(view.paper.tooth, (max(1, round(100 * scale)), max(1, round(3 * scale))))
+    wet = smoothstep(shadow + 0.16 * water.small + 1.1 * streaks, 0.12, 0.75) * smoothstep(shadow, 0.02, 0.3)
+    return 0.62 * wet * shadow * (1 - 0.85 * scene.subject)
 
 
 def _splatter(view: Study, amount: float, seed: int) -> Plane:

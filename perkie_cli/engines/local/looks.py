@@ -88,7 +88,17 @@ def vary(parameter: Parameter) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class BlackAndWhite:
+class Portrait:
+    """What every style may vary."""
+
+    background: str = vary(
+        Choice("auto", ("auto", "keep", "replace"), "auto replaces it where nothing of the pet is missing")
+    )
+    crop: bool = vary(Switch(True, "frame the picture anew around the pet; off keeps the photo's own frame"))
+
+
+@dataclass(frozen=True, slots=True)
+class BlackAndWhite(Portrait):
     """A darkroom print."""
 
     contrast: float = vary(Number(1.0, 0.5, 1.6, "depth of the modelling; below 1 softer, above 1 more dramatic"))
@@ -100,7 +110,7 @@ class BlackAndWhite:
 
 
 @dataclass(frozen=True, slots=True)
-class VanGogh:
+class VanGogh(Portrait):
     """Flowing impasto strokes before a night sky."""
 
     stroke_scale: float = vary(Number(1.0, 0.6, 1.8, "size of the brush; larger is bolder and shows less detail"))
@@ -115,7 +125,7 @@ class VanGogh:
 
 
 @dataclass(frozen=True, slots=True)
-class InkWash:
+class InkWash(Portrait):
     """Sumi-e: washes and brush lines on fibre paper."""
 
     ink: float = vary(Number(1.0, 0.4, 1.6, "density of all ink"))

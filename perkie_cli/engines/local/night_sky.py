@@ -11,7 +11,9 @@ from perkie_cli.engines.local.planes import Plane, blur, channels, columns, resi
 from perkie_cli.engines.local.subject import Scene
 
 COARSE = 4  # the field is smooth: made for every fourth pixel
-VORTICES = 7
+VORTICES = 5
+CROWDED = 0.06  # of the pet near the middle of a star
+SHOULDERS = 0.55  # of the pet's height from the top
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def night_sky(scene: Scene, seed: int) -> Sky:
     vx = np.full((y.shape[0], x.shape[1]), 0.55, np.float32)
     vy = 0.22 * np.sin(x / long_side * 6.3 + rng.uniform(0, 6)) + 0 * y
     stars = np.zeros_like(vx)
-    for vortex in _place_vortices(scene, rng, cx, cy, radius * 0.85):
+    for vortex in _place_vortices(scene, rng):
         dx, dy, distance = _polar(x, y, vortex.x, vortex.y)
         spin = np.exp(-0.8 * (distance / vortex.radius) ** 2) * (4.2 * vortex.sense) / distance
         vx -= dy * spin
@@ -67,17 +69,25 @@ def _polar(x: Plane, y: Plane, cx: float, cy: float) -> tuple[Plane, Plane, Plan
     return dx, dy, np.sqrt(dx * dx + dy * dy) + 1e-3
 
 
-def _place_vortices(scene: Scene, rng: np.random.Generator, cx: float, cy: float, clear: float) -> list[_Vortex]:
-    """Up to VORTICES whirls that keep `clear` px from the subject's centre and do not overlap."""
+def _place_vortices(scene: Scene, rng: np.random.Generator) -> list[_Vortex]:
+    """Up to VORTICES whirls above the pet's shoulders that neither crowd it nor overlap."""
     h, w = scene.height, scene.width
     size = min(max(h, w), 1.6 * min(h, w))
+    near = blur(scene.subject, 0.05 * size)
+    lowest = _shoulders(scene.subject)
     placed: list[_Vortex] = []
     for _ in range(400):
         if len(placed) == VORTICES:
             break
         x, y, radius = rng.uniform(0.03, 0.97) * w, rng.uniform(0, 0.95) * h, rng.uniform(0.065, 0.135) * size
-        if math.hypot(x - cx, y - cy) < clear:
+        if y > lowest or near[int(y), int(x)] > CROWDED:
             continue
         if all(math.hypot(x - v.x, y - v.y) >= (radius + v.radius) * 0.95 for v in placed):
             placed.append(_Vortex(x, y, radius, 1 if rng.random() < 0.6 else -1))
     return placed
+
+
+def _shoulders(subject: Plane) -> float:
+    """The row below which no star rises: the height of the pet's shoulders."""
+    occupied = np.flatnonzero((subject[::COARSE] > 0.6).any(1)) * COARSE
+    return float(occupied[0] + SHOULDERS * (occupied[-1] - occupied[0])) if len(occupied) else float(len(subject))

@@ -7,20 +7,23 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
+from perkie_cli.engines.local.ground import Ground
 from perkie_cli.engines.local.looks import VanGogh
 from perkie_cli.engines.local.night_sky import Sky
 from perkie_cli.engines.local.noise import fractal_noise, stream
 from perkie_cli.engines.local.planes import (
+    CUBIC,
     Picture,
     Plane,
     blur,
     channels,
     guided_filter,
     power,
+    resize,
     smoothstep,
     solve_gamma,
 )
-from perkie_cli.engines.local.subject import Scene
+from perkie_cli.engines.local.subject import Scene, fill_around
 from perkie_cli.engines.local.tone import ToneKey, calm_texture, catch_lights, tone_key
 
 LIGHTNESS_STOPS: Final = (0.0, 0.16, 0.30, 0.44, 0.58, 0.70, 0.84, 1.0)
@@ -53,19 +56,22 @@ def read_sitter(scene: Scene, colour: float) -> Sitter:
     sparks = catch_lights(lightness, scene.scale)
     lightness = calm_texture(lightness, scene)
     middle = min(max((tone.mid - tone.low) / max(span, 0.12), 0.08), 0.92)
-    wanted = 0.50 + 0.17 * tone.key if tone.key else middle
-    gamma = min(max(solve_gamma(middle, wanted), 0.62), 1.5 - 0.1 * tone.white)
+    wanted = 0.50 + (0.17 if tone.key > 0 else 0.28) * tone.key if tone.key else middle
+    gamma = min(max(solve_gamma(middle, wanted), 0.62 + 0.3 * tone.black), 1.5 - 0.1 * tone.white)
     chroma = float(np.percentile(scene.samples(cast(Plane, cv2.magnitude(a, b))), 90))
-    gain = colour * (min(max(36 / (chroma + 1e-3), 1.0), 1.9) if chroma > 5 else 1.0)
+    most = colour * (min(max(36 / (chroma + 1e-3), 1.0), 1.9) if chroma > 5 else 1.0)
+    faint = smoothstep(0.45 - lightness, 0, 0.2) * smoothstep(22 - cast(Plane, cv2.magnitude(a, b)), 0, 10)
+    gain = most * (1 - 0.7 * tone.black * faint)  # the cast of a black coat is no colour
     return Sitter(power(lightness, gamma), a * gain, b * gain, sparks, tone)
 
 
-def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, seed: int) -> Picture:
+def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, ground: Ground, look: VanGogh, seed: int) -> Picture:
     """What the strokes are to approach."""
     scale = scene.scale
     form = guided_filter(sitter.lightness, sitter.lightness, 40 * scale, 0.03)
     relief = 1.28 + 0.9 * sitter.tone.white  # the flat fur of a white animal needs small strokes, too
-    light = np.clip(form + relief * (sitter.lightness - form), 0, 1)
+    dark = smoothstep(0.46 - form, 0, 0.36)  # eyes and form of dark fur lie in its shadows
+    light = np.clip(form * (1 + 0.10 * dark) + (relief + 0.9 * dark) * (sitter.lightness - form), 0, 1)
     light += 0.30 * (light * light * (3 - 2 * light) - light)
     light += 0.5 * sitter.sparks * (1 - light)
     a, b = _intensify(sitter, light)
@@ -73,16 +79,29 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, look: VanGogh, see
     rng = stream(seed, "backdrop")
     night = 0.36 + 0.105 * fractal_noise(rng, scene.height, scene.width, 60 * scale, 3)
     ring = np.clip(blur(scene.subject, 38 * scale) - scene.subject, 0, 1)
-    night += ring * (0.20 if sitter.tone.key > -0.3 else 0.30)  # lighter paint around lifts a dark animal off the night
+    night += ring * (0.20 + 0.22 * sitter.tone.black)  # lighter paint around lifts a dark animal off the night
     if scene.cut_out:
         behind, starlight = smoothstep(1 - scene.subject, 0.35, 0.65), look.stars
     else:
         behind, starlight = smoothstep(1 - scene.subject, 0.24, 0.72) * (0.9 * look.sky), 0.5 * look.stars
+        behind *= 1 - 0.85 * ground.floor
         night = 0.30 * night + 0.70 * (0.06 + 0.56 * blur(light, 4 * scale))
     night += (0.99 - night) * power(np.clip(sky.stars * 1.05, 0, 1), 0.8) * starlight
     paint = _sky_scale(look.palette)[np.clip(night * 255, 0, 255).astype(np.uint8)]
     lab += (paint - lab) * behind[..., None]
+    if scene.cut_out:
+        lab += (_floor_colours(scene, lab) - lab) * (behind * ground.floor)[..., None]
     return np.clip(cast(Picture, cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)), 0, 1)
+
+
+def _floor_colours(scene: Scene, lab: Picture) -> Picture:
+    """The photo's own ground, broadly, in stronger colours; without a photo, hills in the dark of the night."""
+    if scene.photo is None:
+        return lab * np.array([0.62, 0.8, 0.6], np.float32) + np.array([0, -6, 6], np.float32)
+    own = blur(fill_around(scene.photo, 1 - scene.subject), 4 * scene.scale)
+    floor = cast(Picture, cv2.cvtColor(own, cv2.COLOR_RGB2LAB)) * np.array([0.7, 1.5, 1.5], np.float32)
+    floor[..., 0] += 16
+    return resize(floor, scene.width, scene.height, CUBIC)
 
 
 def _intensify(sitter: Sitter, light: Plane) -> tuple[Plane, Plane]:

@@ -19,6 +19,7 @@ PAW: Final = (  # x, y, half axes and tilt in degrees, in shares of the seal: th
     (0.58, 0.30, 0.075, 0.110, 8),
     (0.73, 0.47, 0.072, 0.100, 22),
 )
+ON_THE_PET: Final = 0.5
 CORNERS: Final = ((0.0, 1, 1), (0.02, 0, 1), (0.05, 1, 0), (0.06, 0, 0))  # handicap, right, lower
 
 
@@ -68,13 +69,15 @@ def colour(text: str) -> Plane:
     return np.array(list(bytes.fromhex(text[1:])), np.float32) / 255
 
 
-def press_seal(picture: Picture, occupied: Plane, paper: Paper, tint: str) -> None:
-    """Stamp the paw into the emptiest corner of `picture`; `occupied` (h, w) says what to stay away from."""
+def press_seal(picture: Picture, occupied: Plane, subject: Plane, paper: Paper, tint: str) -> None:
+    """Stamp the paw into the emptiest corner of `picture` (`occupied`, (h, w)); not at all where all are the pet's."""
     h, w = occupied.shape
     side = max(12, int(min(0.056 * math.sqrt(h * w), 0.16 * min(h, w))))
     x, y = _emptiest_corner(occupied, side, int(0.06 * min(h, w)))
     stamp = _paw(side)[: h - y, : w - x]
     place = (slice(y, y + side), slice(x, x + side))
+    if float(subject[place].mean()) > ON_THE_PET:
+        return
     tooth = paper.tooth[place]
     cover = np.clip(stamp * (0.93 + 0.22 * np.minimum(0, 0.9 - tooth)), 0, 1)[..., None]
     picture[place] += (colour(tint) * (1 + 0.03 * tooth[..., None]) - picture[place]) * cover

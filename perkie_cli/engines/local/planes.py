@@ -54,7 +54,23 @@ def blur(x: Plane, sigma: float) -> Plane:
 
 
 def guided_filter(guide: Plane, x: Plane, radius: float, eps: float) -> Plane:
-    """Edge-preserving smoothing of `x` along the edges of `guide` (He et al., Guided Image Filtering, 2010)."""
+    """Edge-preserving smoothing of `x` along the edges of `guide` (He et al., Guided Image Filtering, 2010).
+
+    The lines that are fitted to wide windows change slowly, so they are found on a smaller copy (He and Sun, 2015).
+    """
+    h, w = guide.shape
+    factor = 1 if radius < 8 else 2 if radius < 24 else 4
+    if factor == 1:
+        slope, offset = _fitted_lines(guide, x, radius, eps)
+        return slope * guide + offset
+    size = max(1, w // factor), max(1, h // factor)
+    small = resize(guide, *size, AREA)
+    slope, offset = _fitted_lines(small, small if x is guide else resize(x, *size, AREA), radius / factor, eps)
+    return resize(slope, w, h) * guide + resize(offset, w, h)
+
+
+def _fitted_lines(guide: Plane, x: Plane, radius: float, eps: float) -> tuple[Plane, Plane]:
+    """Slope and offset of `x` over `guide`, averaged over all windows that see a pixel."""
     side = 2 * max(1, int(radius)) + 1
 
     def mean(p: Plane) -> Plane:
@@ -65,7 +81,7 @@ def guided_filter(guide: Plane, x: Plane, radius: float, eps: float) -> Plane:
     mean_x = mean_g if x is guide else mean(x)
     covariance = variance if x is guide else mean(guide * x) - mean_g * mean_x
     slope = covariance / (variance + eps)
-    return cast(Plane, mean(slope) * guide + mean(mean_x - slope * mean_g))
+    return mean(slope), mean(mean_x - slope * mean_g)
 
 
 def weighted(rgb: Picture, red: float, green: float, blue: float) -> Plane:

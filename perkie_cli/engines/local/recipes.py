@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import importlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,7 @@ class LocalRecipe:
     id: str
     version: str
     look: type[Look]
+    replace_from: float  # trust in the pet's map, 0..1, from which the background goes
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -61,9 +63,9 @@ RECIPES: Final[Mapping[str, LocalRecipe]] = MappingProxyType(
     {
         recipe.id: recipe
         for recipe in (
-            LocalRecipe("ink_wash", "2", InkWash),
-            LocalRecipe("van_gogh", "2", VanGogh),
-            LocalRecipe("bw_fine_art", "1", BlackAndWhite),
+            LocalRecipe("ink_wash", "3", InkWash, replace_from=0.6),
+            LocalRecipe("van_gogh", "3", VanGogh, replace_from=0.6),
+            LocalRecipe("bw_fine_art", "2", BlackAndWhite, replace_from=math.inf),
         )
     }
 )

@@ -6,6 +6,7 @@ ratio on Lab histograms and brought up along the picture's edges by a guided fil
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import cast
 
 import cv2
@@ -26,17 +27,28 @@ from perkie_cli.engines.local.planes import (
     smoothstep,
 )
 
+OPAQUE = 250  # alpha above which nothing is cut out
 MAP_SIDE = 96
 BINS = 12
 
 
+class Background(Enum):
+    """What becomes of what is behind the subject."""
+
+    KEPT = "kept"  # the matte only says where the subject is
+    REPLACED = "replaced"  # by the style's own, with the photo at hand for the colours of the ground
+    GONE = "gone"  # cut out before: under the matte there is nothing to see
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a style paints: the colours, where the subject is, and whether it was cut out."""
+    """What a style paints: the colours, where the subject is, and what becomes of the background."""
 
     rgb: Picture  # of a cut-out: the subject's own colours continued under and beyond its soft edge
     subject: Plane
-    cut_out: bool
+    cut_out: bool  # the background is replaced
+    known: bool  # the subject's outline is one to rely on: a matte, not the soft guess
+    photo: Picture | None  # as it came, where there is anything behind the subject
 
     @property
     def height(self) -> int:
@@ -72,17 +84,28 @@ class Scene:
         return float(self.subject[::8, ::8].mean())
 
 
-def read_scene(rgb: Bytes, alpha: Bytes | None) -> Scene:
+def read_scene(rgb: Bytes, matte: Bytes | None, background: Background = Background.GONE) -> Scene:
     """The scene of an (h, w, 3) picture and its (h, w) matte; an opaque matte counts as none."""
     colours = rgb.astype(np.float32) * (1 / 255)
-    if alpha is None or int(alpha.min()) > 250:
-        return Scene(colours, estimate_subject(colours), cut_out=False)
-    matte = alpha.astype(np.float32) * (1 / 255)
-    return Scene(continue_colours(colours, matte), dissolve_cuts(matte), cut_out=True)
+    if matte is None or int(matte.min()) > OPAQUE:
+        return Scene(colours, estimate_subject(colours), cut_out=False, known=False, photo=colours)
+    subject = matte.astype(np.float32) * (1 / 255)
+    if background is Background.KEPT:
+        return Scene(colours, subject, cut_out=False, known=True, photo=colours)
+    photo = colours if background is Background.REPLACED else None
+    return Scene(continue_colours(colours, subject), dissolve_cuts(subject), cut_out=True, known=True, photo=photo)
 
 
 def continue_colours(rgb: Picture, matte: Plane) -> Picture:
-    """Push-pull at quarter size: subject colours under and beyond the soft edge of a matte (Gortler et al., 1996)."""
+    """Subject colours under and beyond the soft edge of a matte."""
+    h, w = matte.shape
+    filled = resize(fill_around(rgb, matte), w, h)
+    filled += (rgb - filled) * smoothstep(matte, 0.6, 0.99)[..., None]
+    return filled
+
+
+def fill_around(rgb: Picture, matte: Plane) -> Picture:
+    """The colours under the matte continued everywhere, at quarter size: push-pull (Gortler et al., 1996)."""
     h, w = matte.shape
     quarter = (-(-w // 4), -(-h // 4))
     weight = smoothstep(resize(matte, *quarter, AREA), 0.5, 0.98)[..., None]
@@ -96,8 +119,7 @@ def continue_colours(rgb: Picture, matte: Plane) -> Picture:
         sum_ = level + coarse * (1 - level[..., 3:])
         opacity = np.clip(sum_[..., 3:], 0, 1)
         pulled = np.concatenate([sum_[..., :3] / np.maximum(sum_[..., 3:], 1e-4) * opacity, opacity], 2)
-    filled = resize(np.clip(pulled[..., :3] / np.maximum(pulled[..., 3:], 1e-3), 0, 1), w, h)
-    return cast(Picture, filled + (rgb - filled) * smoothstep(matte, 0.6, 0.99)[..., None])
+    return cast(Picture, np.clip(pulled[..., :3] / np.maximum(pulled[..., 3:], 1e-3), 0, 1))
 
 
 def estimate_subject(rgb: Picture) -> Plane:

@@ -6,8 +6,10 @@ from typing import cast
 import cv2
 import numpy as np
 
-from perkie_cli.engines.local.planes import AREA, Plane, blur, disc, guided_filter, resize, smoothstep
+from perkie_cli.engines.local.planes import AREA, Plane, blur, disc, guided_filter, resize, smoothstep, weighted
 from perkie_cli.engines.local.subject import Scene
+
+ANCHOR_LOW, ANCHOR_HIGH = 0.8, 0.7  # how far the pet's own range is opened towards the photo's
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,20 @@ def tone_key(lightness: Plane, scene: Scene) -> ToneKey:
 
     So neither exposure nor haze moves it.
     """
-    low, mid, high = (float(v) for v in np.percentile(scene.samples(lightness), [0.5, 50, 99.6]))
+    low, mid, high = _percentiles(scene.samples(lightness), 0.5, 50, 99.6)
+    if scene.known and scene.photo is not None:  # opened towards the photo's range: a black horse in the sun is black
+        darkest, lightest = _percentiles(weighted(scene.photo[::4, ::4], 0.3, 0.59, 0.11), 0.5, 99.6)
+        low, high = low - ANCHOR_LOW * max(0.0, low - darkest), high + ANCHOR_HIGH * max(0.0, lightest - high)
     if high - low < 0.04:
         return ToneKey(0.0, mid, 1.0, 0.0)
     relative = (mid - low) / (high - low)
     white = min(max((relative - 0.74) / 0.14, 0.0), 1.0)
     black = min(max((0.40 - relative) / 0.22, 0.0), 1.0)
     return ToneKey(low, mid, high * (1 + 0.30 * max(0.0, black - white)), white - black)  # black: headroom for its eyes
+
+
+def _percentiles(x: Plane, *shares: float) -> list[float]:
+    return [float(v) for v in np.percentile(x, shares)]
 
 
 def calm_texture(lightness: Plane, scene: Scene) -> Plane:

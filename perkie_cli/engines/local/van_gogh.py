@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from perkie_cli.engines.local.flow import Flow, Orientation, direction, line_response, long_lines, orientation
+from perkie_cli.engines.local.ground import find_ground
 from perkie_cli.engines.local.impasto import ALONG, PRINTS, light_paint
 from perkie_cli.engines.local.looks import VanGogh
 from perkie_cli.engines.local.night_sky import Sky, night_sky
@@ -60,9 +61,9 @@ class _Layer:
 LAYERS = (
     _Layer("layer0", 17.0, 4, 36.0, 0.0, 0.55, 0.20, 0.075, 0.50, -1, ground=True),
     _Layer("layer1", 9.0, 7, 17.0, 0.045, 0.75, 0.22, 0.070, 0.36, -1, sky=0.95),
-    _Layer("layer2", 5.0, 7, 7.7, 0.048, 0.80, 0.20, 0.060, 0.26, 0.10, sky=0.14),
-    _Layer("layer3", 2.8, 6, 5.0, 0.060, 0.65, 0.14, 0.040, 0.22, 0.33),
-    _Layer("layer4", 1.6, 5, 3.4, 0.072, 0.40, 0.08, 0.022, 0.17, 0.64),
+    _Layer("layer2", 5.0, 7, 8.0, 0.048, 0.80, 0.20, 0.060, 0.26, 0.10, sky=0.14),
+    _Layer("layer3", 2.8, 6, 5.2, 0.060, 0.65, 0.14, 0.040, 0.22, 0.33),
+    _Layer("layer4", 1.6, 5, 3.55, 0.072, 0.40, 0.08, 0.022, 0.17, 0.64),
 )
 # above this radius in px: points along a stroke's outline, hairs at its ends; each edge of a polygon costs time
 OUTLINES = ((6, 7, 4), (4, 6, 3), (2, 5, 2), (0, 4, 2))
@@ -131,12 +132,15 @@ def _prepare(scene: Scene, sitter: Sitter, own: Orientation, sky: Sky, look: Van
     else:
         behind = look.sky * smoothstep(outside, 0.24, 0.74) * (1 - 0.9 * smoothstep(own.magnitude, 0.03, 0.10))
     weight = (1 - behind) * (0.25 + 0.75 * own.coherence)
-    flow = direction(own.cos2 * weight + sky.cos2 * (behind + 0.05), own.sin2 * weight + sky.sin2 * (behind + 0.05))
-    reference = reference_picture(scene, sitter, sky, look, seed)
+    ground = find_ground(scene)
+    drift = 1 - 0.85 * ground.floor  # the ground lies level
+    cos2 = own.cos2 * weight + (sky.cos2 * drift + 1 - drift) * (behind + 0.05)
+    flow = direction(cos2, own.sin2 * weight + sky.sin2 * drift * (behind + 0.05))
+    reference = reference_picture(scene, sitter, sky, ground, look, seed)
     detail = smoothstep(blur(own.magnitude, 5 * scene.scale), 0.012, 0.06)
     detail = np.maximum(detail * (0.35 + 0.65 * smoothstep(scene.subject, 0.3, 0.8)), sitter.sparks)
-    ground = np.clip(blur(reference, 12 * scene.scale) * 0.9 + np.array([0.058, 0.043, 0.024], np.float32), 0, 1)
-    canvas = np.ascontiguousarray((ground * 255).astype(np.uint8))
+    toned = np.clip(blur(reference, 12 * scene.scale) * 0.9 + np.array([0.058, 0.043, 0.024], np.float32), 0, 1)
+    canvas = np.ascontiguousarray((toned * 255).astype(np.uint8))
     labels = np.full(canvas.shape[:2], -1, np.int32)
     return _Easel(scene, seed, reference, flow.vectors(), detail, behind, canvas, labels, [])
 

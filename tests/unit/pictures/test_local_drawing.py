@@ -14,7 +14,7 @@ from perkie_cli.engines.local.cuts import dissolve_cuts
 from perkie_cli.engines.local.drawing import draw, fit, picture_seed, render_at
 from perkie_cli.engines.local.noise import stream
 from perkie_cli.engines.local.recipes import RECIPES
-from perkie_cli.engines.local.subject import read_scene
+from perkie_cli.engines.local.subject import Background, read_scene
 from perkie_cli.imaging.raster import Raster
 from tests.pets import cut_out_pet, pet
 
@@ -158,6 +158,38 @@ def test_the_sky_behind_a_cut_out_is_blue_and_the_pet_is_not() -> None:
     assert np.median(blue[alpha == 255]) < 0
 
 
+def test_no_seal_is_pressed_on_a_pet_that_fills_the_sheet() -> None:
+    rgb, alpha = cut_out_pet(320, 320)
+    alpha[:] = np.maximum(alpha, 240)
+    drawing = draw("ink_wash", rgb, alpha, {}, 7).astype(int)
+    assert not ((drawing[..., 0] - drawing[..., 1]) > 80).any()
+
+
+def test_the_print_holds_back_the_surroundings_and_not_the_pet() -> None:
+    rgb, matte = cut_out_pet(320, 256, fur=150)
+    busy = np.random.default_rng(2).integers(90, 255, (40, 32, 1), np.uint8)
+    room = cv2.resize(busy, (256, 320), interpolation=cv2.INTER_NEAREST)[..., None]
+    photo = np.where(matte[..., None] > 127, rgb, room).astype(np.uint8)
+    drawing = draw("bw_fine_art", photo, matte, {"grain": 0.0}, 7, background=Background.KEPT)[..., 1].astype(int)
+    outside = cv2.dilate(matte, np.ones((9, 9))) < 8
+    before, after = (p[matte == 255].mean() / p[outside].mean() for p in (photo[..., 1], drawing))
+    assert after > 1.3 * before
+    assert drawing[matte == 255].mean() > 0.85 * photo[..., 1][matte == 255].mean()
+
+
+@pytest.mark.parametrize("recipe", ["van_gogh", "ink_wash"])
+def test_a_replaced_background_leaves_no_room_behind(recipe: str) -> None:
+    rgb, matte = cut_out_pet(320, 256)
+    red, green = rgb.copy(), rgb.copy()
+    red[:200][matte[:200] == 0], green[:200][matte[:200] == 0] = (200, 30, 30), (30, 160, 30)
+    one, other = (
+        draw(recipe, photo, matte, {}, 7, background=Background.REPLACED).astype(int) for photo in (red, green)
+    )
+    far = cv2.dilate(matte, np.ones((31, 31))) == 0
+    far[180:] = False  # the ground has the photo's own colours
+    assert np.abs(one - other)[far].mean() < 6
+
+
 @EVERY_RECIPE
 def test_what_lies_under_the_matte_does_not_show(recipe: str) -> None:
     rgb, alpha = cut_out_pet(240, 192)
@@ -203,13 +235,13 @@ def test_round_shapes_and_the_picture_s_own_border_are_no_cuts(centre: tuple[int
 
 @pytest.mark.parametrize(("shape", "size", "expected"), [((200, 300), 256, (171, 256)), ((601, 300), 801, (801, 400))])
 def test_the_long_side_is_what_was_asked_for(shape: tuple[int, int], size: int, expected: tuple[int, int]) -> None:
-    drawing = render_at(Raster(pet(*shape)), "bw_fine_art", {}, size, 7)
+    drawing = render_at(Raster(pet(*shape)), "bw_fine_art", {"crop": False}, size, 7)
     assert (drawing.height, drawing.width) == expected
     assert drawing.alpha is None
 
 
 def test_above_2048_px_the_painting_is_enlarged() -> None:
-    drawing = render_at(Raster(pet(40, 400)), "bw_fine_art", {}, 4096, 7)
+    drawing = render_at(Raster(pet(40, 400)), "bw_fine_art", {"crop": False}, 4096, 7)
     assert (drawing.height, drawing.width) == (410, 4096)
 
 

@@ -5,13 +5,15 @@ import dataclasses
 import importlib.resources
 import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from perkie_cli.domain.errors import BadInput, InvalidParameter
 from perkie_cli.domain.pictures.style import Style
-from perkie_cli.engines.local.drawing import draw
+from perkie_cli.engines.local.drawing import draw, render_at
 from perkie_cli.engines.local.engine import LocalStyleEngine
 from perkie_cli.engines.local.looks import Choice, Colour, Number, Parameter, Switch
 from perkie_cli.engines.local.recipes import RECIPES, find_recipe
@@ -21,6 +23,8 @@ from perkie_cli.system.threads import thread_workers
 from tests.pets import cut_out_pet, pet
 
 PARAMETERS = [(recipe.id, name) for recipe in RECIPES.values() for name in recipe.parameters]
+COMPOSING = ("background", "crop")  # settled before the first stroke
+CAT = Path(__file__).parents[3] / "examples" / "photos" / "cat.png"
 SHIPPED = ("ink_wash", "van_gogh_post_impressionism", "bw_fine_art")
 
 
@@ -40,15 +44,30 @@ def another(parameter: Parameter) -> object:
 # ------------------------------------------------------------------ parameters
 
 
-@pytest.mark.parametrize(("recipe", "name"), PARAMETERS)
+@pytest.mark.parametrize(("recipe", "name"), [pair for pair in PARAMETERS if pair[1] not in COMPOSING])
 def test_every_parameter_changes_the_picture(recipe: str, name: str) -> None:
-    if name == "sky":  # a cut-out gets all of it
+    if name in {"sky", "vignette"}:  # a cut-out gets all of the sky, and has dark corners
         rgb, alpha = pet(200, 160), None
     else:
         rgb, alpha = cut_out_pet(200, 160)
     plain = draw(recipe, rgb, alpha, {}, 7).astype(int)
     varied = draw(recipe, rgb, alpha, {name: another(RECIPES[recipe].parameters[name])}, 7)
     assert np.abs(plain - varied).max() > 8
+
+
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_the_background_of_a_photo_is_kept_or_replaced_as_asked(recipe: str) -> None:
+    photo = Raster(np.asarray(cv2.imread(str(CAT)), np.uint8)[..., ::-1].copy())
+    kept, replaced = (
+        render_at(photo, recipe, {"background": b, "crop": False}, 256, 7).rgb for b in ("keep", "replace")
+    )
+    assert np.abs(kept.astype(int) - replaced).mean() > 2
+
+
+def test_without_crop_a_picture_keeps_its_shape() -> None:
+    wide = Raster(*cut_out_pet(100, 300))
+    shapes = [render_at(wide, "bw_fine_art", {"crop": crop}, 300, 7).rgb.shape for crop in (True, False)]
+    assert shapes == [(300, 300, 3), (100, 300, 3)]
 
 
 @pytest.mark.parametrize(("recipe", "name"), PARAMETERS)
@@ -65,6 +84,12 @@ def test_a_default_said_aloud_is_the_default(recipe: str, name: str) -> None:
     [
         ("ink_wash", {"splater": 1.0}, "ink_wash has no parameter 'splater'", "'splatter'"),
         ("ink_wash", {"zzz": 1.0}, "ink_wash has no parameter 'zzz'", "ink, wash, brush"),
+        (
+            "ink_wash",
+            {"background": "remove"},
+            "must be one of auto, keep, replace, not 'remove'",
+            "nothing of the pet",
+        ),
         ("ink_wash", {"ink": 9}, "ink of the recipe ink_wash must be a number from 0.4 to 1.6, not 9", "density"),
         ("ink_wash", {"ink": float("nan")}, "must be a number from 0.4 to 1.6, not nan", "density"),
         ("ink_wash", {"ink": True}, "must be a number from 0.4 to 1.6, not True", "density"),

@@ -1,0 +1,79 @@
+"""What is painted of a photo: its frame, the pet's matte, and whether the background stays."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+
+from perkie_cli.engines.local.framing import Frame, frame_pet
+from perkie_cli.engines.local.looks import Look
+from perkie_cli.engines.local.pet import MAP_SIDE, Pet, find_pet
+from perkie_cli.engines.local.planes import AREA, Bytes, to_bytes
+from perkie_cli.engines.local.subject import OPAQUE, Background
+from perkie_cli.imaging.raster import Raster
+
+SURE = 0.5  # trust from which the map is better than a soft guess
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """A framed photo, its alpha the pet's matte; without alpha nothing sure is known of the pet."""
+
+    raster: Raster
+    background: Background
+
+
+def compose(raster: Raster, look: Look, replace_from: float) -> Composition:
+    """The composition that a look asks for; in `auto`, the background goes from a trust of `replace_from`."""
+    if raster.alpha is not None and int(raster.alpha.min()) <= OPAQUE:
+        pet = _cut_out(raster.alpha)
+        return Composition(raster if pet is None else _framed(raster, pet, look, within=False), Background.GONE)
+    pet = find_pet(raster.rgb)
+    if pet is None or (pet.trust < SURE and look.background != "replace"):
+        return Composition(Raster(raster.rgb), Background.KEPT)
+    background = choose_background(pet, look.background, replace_from)
+    matte = cv2.resize(to_bytes(pet.map), (raster.width, raster.height), interpolation=cv2.INTER_LINEAR)
+    photo = Raster(raster.rgb, cast(Bytes, matte))
+    return Composition(_framed(photo, pet, look, within=background is Background.KEPT), background)
+
+
+def choose_background(pet: Pet, wanted: str, replace_from: float) -> Background:
+    """What `auto`, `keep` or `replace` means for a pet."""
+    if wanted == "auto":
+        wanted = "replace" if _is_whole(pet) and pet.trust >= replace_from else "keep"
+    return Background.REPLACED if wanted == "replace" else Background.KEPT
+
+
+def _is_whole(pet: Pet) -> bool:
+    """Whether the photo's border cuts the pet at most below and at one side: nothing of the head is missing."""
+    left, top, right, _bottom = pet.cuts()
+    return not top and not (left and right)
+
+
+def _cut_out(alpha: Bytes) -> Pet | None:
+    """The pet of a picture that was cut out; None where nothing is left of it."""
+    h, w = alpha.shape
+    scale = min(1.0, MAP_SIDE / max(h, w))
+    small = cv2.resize(alpha, (max(1, round(w * scale)), max(1, round(h * scale))), interpolation=AREA)
+    map_ = small.astype(np.float32) * (1 / 255)
+    return Pet(map_, 1.0) if (map_ > 0.5).any() else None
+
+
+def _framed(raster: Raster, pet: Pet, look: Look, *, within: bool) -> Raster:
+    if not look.crop:
+        return raster
+    frame = frame_pet(pet, raster.width / pet.map.shape[1], within=within)
+    assert raster.alpha is not None
+    inside = slice(max(0, frame.top), frame.bottom), slice(max(0, frame.left), frame.right)
+    around = _around(frame, raster)
+    rgb = cv2.copyMakeBorder(np.ascontiguousarray(raster.rgb[inside]), *around, cv2.BORDER_REPLICATE)
+    alpha = cv2.copyMakeBorder(np.ascontiguousarray(raster.alpha[inside]), *around, cv2.BORDER_CONSTANT, value=0)
+    return Raster(cast(Bytes, rgb), cast(Bytes, alpha))
+
+
+def _around(frame: Frame, raster: Raster) -> tuple[int, int, int, int]:
+    """How far the frame reaches beyond the photo: above, below, left and right."""
+    beyond = -frame.top, frame.bottom - raster.height, -frame.left, frame.right - raster.width
+    above, below, left, right = (max(0, length) for length in beyond)
+    return above, below, left, right

@@ -1,0 +1,65 @@
+"""What is known of the pet in a photo: its map, how far to trust it, and where the photo's border cut it."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from perkie_cli.engines.local.planes import AREA, Bytes, Plane
+from perkie_cli.imaging.inspection import shrunk
+
+MAP_SIDE = 1024  # px on the long side
+TOUCH = 0.12  # of the pet's extent along a border: it is cut there
+REMEMBERED = 4  # photos
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pet:
+    """A pet found in a photo. ``map`` is (h, w), 0..1; ``trust`` 0..1, 0.5 where a limit is just met."""
+
+    map: Plane
+    trust: float
+
+    def extent(self) -> tuple[int, int, int, int]:
+        """x0, y0, x1, y1 of the map."""
+        x, y = (np.flatnonzero((self.map > 0.5).any(axis)) for axis in (0, 1))
+        return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
+
+    def cuts(self) -> tuple[bool, bool, bool, bool]:
+        """Whether the photo's left, upper, right and lower border cut the pet."""
+        solid = self.map > 0.5
+        x0, y0, x1, y1 = self.extent()
+        strips = solid[y0:y1, :3], solid[:3, x0:x1].T, solid[y0:y1, -3:], solid[-3:, x0:x1].T
+        left, top, right, bottom = (bool(strip.any(1).mean() > TOUCH) for strip in strips)
+        return left, top, right, bottom
+
+
+_recent: OrderedDict[bytes, Pet | None] = OrderedDict()
+_one_at_a_time = threading.Lock()
+
+
+def find_pet(rgb: Bytes) -> Pet | None:
+    """The pet of an (h, w, 3) photo, None where there is none; looked for once for all styles of a photo.
+
+    Raises: BrokenInstall.
+    """
+    h, w = rgb.shape[:2]
+    small = np.asarray(cv2.resize(rgb, shrunk(w, h, MAP_SIDE), interpolation=AREA), np.uint8)
+    key = hashlib.sha256(f"{small.shape}".encode() + small.tobytes()).digest()
+    with _one_at_a_time:
+        if key not in _recent:
+            _recent[key] = _look(small)
+            if len(_recent) > REMEMBERED:
+                _recent.popitem(last=False)
+        _recent.move_to_end(key)
+        return _recent[key]
+
+
+def _look(rgb: Bytes) -> Pet | None:
+    from perkie_cli.engines.u2net.subject import find_subject
+
+    found = find_subject(rgb)
+    return Pet(found.map, found.confidence.value) if (found.map > 0.5).any() else None

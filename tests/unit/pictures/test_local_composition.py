@@ -1,0 +1,157 @@
+"""What the local styles make of what is known of the pet: frame, ground, and whether the background stays."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perkie_cli.engines.local.composition import choose_background, compose
+from perkie_cli.engines.local.framing import SHAPES, frame_pet
+from perkie_cli.engines.local.ground import find_ground
+from perkie_cli.engines.local.looks import InkWash
+from perkie_cli.engines.local.pet import Pet, find_pet
+from perkie_cli.engines.local.planes import Bytes, Plane
+from perkie_cli.engines.local.subject import Background, Scene
+from perkie_cli.imaging.raster import Raster
+from tests.pets import cut_out_pet
+
+CAT = Path(__file__).parents[3] / "examples" / "photos" / "cat.png"
+
+
+def rectangle(shape: tuple[int, int], left: int, top: int, right: int, bottom: int) -> Pet:
+    """A pet that fills a rectangle of a map."""
+    map_ = np.zeros(shape, np.float32)
+    map_[top:bottom, left:right] = 1
+    return Pet(map_, 0.9)
+
+
+def cat() -> Bytes:
+    return np.asarray(cv2.imread(str(CAT)), np.uint8)[..., ::-1].copy()
+
+
+# ------------------------------------------------------------------ the frame
+
+
+@given(
+    left=st.integers(0, 250), top=st.integers(0, 150), wide=st.integers(10, 300), tall=st.integers(10, 200),
+    within=st.booleans(),
+)  # fmt: skip
+def test_a_frame_never_cuts_the_pet_and_stays_inside_where_told(
+    left: int, top: int, wide: int, tall: int, within: bool
+) -> None:
+    right, bottom = min(300, left + wide), min(200, top + tall)
+    frame = frame_pet(rectangle((200, 300), left, top, right, bottom), 4.0, within=within)
+    assert frame.left <= 4 * left
+    assert frame.top <= 4 * top
+    assert frame.right >= 4 * right
+    assert frame.bottom >= 4 * bottom
+    if within:
+        assert frame.left >= 0
+        assert frame.top >= 0
+        assert frame.right <= 1200
+        assert frame.bottom <= 800
+
+
+@given(left=st.integers(100, 250), top=st.integers(100, 150), wide=st.integers(150, 300), tall=st.integers(150, 300))
+def test_the_frame_of_a_whole_pet_has_the_shape_of_a_print(left: int, top: int, wide: int, tall: int) -> None:
+    frame = frame_pet(rectangle((600, 900), left, top, left + wide, top + tall), 4.0, within=False)
+    shape = (frame.right - frame.left) / (frame.bottom - frame.top)
+    assert min(abs(shape - known) for known in SHAPES) < 0.01
+
+
+def test_a_pet_that_the_border_cuts_stays_at_that_border() -> None:
+    frame = frame_pet(rectangle((600, 800), 300, 250, 600, 600), 1.0, within=False)
+    assert frame.bottom == 600
+    assert frame.top < 250
+
+
+def test_a_tiny_pet_is_not_blown_up_to_mush() -> None:
+    frame = frame_pet(rectangle((600, 800), 400, 300, 420, 320), 1.0, within=True)
+    assert min(frame.right - frame.left, frame.bottom - frame.top) == pytest.approx(340, abs=1)
+
+
+# ------------------------------------------------------------------ the ground
+
+
+def standing() -> Plane:
+    """A body on four legs, 200 px wide, whose feet are in row 200."""
+    map_ = np.zeros((240, 320), np.float32)
+    map_[60:140, 60:260] = 1
+    for x in (70, 110, 200, 240):
+        map_[140:200, x : x + 16] = 1
+    return map_
+
+
+def scene(map_: Plane, *, known: bool = True) -> Scene:
+    return Scene(np.zeros((*map_.shape, 3), np.float32), map_, cut_out=True, known=known, photo=None)
+
+
+def test_the_shadow_lies_under_the_feet_and_not_under_the_belly() -> None:
+    shadow = find_ground(scene(standing())).shadow
+    assert shadow[198:204, 70:86].min() > 0.3
+    assert shadow[142:170, 150:180].max() < 0.05
+    assert shadow[:120].max() < 0.01
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_bust_and_a_soft_guess_have_no_ground(known: bool) -> None:
+    map_ = standing()[:190] if known else standing()
+    if known:
+        map_[140:, 60:260] = 1
+    ground = find_ground(scene(map_, known=known))
+    assert not ground.shadow.any()
+    assert not ground.floor.any()
+
+
+# ------------------------------------------------------------------ the background
+
+
+@pytest.mark.parametrize(
+    ("pet", "wanted", "expected"),
+    [
+        (rectangle((60, 80), 20, 20, 60, 50), "auto", Background.REPLACED),
+        (rectangle((60, 80), 20, 20, 60, 60), "auto", Background.REPLACED),  # a bust
+        (rectangle((60, 80), 20, 0, 60, 50), "auto", Background.KEPT),  # its ears are missing
+        (rectangle((60, 80), 0, 20, 80, 50), "auto", Background.KEPT),  # both ends are
+        (rectangle((60, 80), 20, 0, 60, 50), "replace", Background.REPLACED),
+        (rectangle((60, 80), 20, 20, 60, 50), "keep", Background.KEPT),
+        (Pet(rectangle((60, 80), 20, 20, 60, 50).map, 0.6), "auto", Background.KEPT),
+    ],
+)
+def test_auto_replaces_the_background_only_where_nothing_of_the_pet_is_missing(
+    pet: Pet, wanted: str, expected: Background
+) -> None:
+    assert choose_background(pet, wanted, replace_from=0.7) is expected
+
+
+def test_a_photo_without_a_sure_pet_is_left_as_it_is() -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (300, 400, 3), np.uint8)
+    composition = compose(Raster(noise), InkWash(), 0.7)
+    assert composition.raster.alpha is None
+    np.testing.assert_array_equal(composition.raster.rgb, noise)
+
+
+def test_a_cut_out_is_framed_whatever_is_asked_of_its_background() -> None:
+    rgb, alpha = cut_out_pet(400, 900)
+    for wanted in ("auto", "keep", "replace"):
+        composition = compose(Raster(rgb, alpha), InkWash(background=wanted), 0.7)
+        assert composition.background is Background.GONE
+        assert composition.raster.width < 900
+
+
+def test_without_crop_the_photo_keeps_its_frame() -> None:
+    composition = compose(Raster(cat()), InkWash(background="replace", crop=False), 0.7)
+    assert (composition.raster.height, composition.raster.width) == (300, 451)
+    assert composition.background is Background.REPLACED
+
+
+def test_the_pet_of_a_photo_is_looked_for_once_for_all_styles() -> None:
+    photo = cat()
+    found = find_pet(photo)
+    assert found is not None
+    assert found.map[130:170, 180:230].min() > 0.9  # between the eyes
+    assert find_pet(photo.copy()) is found
+    assert find_pet(photo[:, :400]) is not found
