@@ -23,6 +23,7 @@ from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.pictures.result import PictureFacts
+from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.imaging import codec
 from perkie_cli.services.pictures.found import deliver
 
@@ -61,12 +62,13 @@ def stylize(
     model: str | None = None,
     size: int | None = None,
     remove_background: bool = False,
+    background: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Result:
     """Redraws the pet in a style.
 
     ``photo`` is a path, or the bytes of a JPEG, PNG, WebP or HEIC file; ``style`` an id or alias; ``size`` the long
-    side in px. ``settings`` by dotted name (``{"cache.dir": "/tmp/perkie"}``) win over variables and files.
+    side in px; ``background`` is ``auto``, ``keep`` or ``replace``, for the local engine. ``settings`` by dotted name (``{"cache.dir": "/tmp/perkie"}``) win over variables and files.
 
     Raises: PerkieError, see ``perkie_cli.domain.errors``; RuntimeError where an event loop runs already.
     """
@@ -79,6 +81,7 @@ def stylize(
             model=model,
             size=size,
             remove_background=remove_background,
+            background=None if background is None else BackgroundUse.parse(background),
             cover_setup=False,
         )
         made = await services.generate(request)

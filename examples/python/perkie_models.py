@@ -38,6 +38,8 @@ class BatchBody(BaseModel):
     """Ids or aliases, `all` or `popular`."""
 
     remove_background: bool = False
+    background: Literal["auto", "keep", "replace"] | None = None
+    """What the local engine does with it; unset: what the style says."""
 
 
 class BatchForm(BaseModel):
@@ -62,6 +64,9 @@ class BatchForm(BaseModel):
     """Ids or aliases, `all` or `popular`."""
 
     remove_background: bool = False
+    background: Literal["auto", "keep", "replace"] | None = None
+    """What the local engine does with it; unset: what the style says."""
+
     image: bytes | None = None
     """JPEG, PNG, WebP or HEIC."""
 
@@ -127,6 +132,8 @@ class GenerateBody(BaseModel):
     """Id or alias."""
 
     remove_background: bool = False
+    background: Literal["auto", "keep", "replace"] | None = None
+    """What the local engine does with it; unset: what the style says."""
 
 
 class GenerateForm(BaseModel):
@@ -151,6 +158,9 @@ class GenerateForm(BaseModel):
     """Id or alias."""
 
     remove_background: bool = False
+    background: Literal["auto", "keep", "replace"] | None = None
+    """What the local engine does with it; unset: what the style says."""
+
     image: bytes | None = None
     """JPEG, PNG, WebP or HEIC."""
 

@@ -10,6 +10,7 @@ from perkie_cli.config.load import load
 from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, MODES, EngineFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.pictures.cache_key import parse_name
+from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.domain.storage.selection import Selection
 
 MOST_HASHES = 30
@@ -44,6 +45,11 @@ def matting_engine(incomplete: str) -> list[tuple[str, str]]:
 def _engines(named: Mapping[str, EngineFacts], auto: str, incomplete: str) -> list[tuple[str, str]]:
     told = {AUTO: auto, **{name: facts.help for name, facts in named.items()}}
     return [(name, help_) for name, help_ in told.items() if name.startswith(incomplete)]
+
+
+def background(incomplete: str) -> list[str]:
+    """What becomes of the background."""
+    return [use for use in BackgroundUse if use.startswith(incomplete)]
 
 
 def matting_mode(incomplete: str) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 from perkie_cli.cli import complete
 from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, MODES, STAND_IN
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.pictures.style import BackgroundUse
 
 
 def _pixels(text: str) -> int:
@@ -44,6 +45,15 @@ Format = Annotated[
     str | None, typer.Option("--format", metavar="jpg|png|webp", help="Default: by the ending of -o, else jpg.")
 ]
 RemoveBackground = Annotated[bool, typer.Option("--remove-bg", help="Cut the pet out first (perkie remove-bg --help).")]
+PictureBackground = Annotated[
+    str | None,
+    typer.Option(
+        "--background",
+        metavar="|".join(BackgroundUse),
+        help="What the built-in engine does with it; auto replaces it where the whole pet was found.",
+        autocompletion=complete.background,
+    ),
+]
 CutoutFormat = Annotated[
     str | None, typer.Option("--format", metavar="png|webp|jpg", help="Default: by the ending of -o, else png.")
 ]

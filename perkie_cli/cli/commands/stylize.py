@@ -28,6 +28,7 @@ from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.request import Fallback, GenerateRequest
+from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.domain.quotas.limits import Charge
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class _Options:
     deadline: float | None
     budget: Budget | None
     remove_background: bool
+    background: BackgroundUse | None
 
     def request(
         self, photo: Photo, style: str, charge: Charge | None, fallback: frozenset[Fallback], *, several: bool
@@ -62,6 +64,7 @@ class _Options:
             self.owner,
             model=self.model,
             remove_background=self.remove_background,
+            background=self.background,
             cache=self.rules.cache,
             fallback=fallback,
             cover_setup=False,
@@ -89,6 +92,7 @@ def stylize(
     refresh: options.Refresh = False,
     no_cache: options.NoCache = False,
     remove_bg: options.RemoveBackground = False,
+    background: options.PictureBackground = None,
     recursive: options.Recursive = False,
     fallback: options.FallbackSteps = None,
     deadline: options.DeadlineSeconds = None,
@@ -122,6 +126,7 @@ def stylize(
         deadline=deadline,
         budget=None if budget is None else Budget(Decimal(str(budget))),
         remove_background=remove_bg,
+        background=None if background is None else BackgroundUse.parse(background),
     )
 
     async def work(services: Services) -> Report:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.domain.quotas.limits import Charge
 
 
@@ -31,6 +32,7 @@ class GenerateRequest:
     """One photo, one style.
 
     ``engine`` is ``auto``, ``gemini`` or ``local``, ``size`` the long side in px; None is what the settings say.
+    ``background`` is for the local engine; None is what the style says.
     ``deadline`` is in seconds, None for the engine's usual time; ``budget`` is what the run that this request is part
     of may spend; ``cover_setup``: the ladder also covers for credentials that are missing or refused, and for a
     configured model that has retired, which a customer cannot help, but an engineer should be told of.
@@ -43,6 +45,7 @@ class GenerateRequest:
     model: str | None = None
     size: int | None = None
     remove_background: bool = False
+    background: BackgroundUse | None = None
     cache: CacheUse = CacheUse.NORMAL
     fallback: frozenset[Fallback] = frozenset(Fallback)
     cover_setup: bool = True

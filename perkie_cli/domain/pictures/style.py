@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from perkie_cli.domain.errors import UnknownStyle
+from perkie_cli.domain.errors import InvalidParameter, UnknownStyle
 
 Parameter = float | int | str | bool
 BUILT_IN = "built in"
 RESERVED = ("all", "popular")  # words for several styles
+
+
+class BackgroundUse(StrEnum):
+    """What the local engine does with what is behind the pet."""
+
+    AUTO = "auto"  # replaced where nothing of the pet is missing
+    KEEP = "keep"
+    REPLACE = "replace"
+
+    @classmethod
+    def parse(cls, text: str) -> BackgroundUse:
+        """Raises: InvalidParameter."""
+        try:
+            return cls(text)
+        except ValueError:
+            names = ", ".join(cls)
+            raise InvalidParameter(f"a background is one of {names}, not {text[:40]!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,10 @@ class Style:
     def names(self) -> tuple[str, ...]:
         """Every name a user may type."""
         return (self.id, *self.aliases)
+
+    def varied(self, **parameters: Parameter) -> Style:
+        """The same style with these parameters of its recipe changed."""
+        return replace(self, parameters={**self.parameters, **parameters})
 
 
 class StyleBook:

@@ -136,7 +136,7 @@ def _film_curve(x: Plane) -> Plane:
     """A gentle toe and shoulder."""
     x = np.clip(x, 0, 1.25)
     x = np.where(x > 0.75, 0.75 + 0.25 * np.tanh((x - 0.75) / 0.25 * 0.9), x)
-    return cast(Plane, x + 0.24 * (x * x * (3 - 2 * x) - x))
+    return cast(Plane, x + 0.30 * (x * x * (3 - 2 * x) - x))
 
 
 def _glow(x: Plane, scene: Scene, strength: float) -> Plane:

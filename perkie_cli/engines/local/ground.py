@@ -10,7 +10,7 @@ from perkie_cli.engines.local.planes import AREA, Mask, Plane, resize, rows, smo
 from perkie_cli.engines.local.subject import Scene
 
 COARSE = 4  # the ground is soft: found on every fourth pixel
-BUST = 0.25  # of the pet's width along the lower border: the photo ends there, and no ground is seen
+BUST = 0.25  # of the pet's width along the upper or lower border: the photo ends there, and no ground is seen
 STANDS = 0.75  # of the pet's height from the top: what ends above, such as a belly or a tail, stands on nothing
 STRIDE = 0.35  # of the pet's width: feet this near share a floor
 DEPTH = 0.075  # of the pet's height: how far the shadow reaches towards the viewer
@@ -41,8 +41,9 @@ def find_ground(scene: Scene) -> Ground:
 
 
 def _is_bust(solid: Mask) -> bool:
+    """A close-up is cut above, and has no feet either."""
     wide = int(solid.any(0).sum())
-    return bool(solid[-1].sum() > BUST * wide)
+    return bool(max(solid[0].sum(), solid[-1].sum()) > BUST * wide)
 
 
 def _shadow(solid: Mask, top: int, tall: int) -> Plane:

@@ -6,6 +6,8 @@ Pure data on the standard library, so that listing the styles is quick.
 from dataclasses import dataclass, field
 from typing import Any
 
+from perkie_cli.domain.pictures.style import BackgroundUse
+
 
 @dataclass(frozen=True, slots=True)
 class Number:
@@ -92,7 +94,7 @@ class Portrait:
     """What every style may vary."""
 
     background: str = vary(
-        Choice("auto", ("auto", "keep", "replace"), "auto replaces it where nothing of the pet is missing")
+        Choice(BackgroundUse.AUTO.value, tuple(BackgroundUse), "auto replaces it where nothing of the pet is missing")
     )
     crop: bool = vary(Switch(True, "frame the picture anew around the pet; off keeps the photo's own frame"))
 

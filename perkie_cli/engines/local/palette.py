@@ -60,8 +60,9 @@ def read_sitter(scene: Scene, colour: float) -> Sitter:
     gamma = min(max(solve_gamma(middle, wanted), 0.62 + 0.3 * tone.black), 1.5 - 0.1 * tone.white)
     chroma = float(np.percentile(scene.samples(cast(Plane, cv2.magnitude(a, b))), 90))
     most = colour * (min(max(36 / (chroma + 1e-3), 1.0), 1.9) if chroma > 5 else 1.0)
-    faint = smoothstep(0.45 - lightness, 0, 0.2) * smoothstep(22 - cast(Plane, cv2.magnitude(a, b)), 0, 10)
-    gain = most * (1 - 0.7 * tone.black * faint)  # the cast of a black coat is no colour
+    faint = smoothstep(22 - cast(Plane, cv2.magnitude(a, b)), 0, 10)
+    black, white = 0.7 * tone.black * smoothstep(0.45 - lightness, 0, 0.2), 0.5 * smoothstep(lightness, 0.5, 0.8)
+    gain = most * (1 - (black + white) * faint)  # the cast of a black or a white coat is no colour
     return Sitter(power(lightness, gamma), a * gain, b * gain, sparks, tone)
 
 
@@ -108,8 +109,9 @@ def _intensify(sitter: Sitter, light: Plane) -> tuple[Plane, Plane]:
     """a* and b*: shadows towards violet blue, lights towards yellow; a cold cast on fur or nose is not made colder."""
     gain = 1 + 0.95 * cv2.exp(cv2.magnitude(sitter.a, sitter.b) * (-1 / 38))
     shadow, highlight = smoothstep(0.54 - light, 0, 0.46), smoothstep(light, 0.52, 0.95)
+    cold = 30 - 12 * sitter.tone.white
     a = sitter.a * gain + shadow * 7 - highlight * 2
-    b = sitter.b * np.where(sitter.b > 0, gain, 1) - shadow * (34 + np.clip(sitter.b, -34, 0)) + highlight * 9
+    b = sitter.b * np.where(sitter.b > 0, gain, 1) - shadow * (cold + np.clip(sitter.b, -cold, 0)) + highlight * 9
     return np.clip(a, -90, 90), np.clip(b, -100, 100)
 
 

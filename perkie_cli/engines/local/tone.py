@@ -9,6 +9,7 @@ import numpy as np
 from perkie_cli.engines.local.planes import AREA, Plane, blur, disc, guided_filter, resize, smoothstep, weighted
 from perkie_cli.engines.local.subject import Scene
 
+LEAST_SPAN = 0.55  # of the range that a pet of even tone fills
 ANCHOR_LOW, ANCHOR_HIGH = 0.8, 0.7  # how far the pet's own range is opened towards the photo's
 
 
@@ -38,15 +39,23 @@ def tone_key(lightness: Plane, scene: Scene) -> ToneKey:
     So neither exposure nor haze moves it.
     """
     low, mid, high = _percentiles(scene.samples(lightness), 0.5, 50, 99.6)
-    if scene.known and scene.photo is not None:  # opened towards the photo's range: a black horse in the sun is black
-        darkest, lightest = _percentiles(weighted(scene.photo[::4, ::4], 0.3, 0.59, 0.11), 0.5, 99.6)
-        low, high = low - ANCHOR_LOW * max(0.0, low - darkest), high + ANCHOR_HIGH * max(0.0, lightest - high)
-    if high - low < 0.04:
+    opened_low, opened_high = _opened(low, high, scene)
+    if opened_high - opened_low < 0.04:
         return ToneKey(0.0, mid, 1.0, 0.0)
-    relative = (mid - low) / (high - low)
+    relative = (mid - opened_low) / (opened_high - opened_low)
     white = min(max((relative - 0.74) / 0.14, 0.0), 1.0)
     black = min(max((0.40 - relative) / 0.22, 0.0), 1.0)
+    most = (1 / LEAST_SPAN - 1) * (high - low)
+    low, high = max(opened_low, low - most), min(opened_high, high + most)
     return ToneKey(low, mid, high * (1 + 0.30 * max(0.0, black - white)), white - black)  # black: headroom for its eyes
+
+
+def _opened(low: float, high: float, scene: Scene) -> tuple[float, float]:
+    """The pet's range opened towards the whole photo's: a black horse in the sun is black."""
+    if not scene.known or scene.photo is None:
+        return low, high
+    darkest, lightest = _percentiles(weighted(scene.photo[::4, ::4], 0.3, 0.59, 0.11), 0.5, 99.6)
+    return low - ANCHOR_LOW * max(0.0, low - darkest), high + ANCHOR_HIGH * max(0.0, lightest - high)
 
 
 def _percentiles(x: Plane, *shares: float) -> list[float]:

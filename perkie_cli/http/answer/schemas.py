@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from perkie_cli.domain.people.identity import Tier
 from perkie_cli.domain.pictures.result import CacheOutcome
-from perkie_cli.domain.pictures.style import Strategy
+from perkie_cli.domain.pictures.style import BackgroundUse, Strategy
 from perkie_cli.domain.quotas.limits import QuotaWarning
 
 _MOST_STYLES = 400  # names, or characters of a text that names them
@@ -27,6 +27,9 @@ Customer = Annotated[Id, Field(None, description="Shop customer; must be proven 
 Session = Annotated[Id, Field(None, description="Anonymous session of the storefront.")]
 Picture = Annotated[str | None, Field(None, description="JPEG, PNG, WebP or HEIC as base64 or data URL.")]
 Hash = Annotated[str | None, Field(None, pattern=_HASH, description="SHA-256 of a picture uploaded before.")]
+PictureBackground = Annotated[
+    BackgroundUse | None, Field(None, description="What the local engine does with it; unset: what the style says.")
+]
 File = Annotated[bytes | None, Field(None, description="JPEG, PNG, WebP or HEIC.")]
 Seconds = Annotated[float, Field(description="Seconds.", examples=[0.042])]
 
@@ -76,6 +79,7 @@ class GenerateBody(Photo):
 
     style: str = Field(min_length=1, max_length=100, description="Id or alias.", examples=["ink_wash"])
     remove_background: bool = False
+    background: PictureBackground = None
 
 
 class GenerateForm(GenerateBody):
@@ -89,6 +93,7 @@ class BatchBody(Photo):
 
     styles: Styles = Field("all", description="Ids or aliases, `all` or `popular`.", examples=["popular"])
     remove_background: bool = False
+    background: PictureBackground = None
 
 
 class BatchForm(BatchBody):

@@ -10,6 +10,7 @@ from perkie_cli.domain.people.identity import Tier
 from perkie_cli.domain.people.proof import Requester
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
+from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import Identity
 from perkie_cli.http.request.call import Call
@@ -49,6 +50,7 @@ def generate_request(
     deadline: timedelta | None = None,
     *,
     remove_background: bool = False,
+    background: BackgroundUse | None = None,
 ) -> GenerateRequest:
     """One style for one requester."""
     return GenerateRequest(
@@ -56,6 +58,7 @@ def generate_request(
         style,
         requester.owner,
         remove_background=remove_background,
+        background=background,
         deadline=None if deadline is None else deadline.total_seconds(),
         charge=requester.charge,
     )

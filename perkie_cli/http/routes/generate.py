@@ -40,9 +40,9 @@ async def generate(request: Request, call: Caller) -> Response:
     requester = requester_of(call, body)
     photo = await photo_in(call, fields, body.image_hash, requester)
     deadline = settings.generate_deadline
-    wanted = generate_request(requester, photo, body.style, deadline, remove_background=body.remove_background)
-    payload = (photo.hash, body.style, body.remove_background)
-    repeat = Repeat(requester.owner, payload, _weight)
+    cut_out, background = body.remove_background, body.background
+    wanted = generate_request(requester, photo, body.style, deadline, remove_background=cut_out, background=background)
+    repeat = Repeat(requester.owner, (photo.hash, body.style, cut_out, background), _weight)
     drawn = await call.work(lambda: storefront.draw(wanted), deadline, repeat)
     return await generated_answer(call, drawn, kind)
 
@@ -64,15 +64,17 @@ async def batch_generate(request: Request, call: Caller) -> Response:
     styles = select_styles(call, body.styles)
     photo = await photo_in(call, fields, body.image_hash, requester)
     deadline = settings.process_deadline
-    cut_out = body.remove_background
-    wanted = [generate_request(requester, photo, style, deadline, remove_background=cut_out) for style in styles]
+    cut_out, background = body.remove_background, body.background
+    wanted = [
+        generate_request(requester, photo, style, deadline, remove_background=cut_out, background=background)
+        for style in styles
+    ]
 
     async def all_of_them() -> list[StyleEnd]:
         async with aclosing(services.storefront.draw_all(photo, requester.owner, wanted)) as ends:
             return [end async for end in ends]
 
-    payload = (photo.hash, tuple(styles), body.remove_background)
-    repeat = Repeat(requester.owner, payload, _weight_of_all)
+    repeat = Repeat(requester.owner, (photo.hash, tuple(styles), cut_out, background), _weight_of_all)
     ends = await call.work(all_of_them, deadline, repeat)
     ends = sorted(ends, key=lambda end: styles.index(end.style))
     answer = BatchAnswer(

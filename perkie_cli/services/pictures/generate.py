@@ -20,7 +20,7 @@ from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.cache_key import CacheKey, Recipe
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
-from perkie_cli.domain.pictures.style import Style, StyleBook
+from perkie_cli.domain.pictures.style import BackgroundUse, Style, StyleBook
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Decoded
 from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
@@ -109,7 +109,7 @@ class Generate:
         Raises: UnknownStyle, UsageError, InvalidParameter.
         """
         now = self._clock.monotonic()
-        style = self._styles.get(request.style)
+        style = self._style(request)
         engine = self.engine(request.engine)
         size = request.size or self._configured.size
         cutout = self._cutouts.fingerprint(request)
@@ -126,6 +126,16 @@ class Generate:
         # each who waits for the same picture has a deadline of its own
         found = await within(plan.ends, self._clock, self._found_or_made(plan))
         return await self._with_quota(plan, found)
+
+    def _style(self, request: GenerateRequest) -> Style:
+        style = self._styles.get(request.style)
+        if request.background is None:
+            return style
+        if request.remove_background and request.background is BackgroundUse.KEEP:
+            raise UsageError(
+                "remove_background takes the background away, background=keep keeps it", hint="Ask for one of them."
+            )
+        return style.varied(background=request.background.value)
 
     def engine(self, name: str | None = None) -> StyleEngine:
         """The engine of that name, or the configured one.
