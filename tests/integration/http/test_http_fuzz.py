@@ -104,7 +104,17 @@ PICTURES = [
     b"\0" * 999,
 ]
 FIELDS = [
-    *("image_data", "image", "image_hash", "style", "styles", "session_id", "customer_id", "remove_background"),
+    *(
+        "image_data",
+        "image",
+        "image_hash",
+        "style",
+        "styles",
+        "session_id",
+        "customer_id",
+        "remove_background",
+        "background",
+    ),
     *("strategy", "original", "processed_modern", "images", "image_file_b64", "bg_color", "size", "crop_margin"),
 ]
 ROUTES = ["/api/v1/generate", "/api/v1/batch-generate", "/api/v2/process", "/api/storage/upload", "/remove-background",

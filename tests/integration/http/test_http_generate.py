@@ -65,6 +65,21 @@ async def test_a_picture_then_a_hit(server: Running) -> None:
     assert Image.open(io.BytesIO(original.content)).size == (320, 280)
 
 
+@pytest.mark.parametrize("use", ["auto", "keep", "replace"])
+async def test_the_background_is_the_requests_to_choose(server: Running, use: str) -> None:
+    plain, asked = await server.generate(), await server.generate(background=use)
+    assert (plain.json()["cache"], asked.json()["cache"]) == ("miss", "miss"), "another picture"
+    assert (await server.generate(background=use)).json()["cache"] == "hit"
+
+
+async def test_an_unknown_background_names_the_known_ones(server: Running) -> None:
+    answer = await server.generate(background="remove")
+    assert is_problem(answer, 422, "invalid_fields")
+    assert "'auto', 'keep' or 'replace'" in answer.json()["detail"]
+    kept = await server.generate(background="keep", remove_background=True)
+    assert is_problem(kept, 422, "usage_error")
+
+
 @pytest.mark.parametrize("kind", ["image/jpeg", "image/png", "image/webp", "image/*"])
 async def test_accept_gives_the_picture_itself(server: Running, kind: str) -> None:
     answer = await server.generate(headers={"Accept": kind})
@@ -303,6 +318,9 @@ async def test_the_same_key_joins_and_replays(server: Running) -> None:
     assert (later.json()["cache"], server.engine.calls) == ("miss", 1)
     other = await server.generate(session_id="s1", style="classic", headers=key)
     assert is_problem(other, 422, "idempotency_mismatch")
+    assert is_problem(
+        await server.generate(session_id="s1", background="keep", headers=key), 422, "idempotency_mismatch"
+    )
     stranger = await server.generate(session_id="s2", style="classic", headers=key)
     assert stranger.status_code == 200
 

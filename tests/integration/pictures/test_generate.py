@@ -19,6 +19,7 @@ from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
+from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.ports import EventSink
 from tests.clock import TURNS, ManualClock
 from tests.conftest import CAT
@@ -55,6 +56,21 @@ async def test_a_second_identical_request_is_a_hit_and_says_who_drew_it(services
     assert second.master == first.master
     assert (second.engine, second.model, second.key) == ("negative", "inverter", first.key)
     assert second.facts().cache_hit is True
+
+
+def test_what_becomes_of_the_background_makes_another_picture(tmp_path: Path) -> None:
+    services = build_services(Settings(cache=CacheSettings(dir=tmp_path / "cache")))
+    plain, auto, keep, replaced = (
+        services.generate.plan(request(engine="local", background=use)).key.fingerprint
+        for use in (None, *BackgroundUse)
+    )
+    assert plain == auto
+    assert len({auto, keep, replaced}) == 3
+
+
+def test_a_background_is_not_both_removed_and_kept(services: Services) -> None:
+    with pytest.raises(UsageError, match="takes the background away"):
+        services.generate.plan(request(remove_background=True, background=BackgroundUse.KEEP))
 
 
 @pytest.mark.parametrize("change", [{"size": 512}, {"style": "classic"}, {"photo": OTHER}, {"model": "other"}])

@@ -13,21 +13,28 @@ from numpy.typing import NDArray
 
 from perkie_cli.engines.local.drawing import draw
 from perkie_cli.engines.local.recipes import RECIPES
+from perkie_cli.engines.local.subject import Background
 
 ROOT = Path(__file__).parents[3]
 REFERENCES = ROOT / "tests" / "data" / "local_styles"
+KINDS = {
+    "photo": None,
+    "cut_out": Background.GONE,
+    "kept": Background.KEPT,
+    "replaced": Background.REPLACED,
+}
 WIDTH = 96
 MEAN, LARGEST = 2.0, 60  # of 255; a change that an eye would see at this size is far above
 
 
-def small_drawing(recipe: str, cut_out: bool) -> NDArray[Any]:
-    """The shipped cat, drawn as it lies there and reduced; cut out: with an oval matte."""
+def small_drawing(recipe: str, kind: str) -> NDArray[Any]:
+    """The shipped cat, drawn as it lies there and reduced; all but the plain photo with an oval matte."""
     photo = read(ROOT / "examples" / "photos" / "cat.png")
-    matte = None
-    if cut_out:
-        matte = np.zeros(photo.shape[:2], np.uint8)
-        cv2.ellipse(matte, (195, 170), (165, 140), 0, 0, 360, 255, -1, cv2.LINE_AA)
-    drawing = draw(recipe, np.ascontiguousarray(photo), matte, {}, 7)
+    matte = np.zeros(photo.shape[:2], np.uint8)
+    cv2.ellipse(matte, (195, 170), (165, 110), 0, 0, 360, 255, -1, cv2.LINE_AA)
+    background = KINDS[kind]
+    given = (None, Background.GONE) if background is None else (matte, background)
+    drawing = draw(recipe, np.ascontiguousarray(photo), given[0], {}, 7, background=given[1])
     return cv2.resize(drawing, (WIDTH, WIDTH * drawing.shape[0] // drawing.shape[1]), interpolation=cv2.INTER_AREA)
 
 
@@ -37,15 +44,15 @@ def read(path: Path) -> NDArray[Any]:
     return picture[..., ::-1]
 
 
-def reference(recipe: str, cut_out: bool) -> Path:
-    return REFERENCES / f"{recipe}{'_cut_out' if cut_out else ''}.png"
+def reference(recipe: str, kind: str) -> Path:
+    return REFERENCES / f"{recipe}_{kind}.png"
 
 
-@pytest.mark.parametrize("cut_out", [False, True], ids=["photo", "cut out"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("recipe", list(RECIPES))
-def test_the_look_is_the_stored_one(recipe: str, cut_out: bool) -> None:
-    stored = read(reference(recipe, cut_out)).astype(int)
-    difference = np.abs(small_drawing(recipe, cut_out) - stored)
+def test_the_look_is_the_stored_one(recipe: str, kind: str) -> None:
+    stored = read(reference(recipe, kind)).astype(int)
+    difference = np.abs(small_drawing(recipe, kind) - stored)
     assert difference.mean() < MEAN
     assert difference.max() < LARGEST
 
@@ -53,8 +60,8 @@ def test_the_look_is_the_stored_one(recipe: str, cut_out: bool) -> None:
 def renew() -> None:
     REFERENCES.mkdir(parents=True, exist_ok=True)
     for recipe in RECIPES:
-        for cut_out in (False, True):
-            cv2.imwrite(str(reference(recipe, cut_out)), small_drawing(recipe, cut_out)[..., ::-1])
+        for kind in KINDS:
+            cv2.imwrite(str(reference(recipe, kind)), small_drawing(recipe, kind)[..., ::-1])
 
 
 if __name__ == "__main__":
