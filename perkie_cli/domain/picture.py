@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,9 +35,9 @@ class ImageFormat(StrEnum):
         return self is not ImageFormat.JPEG
 
     @property
-    def longest_side(self) -> float:
-        """In pixels: what libjpeg and libwebp write."""
-        return {ImageFormat.JPEG: 65_500, ImageFormat.WEBP: 16_383}.get(self, math.inf)
+    def longest_side(self) -> int:
+        """In pixels: what libjpeg, libwebp and libpng write."""
+        return {ImageFormat.JPEG: 65_500, ImageFormat.WEBP: 16_383, ImageFormat.PNG: 1_000_000}[self]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,44 +3,91 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.errors import InvalidParameter, OutOfMemory
 from perkie_cli.domain.picture import MASTER_QUALITY, QUALITY, EncodedPicture, ImageFormat, master_format
 from perkie_cli.imaging.inspection import scaled
 from perkie_cli.imaging.raster import Raster
+
+_NO_MEMORY = -4  # OpenCV's StsNoMem
 
 
 def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> EncodedPicture:
     """``raster`` as a file; alpha is composed over white where the format has none.
 
-    ``quality`` (1 to 100) counts for JPEG and WebP. Raises: InvalidParameter.
+    ``quality`` (1 to 100) counts for JPEG and WebP.
+
+    Raises: InvalidParameter, where the format cannot hold the picture; OutOfMemory.
     """
     check_fits(raster.width, raster.height, kind)
-    if kind is ImageFormat.PNG:
-        return EncodedPicture(_png(raster), kind, raster.width, raster.height)
+    with _answered(kind):
+        data = _WRITERS[kind](raster, quality)
+    return EncodedPicture(data, kind, raster.width, raster.height)
+
+
+@contextmanager
+def _answered(kind: ImageFormat) -> Iterator[None]:
+    """No encoder is known to fail on a picture of a size that it takes; one that does is answered in our own words."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, MemoryError) or getattr(error, "code", None) == _NO_MEMORY:
+            raise OutOfMemory(f"too little memory to write a {kind.value} picture") from error
+        raise InvalidParameter(
+            f"this picture could not be written as {kind.value}", hint="Choose another format."
+        ) from error
+
+
+def _jpeg(raster: Raster, quality: int) -> bytes:
+    """By OpenCV: the same libjpeg-turbo and the same bytes as Pillow's, whose buffer for a progressive file is fixed
+    at a byte a pixel: a dithered or grainy picture at quality 92 needs more, and fails.
+    """
+    # Over the usual quality the picture will be encoded again: its chroma stays whole.
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if quality > QUALITY else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
+    options = [
+        *(cv2.IMWRITE_JPEG_QUALITY, quality),
+        *(cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+        *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling),
+    ]
+    rgb = raster.rgb if raster.alpha is None else np.asarray(over_white(raster))
+    return _written(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+
+
+def _webp(raster: Raster, quality: int) -> bytes:
     out = io.BytesIO()
-    if kind is ImageFormat.JPEG:
-        # Over the usual quality the picture will be encoded again: its chroma stays whole.
-        subsampling = "4:4:4" if quality > QUALITY else "4:2:0"
-        over_white(raster).save(out, "JPEG", quality=quality, progressive=True, subsampling=subsampling)
-    else:
-        to_pillow(raster).save(out, "WEBP", quality=quality, method=4)
-    return EncodedPicture(out.getvalue(), kind, raster.width, raster.height)
+    to_pillow(raster).save(out, "WEBP", quality=quality, method=4)
+    return out.getvalue()
 
 
-def _png(raster: Raster) -> bytes:
+def _png(raster: Raster, _: int) -> bytes:
     """At zlib's quickest level and with one filter for all rows: a cut-out of 12 MP takes a sixth of Pillow's default
     time, for a tenth more bytes. Pillow cannot be told the filter; the average suits photos and drawings best.
     """
-    import cv2
-
     planes = (*cv2.split(raster.rgb)[::-1], *(() if raster.alpha is None else (raster.alpha,)))
     options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]
-    return cv2.imencode(".png", cv2.merge(planes), options)[1].tobytes()
+    return _written(".png", cv2.merge(planes), options)
+
+
+def _written(ending: str, samples: NDArray[Any], options: Sequence[int]) -> bytes:
+    done, data = cv2.imencode(ending, samples, options)
+    if not done:
+        raise ValueError(f"OpenCV wrote no {ending}")
+    return data.tobytes()
+
+
+_WRITERS: dict[ImageFormat, Callable[[Raster, int], bytes]] = {
+    ImageFormat.JPEG: _jpeg,
+    ImageFormat.WEBP: _webp,
+    ImageFormat.PNG: _png,
+}
 
 
 def encode_grey(plane: NDArray[np.uint8], kind: ImageFormat) -> EncodedPicture:
@@ -60,13 +107,17 @@ def check_fits(width: int, height: int, kind: ImageFormat) -> None:
     if max(width, height) > kind.longest_side:
         raise InvalidParameter(
             f"{width} × {height} px do not fit into {kind.value}, which ends at {kind.longest_side} px a side",
-            hint="Use png, or make it smaller.",
+            hint="Make it smaller." if kind is ImageFormat.PNG else "Use png, or make it smaller.",
         )
 
 
 def encode_master(raster: Raster) -> EncodedPicture:
-    """The one form that is stored: JPEG at quality 92, PNG where there is alpha."""
-    return encode(raster, master_format(raster.alpha is not None), MASTER_QUALITY)
+    """The one form that is stored: JPEG at quality 92, PNG where there is alpha or a side too long for JPEG.
+
+    Raises: OutOfMemory; nothing else for a picture that was decoded or drawn within the limits.
+    """
+    kind = master_format(raster.alpha is not None)
+    return encode(raster, kind if raster.long_side <= kind.longest_side else ImageFormat.PNG, MASTER_QUALITY)
 
 
 def resize(raster: Raster, long_side: int) -> Raster:
