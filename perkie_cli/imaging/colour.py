@@ -1,52 +1,97 @@
-"""Colour management: whatever profile a picture carries, sRGB comes out."""
+"""Colour management: whatever profile or code points a picture carries, sRGB comes out."""
 
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
+
+from perkie_cli.imaging import cicp
+from perkie_cli.imaging.decoders.pixels import Pixels, Samples, shallow
 
 UNREADABLE_PROFILE = "its colour profile could not be used; colours are taken as sRGB"
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC.1 colour space signature → Pillow mode
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str | None]:
-    """An L, RGB or CMYK image in RGB, and a note when its ICC profile had to be ignored.
+def in_8_bits(pixels: Pixels) -> Pixels:
+    """The same of 8 bits. Where the way from 16 decides over colours, they are in sRGB afterwards."""
+    if pixels.colour.dtype == np.uint8:
+        return pixels
+    if pixels.code_points is not None and cicp.matters(pixels.code_points):
+        return _in_srgb(pixels, *cicp.to_srgb(pixels.colour, pixels.code_points))
+    small = replace(pixels, colour=shallow(pixels.colour))
+    if pixels.profile is None or pixels.colour.ndim == 3:
+        return small
+    # A linear grey of 8 bits has but 13 levels of the darkest 5 %: its curve is drawn through all 65,536.
+    ramp, note = to_srgb(Pixels(np.arange(256, dtype=np.uint8)[None], profile=pixels.profile))
+    if note:
+        return small
+    where = np.arange(65_536) / 257
+    curves = [np.interp(where, np.arange(256), ramp[0, :, channel]) + 0.5 for channel in range(3)]
+    return _in_srgb(pixels, np.stack(curves, -1).astype(np.uint8)[pixels.colour], None)
+
+
+def _in_srgb(pixels: Pixels, rgb: NDArray[np.uint8], note: str | None) -> Pixels:
+    notes = (*pixels.notes, note) if note else pixels.notes
+    return replace(pixels, colour=rgb, profile=None, code_points=None, notes=notes)
+
+
+def to_srgb(pixels: Pixels) -> tuple[NDArray[np.uint8], str | None]:
+    """Pixels of 8 bits as RGB (height, width, 3), and a note when HDR was compressed or the profile had to be ignored.
 
     Relative colorimetric with black-point compensation, as image editors do. CMYK without a profile is converted
-    by ink coverage (Pillow has already turned Adobe's inverted values).
+    by ink coverage.
     """
-    if not profile:
-        return image.convert("RGB"), None
+    colour = shallow(pixels.colour)
+    if pixels.code_points is not None and cicp.matters(pixels.code_points):
+        return cicp.to_srgb(colour, pixels.code_points)
+    if pixels.profile is None:
+        return _plain_rgb(colour), None
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        mode = _MODES[source.profile.xcolor_space.strip()]
-        if mode != image.mode:
-            image = _as_profiled(image, mode)
-        return _transform(image, source), None
+        return _by_profile(colour, pixels.profile), None
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, LookupError, AttributeError):
-        return image.convert("RGB"), UNREADABLE_PROFILE
+        return _plain_rgb(colour), UNREADABLE_PROFILE
 
 
-def _as_profiled(image: Image.Image, mode: str) -> Image.Image:
-    """A grey picture under an RGB profile is read as RGB; any other mismatch means a wrong profile."""
-    if image.mode == "L" and mode == "RGB":
-        return image.convert("RGB")
-    raise ValueError(f"a {mode} profile on a {image.mode} image")
+def as_image(colour: Samples) -> Image.Image:
+    """L, RGB or CMYK by the number of channels."""
+    if _mode(colour) == "CMYK":
+        return Image.frombytes("CMYK", (colour.shape[1], colour.shape[0]), colour.tobytes())
+    return Image.fromarray(colour)
 
 
-def _transform(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
+def _mode(colour: Samples) -> str:
+    return "L" if colour.ndim == 2 else {3: "RGB", 4: "CMYK"}[colour.shape[2]]
+
+
+def _plain_rgb(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if colour.ndim == 2:
+        return np.asarray(cv2.cvtColor(colour, cv2.COLOR_GRAY2RGB), np.uint8)
+    return colour if colour.shape[2] == 3 else np.asarray(as_image(colour).convert("RGB"))
+
+
+def _by_profile(colour: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
+    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    mode = _MODES[source.profile.xcolor_space.strip()]
+    if colour.ndim == 2 and mode == "RGB":  # a grey picture under an RGB profile is read as RGB
+        colour = _plain_rgb(colour)
+    if mode != _mode(colour):
+        raise ValueError(f"a {mode} profile on a {_mode(colour)} image")
     transform = ImageCms.ImageCmsTransform(
         source,
         ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
-        image.mode,
+        mode,
         "RGB",
         intent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
-    if image.mode == "RGB" and _changes_nothing(transform):
-        return image  # most profiles are sRGB; the pass over all pixels is the slowest step of a decode
-    return transform.apply(image)
+    if mode == "RGB" and _changes_nothing(transform):
+        return colour  # most profiles are sRGB; the pass over all pixels is the slowest step of a decode
+    return np.asarray(transform.apply(as_image(colour)))
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:

@@ -1,23 +1,22 @@
-"""Bytes to ``Raster``: upright, sRGB, 8 bits, within the limits; whole or refused.
-
-Pillow's plugin classes are opened directly: each format by its own decoder only (no guessing, no MPO), and without
-``Image.open``'s own pixel check, which warns; ours has run on the header by then.
-"""
+"""Bytes to ``Raster``: upright, sRGB, 8 bits, within the limits; whole or refused."""
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
+import cv2
 import numpy as np
-import pillow_heif
-from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from numpy.typing import NDArray
+from PIL import Image
 
 from perkie_cli.domain.picture import ImageLimits
-from perkie_cli.imaging import png
-from perkie_cli.imaging.colour import to_srgb
+from perkie_cli.imaging.colour import as_image, in_8_bits, to_srgb
 from perkie_cli.imaging.damage import Damage, damage_named
+from perkie_cli.imaging.decoders import heif, jpeg, png, webp
+from perkie_cli.imaging.decoders.pixels import Pixels
 from perkie_cli.imaging.inspection import Inspection, inspect, shrunk
 from perkie_cli.imaging.raster import Decoded, Raster
 from perkie_cli.imaging.sniff import InputFormat
@@ -25,90 +24,69 @@ from perkie_cli.imaging.sniff import InputFormat
 # Pillow warns about broken metadata that perkie drops anyway; nothing of that is for the user's eyes.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_MOST_SCANS = 200  # of a JPEG: encoders make about ten, and each costs a pass over the whole picture
-
-_OPENERS: dict[InputFormat, Callable[[bytes], Image.Image]] = {
-    InputFormat.JPEG: lambda data: JpegImagePlugin.JpegImageFile(io.BytesIO(data)),
-    InputFormat.PNG: lambda data: PngImagePlugin.PngImageFile(io.BytesIO(png.essentials(data))),
-    InputFormat.WEBP: lambda data: WebPImagePlugin.WebPImageFile(io.BytesIO(data)),
-    # its __init__ passes on what it is given, without annotations
-    InputFormat.HEIF: lambda data: pillow_heif.HeifImageFile(io.BytesIO(data)),  # type: ignore[no-untyped-call]
+_DECODERS: dict[InputFormat, Callable[[bytes], Pixels]] = {
+    InputFormat.PNG: png.decode,
+    InputFormat.WEBP: webp.decode,
+    InputFormat.HEIF: heif.decode,
 }
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[Any]]] = {
+    2: lambda plane: cv2.flip(plane, 1),
+    3: lambda plane: cv2.rotate(plane, cv2.ROTATE_180),
+    4: lambda plane: cv2.flip(plane, 0),
+    5: cv2.transpose,
+    6: lambda plane: cv2.rotate(plane, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda plane: cv2.rotate(cv2.transpose(plane), cv2.ROTATE_180),
+    8: lambda plane: cv2.rotate(plane, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
 
 
 def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
-    """The whole picture; ``notes`` say what was changed on the way. ``source`` names it in messages.
+    """The whole picture; ``notes`` say what was changed on the way or is wrong with it, messages call it ``source``.
 
     Raises: UnreadableFile, NotAnImage, TooManyBytes, CorruptImage, TooManyPixels, TooSmall.
     """
     seen = inspect(data, limits, source)
-    with damage_named(source, "the picture data ends too early or does not decode"):
-        image, profile = _load(data, seen, limits.max_side)
-        image = _plain(image)
     size = shrunk(seen.width, seen.height, limits.max_side)
-    if seen.orientation in _TURNS:
-        image = image.transpose(_TURNS[seen.orientation])
-    if image.size != size:
-        image = image.resize(size, Image.Resampling.LANCZOS)  # Pillow premultiplies by alpha meanwhile
-    raster, colour_note = _raster(image, profile)
-    notes = [*_size_notes(seen, size), *([colour_note] if colour_note else [])]
-    return Decoded(raster, tuple(notes))
+    lying = size[::-1] if seen.lies_on_its_side else size
+    with damage_named(source, "the picture data ends too early or does not decode"):
+        pixels = _load(data, seen, lying)
+    pixels = in_8_bits(pixels)
+    if pixels.size != lying:
+        pixels = _resized(pixels, lying)
+    rgb, colour_note = to_srgb(pixels)
+    raster = _turned(rgb, pixels.alpha, seen.orientation)
+    return Decoded(raster, tuple(filter(None, (*_size_notes(seen, size), *pixels.notes, colour_note))))
 
 
-def _load(data: bytes, seen: Inspection, max_side: int) -> tuple[Image.Image, bytes | None]:
-    if seen.format is InputFormat.JPEG and data.count(b"\xff\xda") > _MOST_SCANS:
-        raise Damage("it has too many scans")
-    image = _OPENERS[seen.format](data)
-    if sorted(image.size) != sorted((seen.width, seen.height)):
+def _load(data: bytes, seen: Inspection, least: tuple[int, int]) -> Pixels:
+    """Not smaller than ``least`` px: a huge JPEG is decoded at 1/2, 1/4 or 1/8 right away."""
+    size = (seen.height, seen.width) if seen.lies_on_its_side else (seen.width, seen.height)
+    if seen.format is InputFormat.JPEG:
+        return jpeg.decode(data, size, least)
+    pixels = _DECODERS[seen.format](data)
+    if pixels.size != size:
         raise Damage("its header contradicts itself")
-    profile = image.info.get("icc_profile")
-    if seen.format is InputFormat.JPEG:  # a huge one is decoded at 1/2, 1/4 or 1/8 right away
-        image.draft(image.mode, shrunk(*image.size, max_side))
-    image.load()
-    return image, profile
+    return pixels
 
 
-def _plain(image: Image.Image) -> Image.Image:
-    """Any mode as one of L, LA, RGB, RGBA, CMYK at 8 bits."""
-    key = image.info.get("transparency")
-    if image.mode.startswith("I"):
-        return _grey_from_16_bits(image, key if isinstance(key, int) else None)
-    if image.mode == "RGB" and isinstance(key, tuple):
-        image.info["transparency"] = tuple(part >> 8 if max(key) > 255 else part for part in key)
-    if image.mode == "PA" or key is not None:
-        return image.convert("RGBA" if image.mode in ("P", "PA", "RGB") else "LA")
-    if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
-        return image
-    return image.convert("L" if image.mode == "1" else "RGB")
+def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    image = as_image(pixels.colour)
+    if pixels.alpha is None:
+        return replace(pixels, colour=np.asarray(image.resize(size, Image.Resampling.LANCZOS)))
+    plain = image.mode
+    image.putalpha(Image.fromarray(pixels.alpha))
+    image = image.resize(size, Image.Resampling.LANCZOS)  # Pillow premultiplies by alpha meanwhile
+    return replace(pixels, colour=np.asarray(image.convert(plain)), alpha=np.asarray(image.getchannel("A")))
 
 
-def _grey_from_16_bits(image: Image.Image, key: int | None) -> Image.Image:
-    """Pillow's own conversion clips at 255."""
-    deep = np.asarray(image).astype(np.uint32)
-    grey = Image.fromarray(((deep * 255 + 32895) >> 16).astype(np.uint8))
-    if key is None:
-        return grey
-    grey.putalpha(Image.fromarray(np.where(deep == key, 0, 255).astype(np.uint8)))
-    return grey
-
-
-def _raster(image: Image.Image, profile: bytes | None) -> tuple[Raster, str | None]:
-    alpha = None
-    if image.mode in ("LA", "RGBA"):
-        alpha = np.asarray(image.getchannel("A"))
-        image = image.convert("L") if image.mode == "LA" else image.convert("RGB")
-    rgb, note = to_srgb(image, profile)
-    return Raster(np.asarray(rgb), None if alpha is None or alpha.min() == 255 else alpha), note
+def _turned(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, orientation: int) -> Raster:
+    if alpha is not None and alpha.min() == 255:
+        alpha = None
+    turn = _TURNS.get(orientation)
+    if turn is None:
+        return Raster(rgb, alpha)
+    return Raster(np.asarray(turn(rgb), np.uint8), None if alpha is None else np.asarray(turn(alpha), np.uint8))
 
 
 def _size_notes(seen: Inspection, size: tuple[int, int]) -> Iterator[str]:

@@ -6,7 +6,9 @@ import struct
 
 UPRIGHT = 1
 _ORIENTATION = 0x0112
-_SHORT = 3
+_MOST_ENTRIES = 512
+# TIFF's integer types by number: unsigned and signed, of 1, 2 and 4 bytes. SHORT is right, the others occur.
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
 
 
 def orientation(exif: bytes) -> int:
@@ -23,8 +25,10 @@ def _read(tiff: bytes) -> int:
         return UPRIGHT
     (first,) = struct.unpack_from(f"{order}I", tiff, 4)
     (count,) = struct.unpack_from(f"{order}H", tiff, first)
-    for index in range(min(count, 512)):
-        tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, first + 2 + 12 * index)
-        if tag == _ORIENTATION and kind == _SHORT and 1 <= value <= 8:
-            return int(value)
+    for at in range(first + 2, first + 2 + 12 * min(count, _MOST_ENTRIES), 12):
+        tag, kind = struct.unpack_from(f"{order}HH", tiff, at)
+        if tag == _ORIENTATION and kind in _INTEGERS:
+            (value,) = struct.unpack_from(f"{order}{_INTEGERS[kind]}", tiff, at + 8)
+            if 1 <= value <= 8:
+                return int(value)
     return UPRIGHT

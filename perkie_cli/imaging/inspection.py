@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from perkie_cli.domain.errors import TooManyBytes, TooManyPixels, TooSmall
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
+from perkie_cli.imaging.containers.header import Header
 from perkie_cli.imaging.damage import Damage, damage_named
-from perkie_cli.imaging.headers import Header, read_header
+from perkie_cli.imaging.headers import read_header
 from perkie_cli.imaging.sniff import InputFormat, sniff
 
 
@@ -22,6 +23,11 @@ class Inspection:
     frames: int
     has_alpha: bool
     orientation: int
+
+    @property
+    def lies_on_its_side(self) -> bool:
+        """Whether width and height are exchanged in the file."""
+        return self.orientation >= 5
 
     @property
     def pixels(self) -> int:

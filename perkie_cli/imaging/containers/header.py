@@ -1,0 +1,26 @@
+"""What a file says about its picture before a pixel is decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perkie_cli.imaging.exif import UPRIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """``width`` and ``height`` in px as stored, before ``orientation`` (EXIF, 1 to 8) is applied."""
+
+    width: int
+    height: int
+    orientation: int = UPRIGHT
+    frames: int = 1
+    has_alpha: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CodePoints:
+    """Colour by number (ITU-T H.273): which primaries and which transfer function."""
+
+    primaries: int
+    transfer: int
