@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -18,7 +18,7 @@ _MOST_SCANS = 200  # encoders make about ten, and each costs a pass over the who
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _DHT, _DAC, _END, _SCAN, _DQT, _DRI = 0xC4, 0xCC, 0xD9, 0xDA, 0xDB, 0xDD
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, _DAC}
-_READ_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})  # sequential and progressive, Huffman and arithmetic
+_READ_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA})  # none of hierarchical JPEG, which nobody decodes
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 _TABLES = frozenset({_DHT, _DAC, _DQT, _DRI})
 _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
@@ -43,7 +43,6 @@ class Scan:
     components: tuple[int, ...]
     first: int  # coefficient, 0 to 63
     last: int
-    refines: bool  # adds a bit to what an earlier scan sent
     missing_bits: int  # still to come
     restart_interval: int  # in units of the scan; 0: there are no restart markers
     tables: bytes  # the segments before it
@@ -63,9 +62,9 @@ class Jpeg:
     is_adobe: bool  # CMYK is stored inverted then
     is_ended: bool  # by its own end marker
 
-    def file(self, scans: Iterable[Scan]) -> bytes:
-        """A JPEG of these scans: no metadata, nothing after its end."""
-        return b"".join((_SOI, self.head, *(part for scan in scans for part in (scan.tables, scan.coded)), _EOI))
+    def file(self) -> bytes:
+        """A JPEG of these parts: no metadata, nothing after its end."""
+        return b"".join((_SOI, self.head, *(part for scan in self.scans for part in (scan.tables, scan.coded)), _EOI))
 
 
 def header(data: bytes) -> Header:
@@ -86,7 +85,7 @@ def header(data: bytes) -> Header:
 
 def _check_frame(marker: int, precision: int) -> None:
     if marker not in _READ_FRAMES:
-        raise Unsupported("a lossless or hierarchical JPEG")
+        raise Unsupported("a hierarchical JPEG")
     if precision != 8:
         raise Unsupported(f"a JPEG of {precision} bits a channel")
 
@@ -185,7 +184,6 @@ def _scans(data: bytes, walked: Sequence[Segment]) -> Iterator[Scan]:
                 components=tuple(data[each.body + 1 : each.body + 1 + 2 * count : 2]),
                 first=first,
                 last=last,
-                refines=approximation >> 4 > 0,
                 missing_bits=approximation & 15,
                 restart_interval=interval,
                 tables=b"".join(tables),

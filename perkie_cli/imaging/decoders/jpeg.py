@@ -6,18 +6,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from itertools import product
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from perkie_cli.imaging.containers.jpeg import Jpeg, Scan, parts
+from perkie_cli.imaging.containers.jpeg import Jpeg, parts
 from perkie_cli.imaging.damage import Damage
 from perkie_cli.imaging.decoders.pixels import Pixels
 
 DAMAGED = "its picture data is damaged: a part of it may look wrong"
-COARSE = "its finest details are missing: the file ends early"
 
 _SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 _COEFFICIENTS = 64
@@ -31,76 +30,60 @@ _BEARABLE = 0.1  # share of a picture that may be damaged
 def decode(data: bytes, size: tuple[int, int], least: tuple[int, int]) -> Pixels:
     """The picture of ``size`` px, or at 1/2, 1/4 or 1/8 where that is not smaller than ``least``.
 
-    Raises: Damage, when too much of it is missing; ValueError, when it does not decode.
+    Raises: Damage, when much of it may be missing; ValueError, when it does not decode.
     """
     jpeg = parts(data)
-    note = _coverage(jpeg)
+    _check_coverage(jpeg)
     reduction = next(r for r in (8, 4, 2, 1) if r == 1 or (size[0] // least[0] >= r and size[1] // least[1] >= r))
     reduced = math.ceil(size[0] / reduction), math.ceil(size[1] / reduction)
+    note = None
     try:
-        colour = _samples(jpeg, jpeg.scans, reduced)
+        colour = _samples(jpeg, reduced, strict=True)
     except ValueError as warning:
-        note = _consequence(jpeg, size, str(warning)) or note
-        colour = _samples(jpeg, jpeg.scans, reduced, strict=False)
+        note = _consequence(jpeg, size, str(warning))
+        colour = _samples(jpeg, reduced, strict=False)
     return Pixels(colour, profile=jpeg.profile, notes=(note,) if note else ())
 
 
-def _samples(jpeg: Jpeg, scans: Iterable[Scan], size: tuple[int, int], *, strict: bool = True) -> NDArray[np.uint8]:
+def _samples(jpeg: Jpeg, size: tuple[int, int], *, strict: bool) -> NDArray[np.uint8]:
     """Raises: ValueError with libjpeg's own words, for warnings too where ``strict``."""
     space = _SPACES[len(jpeg.components)]
     samples: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        jpeg.file(scans), space, min_width=size[0], min_height=size[1], strict=strict
+        jpeg.file(), space, min_width=size[0], min_height=size[1], strict=strict
     )
     if space == "CMYK" and jpeg.is_adobe:
         return np.invert(samples, out=samples)
     return samples[..., 0] if space == "GRAY" else samples
 
 
-def _coverage(jpeg: Jpeg) -> str | None:
+def _check_coverage(jpeg: Jpeg) -> None:
     """A progressive file may have been cut between two scans, of which libjpeg says nothing. Raises: Damage."""
     missing_bits: dict[tuple[int, int], int] = {}
     for scan in jpeg.scans:
-        last = scan.last if jpeg.is_progressive else _COEFFICIENTS - 1
-        for component in scan.components:
-            for coefficient in range(scan.first, last + 1):
-                missing_bits[component, coefficient] = scan.missing_bits if jpeg.is_progressive else 0
-    is_complete = not any(missing_bits.values())
-    if len(missing_bits) < _COEFFICIENTS * len(jpeg.components) or not (is_complete or jpeg.is_ended):
+        sent = range(scan.first, scan.last + 1) if jpeg.is_progressive else range(_COEFFICIENTS)
+        for component, coefficient in product(scan.components, sent):
+            missing_bits[component, coefficient] = scan.missing_bits if jpeg.is_progressive else 0
+    if len(missing_bits) < _COEFFICIENTS * len(jpeg.components) or any(missing_bits.values()):
         raise Damage("the picture data ends too early")
-    return None if is_complete else COARSE
 
 
 def _consequence(jpeg: Jpeg, size: tuple[int, int], warning: str) -> str | None:
-    """A note where libjpeg's warning speaks of little. Raises: Damage where it may speak of much."""
+    """A note where libjpeg's warning speaks of little, nothing where of nothing. Raises: Damage where it may speak of
+    much: without restart markers all behind a fault is shifted.
+    """
     left_over = _LEFT_OVER.search(warning)
     if left_over:
         return DAMAGED if int(left_over[1]) > _PADDING else None
-    first_pass = [scan for scan in jpeg.scans if not scan.refines]
-    if not jpeg.is_ended:
-        is_bearable = False
-    elif len(jpeg.scans) == 1:
-        is_bearable = _is_confined(jpeg, size)
-    else:
-        is_bearable = len(first_pass) < len(jpeg.scans) and _is_whole(jpeg, first_pass)
-    if not is_bearable:
+    if not (jpeg.is_ended and _is_confined(jpeg, size)):
         raise Damage("the picture data ends too early or is damaged")
     return DAMAGED
 
 
 def _is_confined(jpeg: Jpeg, size: tuple[int, int]) -> bool:
     """Whether restart markers keep the damage to a small part of a picture of one scan."""
-    scan = jpeg.scans[0]
-    if not scan.restart_interval:
+    if len(jpeg.scans) > 1 or not jpeg.scans[0].restart_interval:
         return False
     across, down = (math.ceil(side / (8 * factor)) for side, factor in zip(size, jpeg.sampling, strict=True))
-    intervals = math.ceil(across * down / scan.restart_interval)
-    lost = intervals - 1 - len(_RESTART.findall(scan.coded))
+    intervals = math.ceil(across * down / jpeg.scans[0].restart_interval)
+    lost = intervals - 1 - len(_RESTART.findall(jpeg.scans[0].coded))
     return lost <= _BRIDGED and lost + 1 <= _BEARABLE * intervals
-
-
-def _is_whole(jpeg: Jpeg, scans: Iterable[Scan]) -> bool:
-    try:
-        _samples(jpeg, scans, (0, 0))
-    except ValueError:
-        return False
-    return True
