@@ -90,14 +90,21 @@ def parts(data: bytes) -> Png:
             kept.append(data[start - 8 : end + 4])
         else:
             rest[name] = data[start:end] if is_sound else b""
+    points = _code_points(rest.get(b"cICP", b""))
     return Png(
         depth=depth,
         is_grey=colour in (0, 4),
         file=b"".join(kept),
         key=_key(rest.get(b"tRNS", b""), depth, {0: 1, 2: 3}.get(colour, 0)),
-        profile=_profile(rest[b"iCCP"]) if b"iCCP" in rest else None,
-        code_points=CodePoints(*rest[b"cICP"][:2]) if len(rest.get(b"cICP", b"")) == 4 else None,
+        profile=_profile(rest[b"iCCP"]) if b"iCCP" in rest and points is None else None,
+        code_points=points,
     )
+
+
+def _code_points(content: bytes) -> CodePoints | None:
+    """They go before a profile, unless they say that nothing is known."""
+    unknown = 2
+    return CodePoints(*content[:2]) if len(content) == 4 and content[0] != unknown else None
 
 
 def _key(content: bytes, depth: int, channels: int) -> tuple[int, ...] | None:
