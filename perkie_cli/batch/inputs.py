@@ -12,7 +12,8 @@ from pathlib import Path
 from perkie_cli.batch.files import STDIO, located
 from perkie_cli.batch.mark import Kind, mark_of
 from perkie_cli.domain.errors import NotAnImage, UnreadableFile, UsageError
-from perkie_cli.imaging.sniff import ACCEPTED, HEAD, sniff
+from perkie_cli.imaging.damage import ACCEPTED
+from perkie_cli.imaging.sniff import HEAD, sniff
 
 _USUAL = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})  # taken by name; others are looked into
 

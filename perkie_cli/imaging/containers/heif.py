@@ -157,7 +157,7 @@ def _check_units(item: bytes, length_size: int) -> None:
     while at < len(item):
         start = at + length_size
         at = start + _number(item, at, length_size)
-        if at > len(item) or at < start + 2 or _START_CODE.search(item[start:at].rstrip(b"\0")):
+        if at > len(item) or at < start + 2 or _START_CODE.search(item, start, at):
             raise Damage("its picture data is damaged")
 
 

@@ -20,7 +20,8 @@ def decode(data: bytes) -> Pixels:
     opened = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
     image = opened[opened.primary_index]
     told: dict[str, Any] = image.info
-    samples = _over_whole_range(np.asarray(image), told["bit_depth"])
+    # copied: with an older pillow-heif the memory goes with the image
+    samples = _over_whole_range(np.array(image), told["bit_depth"])
     nclx = told.get("nclx_profile")
     alpha = None
     if image.has_alpha:
