@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.photo import Photo
-from perkie_cli.domain.picture import QUALITY, EncodedPicture, ImageFormat
+from perkie_cli.domain.picture import QUALITY
 from perkie_cli.domain.pictures.cache_key import content_hash
 from perkie_cli.imaging.inspection import Inspection, inspect
 from perkie_cli.imaging.sniff import InputFormat, sniff
 
 if TYPE_CHECKING:
-    from perkie_cli.domain.picture import ImageLimits
+    from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
     from perkie_cli.imaging.raster import Decoded, Raster
 
 __all__ = [
     "InputFormat",
     "Inspection",
-    "as_it_came",
     "decode",
     "encode",
     "encode_master",
@@ -33,13 +31,6 @@ __all__ = [
 ]
 
 
-_WRITTEN = {
-    InputFormat.JPEG: ImageFormat.JPEG,
-    InputFormat.PNG: ImageFormat.PNG,
-    InputFormat.WEBP: ImageFormat.WEBP,
-}
-
-
 def photo(data: bytes, limits: ImageLimits, name: str = "image", *, uploaded_as: str | None = None) -> Photo:
     """The one value that ``data`` goes by from here on, held against ``limits`` by its header.
 
@@ -49,17 +40,6 @@ def photo(data: bytes, limits: ImageLimits, name: str = "image", *, uploaded_as:
     """
     seen = inspect(data, limits, name)
     return Photo(data, uploaded_as or content_hash(data), name, seen.pixels)
-
-
-def as_it_came(data: bytes, limits: ImageLimits, source: str = "image") -> EncodedPicture:
-    """A picture byte for byte, metadata and all: for one that was paid for, when it cannot be written anew.
-
-    Never for an upload: it may say where it was taken. Raises: as ``inspect``; InvalidParameter for HEIC.
-    """
-    seen = inspect(data, limits, source)
-    if seen.format not in _WRITTEN:
-        raise InvalidParameter(f"{source} cannot be kept as {seen.format.value}")
-    return EncodedPicture(data, _WRITTEN[seen.format], seen.width, seen.height)
 
 
 def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:

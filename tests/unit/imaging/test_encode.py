@@ -17,7 +17,7 @@ from perkie_cli.domain.picture import MASTER_QUALITY, QUALITY, ImageFormat, Imag
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
 from tests.pets import pet
-from tests.pictures import exif_of, file_of, photo
+from tests.pictures import file_of, photo
 
 OURS = ImageLimits(min_side=1)
 
@@ -147,19 +147,3 @@ def test_an_encoder_that_gives_up_in_silence_is_answered(monkeypatch: pytest.Mon
     monkeypatch.setattr(cv2, "imencode", lambda *_: (False, None))
     with pytest.raises(InvalidParameter, match="could not be written as png"):
         codec.encode(Raster(noise(20, 20)), ImageFormat.PNG)
-
-
-# ------------------------------------------------------------------ as it came
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_a_picture_is_kept_as_it_came(kind: str) -> None:
-    data = file_of(photo(320, 280), kind, exif=exif_of(6))
-    kept = codec.as_it_came(data, OURS)
-    assert kept.data == data
-    assert (kept.format.name, kept.width, kept.height) == (kind, 280, 320)
-
-
-def test_a_heic_is_not_kept_as_it_came() -> None:
-    with pytest.raises(InvalidParameter, match="heif"):
-        codec.as_it_came(file_of(photo(), "HEIF"), OURS)
