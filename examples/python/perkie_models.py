@@ -253,7 +253,7 @@ class RemovebgBody(BaseModel):
     roi: Annotated[str, Field(examples=["0% 0% 100% 90%"])] = ""
     """Everything outside is background: x1 y1 x2 y2."""
 
-    crop: Literal["true", "false", "1", "0", True, False, ""] = False
+    crop: bool = False
     """Crop to the subject."""
 
     crop_margin: Annotated[str, Field(examples=["30px", "5% 10%"])] = ""
@@ -265,10 +265,10 @@ class RemovebgBody(BaseModel):
     position: str = ""
     """`original`, `center`, or one or two values of `0%` to `100%`."""
 
-    semitransparency: Literal["true", "false", "1", "0", True, False, ""] = True
+    semitransparency: bool = True
     """Only changes cars there, and nothing here."""
 
-    add_shadow: Literal["true", "false", "1", "0", True, False, ""] = False
+    add_shadow: bool = False
     """Not made here: only `false` is taken."""
 
 
@@ -331,7 +331,7 @@ class RemovebgForm(BaseModel):
     roi: Annotated[str, Field(examples=["0% 0% 100% 90%"])] = ""
     """Everything outside is background: x1 y1 x2 y2."""
 
-    crop: Literal["true", "false", "1", "0", True, False, ""] = False
+    crop: bool = False
     """Crop to the subject."""
 
     crop_margin: Annotated[str, Field(examples=["30px", "5% 10%"])] = ""
@@ -343,10 +343,10 @@ class RemovebgForm(BaseModel):
     position: str = ""
     """`original`, `center`, or one or two values of `0%` to `100%`."""
 
-    semitransparency: Literal["true", "false", "1", "0", True, False, ""] = True
+    semitransparency: bool = True
     """Only changes cars there, and nothing here."""
 
-    add_shadow: Literal["true", "false", "1", "0", True, False, ""] = False
+    add_shadow: bool = False
     """Not made here: only `false` is taken."""
 
     image_file: bytes | None = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -100,6 +101,15 @@ def encode_grey(plane: NDArray[np.uint8], kind: ImageFormat) -> EncodedPicture:
     options = {"quality": QUALITY} if kind is ImageFormat.JPEG else {"compress_level": 1}
     Image.fromarray(plane).save(out, "JPEG" if kind is ImageFormat.JPEG else "PNG", **options)
     return EncodedPicture(out.getvalue(), kind, width, height)
+
+
+def archive(pictures: Mapping[str, EncodedPicture]) -> bytes:
+    """The files as a ZIP, stored as they are, since they are compressed already. Equal pictures make equal archives."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as target:
+        for name, picture in pictures.items():
+            target.writestr(zipfile.ZipInfo(name), picture.data)
+    return out.getvalue()
 
 
 def check_fits(width: int, height: int, kind: ImageFormat) -> None:

@@ -85,9 +85,8 @@ def test_the_client_draws(server: ServerProcess, photo_file: Path, client: Modul
         assert picture.expires_at > picture.quota.reset_at.replace(year=2020)
         assert perkie.quota().tier == "session"
         assert perkie.remove_background(photo_file, output="mask").startswith(b"\x89PNG")
-        assert [each.style for each in perkie.batch_generate(photo_file, ["classic", "modern"]).results][
-            1
-        ] == "ink_wash"
+        batch = perkie.batch_generate(photo_file, ["classic", "modern"])
+        assert [each.style for each in batch.results][1] == "ink_wash"
         kept = perkie.upload(photo_file, processed_ink=perkie.image(picture.image_url))
         assert [each.name for each in kept.uploads] == ["original", "processed_ink"]
         assert (perkie.health().status, perkie.ready().status) == ("ok", "ready")

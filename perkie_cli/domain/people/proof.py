@@ -66,7 +66,8 @@ def identify(
     Raises: Forbidden for a customer id that is claimed without proof, InvalidIdentity for an id that is none.
     """
     peer = Owner.address(address)
-    owner = _customer(credential, customer) or (Owner.session(session) if session else peer)
+    visitor = Owner.session(session) if session else peer  # looked at even where a customer goes before it
+    owner = _customer(credential, customer) or visitor
     return Requester(owner, limits.charge(owner, peer))
 
 

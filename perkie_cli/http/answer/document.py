@@ -168,6 +168,9 @@ def _completed(document: dict[str, Any], authenticator: Authenticator) -> dict[s
     schemas_known = {**_models(), **components.get("schemas", {})}
     components["schemas"] = _plain(dict(sorted(schemas_known.items())))
     document["paths"] = _plain(document["paths"])
+    for operations in document["paths"].values():
+        for parameter in (each for operation in operations.values() for each in operation.get("parameters", [])):
+            parameter["schema"] = _never_null(parameter["schema"])
     document["servers"] = [{"url": "/", "description": "This server."}]
     document["tags"] = [{"name": name, "description": said} for name, said in _TAGS.items()]
     components["responses"] = {f"Problem{status}": _problem(status) for status in _MEANING}
@@ -209,6 +212,18 @@ def _plain(node: Any) -> Any:
         values = {"enum": [*kind["enum"], None]} if "enum" in kind else {}
         node = {**kind, **node, "type": [each["type"] for each in kinds], **values}
     return node
+
+
+def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Queries and headers have no null: what is not there is left out."""
+    if isinstance(kinds := schema.get("type"), list):
+        kept = [kind for kind in kinds if kind != "null"]
+        schema = {**schema, "type": kept[0] if len(kept) == 1 else kept}
+    if "anyOf" in schema:
+        schema = {**schema, "anyOf": [each for each in schema["anyOf"] if each != _NULL]}
+    if "enum" in schema:
+        schema = {**schema, "enum": [value for value in schema["enum"] if value is not None]}
+    return schema
 
 
 def _differ_in_type(kinds: list[dict[str, Any]]) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from perkie_cli.http.answer.schemas import Answer, Body
-
-Flag: TypeAlias = Literal["true", "false", "1", "0", True, False, ""]
 
 
 class RemovebgBody(Body):
@@ -30,14 +28,14 @@ class RemovebgBody(Body):
         "", description="3, 4, 6 or 8 hexadecimal digits, or a name of CSS.", examples=["81d4fa", "fff8", "green"]
     )
     roi: str = Field("", description="Everything outside is background: x1 y1 x2 y2.", examples=["0% 0% 100% 90%"])
-    crop: Flag = Field(False, description="Crop to the subject.")
+    crop: bool = Field(False, description="Crop to the subject.")
     crop_margin: str = Field(
         "", description="Around it: one, two or four values, at most 500px or 50% a side.", examples=["30px", "5% 10%"]
     )
     scale: str = Field("original", description="Subject to canvas, `10%` to `100%`.", examples=["80%"])
     position: str = Field("", description="`original`, `center`, or one or two values of `0%` to `100%`.")
-    semitransparency: Flag = Field(True, description="Only changes cars there, and nothing here.")
-    add_shadow: Flag = Field(False, description="Not made here: only `false` is taken.")
+    semitransparency: bool = Field(True, description="Only changes cars there, and nothing here.")
+    add_shadow: bool = Field(False, description="Not made here: only `false` is taken.")
 
 
 class RemovebgForm(RemovebgBody):

@@ -22,6 +22,8 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+# What ``Owner`` takes, told of queries: a wrong one is the domain's to name. Blank is none, as themes send it.
+ID = {"pattern": "^([A-Za-z0-9][A-Za-z0-9_-]{0,127})?$"}
 Id = Annotated[str | None, BeforeValidator(_as_text, json_schema_input_type=str | int | None)]
 Customer = Annotated[Id, Field(None, description="Shop customer; must be proven by the credential.")]
 Session = Annotated[Id, Field(None, description="Anonymous session of the storefront.")]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from perkie_cli.auth.principal import Scope
 from perkie_cli.http.answer.answers import json_answer, quota_facts
 from perkie_cli.http.answer.document import problems
-from perkie_cli.http.answer.schemas import QuotaAnswer, StyleFacts, StylesAnswer
+from perkie_cli.http.answer.schemas import ID, QuotaAnswer, StyleFacts, StylesAnswer
 from perkie_cli.http.parts import parts_of
 from perkie_cli.http.request.call import Call, calling
 
@@ -39,8 +39,8 @@ async def styles(request: Request) -> StylesAnswer:
 )
 async def quota(
     call: Annotated[Call, Depends(calling(Scope.GENERATE, costly=False))],
-    customer_id: Annotated[str | None, Query(max_length=128)] = None,
-    session_id: Annotated[str | None, Query(max_length=128)] = None,
+    customer_id: Annotated[str | None, Query(max_length=128, json_schema_extra={**ID})] = None,
+    session_id: Annotated[str | None, Query(max_length=128, json_schema_extra={**ID})] = None,
 ) -> Response:
     """What the caller, or the customer or session it speaks for, has left today. Nothing is consumed."""
     requester = call.requester(customer_id, session_id)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -95,17 +93,13 @@ def _is_transparent(raster: Raster) -> bool:
 
 
 def _zipped(raster: Raster) -> bytes:
-    """Both files as they are: they are compressed already. Equal pictures make equal archives."""
-    from perkie_cli.imaging.encode import encode_grey
+    from perkie_cli.imaging.encode import archive, encode_grey
     from perkie_cli.imaging.raster import Raster as Made
 
     assert raster.alpha is not None, "it was written out"
-    files = {
-        "color.jpg": codec.encode(Made(raster.rgb), ImageFormat.JPEG, MASTER_QUALITY),
-        "alpha.png": encode_grey(raster.alpha, ImageFormat.PNG),
-    }
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, picture in files.items():
-            archive.writestr(zipfile.ZipInfo(name), picture.data)
-    return out.getvalue()
+    return archive(
+        {
+            "color.jpg": codec.encode(Made(raster.rgb), ImageFormat.JPEG, MASTER_QUALITY),
+            "alpha.png": encode_grey(raster.alpha, ImageFormat.PNG),
+        }
+    )
