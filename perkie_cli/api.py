@@ -68,7 +68,8 @@ def stylize(
     """Redraws the pet in a style.
 
     ``photo`` is a path, or the bytes of a JPEG, PNG, WebP or HEIC file; ``style`` an id or alias; ``size`` the long
-    side in px; ``background`` is ``auto``, ``keep`` or ``replace``, for the local engine. ``settings`` by dotted name (``{"cache.dir": "/tmp/perkie"}``) win over variables and files.
+    side in px; ``background`` is ``auto``, ``keep`` or ``replace``, for the local engine. ``settings`` by dotted name
+    (``{"cache.dir": "/tmp/perkie"}``) win over variables and files.
 
     Raises: PerkieError, see ``perkie_cli.domain.errors``; RuntimeError where an event loop runs already.
     """

@@ -88,7 +88,7 @@ class Perkie:
         self, photo: Photo, style: str, *, remove_background: bool = False, idempotency_key: str | None = None
     ) -> GenerateAnswer:
         """Draws ``photo``. A retry with the same ``idempotency_key`` joins or replays instead of paying twice."""
-        body = GenerateBody(style=style, remove_background=remove_background, **self._who)
+        body = GenerateBody.model_validate({"style": style, "remove_background": remove_background, **self._who})
         return GenerateAnswer.model_validate_json(self._draw("/api/v1/generate", photo, body, idempotency_key))
 
     def batch_generate(
@@ -100,7 +100,8 @@ class Perkie:
         idempotency_key: str | None = None,
     ) -> BatchAnswer:
         """Draws ``photo`` in several styles; each outcome is a picture or a problem."""
-        body = BatchBody(styles=_names(styles), remove_background=remove_background, **self._who)
+        asked = {"styles": _names(styles), "remove_background": remove_background, **self._who}
+        body = BatchBody.model_validate(asked)
         return BatchAnswer.model_validate_json(self._draw("/api/v1/batch-generate", photo, body, idempotency_key))
 
     def process(

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from perkie_cli.auth.principal import EVERYTHING, Principal
-from perkie_cli.domain.errors import InvalidSetting, NotAuthorised, why_unread
+from perkie_cli.domain.errors import InvalidSetting, NotAuthorised
 from perkie_cli.domain.people.proof import Credential, Proof
+from perkie_cli.domain.units import why_unread
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

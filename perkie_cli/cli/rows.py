@@ -276,7 +276,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "styles list": (StyleRow,),
     "styles show": (FullStyleRow,),
     "styles preview": (SheetRow, FailedRow),
-    "models list": (WeightsRow, ImageModelRow),
+    "models list": (WeightsRow, NetworkRow, ImageModelRow),
     "models check": (ImageModelRow,),
     "models pull": (WeightsRow,),
     "models verify": (WeightsRow,),

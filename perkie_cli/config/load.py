@@ -13,7 +13,8 @@ from typing import Any
 
 from perkie_cli.config.coerce import coerce
 from perkie_cli.config.schema import Settings, default_groups, rows
-from perkie_cli.domain.errors import InvalidSetting, UnreadableFile, why_unread
+from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
+from perkie_cli.domain.units import why_unread
 
 PROJECT_FILE = "perkie.toml"
 FLAG = "flag"  # a flag bears the name of its setting within the group

@@ -10,8 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from perkie_cli.domain.errors import InvalidSetting, UnreadableFile, why_unread
+from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelBook
+from perkie_cli.domain.units import why_unread
 
 SHIPPED = "data/models.toml"
 _KINDS = ("model", "network")

@@ -10,8 +10,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.domain.errors import InvalidSetting, why_unread
+from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.domain.pictures.style import BUILT_IN, RESERVED, Parameter, Style, StyleBook, plain_name
+from perkie_cli.domain.units import why_unread
 
 _REQUIRED = {"id": str, "title": str, "prompt": str}
 _OPTIONAL = {"safe_prompt": str, "prompt_version": str, "aliases": list, "popular": bool, "local": dict}

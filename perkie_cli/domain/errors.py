@@ -399,10 +399,3 @@ class Interrupted(PerkieError):
     """Stopped by the user; finished work is kept."""
 
     exit_code, http_status = 130, 499
-
-
-def why_unread(error: OSError | ValueError) -> str:
-    """Why a text file does not read; its name stands in the caller's sentence already."""
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8 text"
-    return getattr(error, "strerror", None) or str(error)

@@ -1,4 +1,4 @@
-"""Durations and byte sizes as people write them."""
+"""Durations and byte sizes as people write them, and why a text does not read."""
 
 from __future__ import annotations
 
@@ -71,3 +71,10 @@ def format_duration(seconds: float) -> str:
     if seconds < 172800:
         return f"{seconds / 3600:.0f} h"
     return f"{seconds / 86400:.0f} days"
+
+
+def why_unread(error: OSError | ValueError) -> str:
+    """Why a text file does not read; its name stands in the caller's sentence already."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return getattr(error, "strerror", None) or str(error)

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
-from perkie_cli.domain.errors import BadInput, InvalidParameter, UnreadableFile, why_unread
+from perkie_cli.domain.errors import BadInput, InvalidParameter, UnreadableFile
+from perkie_cli.domain.units import why_unread
 from perkie_cli.emulators.http_server import Request, Response
 from perkie_cli.ports import Clock
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.errors import InvalidParameter, UnreadableFile, UsageError, why_unread
+from perkie_cli.domain.errors import InvalidParameter, UnreadableFile, UsageError
+from perkie_cli.domain.units import why_unread
 
 if TYPE_CHECKING:
     from cryptography import x509

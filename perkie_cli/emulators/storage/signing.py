@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from perkie_cli.domain.errors import InvalidParameter, UnreadableFile, why_unread
+from perkie_cli.domain.errors import InvalidParameter, UnreadableFile
+from perkie_cli.domain.units import why_unread
 from perkie_cli.emulators.http_server import Request
 from perkie_cli.emulators.storage.errors import ApiError, not_emulated
 

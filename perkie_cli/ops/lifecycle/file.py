@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.domain.errors import InvalidParameter, UnreadableFile, why_unread
+from perkie_cli.domain.errors import InvalidParameter, UnreadableFile
 from perkie_cli.domain.storage.lifecycle import Rule
 from perkie_cli.domain.storage.lifecycle_json import RuleError, rules_from
 from perkie_cli.domain.storage.lifecycle_review import Level, review
+from perkie_cli.domain.units import why_unread
 
 _SPACE = re.compile(r"[\s,]*")
 
