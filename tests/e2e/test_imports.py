@@ -14,7 +14,7 @@ from tests.conftest import CAT, ROOT
 
 HEAVY = {"numpy", "cv2", "PIL", "google", "torch", "fastapi", "grpc", "onnxruntime", "prometheus_client", "httpx2"}
 INSPYRENET = {"perkie_cli.engines.inspyrenet.choose", "perkie_cli.engines.inspyrenet.engine"}
-CUTTING = {"perkie_cli.services.cutouts.cut_out", "perkie_cli.engines.u2net", *INSPYRENET}
+CUTTING = {"perkie_cli.services.cutouts.cut_out", *INSPYRENET}
 GEMINI = {"google", "grpc", "perkie_cli.engines.gemini", "perkie_cli.bootstrap.engines.gemini"}
 CODE = """
 import atexit, sys
@@ -47,6 +47,8 @@ def test_who_stylizes_pays_for_no_cut_out_and_no_upstream(home: Mapping[str, str
     drawn, found = imported(home, *once), imported(home, *once)
     assert "cv2" in drawn
     assert found.isdisjoint({"cv2", "numpy"})
+    assert "perkie_cli.engines.u2net" in drawn, "a drawing follows the map of the pet"
+    assert "perkie_cli.engines.u2net" not in found
     for modules in (drawn, found):
         assert modules.isdisjoint(CUTTING | GEMINI)
 
