@@ -75,8 +75,8 @@ from perkie_cli.domain.policy import Cover, Retry
 
 
 class PerkieError(Exception):
-    """Base of everything perkie raises on purpose. ``message`` says in one sentence what was wrong and where, ``hint`` what to do about it;
-    ``retry_after`` is in seconds, where waiting helps.
+    """Base of everything perkie raises on purpose. ``message`` says in one sentence what was wrong and where, ``hint``
+    what to do about it;
     """
 
     code: ClassVar[str] = "error"
