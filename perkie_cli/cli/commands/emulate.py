@@ -96,8 +96,9 @@ def firestore(
 ) -> None:
     """Speak Firestore's gRPC protocol, keep documents in memory, fail as planned.
 
-    Prints the variable to set, then runs until it is interrupted. The admin API changes the fault plan live. Listeners
-    and pipelines are refused (UNIMPLEMENTED).
+    Prints the variable to set, then runs until it is interrupted.
+    The admin API changes the fault plan live. What is not emulated, such as
+    listeners, is refused with UNIMPLEMENTED.
 
     Examples:
 
@@ -141,8 +142,9 @@ def storage(
 ) -> None:
     """Speak Cloud Storage's JSON API, keep objects in memory, fail as planned.
 
-    Prints the variable to set, then runs until it is interrupted. gcloud, gsutil (with --tls) and the client libraries
-    work against it. Signed URLs are checked; they open objects only with --signing-key.
+    Prints the variable to set, then runs until it is interrupted.
+    The client libraries, gcloud and (with --tls) gsutil work against it.
+    Signed URLs are checked; they open objects only with --signing-key.
 
     Examples:
 

@@ -25,6 +25,8 @@ from perkie_cli.emulators.storage.state import State, check_preconditions
 from perkie_cli.emulators.storage.uploads import Uploads
 
 FAMILIES = ("storage", "upload", "resumable", "download")  # what the JSON API's paths begin with
+# What reading a client's malformed JSON, number or time raises.
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 HARMLESS_ACLS = (None, "private", "projectPrivate", "bucketOwnerFullControl", "bucketOwnerRead")
 
 
@@ -45,7 +47,7 @@ class Api:
             return self._json(request) if is_json else self._links.answer(*target(request), request)
         except ApiError as error:
             return error.response() if is_json else error.xml()
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # a client's malformed JSON or number
+        except _MALFORMED as error:
             return ApiError(400, f"Invalid request: {error!r}").response()
 
     def _json(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ https://docs.cloud.google.com/storage/docs/xml-api/reference-methods
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import unquote
@@ -35,6 +36,7 @@ _CONDITIONS = {
 }
 _SUBRESOURCES = {"acl", "compose", "cors", "lifecycle", "partNumber", "retention", "tagging", "uploadId", "uploads"}
 _META = "x-goog-meta-"
+_TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110: what a header's name may be
 
 
 class Links:
@@ -87,8 +89,9 @@ class Links:
     def _get(self, version: Version, request: Request) -> Response:
         given = {field: request.query[name] for name, field in _OVERRIDES.items() if name in request.query}
         answer = media(replace(version, fields={**version.fields, **given}), request)
-        metadata = {f"{_META}{name}": value for name, value in (version.fields.get("metadata") or {}).items()}
-        return replace(answer, headers={**answer.headers, **metadata})
+        metadata = (version.fields.get("metadata") or {}).items()
+        told = {f"{_META}{name}": value for name, value in metadata if _TOKEN.fullmatch(name)}
+        return replace(answer, headers={**answer.headers, **told})
 
 
 def target(request: Request) -> tuple[str, str]:
@@ -98,9 +101,15 @@ def target(request: Request) -> tuple[str, str]:
 
 
 def _fields(request: Request) -> Json:
-    given: Json = {field: request.headers[name] for name, field in _FIELDS.items() if name in request.headers}
-    metadata = {name.removeprefix(_META): value for name, value in request.headers.items() if name.startswith(_META)}
+    headers = {name: _utf8(value) for name, value in request.headers.items()}
+    given: Json = {field: headers[name] for name, field in _FIELDS.items() if name in headers}
+    metadata = {name.removeprefix(_META): value for name, value in headers.items() if name.startswith(_META)}
     return {**given, **({"metadata": metadata} if metadata else {}), **checksums(request)}
+
+
+def _utf8(header: str) -> str:
+    """The server reads headers as Latin-1."""
+    return header.encode("latin-1").decode("utf-8", "replace")
 
 
 def _facts(version: Version) -> dict[str, str]:

@@ -424,6 +424,35 @@ async def test_what_is_not_signed_opens_nothing_but_to_a_client_library(http: ht
         assert (refused.status_code, "not emulated" in refused.text) == (501, True)
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/storage/v1/b/bkt", {"retentionPolicy": {"retentionPeriod": "soon"}}),
+        ("/storage/v1/b/bkt", {"retentionPolicy": 3}),
+        ("/storage/v1/b/bkt/o/a", {"customTime": "then"}),
+        ("/storage/v1/b/bkt/o/a?generation=x", {}),
+        ("/storage/v1/b/bkt", [1]),
+    ],
+)
+async def test_what_makes_no_sense_is_a_bad_request(http: httpx2.AsyncClient, path: str, body: object) -> None:
+    await put(http, "a", b"1")
+    assert (await http.patch(path, json=body)).status_code == 400
+    deep = b'{"name":' + b"[" * 100_000
+    assert (await http.post("/storage/v1/b?project=p", content=deep)).status_code == 400
+
+
+async def test_nothing_of_an_objects_facts_becomes_a_header_of_its_own(http: httpx2.AsyncClient) -> None:
+    evil = "x\r\nX-Evil: 1"
+    await put(http, "a", b"1", contentDisposition=evil, metadata={evil: "1", "pet": "kätzchen"})
+    library = {"x-goog-api-client": "gl-go/1.24"}
+    headers = (await http.get("/bkt/a", headers=library)).headers
+    assert "x-evil" not in headers
+    assert [value for name, value in headers.raw if name == b"x-goog-meta-pet"] == ["kätzchen".encode()]
+    sent = {b"x-goog-api-client": b"gl-go/1.24", b"x-goog-meta-pet": "kätzchen".encode()}
+    await http.put("/bkt/b", content=b"2", headers=sent)
+    assert (await http.get("/storage/v1/b/bkt/o/b")).json()["metadata"] == {"pet": "kätzchen"}
+
+
 async def test_parts_of_answers(http: httpx2.AsyncClient) -> None:
     await put(http, "a", b"1")
     listed = await http.get("/storage/v1/b/bkt/o", params={"fields": "items(name,size)"})
