@@ -79,11 +79,18 @@ class Uploads:
         if session.made is not None:
             return session.made
         if not _take(session, request):
-            sofar = {"Range": f"bytes=0-{len(session.received) - 1}"} if session.received else {}
-            return Response(308, headers=sofar)
+            return _incomplete(session, request)
         data, fields = bytes(session.received), _told(request, session.fields)
         session.made = self._objects.insert(session.bucket, session.name, data, fields, session.query)
         return session.made
+
+
+def _incomplete(session: Session, request: Request) -> Response:
+    """How far it is. Go's client takes a 308 for a redirect and asks for another status."""
+    sofar = {"Range": f"bytes=0-{len(session.received) - 1}"} if session.received else {}
+    if request.headers.get("x-guploader-no-308") == "yes":
+        return Response(200, headers={**sofar, "X-Http-Status-Code-Override": "308"})
+    return Response(308, headers=sofar)
 
 
 def _take(session: Session, request: Request) -> bool:
@@ -91,22 +98,12 @@ def _take(session: Session, request: Request) -> bool:
 
     https://docs.cloud.google.com/storage/docs/performing-resumable-uploads. Raises: ApiError 400, 503.
     """
-    header = request.headers.get("content-range")
-    match = re.fullmatch(r"bytes (?:(\d+)-(\d+|\*)|\*)/(\d+|\*)", header or "bytes 0-*/*")
-    if match is None:
-        raise ApiError(400, f"Invalid Content-Range: {header}")
-    total = session.total if match[3] == "*" else int(match[3])
-    if match[1] is None:
-        if request.body:
-            raise ApiError(400, "A request for the state of an upload has no body.")
+    first, total = _place(session, request)
+    if first is None:
         return total == len(session.received)
-    first, end = int(match[1]), int(match[1]) + len(request.body)
-    if match[2] != "*" and int(match[2]) + 1 != end:
-        raise ApiError(400, f"Content-Range {header} does not fit a body of {len(request.body)} bytes.")
+    end = first + len(request.body)
     if first > len(session.received):
         raise ApiError(503, f"The chunk begins at {first}, but {len(session.received)} bytes were received.")
-    if match[2] == "*" and total is None:
-        total = end  # all that there was to send
     if session.total not in (None, total) or (total is not None and end > total):
         raise ApiError(400, f"The upload of {end} bytes does not fit the {session.total or total} that were announced.")
     kept = end if end == total else max(first, end - end % QUANTUM)
@@ -115,6 +112,28 @@ def _take(session: Session, request: Request) -> bool:
     if kept > len(session.received):  # else it was all received before
         session.received[first:] = request.body[: kept - first]
     return len(session.received) == total
+
+
+def _place(session: Session, request: Request) -> tuple[int | None, int | None]:
+    """Where the body begins (None: it is asked how far the upload is) and the bytes in all, once they are known.
+
+    Raises: ApiError 400.
+    """
+    header = request.headers.get("content-range", "bytes 0-*/*")
+    match = re.fullmatch(r"bytes (?:(\d+)-(\d+|\*)|\*)/(\d+|\*)", header)
+    if match is None:
+        raise ApiError(400, f"Invalid Content-Range: {header}")
+    total = session.total if match[3] == "*" else int(match[3])
+    if match[1] is None:
+        if request.body:
+            raise ApiError(400, "A request for the state of an upload has no body.")
+        return None, total
+    end = int(match[1]) + len(request.body)
+    if match[2] != "*" and int(match[2]) + 1 != end:
+        raise ApiError(400, f"Content-Range {header} does not fit a body of {len(request.body)} bytes.")
+    if match[2] == "*" and total is None:
+        total = end  # all that there was to send
+    return int(match[1]), total
 
 
 def _name(request: Request, fields: Json) -> str:

@@ -206,6 +206,17 @@ async def test_resumable_uploads(http: httpx2.AsyncClient, chunks: list[Any], an
             assert (await read(http, "r")).content == data[:size]
 
 
+async def test_go_is_told_in_a_header_that_more_is_to_come(http: httpx2.AsyncClient) -> None:
+    url, go = await begin(http), {"x-guploader-no-308": "yes"}
+    chunk = {"content-range": f"bytes 0-{QUANTUM - 1}/*", **go}
+    answer = await http.put(url, content=bytes(QUANTUM), headers=chunk)
+    told = [answer.headers.get(name) for name in ("x-http-status-code-override", "range")]
+    assert (answer.status_code, told) == (200, ["308", f"bytes=0-{QUANTUM - 1}"])
+    last = await http.put(url, headers={"content-range": f"bytes */{QUANTUM}", **go})
+    assert (last.status_code, last.json()["size"]) == (200, str(QUANTUM))
+    assert "x-http-status-code-override" not in last.headers
+
+
 async def test_what_was_announced_is_held_to(http: httpx2.AsyncClient) -> None:
     url = await begin(http, **{"x-upload-content-length": "10", "x-upload-content-type": "image/png"})
     assert (await http.put(url, content=b"12345", headers={"content-range": "bytes 0-*/*"})).status_code == 400
