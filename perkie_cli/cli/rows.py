@@ -300,6 +300,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "emulate firestore": (),
     "emulate storage": (),
     "emulate gcp": (),
+    "emulate all": (),
 }
 """What each command's ``results`` may hold; those with none tell all in ``summary``."""
 

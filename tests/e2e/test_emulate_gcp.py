@@ -52,6 +52,20 @@ def test_quotas_live_in_the_emulated_firestore(perkie: Perkie) -> None:
         assert process.wait(60) == 0
 
 
+def test_all_of_them_serve_one_generation(perkie: Perkie, cat: Path) -> None:
+    ports = [word for name in ("gemini", "storage", "firestore") for word in (f"--{name}-port", "0")]
+    with emulating("all", *ports, "--bucket", "pets", "--picture", "tiny", lines=4) as (told, _):
+        stores = {"PERKIE_CACHE_STORE": "gcs", "PERKIE_CACHE_BUCKET": "pets", "PERKIE_QUOTA_STORE": "firestore"}
+        env = {**told, **stores, "GOOGLE_CLOUD_PROJECT": "p"}
+        drawn = perkie("stylize", cat, "--style", "ink_wash", "--customer", "42", "--json", env=env)
+        (result,) = json.loads(drawn.stdout)["results"]
+        assert (result.get("engine"), result.get("degraded")) == ("gemini", False), drawn.stdout + drawn.stderr
+        shown = json.loads(perkie("quota", "show", "--customer", "42", "--json", env=env).stdout)
+        assert shown["results"][0]["used"] == 1
+        stats = json.loads(perkie("cache", "stats", "--json", env=env).stdout)
+        assert sum(row["count"] for row in stats["results"]) > 0
+
+
 def test_faults_by_plan_and_live(perkie: Perkie, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text('[[fault]]\nkind = "error"\ncode = "UNAVAILABLE"\n')

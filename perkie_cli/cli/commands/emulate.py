@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from perkie_cli.cli.session import finish, renderer_of, settings_of
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
+    from perkie_cli.emulators.gemini.server import GeminiEmulator
     from perkie_cli.emulators.run import Emulator
 
 app = typer.Typer(help="Run local stand-ins of the services that perkie uses.")
@@ -28,6 +29,11 @@ Locking = Annotated[
     str, typer.Option("--transactions", metavar="optimistic|pessimistic", help="How Firestore transactions contend.")
 ]
 Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Make this bucket; repeatable.")]
+GeminiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Gemini's; 0 takes a free one.")]
+StoragePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Cloud Storage's.")]
+Picture = Annotated[
+    str, typer.Option(metavar="style|tiny", help="Draw each photo, or answer one small picture at once.")
+]
 FirestorePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Firestore's; 0 takes a free one.")]
 SigningKeys = Annotated[
     list[Path] | None,
@@ -45,9 +51,7 @@ def gemini(
     port: Port = 8081,
     host: Host = "127.0.0.1",
     plan: PlanFile = None,
-    picture: Annotated[
-        str, typer.Option(metavar="style|tiny", help="Draw each photo, or answer one small picture at once.")
-    ] = "style",
+    picture: Picture = "style",
     api_key: Annotated[str | None, typer.Option(metavar="KEY", help="Refuse every other key.")] = None,
     seed: Seed = 0,
 ) -> None:
@@ -61,20 +65,8 @@ def gemini(
 
       GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:8081 GEMINI_API_KEY=any perkie stylize pet.jpg --style ink_wash
     """
-    from perkie_cli.emulators.gemini.painter import make_painter
-    from perkie_cli.emulators.run import make_gemini
-
     services = build_services(settings_of(ctx).settings)
-    emulator = make_gemini(
-        make_painter(picture, lambda: services.engines["local"], services.styles, services.workers),
-        services.models,
-        services.clock,
-        host=host,
-        port=port,
-        plan=plan,
-        seed=seed,
-        api_key=api_key,
-    )
+    emulator = _gemini(services, picture, host=host, port=port, plan=plan, seed=seed, api_key=api_key)
 
     def announce() -> None:
         _tell(ctx, emulator.url)
@@ -182,7 +174,7 @@ def storage(
 @app.command()
 def gcp(
     ctx: typer.Context,
-    storage_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Cloud Storage's.")] = 8085,
+    storage_port: StoragePort = 8085,
     firestore_port: FirestorePort = 8086,
     host: Host = "127.0.0.1",
     bucket: Buckets = None,
@@ -211,6 +203,49 @@ def gcp(
 
     asyncio.run(_serve(services, [objects, documents], announce))
     finish(ctx, Report(summary={"storage": objects.url, "firestore": documents.address}))
+
+
+@app.command("all")
+def all_(
+    ctx: typer.Context,
+    gemini_port: GeminiPort = 8081,
+    storage_port: StoragePort = 8085,
+    firestore_port: FirestorePort = 8086,
+    host: Host = "127.0.0.1",
+    bucket: Buckets = None,
+    picture: Picture = "style",
+) -> None:
+    """Gemini, Cloud Storage and Firestore together.
+
+    Prints the variables to set, then runs until it is interrupted.
+
+    Example:
+
+      perkie emulate all --bucket pets --picture tiny
+    """
+    from perkie_cli.emulators.run import make_firestore, make_storage
+
+    services = build_services(settings_of(ctx).settings)
+    models = _gemini(services, picture, host=host, port=gemini_port)
+    objects = make_storage(services.clock, host=host, port=storage_port, buckets=bucket or ())
+    documents = make_firestore(services.clock, host=host, port=firestore_port)
+
+    def announce() -> None:
+        _tell(ctx, f"GOOGLE_GEMINI_BASE_URL={models.url}", "GEMINI_API_KEY=any")
+        _tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
+        _note(ctx)
+
+    asyncio.run(_serve(services, [models, objects, documents], announce))
+    summary = {"gemini": models.url, "storage": objects.url, "firestore": documents.address}
+    finish(ctx, Report(summary=summary))
+
+
+def _gemini(services: Services, picture: str, **options: Any) -> GeminiEmulator:
+    from perkie_cli.emulators.gemini.painter import make_painter
+    from perkie_cli.emulators.run import make_gemini
+
+    painter = make_painter(picture, lambda: services.engines["local"], services.styles, services.workers)
+    return make_gemini(painter, services.models, services.clock, **options)
 
 
 def _tell(ctx: typer.Context, *lines: str) -> None:
