@@ -50,7 +50,7 @@ class GenerateRequest:
     fallback: frozenset[Fallback] = frozenset(Fallback)
     cover_setup: bool = True
     deadline: float | None = None
-    patient: bool = False  # rather wait for the upstream's quota, as long as it takes, than go without
-    overtime: float = 0.0  # seconds past the deadline that a substitute may take: late is better than nothing
     budget: Budget | None = None
     charge: Charge | None = None  # the quota counters that it touches; None: unmetered
+    patient: bool = False  # rather wait for the upstream's quota, as long as it takes, than go without
+    overtime: float = 0.0  # seconds past the deadline that a substitute may take: late is better than nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,7 @@ def _client(access: Access, key: Secret | None, base_url: str | None, **http: An
             credentials=access.credentials,
             http_options=HttpOptions(base_url=base_url, **http),
         )
-    version = None if access.vertex else API_VERSION
+    chosen = os.environ.get("GOOGLE_GENAI_API_VERSION")  # by the SDK's own variable
+    version = None if access.vertex or chosen else API_VERSION
     options = HttpOptions(base_url=base_url, api_version=version, **http)
     return Client(vertexai=access.vertex, api_key=key.reveal() if key is not None else None, http_options=options)

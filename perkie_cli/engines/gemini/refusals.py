@@ -74,8 +74,8 @@ def _over_quota(error: APIError, told: str, now: datetime) -> PerkieError:
         midnight = next_midnight(now, PACIFIC)
         wait = (midnight - now).total_seconds()
         return UpstreamExhausted(
-            f"gemini's quota of the day is used up {told}",
-            hint=f"It begins anew at {midnight:%H:%M} UTC, midnight in California: in {format_duration(wait)}.",
+            f"gemini's quota of the day is used up until {midnight:%H:%M} UTC, midnight in California {told}",
+            hint=f"Try again in {format_duration(wait)}.",
             retry_after=wait,
         )
     when = f"in {format_duration(wait)}" if wait is not None else "later"

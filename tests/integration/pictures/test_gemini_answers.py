@@ -125,11 +125,17 @@ async def test_what_is_hopeless_is_asked_once(gemini: tuple[Bench, Answering], n
     assert (await made.draw()).usage.attempts == 1, "it is looked at again after ten minutes"
 
 
-async def test_calls_go_to_v1beta(gemini: tuple[Bench, Answering]) -> None:
-    made, server = gemini
-    server.rows = [OK]
-    await made.draw()
-    assert server.paths == ["/v1beta/models/gemini-nano-banana-2.1:generateContent"]
+@pytest.mark.parametrize(("chosen", "version"), [(None, "v1beta"), ("v1", "v1")])
+async def test_which_version_of_the_api_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str | None, version: str
+) -> None:
+    if chosen is not None:
+        monkeypatch.setenv("GOOGLE_GENAI_API_VERSION", chosen)
+    async with answering() as server:
+        server.rows = [OK]
+        async with bench(tmp_path, access=Access(Secret(KEY), server.url)) as made:
+            await made.draw()
+        assert server.paths == [f"/{version}/models/gemini-nano-banana-2.1:generateContent"]
 
 
 async def test_a_key_of_vertex_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,8 @@ def test_a_minute_a_day_and_nothing_at_all_are_told_apart(details: list[Any], me
     assert message in mapped.message
     if kind == "UpstreamExhausted":
         assert mapped.retry_after == 20 * 3600, "midnight in California, whatever RetryInfo says"
-        assert "08:00 UTC" in (mapped.hint or "")
+        assert "until 08:00 UTC" in mapped.message
+        assert mapped.hint == "Try again in 20 h."
 
 
 BAD_URLS = ["localhost:8081", "htp://x", "http://", "http://h:99999", "http://h:abc", "http://a b", "http://h\n", "x"]
