@@ -44,9 +44,12 @@ class BuiltinEngine:
 
 
 def _load() -> None:
-    from perkie_cli.engines.u2net.network import shared_network
+    import numpy as np
 
-    shared_network()
+    import perkie_cli.engines.u2net.subject  # noqa: F401  # for its imports
+    from perkie_cli.engines.u2net.network import SIDE, shared_network
+
+    shared_network().map(np.zeros((SIDE, SIDE, 3), np.uint8))  # the first run allocates
 
 
 def _find(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, tuple[str, ...]]:

@@ -49,16 +49,14 @@ _loading = threading.Lock()
 
 
 def shared_network() -> SubjectNetwork:
-    """The process's one network, loaded and warmed at the first call. Raises: BrokenInstall."""
+    """The process's one network, loaded at the first call. Raises: BrokenInstall."""
     with _loading:
         return _load()
 
 
 @functools.cache
 def _load() -> SubjectNetwork:
-    network = SubjectNetwork(read_weights())
-    network.map(np.zeros((SIDE, SIDE, 3), np.uint8))  # the first run also allocates
-    return network
+    return SubjectNetwork(read_weights())
 
 
 def to_input(rgb: Bytes, side: int, mean: Sequence[float] = MEAN, deviation: Sequence[float] = DEVIATION) -> Floats:
