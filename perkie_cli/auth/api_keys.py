@@ -61,7 +61,10 @@ class KeyRing:
 
 
 def load_keys(path: Path) -> KeyRing:
-    """Raises: InvalidSetting naming the file and the key."""
+    """The keys in a TOML file.
+
+    Raises: InvalidSetting naming the file and the key.
+    """
     try:
         tables = tomllib.loads(path.read_text("utf-8")).get("key", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

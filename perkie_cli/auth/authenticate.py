@@ -63,7 +63,10 @@ def _presented(headers: Mapping[str, str]) -> str:
 
 
 def build_authenticator(settings: HttpSettings) -> Authenticator:
-    """Raises: InvalidSetting when a mode lacks its secret, or none is asked for where others can reach the server."""
+    """What ``http.auth`` asks for.
+
+    Raises: InvalidSetting when a mode lacks its secret, or none is asked for where others can reach the server.
+    """
     modes = frozenset(settings.auth)
     if "none" in modes:
         _check_open(settings, modes)

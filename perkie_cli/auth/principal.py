@@ -32,7 +32,10 @@ class Principal:
     credential: Credential
 
     def require(self, scope: Scope) -> None:
-        """Raises: Forbidden."""
+        """Lets the caller pass where its credential has that scope.
+
+        Raises: Forbidden.
+        """
         if scope not in self.credential.scopes:
             raise Forbidden(f"this credential has no {scope.value!r} scope", hint="Use a key that has it.")
 

@@ -45,7 +45,10 @@ class Tokens:
         return Minted(jwt.encode(claims, self._secret.reveal(), algorithm="HS256"), expires.replace(microsecond=0))
 
     def authenticate(self, token: str, now: datetime) -> Principal:
-        """Raises: NotAuthorised for a token that is forged, damaged, over, not yet valid, or valid for too long."""
+        """Whom a token speaks for.
+
+        Raises: NotAuthorised for one that is forged, damaged, over, not yet valid, or valid for too long.
+        """
         claims = self._claims(token)
         issued, expires = _moment(claims["iat"]), _moment(claims["exp"])
         begins = max(issued, _moment(claims.get("nbf", claims["iat"])))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import orjson
@@ -19,7 +21,6 @@ from perkie_cli.domain.units import format_size
 from perkie_cli.http.answer.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
 from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
 from perkie_cli.http.answer.removebg import removebg_problem
-from perkie_cli.http.request.ids import RequestIds, request_ids
 from perkie_cli.ports import Gate
 
 log = logging.getLogger("perkie.http")
@@ -27,9 +28,34 @@ BODY_WITHIN = 60.0  # seconds: a phone may take its time to send a photo, but it
 _SLOW = "Send a smaller picture, or try again."
 _LONGEST_PATH = 300  # characters of one in the log
 _LENGTH = re.compile(r"[0-9]{1,12}")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 Observe = Callable[[str, str, int, float], None]  # method, route, status, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class RequestIds:
+    """What ties log lines, traces and support questions to one request."""
+
+    request_id: str
+    trace_id: str  # 32 hex digits
+    span_id: str  # 16 hex digits, ours
+    flags: str  # 2 hex digits
+
+    @property
+    def traceparent(self) -> str:
+        """For the answer and for calls made on behalf of the request."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
+
+
+def request_ids(request_id: str | None, traceparent: str | None) -> RequestIds:
+    """From the headers ``X-Request-ID`` and ``traceparent`` (W3C Trace Context §3.2); made anew where unusable."""
+    given = request_id if request_id and _ID.fullmatch(request_id) else secrets.token_hex(16)
+    match = _PARENT.fullmatch(traceparent or "")
+    trace_id, flags = (match[1], match[3]) if match else (secrets.token_hex(16), "00")
+    return RequestIds(given, trace_id, secrets.token_hex(8), flags)
 
 
 def ids_of(scope: Scope) -> RequestIds:

@@ -72,7 +72,10 @@ def json_object(raw: bytes | str) -> dict[str, Any]:
 
 
 def _check_repeats(text: bytes) -> None:
-    """Raises: InvalidFields, MalformedBody for what only this slower reader cannot take."""
+    """Looks for names that stand twice in one object, which the quick reader passes over.
+
+    Raises: InvalidFields for one, MalformedBody for what only this slower reader cannot take.
+    """
     try:
         json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:

@@ -88,14 +88,20 @@ def _sentence(wrong: ErrorDetails) -> str:
 
 
 def refuse_unknown(names: Iterable[str], known: Collection[str], kind: str = "field") -> None:
-    """Raises: InvalidFields for the first of ``names`` that is not ``known``."""
+    """Lets only ``known`` names pass; ``kind`` is what the message calls them.
+
+    Raises: InvalidFields for the first of the others, with the nearest that is known.
+    """
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InvalidFields(f"{unknown[0][:_LONGEST_NAME]}: there is no such {kind}", hint=_hint(unknown, known))
 
 
 def refuse_repeated(counts: Mapping[str, int]) -> None:
-    """Raises: InvalidFields for a name that was given more than once."""
+    """Lets no name pass that was given more than once.
+
+    Raises: InvalidFields.
+    """
     for name, count in counts.items():
         if count > 1:
             raise InvalidFields(f"{name}: one value is taken, and {count} were sent")

@@ -38,7 +38,10 @@ def decode_image_field(text: str, max_bytes: int, source: str = "image_data") ->
 
 
 def check_size(size: int, most: int, source: str) -> None:
-    """Raises: TooManyBytes."""
+    """Holds a picture's bytes against the limit; ``source`` names it in the message.
+
+    Raises: TooManyBytes.
+    """
     if size > most:
         raise TooManyBytes(
             f"{source} has {format_size(size)}; at most {format_size(most)} are accepted", hint="Send a smaller copy."

@@ -68,7 +68,10 @@ class Wanted:
 
 
 def parse(fields: Fields, max_image: int) -> Wanted:
-    """Raises: RemovebgError, TooManyBytes."""
+    """What the body asks for.
+
+    Raises: RemovebgError, TooManyBytes.
+    """
     _check_names(fields)
     values = {name: _text(name, value) for name, value in fields.values.items()}
     _check_not_made(values)

@@ -55,7 +55,10 @@ async def _talk(socket: WebSocket) -> None:
 
 
 async def _first_message(socket: WebSocket) -> str | bytes:
-    """Raises: DeadlineExceeded when none comes, WebSocketDisconnect."""
+    """The client's request.
+
+    Raises: DeadlineExceeded when none comes, WebSocketDisconnect.
+    """
     try:
         message = await asyncio.wait_for(socket.receive(), FIRST_MESSAGE_WITHIN)
     except TimeoutError as error:

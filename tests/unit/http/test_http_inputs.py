@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from perkie_cli.auth.peer import client_address, is_loopback
 from perkie_cli.domain.errors import TooManyBytes
 from perkie_cli.http.answer.problems import MalformedBody
-from perkie_cli.http.answer.ranges import Unsatisfiable, matches, parse_range
-from perkie_cli.http.request.ids import request_ids
+from perkie_cli.http.middleware import request_ids
 from perkie_cli.http.request.image_field import decode_image_field
+from perkie_cli.http.routes.images import Unsatisfiable, matches, parse_range
 
 MOST = 1 << 20
 
