@@ -1,4 +1,4 @@
-"""Google's clients for Node, installed once into a folder of the machine's own temporary one."""
+"""Published clients and checkers for Node, installed once into a folder of the machine's own temporary one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).parent / "clients"
-INSTALL_WITHIN = 180  # seconds
+INSTALL_WITHIN = 280  # seconds
 
 
 @functools.cache
@@ -27,7 +27,7 @@ def node_folder() -> Path | str:
         problem = _install(place)
         if problem is not None:
             return problem
-    for script in SOURCE.glob("*.mjs"):
+    for script in SOURCE.glob("*.[cm]js"):
         shutil.copy(script, place)
     return place
 

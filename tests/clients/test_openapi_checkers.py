@@ -62,12 +62,11 @@ async def test_schemathesis_finds_nothing(seed: str, tmp_path: Path) -> None:
 
 
 async def test_a_client_that_reconnects_is_ended_and_starts_nothing(npm: Path) -> None:
-    shutil.copy(HERE / "stream.cjs", npm)
     body = json.dumps({"image_data": PHOTO64, "styles": "modern"})
     async with running() as server:
         url = f"{server.client.base_url}/api/v2/process"
         process = await asyncio.create_subprocess_exec(
-            "node", "stream.cjs", url, body, cwd=npm, stdout=asyncio.subprocess.PIPE
+            "node", "stream.mjs", url, body, cwd=npm, stdout=asyncio.subprocess.PIPE
         )
         told = json.loads((await process.communicate())[0])
         assert server.engine.calls == 1

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,7 +17,6 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.clients.conftest import HERE
 from tests.clients.removebg_host import removebg_host
 from tests.conftest import CAT
 from tests.http_server import API_KEY, secured
@@ -99,7 +97,6 @@ def test_pythons_client_is_told_that_addresses_are_not_fetched(
 
 def in_node(npm: Path, env: dict[str, str], function: str, **options: object) -> dict[str, Any]:
     command = ["node", str(npm / "removebg.cjs"), function, json.dumps({"apiKey": API_KEY, **options})]
-    shutil.copy(HERE / "removebg.cjs", npm)
     done = subprocess.run(command, cwd=npm, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)

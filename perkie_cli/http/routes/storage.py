@@ -47,20 +47,17 @@ async def upload(request: Request, call: Annotated[Call, Depends(calling(Scope.S
 
 
 def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
-    """The pictures by name, and those whose encoding is hopeless. They may stand in ``images`` or by themselves.
+    """The pictures by name, and those whose encoding is hopeless.
 
     Raises: InvalidFields when there are none, too many, or others.
     """
-    inside = fields.values.pop("images", None)
-    if isinstance(inside, dict):
-        refuse_unknown([*fields.values, *fields.files], _WHO, "field beside images")
-        fields = Fields(inside)
-    elif inside is not None:
-        raise InvalidFields("images: not an object of pictures by name")
+    fields = _without_envelope(fields)
     names = [*fields.values, *fields.files]
     refuse_unknown([name for name in names if not name.startswith(_PROCESSED)], (ORIGINAL, f"{_PROCESSED}…"))
     if not 1 <= len(names) <= _MOST:
         raise InvalidFields(f"{len(names)} pictures were sent", hint=f"Send 1 to {_MOST}: original, processed_….")
+    if wrong := [name for name, value in fields.values.items() if not isinstance(value, str)]:
+        raise InvalidFields(f"{wrong[0][:60]}: not a string")
     found: dict[str, bytes] = {}
     failed: list[Kept] = []
     for name in names:
@@ -71,6 +68,20 @@ def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
         else:
             found[name] = picture.data if picture else b""
     return found, failed
+
+
+def _without_envelope(fields: Fields) -> Fields:
+    """The pictures may stand in ``images`` or by themselves; null is none.
+
+    Raises: InvalidFields.
+    """
+    inside = fields.values.pop("images", None)
+    if inside is not None:
+        if not isinstance(inside, dict):
+            raise InvalidFields("images: not an object of pictures by name")
+        refuse_unknown([*fields.values, *fields.files], _WHO, "field beside images")
+        fields = Fields(inside)
+    return Fields({name: value for name, value in fields.values.items() if value is not None}, fields.files)
 
 
 async def _outcome(call: Call, kept: Kept) -> UploadOutcome:

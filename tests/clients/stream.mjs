@@ -1,7 +1,9 @@
 // Posts a photo through the npm package "eventsource", which reconnects by itself, and lets it do so.
-const { EventSource } = require("eventsource");
+import { EventSource } from "eventsource";
+
 const [url, body] = process.argv.slice(2);
 const told = [];
+const awake = setTimeout(() => {}, 60_000); // its timer for reconnecting keeps no process alive
 const source = new EventSource(url, {
   fetch: (input, init) => {
     told.push(`POST ${init.headers["Last-Event-ID"] ?? ""}`.trim());
@@ -14,4 +16,5 @@ source.addEventListener("error", (event) => {
   if (source.readyState !== source.CLOSED) return; // between two connections
   told.push(`closed ${event.code}`);
   console.log(JSON.stringify(told));
+  clearTimeout(awake);
 });
