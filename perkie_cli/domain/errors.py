@@ -76,7 +76,7 @@ from perkie_cli.domain.policy import Cover, Retry
 
 class PerkieError(Exception):
     """Base of everything perkie raises on purpose. ``message`` says in one sentence what was wrong and where, ``hint``
-    what to do about it;
+    what to do about it; ``retry_after`` is in seconds, where waiting helps.
     """
 
     code: ClassVar[str] = "error"

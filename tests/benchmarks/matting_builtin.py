@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from perkie_cli.batch.files import read_photo
 from perkie_cli.bootstrap import Services, build_services
@@ -58,7 +59,7 @@ def _warm(report: Report, asked: argparse.Namespace, home: Path, env: dict[str, 
         services = build_services(Settings(matting=MattingSettings(engine="builtin")))
         for size, pixels in SIZES.items():
             source, target = photo(home, pixels), home / "ours.png"
-            cases = {
+            cases: dict[str, Any] = {
                 "ours": lambda s=source, t=target: runner.run(_cut_out(services, s, t)),
                 "rembg": lambda s=source: _ask(theirs, s, home / "theirs.png"),
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from perkie_cli.domain.errors import InvalidSetting, MissingWeights, UsageError
 from perkie_cli.engines.networks import session
 from perkie_cli.engines.networks.matte import matte
 from perkie_cli.engines.u2net.weights import SHIPPED
-from tests.conftest import CAT
+from tests.conftest import CAT, Perkie
 from tests.pictures import taken
 
 onnx = pytest.importorskip("onnx")
@@ -126,7 +127,7 @@ async def test_a_file_that_is_no_network_is_told(tmp_path: Path, runtime: str) -
         (ROW, {"gain": 9.0}, "'alpha' holds .* not 0 to 1"),
     ],
 )
-async def test_a_row_that_does_not_fit_names_tensor_and_shape(tmp_path: Path, row, file, told: str) -> None:
+async def test_a_row_that_does_not_fit_names_tensor_and_shape(tmp_path: Path, row: Any, file: Any, told: str) -> None:
     pytest.importorskip("onnxruntime")
     bright(tmp_path / "mine.onnx", **file)
     with pytest.raises(InvalidSetting, match=told):
@@ -186,7 +187,7 @@ def test_the_file_of_the_image_models_may_hold_both(tmp_path: Path) -> None:
     assert services.models.find("gemini-3-pro-image")
 
 
-def test_models_list_shows_them(perkie_here) -> None:
+def test_models_list_shows_them(perkie_here: Perkie) -> None:
     shown = perkie_here("models", "list").stdout
     assert "isnet-general-use" in shown
     assert "u2net.onnx is absent" in shown

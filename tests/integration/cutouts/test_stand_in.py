@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from perkie_cli.engines.u2net.engine import BuiltinEngine
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.system.threads import thread_workers
-from tests.conftest import CAT
+from tests.conftest import CAT, Perkie
 from tests.engines import Centre
 from tests.events import Recorder
 from tests.pictures import file_of, photo, taken
@@ -53,7 +54,7 @@ def told() -> Recorder:
 @pytest.fixture
 async def services(tmp_path: Path, engine: Centre, told: Recorder) -> AsyncIterator[Services]:
     settings = Settings(cache=CacheSettings(dir=tmp_path / "cache"), style=StyleSettings(engine="local"))
-    engines = {"auto": engine, "centre": engine, "builtin": BuiltinEngine(thread_workers(1))}
+    engines: dict[str, Any] = {"auto": engine, "centre": engine, "builtin": BuiltinEngine(thread_workers(1))}
     made = build_services(settings, matting_engines=engines, events=told)
     yield made
     await made.aclose()
@@ -181,7 +182,7 @@ async def test_weights_that_are_missing_are_replaced(tmp_path: Path) -> None:
 OUTAGE = {"PERKIE_MATTING_REMOTE_URL": "http://127.0.0.1:9"}
 
 
-def test_the_command_goes_on_with_a_remark(perkie_here, monkeypatch: pytest.MonkeyPatch, cat: Path) -> None:
+def test_the_command_goes_on_with_a_remark(perkie_here: Perkie, monkeypatch: pytest.MonkeyPatch, cat: Path) -> None:
     for name, value in OUTAGE.items():
         monkeypatch.setenv(name, value)
     done = perkie_here("remove-bg", cat, "--json")
@@ -194,7 +195,9 @@ def test_the_command_goes_on_with_a_remark(perkie_here, monkeypatch: pytest.Monk
     assert (again["status"], again["degraded"]) == ("cached", False)  # done again: the first was a substitute
 
 
-def test_the_command_refuses_where_no_fallback_is_allowed(perkie_here, monkeypatch, cat: Path) -> None:
+def test_the_command_refuses_where_no_fallback_is_allowed(
+    perkie_here: Perkie, monkeypatch: pytest.MonkeyPatch, cat: Path
+) -> None:
     for name, value in OUTAGE.items():
         monkeypatch.setenv(name, value)
     assert perkie_here("remove-bg", cat, "--fallback", "none").returncode == 5
@@ -202,7 +205,9 @@ def test_the_command_refuses_where_no_fallback_is_allowed(perkie_here, monkeypat
     assert perkie_here("remove-bg", cat, "--fallback", "gemini").returncode == 3
 
 
-def test_a_batch_is_not_filled_with_substitutes(perkie_here, monkeypatch, cat: Path) -> None:
+def test_a_batch_is_not_filled_with_substitutes(
+    perkie_here: Perkie, monkeypatch: pytest.MonkeyPatch, cat: Path
+) -> None:
     for name, value in OUTAGE.items():
         monkeypatch.setenv(name, value)
     other = cat.with_name("other.png")

@@ -150,8 +150,9 @@ async def test_upload_names_lead_nowhere(server: Running) -> None:
     for body in ({"other": PHOTO64}, {"modern": PHOTO64, "original": PHOTO64}, {"images": {"modern": PHOTO64}}):
         refused = await server.client.post("/api/storage/upload", json=body)
         assert (refused.status_code, "no such field" in refused.json()["detail"]) == (422, True)
-    for body in ({"original": False}, {"images": {"original": 7}}, {"images": []}, {"original": None}):
-        assert (await server.client.post("/api/storage/upload", json=body)).status_code == 422
+    wrong: dict[str, Any]
+    for wrong in ({"original": False}, {"images": {"original": 7}}, {"images": []}, {"original": None}):
+        assert (await server.client.post("/api/storage/upload", json=wrong)).status_code == 422
     both = {"images": {"original": PHOTO64}, "processed_modern": PHOTO64}
     assert (await server.client.post("/api/storage/upload", json=both)).status_code == 422
 

@@ -6,6 +6,8 @@ import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -41,7 +43,7 @@ def test_shipped_weights_are_the_published_ones() -> None:
     assert hashlib.md5(weights.read_weights(), usedforsecurity=False).hexdigest() == "8e83ca70e441ab06c318d82300c84806"
 
 
-def test_missing_and_changed_weights_name_the_reinstall(tmp_path) -> None:
+def test_missing_and_changed_weights_name_the_reinstall(tmp_path: Path) -> None:
     changed = tmp_path / "changed.onnx"
     changed.write_bytes(weights.SHIPPED.read_bytes()[:-1] + b"?")
     for path in (tmp_path / "missing.onnx", changed):
@@ -55,7 +57,7 @@ def test_missing_and_changed_weights_name_the_reinstall(tmp_path) -> None:
 def test_opencv_and_onnx_runtime_agree_on_the_map(shape: tuple[int, int]) -> None:
     runtime = pytest.importorskip("onnxruntime")
     session = runtime.InferenceSession(weights.read_weights(), providers=["CPUExecutionProvider"])
-    picture = cv2.resize(cat(), shape[::-1])
+    picture: Any = cv2.resize(cat(), shape[::-1])
     theirs = session.run(["1959"], {session.get_inputs()[0].name: to_input(picture, SIDE)})[0][0, 0]
     assert np.abs(shared_network().map(picture) - theirs).max() < 1e-3
 
@@ -75,11 +77,12 @@ def as_a_network_sees(alpha: np.ndarray) -> np.ndarray:
     small = cv2.GaussianBlur(
         cv2.resize(alpha / np.float32(255), (SIDE, SIDE), interpolation=cv2.INTER_AREA), (0, 0), 1.5
     )
-    return cv2.GaussianBlur(np.clip((small - 0.3) / 0.4, 0, 1), (0, 0), 1)
+    blurred: np.ndarray = cv2.GaussianBlur(np.clip((small - 0.3) / 0.4, 0, 1), (0, 0), 1)
+    return blurred
 
 
 @pytest.mark.parametrize(("coat", "ground"), [((60, 50, 40), (190, 200, 210)), ((220, 210, 200), (60, 90, 60))])
-def test_it_finds_hairs_that_the_network_does_not_see(coat, ground) -> None:
+def test_it_finds_hairs_that_the_network_does_not_see(coat: Any, ground: Any) -> None:
     fur = make_fur(coat, ground, 525, 675)
     coarse = as_a_network_sees(fur.alpha)
     plain = cv2.resize(coarse, fur.alpha.shape[::-1]) * 255
@@ -136,7 +139,8 @@ def test_where_nothing_is_there_is_no_mask_of_noise(picture: np.ndarray) -> None
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (1, 500), (40, 3000), (257, 256), (3000, 70)])
 def test_every_shape_gets_its_alpha(shape: tuple[int, int]) -> None:
-    assert find_subject(cv2.resize(cat(), shape[::-1])).alpha.shape == shape
+    picture: Any = cv2.resize(cat(), shape[::-1])
+    assert find_subject(picture).alpha.shape == shape
 
 
 def test_black_parts_do_not_make_it_answer_nothing() -> None:
@@ -212,14 +216,14 @@ def test_a_decided_map_that_its_mirror_image_repeats_is_sure() -> None:
         (blob(level=0.85), blob(level=0.85), "hardly differs"),
     ],
 )
-def test_each_doubt_is_named_and_makes_it_unsure(map_, glance, said: str) -> None:
+def test_each_doubt_is_named_and_makes_it_unsure(map_: Any, glance: Any, said: str) -> None:
     found = confidence.assess(map_, glance, never)
     assert found.value < LOW_CONFIDENCE
     assert [said in note for note in found.notes] == [True]
 
 
 @pytest.mark.parametrize(("careful", "sure"), [(blob(), True), (np.roll(blob(), 40, 1), False)])
-def test_where_a_glance_leaves_a_doubt_a_careful_look_decides(careful, sure: bool) -> None:
+def test_where_a_glance_leaves_a_doubt_a_careful_look_decides(careful: Any, sure: bool) -> None:
     found = confidence.assess(blob(), np.roll(blob(), 40, 1), lambda: careful)
     assert (found.value >= LOW_CONFIDENCE) is sure
 
@@ -289,7 +293,7 @@ def dense_laplacian(picture: np.ndarray) -> np.ndarray:
 
 def test_closed_form_matting_solves_the_paper_s_equations() -> None:
     rng = np.random.default_rng(1)
-    picture = cv2.GaussianBlur(rng.random((14, 16, 3)), (0, 0), 1.0)
+    picture: Any = cv2.GaussianBlur(rng.random((14, 16, 3)), (0, 0), 1.0)
     open_ = np.zeros((14, 16), bool)
     open_[4:10, 4:12] = True  # its windows stay inside the picture
     start = (np.arange(16)[None] > 8).astype(np.float32).repeat(14, 0)
