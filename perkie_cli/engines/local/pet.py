@@ -9,6 +9,9 @@ import cv2
 import numpy as np
 
 from perkie_cli.engines.local.planes import AREA, Bytes, Plane
+from perkie_cli.engines.u2net.network import SubjectNetwork
+from perkie_cli.engines.u2net.subject import find_subject
+from perkie_cli.engines.u2net.weights import read_weights
 from perkie_cli.imaging.inspection import shrunk
 
 MAP_SIDE = 1024  # px on the long side
@@ -59,7 +62,6 @@ def find_pet(rgb: Bytes) -> Pet | None:
 
 
 def _look(rgb: Bytes) -> Pet | None:
-    from perkie_cli.engines.u2net.subject import find_subject
-
-    found = find_subject(rgb)
+    """With a network of its own, let go at once: it holds 250 MB, and what draws afterwards needs the room."""
+    found = find_subject(rgb, SubjectNetwork(read_weights()))
     return Pet(found.map, found.confidence.value) if (found.map > 0.5).any() else None
