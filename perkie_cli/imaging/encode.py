@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from perkie_cli.domain.errors import InvalidParameter, OutOfMemory
+from perkie_cli.domain.errors import InvalidParameter, OutOfMemory, Unavailable
 from perkie_cli.domain.picture import MASTER_QUALITY, QUALITY, EncodedPicture, ImageFormat, master_format
 from perkie_cli.imaging.inspection import scaled
 from perkie_cli.imaging.raster import Raster
@@ -26,7 +26,7 @@ def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> Encoded
 
     ``quality`` (1 to 100) counts for JPEG and WebP.
 
-    Raises: InvalidParameter, where the format cannot hold the picture; OutOfMemory.
+    Raises: InvalidParameter, where the format cannot hold the picture; OutOfMemory; Unavailable, where it fails.
     """
     check_fits(raster.width, raster.height, kind)
     with _answered(kind):
@@ -42,7 +42,7 @@ def _answered(kind: ImageFormat) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, MemoryError) or getattr(error, "code", None) == _NO_MEMORY:
             raise OutOfMemory(f"too little memory to write a {kind.value} picture") from error
-        raise InvalidParameter(
+        raise Unavailable(
             f"this picture could not be written as {kind.value}", hint="Choose another format."
         ) from error
 

@@ -41,7 +41,7 @@ SENT = EncodedPicture(drawn(), ImageFormat.PNG, 480, 320)
 
 def test_the_upstreams_own_file_is_kept_where_ours_cannot_be_made() -> None:
     assert master_of(Rendering(BROKEN, "gemini", "m", paid=SENT)) == (SENT, (AS_IT_CAME,))
-    with pytest.raises(errors.InvalidParameter):
+    with pytest.raises(errors.Unavailable, match="could not be written as jpg"):
         master_of(Rendering(BROKEN, "local", "m"))
     whole = Rendering(codec.decode(SENT.data, ImageLimits(min_side=1)).raster, "gemini", "m", paid=SENT)
     master, notes = master_of(whole)

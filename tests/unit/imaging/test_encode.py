@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from perkie_cli.domain.errors import InvalidParameter, OutOfMemory
+from perkie_cli.domain.errors import InvalidParameter, OutOfMemory, Unavailable
 from perkie_cli.domain.picture import MASTER_QUALITY, QUALITY, ImageFormat, ImageLimits
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
@@ -127,8 +127,8 @@ def test_the_longest_png_is_known() -> None:
 @pytest.mark.parametrize(
     ("failure", "answer"),
     [
-        (OSError("broken data stream when writing image file"), InvalidParameter),
-        (cv2.error("assertion failed"), InvalidParameter),
+        (OSError("broken data stream when writing image file"), Unavailable),
+        (cv2.error("assertion failed"), Unavailable),
         (MemoryError(), OutOfMemory),
     ],
 )
@@ -145,5 +145,5 @@ def test_an_encoder_that_fails_is_answered(
 
 def test_an_encoder_that_gives_up_in_silence_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "imencode", lambda *_: (False, None))
-    with pytest.raises(InvalidParameter, match="could not be written as png"):
+    with pytest.raises(Unavailable, match="could not be written as png"):
         codec.encode(Raster(noise(20, 20)), ImageFormat.PNG)
