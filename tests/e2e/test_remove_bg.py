@@ -29,7 +29,8 @@ def envelope(done: subprocess.CompletedProcess[str]) -> Any:
 def test_cut_out_then_skipped_then_cached(perkie: Perkie, cat: Path) -> None:
     first = perkie("remove-bg", "cat.png", *BUILTIN)
     assert (first.returncode, first.stdout) == (0, "cat_cutout.png\n"), first.stderr
-    assert "builtin engine is rough" in first.stderr
+    assert "u2netp, confidence 0." in first.stderr
+    assert "finer fur" not in first.stderr  # it was asked for by name
     with Image.open(cat.with_name("cat_cutout.png")) as picture, Image.open(cat) as original:
         assert (picture.mode, picture.size) == ("RGBA", original.size)
     again = perkie("remove-bg", "cat.png", *BUILTIN, "--json")
@@ -68,7 +69,7 @@ def test_mask_and_dry_run(perkie: Perkie, cat: Path) -> None:
     ("flags", "code", "said"),
     [
         (("--mode", "best"), 3, "matting.mode"),
-        (("--engine", "grabcut"), 3, "matting.engine"),
+        (("--engine", "grabcut"), 2, "no matting engine 'grabcut'"),
         (("--engine", "remote"), 2, "remote needs matting.remote_url"),
         (("--format", "jpg"), 2, "jpg holds no transparency"),
         (("--background", "beach.png"), 3, "beach.png does not exist"),
@@ -94,25 +95,28 @@ def test_bad_flags_get_a_sentence_before_anything_is_downloaded(
 
 
 def test_no_weights_offline_names_the_ways_out(perkie: Perkie, cat: Path) -> None:
-    done = perkie("remove-bg", "cat.png", env={"PERKIE_OFFLINE": "1"})
+    done = perkie("remove-bg", "cat.png", "--engine", "inspyrenet", "--fallback", "none", env={"PERKIE_OFFLINE": "1"})
     assert (done.returncode, done.stdout) == (5, "")
     for word in ("inspyrenet-base", "PERKIE_OFFLINE", "perkie models pull", "--engine builtin"):
         assert word in done.stderr
     assert not cat.with_name("cat_cutout.png").exists()
 
 
-def test_auto_pulls_once_and_never_falls_back(perkie: Perkie, cat: Path) -> None:
+def test_auto_pulls_once_and_says_why_another_engine_stood_in(perkie: Perkie, cat: Path) -> None:
     with scripted(serves(random.Random(1).randbytes(10_000))) as server:
-        done = perkie("remove-bg", "cat.png", env={"PERKIE_MATTING_WEIGHTS_URL": server.url})
-    assert done.returncode == 5
+        env = {"PERKIE_MATTING_WEIGHTS_URL": server.url}
+        refused = perkie("remove-bg", "cat.png", "--fallback", "none", env=env)
+        done = perkie("remove-bg", "cat.png", env=env)
+    assert refused.returncode == 5
+    assert "--engine builtin" in refused.stderr
+    assert (done.returncode, done.stdout) == (0, "cat_cutout.png\n")
     assert "checksum is wrong" in done.stderr
-    assert "--engine builtin" in done.stderr
-    assert [path.name for path in cat.parent.iterdir()] == ["cat.png"]
+    assert "builtin instead, degraded: missing_weights" in done.stderr
 
 
 def test_models_list_pull_and_verify(perkie: Perkie, home: Path) -> None:
     listed = perkie("models", "list", "--json")
-    assert [each["state"] for each in envelope(listed)["results"]][:2] == ["absent", "absent"]
+    assert [each["state"] for each in envelope(listed)["results"][:2]] == ["absent", "absent"]
     assert perkie("models", "verify").returncode == 5
     data = random.Random(1).randbytes(10_000)
     with scripted(serves(data)) as server:
@@ -148,6 +152,8 @@ def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie: Perkie, tmp_p
     assert body["summary"]["mae"] < 0.1
     assert body["summary"]["s_measure"] > 0.8
     table = perkie("models", "evaluate", "pets", *BUILTIN).stdout
-    assert table.splitlines()[-1].startswith("mean")
+    assert table.splitlines()[-1].split()[:2] == ["u2netp", "mean"]
+    both = envelope(perkie("models", "evaluate", "pets", *BUILTIN, "--engine", "u2net", "--json"))
+    assert both["summary"]["failed"] == 2 + 4  # the file of the other network is absent, and nothing stands in
     assert perkie("models", "evaluate", "nowhere", *BUILTIN).returncode == 3
     assert perkie("models", "evaluate", "pets", "--engine", "remote").returncode == 2
