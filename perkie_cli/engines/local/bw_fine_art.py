@@ -64,8 +64,8 @@ def _expose(grey: Plane, tone: ToneKey) -> Plane:
     """Levels on the pet; a white animal stays high-key, a black one low-key."""
     span = tone.high - tone.low + 1e-3
     middle = min(max((tone.mid - tone.low) / span, 0.10), 0.88)
-    wanted = 0.48 + 0.22 * tone.white - 0.30 * tone.black
-    gamma = min(max(solve_gamma(middle, wanted), 0.62 + 0.25 * tone.black), 1.6)
+    wanted = 0.48 + 0.17 * tone.white - 0.28 * tone.black
+    gamma = min(max(solve_gamma(middle, wanted), 0.62 + 0.25 * tone.black), 1.1 + 0.5 * tone.black)
     return power(np.clip((grey - tone.low) * (1 / span), 0, 1.1), gamma)
 
 
@@ -76,10 +76,11 @@ def _model(grey: Plane, scene: Scene, tone: ToneKey, contrast: float) -> Plane:
     form = guided_filter(fine, fine, 16 * scale, 0.010)
     base = guided_filter(form, form, 60 * scale, 0.045)
     more = 0.35 * (form - base) + 0.42 * _soft_limit(fine - form, 0.30) + 0.55 * _soft_limit(grey - fine, 0.16)
-    open_ = 1 + 1.1 * tone.black * smoothstep(0.40 - form, 0, 0.36)  # the form of black fur lies in its shadows,
-    open_ += 0.9 * smoothstep(form, 0.65, 0.95)  # that of white fur in its lights
-    sparks = catch_lights(grey, scale)
-    return cast(Plane, grey + contrast * open_ * more + 0.35 * sparks * np.clip(1 - grey, 0, 1))
+    shade, shine = smoothstep(0.42 - form, 0, 0.36), smoothstep(form, 0.65, 0.95)
+    open_ = 1 + 1.1 * tone.black * shade + 1.2 * shine  # form lies in the shadows of black fur, in the lights of white
+    lift = 0.40 * (1 - 0.4 * tone.black) * scene.subject * shade * form  # and the eyes of most in shade
+    sparks = 0.35 * catch_lights(grey, scale) * np.clip(1 - grey, 0, 1)
+    return cast(Plane, grey + contrast * open_ * more + lift + sparks)
 
 
 def _soft_limit(x: Plane, limit: float) -> Plane:
@@ -136,7 +137,7 @@ def _film_curve(x: Plane) -> Plane:
     """A gentle toe and shoulder."""
     x = np.clip(x, 0, 1.25)
     x = np.where(x > 0.75, 0.75 + 0.25 * np.tanh((x - 0.75) / 0.25 * 0.9), x)
-    return cast(Plane, x + 0.30 * (x * x * (3 - 2 * x) - x))
+    return cast(Plane, x + 0.22 * (x * x * (3 - 2 * x) - x))
 
 
 def _glow(x: Plane, scene: Scene, strength: float) -> Plane:
