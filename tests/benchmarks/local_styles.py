@@ -16,7 +16,7 @@ import numpy as np
 
 from perkie_cli.engines.local.drawing import draw, render_at
 from perkie_cli.engines.local.recipes import RECIPES
-from perkie_cli.engines.local.subject import Background
+from perkie_cli.engines.local.scene.subject import Background
 from perkie_cli.engines.u2net.subject import find_subject
 from perkie_cli.imaging.raster import Raster
 from tests.benchmarks.harness import Goal, Report, interleaved, medians, peak_rss_mb

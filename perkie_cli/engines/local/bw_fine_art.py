@@ -23,7 +23,7 @@ from perkie_cli.engines.local.planes import (
     to_bytes,
     weighted,
 )
-from perkie_cli.engines.local.subject import Scene
+from perkie_cli.engines.local.scene.subject import Scene
 from perkie_cli.engines.local.tone import ToneKey, catch_lights, tone_key
 
 SMOOTH = 4  # light and vignette are smooth: computed for every fourth pixel

@@ -7,10 +7,10 @@ from typing import Final, TypeVar, cast
 import cv2
 import numpy as np
 
-from perkie_cli.engines.local.composition import compose
 from perkie_cli.engines.local.planes import Bytes, Plane, to_bytes
 from perkie_cli.engines.local.recipes import find_recipe
-from perkie_cli.engines.local.subject import Background, read_scene
+from perkie_cli.engines.local.scene.composition import compose
+from perkie_cli.engines.local.scene.subject import Background, read_scene
 from perkie_cli.imaging.raster import Raster
 
 LEAST_PAINTED: Final = 768  # brushes need room: smaller pictures are painted at this size, then reduced

@@ -3,12 +3,11 @@
 import cv2
 import numpy as np
 
-from perkie_cli.engines.local.ground import find_ground
-from perkie_cli.engines.local.ink_lines import brush_strokes, draw_lines, read_lines
-from perkie_cli.engines.local.ink_study import Study, study
+from perkie_cli.engines.local.ink.lines import brush_strokes, draw_lines, read_lines
+from perkie_cli.engines.local.ink.paper import press_seal, soak
+from perkie_cli.engines.local.ink.study import Study, study
 from perkie_cli.engines.local.looks import InkWash
 from perkie_cli.engines.local.noise import stream
-from perkie_cli.engines.local.paper import press_seal, soak
 from perkie_cli.engines.local.planes import (
     Bytes,
     Plane,
@@ -18,7 +17,8 @@ from perkie_cli.engines.local.planes import (
     smoothstep,
     to_bytes,
 )
-from perkie_cli.engines.local.subject import Scene
+from perkie_cli.engines.local.scene.ground import find_ground
+from perkie_cli.engines.local.scene.subject import Scene
 from perkie_cli.engines.local.tone import catch_lights
 
 # lightness below which a wash begins, its density and the width of its edge: light to dark

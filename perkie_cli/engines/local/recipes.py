@@ -15,7 +15,7 @@ from perkie_cli.engines.local.looks import BlackAndWhite, InkWash, Look, Paramet
 
 if TYPE_CHECKING:
     from perkie_cli.engines.local.planes import Bytes
-    from perkie_cli.engines.local.subject import Scene
+    from perkie_cli.engines.local.scene.subject import Scene
 
 Painter = Callable[["Scene", Any, int], "Bytes"]  # (scene, look, seed) -> (h, w, 3)
 

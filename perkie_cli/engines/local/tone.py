@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from perkie_cli.engines.local.planes import AREA, Plane, blur, disc, guided_filter, resize, smoothstep, weighted
-from perkie_cli.engines.local.subject import Scene
+from perkie_cli.engines.local.scene.subject import Scene
 
 LEAST_SPAN = 0.55  # of the range that a pet of even tone fills
 ANCHOR_LOW, ANCHOR_HIGH = 0.8, 0.7  # how far the pet's own range is opened towards the photo's

@@ -7,12 +7,11 @@ import cv2
 import numpy as np
 
 from perkie_cli.engines.local.flow import Flow, Orientation, direction, line_response, long_lines, orientation
-from perkie_cli.engines.local.ground import find_ground
-from perkie_cli.engines.local.impasto import ALONG, PRINTS, light_paint
 from perkie_cli.engines.local.looks import VanGogh
-from perkie_cli.engines.local.night_sky import Sky, night_sky
 from perkie_cli.engines.local.noise import stream
-from perkie_cli.engines.local.palette import Sitter, read_sitter, reference_picture
+from perkie_cli.engines.local.oil.impasto import ALONG, PRINTS, light_paint
+from perkie_cli.engines.local.oil.night_sky import Sky, night_sky
+from perkie_cli.engines.local.oil.palette import Sitter, read_sitter, reference_picture
 from perkie_cli.engines.local.planes import (
     Bytes,
     Ints,
@@ -25,6 +24,8 @@ from perkie_cli.engines.local.planes import (
     to_bytes,
     weighted,
 )
+from perkie_cli.engines.local.scene.ground import find_ground
+from perkie_cli.engines.local.scene.subject import Scene
 from perkie_cli.engines.local.strokes import (
     Seeds,
     Strokes,
@@ -37,7 +38,6 @@ from perkie_cli.engines.local.strokes import (
     while_above,
     while_similar,
 )
-from perkie_cli.engines.local.subject import Scene
 
 
 @dataclass(frozen=True, slots=True)

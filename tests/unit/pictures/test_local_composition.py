@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perkie_cli.engines.local.composition import choose_background, compose
-from perkie_cli.engines.local.framing import SHAPES, frame_pet
-from perkie_cli.engines.local.ground import find_ground
 from perkie_cli.engines.local.looks import InkWash
-from perkie_cli.engines.local.pet import Pet, find_pet
 from perkie_cli.engines.local.planes import Bytes, Plane
-from perkie_cli.engines.local.subject import Background, Scene
+from perkie_cli.engines.local.scene.composition import choose_background, compose
+from perkie_cli.engines.local.scene.framing import SHAPES, frame_pet
+from perkie_cli.engines.local.scene.ground import find_ground
+from perkie_cli.engines.local.scene.pet import Pet, find_pet
+from perkie_cli.engines.local.scene.subject import Background, Scene
 from perkie_cli.imaging.raster import Raster
 from tests.pets import cut_out_pet
 

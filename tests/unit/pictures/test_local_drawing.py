@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from perkie_cli.engines.local.cuts import dissolve_cuts
 from perkie_cli.engines.local.drawing import draw, fit, picture_seed, render_at
 from perkie_cli.engines.local.noise import stream
 from perkie_cli.engines.local.recipes import RECIPES
-from perkie_cli.engines.local.subject import Background, read_scene
+from perkie_cli.engines.local.scene.cuts import dissolve_cuts
+from perkie_cli.engines.local.scene.subject import Background, read_scene
 from perkie_cli.imaging.raster import Raster
 from tests.pets import cut_out_pet, pet
 

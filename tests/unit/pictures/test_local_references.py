@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from perkie_cli.engines.local.drawing import draw
 from perkie_cli.engines.local.recipes import RECIPES
-from perkie_cli.engines.local.subject import Background
+from perkie_cli.engines.local.scene.subject import Background
 
 ROOT = Path(__file__).parents[3]
 REFERENCES = ROOT / "tests" / "data" / "local_styles"

@@ -8,7 +8,7 @@ import numpy as np
 
 from perkie_cli.engines.local.noise import fractal_noise, stream
 from perkie_cli.engines.local.planes import Plane, blur, channels, columns, resize, rows
-from perkie_cli.engines.local.subject import Scene
+from perkie_cli.engines.local.scene.subject import Scene
 
 COARSE = 4  # the field is smooth: made for every fourth pixel
 VORTICES = 5

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from perkie_cli.engines.local.pet import Pet
+from perkie_cli.engines.local.scene.pet import Pet
 
 SHAPES = (4 / 5, 1.0, 5 / 4)  # width over height
 ROOM = 0.14  # of the pet's longer side

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from perkie_cli.engines.local.flow import Flow, direction, orientation
+from perkie_cli.engines.local.ink.paper import Paper, make_paper
 from perkie_cli.engines.local.noise import fractal_noise, stream
-from perkie_cli.engines.local.paper import Paper, make_paper
 from perkie_cli.engines.local.planes import (
     Plane,
     blur,
@@ -18,7 +18,7 @@ from perkie_cli.engines.local.planes import (
     solve_gamma,
     weighted,
 )
-from perkie_cli.engines.local.subject import Scene
+from perkie_cli.engines.local.scene.subject import Scene
 from perkie_cli.engines.local.tone import ToneKey, calm_texture, tone_key
 
 

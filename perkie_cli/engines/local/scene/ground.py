@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from perkie_cli.engines.local.planes import AREA, Mask, Plane, resize, rows, smoothstep
-from perkie_cli.engines.local.subject import Scene
+from perkie_cli.engines.local.scene.subject import Scene
 
 COARSE = 4  # the ground is soft: found on every fourth pixel
 BUST = 0.25  # of the pet's width along the upper or lower border: the photo ends there, and no ground is seen

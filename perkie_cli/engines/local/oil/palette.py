@@ -7,10 +7,9 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
-from perkie_cli.engines.local.ground import Ground
 from perkie_cli.engines.local.looks import VanGogh
-from perkie_cli.engines.local.night_sky import Sky
 from perkie_cli.engines.local.noise import fractal_noise, stream
+from perkie_cli.engines.local.oil.night_sky import Sky
 from perkie_cli.engines.local.planes import (
     CUBIC,
     Picture,
@@ -23,7 +22,8 @@ from perkie_cli.engines.local.planes import (
     smoothstep,
     solve_gamma,
 )
-from perkie_cli.engines.local.subject import Scene, fill_around
+from perkie_cli.engines.local.scene.ground import Ground
+from perkie_cli.engines.local.scene.subject import Scene, fill_around
 from perkie_cli.engines.local.tone import ToneKey, calm_texture, catch_lights, tone_key
 
 LIGHTNESS_STOPS: Final = (0.0, 0.16, 0.30, 0.44, 0.58, 0.70, 0.84, 1.0)

@@ -12,7 +12,6 @@ from typing import cast
 import cv2
 import numpy as np
 
-from perkie_cli.engines.local.cuts import dissolve_cuts
 from perkie_cli.engines.local.planes import (
     AREA,
     CUBIC,
@@ -26,6 +25,7 @@ from perkie_cli.engines.local.planes import (
     rows,
     smoothstep,
 )
+from perkie_cli.engines.local.scene.cuts import dissolve_cuts
 
 OPAQUE = 250  # alpha above which nothing is cut out
 MAP_SIDE = 96

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from perkie_cli.engines.local.flow import Flow, along_flow, line_response, long_lines
-from perkie_cli.engines.local.ink_study import Study
+from perkie_cli.engines.local.ink.study import Study
 from perkie_cli.engines.local.noise import stream, unit, white_noise
 from perkie_cli.engines.local.planes import CUBIC, NEAREST, Ints, Plane, blur, resize, smoothstep
 from perkie_cli.engines.local.strokes import (

@@ -6,11 +6,11 @@ from typing import cast
 import cv2
 import numpy as np
 
-from perkie_cli.engines.local.framing import Frame, frame_pet
 from perkie_cli.engines.local.looks import Look
-from perkie_cli.engines.local.pet import MAP_SIDE, Pet, find_pet
 from perkie_cli.engines.local.planes import AREA, Bytes, to_bytes
-from perkie_cli.engines.local.subject import OPAQUE, Background
+from perkie_cli.engines.local.scene.framing import Frame, frame_pet
+from perkie_cli.engines.local.scene.pet import MAP_SIDE, Pet, find_pet
+from perkie_cli.engines.local.scene.subject import OPAQUE, Background
 from perkie_cli.imaging.raster import Raster
 
 SURE = 0.5  # trust from which the map is better than a soft guess

@@ -1,0 +1,1 @@
+"""Ink on paper: lines, washes, the paper itself."""

@@ -1,0 +1,1 @@
+"""Oil on canvas: palette, sky, thick paint."""

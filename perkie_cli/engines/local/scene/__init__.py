@@ -1,0 +1,1 @@
+"""What the photo shows and how it is framed: the pet, its ground, its edges."""
