@@ -18,6 +18,8 @@ from tests.conftest import ROOT
 from tests.http_server import PHOTO64, running
 from tests.made_client import DOCUMENT
 
+# What schemathesis 4.32 stumbles over now and then while it makes up a form with a file; it is no answer of the API's.
+OWN_FAULT = "Unsupported type: 'Binary'"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
@@ -57,8 +59,10 @@ async def test_schemathesis_finds_nothing(seed: str, tmp_path: Path) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()[-6000:]
+        told = (await process.communicate())[0].decode()
+    assert "Tested: 15" in told, told[-6000:]
+    assert "= FAILURES =" not in told, told[-6000:]
+    assert process.returncode == 0 or set(re.findall(r"Runtime Error\n\n(.+)", told)) == {OWN_FAULT}, told[-6000:]
 
 
 async def test_a_client_that_reconnects_is_ended_and_starts_nothing(npm: Path) -> None:
