@@ -122,6 +122,8 @@ async def test_customer_ids_are_proven_not_claimed(server: Running) -> None:
         quota = await server.client.get("/api/v1/quota", params={"customer_id": "43"}, headers=headers)
         assert quota.status_code == 403
     assert (await server.generate(headers=OFFICE, customer_id="43")).status_code == 200
+    beside = await server.generate(headers=OFFICE, customer_id="43", session_id="../x")
+    assert (beside.status_code, beside.json()["type"]) == (422, "urn:perkie:problem:invalid_identity")
     assert (await server.generate(headers=bearer(token()), customer_id="42")).status_code == 200
 
 

@@ -201,6 +201,9 @@ def test_a_signature_lives_five_minutes_either_way(seconds: int) -> None:
         (signed([("timestamp", "1317320000")]), "too old"),
         (signed([("timestamp", "1317327856")]), "too old"),  # or too far ahead
         (signed([*BASE, ("logged_in_customer_id", "../1")]), "not one"),
+        (signed([*BASE, ("logged_in_customer_id", ""), ("logged_in_customer_id", "42")]), "sent twice"),
+        (signed([("shop", "evil.myshopify.com"), ("shop", "x.myshopify.com"), *BASE]), "sent twice"),
+        (signed([*BASE, *BASE]), "sent twice"),
         ("", "carries no"),
     ],
 )
