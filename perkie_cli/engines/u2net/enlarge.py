@@ -15,7 +15,7 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 _TILE = 256  # px: its float arrays stay in the processor's cache
-_LOW, _HIGH = 0.02, 0.98  # a haze this faint is none
+_LOW, _HIGH = 0.04, 0.97  # a haze this faint is none
 
 
 @dataclass(frozen=True, slots=True)
