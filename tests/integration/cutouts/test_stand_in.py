@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -35,6 +36,7 @@ from tests.engines import Centre
 from tests.events import Recorder
 from tests.pictures import file_of, photo, taken
 from tests.scripted_server import hangs_up, scripted
+from tests.serving import perkie_serve
 
 PHOTO = taken(CAT.read_bytes())
 PHOTO_OF_NOTHING = np.full((300, 400, 3), (90, 120, 60), np.uint8)
@@ -214,3 +216,18 @@ def test_a_batch_is_not_filled_with_substitutes(
     other.write_bytes(cat.read_bytes())
     assert perkie_here("remove-bg", cat, other).returncode == 5
     assert perkie_here("remove-bg", cat, other, "--fallback", "builtin").returncode == 0
+
+
+# ------------------------------------------------------------------------------------------------ over HTTP
+def test_a_server_labels_the_substitute_and_refuses_it_on_request(tmp_path: Path) -> None:
+    with perkie_serve(tmp_path, env=OUTAGE) as server, httpx.Client(base_url=server.url, timeout=120) as client:
+        sent = {"content": CAT.read_bytes(), "headers": {"Content-Type": "image/png"}}
+        made = client.post("/remove-background", **sent)
+        refused = client.post("/remove-background", params={"fallback": "none"}, **sent)
+        wrong = client.post("/remove-background", params={"fallback": "gemini"}, **sent)
+    assert (made.status_code, made.headers["x-perkie-engine"]) == (200, "builtin")
+    assert made.headers["x-perkie-degraded"] == "true"
+    assert made.headers["x-perkie-degradation-reason"]
+    assert "127.0.0.1:9" not in made.headers.get("x-perkie-warnings", "")  # where it is, is ours to know
+    assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
+    assert wrong.status_code == 422
