@@ -1,10 +1,10 @@
-"""Where a day ends."""
+"""When a day ends."""
 
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 
-PACIFIC = "America/Los_Angeles"  # where Google's days begin
+PACIFIC = "America/Los_Angeles"  # the time zone of Google's daily quotas
 
 
 def next_midnight(now: datetime, timezone: str) -> datetime:

@@ -1,4 +1,4 @@
-"""A point in monotonic time by which an answer is due; handed to every hop."""
+"""A point in monotonic time by which an answer is due; passed on to every call."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Deadline:
 
     @classmethod
     def never(cls) -> Deadline:
-        """For the command line, where the user is the deadline."""
+        """No deadline: on the command line the user decides when to stop."""
         return cls(math.inf, math.inf)
 
     def later(self, seconds: float) -> Deadline:
-        """The same, due so many seconds later."""
+        """This deadline, extended by ``seconds``."""
         return replace(self, due=self.due + seconds)
 
     def remaining(self, now: float) -> float:

@@ -1,4 +1,4 @@
-"""Every engine by name: what it is, what it knows, and which one ``auto`` stands for. Nobody else decides that."""
+"""Every engine by name: what it is, what it can do, and which one ``auto`` means. Only this module decides that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """``modes`` that make a difference; ``paid``: a picture costs money; ``weights``: runs a model file, here."""
+    """``modes``: those it has; ``paid``: a picture costs money; ``weights``: it runs a model file in this process."""
 
     help: str
     modes: tuple[str, ...] = ()
@@ -19,7 +19,7 @@ class EngineFacts:
 
 DRAWING = {
     "gemini": EngineFacts("Google's image models", paid=True),
-    "local": EngineFacts("on this machine, for nothing"),
+    "local": EngineFacts("on this machine, free of charge"),
 }
 MATTING = {
     "inspyrenet": EngineFacts("a large network on this machine", modes=("base", "fast"), weights=True),
@@ -30,19 +30,19 @@ MODES = tuple(dict.fromkeys(mode for facts in MATTING.values() for mode in facts
 
 AUTO_DRAWING = "auto is gemini where a key is set, else local"
 AUTO_MATTING = "auto is remote where remote_url is set, else inspyrenet where it is installed, else builtin"
-STAND_IN = "builtin"  # cuts out where the others fail: it needs nothing that could be missing
+STAND_IN = "builtin"  # the fallback when the others fail: it needs nothing that could be missing
 FINER_FUR = "cut out by the builtin network; for finer fur: pip install 'perkie-cli[matting]'"
 
 
 def auto_drawing(*, has_gemini: bool) -> str:
-    """The engine that ``auto`` draws with; ``has_gemini``: there is a way to it. Told to users as ``AUTO_DRAWING``."""
+    """The engine that ``auto`` draws with; ``has_gemini``: it is configured. ``AUTO_DRAWING`` says this to users."""
     return "gemini" if has_gemini else "local"
 
 
 def auto_matting(*, has_remote: bool, has_inspyrenet: bool) -> str:
-    """The engine that ``auto`` cuts out with: the finest that there is. Told to users as ``AUTO_MATTING``.
+    """The engine that ``auto`` cuts out with: the best one available. ``AUTO_MATTING`` says this to users.
 
-    ``has_inspyrenet``: it is installed, and this process is large enough for it.
+    ``has_inspyrenet``: it is installed, and this process has enough memory for it.
     """
     if has_remote:
         return "remote"
@@ -76,7 +76,7 @@ class MattingChoice:
 
     @property
     def could_be_finer(self) -> bool:
-        """Whether ``auto`` had to take the small network."""
+        """Whether ``auto`` fell back to the small network."""
         return self.engine == AUTO and self.auto == STAND_IN
 
     def needs_weights(self, engine: str | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""The one error tree. Every error a user may meet is a ``PerkieError``, and what it means stands on its class:
+"""The error tree. Every error that a user may see is a ``PerkieError``; its class says how it is handled:
 
 ::
 
@@ -57,13 +57,13 @@
 
     again  ``retryable``: the same request may succeed later
     tries  ``retry.attempts``: calls upstream in all after such a failure
-    marks  L  the degradation ladder catches it; S only where it also covers our own set-up (``covered``)
-           F  speaks against the upstream: counts in the breaker (``speaks_against``)
-           N  nothing was sent: a refusal of our own (``sent`` is false)
-           H  hidden from customers: what went wrong is the operator's to know (``hidden``)
-           E  ends a run of several pictures: every other one would meet it too (``ends_run``)
+    marks  L  the degradation ladder catches it; S: only for requests that it covers for our own set-up (``covered``)
+           F  a fault of the upstream: counts in the breaker (``speaks_against``)
+           N  nothing was sent: perkie refused by itself (``sent`` is false)
+           H  hidden from customers: the cause is for the operator only (``hidden``)
+           E  ends a run of several pictures: all others would fail the same way (``ends_run``)
 
-``code`` is the class name in snake case: it stands in the JSON envelope and in ``urn:perkie:problem:<code>``.
+``code`` is the class name in snake case, as in the JSON envelope and in ``urn:perkie:problem:<code>``.
 """
 
 from __future__ import annotations
@@ -75,8 +75,10 @@ from perkie_cli.domain.policy import Cover, Retry
 
 
 class PerkieError(Exception):
-    """Base of everything perkie raises on purpose. ``message`` says in one sentence what was wrong and where, ``hint``
-    what to do about it; ``retry_after`` is in seconds, where waiting helps.
+    """Base of everything perkie raises on purpose.
+
+    ``message`` says in one sentence what was wrong and where, ``hint`` what to do about it.
+    ``retry_after`` is in seconds; None where waiting does not help.
     """
 
     code: ClassVar[str] = "error"
@@ -85,11 +87,11 @@ class PerkieError(Exception):
     retryable: ClassVar[bool] = False
     retry: ClassVar[Retry] = Retry()
     covered: ClassVar[Cover] = Cover.NEVER
-    speaks_against: ClassVar[bool | None] = False  # the upstream; None: says nothing about its health
+    speaks_against: ClassVar[bool | None] = False  # whether the upstream is at fault; None: says nothing about its health
     sent: ClassVar[bool] = True
     hidden: ClassVar[bool] = False
     ends_run: ClassVar[bool] = False
-    usual_hint: ClassVar[str | None] = None  # where the raiser knows nothing better
+    usual_hint: ClassVar[str | None] = None  # used when no other hint is given
 
     def __init_subclass__(cls) -> None:
         cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
@@ -110,7 +112,7 @@ def _restore(cls: type[PerkieError], message: str, hint: str | None, retry_after
 
 
 class BrokenInstall(PerkieError):
-    """A file that came with perkie is missing or not what was shipped."""
+    """A file of the installed package is missing or was changed."""
 
     hidden = True
     usual_hint = "Install perkie again: pip install --force-reinstall --no-deps perkie-cli."
@@ -129,13 +131,13 @@ class BadInput(PerkieError):
 
 
 class NotAnImage(BadInput):
-    """The bytes are no image of a kind that perkie reads."""
+    """The bytes are not an image in a format that perkie reads."""
 
     http_status = 415
 
 
 class CorruptImage(BadInput):
-    """An image that begins well but does not decode whole."""
+    """An image with a valid start that does not decode completely."""
 
 
 class TooManyBytes(BadInput):
@@ -145,11 +147,11 @@ class TooManyBytes(BadInput):
 
 
 class TooManyPixels(BadInput):
-    """The header promises more pixels than the cap; nothing was decoded."""
+    """The header declares more pixels than allowed; nothing was decoded."""
 
 
 class TooSmall(BadInput):
-    """Under the least side length."""
+    """A side is shorter than the minimum."""
 
 
 class UnreadableFile(BadInput):
@@ -183,13 +185,13 @@ class InvalidSetting(BadInput):
 
 
 class OutputExists(BadInput):
-    """A file that perkie did not make stands where the output should go."""
+    """The output path holds a file that perkie did not make."""
 
     http_status = 409
 
 
 class NotFound(BadInput):
-    """Nothing is stored, or served, under that name."""
+    """Nothing is stored or served under that name."""
 
     http_status = 404
 
@@ -215,7 +217,7 @@ class IdempotencyMismatch(BadInput):
 
 
 class NotAuthorised(PerkieError):
-    """Who asks is not known or not proven."""
+    """The caller is unknown or has not proven its identity."""
 
     covered = Cover.SETUP
     exit_code, http_status = 4, 401
@@ -279,7 +281,7 @@ class BadAnswer(UpstreamFault):
 
 
 class UnexpectedAnswer(UpstreamFault):
-    """A call, or what was to be made of its answer, failed in a way that nobody foresaw; asking again would too."""
+    """A call, or reading its answer, failed in an unforeseen way; a retry would fail too."""
 
     retry, speaks_against = Retry(1), None
 
@@ -291,7 +293,7 @@ class UpstreamExhausted(Unavailable):
 
 
 class UpstreamRefused(Unavailable):
-    """The upstream refused the request itself; asking again is useless."""
+    """The upstream refused the request itself; a retry is useless."""
 
     hidden, retryable = True, False
 
@@ -300,7 +302,7 @@ class Blocked(Unavailable):
     """A safety or policy block by the upstream."""
 
     http_status, retryable = 422, False
-    usual_hint = "Try another photo or style, or the built-in engine."
+    usual_hint = "Try another photo or style, or --engine local."
 
 
 class SafetyBlock(Blocked):
@@ -310,19 +312,19 @@ class SafetyBlock(Blocked):
 
 
 class AtCapacity(Unavailable):
-    """Our own limit towards the upstream, or on work in hand, is reached."""
+    """Our own limit on upstream calls, or on work in progress, is reached."""
 
     sent = False
 
 
 class BreakerOpen(Unavailable):
-    """The circuit breaker keeps calls away from a failing upstream."""
+    """The circuit breaker blocks calls to a failing upstream."""
 
     sent = False
 
 
 class DeadlineExceeded(Unavailable):
-    """The time that the caller gave is over."""
+    """The caller's deadline has passed."""
 
     sent, http_status = False, 504
 
@@ -334,7 +336,7 @@ class StoreUnavailable(Unavailable):
 
 
 class OutOfMemory(Unavailable):
-    """The device has too little memory for this work; a smaller piece of it may fit."""
+    """The device has too little memory for this work; a smaller batch may fit."""
 
 
 class MissingExtra(Unavailable):
@@ -344,19 +346,19 @@ class MissingExtra(Unavailable):
 
 
 class MissingWeights(Unavailable):
-    """Model weights are absent or not what they should be; the hint names the way to get them."""
+    """Model weights are missing or damaged; the hint says how to get them."""
 
     hidden, retryable = True, False
 
 
 class MissingDevice(Unavailable):
-    """The device that was asked for is not on this machine."""
+    """This machine does not have the requested device."""
 
     hidden, retryable = True, False
 
 
 class PartialFailure(PerkieError):
-    """Some items of one command are done, some failed; each failure is reported by itself."""
+    """Some items of one command are done, some failed; each failure is reported separately."""
 
     exit_code, http_status = 6, 207
 
@@ -376,13 +378,13 @@ class RateLimited(LimitReached):
 
 
 class BudgetExceeded(LimitReached):
-    """The run's or the day's spending limit would be passed; nothing was spent."""
+    """The picture would exceed the run's or the day's spending limit; nothing was spent."""
 
     sent, retryable = False, False
 
 
 class DailyCapReached(BudgetExceeded):
-    """The day's spend towards the upstream has reached its cap; ``retry_after`` is the time until the next day."""
+    """The day's spending on the upstream has reached its cap; ``retry_after`` is the time until the next day."""
 
     covered, hidden, ends_run, http_status, retryable = Cover.ALWAYS, True, True, 503, True
 

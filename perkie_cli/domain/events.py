@@ -21,7 +21,7 @@ class CacheLookup(Event):
 
 @dataclass(frozen=True, slots=True)
 class SettingShadowed(Event):
-    """A setting is given twice by the environment: the variable ``used`` holds, ``ignored`` does not."""
+    """Two environment variables give the same setting: ``used`` wins, ``ignored`` has no effect."""
 
     setting: str
     used: str
@@ -39,7 +39,7 @@ class StoreFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Audited(Event):
-    """A change of something shared: who did what to what, and how it stood before and after where that is known."""
+    """A change of something shared: who did what to what, and its state before and after where known."""
 
     action: str
     target: str
@@ -59,7 +59,7 @@ class AuditLost(Event):
 
 @dataclass(frozen=True, slots=True)
 class BreakerChanged(Event):
-    """A circuit breaker changed its state; ``open_for`` is the open time in seconds that holds now."""
+    """A circuit breaker changed its state; ``open_for`` is the current open time in seconds."""
 
     upstream: str
     before: str
@@ -79,9 +79,9 @@ class UpstreamCalled(Event):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRetried(Event):
-    """The ``attempt`` of that number failed and is followed by another after ``wait`` seconds.
+    """Attempt number ``attempt`` failed; the next one follows after ``wait`` seconds.
 
-    ``waited``: seconds for the earlier ones; ``cause``: the error in words, ``reason`` its code.
+    ``waited``: seconds waited before earlier attempts; ``cause``: the error message, ``reason`` its code.
     """
 
     upstream: str
@@ -94,7 +94,7 @@ class UpstreamRetried(Event):
 
 @dataclass(frozen=True, slots=True)
 class Spent(Event):
-    """One paid call: dollars that it took, or that it may have taken when its end is not known."""
+    """One paid call: its cost in dollars, or its possible cost when the outcome is unknown."""
 
     model: str
     usd: Decimal
@@ -103,16 +103,16 @@ class Spent(Event):
 
 @dataclass(frozen=True, slots=True)
 class Degraded(Event):
-    """A customer got a substitute of that engine; ``reason`` is the code of the error that led to it."""
+    """A customer got a substitute from ``engine``; ``reason`` is the code of the error that led to it."""
 
     style: str
     reason: str
     engine: str
-    cause: str  # the error in words
+    cause: str  # the error message
 
 
 class NoEvents:
-    """The sink for those who do not care."""
+    """A sink that drops everything."""
 
     def emit(self, event: Event) -> None:
         """Drops the event."""

@@ -1,4 +1,4 @@
-"""A photo as it came in: one value from the door to the engine."""
+"""An uploaded photo: one value all the way from the entry point to the engine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A picture of a kind that perkie reads, within the limits: ``imaging.codec.photo`` makes it at the door.
+    """A picture in a readable format and within the limits. ``imaging.codec.photo`` checks and makes it.
 
-    ``data`` is the file as it came, or its stored copy; ``hash`` the SHA-256 of the uploaded bytes, in hex, by which
-    everything made from it is kept; ``name`` how messages call it (a path, a field); ``pixels`` what decoding costs.
+    ``data`` is the uploaded file, or its stored copy; ``hash`` the SHA-256 of the uploaded bytes in hex, the key of
+    everything made from it; ``name`` is for messages (a path, a field); ``pixels`` measures the cost of decoding.
     """
 
     data: bytes = field(repr=False)

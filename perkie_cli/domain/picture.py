@@ -1,4 +1,4 @@
-"""Pictures as bytes: formats, limits and what was noted about them."""
+"""Pictures as bytes: formats, sizes and limits."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ MIB = 1024 * 1024
 
 
 DEFAULT_SIZE = 1024  # px on the long side of a styled picture
-SMALLEST_SIZE, LARGEST_SIZE = 256, 4096  # px; of every engine, so that one may stand in for another
-NOT_KEPT = "the picture could not be kept"  # a warning; what follows its colon is the operator's to know
+SMALLEST_SIZE, LARGEST_SIZE = 256, 4096  # px; the same for every engine, so that one can replace another
+NOT_KEPT = "the picture could not be kept"  # a warning; the text after its colon is for the operator only
 QUALITY = 90  # of JPEG and WebP, 1 to 100
-MASTER_QUALITY = 92  # of what will be encoded again
+MASTER_QUALITY = 92  # of pictures that will be encoded again
 
 
 class ImageFormat(StrEnum):
-    """What perkie writes. It reads HEIC besides."""
+    """The formats that perkie writes. It also reads HEIC."""
 
     JPEG = "jpg"
     PNG = "png"
@@ -36,13 +36,13 @@ class ImageFormat(StrEnum):
 
     @property
     def longest_side(self) -> int:
-        """In pixels: what libjpeg, libwebp and libpng write."""
+        """In pixels: the limit of libjpeg, libwebp and libpng."""
         return {ImageFormat.JPEG: 65_500, ImageFormat.WEBP: 16_383, ImageFormat.PNG: 1_000_000}[self]
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What an input may be. Sides in pixels; checked on the header, before any pixel is decoded."""
+    """Limits of an input. Sides are in pixels; checked from the header, before any pixel is decoded."""
 
     max_bytes: int = 50 * MIB
     min_side: int = 256
@@ -66,6 +66,9 @@ def master_format(has_alpha: bool) -> ImageFormat:
 
 
 def check_size(size: int) -> None:
-    """Whether pictures of that long side in px are drawn. Raises: InvalidParameter."""
+    """Checks the long side of a picture to draw, in px.
+
+    Raises: InvalidParameter.
+    """
     if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
         raise InvalidParameter(f"a picture can be {SMALLEST_SIZE} to {LARGEST_SIZE} px long, not {size}")

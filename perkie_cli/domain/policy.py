@@ -1,4 +1,4 @@
-"""What an error means to those who deal with it: the ladder, and whoever tries again."""
+"""How an error is handled: whether the ladder catches it and whether it is retried."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from enum import StrEnum
 
 
 class Cover(StrEnum):
-    """Whether the degradation ladder stands in for a picture that failed so."""
+    """When the degradation ladder replaces a picture that failed with this error."""
 
     NEVER = "never"
-    SETUP = "setup"  # where a request is covered for our own set-up: a customer cannot help that, an engineer can
+    SETUP = "setup"  # only for requests with ``cover_setup``: a customer cannot fix our set-up, an engineer can
     ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """``attempts`` in all, the longest ``waits`` (s) before the second, third, …; ``advised``: wait as long as the
-    upstream said, or do not try again.
+    """``attempts``: the maximum, the first included. ``waits``: maximum seconds before the second, third, … attempt.
+    ``advised``: wait as long as the upstream says, or do not retry if it says nothing.
     """
 
     attempts: int = 1

@@ -1,10 +1,10 @@
-"""Values that must never be shown."""
+"""Values that must not be shown."""
 
 from __future__ import annotations
 
 
 class Secret:
-    """Holds a secret; only ``reveal`` gives it away, so that logs, tracebacks and ``config show`` cannot."""
+    """Holds a secret. Only ``reveal`` returns it, so that it cannot leak into logs, tracebacks or ``config show``."""
 
     __slots__ = ("_value",)
 

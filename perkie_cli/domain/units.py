@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
-_LONGEST = 1000 * 365.25 * 86400  # seconds; no date minus that leaves the calendar
+_LONGEST = 1000 * 365.25 * 86400  # seconds; short enough that ``date - duration`` never overflows
 _LARGEST = 2**63
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, None: 1}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?")
@@ -15,7 +15,7 @@ _BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**
 
 
 def parse_duration(text: str) -> timedelta:
-    """``90``, ``500ms``, ``45s``, ``10m``, ``6h``, ``7d``, ``2w``.
+    """Reads ``90``, ``500ms``, ``45s``, ``10m``, ``6h``, ``7d``, ``2w``.
 
     Raises: ValueError.
     """
@@ -29,7 +29,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def parse_size(text: str) -> int:
-    """``1024``, ``20MiB``, ``5GB``, in bytes.
+    """Reads ``1024``, ``20MiB``, ``5GB``; in bytes.
 
     Raises: ValueError.
     """
@@ -53,7 +53,7 @@ def format_size(count: int) -> str:
 
 
 def exact_duration(time: timedelta) -> str:
-    """As ``parse_duration`` reads it, in the largest unit that divides it: ``36h``, ``7d``."""
+    """In the largest unit that divides it, as ``parse_duration`` reads it: ``36h``, ``7d``."""
     for unit, whole in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1))):
         if time and not time % whole:
             return f"{time // whole}{unit}"

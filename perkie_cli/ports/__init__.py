@@ -1,4 +1,4 @@
-"""What perkie asks of the world. Everything that touches it stands behind one of these protocols."""
+"""Protocols for everything outside the process: stores, engines, clock, network."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """What draws, at first use: it leans on half of ``domain``, which looking into the cache should not pay for."""
+    """Imports the engine ports at first use: they need most of ``domain``, which ``cache stats`` should not pay for."""
     if name not in __all__:
         raise AttributeError(name)
     from perkie_cli.ports import engines

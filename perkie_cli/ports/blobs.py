@@ -1,4 +1,4 @@
-"""Where pictures are kept, and the rules of a bucket."""
+"""Storage of pictures, and the rules of a bucket."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ class Blob:
 
 
 class StrayKind(StrEnum):
-    """What can lie in a store besides whole objects."""
+    """What a store can hold apart from whole objects."""
 
     FILE_WITHOUT_ENTRY = "file without entry"
     ENTRY_WITHOUT_FILE = "entry without file"
-    LEFTOVER = "leftover"  # of a write that was cut off
+    LEFTOVER = "leftover"  # of an interrupted write
 
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Something left by a crash. ``adopted``: kept as an object by a repair, instead of removed."""
+    """Something left by a crash. ``adopted``: a repair kept it as an object instead of removing it."""
 
     key: str
     kind: StrayKind
@@ -63,12 +63,12 @@ class BlobStore(Protocol):
 
     @property
     def name(self) -> str:
-        """``disk`` or ``gcs``, with where it lies: ``disk:/path``, ``gs://bucket``."""
+        """The store's location: ``disk:/path``, ``gs://bucket``."""
 
     async def put(
         self, key: str, data: bytes, *, content_type: str, metadata: Mapping[str, str], overwrite: bool = False
     ) -> bool:
-        """Stores the object; without ``overwrite`` an existing whole one is left alone. True when written."""
+        """Stores the object; without ``overwrite`` an existing intact one stays. True when written."""
 
     async def get(self, key: str) -> Blob | None:
         """The object; None when it is absent or its bytes do not match the hash kept with them."""
@@ -77,34 +77,34 @@ class BlobStore(Protocol):
         """The object's facts, or None."""
 
     async def copy(self, source: str, target: str) -> bool:
-        """Copies within the store (with a new ``created`` and ``touched``); False when the source is gone.
+        """Copies within the store (with a new ``created`` and ``touched``); False when the source is missing.
 
-        An existing target is left alone and counts as copied.
+        An existing target stays as it is and counts as copied.
         """
 
     async def touch(self, info: BlobInfo, when: datetime) -> None:
-        """Slides the lifetime: moves ``touched`` forward to ``when``, once it is ``TOUCH_EVERY`` old; never back.
+        """Extends the lifetime: moves ``touched`` forward to ``when`` if that is at least ``TOUCH_EVERY`` later.
 
-        A missing object is no error.
+        A missing object is not an error.
         """
 
     async def delete(self, key: str) -> bool:
-        """True when there was something to delete."""
+        """Deletes the object; True when it existed."""
 
     def list(self, selection: Selection = EVERYTHING) -> AsyncIterator[BlobInfo]:
-        """Streams objects in key order, in bounded memory. Deleting what was listed is allowed meanwhile."""
+        """Streams objects in key order, in bounded memory. Listed objects may be deleted during the listing."""
 
     async def tally(self, selection: Selection = EVERYTHING) -> Mapping[str, Tally]:
         """Counts and bytes by area (``domain.selection.AREAS`` and ``OTHER``); areas without objects are left out."""
 
     def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:
-        """Streams what a crash left under the prefix; ``repair`` adopts or removes it."""
+        """Streams the remains of crashes under the prefix; ``repair`` adopts or removes them."""
 
     async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
-        """A link that expires, or None where the store has none (disk: the HTTP app signs its own)."""
+        """A link that expires, or None if the store cannot sign (disk: the HTTP app signs its own)."""
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable when the store does not answer."""
+        """Checks that the store answers. Raises: StoreUnavailable."""
 
     async def aclose(self) -> None:
         """Frees connections."""
@@ -112,7 +112,7 @@ class BlobStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """What a bucket says about lifetimes. ``rules`` as raw JSON: it may hold what perkie does not know."""
+    """A bucket's settings for lifetimes. ``rules`` is raw JSON: it may have fields that perkie does not know."""
 
     rules: Sequence[Mapping[str, Any]]
     versioning: bool
@@ -131,7 +131,7 @@ class BucketRules(Protocol):
         """``gs://bucket``."""
 
     async def read(self) -> BucketState:
-        """As it stands."""
+        """The bucket's current settings."""
 
     async def write(self, rules: Sequence[Mapping[str, Any]], metageneration: int) -> bool:
         """Replaces all rules; False when the bucket was changed since ``metageneration``."""

@@ -1,4 +1,4 @@
-"""What draws a picture in a style, and what cuts a pet out."""
+"""Engines that draw a picture in a style, and engines that cut a pet out."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class RenderJob:
     deadline: Deadline = field(default_factory=Deadline.never)
     model: str | None = None
     safe: bool = False  # use the style's safe prompt
-    patient: bool = False  # rather wait, as long as it takes within the deadline, than go without
-    cutout: str | None = None  # fingerprint of the recipe that cut the raster out, where one did
+    patient: bool = False  # wait for the upstream's quota, up to the deadline, instead of failing
+    cutout: str | None = None  # fingerprint of the cut-out's recipe, if the raster was cut out
     receipt: Receipt = field(default_factory=Receipt)  # filled in as calls are made
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What an engine drew. ``paid``: the picture as the upstream sent it, to be kept where ours cannot be encoded."""
+    """What an engine drew. ``paid``: the upstream's own file, stored if the picture cannot be encoded again."""
 
     raster: Raster
     engine: str
@@ -54,10 +54,10 @@ class StyleEngine(Protocol):
         """``gemini`` or ``local``."""
 
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
-        """What decides the look of ``render`` for this style, for the cache key."""
+        """Everything that decides the look of ``render`` for this style, for the cache key."""
 
     async def render(self, job: RenderJob) -> Rendering:
-        """Raises: BadInput, NotAuthorised, Unavailable, Blocked, LimitReached."""
+        """Draws the picture. Raises: BadInput, NotAuthorised, Unavailable, Blocked, LimitReached."""
 
     async def aclose(self) -> None:
         """Frees connections."""
@@ -65,7 +65,7 @@ class StyleEngine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MattingJob:
-    """One picture to find the subject of. ``encoded`` is the upload as it came, for an engine that sends it on."""
+    """One picture whose subject to find. ``encoded`` is the uploaded file, for an engine that sends it on."""
 
     raster: Raster
     mode: str = "base"
@@ -77,8 +77,8 @@ class MattingJob:
 class Matte:
     """What a matting engine found.
 
-    ``alpha`` is uint8 (height, width) of the job's raster; ``confidence`` 0..1, before any stretching; ``device`` what
-    really ran; ``notes`` are sentences for the user.
+    ``alpha`` is uint8 (height, width) of the job's raster; ``confidence`` 0..1, before any stretching; ``device`` the
+    one that was used; ``notes`` are sentences for the user.
     """
 
     alpha: NDArray[np.uint8]
@@ -97,13 +97,13 @@ class MattingEngine(Protocol):
         """``inspyrenet``, ``builtin`` or ``remote``."""
 
     def recipe(self, mode: str) -> Recipe:
-        """What decides the matte besides the picture, for the cache key.
+        """Everything that decides the matte apart from the picture, for the cache key.
 
-        Raises: InvalidParameter for a mode that it does not have.
+        Raises: InvalidParameter for a mode that the engine does not have.
         """
 
     async def matte(self, job: MattingJob) -> Matte:
-        """Raises: MissingExtra, MissingWeights, MissingDevice, Unavailable, InvalidParameter."""
+        """Finds the subject. Raises: MissingExtra, MissingWeights, MissingDevice, Unavailable, InvalidParameter."""
 
     async def aclose(self) -> None:
         """Frees the model and connections."""
@@ -114,7 +114,7 @@ class WarmableMatting(MattingEngine, Protocol):
     """A matting engine that loads a model in this process."""
 
     async def warm_up(self, mode: str) -> str:
-        """Loads the mode's model ahead of the first picture; the device that it is on. Raises: as ``matte``."""
+        """Loads the mode's model before the first picture; returns its device. Raises: as ``matte``."""
 
 
 @runtime_checkable
@@ -122,7 +122,7 @@ class WarmableEngine(StyleEngine, Protocol):
     """A style engine whose first picture costs imports or connections."""
 
     async def warm_up(self) -> None:
-        """Loads what the first picture would else wait for. Raises: MissingCredentials."""
+        """Loads everything that the first picture would otherwise wait for. Raises: MissingCredentials."""
 
 
 @runtime_checkable
@@ -130,10 +130,10 @@ class PricedEngine(WarmableEngine, Protocol):
     """A style engine whose pictures cost money."""
 
     def price(self, size: int, model: str | None = None) -> Decimal:
-        """Dollars that one picture with that long side in px is expected to take.
+        """The estimated cost in dollars of one picture with that long side in px.
 
         Raises: RetiredModel, InvalidParameter.
         """
 
     async def live_models(self) -> set[str]:
-        """Ids of the models that the upstream lists now. Raises: NotAuthorised, Unavailable."""
+        """Ids of the models that the upstream currently lists. Raises: NotAuthorised, Unavailable."""

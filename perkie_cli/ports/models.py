@@ -1,4 +1,4 @@
-"""Model files, and photos to measure a model with."""
+"""Model files, and photos to evaluate a model with."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Protocol
 
 
 class ModelStore(Protocol):
-    """Where model files lie. A file is named by its name alone; several folders may hold it. Every method may block."""
+    """Storage of model files. Files are identified by name; several folders may hold one. Every method may block."""
 
     @property
     def folder(self) -> Path:
-        """Where new files are put."""
+        """The folder for new files."""
 
     def find(self, name: str) -> Path | None:
-        """The file, or None."""
+        """The path of the file, or None."""
 
     def size(self, path: Path) -> int:
-        """Bytes of a file that was found."""
+        """The size in bytes of a file returned by ``find``."""
 
     def md5(self, path: Path) -> str:
-        """In hex; reads the whole file. Raises: MissingWeights when it cannot be read."""
+        """The MD5 in hex; reads the whole file. Raises: MissingWeights when it cannot be read."""
 
     def unfinished(self, name: str) -> Path:
-        """Where the file is downloaded to; what lies there is the beginning of it."""
+        """The path of the partial download of a file."""
 
     def is_begun(self, name: str) -> bool:
-        """Whether something lies there."""
+        """Whether a partial download exists."""
 
     def finish(self, name: str) -> Path:
-        """Puts what was downloaded in its place. Raises: UnwritableFile."""
+        """Moves the complete download to its final place. Raises: UnwritableFile."""
 
     def discard(self, name: str) -> None:
-        """Removes what was downloaded. Raises: UnwritableFile."""
+        """Removes the partial download. Raises: UnwritableFile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class Pair:
 
 
 class PairStore(Protocol):
-    """Photos whose true mattes are known. Every method may block."""
+    """Photos with their true mattes. Every method may block."""
 
     def pairs(self, folder: Path) -> Sequence[Pair]:
-        """All of a folder. Raises: UnreadableFile when there are none, or a photo lacks its matte."""
+        """All pairs of a folder. Raises: UnreadableFile when there are none, or a photo has no matte."""
 
     def read(self, path: Path) -> bytes:
-        """One of their files. Raises: UnreadableFile."""
+        """The bytes of one file of a pair. Raises: UnreadableFile."""

@@ -1,4 +1,4 @@
-"""Where quotas, idempotency keys and the spend are kept."""
+"""Storage of quotas, idempotency keys, outputs and spending."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ T = TypeVar("T")
 
 
 STORE_DOWN = (StoreUnavailable, NotAuthorised)
-"""What a store that is of no use now raises: it does not answer, or lets nobody in."""
+"""The errors of an unusable store: it does not answer, or refuses our credentials."""
 
 Document = Mapping[str, Any]
-"""JSON values by name; ``expires`` (epoch seconds) says when nobody needs the document any more."""
+"""JSON values by name; after ``expires`` (epoch seconds) nobody needs the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRef:
-    """Where a document lies. ``id`` has no ``/``; ids that begin alike can be scanned together."""
+    """The address of a document. ``id`` has no ``/``; ids with a common prefix can be scanned together."""
 
     collection: str
     id: str
 
 
 Change = Callable[[Sequence[Document | None]], tuple[Sequence[Document | None], T]]
-"""Pure: from the documents as they are (None: absent) to the documents as they shall be, and a result.
+"""A pure function from the current documents (None: absent) to the new documents and a result.
 
-It may be called again after a lost race, or after an answer that was lost although the change was made: it must be
-idempotent. What it raises leaves everything as it was.
+It must be idempotent: it is called again after a lost race, or when the change was made but the answer was lost.
+If it raises, nothing changes.
 """
 
 
 class DocumentStore(Protocol):
-    """Small documents, changed together in transactions: quotas, idempotency records and their like.
+    """Small documents, changed together in transactions: quotas, idempotency records and so on.
 
-    Every method raises StoreUnavailable when the store does not answer, NotAuthorised when it lets nobody in.
+    Every method raises StoreUnavailable when the store does not answer, NotAuthorised when it refuses our credentials.
     """
 
     @property
@@ -50,19 +50,19 @@ class DocumentStore(Protocol):
         """``sqlite:/path``, ``firestore:project`` or ``memory``."""
 
     async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
-        """Reads the documents, changes them and writes those that differ, atomically and isolated.
+        """Reads the documents, changes them and writes those that differ, in one isolated transaction.
 
-        Cancelled, it has happened or not; never a part of it.
+        After a cancellation the change was made as a whole or not at all.
         """
 
     async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
-        """The documents as they are, in the order of ``refs``."""
+        """The current documents, in the order of ``refs``."""
 
     def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
         """Streams (id, document) in id order, in bounded memory."""
 
     async def ping(self) -> None:
-        """Raises StoreUnavailable when the store does not answer."""
+        """Checks that the store answers. Raises: StoreUnavailable."""
 
     async def aclose(self) -> None:
         """Frees connections."""
@@ -70,10 +70,10 @@ class DocumentStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MadeOutput:
-    """A file that perkie made: from which input, and with which options. Paths are as the disk has them.
+    """A file that perkie made: from which input, and with which options. Paths are spelled as on disk.
 
-    ``stat`` and ``input_stat`` are ``SIZE:MTIME_NS``; that of an input which changed meanwhile is empty. ``final`` is
-    false for a degraded picture, which is made again.
+    ``stat`` and ``input_stat`` are ``SIZE:MTIME_NS``; ``input_stat`` is empty if the input changed during the work.
+    ``final`` is false for a degraded picture, which is made again.
     """
 
     path: bytes
@@ -93,17 +93,17 @@ class OutputStore(Protocol):
     """
 
     def find(self, path: bytes) -> MadeOutput | None:
-        """What is known of the file; None where perkie did not make it."""
+        """The record of a file; None if perkie did not make it."""
 
     def put(self, made: MadeOutput) -> None:
-        """Remembers a file, in the place of what was known of it."""
+        """Records a file; replaces its earlier record."""
 
     def below(self, folder: bytes) -> list[bytes]:
-        """Paths that begin with ``folder``, which ends with a separator."""
+        """Recorded paths that begin with ``folder``, which ends with a separator."""
 
 
 class SpendLedger(Protocol):
-    """Books what upstream calls take, over all processes. Days are UTC.
+    """Books the cost of upstream calls, across all processes. Days are UTC.
 
     Every method raises StoreUnavailable when the store does not answer.
     """
@@ -111,15 +111,15 @@ class SpendLedger(Protocol):
     async def reserve(self, model: str, usd: Decimal, cap: Decimal) -> str:
         """Books ``usd`` before a call is made and returns the booking's id.
 
-        A booking that is never settled (the call timed out, was cancelled, or this process died) stays, as possible
-        spend. Raises: DailyCapReached, when the day's bookings would pass ``cap``; nothing is booked then.
+        A booking that is never settled (the call timed out or was cancelled, or this process died) remains as
+        possible spend. Raises: DailyCapReached when the day's bookings would exceed ``cap``; nothing is booked then.
         """
 
     async def settle(self, booking: str, usage: Usage) -> None:
-        """Puts what the call really took in the place of what was reserved; nothing, where it was not billed."""
+        """Replaces the reserved amount by the call's actual cost; zero if it was not billed."""
 
     async def spent(self, day: date) -> Decimal:
-        """All of a day's bookings, possible spend included."""
+        """The sum of a day's bookings, possible spend included."""
 
     async def report(self, first: date, last: date) -> Sequence[Spend]:
         """The days from ``first`` to ``last``, both included, by day and model; days without calls are left out."""

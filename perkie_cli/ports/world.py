@@ -1,4 +1,4 @@
-"""Time, workers, downloads and the place where events go."""
+"""Time, workers, downloads and event sinks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """Time, injected."""
+    """The source of time."""
 
     def now(self) -> datetime:
-        """Wall time, aware, in UTC."""
+        """Wall-clock time, timezone-aware, in UTC."""
 
     def monotonic(self) -> float:
         """Seconds on a scale that never goes back."""
@@ -43,22 +43,23 @@ class Downloads(Protocol):
     """Fetches large files over the network."""
 
     async def fetch(self, url: str, part: Path, progress: Callable[[int, int | None], None]) -> None:
-        """Completes ``part``, going on from what it holds; ``progress`` is told bytes done and in all.
+        """Downloads to ``part``, resuming from its current content; ``progress`` gets (bytes done, bytes in total).
 
-        Raises: UpstreamFault when it breaks off (what came stays in ``part``), UpstreamRefused when the server does
-        not have it, StoreUnavailable when it cannot be written, AtCapacity when another process is at it.
+        Raises: UpstreamFault when the transfer breaks (``part`` keeps what arrived), UpstreamRefused when the server
+        does not have the file, StoreUnavailable when ``part`` cannot be written, AtCapacity when another process is
+        downloading it.
         """
 
 
 class Gate(Protocol):
-    """Lets in as much work at a time as there is room for."""
+    """Admits work up to a capacity."""
 
     def hold(self, weight: float) -> AbstractAsyncContextManager[None]:
-        """Room for work of that weight (pixels, bytes) within the block; waits for it. Raises: AtCapacity."""
+        """Holds capacity for work of that weight (pixels, bytes) during the block; may wait. Raises: AtCapacity."""
 
 
 class EventSink(Protocol):
-    """Takes events; must be quick and must not raise."""
+    """Receives events; must be fast and must not raise."""
 
     def emit(self, event: Event) -> None:
         """Records one event."""

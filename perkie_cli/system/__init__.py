@@ -1,1 +1,1 @@
-"""The process's own means: clock, workers, imports, waiting within a deadline."""
+"""Process-level tools: clock, workers, imports, waiting with a deadline."""

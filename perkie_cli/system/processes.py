@@ -1,4 +1,4 @@
-"""Worker processes behind ``ports.Workers``, for whole drawings. Apart from the threads, which cost no such imports."""
+"""Worker processes behind ``ports.Workers``, for whole drawings. A module of its own: threads need no such imports."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class _ShieldedPool(ProcessPoolExecutor):
-    """Its processes never see Ctrl-C or a SIGTERM to the whole group: who made them sees their work through."""
+    """Its processes ignore Ctrl-C and a SIGTERM to the process group: the parent decides when their work ends."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """May start a process, which inherits the mask of blocked signals; here they come through right after."""
+        """Submits with signals blocked: a new process inherits the mask, while this one unblocks them right after."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             return super().submit(fn, *args, **kwargs)
@@ -29,13 +29,13 @@ class _ShieldedPool(ProcessPoolExecutor):
 
 
 def process_workers(count: int) -> PoolWorkers:
-    """For whole drawings: OpenCV calls are too short for threads to gain. Started fresh, since a fork copies locks."""
+    """A pool for whole drawings: OpenCV calls are too short for threads to help. Spawned, since a fork copies locks."""
     context = multiprocessing.get_context("spawn")
     return PoolWorkers(lambda: _ShieldedPool(count, mp_context=context, initializer=_begin_process))
 
 
 def _begin_process() -> None:
-    """The processes are the parallelism: threads inside each would only fight over the cores."""
+    """Sets up a worker: one thread each, since the processes already use all cores."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import cv2
 
@@ -43,7 +43,7 @@ def _begin_process() -> None:
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed cannot close its pool; each process also holds the pipe open for the others."""
+    """Exits when the parent dies: a killed parent cannot close its pool, and workers keep each other's pipe open."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "this runs in a child"
     parent.join()

@@ -1,4 +1,4 @@
-"""Worker pools behind ``ports.Workers``: here threads, for work that frees the GIL; ``processes`` has the others."""
+"""Thread pools behind ``ports.Workers``, for work that releases the GIL. ``processes`` has the process pools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class PoolWorkers:
-    """Runs functions on an executor: so many at a time, the rest wait in order."""
+    """Runs functions on an executor: a fixed number at a time, the rest wait in order."""
 
     def __init__(self, make: Callable[[], Executor]) -> None:
         self._make = make
@@ -31,7 +31,7 @@ class PoolWorkers:
         try:
             return await asyncio.get_running_loop().run_in_executor(executor, call)
         except BrokenExecutor as error:
-            if self._executor is executor:  # all who waited get here; one that comes later may have a new pool already
+            if self._executor is executor:  # every waiter gets here; another one may have replaced the pool already
                 self._executor = None
             raise Unavailable("a worker process died (out of memory?)", hint="Use fewer jobs.") from error
 
@@ -43,5 +43,5 @@ class PoolWorkers:
 
 
 def thread_workers(count: int) -> PoolWorkers:
-    """For work that frees the GIL: codec, hashing, ONNX Runtime."""
+    """A pool for work that releases the GIL: codec, hashing, ONNX Runtime."""
     return PoolWorkers(lambda: ThreadPoolExecutor(count, thread_name_prefix="perkie-worker"))

@@ -1,11 +1,11 @@
-"""Waiting and cancelling, the same everywhere. Only what shares one task among callers makes tasks by hand.
+"""Waiting and cancelling, the same everywhere. Only code that shares a task among callers creates tasks itself.
 
 - ``within`` a deadline, or a ``time_limit`` around a block;
-- ``uninterrupted`` and ``finish_in_thread``: to its end although the waiter is cancelled;
-- ``alongside`` a block, ``first_of`` several, ``as_they_end``: tasks that are stopped when the block is left.
+- ``uninterrupted`` and ``finish_in_thread``: run to the end even if the waiter is cancelled;
+- ``alongside`` a block, ``first_of`` several, ``as_they_end``: tasks that are stopped when the block ends.
 
-Durations here are seconds; settings and ``http`` hold timedeltas. A ``Deadline`` is for what hands the time that is
-left to the next hop. A time limit is real: work that still runs when it passes is cancelled.
+Durations here are in seconds; settings and ``http`` use timedeltas. Use a ``Deadline`` where the remaining time is
+passed on to further calls. A time limit is strict: work that still runs at its end is cancelled.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ K = TypeVar("K")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CLEANUP = 0.5  # seconds beyond a deadline that cancelled work gets to put things right
+CLEANUP = 0.5  # seconds after a deadline that cancelled work gets to clean up
 
 
 @asynccontextmanager
 async def time_limit(seconds: float, clock: Clock) -> AsyncIterator[asyncio.Timeout]:
     """Cancels the body once ``seconds`` have passed on the clock and raises ``TimeoutError`` in its place.
 
-    A timeout per socket read is no such limit: a server that drips a byte a second outlives it.
-    ``expired()`` of the yielded scope tells this limit from a ``TimeoutError`` of the body's own.
+    A timeout per socket read is not enough: a server that sends a byte per second never reaches it.
+    ``expired()`` of the yielded scope distinguishes this limit from a ``TimeoutError`` raised by the body.
     """
     if math.isinf(seconds):
         async with asyncio.timeout(None) as scope:
@@ -53,10 +53,10 @@ async def _ring(scope: asyncio.Timeout, seconds: float, clock: Clock) -> None:
 
 
 async def within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, which is cancelled when the deadline passes, or its caller is.
+    """The result of ``work``, which is cancelled when the deadline passes or the caller is cancelled.
 
-    What it then does to put things right is waited for. Past the deadline not for longer than ``CLEANUP``, since it
-    may hang for the same reason as the work did: it goes on by itself.
+    Its clean-up is awaited. After the deadline for ``CLEANUP`` at most, since it may hang for the same reason as the
+    work did; it then continues in the background.
 
     Raises: DeadlineExceeded, and what ``work`` raises.
     """
@@ -76,11 +76,11 @@ async def within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T])
     raise DeadlineExceeded(f"no answer within {deadline.total:g} s", hint="Try again, or give it more time.")
 
 
-_under_way: set[asyncio.Task[Any]] = set()  # asyncio itself keeps no hold of a task
+_under_way: set[asyncio.Task[Any]] = set()  # asyncio itself holds only weak references to tasks
 
 
 def _held(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """A task that may outlive its waiter: it is not lost, and nobody is warned of an error that nobody saw."""
+    """A task that may outlive its waiter: it is not garbage collected, and its error causes no asyncio warning."""
     task = asyncio.get_running_loop().create_task(work)
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
@@ -89,7 +89,7 @@ def _held(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``; a cancellation in the meantime is delivered only after it has ended.
+    """The result of ``work``; a cancellation is delivered only after it has ended.
 
     Raises: what ``work`` raises; CancelledError when cancelled meanwhile (it wins over the work's own error).
     """
@@ -102,15 +102,15 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
             cancelled = error
     if cancelled is not None:
         if not task.cancelled():
-            task.exception()  # retrieved: the cancellation is what the waiter gets to see
+            task.exception()  # marks it as retrieved: the waiter gets the cancellation instead
         raise cancelled
     return task.result()
 
 
 async def finish_in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """The result of ``function``, run in a thread to its end and returned even if the caller is cancelled meanwhile.
+    """Runs ``function`` in a thread to its end and returns its result even if the caller is cancelled meanwhile.
 
-    The cancellation is delivered at the caller's next await: an output that is written is also recorded and reported.
+    The cancellation is delivered at the caller's next await, so that a written output is also recorded and reported.
 
     Raises: what ``function`` raises.
     """
@@ -125,7 +125,7 @@ async def finish_in_thread(function: Callable[P, T], /, *args: P.args, **kwargs:
 
 
 async def stop(*tasks: asyncio.Future[Any]) -> None:
-    """Cancels the tasks and waits until each has cleaned up and ended; what they raise is dropped."""
+    """Cancels the tasks and waits until each has cleaned up and ended; their errors are dropped."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -133,7 +133,7 @@ async def stop(*tasks: asyncio.Future[Any]) -> None:
 
 @asynccontextmanager
 async def alongside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
-    """Runs ``work`` beside the block; whatever of it is left at the block's end is stopped."""
+    """Runs ``work`` alongside the block; it is stopped when the block ends."""
     task = asyncio.get_running_loop().create_task(work)
     try:
         yield task
@@ -142,14 +142,14 @@ async def alongside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[
 
 
 async def first_of(*tasks: asyncio.Future[Any], seconds: float | None = None) -> None:
-    """Returns when one of the tasks has ended, or ``seconds`` have passed. It stops none of them."""
+    """Returns when one of the tasks has ended or ``seconds`` have passed. It does not stop any."""
     await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def as_they_end(
     works: Iterable[tuple[K, Coroutine[Any, Any, T]]],
 ) -> AsyncGenerator[tuple[K, asyncio.Task[T]], None]:
-    """Runs all side by side and yields each name with its ended task. Closing the stream stops the rest."""
+    """Runs all concurrently and yields each name with its ended task. Closing the iterator stops the rest."""
     loop = asyncio.get_running_loop()
     tasks = {loop.create_task(work): name for name, work in works}
     try:

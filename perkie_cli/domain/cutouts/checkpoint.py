@@ -1,4 +1,4 @@
-"""The model files of background removal: what they are called, where they come from, how to know them."""
+"""The model files of background removal: their names, sources and checksums."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Checkpoint:
 
     @property
     def model(self) -> str:
-        """How results name it."""
+        """The model's name in results."""
         return f"inspyrenet-{self.mode}"
 
     @property
     def onnx_file(self) -> str:
-        """The name of its export for ONNX Runtime; the weights lie beside it, with ``.data`` added."""
+        """The file name of its ONNX export; the weights are in a second file of that name plus ``.data``."""
         return f"inspyrenet-{self.mode}.onnx"
 
 
@@ -36,7 +36,7 @@ CHECKPOINTS = {
 
 
 def checkpoint(mode: str) -> Checkpoint:
-    """The checkpoint of a mode.
+    """The checkpoint that a mode runs.
 
     Raises: InvalidParameter.
     """

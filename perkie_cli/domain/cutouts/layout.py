@@ -13,7 +13,7 @@ class Length:
     percent: bool = False
 
     def of(self, whole: float) -> float:
-        """In px, where the whole has that many."""
+        """The length in px, when the whole is ``whole`` px."""
         return self.value * whole / 100 if self.percent else self.value
 
 
@@ -32,11 +32,13 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The steps in their order.
+    """The layout of a cut-out. The steps run in this order:
 
-    The picture is shrunk to ``max_pixels``, what lies outside ``region`` is taken for background, the canvas is
-    cropped to the subject and its ``margins`` (top, right, bottom, left), and the subject is scaled to ``scale`` (a
-    share of the canvas) and put at ``position`` (shares of the room around it, 0 is left or top; None: where it was).
+    1. The picture is shrunk to ``max_pixels``.
+    2. Everything outside ``region`` counts as background.
+    3. The canvas is cropped to the subject plus ``margins`` (top, right, bottom, left).
+    4. The subject is scaled to ``scale``, a share of the canvas.
+    5. It is moved to ``position``: shares of the free space around it, 0 is left or top; None leaves it in place.
     """
 
     max_pixels: float
@@ -48,5 +50,5 @@ class Layout:
 
     @property
     def moves(self) -> bool:
-        """Whether the subject is put elsewhere than it was."""
+        """Whether the subject is moved or scaled."""
         return self.scale is not None or self.position is not None

@@ -1,4 +1,4 @@
-"""Matting networks as data: what a row of models.toml says of an ONNX file."""
+"""Matting networks as data: a row of models.toml describes one ONNX file."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ Channels = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class MattingNetwork:
-    """``side``: px of its square input; the picture is divided by its brightest value, then ``mean`` is taken off and
-    the rest divided by ``deviation``. ``output`` names the tensor to read, None is the first; ``logits``: its values
-    still have to pass a sigmoid.
+    """One network.
+
+    ``side``: its square input in px. The picture is divided by its maximum, then normalised with ``mean`` and
+    ``deviation``. ``output`` names the tensor to read, None is the first; ``logits``: its values still need a sigmoid.
     """
 
     id: str

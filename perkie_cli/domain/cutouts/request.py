@@ -1,4 +1,4 @@
-"""What a request to remove a background says, also of what should be behind and around the pet."""
+"""A request to remove a background: the photo, the new background and the framing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ASPECT = re.compile(r"(\d{1,4})\s*[:/x]\s*(\d{1,4})")
 
 
 class CutoutOutput(StrEnum):
-    """What a cut-out is given as."""
+    """What the answer shows: the cut-out or its mask."""
 
     RGBA = "rgba"
     MASK = "mask"  # alpha as a grey picture: white is the subject
 
 
 class BackgroundKind(StrEnum):
-    """What may stand behind the subject."""
+    """What can be put behind the subject."""
 
     TRANSPARENT = "transparent"
     COLOUR = "colour"
@@ -43,7 +43,7 @@ class Background:
 
     @classmethod
     def parse(cls, text: str) -> Background:
-        """``transparent``, ``blur``, ``#RRGGBB`` or ``#RGB``.
+        """Reads ``transparent``, ``blur``, ``#RRGGBB`` or ``#RGB``.
 
         Raises: InvalidParameter.
         """
@@ -62,16 +62,16 @@ class Background:
 
     @classmethod
     def of_picture(cls, picture: Photo) -> Background:
-        """Of any kind that perkie reads, and of any size."""
+        """A picture as the background: any format that perkie reads, any size."""
         return cls(BackgroundKind.PICTURE, picture=picture)
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Where the edges of the result lie: the subject's box or the whole picture, then a margin, then an aspect.
+    """Where the edges of the result are: the subject's box or the whole picture, plus a margin, grown to an aspect.
 
-    ``margin`` is in percent of the box's long side, on every side; ``aspect`` is width to height. The canvas grows to
-    reach it; the subject is never cut.
+    ``margin`` is in percent of the box's long side, on every side; ``aspect`` is width to height. The canvas only
+    grows to reach the aspect, so the subject is never cut off.
     """
 
     trim: bool = False
@@ -89,7 +89,7 @@ class Framing:
 
 
 def parse_aspect(text: str) -> tuple[int, int]:
-    """``4:5`` → (4, 5).
+    """Reads an aspect: ``4:5`` → (4, 5).
 
     Raises: InvalidParameter.
     """
@@ -106,10 +106,10 @@ def parse_aspect(text: str) -> tuple[int, int]:
 class CutoutRequest:
     """One photo to cut out.
 
-    ``engine`` is ``auto``, ``inspyrenet``, ``builtin`` or ``remote``, ``mode`` ``base`` or ``fast``; None is what the
-    settings say. ``fallback``: the builtin engine stands in where another fails; ``cover_setup``: also where it fails
-    for our own set-up (a refused key), which a customer cannot help, but an engineer should be told of. ``strict``
-    turns low confidence into an error; ``deadline`` is in seconds, None for the engine's own.
+    ``engine`` is ``auto``, ``inspyrenet``, ``builtin`` or ``remote``, ``mode`` is ``base`` or ``fast``; None uses the
+    settings. ``fallback``: use the builtin engine when another fails. ``cover_setup``: also when our own set-up is at
+    fault (a refused key): a customer cannot fix that, while an engineer should see the error. ``strict`` turns low
+    confidence into an error. ``deadline`` is in seconds, None uses the engine's own.
     """
 
     photo: Photo
@@ -130,12 +130,12 @@ class CutoutRequest:
 
 
 def check_result(output: CutoutOutput, background: Background, kind: ImageFormat) -> None:
-    """Whether what is asked for can be had in that format.
+    """Checks that the format can hold the requested result.
 
     Raises: UsageError.
     """
     transparent = output is CutoutOutput.RGBA and background.kind is BackgroundKind.TRANSPARENT
     if transparent and not kind.has_alpha:
-        raise UsageError(f"{kind.value} holds no transparency", hint="Use png or webp, or name a background colour.")
+        raise UsageError(f"{kind.value} has no transparency", hint="Use png or webp, or name a background colour.")
     if output is CutoutOutput.MASK and background.kind is not BackgroundKind.TRANSPARENT:
         raise UsageError("a mask has no background", hint="Leave the background out, or ask for rgba.")

@@ -12,7 +12,7 @@ LOW_CONFIDENCE = 0.5  # below this a result carries a warning, and fails when as
 
 @dataclass(frozen=True, slots=True)
 class CutoutFacts:
-    """What is told of a cut-out: the row of the JSON envelope, the HTTP answer, and the ``X-Perkie-*`` headers."""
+    """The public facts of a cut-out: in the JSON envelope, the HTTP answer and the ``X-Perkie-*`` headers."""
 
     image_hash: str
     cache: CacheOutcome
@@ -31,11 +31,11 @@ class CutoutFacts:
 
 @dataclass(frozen=True, slots=True)
 class Cutout:
-    """One finished cut-out and every fact an answer carries. ``confidence`` is 0..1, ``device`` what really ran."""
+    """One finished cut-out and every fact an answer carries. ``confidence`` is 0..1, ``device`` the one used."""
 
     picture: EncodedPicture
     hash: str
-    key: str | None  # where the cut-out itself lies, before background and framing; None when it was not kept
+    key: str | None  # of the stored cut-out, before background and framing; None when it was not stored
     cache: CacheOutcome
     engine: str
     model: str
@@ -43,7 +43,7 @@ class Cutout:
     fingerprint: str  # of its recipe
     confidence: float
     processing_time: float  # seconds
-    degradation_reason: str | None = None  # the code of the error, where the builtin engine stood in
+    degradation_reason: str | None = None  # the code of the error that led to the builtin engine
     warnings: tuple[str, ...] = ()
 
     @property
@@ -53,11 +53,11 @@ class Cutout:
 
     @property
     def degraded(self) -> bool:
-        """Whether the builtin engine stood in for another."""
+        """Whether the builtin engine replaced one that failed."""
         return self.degradation_reason is not None
 
     def facts(self) -> CutoutFacts:
-        """What every answer tells of it."""
+        """The facts for every kind of answer."""
         return CutoutFacts(
             image_hash=self.hash,
             cache=self.cache,

@@ -17,10 +17,10 @@ SIDES = {"1K": 1024, "2K": 2048, "4K": 4096}  # px; what Gemini calls its image 
 
 @dataclass(frozen=True, slots=True)
 class ImageModel:
-    """One model. Prices in dollars a million tokens; ``image_tokens``: what a picture takes, by image size.
+    """One model. Prices are in dollars per million tokens; ``image_tokens``: tokens per picture, by image size.
 
-    ``input_tokens``: what our request usually takes (photo and prompt), for estimates. ``reference_side``: long side
-    in px beyond which the model makes no use of a photo.
+    ``input_tokens``: tokens of a usual request (photo and prompt), for estimates. ``reference_side``: a photo with a
+    longer side than this, in px, gives no better result.
     """
 
     id: str
@@ -40,7 +40,7 @@ class ImageModel:
         return next((name for name in offered if SIDES[name] >= long_side), offered[-1])
 
     def price(self, image_size: str) -> Decimal:
-        """What one picture is expected to cost, photo and prompt included."""
+        """The estimated cost of one picture in dollars, photo and prompt included."""
         return self.cost(self.input_tokens, self.image_tokens[image_size], 0)
 
     def cost(self, input_tokens: int, image_tokens: int, text_tokens: int) -> Decimal:
@@ -52,7 +52,7 @@ class ImageModel:
         return self.retires is not None and today >= self.retires
 
     def warning(self, today: date) -> str | None:
-        """A sentence when it is gone, or goes within 30 days."""
+        """A sentence when the model has been shut down, or will be within 30 days."""
         if self.retires is None or today < self.retires - WARN_BEFORE:
             return None
         verb = "was shut down" if self.retired(today) else "will be shut down"
@@ -67,11 +67,11 @@ class ModelBook:
         self._models = {model.id: model for model in models}
 
     def all(self) -> Sequence[ImageModel]:
-        """In the order of the file."""
+        """All models, in the order of the file."""
         return tuple(self._models.values())
 
     def find(self, model_id: str) -> ImageModel:
-        """The model, alive or not.
+        """The model of that id, shut down or not.
 
         Raises: InvalidParameter, with the nearest id.
         """
@@ -85,7 +85,7 @@ class ModelBook:
         return model
 
     def get(self, model_id: str, today: date) -> ImageModel:
-        """The model, if it lives.
+        """The model of that id, if it is still offered.
 
         Raises: InvalidParameter, with the nearest id; RetiredModel, naming the successor.
         """

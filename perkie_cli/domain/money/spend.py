@@ -1,4 +1,4 @@
-"""Dollars that upstream calls take: what a run may spend, and what one picture took."""
+"""Dollars spent on upstream calls: the budget of a run and the cost of a picture."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from decimal import ROUND_UP, Decimal
 
 from perkie_cli.domain.errors import BudgetExceeded, DailyCapReached
 
-NANO = Decimal(10) ** 9  # ledgers keep whole nanodollars: prices a token are a few hundred of them
+NANO = Decimal(10) ** 9  # ledgers count whole nanodollars: one token costs a few hundred
 
 
 def nanodollars(usd: Decimal) -> int:
-    """Rounded up, so that nothing is spent unseen."""
+    """Nanodollars, rounded up so that no spending is lost."""
     return int((usd * NANO).to_integral_value(ROUND_UP))
 
 
 def daily_cap_reached(spent: Decimal, cap: Decimal, now: datetime) -> DailyCapReached:
-    """The refusal that every ledger gives, to be raised; the day is UTC."""
+    """The error that every ledger raises at the cap; the day is UTC."""
     midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
     return DailyCapReached(
         f"{dollars(spent)} of today's {dollars(cap)} for pictures is spent",
@@ -29,7 +29,7 @@ def daily_cap_reached(spent: Decimal, cap: Decimal, now: datetime) -> DailyCapRe
 
 
 def dollars(amount: Decimal) -> str:
-    """``$0.0357``, ``$12.50``: at least cents, at most a hundredth of a cent."""
+    """``$0.0357``, ``$12.50``: two to four decimals."""
     text = f"{amount:.4f}".rstrip("0")
     whole, _, cents = text.partition(".")
     return f"${whole}.{cents.ljust(2, '0')}"
@@ -37,7 +37,7 @@ def dollars(amount: Decimal) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What upstream calls of one generation took. ``cost_usd`` counts possible spend of timed-out attempts too."""
+    """What one generation used upstream. ``cost_usd`` includes the possible cost of timed-out attempts."""
 
     attempts: int = 0
     input_tokens: int = 0
@@ -54,9 +54,9 @@ class Usage:
 
 
 class Budget:
-    """What all calls of one run together may take, in dollars. What is under way counts in full.
+    """The spending limit of one run, in dollars. Calls in progress count at their full price.
 
-    For one event loop: nothing is awaited between looking and taking.
+    For one event loop only: there is no ``await`` between the check and the booking.
     """
 
     def __init__(self, ceiling: Decimal) -> None:
@@ -66,9 +66,9 @@ class Budget:
 
     @contextmanager
     def hold(self, amount: Decimal) -> Iterator[None]:
-        """Keeps ``amount`` for a call while it runs; what it took is told to ``pay``.
+        """Reserves ``amount`` for the duration of a call; ``pay`` books the actual cost.
 
-        Raises: BudgetExceeded, when it does not fit any more.
+        Raises: BudgetExceeded, when too little is left.
         """
         if self.spent + self._held + amount > self.ceiling:
             raise BudgetExceeded(
@@ -83,22 +83,22 @@ class Budget:
             self._held -= amount
 
     def pay(self, amount: Decimal) -> None:
-        """Books what a call took, or may have taken."""
+        """Books the actual or possible cost of a call."""
         self.spent += amount
 
 
 @dataclass(slots=True)
 class Receipt:
-    """What the upstream calls for one picture took so far, and the budget they draw on.
+    """The cost of one picture's upstream calls so far, and the budget that pays for them.
 
-    It is filled in as answers arrive, so that a picture that failed in the end still says what it cost.
+    It is filled in as answers arrive, so that a picture that fails in the end still has its cost.
     """
 
     budget: Budget | None = None
     usage: Usage = field(default_factory=Usage)
 
     def add(self, usage: Usage) -> None:
-        """Books one call's part."""
+        """Adds one call."""
         self.usage = self.usage + usage
         if self.budget is not None:
             self.budget.pay(usage.cost_usd)
@@ -106,7 +106,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """One day's calls to one model. ``possible_usd`` (part of ``usd``): calls whose end is not known, such as timeouts,
+    """One day's calls to one model. ``possible_usd`` (part of ``usd``): calls with unknown outcome, such as timeouts,
     which may have been billed; booked at their full price.
     """
 

@@ -1,1 +1,1 @@
-"""People: whose picture it is, and how that is proven."""
+"""People: who owns a picture, and how identity is proven."""

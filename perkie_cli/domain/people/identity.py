@@ -1,4 +1,4 @@
-"""Who asks: one owner a request, validated so that no id can leave its folder."""
+"""Who makes a request: one owner each, validated so that no id can escape its folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 from perkie_cli.domain.errors import InvalidIdentity
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
-RESERVED_SESSIONS = frozenset({"anonymous"})  # the folder of pictures without an owner
+RESERVED_SESSIONS = frozenset({"anonymous"})  # the folder for pictures without an owner
 
 
 class Tier(StrEnum):
@@ -30,7 +30,10 @@ class Owner:
 
     @classmethod
     def customer(cls, value: str) -> Owner:
-        """Raises: InvalidIdentity."""
+        """The customer of that id.
+
+        Raises: InvalidIdentity.
+        """
         return cls(Tier.CUSTOMER, _valid_id("customer", value))
 
     @classmethod
@@ -42,7 +45,7 @@ class Owner:
 
     @classmethod
     def address(cls, value: str) -> Owner:
-        """An IP address in its canonical spelling; IPv6 counts by /64, which one household holds.
+        """The owner for an IP address, in canonical form; IPv6 counts by /64, which one household shares.
 
         Raises: InvalidIdentity.
         """
@@ -58,7 +61,7 @@ class Owner:
 
     @property
     def folder(self) -> str:
-        """The owner's part of a storage path, without slashes at the ends."""
+        """The owner's part of a storage path, without leading or trailing slash."""
         if self.tier is Tier.CUSTOMER:
             return f"customers/{self.id}"
         if self.tier is Tier.SESSION:
@@ -76,6 +79,6 @@ def _valid_id(kind: str, value: str) -> str:
     if not _ID.fullmatch(value):
         raise InvalidIdentity(
             f"{kind} id {value[:60]!r} is not valid",
-            hint="Use 1 to 128 letters, digits, '-' or '_', beginning with a letter or digit.",
+            hint="Use 1 to 128 letters, digits, '-' or '_'; begin with a letter or digit.",
         )
     return value

@@ -1,8 +1,8 @@
-"""Who may act as which owner. HTTP checks credentials and peers; this decides what they prove.
+"""Who may act as which owner. HTTP checks credentials and peer addresses; this module decides what they prove.
 
-A customer id is proven, never claimed: by a Shopify proxy signature or a JWT that names it, by an API key with the
-``act-as`` scope, or by the loopback interface where no credentials are asked for. A session id is a cookie's worth:
-taken as given, but bounded by its address's ceiling.
+A customer id needs proof: a Shopify proxy signature or a JWT that names it, an API key with the ``act-as`` scope, or
+the loopback interface where no credentials are required. A session id is only a cookie: it is accepted without proof,
+but all sessions of one address share a limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ACT_AS = "act-as"
 
 
 class Proof(StrEnum):
-    """How the caller showed who it is; ``LOOPBACK`` is a caller without credentials on the loopback interface."""
+    """How the caller proved its identity; ``LOOPBACK`` is a caller without credentials on the loopback interface."""
 
     LOOPBACK = "loopback"
     PROXY_SIGNATURE = "shopify-proxy"
@@ -28,7 +28,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential that was checked: how, the customer it names (if any) and the scopes it carries."""
+    """A verified credential: its kind, the customer it names (if any) and its scopes."""
 
     proof: Proof
     customer: str | None = None
@@ -45,7 +45,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """A request's identity: whose pictures these are, and what the request is charged to."""
+    """A request's identity: the owner of its pictures, and the address that is also charged."""
 
     owner: Owner
     charge: Charge
@@ -59,14 +59,14 @@ def identify(
     customer: str | None = None,
     session: str | None = None,
 ) -> Requester:
-    """The strongest identity that is proven: customer, else session, else ``address`` (the trusted peer address).
+    """The strongest proven identity: customer, else session, else ``address`` (the trusted peer address).
 
     ``customer`` and ``session`` are what the request claims; blank means none, as the shop's theme sends it.
 
-    Raises: Forbidden for a customer id that is claimed without proof, InvalidIdentity for an id that is none.
+    Raises: Forbidden for a customer id without proof, InvalidIdentity for a malformed id.
     """
     peer = Owner.address(address)
-    visitor = Owner.session(session) if session else peer  # looked at even where a customer goes before it
+    visitor = Owner.session(session) if session else peer  # validated even when a customer id takes precedence
     owner = _customer(credential, customer) or visitor
     return Requester(owner, limits.charge(owner, peer))
 

@@ -1,1 +1,1 @@
-"""Pictures: styles, what a request for one says, and the key it is kept under."""
+"""Pictures: styles, requests, results and cache keys."""

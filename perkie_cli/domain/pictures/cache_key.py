@@ -1,4 +1,4 @@
-"""Content addresses: which stored object is the picture of these bytes in this style by this recipe."""
+"""Content addresses: the storage key of a picture follows from its input bytes, style and recipe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from perkie_cli.domain.people.identity import Owner
 HASH_LENGTH = 64
 FINGERPRINT_LENGTH = 12
 MAX_KEY_LENGTH = 512
-# Folders have no dot and the file name has exactly one: no key leaves its folder, and none is another's folder.
+# Folders have no dot and file names exactly one: a key cannot escape its folder or be the folder of another key.
 _KEY = re.compile(r"(?:[A-Za-z0-9_-]{1,200}/)*[A-Za-z0-9_-]{1,200}\.[A-Za-z0-9]{1,10}")
 
 
@@ -25,7 +25,7 @@ def content_hash(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything besides the input bytes that decides how a picture looks."""
+    """Everything that decides how a picture looks, apart from the input bytes."""
 
     engine: str
     model: str
@@ -33,7 +33,7 @@ class Recipe:
     parameters: Mapping[str, object] = field(default_factory=dict)
 
     def with_cutout(self, fingerprint: str | None) -> Recipe:
-        """This recipe applied to a cut-out by the recipe of that fingerprint; None leaves it as it is."""
+        """This recipe applied to a cut-out with that recipe ``fingerprint``; None: not cut out."""
         if fingerprint is None:
             return self
         return Recipe(self.engine, self.model, self.version, {**self.parameters, "cutout": fingerprint})
@@ -57,30 +57,30 @@ class CacheKey:
 
     @property
     def name(self) -> str:
-        """The object's file name without an ending."""
+        """The object's file name without an extension."""
         return f"{self.hash}_{self.style}_{self.fingerprint}"
 
     def owned(self, owner: Owner, extension: str = "jpg") -> str:
-        """Where the owner's own copy lies; it has its own lifetime."""
+        """The key of the owner's own copy; it has its own lifetime."""
         return f"generated/{owner.folder}/{self.name}.{extension}"
 
     def shared(self, extension: str = "jpg") -> str:
-        """Where the copy that serves the same bytes from anybody lies."""
+        """The key of the shared copy, which serves anyone who uploads the same bytes."""
         return f"shared/{self.hash[:2]}/{self.name}.{extension}"
 
 
 def original_key(owner: Owner, hash_: str, extension: str) -> str:
-    """Where an upload lies: named by the hash of the uploaded bytes, stored with metadata stripped."""
+    """The key of an upload: named by the hash of the uploaded bytes, stored with metadata stripped."""
     return f"originals/{owner.folder}/{hash_}.{extension}"
 
 
 def cutout_key(hash_: str, fingerprint: str) -> str:
-    """Where a cut-out lies."""
+    """The key of a cut-out."""
     return f"cutouts/{hash_[:2]}/{hash_}_{fingerprint}.png"
 
 
 def check_key(key: str) -> str:
-    """The key itself, when every store can keep it.
+    """Returns the key if every store can hold it.
 
     Raises: InvalidParameter.
     """
@@ -90,7 +90,7 @@ def check_key(key: str) -> str:
 
 
 def is_key(name: str) -> bool:
-    """Whether every store can keep an object under that name."""
+    """Whether every store can hold an object of that name."""
     return len(name) <= MAX_KEY_LENGTH and _KEY.fullmatch(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""What a request for one picture in one style says: the same value behind the CLI and HTTP."""
+"""A request for one picture in one style: the same value behind the CLI and HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from perkie_cli.domain.quotas.limits import Charge
 
 
 class CacheUse(StrEnum):
-    """What the cache may do for a request."""
+    """How a request may use the cache."""
 
     NORMAL = "normal"
     REFRESH = "refresh"  # do not read, but write
@@ -31,11 +31,11 @@ class Fallback(StrEnum):
 class GenerateRequest:
     """One photo, one style.
 
-    ``engine`` is ``auto``, ``gemini`` or ``local``, ``size`` the long side in px; None is what the settings say.
-    ``background`` is for the local engine; None is what the style says.
-    ``deadline`` is in seconds, None for the engine's usual time; ``budget`` is what the run that this request is part
-    of may spend; ``cover_setup``: the ladder also covers for credentials that are missing or refused, and for a
-    configured model that has retired, which a customer cannot help, but an engineer should be told of.
+    ``engine`` is ``auto``, ``gemini`` or ``local``, ``size`` the long side in px; None uses the settings.
+    ``background`` is for the local engine; None uses the style's. ``deadline`` is in seconds, None for the engine's
+    usual time. ``budget`` is shared by all requests of a run. ``cover_setup``: the ladder also covers missing or
+    refused credentials and a configured model that was shut down: a customer cannot fix these, while an engineer
+    should see the error.
     """
 
     photo: Photo
@@ -51,6 +51,6 @@ class GenerateRequest:
     cover_setup: bool = True
     deadline: float | None = None
     budget: Budget | None = None
-    charge: Charge | None = None  # the quota counters that it touches; None: unmetered
-    patient: bool = False  # rather wait for the upstream's quota, as long as it takes, than go without
-    overtime: float = 0.0  # seconds past the deadline that a substitute may take: late is better than nothing
+    charge: Charge | None = None  # the quota counters to charge; None: unmetered
+    patient: bool = False  # wait for the upstream's quota instead of failing
+    overtime: float = 0.0  # seconds that a substitute may take after the deadline: late is better than nothing

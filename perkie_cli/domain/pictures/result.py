@@ -12,7 +12,7 @@ from perkie_cli.domain.quotas.limits import QuotaFacts, QuotaStatus
 
 
 class CacheOutcome(StrEnum):
-    """How the cache took part."""
+    """How the cache was involved."""
 
     HIT = "hit"  # the owner's own copy
     SHARED = "shared"  # same bytes from another owner
@@ -24,9 +24,9 @@ class CacheOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PictureFacts:
-    """What is told of a picture: the row of the JSON envelope, the HTTP answer, and the ``X-Perkie-*`` headers.
+    """The public facts of a picture: in the JSON envelope, the HTTP answer and the ``X-Perkie-*`` headers.
 
-    This is the one list of names. Times are in seconds.
+    Only this class defines their names. Times are in seconds.
     """
 
     style: str
@@ -54,7 +54,7 @@ class Generated:
     master: EncodedPicture
     hash: str
     style: str
-    key: str | None  # the owner's storage path; None when nothing was kept
+    key: str | None  # the owner's storage key; None when nothing was stored
     cache: CacheOutcome
     engine: str
     model: str
@@ -64,15 +64,15 @@ class Generated:
     degraded: bool = False
     degradation_reason: str | None = None
     warnings: tuple[str, ...] = ()
-    quota: QuotaStatus | None = None  # what the owner has left; None: unmetered
+    quota: QuotaStatus | None = None  # the owner's remaining quota; None: unmetered
 
     @property
     def cache_hit(self) -> bool:
-        """Whether nothing had to be drawn for this answer."""
+        """Whether this answer needed no drawing."""
         return self.cache in (CacheOutcome.HIT, CacheOutcome.SHARED, CacheOutcome.NEAR)
 
     def facts(self) -> PictureFacts:
-        """What every answer tells of it."""
+        """The facts for every kind of answer."""
         return PictureFacts(
             style=self.style,
             image_hash=self.hash,

@@ -1,4 +1,4 @@
-"""A style is data: what to ask of Gemini, and how the local engine draws it."""
+"""A style is data: the prompts for Gemini and the drawing of the local engine."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ RESERVED = ("all", "popular")  # words for several styles
 
 
 class BackgroundUse(StrEnum):
-    """What the local engine does with what is behind the pet."""
+    """What the local engine does with the background behind the pet."""
 
-    AUTO = "auto"  # replaced where nothing of the pet is missing
+    AUTO = "auto"  # replaced only if the cut-out seems to hold the whole pet
     KEEP = "keep"
     REPLACE = "replace"
 
     @classmethod
     def parse(cls, text: str) -> BackgroundUse:
-        """Raises: InvalidParameter."""
+        """Reads the name of a background use.
+
+        Raises: InvalidParameter.
+        """
         try:
             return cls(text)
         except ValueError:
@@ -48,11 +51,11 @@ class Style:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name a user may type."""
+        """The id and the aliases."""
         return (self.id, *self.aliases)
 
     def varied(self, **parameters: Parameter) -> Style:
-        """The same style with these parameters of its recipe changed."""
+        """This style with some parameters of its drawing changed."""
         return replace(self, parameters={**self.parameters, **parameters})
 
 
@@ -63,7 +66,7 @@ class StyleBook:
         self._styles = {style.id: style for style in styles}
 
     def all(self) -> Sequence[Style]:
-        """In the order of the files: shipped ones first."""
+        """All styles in the order of the files, shipped ones first."""
         return tuple(self._styles.values())
 
     def get(self, name: str) -> Style:
@@ -81,7 +84,7 @@ class StyleBook:
         raise UnknownStyle(f"unknown style {name[:60]!r}", hint=f"{guess}{self._known()}")
 
     def select(self, names: str) -> Sequence[Style]:
-        """``all``, ``popular`` or a comma-separated list; each style once, in the order asked for."""
+        """The styles of ``all``, ``popular`` or a comma-separated list; each once, in the order given."""
         if plain_name(names) == "all":
             return self.all()
         if plain_name(names) == "popular":
@@ -96,12 +99,12 @@ class StyleBook:
 
 
 def plain_name(name: str) -> str:
-    """Equal for names that a user takes for the same."""
+    """A form that is equal for names that differ only in case, ``-`` and ``_``."""
     return name.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 class Strategy(StrEnum):
-    """What is drawn right after the upload: the trade between waiting and paying for pictures that nobody asks for."""
+    """Which styles are drawn right after the upload: more cost money, fewer make the customer wait."""
 
     ON_DEMAND = "on_demand"
     PREGENERATE = "pregenerate"

@@ -1,7 +1,7 @@
 """Daily quotas as pure rules: which counters a request touches, and what each step does to a counter.
 
 A counter lives for one UTC day. A reservation holds a *lease* on every counter of its charge; a success turns the
-lease into a use, anything else gives it back, and a lease whose holder died simply stops counting when it expires.
+lease into a use, anything else releases it. A lease whose holder died stops counting when it expires.
 The day is that of the reservation: work that ends after midnight is charged to the day on which it began.
 """
 
@@ -18,11 +18,11 @@ from perkie_cli.domain.quotas.tally import Tally
 
 Tallies = Mapping[str, Tally]  # by counter name
 
-LOW, LAST = 2, 1  # pictures left at which the storefront begins to warn
+LOW, LAST = 2, 1  # remaining pictures at which the storefront warns
 
 
 class QuotaWarning(StrEnum):
-    """What the storefront tells the customer."""
+    """The storefront's warning to the customer."""
 
     LOW = "low"
     LAST = "last"
@@ -31,7 +31,7 @@ class QuotaWarning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One daily counter: its name in the store, how messages call its holder, and its limit."""
+    """One daily counter: its name in the store, its holder's name in messages, and its limit."""
 
     name: str
     holder: str
@@ -40,7 +40,7 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """Every counter that one request touches, the owner's own first. Without counters the request is unmetered."""
+    """Every counter that one request uses, the owner's own first. Without counters the request is unmetered."""
 
     owner: Owner
     counters: tuple[Counter, ...]
@@ -48,7 +48,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class QuotaLimits:
-    """Pictures a UTC day and tier, and how many all sessions of one address may use together."""
+    """Pictures per UTC day for each tier, and the ceiling for all sessions of one address together."""
 
     customer: int = 5
     session: int = 3
@@ -56,10 +56,10 @@ class QuotaLimits:
     ip_ceiling: int = 30
 
     def charge(self, owner: Owner, address: Owner | None = None) -> Charge:
-        """What a request of ``owner`` from ``address`` (None where there is no network peer) touches.
+        """The counters of a request by ``owner`` from ``address`` (None without a network peer).
 
-        A session counts against its address's ceiling too, so that clearing cookies buys nothing. An address that
-        is itself the owner has one counter, never two; the local user of the command line has none.
+        A session also counts against its address's ceiling, so that clearing cookies does not help. An address that
+        is itself the owner has one counter, not two; the local user of the command line has none.
         """
         if owner == ANONYMOUS:
             return Charge(owner, ())
@@ -69,12 +69,12 @@ class QuotaLimits:
         return Charge(owner, tuple(counters))
 
     def held_by(self, owner: Owner) -> tuple[Counter, ...]:
-        """Every counter that belongs to the owner: an address has its own and the ceiling of its sessions."""
+        """Every counter of an owner: an address has its own and its sessions' ceiling."""
         own = self._own(owner)
         return (own, self._ceiling(owner)) if owner.tier is Tier.IP else (own,)
 
     def named(self, name: str) -> Counter:
-        """The counter behind a stored name."""
+        """The counter with that name in the store."""
         kind, _, id_ = name.partition(":")
         if kind == "ceiling":
             return self._ceiling(Owner(Tier.IP, id_))
@@ -91,7 +91,7 @@ class QuotaLimits:
 
 @dataclass(frozen=True, slots=True)
 class QuotaFacts:
-    """What is told of a quota, everywhere under these names. ``degraded``: counted in memory, the store being down."""
+    """The public facts of a quota, the same everywhere. ``degraded``: counted in memory, because the store is down."""
 
     tier: Tier
     limit: int
@@ -112,11 +112,11 @@ class QuotaStatus:
     in_flight: int
     remaining: int
     reset_at: datetime
-    degraded: bool = False  # counted in memory, since the store did not answer
+    degraded: bool = False  # counted in memory, because the store did not answer
 
     @property
     def warning(self) -> QuotaWarning | None:
-        """How near the end is, or None."""
+        """The warning to show, or None."""
         if self.remaining > LOW:
             return None
         if self.remaining == LOW:
@@ -124,12 +124,12 @@ class QuotaStatus:
         return QuotaWarning.LAST if self.remaining == LAST else QuotaWarning.EXHAUSTED
 
     def facts(self) -> QuotaFacts:
-        """What every answer tells of it."""
+        """The facts for every kind of answer."""
         return QuotaFacts(self.tier, self.limit, self.used, self.remaining, self.reset_at, self.warning, self.degraded)
 
 
 def status(charge: Charge, tallies: Tallies, now: datetime, *, degraded: bool = False) -> QuotaStatus | None:
-    """The owner's own counter, with what the tightest of all counters leaves; None for an unmetered charge."""
+    """The owner's own counter, with the smallest remainder of all counters; None for an unmetered charge."""
     if not charge.counters:
         return None
     at = now.timestamp()
@@ -147,9 +147,9 @@ def status(charge: Charge, tallies: Tallies, now: datetime, *, degraded: bool = 
 
 
 def reserve(charge: Charge, tallies: Tallies, id_: str, expires: float, now: datetime) -> dict[str, Tally]:
-    """A lease on every counter of the charge, or on none.
+    """Takes a lease on every counter of the charge, or on none.
 
-    Raises: QuotaExceeded, naming the counter that is full and, as ``retry_after``, when it will not be.
+    Raises: QuotaExceeded, naming the full counter; ``retry_after`` says when it has a place again.
     """
     at = now.timestamp()
     held: dict[str, Tally] = {}
@@ -172,11 +172,11 @@ def _exceeded(counter: Counter, tally: Tally, now: datetime) -> QuotaExceeded:
         return QuotaExceeded(message, hint=hint, retry_after=(midnight - now).total_seconds())
     wait = min(freed - now.timestamp(), (midnight - now).total_seconds())
     message = f"{used} free pictures of today are used, the rest are being drawn"
-    return QuotaExceeded(message, hint="Wait for the pictures in work.", retry_after=wait)
+    return QuotaExceeded(message, hint="Wait for the pictures in progress.", retry_after=wait)
 
 
 def utc_day(now: datetime) -> date:
-    """The day that a moment is charged to."""
+    """The UTC day that ``now`` is charged to."""
     return now.astimezone(UTC).date()
 
 

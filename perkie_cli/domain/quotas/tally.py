@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-SETTLED_KEPT = 32  # a repeated commit comes within moments, of no more reservations than a limit allows at once
+SETTLED_KEPT = 32  # enough: a commit is repeated within moments, and a limit allows few reservations at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Tally:
         return max(0, limit + self.granted - self.used - self.live(now))
 
     def reserve(self, id_: str, expires: float, limit: int, now: float) -> Tally | None:
-        """With a lease for ``id_``, or None where no place is left. Repeating a reservation changes nothing."""
+        """The tally with a lease for ``id_``, or None if it is full. Repeating a reservation changes nothing."""
         if self.leases.get(id_, 0) > now or id_ in self.settled:
             return self
         if self.remaining(limit, now) < 1:
@@ -35,24 +35,24 @@ class Tally:
         return replace(self, leases={**self._live_leases(now), id_: expires})
 
     def commit(self, id_: str, now: float) -> Tally:
-        """Counts the use once. A lease that expired meanwhile does not make the picture free."""
+        """Counts the use once. A picture is not free because its lease expired meanwhile."""
         if id_ in self.settled:
             return self
         left = {each: expires for each, expires in self._live_leases(now).items() if each != id_}
         return replace(self, used=self.used + 1, leases=left, settled=self._settled_with(id_))
 
     def release(self, id_: str) -> Tally:
-        """Gives the place back; releasing twice, or after a commit, changes nothing."""
+        """Removes the lease; releasing twice, or after a commit, changes nothing."""
         if id_ not in self.leases:
             return self
         return replace(self, leases={each: expires for each, expires in self.leases.items() if each != id_})
 
     def reset(self) -> Tally:
-        """Nothing used. Work in flight keeps its leases and will count when it succeeds."""
+        """Sets the use to zero. Work in flight keeps its leases and counts when it succeeds."""
         return replace(self, used=0)
 
     def grant(self, id_: str, count: int) -> Tally:
-        """``count`` more pictures for this day; a negative count takes a grant back, never more than was granted.
+        """Grants ``count`` more pictures for this day; a negative count takes grants back, at most all of them.
 
         Repeating a grant changes nothing.
         """
@@ -61,7 +61,7 @@ class Tally:
         return replace(self, granted=max(0, self.granted + count), settled=self._settled_with(id_))
 
     def freed_at(self, limit: int, now: float) -> float | None:
-        """When an expiring lease will free a place, or None where only the next day does."""
+        """When an expiring lease will free a place, or None if only the next day will."""
         if limit + self.granted <= self.used:
             return None
         return min((expires for expires in self.leases.values() if expires > now), default=None)
@@ -73,7 +73,7 @@ class Tally:
         return {id_: expires for id_, expires in self.leases.items() if expires > now}
 
     def to_document(self) -> dict[str, Any]:
-        """As JSON values."""
+        """The tally as JSON values."""
         return {
             "used": self.used,
             "granted": self.granted,
@@ -83,7 +83,7 @@ class Tally:
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any] | None) -> Tally:
-        """The inverse of ``to_document``; None is a counter that nobody touched yet."""
+        """The inverse of ``to_document``; None is a counter that was never used."""
         if document is None:
             return cls()
         return cls(document["used"], document["granted"], document["leases"], tuple(document["settled"]))

@@ -27,7 +27,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredFacts:
-    """What rules look at. ``noncurrent`` is when the version was replaced or deleted, None for the live one."""
+    """The facts that conditions check. ``noncurrent``: when the version was replaced or deleted; None: it is live."""
 
     key: str
     created: datetime
@@ -70,7 +70,7 @@ class Rule:
 
 
 def _passed(since: datetime | None, days: int | None, before: date | None, now: datetime) -> bool:
-    """An object without that time never matches a condition on it."""
+    """Whether ``since`` is ``days`` ago and before ``before``; an object without that time never matches."""
     if days is None and before is None:
         return True
     if since is None:
@@ -79,7 +79,7 @@ def _passed(since: datetime | None, days: int | None, before: date | None, now: 
 
 
 def whole_days(lifetime: timedelta) -> int:
-    """Rules count whole days, at least one: never shorter than what was promised."""
+    """Rounded up to whole days, at least one: an object never lives shorter than configured."""
     return max(1, math.ceil(lifetime / DAY))
 
 
@@ -95,7 +95,7 @@ def rules_for(lifetimes: Mapping[str, timedelta]) -> tuple[Rule, ...]:
 
 
 def expired(rules: Sequence[Rule], now: datetime) -> Iterator[Selection]:
-    """What rules made by ``rules_for`` delete at ``now``."""
+    """Whether the rules made by ``rules_for`` delete an object at ``now``."""
     for rule in rules:
         for prefix in rule.matches_prefix:
             yield Selection(prefix, touched_until=now - (rule.days_since_custom_time or 0) * DAY)

@@ -31,7 +31,7 @@ class RuleError(ValueError):
 
 
 def rules_from(lifecycle: object) -> tuple[Rule, ...]:
-    """From ``{"rule": […]}``, bare or in a ``lifecycle`` wrapper; strict, as the service is.
+    """Reads ``{"rule": […]}``, with or without a ``lifecycle`` wrapper; as strict as the service.
 
     Raises: RuleError.
     """
@@ -67,7 +67,9 @@ def _action(number: int, given: Mapping[str, Any]) -> tuple[Action, str | None]:
         raise RuleError(f"unknown action {given.get('type')!r}; actions are {names}", number, "type") from None
     target = given.get("storageClass")
     if (action is Action.SET_STORAGE_CLASS) != (target is not None):
-        raise RuleError("storageClass goes with SetStorageClass, and only there", number, "storageClass")
+        raise RuleError(
+            "storageClass is required with SetStorageClass and not allowed elsewhere", number, "storageClass"
+        )
     if target is not None and target not in STORAGE_CLASSES:
         raise RuleError(f"unknown storage class {target!r}", number, "storageClass")
     return action, target
@@ -94,7 +96,7 @@ def _kind(key: str) -> str:
         return f"a whole number from 0 to {MOST}"
     if key in _DATES:
         return "a date such as 2026-01-31"
-    return "true or false" if key == "isLive" else "a list of texts"
+    return "true or false" if key == "isLive" else "a list of strings"
 
 
 def _only(given: object, allowed: set[str], number: int) -> Mapping[str, Any]:
@@ -107,7 +109,7 @@ def _only(given: object, allowed: set[str], number: int) -> Mapping[str, Any]:
 
 
 def rule_to(rule: Rule) -> dict[str, Any]:
-    """One rule; conditions in the API's alphabetical order."""
+    """One rule as JSON; conditions in the API's alphabetical order."""
     action: dict[str, Any] = {"type": rule.action.value}
     if rule.storage_class is not None:
         action["storageClass"] = rule.storage_class

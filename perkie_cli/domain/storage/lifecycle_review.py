@@ -1,4 +1,4 @@
-"""Reads lifecycle rules as a careful colleague would: what must not be, what never acts, what costs money unseen."""
+"""Reviews lifecycle rules: which are dangerous, which never act, which cost money unnoticed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _when(rule: Rule) -> Iterator[str]:
 
 
 def review(rules: Sequence[Rule]) -> Iterator[Remark]:
-    """What can be said without looking at the bucket."""
+    """Remarks on the rules alone, without looking at the bucket."""
     for number, rule in enumerate(rules, 1):
         yield from _alone(number, rule)
         for other, earlier in enumerate(rules, 1):
@@ -77,7 +77,7 @@ def _alone(number: int, rule: Rule) -> Iterator[Remark]:
         yield Remark(Level.ERROR, number, "an empty prefix matches every object")
     slides = rule.days_since_custom_time is not None or rule.custom_time_before is not None
     if not slides:
-        yield Remark(Level.NOTE, number, "counts from creation, which does not slide: pictures in use go too")
+        yield Remark(Level.NOTE, number, "counts from creation, not from last use: pictures in use are deleted too")
 
 
 def _only_old_versions(rule: Rule) -> bool:
@@ -94,7 +94,7 @@ def _immortal(rules: Sequence[Rule]) -> Iterator[Remark]:
     prefixes = tuple(prefix for rule in deletes for prefix in rule.matches_prefix)
     kept = [f"{area}/" for area in AREAS if not f"{area}/".startswith(prefixes)]
     if kept:
-        yield Remark(Level.NOTE, 0, f"no rule deletes all that gets old in {', '.join(kept)}")
+        yield Remark(Level.NOTE, 0, f"no rule deletes all old objects in {', '.join(kept)}")
 
 
 def _shadows(first: Rule, rule: Rule) -> bool:
@@ -139,7 +139,7 @@ def _looser(first: Rule, rule: Rule) -> bool:
 
 
 def review_bucket(rules: Sequence[Rule], *, versioning: bool, soft_delete: timedelta) -> Iterator[Remark]:
-    """How the rules and the bucket's own settings play together."""
+    """Remarks on how the rules and the bucket's own settings interact."""
     frees = any(rule.action is Action.DELETE and _only_old_versions(rule) for rule in rules)
     if versioning and not frees:
         yield Remark(
@@ -158,6 +158,6 @@ def review_bucket(rules: Sequence[Rule], *, versioning: bool, soft_delete: timed
 
 
 def for_versioned(rules: Sequence[Rule]) -> tuple[Rule, ...]:
-    """The rules, and one that frees what they make noncurrent."""
+    """The rules, plus one that deletes noncurrent versions."""
     prefixes = tuple(sorted({prefix for rule in rules for prefix in rule.matches_prefix}))
     return (*rules, Rule(Action.DELETE, matches_prefix=prefixes, is_live=False, days_since_noncurrent_time=1))

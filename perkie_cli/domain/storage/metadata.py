@@ -1,4 +1,4 @@
-"""The facts that may be stored beside a picture: an allow-list, so that nothing of a customer slips in."""
+"""The facts that may be stored with a picture: an allow-list, so that no customer data slips in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST = 256
 
 
 def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """A copy of the facts.
+    """Returns a checked copy of the facts.
 
     Raises: InvalidParameter for a name that is not on the list, or a value that is too long.
     """

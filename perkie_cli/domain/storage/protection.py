@@ -1,4 +1,4 @@
-"""Buckets by name, and those that no command deletes in, or changes the lifecycle of, by accident."""
+"""Bucket names, and protected buckets: no command deletes in them or changes their lifecycle by accident."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")  # https://docs.clou
 
 
 def bucket_name(text: str) -> str:
-    """The name itself, of ``NAME`` or ``gs://NAME/``.
+    """The bare name from ``NAME`` or ``gs://NAME/``.
 
     Raises: InvalidSetting.
     """
@@ -27,13 +27,13 @@ def bucket_name(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """``buckets`` by name; ``actor`` stands in the audit records of what is done all the same."""
+    """``buckets``: names; ``actor``: who the audit records name when a protected bucket is changed after all."""
 
     buckets: Sequence[str] = ()
     actor: str = "perkie"
 
     def permit(self, store: str, acknowledged: str | None) -> None:
-        """Lets a change of ``store`` (``gs://bucket``) pass if it is not protected or its name was repeated.
+        """Allows a change of ``store`` (``gs://bucket``) if it is not protected or the user repeated its name.
 
         Raises: ProtectedBucket.
         """

@@ -1,4 +1,4 @@
-"""Which stored objects are meant, and how much that is."""
+"""Selections of stored objects, and their totals."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Objects that meet every condition given; no condition means all of them.
+    """Objects that meet every given condition; without conditions, all of them.
 
-    ``hash`` is the hash of the upload or the beginning of it; ``touched_until`` includes its own instant;
-    ``larger_than`` is in bytes and excludes its own size.
+    ``hash`` is a prefix of the upload's hash; ``touched_until`` is inclusive; ``larger_than`` is in bytes, exclusive.
     """
 
     prefix: str = ""
@@ -27,7 +26,7 @@ class Selection:
     larger_than: int | None = None
 
     def matches(self, key: str, size: int, touched: datetime) -> bool:
-        """The rule itself, which stores with an index may answer in their own language."""
+        """The reference rule; stores with an index may express it as a query."""
         hash_, style = parse_name(key)
         return (
             key.startswith(self.prefix)
@@ -43,7 +42,7 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many objects, how many bytes, and when the one unused for longest was last used."""
+    """The number of objects, their bytes, and the last use of the one that was unused the longest."""
 
     count: int = 0
     bytes: int = 0
@@ -60,5 +59,5 @@ def total(tallies: Mapping[str, Tally]) -> Tally:
 
 
 def area_of(key: str) -> str:
-    """The part of the layout that a key lies in: each has its own lifetime."""
+    """The area that a key belongs to: each has its own lifetime."""
     return next((area for area in AREAS if key.startswith(f"{area}/")), OTHER)

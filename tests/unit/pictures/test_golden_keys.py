@@ -55,7 +55,7 @@ def test_an_upload_is_named_by_its_sha_256() -> None:
         "builtin",
         "gemini of a cut-out",
         "local of no cut-out",
-        "no JSON value",
+        "not a JSON value",
         "not ASCII",
     ],
 )

@@ -66,7 +66,7 @@ def test_an_own_style_overrides_and_adds(tmp_path: Path) -> None:
         ('id = "a"\ntitle = "T"\nprompt = "p"\ncolour = 1', "unknown field 'colour'"),
         ('id = "a"\ntitle = 3\nprompt = "p"', "title must be text"),
         ('id = "ü"\ntitle = "T"\nprompt = "p"', "letters"),
-        ('id = "a"\ntitle = "T"\nprompt = "p"\naliases = [1]', "aliases must be texts"),
+        ('id = "a"\ntitle = "T"\nprompt = "p"\naliases = [1]', "aliases must be strings"),
         ('id = "a"\ntitle = "T"\nprompt = "p"\nlocal = 1', "local must be a table"),
         ('id = "a"\ntitle = "T"\nprompt = "p"\n[local]\nreceipt = "x"', "[local]: unknown field 'receipt'"),
         ('id = "a"\ntitle = "T"\nprompt = "p"\n[local]\nrecipe = 1', "[local]: recipe must be text"),

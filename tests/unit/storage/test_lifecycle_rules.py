@@ -152,7 +152,7 @@ def test_versioning_soft_delete_and_areas_without_rule_are_told() -> None:
 
 
 def test_counting_from_creation_is_told() -> None:
-    assert "in use go too" in texts(Rule(Action.DELETE, matches_prefix=("shared/",), age=30))[0]
+    assert "in use are deleted too" in texts(Rule(Action.DELETE, matches_prefix=("shared/",), age=30))[0]
 
 
 @given(rules)
@@ -182,7 +182,7 @@ RULE = {"action": {"type": "Delete"}, "condition": {"daysSinceCustomTime": 7, "m
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": "7"}}]}', "1:56", "not a whole number"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": true}}]}', "1:56", "not a whole number"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 99999999999}}]}', "1:56", "from 0 to 36500"),
-        ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 7, "age": 8}}]}', "1:56", "stands twice"),
+        ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 7, "age": 8}}]}', "1:56", "is in one object twice"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"createdBefore": "soon"}}]}', "1:56", "not a date"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 7}}]}', "1:11", "without a prefix"),
         ('{"rule": [{"action": {"type": "SetStorageClass"}, "condition": {"age": 7}}]}', "1:11", "goes with"),
