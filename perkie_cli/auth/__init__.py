@@ -1,1 +1,1 @@
-"""Who asks: API keys, JSON web tokens, the Shopify app proxy, or nobody on the loopback interface."""
+"""Authentication: API keys, JSON web tokens, the Shopify app proxy, or nothing on the loopback interface."""

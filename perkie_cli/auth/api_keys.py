@@ -1,6 +1,6 @@
 """Named API keys, kept as hashes.
 
-The file is TOML, one table a key::
+The file is TOML, one table per key::
 
     [[key]]
     name = "storefront"
@@ -31,7 +31,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """``sha256`` in hex. A plain hash suffices: keys are random, not chosen, so there is no dictionary to try."""
+    """``sha256`` in hex. A plain hash is enough: keys are random, so dictionary attacks do not work."""
 
     name: str
     sha256: str
@@ -46,7 +46,7 @@ class KeyRing:
         self._keys = tuple(keys)
 
     def authenticate(self, presented: str, now: datetime) -> Principal:
-        """Compares with every key in constant time.
+        """The caller that holds this key. Compares with every key in constant time.
 
         Raises: NotAuthorised.
         """
@@ -61,7 +61,7 @@ class KeyRing:
 
 
 def load_keys(path: Path) -> KeyRing:
-    """The keys in a TOML file.
+    """Reads the keys from a TOML file.
 
     Raises: InvalidSetting naming the file and the key.
     """
@@ -84,7 +84,7 @@ def _key(path: Path, table: dict[str, Any]) -> ApiKey:
         )
     expires = table.get("expires")
     if expires is not None and not isinstance(expires, datetime):
-        raise InvalidSetting(f"API key file {path}: expires of {name!r} is no date and time")
+        raise InvalidSetting(f"API key file {path}: expires of {name!r} is not a date and time")
     if expires is not None and expires.tzinfo is None:
         expires = expires.replace(tzinfo=UTC)
     return ApiKey(name, digest, frozenset(scopes), expires)

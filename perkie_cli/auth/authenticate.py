@@ -1,4 +1,4 @@
-"""From a request's headers and query to a ``Principal``, by the modes that the server is set to."""
+"""Turns a request's headers and query into a ``Principal``, by the configured modes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """A part is None where its mode is off."""
+    """Checks credentials. A part is None when its mode is off."""
 
     open: bool
     keys: KeyRing | None
@@ -30,7 +30,7 @@ class Authenticator:
     shops: frozenset[str]
 
     def caller(self, headers: Mapping[str, str], now: datetime) -> Principal:
-        """Who sent these headers (``X-API-Key``, or ``Authorization: Bearer`` with a key or token).
+        """The caller who sent these headers (``X-API-Key``, or ``Authorization: Bearer`` with a key or token).
 
         Raises: NotAuthorised.
         """
@@ -44,12 +44,12 @@ class Authenticator:
         raise NotAuthorised("the token is not valid")
 
     def proxied(self, query: str, now: datetime) -> shopify.ProxyCall:
-        """Whom Shopify vouches for by a signed query.
+        """The caller named by a query that Shopify signed.
 
         Raises: NotAuthorised.
         """
         if self.proxy_secret is None:
-            raise NotAuthorised("this server is behind no Shopify proxy")
+            raise NotAuthorised("this server is not behind a Shopify proxy")
         return shopify.verify(query, self.proxy_secret, self.shops, now)
 
 
@@ -63,9 +63,9 @@ def _presented(headers: Mapping[str, str]) -> str:
 
 
 def build_authenticator(settings: HttpSettings) -> Authenticator:
-    """What ``http.auth`` asks for.
+    """Builds the authenticator for the modes of ``http.auth``.
 
-    Raises: InvalidSetting when a mode lacks its secret, or none is asked for where others can reach the server.
+    Raises: InvalidSetting when a mode has no secret, or ``none`` is set for a server that others can reach.
     """
     modes = frozenset(settings.auth)
     if "none" in modes:
@@ -85,7 +85,7 @@ def _check_open(settings: HttpSettings, modes: frozenset[str]) -> None:
         raise InvalidSetting("http.auth = none cannot be combined with other modes")
     if not is_loopback(settings.host) and not settings.allow_open:
         raise InvalidSetting(
-            f"http.auth = none on {settings.host} would let anybody spend your money",
+            f"http.auth = none on {settings.host} would let anyone spend your money",
             hint="Set http.auth to api-key, jwt or shopify-proxy, listen on 127.0.0.1, or set http.allow_open = true.",
         )
 

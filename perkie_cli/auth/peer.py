@@ -1,4 +1,4 @@
-"""Whose address a request counts against."""
+"""The client address that a request counts against."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def client_address(peer: str, forwarded_for: str, trusted_hops: int) -> str:
     """The address that the outermost trusted proxy saw.
 
     ``peer`` is the socket's other end, ``forwarded_for`` the whole X-Forwarded-For (values joined with commas),
-    ``trusted_hops`` how many proxies of ours append to it. Everything left of what they appended can be forged, so it
-    is never looked at; with fewer entries than hops the request did not come through them, and the peer counts.
+    ``trusted_hops`` the number of our own proxies that append to it. Entries to the left of theirs can be forged and
+    are ignored. With fewer entries than hops the request did not come through them, so the peer's address is used.
     """
     entries = [entry.strip() for entry in forwarded_for.split(",") if entry.strip()]
     if trusted_hops < 1 or len(entries) < trusted_hops:
@@ -22,7 +22,7 @@ def client_address(peer: str, forwarded_for: str, trusted_hops: int) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether nobody outside this machine can have that address."""
+    """Whether only this machine can have that address."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -32,7 +32,7 @@ def is_loopback(address: str) -> bool:
 
 
 def _plain(entry: str) -> str | None:
-    """An address without brackets and port, or None when it is none."""
+    """The address without brackets and port, or None if it is not an address."""
     match = _PORT.match(entry)
     text = (match[1] or match[2]) if match else entry
     try:

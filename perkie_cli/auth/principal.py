@@ -1,4 +1,4 @@
-"""A caller whose credential was checked, and what it may do."""
+"""An authenticated caller and its permissions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from perkie_cli.domain.people.proof import Credential, Proof
 
 
 class Scope(StrEnum):
-    """What a credential may be good for."""
+    """What a credential can permit."""
 
     GENERATE = "generate"
     MATTING = "matting"
@@ -21,18 +21,20 @@ class Scope(StrEnum):
 
 
 EVERYTHING = frozenset(scope.value for scope in Scope)
-CUSTOMER = frozenset({Scope.GENERATE.value, Scope.MATTING.value, Scope.STORAGE.value})  # what a shop's visitor does
+CUSTOMER = frozenset(
+    {Scope.GENERATE.value, Scope.MATTING.value, Scope.STORAGE.value}
+)  # the permissions of a shop's visitor
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """``name`` is what logs and audit records call it; never the credential itself."""
+    """``name`` is for logs and audit records; it is never the credential itself."""
 
     name: str
     credential: Credential
 
     def require(self, scope: Scope) -> None:
-        """Lets the caller pass where its credential has that scope.
+        """Checks that the caller's credential has the scope.
 
         Raises: Forbidden.
         """

@@ -2,7 +2,7 @@
 
 Shopify appends ``shop``, ``logged_in_customer_id``, ``path_prefix``, ``timestamp`` and ``signature`` to the query
 (https://shopify.dev/docs/apps/build/online-store/app-proxies/authenticate-app-proxies). The body is not signed, and a
-signed address can be repeated while its timestamp is young: quotas and idempotency keys bound what that is worth.
+signed URL can be replayed while its timestamp is recent: quotas and idempotency keys limit what a replay can do.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ MOST_AGE = 300.0  # seconds, either way
 
 @dataclass(frozen=True, slots=True)
 class ProxyCall:
-    """What Shopify vouches for; ``customer`` is None for a visitor who is not logged in."""
+    """The facts that Shopify signed; ``customer`` is None for a visitor who is not logged in."""
 
     shop: str
     customer: str | None
 
     @property
     def principal(self) -> Principal:
-        """The caller."""
+        """The caller with a visitor's permissions."""
         name = f"customer {self.customer}" if self.customer else f"visitor of {self.shop}"
         return Principal(name, Credential(Proof.PROXY_SIGNATURE, self.customer, CUSTOMER))
 
@@ -59,7 +59,7 @@ def verify(query: str, secret: Secret, shops: Collection[str], now: datetime) ->
         raise NotAuthorised("the request carries no Shopify signature")
     try:
         genuine = hmac.compare_digest(facts["signature"].encode(), signature(parameters, secret).encode())
-    except UnicodeEncodeError:  # bytes that are no UTF-8: Shopify signs none
+    except UnicodeEncodeError:  # not UTF-8: Shopify never signs such bytes
         genuine = False
     if not genuine:
         raise NotAuthorised("the Shopify signature is not valid")
@@ -70,7 +70,7 @@ def verify(query: str, secret: Secret, shops: Collection[str], now: datetime) ->
 
 
 def _facts(parameters: list[tuple[str, str]]) -> dict[str, str]:
-    """Shopify's own parameters. It sends each once: another of the same name is the visitor's.
+    """Shopify's own parameters. It sends each once; a second one would come from the visitor.
 
     Raises: NotAuthorised.
     """
@@ -94,4 +94,4 @@ def _customer(value: str) -> str | None:
     try:
         return Owner.customer(value).id
     except InvalidIdentity as error:
-        raise NotAuthorised("the Shopify customer id is not one") from error
+        raise NotAuthorised("the Shopify customer id is not valid") from error

@@ -1,4 +1,4 @@
-"""Short-lived JSON web tokens (RFC 7519, HS256): what the shop's widget carries."""
+"""Short-lived JSON web tokens (RFC 7519, HS256) for the shop's widget."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _LEAST_SECRET = 32  # bytes, RFC 7518 §3.2
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """A token and when it ends."""
+    """A token and its expiry."""
 
     token: str
     expires_at: datetime
 
 
 class Tokens:
-    """Mints and checks tokens. ``customer`` is the customer id that the holder may act as, or None."""
+    """Issues and checks tokens. ``customer`` is the customer id that the holder may act as, or None."""
 
     def __init__(self, secret: Secret) -> None:
         if len(secret.reveal().encode()) < _LEAST_SECRET:
-            raise InvalidSetting(f"http.jwt_secret has under {_LEAST_SECRET} bytes", hint="`openssl rand -hex 32`")
+            raise InvalidSetting(f"http.jwt_secret has fewer than {_LEAST_SECRET} bytes", hint="`openssl rand -hex 32`")
         self._secret = secret
 
     def mint(self, customer: str | None, shop: str, now: datetime) -> Minted:
-        """For a visitor whom the shop vouched for."""
-        import jwt  # its cryptography is a good part of a cold start; most servers never need it
+        """Issues a token for a visitor whose identity the shop signed."""
+        import jwt  # imports cryptography, a large part of a cold start; most servers never need it
 
         expires = now + LIFETIME
         claims: dict[str, Any] = {"aud": AUDIENCE, "iat": now, "exp": expires, "shop": shop}
@@ -45,9 +45,9 @@ class Tokens:
         return Minted(jwt.encode(claims, self._secret.reveal(), algorithm="HS256"), expires.replace(microsecond=0))
 
     def authenticate(self, token: str, now: datetime) -> Principal:
-        """Whom a token speaks for.
+        """The caller that holds this token.
 
-        Raises: NotAuthorised for one that is forged, damaged, over, not yet valid, or valid for too long.
+        Raises: NotAuthorised for one that is forged, damaged, expired, not yet valid, or valid for too long.
         """
         claims = self._claims(token)
         issued, expires = _moment(claims["iat"]), _moment(claims["exp"])
@@ -65,7 +65,7 @@ class Tokens:
     def _claims(self, token: str) -> dict[str, Any]:
         import jwt
 
-        # Times are checked by the injected clock, not by the library's.
+        # Times are checked with the injected clock, not the library's.
         options: Any = {"require": ["exp", "iat"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
         try:
             return jwt.decode(token, self._secret.reveal(), algorithms=["HS256"], audience=AUDIENCE, options=options)
@@ -86,4 +86,4 @@ def _valid_customer(value: object) -> str | None:
     try:
         return Owner.customer(str(value)).id
     except InvalidIdentity as error:
-        raise NotAuthorised("the token's subject is no customer id") from error
+        raise NotAuthorised("the token's subject is not a customer id") from error

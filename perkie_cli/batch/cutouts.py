@@ -15,18 +15,18 @@ from perkie_cli.services.cutouts.cut_out import Cutouts, Plan
 
 @dataclass(frozen=True, slots=True)
 class CutoutMaker:
-    """Cuts each photo out as ``request`` says."""
+    """Cuts out each photo with the options of ``request``."""
 
     cutouts: Cutouts
     request: Callable[[Photo], CutoutRequest]
 
     @property
     def kind(self) -> Kind:
-        """See ``Maker``."""
+        """The mark of cut-outs."""
         return Kind.CUTOUT
 
     def plan(self, photo: Photo, style: str) -> Planned:
-        """See ``Maker``; a cut-out has no style."""
+        """Plans one cut-out; it has no style."""
         del style
         plan = self.cutouts.plan(self.request(photo))
         return Planned(f"{plan.recipe.fingerprint} {_tag(plan.request)}", lambda: self._make(plan))
@@ -37,14 +37,14 @@ class CutoutMaker:
 
 
 def _tag(request: CutoutRequest) -> str:
-    """All that decides the output besides the photo and the engine's recipe."""
+    """Everything that decides the output, apart from the photo and the engine's recipe."""
     background = request.background
     picture = background.picture.hash[:12] if background.picture else ""
     return f"{request.output} {background.kind} {background.colour} {picture} {request.framing}"
 
 
 def _remark(made: Cutout) -> str:
-    """What cut it out and where."""
+    """The model and device that were used."""
     if made.degraded:
         return f"{made.engine} instead, degraded: {made.degradation_reason}"
     if made.cache_hit:

@@ -1,4 +1,4 @@
-"""Naming files, reading inputs, and writing outputs whole or not at all."""
+"""Naming files, reading inputs, and writing outputs atomically."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
 from perkie_cli.imaging import codec
 
-STDIO = Path("-")  # as an input stdin, as an output stdout
+STDIO = Path("-")  # stdin as an input, stdout as an output
 
 
 def located(path: Path) -> Path:
-    """One name for a file however it was typed: absolute, its folder without links and ``..``; its own link stays."""
+    """A file's unique name: absolute, with links and ``..`` resolved in its folder but not in its last part."""
     return Path(_located_folder(path.parent.absolute()), path.name)
 
 
-@functools.cache  # the files of a batch share theirs
+@functools.cache  # the files of a batch share folders
 def _located_folder(folder: Path) -> str:
     return os.path.realpath(folder)
 
 
 def read_input(path: Path, max_bytes: int) -> bytes:
-    """The file's bytes, or what stdin holds.
+    """The file's bytes, or those of stdin.
 
     Raises: UnreadableFile, TooManyBytes.
     """
@@ -38,8 +38,8 @@ def read_input(path: Path, max_bytes: int) -> bytes:
     try:
         facts = path.stat()
         if stat.S_ISDIR(facts.st_mode):
-            raise UnreadableFile(f"{path} is a folder without pictures that can be read")
-        if not stat.S_ISREG(facts.st_mode):  # a pipe may never end, a device neither
+            raise UnreadableFile(f"{path} is a folder without readable pictures")
+        if not stat.S_ISREG(facts.st_mode):  # pipes and devices may never end
             raise UnreadableFile(f"{path} is not a regular file")
         if facts.st_size == 0:
             raise UnreadableFile(f"{path} is empty")
@@ -49,7 +49,7 @@ def read_input(path: Path, max_bytes: int) -> bytes:
     except FileNotFoundError as error:
         raise UnreadableFile(f"{path} does not exist") from error
     except PermissionError as error:
-        raise UnreadableFile(f"{path} may not be read (permission denied)") from error
+        raise UnreadableFile(f"{path} cannot be read (permission denied)") from error
     except OSError as error:
         raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from error
 
@@ -70,7 +70,7 @@ def _too_many(said: str, max_bytes: int) -> TooManyBytes:
 
 
 def read_photo(path: Path, limits: ImageLimits, name: str | None = None) -> Photo:
-    """The file as a photo within ``limits``. For a worker thread.
+    """The file as a photo within ``limits``. Blocks: call it in a worker thread.
 
     Raises: the BadInput family.
     """
@@ -78,11 +78,13 @@ def read_photo(path: Path, limits: ImageLimits, name: str | None = None) -> Phot
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Writes beside the target and renames, so that a reader never sees half a file. Makes parent folders.
+    """Writes a temporary file and renames it, so that readers never see half a file. Creates parent folders.
 
     Raises: UnwritableFile.
     """
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"  # short: the target's own name may be as long as names get
+    temporary = (
+        path.parent / f".{secrets.token_hex(8)}.tmp"
+    )  # short: the target's name may already have the maximum length
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

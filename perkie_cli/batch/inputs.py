@@ -1,4 +1,4 @@
-"""What the user typed as INPUT…: files, folders, globs and ``-``, as a list of files."""
+"""Turns the INPUT… arguments (files, folders, globs, ``-``) into a list of files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from perkie_cli.domain.errors import NotAnImage, UnreadableFile, UsageError
 from perkie_cli.imaging.damage import ACCEPTED
 from perkie_cli.imaging.sniff import HEAD, sniff
 
-_USUAL = frozenset({".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"})  # taken by name; others are looked into
+_USUAL = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
+)  # accepted by name; other files are checked by content
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One input. ``folder`` is its place below the folder that was typed, so that outputs can mirror it."""
+    """One input. ``folder`` is its path below the given folder, so that outputs can mirror it."""
 
     path: Path
     folder: Path = Path()
@@ -29,20 +31,20 @@ class InputFile:
 
 @dataclass(slots=True)
 class Inputs:
-    """The files of a run, and the outputs of perkie among what was typed: nobody pays for a picture of a picture."""
+    """The files of a run, and those left out because perkie made them: nobody should pay for a picture of a picture."""
 
     files: list[InputFile] = field(default_factory=list)
     left_out: list[Path] = field(default_factory=list)
 
 
 def expand(words: Sequence[str], *, recursive: bool, kind: Kind, made_by_us: Iterable[Path] = ()) -> Inputs:
-    """Folders give their pictures (by content), globs their matches; a file that is named is taken whatever it is.
+    """Expands folders to their pictures (by content) and globs to their matches; a named file is always included.
 
-    Outputs of the same ``kind`` are left out, by their mark or by the record of outputs; those of the other kind where
-    they lie among photos. The only file that was named is never left out. Each file comes once, in order. Of several
-    words one that gives nothing stays as it is, and fails by itself when it is read.
+    Outputs of the same ``kind`` are left out, recognised by their mark or by the record of outputs; those of the other
+    kind only among photos. If just one file is named, it is never left out. Each file comes once, in order. If one of
+    several arguments yields nothing, it stays in the list and fails when it is read.
 
-    Raises: UnreadableFile when the only word gives nothing, UsageError for a word that names nothing.
+    Raises: UnreadableFile when the only argument yields nothing, UsageError for an empty argument.
     """
     files: dict[Path, InputFile] = {}
     for word in words:
@@ -69,16 +71,16 @@ def _without_outputs(files: dict[Path, InputFile], kind: Kind, recorded: frozens
         found.left_out.append(file.path) if ours else found.files.append(file)
     if not found.files:
         raise UnreadableFile(
-            f"there are no photos, only what perkie made of them ({len(found.left_out)})",
-            hint="Name a single file to use it all the same.",
+            f"there are no photos, only outputs of perkie ({len(found.left_out)})",
+            hint="Name a single file to use it anyway.",
         )
     return found
 
 
 def _expand_one(word: str, recursive: bool) -> list[InputFile]:
     path = Path(word)
-    if word == "":  # an empty variable of a script must not stand for the whole folder
-        raise UsageError("'' is no picture's path", hint="Name files, folders or patterns; - is stdin.")
+    if word == "":  # an empty variable in a script must not mean the whole folder
+        raise UsageError("'' is not the path of a picture", hint="Name files, folders or patterns; - is stdin.")
     if path == STDIO:
         return [InputFile(STDIO)]
     if holds(path.is_dir):
@@ -92,7 +94,7 @@ def _expand_one(word: str, recursive: bool) -> list[InputFile]:
 
 
 def holds(question: Callable[[], bool]) -> bool:
-    """False also where the file system does not let us know; reading the file will tell why."""
+    """Whether the test holds. Also False if the file system refuses to answer; reading the file will report why."""
     with suppress(OSError):
         return question()
     return False
@@ -100,11 +102,11 @@ def holds(question: Callable[[], bool]) -> bool:
 
 def _in_folder(folder: Path, recursive: bool) -> list[InputFile]:
     if not os.access(folder, os.R_OK | os.X_OK):
-        raise UnreadableFile(f"{folder} may not be read (permission denied)")
+        raise UnreadableFile(f"{folder} cannot be read (permission denied)")
     if found := list(_pictures(folder, recursive)):
         return found
-    more = "" if recursive else " Give --recursive to look into its folders too."
-    raise UnreadableFile(f"{folder} holds no pictures", hint=f"{ACCEPTED} are read.{more}")
+    more = "" if recursive else " Use --recursive to search its subfolders too."
+    raise UnreadableFile(f"{folder} has no pictures", hint=f"{ACCEPTED} are read.{more}")
 
 
 def _pictures(folder: Path, recursive: bool) -> Iterator[InputFile]:
@@ -115,7 +117,7 @@ def _pictures(folder: Path, recursive: bool) -> Iterator[InputFile]:
 
 
 def _is_picture(path: Path) -> bool:
-    """By the usual endings, so that a broken one is told of; else by content: .jfif, .jpe, none at all."""
+    """By the usual extensions, so that a broken file is reported; otherwise by content: .jfif, .jpe, no extension."""
     if path.suffix.lower() in _USUAL:
         return True
     try:
@@ -127,7 +129,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def check_targets(files: Sequence[InputFile], outputs_each: int, output: Path | None, out_dir: Path | None) -> None:
-    """Whether the way the outputs were named fits their number.
+    """Checks that the output options fit the number of outputs.
 
     Raises: UsageError.
     """
@@ -135,8 +137,10 @@ def check_targets(files: Sequence[InputFile], outputs_each: int, output: Path | 
     if output is not None and out_dir is not None:
         raise UsageError("-o and --out-dir exclude each other")
     if output is not None and count != 1:
-        raise UsageError(f"-o names one file, but {count} are to be made", hint="Use --out-dir DIR.")
+        raise UsageError(f"-o names one file, but there will be {count} outputs", hint="Use --out-dir DIR.")
     if out_dir is None and any(file.from_folder for file in files):
-        raise UsageError("a folder as input needs --out-dir DIR", hint="So that outputs do not mix with your pictures.")
+        raise UsageError(
+            "a folder as input requires --out-dir DIR", hint="So that outputs do not mix with your pictures."
+        )
     if output is None and out_dir is None and count > 1 and any(file.path == STDIO for file in files):
-        raise UsageError(f"a picture from stdin gives {count} outputs", hint="Use --out-dir DIR.")
+        raise UsageError(f"a picture from stdin would give {count} outputs", hint="Use --out-dir DIR.")

@@ -1,7 +1,7 @@
-"""A word inside each output that says perkie made it: known again without any record, and wherever it is moved.
+"""A mark inside each output that says perkie made it, so that it is recognised without a record and after moving it.
 
-JPEG has a comment segment (ITU-T T.81 B.2.4.5), PNG a ``tEXt`` chunk, WebP a chunk of its own after the picture, which
-readers skip (RFC 9649 section 2.3). Nothing in it is about the photo or its owner.
+It is a comment segment in JPEG (ITU-T T.81 B.2.4.5), a ``tEXt`` chunk in PNG, and a private chunk after the picture in
+WebP, which readers skip (RFC 9649 section 2.3). It says nothing about the photo or its owner.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from pathlib import Path
 
 _WORD = b"made by perkie: "
 _PNG = b"\x89PNG\r\n\x1a\n"
-_HEAD = 4096  # bytes of a file that hold the mark of a JPEG or PNG
+_HEAD = 4096  # bytes; the mark of a JPEG or PNG is within them
 _CHUNK = b"PRKI"
 
 
 class Kind(StrEnum):
-    """What an output is, for whoever would take it as input."""
+    """The kind of an output, to recognise it among inputs."""
 
     PICTURE = "picture"
     CUTOUT = "cutout"
 
 
 def marked(data: bytes, kind: Kind) -> bytes:
-    """The same picture with the mark in it; the pixels are not touched."""
+    """The encoded picture with the mark added; the pixels do not change."""
     text = _WORD + kind.encode()
     if data.startswith(b"\xff\xd8"):
         return data[:2] + b"\xff\xfe" + struct.pack(">H", len(text) + 2) + text + data[2:]
     if data.startswith(_PNG):
-        end = len(_PNG) + 25  # behind IHDR, which is always first and 13 bytes long
+        end = len(_PNG) + 25  # after IHDR, which is always first and 13 bytes long
         return data[:end] + _png_chunk(b"tEXt", b"Software\0" + text) + data[end:]
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         chunk = _CHUNK + struct.pack("<I", len(text)) + text + b"\0" * (len(text) % 2)
@@ -44,11 +44,11 @@ def _png_chunk(name: bytes, body: bytes) -> bytes:
 
 
 def mark_of(path: Path) -> Kind | None:
-    """What perkie made the file as; None where it did not, or the file cannot be read."""
+    """The kind of output that a file is; None if perkie did not make it or it cannot be read."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
-            if head[:4] == b"RIFF":  # its mark stands at the end
+            if head[:4] == b"RIFF":  # WebP has its mark at the end
                 file.seek(max(0, path.stat().st_size - 64))
                 head = head[:12] + file.read()
     except OSError:
@@ -57,7 +57,7 @@ def mark_of(path: Path) -> Kind | None:
 
 
 def _texts(head: bytes) -> Iterator[bytes]:
-    """What stands where ``marked`` writes."""
+    """The texts at the places where ``marked`` writes."""
     if head.startswith(b"\xff\xd8"):
         yield from _comments(head)
     elif head.startswith(_PNG):
@@ -71,7 +71,7 @@ def _texts(head: bytes) -> Iterator[bytes]:
 
 
 def _comments(head: bytes) -> Iterator[bytes]:
-    """Comment segments before the picture itself."""
+    """Comment segments before the image data."""
     at = 2
     while at + 4 <= len(head) and head[at] == 0xFF and head[at + 1] != 0xDA:
         size = int.from_bytes(head[at + 2 : at + 4], "big")

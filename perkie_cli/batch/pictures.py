@@ -19,7 +19,7 @@ from perkie_cli.services.pictures.generate import Generate, Plan
 
 @dataclass(frozen=True, slots=True)
 class PictureMaker:
-    """Draws each photo as ``request`` says, into files of one format."""
+    """Draws each photo with the options of ``request``, into files of one format."""
 
     generate: Generate
     workers: Workers
@@ -28,7 +28,7 @@ class PictureMaker:
 
     @property
     def kind(self) -> Kind:
-        """See ``Maker``."""
+        """The mark of styled pictures."""
         return Kind.PICTURE
 
     def plan(self, photo: Photo, style: str) -> Planned:
@@ -43,7 +43,7 @@ class PictureMaker:
 
 
 def _remark(made: Generated) -> str:
-    """Who drew it, and what that took."""
+    """The engine that drew it, and its cost."""
     if made.degraded:
         return f"{made.engine} instead, degraded: {made.degradation_reason}"
     if made.cache_hit:

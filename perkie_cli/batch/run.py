@@ -1,4 +1,4 @@
-"""Runs one job per input and style, so many at once; a failure never stops the rest, Ctrl-C keeps what is done."""
+"""Runs one job per input and style, several at once. A failure does not stop the rest; Ctrl-C keeps finished work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """One finished job. ``facts`` of what was made; ``warnings`` beside those in the facts."""
+    """One finished job. ``facts`` of the output; ``warnings`` are in addition to those in the facts."""
 
     job: Job
     status: Status
@@ -38,7 +38,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a run came to: the results in the order of their jobs, of ``total`` jobs."""
+    """The outcome of a run of ``total`` jobs: the results in the order of their jobs."""
 
     results: Sequence[JobResult]
     total: int
@@ -46,26 +46,26 @@ class Ended:
 
 
 class Progress(Protocol):
-    """How far a run is."""
+    """The progress of a run."""
 
     def advance(self, item: str) -> None:
-        """One more is done."""
+        """Counts one finished job."""
 
 
 class Reporter(Protocol):
-    """Whoever follows a run."""
+    """Reports on a run."""
 
     def progress(self, total: int, item: str) -> AbstractContextManager[Progress]:
-        """Shown while the run lasts."""
+        """A progress display for the duration of the run."""
 
     def ended(self, result: JobResult, total: int) -> None:
-        """One job ended. Raises: UnwritableFile when nothing can be told any more."""
+        """Reports one finished job. Raises: UnwritableFile when output is no longer possible."""
 
     def given_up(self, count: int) -> None:
-        """So many more jobs were not tried, since they would meet the last error too."""
+        """Reports ``count`` jobs that were not tried, since they would fail the same way."""
 
     def unexpected(self, error: Exception) -> PerkieError:
-        """A bug that one job met, as an error that can be told."""
+        """Turns a bug in one job into an error that can be reported."""
 
 
 Work = Callable[[Job], Awaitable[JobResult]]
@@ -73,7 +73,7 @@ Work = Callable[[Job], Awaitable[JobResult]]
 
 @dataclass(slots=True)
 class _Run:
-    """Jobs in lanes, each taking the next job as soon as it is free."""
+    """Runs jobs in parallel lanes; each takes the next job as soon as it is free."""
 
     work: Work
     reporter: Reporter
@@ -96,7 +96,7 @@ class _Run:
                 group.create_task(lane())
 
     def _give_up(self, queue: Iterator[tuple[int, Job]], error: PerkieError) -> None:
-        """Fails what is left by the error that each of them would meet."""
+        """Fails the remaining jobs with the error that each of them would meet."""
         left = {place: JobResult(job, Status.FAILED, error=error) for place, job in queue}
         if left:
             self.results.update(left)
@@ -115,9 +115,9 @@ class _Run:
 
 
 async def run_jobs(jobs: Sequence[Job], work: Work, reporter: Reporter, at_once: int) -> Ended:
-    """Runs ``work`` for each job, ``at_once`` at a time, telling of each as it ends.
+    """Runs ``work`` for each job, ``at_once`` at a time, and reports each as it ends.
 
-    Raises: UnwritableFile when stdout takes no more.
+    Raises: UnwritableFile when stdout cannot be written.
     """
     run = _Run(work, reporter, jobs)
     with reporter.progress(len(jobs), jobs[0].source.name if jobs else "") as bar:

@@ -1,4 +1,4 @@
-"""How one job of a batch ended; apart from the rest, which the command line imports late."""
+"""How one job of a batch ended. A module of its own: the command line imports the rest late."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where outputs go, and whether what already stands there is ours.
+"""Where outputs go, and whether an existing file there is ours.
 
-Targets never clobber another input's output: inputs whose targets would be one file (``a.jpg``, ``a.png``) get their
-ending into the name (``a-jpg_…``, ``a-png_…``), and a number where that does not help (``x/a.jpg``, ``y/a.jpg``). A
-record of made outputs tells a fresh one (skipped) and a stale one (replaced) from a file that perkie did not make
+A target never overwrites another input's output: inputs that would share a target (``a.jpg``, ``a.png``) get their
+extension into the name (``a-jpg_…``, ``a-png_…``), and a number if that is not enough (``x/a.jpg``, ``y/a.jpg``). A
+record of outputs distinguishes fresh ones (skipped) and stale ones (replaced) from files that perkie did not make
 (refused without ``--force``).
 """
 
@@ -27,7 +27,7 @@ from perkie_cli.ports import MadeOutput, OutputStore
 def plan_targets(
     files: Sequence[InputFile], tails: Sequence[str], output: Path | None, out_dir: Path | None
 ) -> list[list[Path]]:
-    """One target for each file and tail (``_ink_wash.jpg``), in order."""
+    """One target per file and tail (``_ink_wash.jpg``), in order."""
     if output is not None:
         return [[output]]
     if out_dir is None and [file.path for file in files] == [STDIO]:
@@ -50,14 +50,14 @@ def _stem(file: InputFile) -> str:
 
 
 def _numbered(folder: Path, stem: str, tails: Sequence[str]) -> Iterator[list[Path]]:
-    """The stem's targets; then those of ``stem-2``, ``stem-3``, …"""
+    """Yields the stem's targets, then those of ``stem-2``, ``stem-3``, …"""
     yield [folder / f"{stem}{tail}" for tail in tails]
     for number in count(2):
         yield [folder / f"{stem}-{number}{tail}" for tail in tails]
 
 
 def _folded(path: Path) -> str:
-    """Equal for paths that some file systems take for the same."""
+    """A form that is equal for paths that some file systems treat as the same."""
     return str(located(path)).casefold()
 
 
@@ -66,17 +66,17 @@ def _place(file: InputFile, out_dir: Path | None) -> Path:
 
 
 class Standing(StrEnum):
-    """What stands at a target."""
+    """What is at a target."""
 
     ABSENT = "absent"
-    FRESH = "fresh"  # made by us from the same input with the same options, unchanged since
-    STALE = "stale"  # made by us, but the input, the options or the result should change
-    FOREIGN = "foreign"  # not ours, ours but edited since, or another input's
+    FRESH = "fresh"  # our output from the same input with the same options, unchanged since
+    STALE = "stale"  # our output, but the input or the options changed, or it was a substitute
+    FOREIGN = "foreign"  # not ours, edited since, or made from another input
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One output as recorded. ``final`` is false for degraded ones, which are done again."""
+    """One output to record. ``final`` is false for degraded ones, which are made again."""
 
     target: Path
     source: Path
@@ -86,13 +86,13 @@ class Made:
 
 
 class OutputRecord:
-    """Remembers which files perkie made, from what and how. Safe for several processes."""
+    """Records which files perkie made, from which input and how. Safe for several processes."""
 
     def __init__(self, store: OutputStore) -> None:
         self._store = store
 
     def standing(self, target: Path, source: Path, options: str) -> Standing:
-        """How the file at ``target`` relates to making it from ``source`` with ``options``."""
+        """The state of the file at ``target``, if it were made from ``source`` with ``options``."""
         if not target.exists():
             return Standing.ABSENT
         made = self._store.find(_name(target))
@@ -115,12 +115,12 @@ class OutputRecord:
             unknown = f" and was not made by perkie from {source.name}"
         if found is Standing.FOREIGN and not force:
             raise OutputExists(
-                f"{target} exists{unknown}", hint="Give --force to replace it, or -o / --out-dir for another place."
+                f"{target} exists{unknown}", hint="Use --force to replace it, or -o / --out-dir for another place."
             )
         return Standing.STALE if force else found
 
     def write(self, made: Made, data: bytes) -> list[str]:
-        """Writes an output and records it. A record that fails is a warning: the output is there all the same.
+        """Writes an output and records it. A failure to record is only a warning, since the output exists.
 
         Raises: UnwritableFile.
         """
@@ -143,19 +143,19 @@ class OutputRecord:
         return []
 
     def below(self, folder: Path) -> list[Path]:
-        """Outputs recorded in or under ``folder``; none where the record cannot be read, which ``write`` tells."""
+        """Outputs recorded in or below ``folder``; none if the record cannot be read, which ``write`` will report."""
         with suppress(StoreUnavailable):
             found = self._store.below(os.fsencode(os.path.realpath(folder)) + b"/")
             return [Path(os.fsdecode(path)) for path in found]
         return []
 
     def below_folders(self, words: Sequence[str]) -> list[Path]:
-        """Outputs recorded below those of the words that are folders."""
+        """Outputs recorded below those arguments that are folders."""
         return [path for word in words if holds(Path(word).is_dir) for path in self.below(Path(word))]
 
 
 def check_place(target: Path, source: Path) -> None:
-    """Whether an output can stand there, so that nobody pays for a picture that cannot be written.
+    """Checks that an output can be written there, so that nobody pays for a picture that cannot.
 
     Raises: OutputExists, UnwritableFile, UsageError.
     """
@@ -169,13 +169,13 @@ def check_place(target: Path, source: Path) -> None:
         if not folder.is_dir():
             raise UnwritableFile(f"{target} cannot be written: {folder} is not a folder")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise UnwritableFile(f"{target} cannot be written: {folder} may not be written to (permission denied)")
+            raise UnwritableFile(f"{target} cannot be written: {folder} is not writable (permission denied)")
     except OSError as error:
         raise UnwritableFile(f"{target} cannot be written: {error.strerror}") from error
 
 
 def _name(path: Path) -> bytes:
-    """As the disk has it: a name need not be valid text."""
+    """The path as bytes: a file name need not be valid text."""
     return os.fsencode(located(path))
 
 
@@ -185,7 +185,7 @@ def _stat(path: Path) -> str:
 
 
 def _stat_as_read(made: Made) -> str:
-    """Of the input; nothing where it was changed or removed meanwhile: then what lies there is not what was read."""
+    """The input's ``stat``; empty if the file was changed or removed after it was read."""
     with suppress(OSError):
         stat = _stat(made.source)
         if hashlib.sha256(made.source.read_bytes()).hexdigest() == made.source_sha256:
@@ -194,7 +194,7 @@ def _stat_as_read(made: Made) -> str:
 
 
 def _unchanged(path: Path, stat: str, sha256: str) -> bool:
-    """By size and time where they agree, by content where they do not (a copy, a checkout)."""
+    """Compares size and time first, then the content (for a copy or a checkout)."""
     try:
         return _stat(path) == stat or hashlib.sha256(path.read_bytes()).hexdigest() == sha256
     except OSError:

@@ -1,4 +1,4 @@
-"""One job from its file to its output: read, plan, skip what is there, make, write, record."""
+"""One job from its file to its output: read, plan, skip if it exists, make, write, record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from perkie_cli.system.waiting import finish_in_thread
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What was made of one photo. ``final``: not to be done again, as a substitute is; ``remark`` for people."""
+    """The output of one photo. ``final``: false for a substitute, which is made again; ``remark`` is for people."""
 
     data: bytes
     facts: PictureFacts | CutoutFacts
@@ -32,7 +32,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What is to be made of a photo: ``tag`` is all that decides the output besides the photo's bytes."""
+    """The plan for one photo. ``tag`` holds everything that decides the output, apart from the photo's bytes."""
 
     tag: str
     make: Callable[[], Awaitable[Output]]
@@ -43,15 +43,15 @@ class Maker(Protocol):
 
     @property
     def kind(self) -> Kind:
-        """What they are marked as."""
+        """The kind in their mark."""
 
     def plan(self, photo: Photo, style: str) -> Planned:
-        """What would be made. Raises: UnknownStyle, UsageError, InvalidParameter."""
+        """The plan for one photo. Raises: UnknownStyle, UsageError, InvalidParameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a run does about outputs that are there: ``force`` replaces anybody's, ``dry_run`` makes nothing."""
+    """How a run treats existing outputs: ``force`` replaces any file, ``dry_run`` makes nothing."""
 
     cache: CacheUse = CacheUse.NORMAL
     force: bool = False
@@ -59,12 +59,12 @@ class Rules:
 
     @property
     def redo(self) -> bool:
-        """Whether finished outputs of our own are made again; leaving the cache alone is no reason to."""
+        """Whether our own finished outputs are made again. ``--no-cache`` alone does not do that."""
         return self.force or self.cache is CacheUse.REFRESH
 
 
 class FileWork:
-    """Carries out jobs with a maker and the record of what was made before. ``stdout`` writes what goes there."""
+    """Runs jobs with a maker and the record of outputs. ``stdout`` writes pictures to stdout."""
 
     def __init__(
         self,
@@ -81,9 +81,9 @@ class FileWork:
         self._stdout = stdout
 
     async def __call__(self, job: Job) -> JobResult:
-        """The job's result.
+        """Runs one job.
 
-        Raises: BadInput, OutputExists, UnwritableFile, and what making it raises.
+        Raises: BadInput, OutputExists, UnwritableFile, and everything that the maker raises.
         """
         photo = await asyncio.to_thread(read_photo, job.source, self._limits)
         planned = self._maker.plan(photo, job.style)
@@ -99,7 +99,7 @@ class FileWork:
             await finish_in_thread(self._stdout, data)
             return _done(job, output, ())
         made = Made(job.target, job.source, photo.hash, planned.tag, output.final)
-        # an output that is written is also recorded and reported
+        # uninterrupted, so that a written output is also recorded and reported
         warnings = await finish_in_thread(self._record.write, made, data)
         return _done(job, output, warnings)
 

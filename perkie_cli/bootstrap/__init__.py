@@ -1,4 +1,4 @@
-"""Puts perkie together: which implementation stands behind which port. ``services`` lists all parts."""
+"""Wires perkie together: which implementation is behind which port. ``services`` lists all parts."""
 
 from perkie_cli.bootstrap.services import Overrides, Profile, Services, build_services
 

@@ -1,4 +1,4 @@
-"""Finished pictures in the store."""
+"""The cache of finished pictures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def pictures(its: Services) -> PictureCache:
-    """Looks up and keeps."""
+    """Looks up and stores pictures."""
     return PictureCache(its.blobs, its.clock, its.events, its.near_duplicates)
 
 
 def near_duplicates(its: Services) -> NearDuplicates | None:
-    """The look-up of nearly the same photos, where it is switched on."""
+    """The search for nearly identical photos, if it is switched on."""
     if not its.settings.cache.near:
         return None
     return NearDuplicates(its.blobs, its.workers, its.events, its.limits, its.settings.cache.near_bits)

@@ -1,4 +1,4 @@
-"""Pets without their background."""
+"""Background removal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def cutouts(its: Services) -> Cutouts:
-    """One picture without its background."""
+    """Cuts out one picture."""
     return Cutouts(
         engines=its.matting_engines,
         configured=its.matting_choice,
@@ -28,11 +28,11 @@ def cutouts(its: Services) -> Cutouts:
 
 
 def cutout_readiness(its: Services) -> CutoutReadiness:
-    """Whether the configured engine has what it needs."""
+    """Checks that the configured engine has everything it needs."""
     return CutoutReadiness(its.matting_engines, its.matting_choice, its.model_files)
 
 
 def matting_admission(its: Services) -> Admission:
-    """Its own gate, not that of drawing: a drawing holds its place while it waits for a cut-out."""
+    """The gate for cut-outs. Not the one for drawing: a drawing holds its place there while it waits for a cut-out."""
     waiting = its.settings.http.pixels_waiting if its.is_server else math.inf
     return Admission(its.settings.image.pixels_in_work, waiting, "cutting out")

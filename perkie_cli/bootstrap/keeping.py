@@ -1,4 +1,4 @@
-"""Looking after the stored pictures."""
+"""Maintenance of the stored pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def lifetimes(its: Services) -> Mapping[str, timedelta]:
-    """How long pictures that nobody uses are kept, by area."""
+    """How long unused pictures are kept, by area."""
     cache = its.settings.cache
     return {
         "cutouts": cache.cutout_lifetime,
@@ -34,5 +34,5 @@ def cache_keeping(its: Services) -> CacheKeeping:
 
 
 def protection(its: Services) -> Protection:
-    """Buckets that no command changes by accident."""
+    """The protected buckets."""
     return Protection([bucket_name(each) for each in its.settings.cache.protected_buckets], current_actor())

@@ -1,4 +1,4 @@
-"""Model files, and how good they are."""
+"""Model files and their evaluation."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def model_store(its: Services) -> ModelStore:
 
 
 def networks(its: Services) -> Mapping[str, MattingNetwork]:
-    """Matting networks as rows, by id."""
+    """The data of the matting networks, by id."""
     named = its.settings.gemini.models_file
     return load_networks(named or user_config_dir(its.environ) / "models.toml", required=named is not None)
 
 
 def model_files(its: Services) -> ModelFiles:
-    """Checkpoints of background removal."""
+    """Finds, downloads and checks checkpoints."""
     matting = its.settings.matting
     urls = tuple(url for url in (matting.mirror_url, matting.weights_url) if url)
     sources = WeightSources(urls, its.settings.general.offline)
@@ -45,7 +45,7 @@ def evaluate(its: Services) -> Evaluate:
 
 
 def _origin_of(exported: Path) -> str | None:
-    """As ``exported_from``, which needs ONNX Runtime and so is imported late."""
+    """Calls ``exported_from``; imported late because it needs ONNX Runtime."""
     from perkie_cli.engines.inspyrenet.export import exported_from
 
     return exported_from(exported)

@@ -1,4 +1,4 @@
-"""Parts that are made at first use, once, and closed in the opposite order. What they are, ``services`` lists."""
+"""Parts that are made once, at first use, and closed in reverse order. ``services`` lists them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 
 class Part:
-    """An attribute that ``perkie_cli.bootstrap.MODULE`` makes: its function of the same name takes the whole.
+    """An attribute made by the function of the same name in ``perkie_cli.bootstrap.MODULE``, which gets all parts.
 
-    The module is imported when the part is first asked for, so that a command pays only for what it uses.
+    The module is imported at first use, so that a command pays only for the parts it needs.
     """
 
     def __init__(self, module: str) -> None:
@@ -26,47 +26,47 @@ class Part:
         return self if whole is None else whole._make(self)
 
     def make(self, whole: Parts) -> Any:
-        """A new one."""
+        """Makes the part's object."""
         return getattr(import_module(self.module), self.name)(whole)
 
 
 def part(module: str) -> Any:
-    """A ``Part`` for the class body, where its annotation is the type of what is made."""
+    """A ``Part`` for the class body; the attribute's annotation is the type of the object."""
     return Part(module)
 
 
 class Parts:
-    """Holds its parts. They are given when it is made, or made when asked for; none can be replaced later.
+    """Holds parts. They are passed to the constructor or made at first use; none can be replaced later.
 
-    A part that something else was already built from would be replaced in vain: half of the program would go on with
-    the old one, without a word.
+    Replacing a part after others were built from it would not work: half of the program would silently keep using the
+    old one.
     """
 
     def __init__(self, given: Mapping[str, Any]) -> None:
-        """``given`` parts stand in for those that would be made. Raises: TypeError for a name that is no part."""
+        """``given`` parts are used instead of making them. Raises: TypeError for a name that is not a part."""
         for name in given:
             if not isinstance(getattr(type(self), name, None), Part):
-                raise TypeError(f"{name!r} is no part of {type(self).__name__}")
+                raise TypeError(f"{name!r} is not a part of {type(self).__name__}")
         kept = vars(self)
         kept.update(_lock=threading.RLock(), _under_way=[], _closing=AsyncExitStack(), _closed_with=set())
         for name, made in given.items():
             self._keep(name, made)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{name} cannot be set: give it when {type(self).__name__} is built")
+        raise AttributeError(f"{name} cannot be set: pass it when building {type(self).__name__}")
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"{name} cannot be deleted")
 
     async def aclose(self) -> None:
-        """Closes every part that has ``aclose`` or ``close``, users before what they use, given ones last.
+        """Closes every part that has ``aclose`` or ``close``: users before the parts they use, given parts last.
 
-        Each of them is closed, also after one that fails to. Raises: what the failing ones raise.
+        A failure does not keep the rest from being closed. Raises: what the failing ones raise.
         """
         await self._closing.aclose()
 
     def _make(self, wanted: Part) -> Any:
-        with self._lock:  # a server builds in a thread while it warms up
+        with self._lock:  # a server builds parts in a thread during warm-up
             kept, name = vars(self), wanted.name
             if name in kept:
                 return kept[name]
@@ -74,7 +74,7 @@ class Parts:
                 raise RuntimeError(f"a part needs itself: {' → '.join((*self._under_way, name))}")
             self._under_way.append(name)
             try:
-                made = wanted.make(self)  # what it uses is kept, and so registered, before itself
+                made = wanted.make(self)  # this registers the parts that it uses before itself
             finally:
                 self._under_way.pop()
             self._keep(name, made)

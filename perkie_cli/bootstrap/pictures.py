@@ -1,4 +1,4 @@
-"""Pictures in a style: drawn, kept, stood in for."""
+"""Pictures in a style: drawing, caching, degradation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def generate(its: Services) -> Generate:
-    """One picture in one style."""
+    """Makes one picture in one style."""
     return Generate(
         styles=its.styles,
         engines=its.engines,
@@ -33,21 +33,21 @@ def generate(its: Services) -> Generate:
 
 
 def cutout_source(its: Services) -> CutoutSource:
-    """Cut-outs for styling; nothing that cuts out is built before one is asked for."""
+    """Cut-outs for styling; no matting engine is built before it is needed."""
     return CutoutSource(lambda: its.cutouts)
 
 
 def ladder(its: Services) -> Ladder:
-    """What stands in for pictures that cannot be drawn."""
+    """The degradation ladder: substitutes for pictures that cannot be drawn."""
     return Ladder(its.pictures, its.local, its.workers, its.events, its.clock, its.local_pace)
 
 
 def local_pace(its: Services) -> Pace:  # noqa: ARG001 -- the shape of every maker
-    """How long the local engine lately took to stand in for Gemini."""
+    """How long the local engine has recently taken for substitutes."""
     return Pace()
 
 
 def admission(its: Services) -> Admission:
-    """Bounds the memory of pictures that are being drawn. A command waits its turn; a visitor should come back."""
+    """Limits the memory of pictures being drawn. A command waits; a server refuses, so that the visitor retries."""
     waiting = its.settings.http.pixels_waiting if its.is_server else math.inf
     return Admission(its.settings.image.pixels_in_work, waiting, "drawing")

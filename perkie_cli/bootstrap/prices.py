@@ -1,4 +1,4 @@
-"""What pictures cost."""
+"""The prices of pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What on-call does to quotas."""
+"""Quota administration by on-call engineers."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def quota_admin(its: Services) -> QuotaAdmin:
-    """Shows, resets and grants."""
+    """Shows, resets and grants quotas."""
     return QuotaAdmin(its.documents, its.quota_limits, its.clock, its.events, current_actor())

@@ -1,4 +1,4 @@
-"""Free pictures a day."""
+"""Free pictures per day."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 
 def quota_limits(its: Services) -> QuotaLimits:
-    """Pictures a day and tier."""
+    """Pictures per day and tier."""
     quota = its.settings.quota
     return QuotaLimits(quota.customer, quota.session, quota.ip, quota.ip_ceiling)

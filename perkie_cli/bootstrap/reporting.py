@@ -1,4 +1,4 @@
-"""Where events go."""
+"""Event sinks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def audit(its: Services) -> AuditLog:
-    """Writes down what changes something shared, and hands every event to the listener."""
+    """Writes audit records of shared changes, and passes every event to the listener."""
     return AuditLog(its.state_dir / "audit.jsonl", its.clock, its.listener)
 
 
 def events(its: Services) -> EventSink:
-    """Takes the events of every part: a server's metrics count them before the audit log sees them."""
+    """The sink for every part's events: first a server's metrics, then the audit log."""
     return its.metrics if its.is_server else its.audit

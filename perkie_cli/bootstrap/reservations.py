@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def quotas(its: Services) -> Quotas:
-    """Reserves a picture before it is drawn, and charges it or gives it back."""
+    """Reserves a picture before it is drawn, then charges or releases it."""
     quota = its.settings.quota
     rules = QuotaRules(quota.when_down, quota.lease_margin.total_seconds(), count_local=quota.count_local)
     return Quotas(its.documents, MemoryDocuments(), rules, its.clock, its.events)

@@ -1,4 +1,4 @@
-"""What only a server has. Imports prometheus_client, of the extra ``serve``."""
+"""Parts that only a server has. Imports prometheus_client, from the extra ``serve``."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def metrics(its: Services) -> Metrics:
-    """Counts every event and request. Raises: TypeError where the services are not a server's, which count nothing."""
+    """Counts every event and request. Raises: TypeError for the services of a command, which has no metrics."""
     if not its.is_server:
-        raise TypeError("these services are a command's: build them with profile=Profile.SERVER")
+        raise TypeError("these services were built for a command: use profile=Profile.SERVER")
     return Metrics(its.audit)
 
 
 def bodies(its: Services) -> Gate:
-    """Bounds the memory of request bodies; more than fit are refused at once."""
+    """Limits the memory of request bodies; excess requests are refused at once."""
     http = its.settings.http
     return Admission(http.max_bodies, http.max_bodies, "uploading")

@@ -1,7 +1,7 @@
 """The composition root: every part of a running perkie, its type, and the module that makes it.
 
-A module makes the parts of one subject, by functions of their names, with its imports on top. It is imported when one
-of its parts is first asked for.
+Each module makes the parts of one subject, with functions named like the parts and its imports at the top. It is
+imported when one of its parts is first used.
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ if TYPE_CHECKING:
 
 
 class Profile(Enum):
-    """What kind of process the services are for."""
+    """The kind of process that the services are for."""
 
-    COMMAND = "command"  # pictures wait for their turn as long as it takes
-    SERVER = "server"  # what cannot be worked on soon is refused; requests and events are counted
+    COMMAND = "command"  # pictures wait for their turn without limit
+    SERVER = "server"  # excess work is refused; requests and events are counted
 
 
 class Services(Parts):
-    """All parts of a running perkie. Each is made at first use and kept."""
+    """All parts of a running perkie. Each is made at first use and then kept."""
 
     settings: Settings
     environ: Mapping[str, str]
@@ -92,7 +92,7 @@ class Services(Parts):
 
     @property
     def is_server(self) -> bool:
-        """Whether they are a server's."""
+        """Whether they were built for a server."""
         return self.profile is Profile.SERVER
 
     cache_dir: Path = part("world")
@@ -171,7 +171,7 @@ class Services(Parts):
 
 
 class Overrides(TypedDict, total=False):
-    """Parts that can be given. ``events`` only to a command: a server counts its own, so give it a ``listener``."""
+    """Parts that can be passed in. ``events`` only for a command; for a server, which counts them, a ``listener``."""
 
     clock: Clock
     workers: Workers
@@ -202,14 +202,14 @@ def build_services(
     profile: Profile = Profile.COMMAND,
     **overrides: Unpack[Overrides],
 ) -> Services:
-    """Services over ``settings``; ``overrides`` are given instead of made: ``build_services(settings, clock=clock)``.
+    """Services over ``settings``; ``overrides`` replace parts: ``build_services(settings, clock=clock)``.
 
-    Raises: TypeError for what cannot be given.
+    Raises: TypeError for parts that cannot be passed in.
     """
     if unknown := overrides.keys() - Overrides.__annotations__.keys():
         raise TypeError(
-            f"{min(unknown)!r} is no part that can be given; there are {', '.join(Overrides.__annotations__)}"
+            f"{min(unknown)!r} is not a part that can be passed in; those are {', '.join(Overrides.__annotations__)}"
         )
     if profile is Profile.SERVER and "events" in overrides:
-        raise TypeError("a server counts its events: give listener, not events")
+        raise TypeError("a server counts its events: pass listener, not events")
     return Services(settings, environ, profile, overrides)

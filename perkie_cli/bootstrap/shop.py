@@ -1,4 +1,4 @@
-"""Behind the shop's theme: uploads, and the cut-out and portraits of one request."""
+"""Parts behind the shop's theme: uploads, and the cut-out and portraits of one request."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 def originals(its: Services) -> Originals:
-    """Uploads in the store."""
+    """Stored uploads."""
     return Originals(its.blobs, its.workers, its.clock, its.events, its.limits)
 
 
 def uploads(its: Services) -> Uploads:
-    """Pictures that the storefront brings along."""
+    """Uploads through the storefront."""
     return Uploads(its.blobs, its.originals, its.workers, its.limits)
 
 
 def storefront(its: Services) -> Storefront:
-    """What the shop's visitor gets."""
+    """Pictures for the shop's visitors."""
     return Storefront(its.generate, its.originals, its.io, its.limits)
 
 
 def process(its: Services) -> Process:
-    """Cut out, then drawn."""
+    """Cuts out a pet, then draws it."""
     return Process(its.storefront, its.cutouts, its.clock)
 
 
 def idempotency(its: Services) -> Idempotency:
-    """One key, one piece of work, over all processes."""
+    """Runs the work of each idempotency key once, across all processes."""
     return Idempotency(IdempotencyRecords(its.documents, its.clock, its.events), its.clock)

@@ -1,4 +1,4 @@
-"""What there is to choose from."""
+"""The available styles."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def styles(its: Services) -> StyleBook:
-    """Shipped and own styles."""
+    """The shipped styles and the user's own."""
     return load_styles(its.styles_dir)

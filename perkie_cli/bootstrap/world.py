@@ -1,4 +1,4 @@
-"""What every other part stands on: places, time, workers, limits."""
+"""The base of all other parts: folders, clock, workers, limits."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def cache_dir(its: Services) -> Path:
 
 
 def styles_dir(its: Services) -> Path:
-    """The folder of own style files."""
+    """The folder of the user's style files."""
     return its.settings.general.styles_dir or user_config_dir(its.environ) / "styles"
 
 
 def state_dir(its: Services) -> Path:
-    """Quotas, ledgers and records of made outputs."""
+    """The folder of quotas, ledgers and records of outputs."""
     return user_state_dir(its.environ)
 
 
 def model_dirs(its: Services) -> tuple[Path, ...]:
-    """Where model files are looked for: our own folder, then transparent-background's and rembg's."""
+    """The folders to search for model files: our own, then those of transparent-background and rembg."""
     theirs = Path(its.environ.get("TRANSPARENT_BACKGROUND_FILE_PATH", "~")).expanduser()
     own = its.settings.matting.models_dir or user_data_dir(its.environ) / "models"
     home = Path(its.environ.get("XDG_DATA_HOME") or "~") / ".u2net"
@@ -43,7 +43,7 @@ def model_dirs(its: Services) -> tuple[Path, ...]:
 
 
 def clock(its: Services) -> Clock:
-    """This machine's."""
+    """This machine's clock."""
     del its
     return SystemClock()
 
@@ -54,23 +54,23 @@ def workers(its: Services) -> Workers:
 
 
 def drawing(its: Services) -> Workers:
-    """Where the local engine draws; a batch gives processes."""
+    """The workers in which the local engine draws; a batch passes processes."""
     return its.workers
 
 
 def io(its: Services) -> Workers:
-    """Threads that wait for disks and synchronous clients."""
+    """Threads for blocking I/O: disks and synchronous clients."""
     del its
     return thread_workers(IO_THREADS)
 
 
 def limits(its: Services) -> ImageLimits:
-    """What inputs may be."""
+    """The limits of inputs."""
     image = its.settings.image
     return ImageLimits(image.max_bytes, image.min_side, image.max_side, image.max_pixels)
 
 
 def listener(its: Services) -> EventSink:
-    """Hears every event after the audit log."""
+    """Receives every event after the audit log."""
     del its
     return NoEvents()

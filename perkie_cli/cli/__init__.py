@@ -1,1 +1,1 @@
-"""The command line: translates flags to requests and results to output."""
+"""The command line: turns flags into requests and results into output."""

@@ -20,36 +20,36 @@ COMMANDS: dict[str, str] = {
     "stylize": "Redraw pets in an artistic style.",
     "remove-bg": "Cut pets out of their background.",
     "styles": "List, show and preview styles.",
-    "models": "Get, check and measure what draws and cuts out.",
-    "cache": "See, check and clear what is kept.",
-    "lifecycle": "Keep the bucket's lifetime rules as they should be.",
-    "quota": "See, reset and grant quotas.",
-    "emulate": "Run local stand-ins of the services that perkie uses.",
-    "config": "Show settings with their origin, write a first config file.",
+    "models": "Get, check and evaluate the models that draw and cut out.",
+    "cache": "Inspect, check and clear stored pictures.",
+    "lifecycle": "Keep the bucket's lifetime rules up to date.",
+    "quota": "Show, reset and grant quotas.",
+    "emulate": "Run local emulators of the services that perkie uses.",
+    "config": "Show settings and their origin, write a config file.",
     "serve": "Serve the same pictures over HTTP.",
 }
 
 
 HELP_NAMES = ["-h", "--help"]
-ROOT_OPTIONS = {"install_completion", "show_completion"}  # Typer gives them to every app; they are the root's
+ROOT_OPTIONS = {"install_completion", "show_completion"}  # Typer adds them to every app; they belong to the root
 
 
 class LazyGroup(TyperGroup):
-    """Imports a command only to run it, complete it or show its own help; until then a stand-in has its help line."""
+    """Imports a command only to run it, complete it or show its help; until then a placeholder has its help line."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Imports the command that is about to run, and names it for the envelope: ``cache stats``."""
+        """Imports the command that is about to run, and sets its name for the envelope: ``cache stats``."""
         if args and args[0] in COMMANDS:
             self.commands[args[0]] = load_command(args[0])
         name, command, rest = super().resolve_command(ctx, args)
-        if isinstance(ctx.obj, Renderer):  # there is none while the shell completes
+        if isinstance(ctx.obj, Renderer):  # there is none during shell completion
             inner = rest[:1] if isinstance(command, TyperGroup) and rest and rest[0] in command.commands else []
             ctx.obj.command = " ".join([args[0], *inner])
         return name, command, rest
 
 
 def load_command(name: str) -> Any:
-    """One of ``COMMANDS``, imported."""
+    """Imports one of ``COMMANDS``."""
     module = importlib.import_module(f"perkie_cli.cli.commands.{name.replace('-', '_')}")
     command = get_command(module.app)
     command.name = name
@@ -60,7 +60,7 @@ def load_command(name: str) -> Any:
 
 
 def _shape_help(command: Any) -> None:
-    """Switches bear no type: ``--json <bool>`` reads as if a value had to follow."""
+    """Removes the type of switches: ``--json <bool>`` looks as if it needed a value."""
     for param in command.get_params(typer.Context(command, help_option_names=HELP_NAMES)):
         if getattr(param, "is_flag", False):
             param.metavar = ""
@@ -79,15 +79,19 @@ def _root(
     config: Annotated[Path | None, typer.Option(help="Read settings from this file only.", metavar="FILE")] = None,
     profile: Annotated[str | None, typer.Option(help="Use this profile of the config file.", metavar="NAME")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON envelope on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tracebacks of bugs; the log of `serve`.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only data and errors.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print tracebacks of bugs, and the log of `serve`.")
+    ] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour (also NO_COLOR).")] = False,
-    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; what would need a yes fails.")] = False,
+    no_input: Annotated[
+        bool, typer.Option("--no-input", help="Never ask; fail if a confirmation would be needed.")
+    ] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Cut out, stylize, cache, meter and serve pet portraits.
 
-    Global options are taken before or after the command.
+    Global options may stand before or after the command.
     """
     renderer: Renderer = ctx.obj
     renderer.flags = GlobalFlags(json, quiet, verbose, no_color, no_input, version, config, profile)
@@ -102,7 +106,7 @@ def _root(
 
 
 def _version() -> object:
-    from perkie_cli.cli.rows import VersionRow  # no other way to the help needs the rows
+    from perkie_cli.cli.rows import VersionRow  # imported late: only --version needs the rows
 
     return VersionRow(perkie_cli.__version__)
 

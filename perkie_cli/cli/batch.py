@@ -1,4 +1,4 @@
-"""How the command line follows a batch, and what it reports at its end."""
+"""How the command line shows a batch, and its report at the end."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from perkie_cli.domain.units import format_duration
 
 
 class BatchReporter:
-    """Tells of each job as it ends: remarks and warnings on stderr, the written path on stdout."""
+    """Reports each job as it ends: remarks and warnings on stderr, the written path on stdout."""
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
 
     def progress(self, total: int, item: str) -> AbstractContextManager[Progress]:
-        """A bar, on a terminal."""
+        """A progress bar, on a terminal."""
         return self._renderer.progress(total, item)
 
     def unexpected(self, error: Exception) -> PerkieError:
-        """With its traceback under ``-v``."""
+        """Reports a bug, with its traceback under ``-v``."""
         return self._renderer.unexpected(error)
 
     def given_up(self, count: int) -> None:
-        """As a warning."""
-        self._renderer.warn(f"{count} more were not tried: they would end the same")
+        """Reports untried jobs as a warning."""
+        self._renderer.warn(f"{count} more were not tried: they would fail the same way")
 
     def ended(self, result: JobResult, total: int) -> None:
-        """One line, or the failure."""
+        """Prints one line, or the failure."""
         for warning in _warnings(result):
             self._renderer.warn(f"{_name(result.job.source, 'stdin')}: {warning}")
         if result.error is not None:
-            if total > 1:  # a single failure is told by the report itself
+            if total > 1:  # a single failure is in the report itself
                 self._renderer.complain(result.error, str(result.job.source))
             return
         remark = f"{_name(result.job.source, 'stdin')} → {_name(result.job.target, 'stdout')} ({_remark(result)})"
@@ -56,20 +56,20 @@ def _name(path: Path, stream: str) -> str:
 
 
 def check_stdout(renderer: Renderer, jobs: Sequence[Job]) -> None:
-    """Raises: UsageError where a picture is to go to stdout, which cannot take it."""
+    """Checks that stdout can take a picture, if one goes there. Raises: UsageError."""
     if any(job.target == STDIO for job in jobs):
         renderer.check_takes_pictures()
 
 
 def tell_of_left_out(renderer: Renderer, inputs: Inputs) -> list[InputFile]:
-    """The files of a run; on stderr how many of those typed are perkie's own outputs."""
+    """The files of a run; prints on stderr how many arguments were left out as perkie's own outputs."""
     if count := len(inputs.left_out):
         renderer.say(f"left out: {count} picture{'s' * (count != 1)} that perkie made, such as {inputs.left_out[0]}")
     return inputs.files
 
 
 def batch_report(ended: Ended) -> Report:
-    """A row for each job, and a summary that counts how they ended."""
+    """A row per job, and a summary that counts the outcomes."""
     counts = {status.value: sum(each.status is status for each in ended.results) for status in Status}
     failures = [each.error for each in ended.results if each.error is not None]
     error, code = summed_up(failures, ended.total)
@@ -85,7 +85,7 @@ def batch_report(ended: Ended) -> Report:
 
 
 def summed_up(failures: Sequence[PerkieError], total: int) -> tuple[PerkieError | None, int]:
-    """What a run of `total` jobs ends with, and its exit code: that of the failures where all failed alike."""
+    """The error of a run of ``total`` jobs and its exit code: the failures' own if all failed with the same one."""
     if not failures:
         return None, 0
     if total == 1:

@@ -14,31 +14,31 @@ from perkie_cli.domain.errors import Interrupted, PerkieError, UsageError
 
 
 def run(args: Sequence[str]) -> int:
-    """Runs the hoisted arguments. Returns the exit code; never raises but for a bug in the boundary itself."""
+    """Runs the hoisted arguments and returns the exit code. It never raises, except for a bug in itself."""
     renderer = Renderer(GlobalFlags.peek(args))
     if renderer.flags.no_color:
-        os.environ["NO_COLOR"] = "1"  # also for the help, which Rich prints
+        os.environ["NO_COLOR"] = "1"  # also for the help texts, which Rich prints
     try:
         return _invoke(list(args), renderer)
     except typer.TyperException as error:
         return renderer.fail(_usage_error(error, renderer.command))
     except (KeyboardInterrupt, typer.Abort):
         if renderer.ended is not None:
-            return renderer.ended  # it came too late to change anything: one envelope is out, two would be none
+            return renderer.ended  # too late: one envelope is printed, and a second would make stdout unreadable
         return renderer.fail(Interrupted("interrupted; finished work is kept"))
     except PerkieError as error:
         return renderer.fail(error)
     except BrokenPipeError:
-        return renderer.ended or 0  # the reader (head, less) has what it wanted
+        return renderer.ended or 0  # the reader (head, less) closed the pipe
     except Exception as error:  # noqa: BLE001  # the last boundary: a bug must end as exit 1 with a way to report it
         return renderer.fail(renderer.unexpected(error))
 
 
 def _invoke(args: list[str], renderer: Renderer) -> int:
-    """Not by ``main`` of the root command: that one ends an interrupt and a broken pipe in its own ways."""
+    """Runs the command without click's ``main``, which has its own handling of SIGINT and broken pipes."""
     command = command_line()
     if "_PERKIE_COMPLETE" in os.environ:
-        command.main(prog_name="perkie")  # answers the shell and exits
+        command.main(prog_name="perkie")  # answers the shell's completion request and exits
     try:
         with command.make_context("perkie", args, obj=renderer) as context:
             return int(command.invoke(context) or 0)
@@ -47,8 +47,8 @@ def _invoke(args: list[str], renderer: Renderer) -> int:
 
 
 def _usage_error(error: typer.TyperException, running: str) -> UsageError:
-    """``running`` is the command as the envelope names it: an option without its value knows no context."""
+    """Adds the command's help as a hint. ``running`` names the command: some usage errors carry no context."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else f"perkie {running.removeprefix('perkie')}".rstrip()
     message = error.format_message().rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows what it takes.")
+    return UsageError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows its arguments and options.")

@@ -1,4 +1,4 @@
-"""Gets model files with a progress line: for ``perkie models pull``, and before the first cut-out needs one."""
+"""Downloads model files with a progress line: for ``perkie models pull``, and before the first cut-out."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _OTHERWISE = (
 async def ensure_weights(
     services: Services, renderer: Renderer, engine: str | None = None, *, required: bool = True
 ) -> None:
-    """Pulls the checkpoint of the configured mode once, where the engine runs it here and neither it nor its export is
-    there; by default the configured engine.
+    """Downloads the mode's checkpoint if the engine (by default the configured one) runs it in this process and neither
+    the checkpoint nor its export exists.
 
-    Raises: MissingExtra, MissingDevice; MissingWeights with the ways out where they are ``required``.
+    Raises: MissingExtra, MissingDevice; if ``required`` also MissingWeights, with a hint about the alternatives.
     """
     if not services.matting_choice.needs_weights(engine) or services.cutout_readiness.has_weights():
         return
     wanted = checkpoint(services.matting_choice.mode)
     services.check_matting()
     if not services.settings.general.offline:
-        renderer.say(f"{wanted.file} is pulled once into {services.model_files.folder}")
+        renderer.say(f"{wanted.file} is downloaded once to {services.model_files.folder}")
     try:
         await pull(services, renderer, wanted)
     except PerkieError as error:
@@ -43,7 +43,7 @@ async def ensure_weights(
 
 
 async def pull(services: Services, renderer: Renderer, wanted: Checkpoint) -> Path:
-    """Downloads, checks and places one file, showing how far it is. Raises: as ``ModelFiles.pull``."""
+    """Downloads, checks and stores one file, with a progress display. Raises: as ``ModelFiles.pull``."""
     with renderer.transfer(wanted.file) as bar:
         return await services.model_files.pull(wanted, bar.at)
 

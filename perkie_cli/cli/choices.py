@@ -1,4 +1,4 @@
-"""What several commands read out of their flags."""
+"""Flag combinations that several commands share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from perkie_cli.domain.pictures.request import CacheUse
 
 
 def owner_of(customer: str | None, session: str | None) -> Owner | None:
-    """Of ``--customer`` and ``--session``, if any. Raises: UsageError, InvalidIdentity."""
+    """The owner named by ``--customer`` or ``--session``, if any. Raises: UsageError, InvalidIdentity."""
     if customer is not None and session is not None:
         raise UsageError("--customer and --session exclude each other")
     if customer is not None:
@@ -20,7 +20,7 @@ def owner_of(customer: str | None, session: str | None) -> Owner | None:
 
 
 def cache_use(refresh: bool, no_cache: bool) -> CacheUse:
-    """Of ``--refresh`` and ``--no-cache``. Raises: UsageError."""
+    """The cache use set by ``--refresh`` and ``--no-cache``. Raises: UsageError."""
     if refresh and no_cache:
         raise UsageError("--refresh and --no-cache exclude each other")
     if no_cache:
@@ -29,7 +29,7 @@ def cache_use(refresh: bool, no_cache: bool) -> CacheUse:
 
 
 def output_format(name: str | None, output: Path | None, default: str) -> ImageFormat:
-    """By ``--format``, else by the ending of ``-o``. Raises: InvalidParameter."""
+    """The format from ``--format``, else from the extension of ``-o``. Raises: InvalidParameter."""
     word = name or (output.suffix.lstrip(".") if output is not None else "") or default
     try:
         return ImageFormat("jpg" if word.lower() == "jpeg" else word.lower())

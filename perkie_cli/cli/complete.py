@@ -1,4 +1,4 @@
-"""What the shell completes besides names of options."""
+"""Shell completion of option values."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ MOST_HASHES = 30
 
 
 def style(incomplete: str) -> list[tuple[str, str]]:
-    """Style ids and aliases, each with the style's title."""
+    """Completes style ids and aliases, each with the style's title."""
     try:
         book = build_services(load().settings).styles
-    except PerkieError:  # a command that runs will tell it; the middle of a line is no place for that
+    except PerkieError:  # not reported during completion; the command itself will report it
         return []
     return [(name, each.title) for each in book.all() for name in each.names if name.startswith(incomplete)]
 
 
 def styles(incomplete: str) -> list[tuple[str, str]]:
-    """Also words for several styles, or what follows the last comma."""
+    """Completes styles, words for several styles, and the part after the last comma."""
     head, comma, tail = incomplete.rpartition(",")
     several = [] if comma else [("all", "every style"), ("popular", "the popular ones")]
     return [(head + comma + name, title) for name, title in [*style(tail), *several] if name.startswith(tail)]
 
 
 def drawing_engine(incomplete: str) -> list[tuple[str, str]]:
-    """Who draws."""
+    """Completes the engines that draw."""
     return _engines(DRAWING, AUTO_DRAWING, incomplete)
 
 
 def matting_engine(incomplete: str) -> list[tuple[str, str]]:
-    """Who cuts out."""
+    """Completes the engines that cut out."""
     return _engines(MATTING, AUTO_MATTING, incomplete)
 
 
@@ -48,17 +48,17 @@ def _engines(named: Mapping[str, EngineFacts], auto: str, incomplete: str) -> li
 
 
 def background(incomplete: str) -> list[str]:
-    """What becomes of the background."""
+    """Completes the uses of the background."""
     return [use for use in BackgroundUse if use.startswith(incomplete)]
 
 
 def matting_mode(incomplete: str) -> list[str]:
-    """Of the network."""
+    """Completes the modes of matting."""
     return [mode for mode in MODES if mode.startswith(incomplete)]
 
 
 def hashes(incomplete: str) -> list[str]:
-    """Hashes of pictures on this disk; a bucket is too far away to be asked at every press of a key."""
+    """Completes hashes of pictures on the local disk; a bucket is too slow for completion."""
     try:
         services = build_services(load().settings)
         near = services.settings.cache.store == "disk" and services.cache_dir.is_dir()

@@ -39,23 +39,24 @@ def _parsed(parse: Callable[[str], T], flag: str, text: str) -> T:
 def _chosen(
     ctx: typer.Context,
     *,
-    customer: Annotated[str | None, typer.Option(metavar="ID", help="Only this customer's.")] = None,
-    session: Annotated[str | None, typer.Option(metavar="ID", help="Only this session's.")] = None,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Only objects of this customer.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Only objects of this session.")] = None,
     hash_: Annotated[
         str | None,
-        typer.Option("--hash", metavar="HEX", help="Only of this upload.", autocompletion=complete.hashes),
+        typer.Option("--hash", metavar="HEX", help="Only objects of this upload.", autocompletion=complete.hashes),
     ] = None,
     style: Annotated[
-        str | None, typer.Option(metavar="ID", help="Only in this style.", autocompletion=complete.style)
+        str | None, typer.Option(metavar="ID", help="Only pictures in this style.", autocompletion=complete.style)
     ] = None,
-    prefix: Annotated[str, typer.Option(metavar="PATH", help="Only keys that begin so: shared/.")] = "",
+    prefix: Annotated[str, typer.Option(metavar="PATH", help="Only keys with this prefix, such as shared/.")] = "",
     older_than: Annotated[
-        timedelta | None, typer.Option(parser=_duration, metavar="AGE", help="Only unused for so long: 36h, 7d.")
+        timedelta | None,
+        typer.Option(parser=_duration, metavar="AGE", help="Only unused for this long, such as 36h or 7d."),
     ] = None,
     larger_than: Annotated[
-        int | None, typer.Option(parser=_size, metavar="SIZE", help="Only larger than: 500kB, 2MiB.")
+        int | None, typer.Option(parser=_size, metavar="SIZE", help="Only larger than this, such as 500kB or 2MiB.")
     ] = None,
-    expired: Annotated[bool, typer.Option("--expired", help="Only past its lifetime.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="Only objects past their lifetime.")] = False,
 ) -> Filter:
     style_id = None if style is None else build_services(settings_of(ctx).settings).styles.get(style).id
     return Filter(
@@ -64,7 +65,7 @@ def _chosen(
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command with a ``chosen: Filter`` the options above instead, ahead of its own."""
+    """Replaces a command's parameter ``chosen: Filter`` by the options above, placed before its own."""
     options = inspect.signature(_chosen, eval_str=True).parameters
     own = {n: p for n, p in inspect.signature(command, eval_str=True).parameters.items() if n != "chosen"}
     parameters = {name: each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, each in (options | own).items()}

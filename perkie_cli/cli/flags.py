@@ -1,4 +1,4 @@
-"""The global flags, taken before or after the command."""
+"""The global flags, accepted before or after the command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VALUES = {"--config": "config", "--profile": "profile"}
 
 @dataclass(frozen=True, slots=True)
 class GlobalFlags:
-    """What holds for every command."""
+    """The flags of every command."""
 
     json: bool = False
     quiet: bool = False
@@ -34,7 +34,7 @@ class GlobalFlags:
 
     @classmethod
     def peek(cls, hoisted: Sequence[str]) -> GlobalFlags:
-        """The switches at the front of hoisted arguments, so that even a usage error is rendered as asked."""
+        """Reads the switches at the front of hoisted arguments, so that usage errors also respect them."""
         found: dict[str, bool] = {}
         words = iter(hoisted)
         for word in words:
@@ -47,13 +47,13 @@ class GlobalFlags:
 
 
 def _switches(word: str) -> list[str]:
-    """The names of the switches that a word turns on: ``--json`` one, ``-qv`` two."""
+    """The switches that a word turns on: ``--json`` one, ``-qv`` two."""
     words = [word] if word.startswith("--") else [f"-{letter}" for letter in word[1:] if word[0] == "-"]
     return [SWITCHES[each] for each in words] if words and set(words) <= SWITCHES.keys() else []
 
 
 def hoist(args: Sequence[str]) -> list[str]:
-    """Moves global flags to the front, where the root command reads them; what follows ``--`` stays.
+    """Moves global flags to the front, where the root command reads them; words after ``--`` stay.
 
     >>> hoist(["stylize", "pet.jpg", "--json"])
     ['--json', 'stylize', 'pet.jpg']

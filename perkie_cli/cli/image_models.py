@@ -1,4 +1,4 @@
-"""Gemini's image models for ``perkie models``: what they cost, until when they live, whether the API knows them."""
+"""Gemini's image models for ``perkie models``: price, shutdown date, and whether the API lists them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def listed(services: Services) -> Report:
-    """Every image model with price and retirement, from the data alone."""
+    """Every image model with price and shutdown date, from the data alone."""
     return _report(services, None)
 
 
 async def checked(services: Services) -> Report:
-    """The same, and which of them the API lists now.
+    """The same, plus whether the API currently lists each model.
 
-    The report's error is ChangesPending when the model in use is gone, goes within 30 days, or is not listed.
+    The report's error is ChangesPending when the model in use is shut down, will be within 30 days, or is not listed.
     Raises: NotAuthorised, Unavailable.
     """
     live = await services.gemini.live_models()

@@ -1,4 +1,4 @@
-"""The console script. It imports the command line late: an interrupt during the imports must end quietly too."""
+"""The console script. It imports the command line late, so that an interrupt during imports also ends quietly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from perkie_cli.system.imports import uncollected
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Runs ``perkie`` and exits with a code of the contract."""
+    """Runs ``perkie`` and exits with a documented exit code."""
     streams.prepare()
     try:
         _stop_on_sigterm()
@@ -25,15 +25,15 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
-        for late in (signal.SIGINT, signal.SIGTERM):  # what is left is Python's own end: it would tell of an interrupt
+        for late in (signal.SIGINT, signal.SIGTERM):  # Python's shutdown would print a KeyboardInterrupt
             signal.signal(late, signal.SIG_DFL)
-        gc.freeze()  # the process ends: looking through all it holds for garbage would take as long as `quota show`
+        gc.freeze()  # skip the final garbage collection: it would take as long as `quota show` itself
 
 
 def _stop_on_sigterm() -> None:
-    """A SIGTERM stops as tidily as Ctrl-C, also in the background of a script, where a shell lets SIGINT be ignored.
+    """Makes SIGTERM stop as cleanly as Ctrl-C, also in a script's background, where the shell ignores SIGINT.
 
-    There SIGINT is held back instead, until a SIGTERM lets it through: asyncio heeds it only if Python handles it.
+    In that case SIGINT is blocked until a SIGTERM arrives: asyncio reacts to SIGINT only if Python handles it.
     """
     background = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     if background:

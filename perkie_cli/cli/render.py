@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SCHEMA = "perkie/1"
-UNFOLDED = 10_000  # columns of a table that a program reads
+UNFOLDED = 10_000  # width in columns of a table that a program reads
 REPORT_BUG = "This is a bug in perkie: please report it with what you typed and the traceback that -v shows."
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows for people. Columns named in ``numeric`` are set flush right."""
+    """Rows for people. Columns named in ``numeric`` are right-aligned."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[object]]
@@ -41,7 +41,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a command has to say: ``results`` and ``summary`` for the envelope, ``text`` for people (stdout)."""
+    """The result of a command: ``results`` and ``summary`` for the envelope, ``text`` for people (stdout)."""
 
     results: Sequence[object] = ()  # rows of ``cli.rows``
     summary: Mapping[str, object] = field(default_factory=dict)
@@ -57,37 +57,39 @@ class Renderer:
         self.flags = flags
         self.command = "perkie"
         self.warnings: list[str] = []
-        self.ended: int | None = None  # the exit code, once the envelope is being written
+        self.ended: int | None = None  # the exit code, set when the envelope is written
 
     # ---------------------------------------------------------------- data
 
     def line(self, text: str) -> None:
-        """One line of data, at once: who reads it from a pipe may be waiting.
+        """Prints one line of data and flushes: a reader at the other end of a pipe may be waiting.
 
-        Raises: BrokenPipeError when the reader has left, UnwritableFile when stdout takes no more.
+        Raises: BrokenPipeError when the reader has closed the pipe, UnwritableFile when stdout cannot be written.
         """
         try:
             sys.stdout.write(text.rstrip("\n") + "\n")
             sys.stdout.flush()
         except OSError as error:
             streams.mute(sys.stdout)
-            self.flags = replace(self.flags, json=False)  # what follows is told on stderr
+            self.flags = replace(self.flags, json=False)  # from now on report on stderr
             if isinstance(error, BrokenPipeError):
                 raise
             raise UnwritableFile(f"stdout cannot be written: {error.strerror}") from error
 
     def check_takes_pictures(self) -> None:
-        """Whether stdout can take a picture, before anybody pays for it.
+        """Checks that stdout can take a picture, before anybody pays for it.
 
         Raises: UsageError on a terminal or with --json.
         """
         if self.flags.json:
             raise UsageError("stdout cannot take a picture and the JSON envelope", hint="Name a file with -o.")
         if sys.stdout.isatty():
-            raise UsageError("a picture is no text for a terminal", hint="Name a file with -o, or pipe stdout on.")
+            raise UsageError(
+                "a picture cannot be printed to a terminal", hint="Name a file with -o, or pipe stdout on."
+            )
 
     def picture(self, data: bytes) -> None:
-        """A picture on stdout, instead of its path.
+        """Writes a picture to stdout, instead of its path.
 
         Raises: BrokenPipeError, UnwritableFile.
         """
@@ -101,14 +103,14 @@ class Renderer:
             raise UnwritableFile(f"stdout cannot be written: {error.strerror}") from error
 
     def result(self, data: str, remark: str) -> None:
-        """One finished item: the remark for people, the data for what reads stdout (a person reads it once)."""
+        """Prints one finished item: the remark on stderr, the data on stdout; only one of them on a terminal."""
         self.say(remark)
         if not self.flags.json and (self.flags.quiet or not sys.stdout.isatty()):
-            with suppress(BrokenPipeError):  # the reader has left; the files are still wanted
+            with suppress(BrokenPipeError):  # the reader closed the pipe; the files are still needed
                 self.line(data)
 
     def finish(self, report: Report) -> int:
-        """Prints the report; the exit code to leave with."""
+        """Prints the report; returns the exit code."""
         exit_code = report.exit_code or (report.error.exit_code if report.error is not None else 0)
         if self.flags.json:
             envelope = self._envelope(report)
@@ -122,7 +124,10 @@ class Renderer:
         return exit_code
 
     def _envelope(self, report: Report) -> str:
-        from perkie_cli.cli.rows import ErrorRow, as_fields  # half of the domain, which text output does not need
+        from perkie_cli.cli.rows import (
+            ErrorRow,
+            as_fields,
+        )  # imports half of the domain, which text output does not need
 
         error = report.error
         body = {
@@ -144,38 +149,38 @@ class Renderer:
         for column in table.columns:
             drawn.add_column(column, justify="right" if column in table.numeric else "left", overflow="fold")
         for cells in table.rows:
-            drawn.add_row(*[Text(str(cell)) for cell in cells])  # a plain str would be read as markup
+            drawn.add_row(*[Text(str(cell)) for cell in cells])  # a plain str would be parsed as markup
         out = io.StringIO()
         self._console(out, like=sys.stdout).print(drawn)
         self.line("\n".join(row.rstrip() for row in out.getvalue().splitlines()))
 
-    # ---------------------------------------------------------------- talk
+    # ---------------------------------------------------------------- messages
 
     def say(self, text: str) -> None:
-        """A remark for people."""
+        """Prints a remark on stderr."""
         if not self.flags.quiet and not self.flags.json:
             self._stderr(text)
 
     def warn(self, text: str) -> None:
-        """Something to know; in the envelope under ``warnings``."""
+        """Prints a warning; the envelope lists it under ``warnings``."""
         self.warnings.append(text)
         if not self.flags.json:
             self._stderr(f"warning: {text}", "yellow")
 
     def complain(self, error: PerkieError, about: str = "") -> None:
-        """One failure among several, of ``about`` where the error does not name it itself; the run goes on."""
+        """Prints one failure among several; the run continues. ``about`` is added if the error does not name it."""
         if not self.flags.json:
             self._print_error(error, f"{about}: " if about and about not in error.message else "")
 
     def fail(self, error: PerkieError) -> int:
-        """Ends the run with an error; the exit code. What stdout does not take is told on stderr."""
+        """Ends the run with an error; returns the exit code. If stdout cannot be written, reports on stderr."""
         try:
             return self.finish(Report(error=error))
         except (BrokenPipeError, UnwritableFile):
             return self.finish(Report(error=error))
 
     def unexpected(self, error: Exception) -> PerkieError:
-        """An error that nobody foresaw, as one that can be told."""
+        """Turns an unforeseen exception into an error that can be reported."""
         if self.flags.verbose:
             self._write_stderr("".join(traceback.format_exception(error)))
         return PerkieError(f"unexpected {type(error).__name__}: {error}", hint=REPORT_BUG)
@@ -189,18 +194,21 @@ class Renderer:
 
     @property
     def interactive(self) -> bool:
-        """Whether there is a person to ask and to show progress to."""
+        """Whether a person can answer questions and see progress."""
         return not self.flags.no_input and not self.flags.json and sys.stdin.isatty() and sys.stderr.isatty()
 
     def confirm(self, question: str, *, yes: bool, typed: str | None = None) -> None:
         """Asks before a change of something shared. ``typed``: a word that must be typed instead of y.
 
-        Raises: UsageError where nobody can be asked and ``yes`` was not given, or the answer is no.
+        Raises: UsageError when the answer is no, or when nobody can be asked and ``yes`` was not given.
         """
         if yes:
             return
         if not self.interactive:
-            raise UsageError(f"{question} Nobody to ask here.", hint="Give --yes to go ahead, --dry-run to look first.")
+            raise UsageError(
+                f"{question} This needs a confirmation, and nobody can be asked.",
+                hint="Give --yes to go ahead, --dry-run to look first.",
+            )
         sys.stderr.write(f"{question} [{typed or 'y/N'}] ")
         sys.stderr.flush()
         accepted = (typed.lower(),) if typed else ("y", "yes")
@@ -209,14 +217,14 @@ class Renderer:
 
     @contextmanager
     def progress(self, total: int, item: str) -> Iterator[Progress]:
-        """A bar for many items, a live line for one, beside the name of the last ``item``; silent off a terminal."""
+        """A bar for many items or a live line for one, with the last ``item``'s name. Silent without a terminal."""
         if self.flags.quiet or self.flags.json or not sys.stderr.isatty():
             yield Progress()
             return
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
-        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]  # a file may be called [/b].png
+        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]  # a file may be named [/b].png
         if total > 1:
             columns += [BarColumn(), MofNCompleteColumn()]
         with RichProgress(*columns, TimeElapsedColumn(), console=self._console(sys.stderr), transient=True) as bar:
@@ -224,7 +232,7 @@ class Renderer:
 
     @contextmanager
     def transfer(self, name: str) -> Iterator[Transfer]:
-        """A bar of bytes for one large file; silent off a terminal."""
+        """A bar of bytes for one large file. Silent without a terminal."""
         if self.flags.quiet or self.flags.json or not sys.stderr.isatty():
             yield Transfer()
             return
@@ -235,17 +243,17 @@ class Renderer:
         with RichProgress(*columns, TimeRemainingColumn(), console=self._console(sys.stderr), transient=True) as bar:
             yield _RichTransfer(bar, bar.add_task(name, total=None))
 
-    # ---------------------------------------------------------------- plumbing
+    # ---------------------------------------------------------------- internals
 
     def _stderr(self, text: str, colour: str | None = None) -> None:
-        """One line; not by a console of its own, which would write past a progress bar into the bar's line."""
+        """Prints one line. A separate console would write into the line of a progress bar."""
         text = streams.printable(text)
         if colour and sys.stderr.isatty() and self._colour:
             text = typer.style(text, fg=colour)
         self._write_stderr(text + "\n")
 
     def _write_stderr(self, text: str) -> None:
-        """A full disk under a log, or a pager that has quit, costs nobody a picture."""
+        """Ignores errors: a full log disk or a closed pager must not cost a picture."""
         try:
             sys.stderr.write(text)
         except OSError:
@@ -256,7 +264,7 @@ class Renderer:
         return not self.flags.no_color and not os.environ.get("NO_COLOR")
 
     def _console(self, stream: TextIO, like: TextIO | None = None) -> Console:
-        """A console on ``stream``, drawn for what ``like`` leads to: folded to fit a terminal, else left whole."""
+        """A console on ``stream``, formatted for ``like``: folded to the width of a terminal, otherwise not folded."""
         from rich.console import Console
 
         person = (like or stream).isatty()
@@ -265,17 +273,17 @@ class Renderer:
 
 
 class Progress:
-    """Told of each finished item; this one keeps quiet."""
+    """Receives each finished item; this one shows nothing."""
 
     def advance(self, item: str) -> None:
-        """One item is done."""
+        """Counts one finished item."""
 
 
 class Transfer:
-    """Told how far a download is; this one keeps quiet."""
+    """Receives the progress of a download; this one shows nothing."""
 
     def at(self, done: int, total: int | None) -> None:
-        """In bytes; ``total`` where it is known."""
+        """The progress in bytes; ``total`` if it is known."""
 
 
 class _RichTransfer(Transfer):
@@ -295,7 +303,7 @@ class _RichBar(Progress):
 
 
 def plain(value: object) -> object:
-    """What JSON lacks: dataclasses, enums, decimals, times, paths, sets.
+    """Converts types that JSON lacks: dataclasses, enums, decimals, times, paths, sets.
 
     Raises: TypeError.
     """
@@ -304,7 +312,7 @@ def plain(value: object) -> object:
             return value.value
         case Decimal():
             return float(value)
-        case date():  # and datetime, which is one
+        case date():  # includes datetime
             return value.isoformat().replace("+00:00", "Z")
         case timedelta():
             return value.total_seconds()
@@ -316,4 +324,4 @@ def plain(value: object) -> object:
             return dict(value)
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{type(value).__name__} cannot be converted to JSON")

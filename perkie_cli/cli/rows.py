@@ -1,6 +1,6 @@
-"""The rows of the JSON envelope, by command: what ``results`` holds.
+"""The rows of the JSON envelope, by command: the content of ``results``.
 
-``docs/envelope.schema.json`` is made from here, by ``python -m tests.made_schema``.
+``python -m tests.made_schema`` makes ``docs/envelope.schema.json`` from this module.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.pictures.result import PictureFacts
 
-_IF_ANY = {"if_any": True}  # a field that is left out where it is None
-_INSIDE = {"inside": True, **_IF_ANY}  # a dataclass whose fields stand in the row itself
+_IF_ANY = {"if_any": True}  # a field that is left out when it is None
+_INSIDE = {"inside": True, **_IF_ANY}  # a dataclass whose fields become fields of the row
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ErrorRow:
 
     @classmethod
     def of(cls, error: PerkieError) -> ErrorRow:
-        """The part of an error that is told."""
+        """The reported part of an error."""
         return cls(error.code, error.message, error.hint, error.retryable)
 
 
@@ -63,7 +63,7 @@ class CutoutRow:
 
 @dataclass(frozen=True, slots=True)
 class EstimateRow:
-    """What one style of a run would cost at most."""
+    """The maximum cost of one style of a run."""
 
     style: str
     pictures: int
@@ -73,7 +73,7 @@ class EstimateRow:
 
 @dataclass(frozen=True, slots=True)
 class FailedRow:
-    """An input that came to nothing."""
+    """An input that failed."""
 
     input: Path
     error: ErrorRow
@@ -81,7 +81,7 @@ class FailedRow:
 
 @dataclass(frozen=True, slots=True)
 class AreaRow:
-    """What lies in one part of the cache, and since when the oldest of it is unused."""
+    """The content of one area of the cache, and the last use of its oldest object."""
 
     area: str
     count: int
@@ -105,7 +105,7 @@ class ObjectRow:
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """One thing that is wrong in the cache."""
+    """One problem in the cache."""
 
     key: str
     kind: str
@@ -115,7 +115,7 @@ class FindingRow:
 
 @dataclass(frozen=True, slots=True)
 class CounterRow:
-    """One counter of today, in pictures."""
+    """One of today's counters, in pictures."""
 
     counter: str
     used: int
@@ -145,7 +145,7 @@ class RuleRow:
 
 @dataclass(frozen=True, slots=True)
 class RuleChangeRow:
-    """A rule that goes or comes."""
+    """A rule that is removed or added."""
 
     change: Literal["remove", "add"]
     rule: Mapping[str, Any]
@@ -153,7 +153,7 @@ class RuleChangeRow:
 
 @dataclass(frozen=True, slots=True)
 class WeightsRow:
-    """One matting model and its files here."""
+    """One matting model and its local files."""
 
     model: str
     mode: str
@@ -166,7 +166,7 @@ class WeightsRow:
 
 @dataclass(frozen=True, slots=True)
 class NetworkRow:
-    """A matting network of models.toml; ``path`` is None where its file is absent."""
+    """A matting network of models.toml; ``path`` is None when its file is missing."""
 
     network: str
     title: str
@@ -190,7 +190,7 @@ class ImageModelRow:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """How well one photo was cut out."""
+    """The scores of one cut-out."""
 
     input: Path
     mae: float
@@ -244,7 +244,7 @@ class StyleRow:
 
 @dataclass(frozen=True, slots=True)
 class FullStyleRow(StyleRow):
-    """One style whole."""
+    """One style with all its fields."""
 
     prompt: str
     safe_prompt: str
@@ -302,11 +302,11 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "emulate gcp": (),
     "emulate all": (),
 }
-"""What each command's ``results`` may hold; those with none tell all in ``summary``."""
+"""The row types of each command's ``results``; commands without rows use ``summary`` only."""
 
 
 def as_fields(row: Any) -> dict[str, Any]:
-    """The row as it stands in the envelope."""
+    """The row as it appears in the envelope."""
     found: dict[str, Any] = {}
     for each in fields(row):
         value = getattr(row, each.name)

@@ -32,9 +32,9 @@ def settings_of(ctx: typer.Context, flags: Mapping[str, Any] | None = None) -> L
 
 
 def run(ctx: typer.Context, work: Work, flags: Mapping[str, Any] | None = None, **parts: Unpack[Overrides]) -> None:
-    """Runs ``work`` with services, closes them, prints the report and leaves with its exit code.
+    """Runs ``work`` with services, closes them, prints the report and exits with its code.
 
-    ``flags`` are settings by dotted name, ``parts`` are given to the services instead of made.
+    ``flags`` are settings by dotted name, ``parts`` replace parts of the services.
     """
     parts.setdefault("listener", _Listener(renderer_of(ctx)))
     services = build_services(settings_of(ctx, flags).settings, **parts)
@@ -49,13 +49,13 @@ def run(ctx: typer.Context, work: Work, flags: Mapping[str, Any] | None = None, 
 
 
 class _Listener:
-    """Tells what happened beside the command's own answer and must not go unnoticed."""
+    """Prints events that the user must see in addition to the command's own output."""
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
 
     def emit(self, event: Event) -> None:
-        """See ``ports.EventSink``."""
+        """Prints the event as a warning, if the user must see it."""
         if isinstance(event, AuditLost):
             self._renderer.warn(f"no audit record was written to {event.path}: {event.reason}")
         elif isinstance(event, SettingShadowed):
@@ -63,7 +63,7 @@ class _Listener:
 
 
 def finish(ctx: typer.Context, report: Report) -> None:
-    """Prints the report and leaves with its exit code.
+    """Prints the report and exits with its code.
 
     Raises: typer.Exit.
     """

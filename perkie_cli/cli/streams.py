@@ -1,4 +1,4 @@
-"""The process's own streams, made fit for any name, any locale and any reader."""
+"""Prepares the standard streams for any file name, locale and reader."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import TextIO
 
 
 def prepare() -> None:
-    """Gives each closed stream a place to go, and lets no file name be unprintable.
+    """Opens closed streams to the null device, and makes every file name printable.
 
-    A name that is no valid UTF-8 leaves stdout as the bytes that it is; where the locale lacks a character, its escape
-    is written.
+    A name that is not valid UTF-8 is written to stdout as its bytes; a character that the locale lacks is escaped.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # the caller closed it: ``perkie … >&-``
+        if getattr(sys, name) is None:  # closed by the caller: ``perkie … >&-``
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123  # for as long as the process lives
     if isinstance(sys.stdout, io.TextIOWrapper):
         unicode = sys.stdout.encoding.lower().replace("-", "") == "utf8"
@@ -23,7 +22,7 @@ def prepare() -> None:
 
 
 def mute(stream: TextIO) -> None:
-    """Nobody reads any more, or nothing more fits: silences what is still to come, the flush at exit included."""
+    """Discards all further output, including the flush at exit: the reader is gone or the disk is full."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,1 +1,1 @@
-"""Settings: one row each, every value with its origin."""
+"""Settings: one row each; every value knows its origin."""

@@ -1,4 +1,4 @@
-"""Turns what stands in a file, a variable or a flag into the setting's own type."""
+"""Converts the raw value from a file, variable or flag to the setting's type."""
 
 from __future__ import annotations
 
@@ -123,5 +123,5 @@ _SCALARS: dict[Any, Callable[[Any], Any]] = {
     Path: _path,
     Decimal: lambda raw: Decimal(str(raw)),
     timedelta: _duration,
-    Secret: lambda raw: Secret(_text(raw).strip()),  # a file that is read into a variable ends in a newline
+    Secret: lambda raw: Secret(_text(raw).strip()),  # strip: a secret read from a file often ends with a newline
 }

@@ -17,12 +17,12 @@ from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
 from perkie_cli.domain.units import why_unread
 
 PROJECT_FILE = "perkie.toml"
-FLAG = "flag"  # a flag bears the name of its setting within the group
+FLAG = "flag"  # a flag has the name of its setting without the group
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source of values: dotted name → raw value, and what to call it in messages."""
+    """One source of values: dotted name → raw value, and its name in messages."""
 
     origin: str
     values: Mapping[str, Any]
@@ -30,7 +30,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, where each value came from, and the files that were looked at (path, whether it exists)."""
+    """The settings, the origin of each value, and the files that were looked for (path, whether it exists)."""
 
     settings: Settings
     origins: Mapping[str, str]
@@ -38,22 +38,22 @@ class Loaded:
 
 
 def user_config_dir(environ: Mapping[str, str]) -> Path:
-    """Config and style files: ``$XDG_CONFIG_HOME/perkie`` or the platform's own place."""
+    """Config and style files: ``$XDG_CONFIG_HOME/perkie`` or the platform's default."""
     return _user_dir("config", environ)
 
 
 def user_cache_dir(environ: Mapping[str, str]) -> Path:
-    """The disk store: ``$XDG_CACHE_HOME/perkie`` or the platform's own place."""
+    """The disk store: ``$XDG_CACHE_HOME/perkie`` or the platform's default."""
     return _user_dir("cache", environ)
 
 
 def user_state_dir(environ: Mapping[str, str]) -> Path:
-    """Quotas, ledgers, records: ``$XDG_STATE_HOME/perkie`` or the platform's own place."""
+    """Quotas, ledgers, records: ``$XDG_STATE_HOME/perkie`` or the platform's default."""
     return _user_dir("state", environ)
 
 
 def user_data_dir(environ: Mapping[str, str]) -> Path:
-    """Model files: ``$XDG_DATA_HOME/perkie`` or the platform's own place."""
+    """Model files: ``$XDG_DATA_HOME/perkie`` or the platform's default."""
     return _user_dir("data", environ)
 
 
@@ -74,7 +74,7 @@ def load(
     environ: Mapping[str, str] = os.environ,
     project_dir: Path | None = None,
 ) -> Loaded:
-    """``config`` replaces the project and user files; ``flags`` maps dotted names to values.
+    """Loads the settings. ``config`` replaces the project and user files; ``flags`` maps dotted names to values.
 
     Raises: InvalidSetting, UnreadableFile.
     """
@@ -94,7 +94,7 @@ def load(
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
-    """The file's table; ``profile`` in it is a table of tables."""
+    """The parsed file; its ``profile``, if any, is a table of tables."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
@@ -119,7 +119,7 @@ def _check_profile(profile: str | None, tables: list[dict[str, Any]]) -> None:
 
 
 def _file_layers(origin: str, table: dict[str, Any], profile: str | None) -> Iterator[Layer]:
-    """The chosen profile's values win over the file's own."""
+    """The layers of one file: the chosen profile overrides the file's other values."""
     profiles = table.pop("profile")
     if profile in profiles:
         yield Layer(f"{origin} [profile.{profile}]", _flatten(f"{origin} [profile.{profile}]", profiles[profile]))

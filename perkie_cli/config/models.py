@@ -1,4 +1,4 @@
-"""Reads the image models that ship with perkie and the user's own."""
+"""Reads the shipped image models and the user's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FIELDS = (
 
 
 def load_models(own: Path | None = None, *, required: bool = False) -> ModelBook:
-    """The shipped models, then those of the user's file, which replace shipped ones by id.
+    """The shipped models, then those of the user's file, which replace shipped ones with the same id.
 
     Raises: InvalidSetting, UnreadableFile; a missing file only where it is ``required``.
     """
@@ -33,7 +33,7 @@ def load_models(own: Path | None = None, *, required: bool = False) -> ModelBook
 def read_rows(
     kind: str, parse: Callable[[Mapping[str, Any]], Row], own: Path | None, *, required: bool
 ) -> dict[str, Row]:
-    """The rows ``[[kind]]`` of the shipped file and of the user's, by id.
+    """The ``[[kind]]`` tables of the shipped file and the user's, by id.
 
     Raises: InvalidSetting, UnreadableFile; a missing file only where it is ``required``.
     """
@@ -87,22 +87,22 @@ def _model(row: Mapping[str, Any]) -> ImageModel:
 
 
 def check_known(table: Mapping[str, Any], known: Collection[str]) -> None:
-    """A misspelt ``retires`` would go on being asked for pictures."""
+    """Refuses unknown fields: with a misspelt ``retires`` a model would be used after its shutdown."""
     for name in table:
         if name not in known:
             raise ValueError(f"unknown field {name!r}")
 
 
 def whole(value: Any, least: int = 1) -> int:
-    """The number. Raises: ValueError."""
+    """Checks a whole number. Raises: ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{value!r} is not a whole number of at least {least}")
     return value
 
 
 def _price(value: Any) -> Decimal:
-    """From a text or a number."""
+    """A price from a string or a number."""
     usd = Decimal(str(value))
     if not usd.is_finite() or usd < 0:
-        raise ValueError(f"{value!r} is no price")
+        raise ValueError(f"{value!r} is not a price")
     return usd

@@ -1,4 +1,4 @@
-"""Reads the matting networks that perkie knows and the user's own, out of the files of the image models."""
+"""Reads the shipped matting networks and the user's own, from the same files as the image models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
 def load_networks(own: Path | None = None, *, required: bool = False) -> Mapping[str, MattingNetwork]:
-    """By id: those that rembg knows, then those of the user's file, which replace them.
+    """The networks by id: rembg's, then those of the user's file, which replace them.
 
     Raises: InvalidSetting, UnreadableFile; a missing file only where it is ``required``.
     """
@@ -28,7 +28,9 @@ def _network(row: Mapping[str, Any]) -> MattingNetwork:
     check_known(row, _FIELDS)
     id_ = str(row["id"])
     if _ID.fullmatch(id_) is None or id_ in (AUTO, *MATTING):
-        raise ValueError(f"id {id_!r} must be small letters, digits, dots and dashes, and no engine's name")
+        raise ValueError(
+            f"id {id_!r} must be lower-case letters, digits, dots and dashes, and not the name of an engine"
+        )
     return MattingNetwork(
         id=id_,
         title=str(row.get("title", id_)),
@@ -45,18 +47,18 @@ def _network(row: Mapping[str, Any]) -> MattingNetwork:
 def _file_name(value: Any) -> str:
     name = str(value)
     if Path(name).name != name:
-        raise ValueError(f"file {name!r} must be a name; it is looked for in the models' folders")
+        raise ValueError(f"file {name!r} must be a file name without a path; files are looked up in the model folders")
     return name
 
 
 def _channels(value: Any, above: float = -math.inf) -> Channels:
     red, green, blue = (float(each) for each in value)
     if not all(math.isfinite(each) and each > above for each in (red, green, blue)):
-        raise ValueError(f"{value!r} are no three numbers that can be used")
+        raise ValueError(f"{value!r} is not a list of three usable numbers")
     return red, green, blue
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
+        raise TypeError(f"{value!r} is not true or false")
     return value

@@ -1,7 +1,7 @@
 """The settings: one row each, grouped. A row's annotation is its type; ``row`` holds default, help and bounds.
 
 A setting ``group.name`` is set by the flag that a command documents, by ``PERKIE_GROUP_NAME``, by ``[group] name`` in
-the project's ``perkie.toml``, by the user's ``config.toml``, or stands at its default, in that order.
+the project's ``perkie.toml``, by the user's ``config.toml``, or keeps its default, in that order.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from perkie_cli.domain.engines import AUTO_DRAWING, AUTO_MATTING
 from perkie_cli.domain.picture import DEFAULT_SIZE, MIB, SMALLEST_SIZE
 from perkie_cli.domain.secret import Secret
 
-KEY_NAMES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one holds where both are set, as in Google's SDK
-ByteCount = NewType("ByteCount", int)  # written as 500kB or 20MiB, too
+KEY_NAMES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one wins when both are set, as in Google's SDK
+ByteCount = NewType("ByteCount", int)  # can also be written as 500kB or 20MiB
 
 
 def row(default: Any, text: str, *, env: tuple[str, ...] = (), least: float | None = None) -> Any:
@@ -30,10 +30,10 @@ def row(default: Any, text: str, *, env: tuple[str, ...] = (), least: float | No
 
 @dataclass(frozen=True, slots=True)
 class GeneralSettings:
-    """What concerns every command."""
+    """Settings for every command."""
 
     offline: bool = row(False, "Never download anything", env=("PERKIE_OFFLINE",))
-    styles_dir: Path | None = row(None, "Folder of your own style files (default: styles/ beside the user config)")
+    styles_dir: Path | None = row(None, "Folder of your own style files (default: styles/ next to the user config)")
     workers: int = row(2, "Threads for decoding, drawing and encoding", least=1)
 
 
@@ -42,10 +42,10 @@ class ImageSettings:
     """Limits on input pictures."""
 
     max_bytes: ByteCount = row(50 * MIB, "Largest input file", least=1)
-    min_side: int = row(256, "Least width and height in px", least=1)
-    max_side: int = row(4096, "Longer sides are shrunk to this many px", least=256)
+    min_side: int = row(256, "Minimum width and height in px", least=1)
+    max_side: int = row(4096, "Longer sides are scaled down to this many px", least=256)
     max_pixels: int = row(50_000_000, "Pixel cap, checked before decoding", least=1)
-    pixels_in_work: int = row(200_000_000, "Pixels of all pictures in work together; more wait", least=1)
+    pixels_in_work: int = row(200_000_000, "Total pixels of all pictures in progress; more have to wait", least=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,15 @@ class MattingSettings:
     """Removing backgrounds."""
 
     engine: str = row("auto", f"Engine, or a network of models.toml; {AUTO_MATTING}")
-    mode: Literal["base", "fast"] = row("base", "base is finer (1024 px), fast ten times quicker (384 px)")
+    mode: Literal["base", "fast"] = row("base", "base is finer (1024 px), fast is ten times faster (384 px)")
     device: str = row("auto", "auto, cpu, cuda, cuda:N or mps")
     backend: Literal["auto", "torch", "onnx"] = row("auto", "auto is onnx on a CPU once exported, else torch")
-    threads: int = row(0, "Threads of the network on a CPU; 0 is one a core", least=0)
-    compile: bool = row(False, "Compile the torch network at its first picture, for minutes; see docs/matting.md")
+    threads: int = row(0, "Threads of the network on a CPU; 0 is one per core", least=0)
+    compile: bool = row(False, "Compile the torch network at its first picture (takes minutes); see docs/matting.md")
     models_dir: Path | None = row(None, "Folder of the model files (default: models/ in the user's data folder)")
-    weights_url: str = row(RELEASE, "Where model files are pulled from")
-    mirror_url: str | None = row(None, "Asked before weights_url")
-    remote_url: str | None = row(None, "Another perkie that removes backgrounds")
+    weights_url: str = row(RELEASE, "Address to download model files from")
+    mirror_url: str | None = row(None, "Mirror to try before weights_url")
+    remote_url: str | None = row(None, "Address of another perkie that removes backgrounds")
     remote_key: Secret | None = row(None, "Its API key")
 
 
@@ -77,18 +77,19 @@ class MattingSettings:
 class CacheSettings:
     """The content-addressed cache."""
 
-    store: Literal["disk", "gcs"] = row("disk", "Where pictures are kept")
+    store: Literal["disk", "gcs"] = row("disk", "Where pictures are stored")
     dir: Path | None = row(None, "Folder of the disk store (default: the user's cache folder)")
     bucket: str | None = row(None, "The private bucket of the gcs store")
-    endpoint: str | None = row(None, "Another storage address: an emulator's", env=("STORAGE_EMULATOR_HOST",))
+    endpoint: str | None = row(None, "Other storage address, such as an emulator's", env=("STORAGE_EMULATOR_HOST",))
     protected_buckets: tuple[str, ...] = row(
-        ("perkieprints-processing-cache", "perkieprints-customer-images"), "No command deletes in these by accident"
+        ("perkieprints-processing-cache", "perkieprints-customer-images"),
+        "Buckets in which no command deletes by accident",
     )
-    near: bool = row(False, "Let a picture of nearly the same photo of the same owner stand in (extra: near)")
-    near_bits: int = row(24, "How many of 256 bits may differ between photos that are nearly the same", least=0)
+    near: bool = row(False, "Reuse the picture of a nearly identical photo of the same owner (extra: near)")
+    near_bits: int = row(24, "Maximum of 256 hash bits that may differ between nearly identical photos", least=0)
     temp_lifetime: timedelta = row(timedelta(days=7), "Lifetime of pictures of sessions and anonymous users")
     customer_lifetime: timedelta = row(timedelta(days=180), "Lifetime of customers' pictures")
-    shared_lifetime: timedelta = row(timedelta(days=30), "Lifetime of the shared copies")
+    shared_lifetime: timedelta = row(timedelta(days=30), "Lifetime of shared copies")
     cutout_lifetime: timedelta = row(timedelta(days=1), "Lifetime of cut-outs")
 
 
@@ -97,17 +98,17 @@ class GeminiSettings:
     """The Gemini image models."""
 
     api_key: Secret | None = row(None, "Developer API key, or sm://projects/P/secrets/NAME/versions/V", env=KEY_NAMES)
-    base_url: str | None = row(None, "Another API address, such as an emulator's", env=("GOOGLE_GEMINI_BASE_URL",))
-    model: str = row("gemini-nano-banana-2.1", "Image model (perkie models list)")
-    models_file: Path | None = row(None, "Your own models and prices (default: models.toml beside the user config)")
+    base_url: str | None = row(None, "Other API address, such as an emulator's", env=("GOOGLE_GEMINI_BASE_URL",))
+    model: str = row("gemini-nano-banana-2.1", "Image model (see perkie models list)")
+    models_file: Path | None = row(None, "Your own models and prices (default: models.toml next to the user config)")
     vertexai: bool = row(False, "Use Vertex AI instead of a developer key", env=("GOOGLE_GENAI_USE_VERTEXAI",))
     project: str | None = row(None, "Project for Vertex AI (default: GOOGLE_CLOUD_PROJECT)")
     location: str = row("global", "Location for Vertex AI", env=("GOOGLE_CLOUD_LOCATION",))
-    calls_per_minute: int = row(2_000, "Calls a minute that the API allows", least=1)
-    tokens_per_minute: int = row(4_000_000, "Tokens a minute that the API allows", least=10_000)
-    calls_per_day: int = row(50_000, "Calls a day (Pacific time) that the API allows", least=1)
-    concurrent: int = row(1_000, "Calls at a time that the API allows", least=1)
-    daily_cap_usd: Decimal = row(Decimal(10), "No upstream call once the day's spend has reached this", least=0)
+    calls_per_minute: int = row(2_000, "Calls per minute that the API allows", least=1)
+    tokens_per_minute: int = row(4_000_000, "Tokens per minute that the API allows", least=10_000)
+    calls_per_day: int = row(50_000, "Calls per day (Pacific time) that the API allows", least=1)
+    concurrent: int = row(1_000, "Concurrent calls that the API allows", least=1)
+    daily_cap_usd: Decimal = row(Decimal(10), "No more upstream calls once the day's spending reaches this", least=0)
     ledger: Literal["sqlite", "firestore"] = row("sqlite", "Where spending is booked")
 
 
@@ -117,56 +118,56 @@ class HttpSettings:
 
     host: str = row("127.0.0.1", "Address to listen on")
     port: int = row(8080, "Port to listen on", env=("PORT",), least=0)
-    role: Literal["all", "artistic", "matting"] = row("all", "Which of the two services this server is")
+    role: Literal["all", "artistic", "matting"] = row("all", "Which of the two services this server provides")
     auth: tuple[Literal["none", "api-key", "jwt", "shopify-proxy"], ...] = row(
-        ("none",), "Ways to authenticate, comma-separated; none only on a loopback address"
+        ("none",), "Authentication modes, comma-separated; none only on a loopback address"
     )
-    allow_open: bool = row(False, "Let auth none serve an address that others can reach")
+    allow_open: bool = row(False, "Allow auth none on an address that others can reach")
     api_keys: Path | None = row(None, "TOML file of API keys, as hashes")
     jwt_secret: Secret | None = row(None, "Signs and checks tokens (HS256), at least 32 bytes")
     shopify_secret: Secret | None = row(None, "The app's secret, for proxy signatures", env=("SHOPIFY_API_SECRET",))
     shops: tuple[str, ...] = row((), "Shops whose proxy calls are accepted, such as x.myshopify.com; empty for any")
-    public_url: str | None = row(None, "Address of this server in links (default: as the client called it)")
-    link_secret: Secret | None = row(None, "Signs image links; without it they end with the process")
-    link_lifetime: timedelta = row(timedelta(days=1), "How long image links are good for")
-    origins: tuple[str, ...] = row((), "Origins besides https://*.myshopify.com that browsers may call from")
-    trusted_hops: int = row(0, "Proxies of ours that append to X-Forwarded-For (Cloud Run: 1)", least=0)
+    public_url: str | None = row(None, "Base address for links (default: the one that the client used)")
+    link_secret: Secret | None = row(None, "Signs image links; without it they become invalid when the server restarts")
+    link_lifetime: timedelta = row(timedelta(days=1), "How long image links are valid")
+    origins: tuple[str, ...] = row((), "Origins that browsers may call from, in addition to https://*.myshopify.com")
+    trusted_hops: int = row(0, "Number of own proxies that append to X-Forwarded-For (Cloud Run: 1)", least=0)
     max_body: ByteCount = row(32 * MIB, "Largest request body", least=1)
     max_image: ByteCount = row(20 * MIB, "Largest picture in a request", least=1)
-    max_bodies: ByteCount = row(256 * MIB, "Bodies of all requests in work together", least=1)
-    pixels_waiting: int = row(800_000_000, "Pixels of pictures that wait for their turn; more are refused", least=0)
-    rate_ip: int = row(100, "Costly requests a minute and address", least=1)
-    rate_session: int = row(20, "Costly requests a minute and session or customer", least=1)
-    rate_burst: int = row(10, "Of these, how many at once", least=1)
-    generate_deadline: timedelta = row(timedelta(seconds=50), "Time for one generation")
-    process_deadline: timedelta = row(timedelta(seconds=150), "Time for a process or batch request")
-    cutout_deadline: timedelta = row(timedelta(seconds=120), "Time for one cut-out")
-    stop_within: timedelta = row(timedelta(seconds=8), "After SIGTERM, time for what is in flight")
-    warmups: int = row(20, "Real warm-ups an hour", least=1)
+    max_bodies: ByteCount = row(256 * MIB, "Total size of all request bodies in progress", least=1)
+    pixels_waiting: int = row(800_000_000, "Total pixels of waiting pictures; more are refused", least=0)
+    rate_ip: int = row(100, "Expensive requests per minute and address", least=1)
+    rate_session: int = row(20, "Expensive requests per minute and session or customer", least=1)
+    rate_burst: int = row(10, "Burst: how many of these may come at once", least=1)
+    generate_deadline: timedelta = row(timedelta(seconds=50), "Time limit for one generation")
+    process_deadline: timedelta = row(timedelta(seconds=150), "Time limit for a process or batch request")
+    cutout_deadline: timedelta = row(timedelta(seconds=120), "Time limit for one cut-out")
+    stop_within: timedelta = row(timedelta(seconds=8), "After SIGTERM, time for requests in flight to finish")
+    warmups: int = row(20, "Warm-ups per hour that really draw", least=1)
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
-    """Free pictures a UTC day."""
+    """Free pictures per UTC day."""
 
-    customer: int = row(5, "Pictures a day of a customer", least=0)
-    session: int = row(3, "Pictures a day of a session", least=0)
-    ip: int = row(5, "Pictures a day of an address that sends neither", least=0)
-    ip_ceiling: int = row(30, "Pictures a day of all sessions of one address", least=0)
-    count_local: bool = row(False, "Charge pictures of the local engine too")
-    store: Literal["sqlite", "firestore"] = row("sqlite", "Where quotas are kept")
+    customer: int = row(5, "Pictures per day for a customer", least=0)
+    session: int = row(3, "Pictures per day for a session", least=0)
+    ip: int = row(5, "Pictures per day for an address without session or customer", least=0)
+    ip_ceiling: int = row(30, "Pictures per day for all sessions of one address together", least=0)
+    count_local: bool = row(False, "Also charge pictures of the local engine")
+    store: Literal["sqlite", "firestore"] = row("sqlite", "Where quotas are stored")
     path: Path | None = row(None, "File of the sqlite store (default: quotas.sqlite in the state folder)")
     when_down: Literal["memory", "deny"] = row("memory", "While the store is down: count in memory, or refuse")
-    lease_margin: timedelta = row(timedelta(seconds=30), "How much longer than the work a reservation is held")
+    lease_margin: timedelta = row(timedelta(seconds=30), "How long a reservation outlasts the time limit of its work")
 
 
 @dataclass(frozen=True, slots=True)
 class FirestoreSettings:
-    """Firestore, where a store is kept there. Credentials are Google's default ones."""
+    """Firestore, if a store uses it. Credentials are Google's default ones."""
 
     project: str | None = row(None, "Project (default: that of the credentials)", env=("GOOGLE_CLOUD_PROJECT",))
     database: str = row("(default)", "Database")
-    prefix: str = row("perkie_", "What the names of all collections begin with")
+    prefix: str = row("perkie_", "Prefix of all collection names")
     patience: timedelta = row(timedelta(seconds=3), "How long a transaction may take before the store counts as down")
 
 
@@ -199,13 +200,13 @@ class Row:
         return tuple(dict.fromkeys((own, *self.field.metadata["env"])))
 
     def value(self, settings: Settings) -> Any:
-        """What the setting is in ``settings``."""
+        """The setting's value in ``settings``."""
         group, name = self.name.split(".", 1)
         return getattr(getattr(settings, group), name)
 
     @property
     def help(self) -> str:
-        """One line."""
+        """One line of help."""
         return str(self.field.metadata["help"])
 
 

@@ -24,7 +24,7 @@ _ID = re.compile(r"[A-Za-z0-9_]{1,60}")  # a part of storage keys and of file na
 def load_styles(own: Path) -> StyleBook:
     """The shipped styles and those of the folder ``own`` (which need not exist); an own id replaces a shipped one.
 
-    An empty file is passed over: `perkie styles show ID > own/new.toml` has made it by the time that it runs.
+    An empty file is skipped: in `perkie styles show ID > own/new.toml` the shell creates it before perkie runs.
 
     Raises: InvalidSetting, naming the file and the field.
     """
@@ -39,7 +39,7 @@ def load_styles(own: Path) -> StyleBook:
 
 
 def _is_empty(file: Path) -> bool:
-    """No for a link that leads nowhere: reading it names it."""
+    """Whether the file is empty. False for a broken link, so that reading it raises an error with its name."""
     return file.is_file() and file.stat().st_size == 0
 
 
@@ -87,11 +87,11 @@ def _check(file: str, table: dict[str, Any]) -> None:
     local = table.get("local", {})
     _check_fields(f"{file}: [local]", local, _LOCAL)
     if not _ID.fullmatch(table["id"]):
-        raise InvalidSetting(f"{file}: id {table['id']!r} may hold letters a to z, digits and '_' only")
+        raise InvalidSetting(f"{file}: id {table['id']!r} may only hold letters a to z, digits and '_'")
     if not all(isinstance(alias, str) for alias in table.get("aliases", [])):
-        raise InvalidSetting(f"{file}: aliases must be texts")
+        raise InvalidSetting(f"{file}: aliases must be strings")
     if not all(isinstance(value, Parameter) for value in local.get("parameters", {}).values()):
-        raise InvalidSetting(f"{file}: [local.parameters] must be numbers, texts, true or false")
+        raise InvalidSetting(f"{file}: [local.parameters] must be numbers, strings, true or false")
 
 
 def _check_fields(where: str, table: dict[str, Any], known: Mapping[str, type]) -> None:

@@ -87,7 +87,7 @@ class PerkieError(Exception):
     retryable: ClassVar[bool] = False
     retry: ClassVar[Retry] = Retry()
     covered: ClassVar[Cover] = Cover.NEVER
-    speaks_against: ClassVar[bool | None] = False  # whether the upstream is at fault; None: says nothing about its health
+    speaks_against: ClassVar[bool | None] = False  # is the upstream at fault? None: says nothing about its health
     sent: ClassVar[bool] = True
     hidden: ClassVar[bool] = False
     ends_run: ClassVar[bool] = False

@@ -1,1 +1,1 @@
-"""Running the service: what is set up outside of requests."""
+"""Operations: everything that is set up outside of requests."""

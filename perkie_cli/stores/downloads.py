@@ -23,10 +23,10 @@ _STALLED = 30.0  # s without a byte
 
 
 class HttpDownloads:
-    """``ports.Downloads``. Proxies are taken from the environment (``HTTPS_PROXY``, ``NO_PROXY``)."""
+    """``ports.Downloads`` over HTTP. Proxies come from the environment (``HTTPS_PROXY``, ``NO_PROXY``)."""
 
     async def fetch(self, url: str, part: Path, progress: Progress) -> None:
-        """See the port."""
+        """Downloads in a thread; see the port for resuming and errors."""
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
             with part.open("ab") as file, _exclusive(file, part):
@@ -47,7 +47,7 @@ async def _fetch(url: str, file: BinaryIO, progress: Progress) -> None:
             client.stream("GET", url, headers=headers) as answer,
         ):
             if answer.status_code == _RANGE_NOT_SATISFIABLE:
-                return  # nothing is missing; whether it is the right file, its checksum tells
+                return  # already complete; its checksum will tell whether it is the right file
             _check(answer, url)
             if answer.status_code != _PARTIAL_CONTENT:
                 file.truncate(0)  # the server does not resume
@@ -56,7 +56,7 @@ async def _fetch(url: str, file: BinaryIO, progress: Progress) -> None:
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise UpstreamFault(
             f"the download from {url} broke off after {format_size(file.tell())}: {error or type(error).__name__}",
-            hint="Run it again: it goes on from there.",
+            hint="Run the command again: it resumes from there.",
         ) from error
 
 
@@ -84,15 +84,15 @@ def _check_room(file: BinaryIO, total: int | None, done: int) -> None:
     free = shutil.disk_usage(Path(file.name).parent).free
     if total is not None and total - done > free:
         raise StoreUnavailable(
-            f"{format_size(total - done)} are still to come, but only {format_size(free)} are free",
+            f"{format_size(total - done)} remain to be downloaded, but only {format_size(free)} are free",
             hint="Free some disk space, or set matting.models_dir to another disk.",
         )
 
 
 @contextmanager
 def _exclusive(file: BinaryIO, part: Path) -> Iterator[None]:
-    """Two processes that append to one file would spoil it. The lock goes with the process."""
-    if os.name != "posix":  # Windows does not let two processes write here at all
+    """Locks the file: two processes that append to it would damage it. The lock ends with the process."""
+    if os.name != "posix":  # Windows never lets two processes write to one file
         yield
         return
     import fcntl

@@ -1,9 +1,9 @@
-"""The spend ledger over a document store: Firestore's, for processes on many machines.
+"""The spend ledger over a document store such as Firestore, for processes on many machines.
 
-A day is kept in several documents, since one bears about one write a second. Each may be booked alone up to its share
-of the cap. The first call that does not fit into its document reads all of them in one transaction and marks them; from
-then on every call of the day does. So the cap is used up whole and never passed, and the documents are contended only
-for the last part of a day's money. Money is kept as whole nanodollars.
+A day is split over several documents (shards), since one document takes about one write a second. Each shard can be
+booked alone, up to its share of the cap. The first call that does not fit into its shard reads all of them in one
+transaction and marks them; from then on every call of that day does the same. So the whole cap can be used and is
+never exceeded, and the shards are contended only for the last part of it. Money is counted in whole nanodollars.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from perkie_cli.ports import Clock, Document, DocumentRef, DocumentStore
 
 COLLECTION = "spend"
 SHARDS = 8
-KEPT = timedelta(days=400)  # a year's report and some
+KEPT = timedelta(days=400)  # a little more than a year, for reports
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """One model's settled calls in one document, and how many calls were begun."""
+    """One model's settled calls in one shard, and the number of calls started."""
 
     calls: int = 0
     nano: int = 0
@@ -35,7 +35,7 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One document of a day. ``open`` maps bookings to model and nanodollars; ``whole``: the cap counts over all."""
+    """One document of a day. ``open`` maps bookings to model and nanodollars; ``whole``: the cap is for all shards."""
 
     models: Mapping[str, Booked] = field(default_factory=dict)
     open: Mapping[str, tuple[str, int]] = field(default_factory=dict)
@@ -43,17 +43,17 @@ class Shard:
 
     @property
     def nano(self) -> int:
-        """Settled and possible spend."""
+        """Settled and possible spend in nanodollars."""
         return sum(each.nano for each in self.models.values()) + sum(nano for _, nano in self.open.values())
 
     def reserve(self, booking: str, model: str, nano: int) -> Shard:
-        """With an open booking."""
+        """This shard with an open booking added."""
         mine = self.models.get(model, Booked())
         models = {**self.models, model: replace(mine, calls=mine.calls + 1)}
         return replace(self, models=models, open={**self.open, booking: (model, nano)})
 
     def settle(self, booking: str, usage: Usage) -> Shard:
-        """With what the call took; settling twice changes nothing."""
+        """This shard with the call's actual cost; settling twice changes nothing."""
         if booking not in self.open:
             return self
         model, _ = self.open[booking]
@@ -69,14 +69,14 @@ class Shard:
 
     @classmethod
     def from_document(cls, document: Document | None) -> Shard:
-        """None is a document that nobody wrote yet."""
+        """The shard from its document; None is one that was never written."""
         if document is None:
             return cls()
         models = {name: Booked(*numbers) for name, numbers in document["models"].items()}
         return cls(models, {id_: (model, nano) for id_, (model, nano) in document["open"].items()}, document["whole"])
 
     def to_document(self, day: date) -> Document:
-        """The inverse."""
+        """The inverse of ``from_document``."""
         models = {n: [b.calls, b.nano, b.input_tokens, b.output_tokens] for n, b in self.models.items()}
         opened = {id_: list(booking) for id_, booking in self.open.items()}
         expires = (datetime.combine(day, time(), UTC) + KEPT).timestamp()
@@ -84,7 +84,7 @@ class Shard:
 
 
 class DocumentLedger:
-    """``ports.SpendLedger`` over ``documents``. A booking's id says where it lies: ``DAY_SHARD_RANDOM``."""
+    """``ports.SpendLedger`` over ``documents``. A booking's id names its shard: ``DAY_SHARD_RANDOM``."""
 
     def __init__(self, documents: DocumentStore, clock: Clock, rng: random.Random) -> None:
         self._documents = documents
@@ -92,7 +92,7 @@ class DocumentLedger:
         self._rng = rng
 
     async def reserve(self, model: str, usd: Decimal, cap: Decimal) -> str:
-        """See the port."""
+        """Books in a random shard, or across all shards when that one is full."""
         now, nano = self._clock.now(), nanodollars(usd)
         day, number = now.date(), self._rng.randrange(SHARDS)
         booking = f"{day}_{number}_{uuid.uuid4().hex}"
@@ -122,7 +122,7 @@ class DocumentLedger:
         return booking
 
     async def settle(self, booking: str, usage: Usage) -> None:
-        """See the port."""
+        """Replaces the reserved amount by the actual cost."""
         day_text, number, _ = booking.split("_")
         day = date.fromisoformat(day_text)
 
@@ -134,11 +134,11 @@ class DocumentLedger:
         await self._documents.update([_ref(day, int(number))], change)
 
     async def spent(self, day: date) -> Decimal:
-        """See the port."""
+        """The sum over the day's shards."""
         return Decimal(sum(shard.nano for shard in await self._shards(day))) / NANO
 
     async def report(self, first: date, last: date) -> Sequence[Spend]:
-        """See the port."""
+        """The days from ``first`` to ``last``, summed over their shards."""
         rows: list[Spend] = []
         day = first
         while day <= last:
@@ -147,11 +147,11 @@ class DocumentLedger:
         return rows
 
     async def ping(self) -> None:
-        """See the port."""
+        """Checks that the document store answers."""
         await self._documents.ping()
 
     async def aclose(self) -> None:
-        """Nothing of its own: whoever made the document store closes it."""
+        """Does nothing: the creator of the document store closes it."""
 
     async def _shards(self, day: date) -> list[Shard]:
         return [Shard.from_document(document) for document in await self._documents.read(_refs(day))]

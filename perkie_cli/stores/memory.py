@@ -1,4 +1,4 @@
-"""Documents in memory, bounded: what counts while the real store is down."""
+"""Documents in memory, bounded: the replacement while the real store is down."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class MemoryDocuments:
-    """At most ``most`` documents; the least recently changed goes first, so that a flood of new ids stays small."""
+    """Up to ``limit`` documents; the least recently changed is dropped first, so new ids cannot fill the memory."""
 
     name = "memory"
 
@@ -21,7 +21,7 @@ class MemoryDocuments:
         self._documents: OrderedDict[DocumentRef, Document] = OrderedDict()
 
     async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
-        """Atomic, since nothing in here waits."""
+        """Atomic, because it never awaits."""
         after, result = change([self._documents.get(ref) for ref in refs])
         for ref, document in zip(refs, after, strict=True):
             self._documents.pop(ref, None)
@@ -32,18 +32,18 @@ class MemoryDocuments:
         return result
 
     async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
-        """As they are."""
+        """The current documents."""
         return [self._documents.get(ref) for ref in refs]
 
     async def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
-        """In id order."""
+        """Streams documents in id order."""
         found = [ref for ref in self._documents if ref.collection == collection and ref.id.startswith(prefix)]
         for ref in sorted(found, key=lambda ref: ref.id):
             if ref in self._documents:
                 yield ref.id, self._documents[ref]
 
     async def ping(self) -> None:
-        """Always there."""
+        """Does nothing: memory always answers."""
 
     async def aclose(self) -> None:
-        """Nothing to free."""
+        """Does nothing: there is nothing to free."""

@@ -1,1 +1,1 @@
-"""Events as frozen records, and where they go."""
+"""Event sinks: log, audit records, metrics."""

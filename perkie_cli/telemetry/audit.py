@@ -1,4 +1,4 @@
-"""Audit records: one JSON line for each change of something shared, in a file that is only ever appended to."""
+"""Audit records: one JSON line for each change of something shared, in an append-only file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from perkie_cli.ports import Clock, EventSink
 
 
 def current_actor() -> str:
-    """Who runs this process: ``user@host``."""
+    """The user who runs this process: ``user@host``."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
@@ -22,7 +22,7 @@ def current_actor() -> str:
 
 
 class AuditLog:
-    """Writes ``Audited`` to ``path`` (mode 0600) and hands every event on."""
+    """Writes ``Audited`` to ``path`` (mode 0600) and passes every event on."""
 
     def __init__(self, path: Path, clock: Clock, then: EventSink) -> None:
         self._path = path
@@ -30,7 +30,7 @@ class AuditLog:
         self._then = then
 
     def emit(self, event: Event) -> None:
-        """See ``ports.EventSink``; a record that cannot be written is an event of its own."""
+        """Writes and passes on the event; a record that cannot be written becomes an ``AuditLost`` event."""
         if isinstance(event, Audited):
             try:
                 self._append(event)
@@ -50,5 +50,5 @@ class AuditLog:
         }
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "ab", buffering=0) as file:  # one write: lines of several processes never mix
+        with os.fdopen(descriptor, "ab", buffering=0) as file:  # one write call: lines of several processes never mix
             file.write((json.dumps(record) + "\n").encode())

@@ -18,24 +18,24 @@ from perkie_cli.domain.events import (
 )
 
 log = logging.getLogger("perkie.events")
-_LEVELS: dict[type[Event], int] = {  # others are for debugging
+_LEVELS: dict[type[Event], int] = {  # all others: DEBUG
     **dict.fromkeys((AuditLost, BreakerChanged, Degraded, SettingShadowed, StoreFailed), logging.WARNING),
     **dict.fromkeys((Audited, UpstreamRetried), logging.INFO),
 }
 
 
 class EventLog:
-    """Writes every event that its level lets through."""
+    """Logs every event at its type's level."""
 
     def emit(self, event: Event) -> None:
-        """See ``ports.EventSink``."""
+        """Logs the event."""
         level = _LEVELS.get(type(event), logging.DEBUG)
         if log.isEnabledFor(level):
             log.log(level, "%s", line(event))
 
 
 def line(event: Event) -> str:
-    """The event's name and facts, on one line whatever an upstream put into them."""
+    """The event's name and facts, always on one line: upstream texts may contain line breaks."""
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
     values = {field.name: getattr(event, field.name) for field in fields(event)}
     facts = ", ".join(f"{name}={v:.3f}" if isinstance(v, float) else f"{name}={v}" for name, v in values.items())

@@ -1,4 +1,4 @@
-"""Prometheus metrics of one server process, filled by requests and by the services' events."""
+"""Prometheus metrics of one server process, fed by requests and events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "WS"})
 
 
 class Metrics:
-    """An event sink that counts and passes on to ``beyond``."""
+    """An event sink that counts events and passes them on to ``next_sink``."""
 
     def __init__(self, beyond: EventSink) -> None:
         self._beyond = beyond
@@ -37,13 +37,13 @@ class Metrics:
         )
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One answer."""
-        method = method if method in _METHODS else "other"  # a label must not be the client's to choose
+        """Counts one HTTP answer."""
+        method = method if method in _METHODS else "other"  # a client must not be able to create labels
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def emit(self, event: Event) -> None:
-        """``ports.EventSink``."""
+        """Counts the event and passes it on."""
         if isinstance(event, CacheLookup):
             self._lookups.labels(event.outcome).inc()
         elif isinstance(event, UpstreamCalled):
@@ -56,5 +56,5 @@ class Metrics:
         self._beyond.emit(event)
 
     def text(self) -> bytes:
-        """The exposition format."""
+        """The metrics in Prometheus's exposition format."""
         return generate_latest(self.registry)

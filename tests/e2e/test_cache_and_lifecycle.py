@@ -117,7 +117,7 @@ def test_lifecycle_is_applied_once_and_drift_shows(perkie: Perkie, bucket: dict[
     assert (applied.returncode, envelope(applied)["summary"]["changed"]) == (0, True)
     again = lifecycle("apply", "--yes", "--json")
     assert (again.returncode, envelope(again)["summary"]["changed"]) == (0, False)
-    assert lifecycle("diff").stdout == "the bucket has these rules already\n"
+    assert lifecycle("diff").stdout == "the bucket already has these rules\n"
     assert "cutouts/" in lifecycle("show", "--bucket", BUCKET).stdout
     by_hand: dict[str, Any] = {
         "lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 3, "matchesPrefix": ["shared/"]}}]}

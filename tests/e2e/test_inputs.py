@@ -99,7 +99,7 @@ def test_streams_that_cannot_be_used_are_told_before_anything_is_drawn(tmp_path:
         os.close(inner)
         os.close(outer)
     assert shown.returncode == 2
-    assert b"no text for a terminal" in shown.stderr
+    assert b"cannot be printed to a terminal" in shown.stderr
 
 
 def test_a_finished_output_is_not_made_again_because_the_cache_is_left_alone(perkie: Perkie, cat: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_other_inputs_go_through(cat: Path, locked: Path) -> None:
     ("place", "reason"),
     [
         (("--out-dir", "locked"), "cannot be written: Permission denied"),
-        (("--out-dir", "closed/deeper"), "closed may not be written to (permission denied)"),
+        (("--out-dir", "closed/deeper"), "closed is not writable (permission denied)"),
         (("--out-dir", "cat.png"), "cat.png is not a folder"),
         (("-o", "closed"), "closed is a directory"),
         (("-o", "pipe.jpg"), "pipe.jpg is not a regular file"),

@@ -63,7 +63,7 @@ def test_an_interrupt_is_one_and_a_verbose_log_tells_requests_and_no_secrets(tmp
 def test_open_doors_are_refused_with_the_reason(perkie: Perkie) -> None:
     done = perkie("serve", "--host", "0.0.0.0")
     assert (done.returncode, done.stdout) == (3, "")
-    assert "would let anybody spend your money" in done.stderr
+    assert "would let anyone spend your money" in done.stderr
     assert "http.allow_open" in done.stderr
 
 

@@ -125,7 +125,7 @@ def test_other_bad_input(perkie_here: Perkie, cat: Path) -> None:
     (cat.parent / "models.toml").write_text("[gemini]\nmodels_file = 'gone.toml'\n")
     cases = {
         ("stylize", "gone.png", "--style", "modern"): (3, "gone.png does not exist"),
-        ("stylize", "empty", "--style", "modern", "--out-dir", "o"): (3, "empty holds no pictures"),
+        ("stylize", "empty", "--style", "modern", "--out-dir", "o"): (3, "empty has no pictures"),
         ("stylize", "*.heic", "--style", "modern"): (3, "no file matches"),
         ("stylize", ".", "--style", "modern"): (2, "--out-dir"),
         ("stylize", "cat.png", "--style", "impresionism"): (3, "unknown style"),
@@ -143,7 +143,7 @@ def test_other_bad_input(perkie_here: Perkie, cat: Path) -> None:
         ("stylize", "cat.png", "--style"): (2, "`perkie stylize --help`"),
         ("stylize", "cat.png", "--style", "modern", "--model", "gemini-3-pro-image"): (2, "--model names"),
         ("stylize", "-", "--style", "modern"): (2, "stdin is not read"),
-        ("stylize", "", "--style", "modern", "--out-dir", "o"): (2, "is no picture's path"),
+        ("stylize", "", "--style", "modern", "--out-dir", "o"): (2, "is not the path of a picture"),
         ("stylize", "cat.png", "--style", "modern", "-o", "-"): (2, "not to stdout"),
         ("styles", "preview", "gone.png", "cat.png", "-o", "cat.png", "--force"): (3, "is the input itself"),
         ("cache", "stats", "--prefix", "\udcff"): (3, "begins no key"),

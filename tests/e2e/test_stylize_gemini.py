@@ -209,7 +209,7 @@ def test_a_dead_key_ends_a_batch_at_once(perkie: Perkie, cat: Path, env: dict[st
     body = json.loads(done.stdout)
     assert (done.returncode, body["summary"], emulator.calls) == (4, {"total": 4, "failed": 4}, 1)
     assert {row["error"]["code"] for row in body["results"]} == {"wrong_credentials"}
-    assert body["warnings"] == ["3 more were not tried: they would end the same"]
+    assert body["warnings"] == ["3 more were not tried: they would fail the same way"]
 
 
 def test_a_spent_cap_ends_a_batch_and_says_until_when(

@@ -1,4 +1,4 @@
-"""Who draws and who cuts out: the part of ``Services`` behind each engine's name, and which one is meant."""
+"""The engines that draw and cut out: the part of ``Services`` behind each name, and the configured choice."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 E = TypeVar("E", covariant=True)
 
-# Every engine is a part, so that it is built once and closed with the rest. A module of this folder makes it.
+# Every engine is a part, so that it is built once and closed with the rest. Modules of this folder make them.
 DRAWING_PARTS = {"gemini": "gemini", "local": "local"}
 MATTING_PARTS = {"inspyrenet": "inspyrenet", "builtin": "builtin", "remote": "remote_matting"}
 
 
 class Engines(Mapping[str, E]):
-    """Engines by name, ``auto`` among them; each is built when it is asked for."""
+    """Engines by name, including ``auto``; each is built at first use."""
 
     def __init__(self, its: Services, parts: Mapping[str, str], auto: str) -> None:
         self._its = its
@@ -39,7 +39,7 @@ class Engines(Mapping[str, E]):
 
 
 class MattingEngines(Engines[MattingEngine]):
-    """Perkie's own, then the networks of models.toml."""
+    """Perkie's own engines, then the networks of models.toml."""
 
     def __init__(self, its: Services, parts: Mapping[str, str], auto: str) -> None:
         super().__init__(its, parts, auto)
@@ -57,7 +57,7 @@ class MattingEngines(Engines[MattingEngine]):
 
 
 def network_engines(its: Services) -> Mapping[str, MattingEngine]:
-    """The networks of models.toml by id; a file is looked for when its network is asked for."""
+    """The networks of models.toml by id; a file is looked up when its network is first used."""
     threads = its.settings.matting.threads
     return {
         name: NetworkEngine(network, its.model_store, its.workers, threads) for name, network in its.networks.items()
@@ -65,28 +65,28 @@ def network_engines(its: Services) -> Mapping[str, MattingEngine]:
 
 
 def drawing_choice(its: Services) -> DrawingChoice:
-    """Engine and size as configured."""
+    """The configured engine and size."""
     style, gemini = its.settings.style, its.settings.gemini
     auto = auto_drawing(has_gemini=gemini.vertexai or gemini.api_key is not None)
     return DrawingChoice(style.engine, auto, style.size)
 
 
 def matting_choice(its: Services) -> MattingChoice:
-    """Engine and mode as configured."""
+    """The configured engine and mode."""
     matting = its.settings.matting
-    # the artistic service is too small for a network of 368 MB that nobody asked for by name
+    # the artistic service has too little memory for a network of 368 MB, so ``auto`` skips it
     fits = not (its.is_server and its.settings.http.role == "artistic")
     auto = auto_matting(has_remote=matting.remote_url is not None, has_inspyrenet=fits and is_installed())
     return MattingChoice(matting.engine, auto, matting.mode)
 
 
 def engines(its: Services) -> Mapping[str, StyleEngine]:
-    """Who draws."""
+    """The engines that draw."""
     return Engines(its, {name: DRAWING_PARTS[name] for name in DRAWING}, its.drawing_choice.auto)
 
 
 def matting_engines(its: Services) -> Mapping[str, MattingEngine]:
-    """Who cuts out; ``remote`` only where there is an address."""
+    """The engines that cut out; ``remote`` only if an address is set."""
     has_remote = its.settings.matting.remote_url is not None
     names = [name for name in MATTING if name != "remote" or has_remote]
     return MattingEngines(its, {name: MATTING_PARTS[name] for name in names}, its.matting_choice.auto)

@@ -11,5 +11,5 @@ if TYPE_CHECKING:
 
 
 def builtin(its: Services) -> BuiltinEngine:
-    """The last resort of ``auto``, and what stands in for the others."""
+    """The last choice of ``auto``, and the fallback for the other engines."""
     return BuiltinEngine(its.workers)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def gemini(its: Services) -> GuardedStyleEngine:
-    """The engine inside its guard. What is wrong with its settings is found out with the first picture, inside of it:
-    a customer's then comes from the ladder.
+    """The engine inside its guard. Wrong settings raise only with the first picture, inside the guard, so that the
+    ladder can still serve a customer.
     """
     _tell_of_second_key(its.environ, its.events)
     settings = its.settings.gemini
@@ -51,13 +51,13 @@ def _limits(gemini: GeminiSettings) -> UpstreamPolicy:
 
 def _access(settings: Settings) -> Access:
     gemini = settings.gemini
-    # GOOGLE_CLOUD_PROJECT sets firestore.project. As in the SDK, a project goes before a key.
+    # GOOGLE_CLOUD_PROJECT sets firestore.project. As in the SDK, a project takes precedence over a key.
     project = (gemini.project or settings.firestore.project) if gemini.vertexai else None
     return Access(gemini.api_key, gemini.base_url, project, gemini.location, resolve=resolved, vertex=gemini.vertexai)
 
 
 def _tell_of_second_key(environ: Mapping[str, str], events: EventSink) -> None:
-    """As the SDK does, where both of its names are set and differ."""
+    """Reports that both names of the key are set and differ, as the SDK does."""
     used, other = (environ.get(name) for name in KEY_NAMES)
     if used and other and used != other and not environ.get("PERKIE_GEMINI_API_KEY"):
         events.emit(SettingShadowed("gemini.api_key", *KEY_NAMES))

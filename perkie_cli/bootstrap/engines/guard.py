@@ -13,7 +13,7 @@ from perkie_cli.resilience.upstream_limits import UpstreamLimits, UpstreamPolicy
 
 
 def build_guard(upstream: str, clock: Clock, events: EventSink, policy: UpstreamPolicy, times: TimeRules) -> Guard:
-    """Breaker, retry budget and limits of its own for each ``upstream``."""
+    """A guard with its own breaker, retry budget and limits for this ``upstream``."""
     rng = random.Random()  # noqa: S311 -- jitter, no secrets
     return Guard(
         clock=clock,

@@ -1,4 +1,4 @@
-"""The network that cuts out on this machine."""
+"""The large matting network on this machine."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def inspyrenet(its: Services) -> InspyrenetEngine:
 
 
 def check_matting(its: Services) -> Callable[[], None]:
-    """Tells whether the network could run here once its weights are. It raises MissingExtra, MissingDevice."""
+    """A check that the network could run here, apart from its weights. It raises MissingExtra, MissingDevice."""
     return partial(check_ready, its.settings.matting.device)
 
 
 def export_checkpoint(its: Services) -> Callable[[Checkpoint, Path], Awaitable[Path]]:
-    """Makes an ONNX file of a checkpoint, in our folder. It raises MissingExtra, MissingWeights."""
+    """A function that exports a checkpoint to ONNX, in our folder. It raises MissingExtra, MissingWeights."""
 
     async def exported(wanted: Checkpoint, source: Path) -> Path:
-        from perkie_cli.engines.inspyrenet.export import export  # OpenCV and ONNX Runtime
+        from perkie_cli.engines.inspyrenet.export import export  # imports OpenCV and ONNX Runtime
 
         return await its.workers.run(export, wanted, source, its.model_store)
 

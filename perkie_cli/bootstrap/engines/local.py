@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def local(its: Services) -> StyleEngine:
-    """Draws in ``drawing``."""
+    """Draws in the workers of ``drawing``."""
     return LocalStyleEngine(its.drawing)

@@ -1,4 +1,4 @@
-"""Another perkie that cuts out."""
+"""Background removal by another perkie."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def remote_matting(its: Services) -> GuardedMattingEngine:
-    """Asks it, inside a guard."""
+    """The client of the other perkie, inside a guard."""
     matting = its.settings.matting
-    assert matting.remote_url is not None, "the engine is only offered where there is an address"
+    assert matting.remote_url is not None, "the engine is only offered if an address is set"
     key = its.resolved(matting.remote_key)
     shown = None if key is None else key.reveal()
     engine = RemoteEngine(matting.remote_url, key=shown, workers=its.workers, clock=its.clock)
-    # Ours, so it refuses what is too much for it; a cold start of the GPU service alone takes 30 to 60 s.
+    # No limits: it is a perkie and refuses excess work itself. A cold start of the GPU service takes 30 to 60 s.
     guard = build_guard("matting", its.clock, its.events, UpstreamPolicy(), TimeRules(attempt_at_most=120.0))
     return GuardedMattingEngine(engine, guard)

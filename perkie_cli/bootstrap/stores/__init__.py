@@ -1,1 +1,1 @@
-"""Stores: disk and SQLite, or Google Cloud, as the settings say."""
+"""Stores: disk and SQLite, or Google Cloud, depending on the settings."""

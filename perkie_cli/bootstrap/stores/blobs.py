@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def blobs(its: Services) -> BlobStore:
-    """The cache's store, with threads of its own: a disk that hangs holds up nothing else."""
+    """The cache's store, with its own threads, so that a hanging disk blocks nothing else."""
     if its.settings.cache.store == "gcs":
         return its.gcs_blobs
     return DiskBlobs(its.cache_dir, its.clock, thread_workers(IO_THREADS))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def documents(its: Services) -> DocumentStore:
-    """Where the settings say."""
+    """The configured document store."""
     if its.settings.quota.store == "firestore":
         return its.firestore_documents
     return SqliteDocuments(its.settings.quota.path or its.state_dir / "quotas.sqlite", its.clock)

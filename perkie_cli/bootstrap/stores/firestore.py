@@ -20,6 +20,6 @@ def firestore(its: Services) -> FirestoreConnection:
 
 
 def firestore_documents(its: Services) -> DocumentStore:
-    """What quotas, idempotency records and the ledger share, where they are kept in Firestore."""
+    """The documents of quotas, idempotency records and the ledger, if they are kept in Firestore."""
     rng = random.Random()  # noqa: S311 -- jitter, no secret
     return FirestoreDocuments(its.firestore, its.settings.firestore.prefix, its.clock, rng)

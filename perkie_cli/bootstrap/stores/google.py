@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def bucket(its: Services) -> GcsConnection:
     """The connection to the cache's bucket.
 
-    Raises: InvalidSetting, when none is set or its name cannot be one.
+    Raises: InvalidSetting when none is set or its name is not valid.
     """
     cache = its.settings.cache
     if cache.bucket is None:
@@ -34,7 +34,7 @@ def bucket(its: Services) -> GcsConnection:
 
 
 def gcs_blobs(its: Services) -> BlobStore:
-    """Pictures in the bucket."""
+    """The store of pictures in the bucket."""
     return GcsBlobs(its.bucket, its.clock)
 
 
@@ -44,9 +44,9 @@ def lifecycle(its: Services) -> Lifecycle:
 
 
 def resolved(its: Services) -> Callable[[Secret | None], Secret | None]:
-    """Gives what a reference to Secret Manager stands for, and any other secret as it is. Blocks while it asks.
+    """A function that resolves references to Secret Manager and returns other secrets unchanged. It blocks.
 
-    It raises as ``stores.google.secret_manager.resolved``.
+    It raises the same errors as ``stores.google.secret_manager.resolved``.
     """
     del its
     return lambda secret: None if secret is None else secret_manager.resolved(secret)

@@ -1,4 +1,4 @@
-"""What upstream calls cost."""
+"""The spend ledger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def ledger(its: Services) -> SpendLedger:
-    """Books what each call takes, before and after."""
+    """Books the cost of each upstream call, before and after it."""
     if its.settings.gemini.ledger == "firestore":
         rng = random.Random()  # noqa: S311 -- spreads load, no secret
         return DocumentLedger(its.firestore_documents, its.clock, rng)

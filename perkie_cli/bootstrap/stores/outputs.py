@@ -1,4 +1,4 @@
-"""What a run of many pictures remembers."""
+"""The record of outputs."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def outputs(its: Services) -> OutputStore:
-    """Which files were made, from what and how."""
+    """Records which files were made, from which input and how."""
     return SqliteOutputs(its.state_dir / "outputs.sqlite")

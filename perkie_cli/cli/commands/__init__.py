@@ -1,1 +1,1 @@
-"""One module a command; each has an ``app``."""
+"""One module per command; each has an ``app``."""

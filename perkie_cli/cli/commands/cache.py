@@ -1,4 +1,4 @@
-"""``perkie cache``: what is kept, what may go, what is broken."""
+"""``perkie cache``: inspect, purge and verify stored pictures."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ports import BlobInfo
 
-app = typer.Typer(help="See, check and clear what is kept.")
+app = typer.Typer(help="Inspect, check and clear stored pictures.")
 
 
 @app.command()
 @filtered
 def stats(ctx: typer.Context, chosen: Filter) -> None:
-    """How many objects and bytes lie where.
+    """Count objects and bytes by area.
 
     Examples:
 
@@ -49,7 +49,7 @@ def stats(ctx: typer.Context, chosen: Filter) -> None:
 def inspect(
     ctx: typer.Context,
     chosen: Filter,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Stop after so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Stop after this many.")] = 50,
 ) -> None:
     """List objects: size, last use, engine, key.
 
@@ -87,9 +87,9 @@ def purge(
     yes: Yes = False,
     acknowledged: Acknowledged = None,
 ) -> None:
-    """Remove objects. Of a customer or session: also the shared copies and cut-outs of the same pictures.
+    """Remove objects. For a customer or session also the shared copies and cut-outs of the same pictures.
 
-    A purge that was cut off may be run again.
+    An interrupted purge can be run again.
 
     Examples:
 
@@ -118,12 +118,12 @@ def purge(
 def verify(
     ctx: typer.Context,
     chosen: Filter,
-    repair: Annotated[bool, typer.Option("--repair", help="Remove what is broken, adopt lost uploads.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Remove broken objects, recover lost uploads.")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
     acknowledged: Acknowledged = None,
 ) -> None:
-    """Read every object and compare its hash; find what a crash left. Exit 8 when something is wrong.
+    """Read every object and compare its hash; find the remains of crashes. Exit 8 when something is wrong.
 
     Examples:
 
@@ -145,7 +145,7 @@ def verify(
         renderer.say("all whole" if not found else f"{len(found)} found")
         pending = ChangesPending(
             f"{_objects(len(found))} of {services.blobs.name} found broken",
-            hint="`perkie cache verify --repair` mends them.",
+            hint="`perkie cache verify --repair` repairs them.",
         )
         summary = {"store": services.blobs.name, "found": len(found), "repaired": mend}
         return Report(found, summary, error=pending if found and not mend else None)
@@ -155,7 +155,9 @@ def verify(
 
 def _tallied(tallies: Mapping[str, Tally], **summary: object) -> Report:
     whole = total(tallies)
-    lines = [f"{'area':<20} {'objects':>9} {'size':>10}  unused since"]  # no Rich: this should start as fast as `ls`
+    lines = [
+        f"{'area':<20} {'objects':>9} {'size':>10}  unused since"
+    ]  # without Rich: this should start as fast as `ls`
     lines += [_line(area, tally) for area, tally in {**tallies, "all": whole}.items()]
     results = [AreaRow(area, each.count, each.bytes, each.oldest) for area, each in tallies.items()]
     return Report(results, {**summary, "count": whole.count, "bytes": whole.bytes}, lines)

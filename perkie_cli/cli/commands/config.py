@@ -19,15 +19,17 @@ from perkie_cli.config.schema import Row, Settings, rows
 from perkie_cli.domain.errors import InvalidParameter, OutputExists
 from perkie_cli.domain.units import exact_duration
 
-app = typer.Typer(help="Show settings with their origin, write a first config file.")
+app = typer.Typer(help="Show settings and their origin, write a config file.")
 
 
 @app.command()
 def show(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only settings whose name begins so.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Only settings whose name begins with this.")
+    ] = None,
 ) -> None:
-    """Every setting, its value and where it came from. Secrets are masked.
+    """Show every setting, its value and its origin. Secrets are masked.
 
     Examples:
 
@@ -48,7 +50,7 @@ def show(
 
 
 def _shown(settings: Settings, row: Row) -> Any:
-    """As JSON has it; durations as they are written in a file."""
+    """The value for JSON; durations as they are written in a file."""
     match row.value(settings):
         case tuple() as values:
             return list(values)
@@ -62,7 +64,7 @@ def _shown(settings: Settings, row: Row) -> Any:
 
 @app.command()
 def path(ctx: typer.Context) -> None:
-    """Where perkie reads settings and keeps its files."""
+    """Show where perkie reads settings and stores its files."""
     loaded = settings_of(ctx)
     services = build_services(loaded.settings)
     places = [PlaceRow("config file", file, exists) for file, exists in loaded.files]
@@ -90,7 +92,7 @@ def init(
     """Write a config file with every setting, commented out at its default."""
     target = output or user_config_dir(os.environ) / "config.toml"
     if target.exists() and not force:
-        raise OutputExists(f"{target} exists", hint="Give --force to replace it, or -o for another file.")
+        raise OutputExists(f"{target} exists", hint="Use --force to replace it, or -o for another file.")
     write_atomically(target, template().encode())
     finish(ctx, Report(results=[FileRow(target)], text=[str(target)]))
 
@@ -112,7 +114,7 @@ def template() -> str:
 
 
 def format_setting(value: object) -> str:
-    """As it is written in a config file."""
+    """The value as it is written in a config file."""
     match value:
         case None:
             return '""'

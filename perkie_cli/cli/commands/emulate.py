@@ -18,23 +18,32 @@ if TYPE_CHECKING:
     from perkie_cli.emulators.gemini.server import GeminiEmulator
     from perkie_cli.emulators.run import Emulator
 
-app = typer.Typer(help="Run local stand-ins of the services that perkie uses.")
+app = typer.Typer(help="Run local emulators of the services that perkie uses.")
 
 
-Port = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 takes a free one.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 picks a free one.")]
 Host = Annotated[str, typer.Option(metavar="ADDR", help="Address to listen on.")]
 PlanFile = Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="Fault plan, TOML or JSON.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="The same calls meet the same faults.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Seed: the same calls get the same faults.")]
 Locking = Annotated[
-    str, typer.Option("--transactions", metavar="optimistic|pessimistic", help="How Firestore transactions contend.")
+    str,
+    typer.Option(
+        "--transactions", metavar="optimistic|pessimistic", help="Concurrency mode of Firestore transactions."
+    ),
 ]
-Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Make this bucket; repeatable.")]
-GeminiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Gemini's; 0 takes a free one.")]
-StoragePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Cloud Storage's.")]
+Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Create this bucket; repeatable.")]
+FirestorePort = Annotated[
+    int, typer.Option(min=0, max=65535, metavar="N", help="Port of Firestore; 0 picks a free one.")
+]
+Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Create this bucket; repeatable.")]
+GeminiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Gemini; 0 picks a free one.")]
+StoragePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Storage.")]
 Picture = Annotated[
-    str, typer.Option(metavar="style|tiny", help="Draw each photo, or answer one small picture at once.")
+    str, typer.Option(metavar="style|tiny", help="Draw each photo, or answer at once with one small picture.")
 ]
-FirestorePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Firestore's; 0 takes a free one.")]
+FirestorePort = Annotated[
+    int, typer.Option(min=0, max=65535, metavar="N", help="Port of Firestore; 0 picks a free one.")
+]
 SigningKeys = Annotated[
     list[Path] | None,
     typer.Option(
@@ -52,10 +61,10 @@ def gemini(
     host: Host = "127.0.0.1",
     plan: PlanFile = None,
     picture: Picture = "style",
-    api_key: Annotated[str | None, typer.Option(metavar="KEY", help="Refuse every other key.")] = None,
+    api_key: Annotated[str | None, typer.Option(metavar="KEY", help="Refuse every key but this one.")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Speak the Gemini API (v1, v1beta and Vertex AI), draw with the local engine, fail as planned.
+    """Serve the Gemini API (v1, v1beta and Vertex AI), draw with the local engine, fail as planned.
 
     Prints its address, then runs until it is interrupted.
 
@@ -80,17 +89,17 @@ def gemini(
 def firestore(
     ctx: typer.Context,
     port: FirestorePort = 8086,
-    admin_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Of the admin API.")] = 0,
+    admin_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of the admin API.")] = 0,
     host: Host = "127.0.0.1",
     plan: PlanFile = None,
     transactions: Locking = "optimistic",
     seed: Seed = 0,
 ) -> None:
-    """Speak Firestore's gRPC protocol, keep documents in memory, fail as planned.
+    """Serve Firestore's gRPC protocol, keep documents in memory, fail as planned.
 
     Prints the variable to set, then runs until it is interrupted.
-    The admin API changes the fault plan live. What is not emulated, such as
-    listeners, is refused with UNIMPLEMENTED.
+    The admin API changes the fault plan live. Parts that are not emulated,
+    such as listeners, are refused with UNIMPLEMENTED.
 
     Examples:
 
@@ -124,15 +133,15 @@ def storage(
     plan: PlanFile = None,
     seed: Seed = 0,
     signing_key: SigningKeys = None,
-    tls: Annotated[bool, typer.Option("--tls", help="Speak https with a certificate made for this run.")] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="Serve https with a certificate made for this run.")] = False,
     tls_cert: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Speak https with this certificate, PEM.")
+        Path | None, typer.Option(metavar="FILE", help="Serve https with this certificate, PEM.")
     ] = None,
     tls_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its private key, where it is in a file of its own.")
+        Path | None, typer.Option(metavar="FILE", help="Its private key, if that is in a separate file.")
     ] = None,
 ) -> None:
-    """Speak Cloud Storage's JSON API, keep objects in memory, fail as planned.
+    """Serve Cloud Storage's JSON API, keep objects in memory, fail as planned.
 
     Prints the variable to set, then runs until it is interrupted.
     The client libraries, gcloud and (with --tls) gsutil work against it.
@@ -181,7 +190,7 @@ def gcp(
     transactions: Locking = "optimistic",
     signing_key: SigningKeys = None,
 ) -> None:
-    """Cloud Storage and Firestore together.
+    """Serve Cloud Storage and Firestore together.
 
     Prints the variables to set, then runs until it is interrupted.
 
@@ -215,7 +224,7 @@ def all_(
     bucket: Buckets = None,
     picture: Picture = "style",
 ) -> None:
-    """Gemini, Cloud Storage and Firestore together.
+    """Serve Gemini, Cloud Storage and Firestore together.
 
     Prints the variables to set, then runs until it is interrupted.
 
@@ -249,7 +258,7 @@ def _gemini(services: Services, picture: str, **options: Any) -> GeminiEmulator:
 
 
 def _tell(ctx: typer.Context, *lines: str) -> None:
-    """Data for who started it; not beside the envelope, which comes at the end, alone."""
+    """Prints data for whoever started it; not with --json, where stdout holds only the envelope at the end."""
     renderer = renderer_of(ctx)
     if not renderer.flags.json:
         for line in lines:
@@ -257,12 +266,12 @@ def _tell(ctx: typer.Context, *lines: str) -> None:
 
 
 def _note(ctx: typer.Context, *lines: str) -> None:
-    for line in (*lines[:-1], " ".join((*lines[-1:], "Ctrl-C ends it."))):
+    for line in (*lines[:-1], " ".join((*lines[-1:], "Press Ctrl-C to stop."))):
         renderer_of(ctx).say(line)
 
 
 async def _serve(services: Services, emulators: Sequence[Emulator], announce: Callable[[], None]) -> None:
-    """Until SIGINT or SIGTERM. Raises: UsageError, when an address cannot be had."""
+    """Serves until SIGINT or SIGTERM. Raises: UsageError when an address cannot be used."""
     from perkie_cli.emulators.run import running, until_interrupted
 
     try:

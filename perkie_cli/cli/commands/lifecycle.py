@@ -25,21 +25,22 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.ops.lifecycle.lifecycle import Change
 
-app = typer.Typer(help="Keep the bucket's lifetime rules as they should be.")
+app = typer.Typer(help="Keep the bucket's lifetime rules up to date.")
 
 File = Annotated[
-    Path | None, typer.Option("--file", metavar="FILE", help="Rules as JSON (default: made from the lifetimes set).")
+    Path | None,
+    typer.Option("--file", metavar="FILE", help="Rules as JSON (default: made from the configured lifetimes)."),
 ]
 BucketName = Annotated[str | None, typer.Option("--bucket", metavar="NAME", help="Default: cache.bucket.")]
-ShownBucket = Annotated[str | None, typer.Option("--bucket", metavar="NAME", help="Show what this bucket has.")]
+ShownBucket = Annotated[str | None, typer.Option("--bucket", metavar="NAME", help="Show the rules of this bucket.")]
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit 8 if the bucket differs.")]
 
 
 @app.command()
 def show(ctx: typer.Context, bucket: ShownBucket = None, file: File = None) -> None:
-    """The rules as they should be, and what a careful reader notices; with --bucket, the rules that it has.
+    """Show the target rules and remarks on them; with --bucket, the bucket's own rules.
 
-    The disk store keeps the same ones: `perkie cache purge --expired`.
+    The disk store follows the same rules with `perkie cache purge --expired`.
 
     Examples:
 
@@ -71,13 +72,13 @@ def _shown(rules: Sequence[Mapping[str, Any]], **summary: object) -> Report:
 
 @app.command()
 def diff(ctx: typer.Context, bucket: BucketName = None, file: File = None, check: Check = False) -> None:
-    """What `apply` would change, and which objects would go. Exit 8 when the bucket differs.
+    """Show what `apply` would change and which objects would be deleted. Exit 8 when the bucket differs.
 
     Example:
 
       perkie lifecycle diff --bucket my-cache
     """
-    del check  # accepted for symmetry: a diff never writes, and always tells by its exit code
+    del check  # accepted for symmetry: a diff never writes, and its exit code always says whether the bucket differs
     renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
@@ -98,7 +99,7 @@ def apply(
     yes: Yes = False,
     acknowledged: Acknowledged = None,
 ) -> None:
-    """Replace the bucket's rules by the wanted ones. A second run changes nothing.
+    """Replace the bucket's rules by the target rules. A second run changes nothing.
 
     Examples:
 
@@ -123,7 +124,7 @@ def apply(
             renderer.say(line)
         renderer.confirm(f"Replace the rules of {services.lifecycle.bucket}?", yes=yes)
         await services.lifecycle.apply(change, acknowledged)
-        renderer.say("applied; the service takes up to 24 hours to act on it")
+        renderer.say("applied; the service may take 24 hours to act on it")
         return Report(_changes(change), {"changed": True, "would_go": _amounts(gone)})
 
     run(ctx, work, {"cache.bucket": bucket})
@@ -150,7 +151,7 @@ def _pending(services: Services) -> ChangesPending:
 
 
 def _report(change: Change, gone: Mapping[str, Tally], error: ChangesPending | None) -> Report:
-    lines = [*_lines(change, gone)] if change.pending else ["the bucket has these rules already"]
+    lines = [*_lines(change, gone)] if change.pending else ["the bucket already has these rules"]
     summary = {"changed": False, "pending": change.pending, "would_go": _amounts(gone)}
     return Report(_changes(change), summary, lines, error)
 
@@ -162,10 +163,10 @@ def _lines(change: Change, gone: Mapping[str, Tally]) -> Iterable[str]:
     yield from (f"+ {describe_json(rule)}" for rule in change.added)
     whole = total(gone)
     if not whole.count:
-        yield "no object would go now"
+        yield "no object would be deleted now"
     for area, tally in gone.items():
         size = format_size(tally.bytes)
-        yield f"would go now: {tally.count} of {area} ({size}), unused since {tally.oldest:%Y-%m-%d}"
+        yield f"would be deleted now: {tally.count} of {area} ({size}), unused since {tally.oldest:%Y-%m-%d}"
 
 
 def _changes(change: Change) -> list[RuleChangeRow]:

@@ -1,4 +1,4 @@
-"""``perkie models``: the files and services that draw and cut out."""
+"""``perkie models``: model files and image models."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from perkie_cli.services.cutouts.weights import Weights, WeightState
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
-_PULL = "Get it: perkie models pull."
+_PULL = "Download it: perkie models pull."
 
-app = typer.Typer(help="Get, check and measure what draws and cuts out.")
+app = typer.Typer(help="Get, check and evaluate the models that draw and cut out.")
 
 Modes = Annotated[
     list[str] | None, typer.Option("--mode", metavar="base|fast", help="Only this one; may be given twice.")
@@ -35,7 +35,7 @@ Modes = Annotated[
 
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
-    """Matting models and where their files lie; Gemini's image models with price and retirement.
+    """List matting models with their files, and Gemini's image models with price and shutdown date.
 
     Examples:
 
@@ -56,7 +56,7 @@ def list_(ctx: typer.Context) -> None:
 
 @app.command()
 def check(ctx: typer.Context) -> None:
-    """Ask the Gemini API which image models live; exit 8 when the one in use is gone, or goes within 30 days.
+    """Ask the Gemini API which image models it offers. Exit 8 when yours is shut down, or will be within 30 days.
 
     Examples:
 
@@ -71,9 +71,9 @@ def check(ctx: typer.Context) -> None:
 def pull(
     ctx: typer.Context,
     mode: Modes = None,
-    force: Annotated[bool, typer.Option("--force", help="Download again what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Download files again even if they exist.")] = False,
 ) -> None:
-    """Download the checkpoints of background removal; goes on where it broke off.
+    """Download the checkpoints for background removal; resumes interrupted downloads.
 
     Settings: matting.weights_url, matting.mirror_url, matting.models_dir; HTTPS_PROXY; PERKIE_OFFLINE.
 
@@ -100,7 +100,7 @@ def pull(
 
 @app.command()
 def verify(ctx: typer.Context, mode: Modes = None) -> None:
-    """Compare the checkpoints here, and what exports were made of, with the published ones; exit 5 when one is wrong.
+    """Compare local checkpoints, and the sources of exports, with the published ones. Exit 5 when one is wrong.
 
     Examples:
 
@@ -116,7 +116,7 @@ def verify(ctx: typer.Context, mode: Modes = None) -> None:
         error = None
         if wrong or absent:
             said = f"not (made of) the published file: {', '.join(wrong)}" if wrong else "no checkpoint is here"
-            hint = "Get it: perkie models pull --force; then perkie models export." if wrong else _PULL
+            hint = "Download it: perkie models pull --force; then perkie models export." if wrong else _PULL
             error = MissingWeights(said, hint=hint)
         return _files_report(services, files, error)
 
@@ -125,9 +125,9 @@ def verify(ctx: typer.Context, mode: Modes = None) -> None:
 
 @app.command()
 def export(ctx: typer.Context, mode: Modes = None) -> None:
-    """Make ONNX files of the checkpoints: about twice as fast on a CPU, and no torch is loaded.
+    """Export the checkpoints to ONNX: about twice as fast on a CPU, without loading torch.
 
-    Takes a minute or two and 4 GB of memory each; both versions are compared before the file is kept.
+    Takes a minute or two and 4 GB of memory each. A file is kept only if its results match the checkpoint's.
 
     Examples:
 
@@ -154,16 +154,17 @@ def export(ctx: typer.Context, mode: Modes = None) -> None:
 @app.command()
 def evaluate(
     ctx: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Photos and their true mattes.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of photos and their true mattes.")],
     engine: Annotated[
-        list[str] | None, typer.Option("--engine", metavar="ENGINE", help="Score this one; give several to compare.")
+        list[str] | None,
+        typer.Option("--engine", metavar="ENGINE", help="Score this engine; repeat it to compare several."),
     ] = None,
     mode: options.MattingMode = None,
     device: options.Device = None,
 ) -> None:
     """Score background removal on your own photos: MAE, S-measure, max-F, SAD, gradient error.
 
-    FOLDER holds photos/ and mattes/ with the same names, or NAME.jpg with NAME_matte.png.
+    FOLDER has photos/ and mattes/ with the same names, or NAME.jpg with NAME_matte.png.
 
     Examples:
 
@@ -177,7 +178,7 @@ def evaluate(
         pairs = await services.evaluate.pairs(folder)
         names = list(dict.fromkeys(engine or [services.matting_choice.engine]))
         for name in names:
-            services.cutouts.recipe(name)  # is there such an engine?
+            services.cutouts.recipe(name)  # raises if there is no such engine
             await ensure_weights(services, renderer, engine=name)
         jobs = [(pair, name) for name in names for pair in pairs]
         done, failed = [], list[tuple[Path, PerkieError]]()
@@ -185,7 +186,7 @@ def evaluate(
             try:
                 done.append(await services.evaluate(pair, name))
             except PerkieError as error:
-                if len(jobs) > 1:  # a single failure is told by the report itself
+                if len(jobs) > 1:  # a single failure is in the report itself
                     renderer.complain(error, f"{pair.photo} by {name}")
                 failed.append((pair.photo, error))
         return _scores_report(done, failed)
@@ -247,18 +248,18 @@ def _files_report(services: Services, files: Sequence[Weights], error: MissingWe
     return Report(
         results=[_row(each) for each in files],
         summary={"models_dir": services.model_files.folder},
-        text=[table, f"models are kept in {services.model_files.folder}"],
+        text=[table, f"models are stored in {services.model_files.folder}"],
         error=error,
     )
 
 
 def _networks_report(services: Services) -> Report:
-    """What --engine takes besides perkie's own engines."""
+    """The networks that --engine accepts, in addition to perkie's own engines."""
     found = [(network, services.model_store.find(network.file)) for network in services.networks.values()]
     table = Table(
         ("network", "side", "licence", "file"),
         [
-            (each.id, str(each.side), each.licence, described(path) if path else f"{each.file} is absent")
+            (each.id, str(each.side), each.licence, described(path) if path else f"{each.file} is missing")
             for each, path in found
         ],
         frozenset({"side"}),

@@ -1,4 +1,4 @@
-"""``perkie quota``: who has how many pictures left today, and giving more."""
+"""``perkie quota``: show, reset and grant quotas."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 MOST = 1_000_000  # pictures a grant: stores count in 64 bits
 
-app = typer.Typer(help="See, reset and grant quotas.")
+app = typer.Typer(help="Show, reset and grant quotas.")
 
 Customer = Annotated[str | None, typer.Option("--customer", metavar="ID", help="This customer.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="ID", help="This session.")]
 Address = Annotated[
     str | None, typer.Option("--ip", metavar="ADDR", help="This address, and the ceiling of its sessions.")
 ]
-All = Annotated[bool, typer.Option("--all", help="Everybody who used something today.")]
+All = Annotated[bool, typer.Option("--all", help="All counters that were used today.")]
 
 
 @app.command()
@@ -38,9 +38,9 @@ def show(
     session: Session = None,
     ip: Address = None,
     all_: All = False,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="With --all: stop after so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="With --all: stop after this many.")] = 50,
 ) -> None:
-    """What was used today and what is left.
+    """Show how many pictures were used today and how many are left.
 
     Examples:
 
@@ -79,7 +79,7 @@ def reset(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Set today's use to zero. What is being drawn right now keeps its place and will count.
+    """Set today's use to zero. Pictures that are being drawn keep their reservation and will count.
 
     Examples:
 
@@ -96,7 +96,7 @@ def reset(
 def grant(
     ctx: typer.Context,
     count: Annotated[
-        int, typer.Argument(min=-MOST, max=MOST, metavar="N", help="Pictures; below zero takes a grant back.")
+        int, typer.Argument(min=-MOST, max=MOST, metavar="N", help="Pictures; a negative number takes a grant back.")
     ],
     customer: Customer = None,
     session: Session = None,
@@ -105,7 +105,7 @@ def grant(
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Give more pictures for today. It ends at midnight UTC with the day.
+    """Grant more pictures for today, until midnight UTC.
 
     Examples:
 
@@ -152,11 +152,11 @@ def _change(
 
 
 def _owner(customer: str | None, session: str | None, ip: str | None, all_: bool) -> Owner | None:
-    """None for all."""
+    """The owner named by the flags; None for all."""
     given = [customer is not None, session is not None, ip is not None, all_]
     if sum(given) != 1:
         raise UsageError(
-            "whose quota? one of --customer, --session, --ip and --all is needed", hint="For example: --customer 42."
+            "whose quota? Use one of --customer, --session, --ip and --all", hint="For example: --customer 42."
         )
     if customer is not None:
         return Owner.customer(customer)
@@ -170,6 +170,6 @@ def _row(state: CounterState) -> CounterRow:
 
 
 def _line(state: CounterState) -> str:
-    work = f", {state.in_flight} in work" if state.in_flight else ""
+    work = f", {state.in_flight} in progress" if state.in_flight else ""
     resets = f"{state.reset_at:%Y-%m-%d %H:%M} UTC"
     return f"{state.counter}  {state.used} of {state.limit} used{work}, {state.remaining} left until {resets}"

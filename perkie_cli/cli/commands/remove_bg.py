@@ -44,19 +44,19 @@ app = typer.Typer()
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What the flags ask of every job."""
+    """The flags that apply to every job."""
 
     output: CutoutOutput
     background: Background
     framing: Framing
     format: ImageFormat
     strict: bool
-    fallback: bool | None  # None: for a single photo; a batch can be run again later
+    fallback: bool | None  # None: only for a single photo, since a batch can be run again later
     rules: Rules
     jobs: int
 
     def request(self, photo: Photo, *, fallback: bool) -> CutoutRequest:
-        """The request of one job."""
+        """The request for one job."""
         return CutoutRequest(
             photo,
             output=self.output,
@@ -75,7 +75,8 @@ def remove_bg(
     ctx: typer.Context,
     inputs: options.Inputs,
     file: Annotated[
-        Path | None, typer.Option("-o", readable=False, metavar="FILE", help="Write here (one picture); - is stdout.")
+        Path | None,
+        typer.Option("-o", readable=False, metavar="FILE", help="Output file (for one picture); - is stdout."),
     ] = None,
     out_dir: options.OutDir = None,
     engine: options.MattingEngineName = None,
@@ -83,25 +84,27 @@ def remove_bg(
     device: options.Device = None,
     kind: Annotated[str, typer.Option("--output", metavar="rgba|mask", help="The cut-out, or its alpha.")] = "rgba",
     background: Annotated[
-        str, typer.Option(metavar="WHAT", help="Behind the pet: transparent, #RRGGBB, blur or a picture's path.")
+        str, typer.Option(metavar="WHAT", help="New background: transparent, #RRGGBB, blur or the path of a picture.")
     ] = "transparent",
-    trim: Annotated[bool, typer.Option("--trim", help="Cut to the pet.")] = False,
-    margin: Annotated[float, typer.Option(metavar="PCT", help="Room around it, in percent of its long side.")] = 0,
-    aspect: Annotated[str | None, typer.Option(metavar="W:H", help="Grow the canvas to this shape.")] = None,
+    trim: Annotated[bool, typer.Option("--trim", help="Crop to the pet.")] = False,
+    margin: Annotated[
+        float, typer.Option(metavar="PCT", help="Margin around the pet, in percent of its long side.")
+    ] = 0,
+    aspect: Annotated[str | None, typer.Option(metavar="W:H", help="Extend the canvas to this aspect ratio.")] = None,
     format_: options.CutoutFormat = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Fail where no clear subject was found.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail if no clear subject is found.")] = False,
     fallback: options.CutoutFallback = None,
     refresh: options.Refresh = False,
     no_cache: options.NoCache = False,
     recursive: options.Recursive = False,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures in hand at once.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures processed at once.")] = 1,
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
     """Cut pets out of their background, at full resolution, with soft fur.
 
-    Writes PET_cutout.png beside each input and prints its path. Needs no download;
-    with the extra perkie-cli[matting], the first run gets a larger model (368 MB).
+    Writes PET_cutout.png next to each input and prints its path. Needs no download;
+    with the extra perkie-cli[matting], the first run downloads a larger model (368 MB).
 
     Examples:
 
@@ -146,7 +149,7 @@ class _Run:
         found = expand(inputs, recursive=recursive, kind=Kind.CUTOUT, made_by_us=made)
         files = tell_of_left_out(self._renderer, found)
         check_targets(files, 1, file, out_dir)
-        self._services.cutouts.recipe()  # an unknown engine or mode is told before anything is downloaded
+        self._services.cutouts.recipe()  # reports an unknown engine or mode before anything is downloaded
         fallback = len(files) == 1 if asked.fallback is None else asked.fallback
         if not asked.rules.dry_run:
             await ensure_weights(self._services, self._renderer, required=not fallback)
@@ -165,14 +168,14 @@ def _output_kind(name: str) -> CutoutOutput:
     try:
         return CutoutOutput(name)
     except ValueError:
-        raise InvalidParameter(f"{name!r} is no output", hint="Outputs: rgba, mask.") from None
+        raise InvalidParameter(f"{name!r} is not an output", hint="Outputs: rgba, mask.") from None
 
 
 def _fallback(name: str | None) -> bool | None:
     if name in (STAND_IN, "none"):
         return name == STAND_IN
     if name is not None:
-        raise InvalidParameter(f"{name!r} is no fallback", hint=f"Use {STAND_IN} or none with --fallback.")
+        raise InvalidParameter(f"{name!r} is not a fallback", hint=f"Use {STAND_IN} or none with --fallback.")
     return None
 
 

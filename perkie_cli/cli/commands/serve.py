@@ -22,19 +22,21 @@ app = typer.Typer()
 @app.command()
 def serve(
     ctx: typer.Context,
-    host: Annotated[str | None, typer.Option(metavar="ADDR", help="Listen here (default 127.0.0.1).")] = None,
-    port: Annotated[int | None, typer.Option(metavar="N", help="Default 8080, or $PORT; 0 takes a free one.")] = None,
-    role: Annotated[str | None, typer.Option(metavar="all|artistic|matting", help="Which service it is.")] = None,
+    host: Annotated[str | None, typer.Option(metavar="ADDR", help="Address to listen on (default 127.0.0.1).")] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="N", help="Port (default 8080, or $PORT); 0 picks a free one.")
+    ] = None,
+    role: Annotated[str | None, typer.Option(metavar="all|artistic|matting", help="Which service to provide.")] = None,
     auth: Annotated[
         str | None, typer.Option(metavar="MODE[,MODE]", help="none, api-key, jwt, shopify-proxy (default none).")
     ] = None,
     allow_open: Annotated[
-        bool, typer.Option("--allow-open", help="Let auth none serve an address that others can reach.")
+        bool, typer.Option("--allow-open", help="Allow auth none on an address that others can reach.")
     ] = False,
 ) -> None:
     """Serve the same pictures over HTTP, until SIGTERM or Ctrl-C.
 
-    Prints the address on stderr once it listens. Answers what is in flight before it ends.
+    Prints the address on stderr once it listens. Before it ends, it answers the requests in flight.
 
     Examples:
 
@@ -48,7 +50,7 @@ def serve(
     _log_to_stderr(verbose=renderer.flags.verbose)
     ended_by = _run(build_services(settings, profile=Profile.SERVER, listener=EventLog()), renderer)
     if ended_by is signal.SIGINT:
-        raise Interrupted("interrupted; what was in flight is answered")
+        raise Interrupted("interrupted; requests in flight were answered")
     finish(ctx, Report())
 
 
@@ -67,7 +69,7 @@ def _run(services: Services, renderer: Renderer) -> signal.Signals | None:
 
 
 def _log_to_stderr(*, verbose: bool) -> None:
-    """Of the libraries never more than INFO: to be debugged they write down headers and messages, keys included."""
+    """Logs to stderr. Libraries never below INFO: at DEBUG they log headers and messages, including keys."""
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level)
     logging.getLogger("perkie").setLevel(logging.DEBUG if verbose else logging.INFO)

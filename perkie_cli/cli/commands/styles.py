@@ -36,7 +36,7 @@ app = typer.Typer(help="List, show and preview styles.")
 
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
-    """Every style: shipped ones and those of your styles folder.
+    """List every style: shipped ones and those of your styles folder.
 
     Example:
 
@@ -53,7 +53,7 @@ def show(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="ID", help="Id or alias.", autocompletion=complete.style)],
 ) -> None:
-    """One style whole, as the TOML that you may copy into your styles folder and change.
+    """Show one style as TOML, which you can copy into your styles folder and change.
 
     Example:
 
@@ -76,9 +76,9 @@ def preview(
     ctx: typer.Context,
     inputs: options.Inputs,
     output: Annotated[
-        Path, typer.Option("--output", "-o", readable=False, metavar="FILE", help="The sheet: .png, .jpg or .webp.")
+        Path, typer.Option("--output", "-o", readable=False, metavar="FILE", help="Output file: .png, .jpg or .webp.")
     ] = Path("contact_sheet.png"),
-    size: Annotated[int, typer.Option(min=96, max=1024, metavar="PX", help="Long side of one picture.")] = 384,
+    size: Annotated[int, typer.Option(min=96, max=1024, metavar="PX", help="Long side of each picture.")] = 384,
     force: options.Force = False,
 ) -> None:
     """Draw pictures in every style with the local engine, on one contact sheet.
@@ -120,7 +120,7 @@ def preview(
 async def _rows(
     services: Services, renderer: Renderer, sources: Sequence[Path]
 ) -> tuple[list[Row], dict[Path, PerkieError]]:
-    """Each input in every style, and why some could not be drawn."""
+    """Each input in every style, and the errors of those that could not be drawn."""
     rows: list[Row] = []
     failures: dict[Path, PerkieError] = {}
     with renderer.progress(len(sources), sources[0].name) as bar:
@@ -129,7 +129,7 @@ async def _rows(
                 photo = await asyncio.to_thread(read_photo, source, services.limits)
                 rows.append((source.name, photo.data, await _drawn(services, photo)))
             except PerkieError as failure:
-                if len(sources) > 1:  # a single failure is told by the report itself
+                if len(sources) > 1:  # a single failure is in the report itself
                     renderer.complain(failure, str(source))
                 failures[source] = failure
             bar.advance(source.name)

@@ -34,21 +34,21 @@ from perkie_cli.domain.quotas.limits import Charge
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Overrides, Services
 
-OVERTIME = 20.0  # seconds past --deadline in which the built-in engine may still finish: late is better than nothing
+OVERTIME = 20.0  # seconds after --deadline in which the local engine may still finish: late is better than nothing
 
 app = typer.Typer()
 
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What the flags ask of every job."""
+    """The flags that apply to every job."""
 
     format: ImageFormat
     owner: Owner
     rules: Rules
     jobs: int
     model: str | None
-    fallback: frozenset[Fallback] | None  # None: as many as there are inputs allow
+    fallback: frozenset[Fallback] | None  # None: depends on the number of inputs
     deadline: float | None
     budget: Budget | None
     remove_background: bool
@@ -57,7 +57,7 @@ class _Options:
     def request(
         self, photo: Photo, style: str, charge: Charge | None, fallback: frozenset[Fallback], *, several: bool
     ) -> GenerateRequest:
-        """The request of one job. Where nothing would stand in for a picture of several, it waits for quotas."""
+        """The request for one job. A batch without fallback waits for the upstream's quota."""
         return GenerateRequest(
             photo,
             style,
@@ -104,7 +104,7 @@ def stylize(
 ) -> None:
     """Redraw pets in an artistic style.
 
-    Writes PET_STYLE.jpg beside each input and prints its path. A second run with
+    Writes PET_STYLE.jpg next to each input and prints its path. A second run with
     the same options is skipped; a picture drawn before comes from the cache.
 
     Examples:
@@ -160,13 +160,13 @@ class _Run:
     def settle(
         self, inputs: list[str], style: str, recursive: bool, output: Path | None, out_dir: Path | None
     ) -> tuple[list[InputFile], list[str]]:
-        """The input files and the ids of the styles, checked against where the output goes.
+        """The input files and style ids, checked against the output options.
 
         Raises: UsageError, UnknownStyle, UnreadableFile.
         """
         if self._asked.model is not None and self._draws_here:
             raise UsageError(
-                "--model names a Gemini model, but the built-in engine is to draw",
+                "--model names a Gemini model, but the local engine was chosen",
                 hint="Leave out --model, or --engine local; Gemini needs a key (GEMINI_API_KEY).",
             )
         styles = [each.id for each in self._services.styles.select(style)]
@@ -186,7 +186,7 @@ class _Run:
         ]
         check_stdout(self._renderer, jobs)
         if self._asked.fallback is None and len(files) > 1:
-            self._fallback = frozenset()  # a batch can be run again later, and should not be filled with substitutes
+            self._fallback = frozenset()  # a batch can be run again later, so it should not be filled with substitutes
         if self._asked.remove_background and not self._asked.rules.dry_run:
             await ensure_weights(self._services, self._renderer, required=Fallback.LOCAL not in self._fallback)
         limits, stdout = self._services.limits, self._renderer.picture
@@ -204,17 +204,17 @@ class _Run:
         )
 
     def _at_once(self) -> int:
-        """Pictures in work together. While all processes draw, one more is read, looked up or written."""
+        """The number of concurrent jobs. While all processes draw, one more is read, looked up or written."""
         return self._asked.jobs + 1 if self._draws_here and self._asked.jobs > 1 else self._asked.jobs
 
     @property
     def _draws_here(self) -> bool:
-        """Whether the built-in engine was chosen."""
+        """Whether the local engine was chosen."""
         return self._services.generate.engine().name == "local"
 
 
 async def _estimated(services: Services, asked: _Options, count: int, styles: list[str]) -> Report:
-    """What the run would cost if the cache had nothing of it."""
+    """The cost of the run if none of it were in the cache."""
     each = dict.fromkeys(styles, services.generate.price(model=asked.model))
     total = sum(each.values(), Decimal(0)) * count
     spent = await services.ledger.spent(services.clock.now().date())
@@ -225,7 +225,7 @@ async def _estimated(services: Services, asked: _Options, count: int, styles: li
         frozenset({"pictures", "each", "together"}),
     )
     rows = [EstimateRow(style, count, usd, usd * count) for style, usd in each.items()]
-    about = f"about {dollars(total)}, less what the cache has; a model's thinking and retries come on top"
+    about = f"about {dollars(total)}, minus pictures in the cache; thinking tokens and retries cost extra"
     return Report(rows, summary, [table, f"{about} (--budget sets a limit); today {dollars(spent)} is spent"])
 
 
@@ -237,5 +237,5 @@ def _fallback(names: str | None) -> frozenset[Fallback] | None:
         return frozenset() if words == ["none"] else frozenset(Fallback(word) for word in words)
     except ValueError:
         raise InvalidParameter(
-            f"{names!r} is no fallback", hint="Use none, cache, local or cache,local with --fallback."
+            f"{names!r} is not a fallback", hint="Use none, cache, local or cache,local with --fallback."
         ) from None

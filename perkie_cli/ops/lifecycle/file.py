@@ -1,4 +1,4 @@
-"""Reads lifecycle rules from a JSON file, and says where in it something is wrong."""
+"""Reads lifecycle rules from a JSON file; errors name the line and column."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
             f"{path}:{line}:{column}: {where}{error.reason}", hint="`perkie lifecycle show --json` shows valid rules."
         ) from error
     except RecursionError as error:
-        raise InvalidParameter(f"{path}:1:1: nested too deeply to be rules") from error
+        raise InvalidParameter(f"{path}:1:1: nested too deeply for lifecycle rules") from error
     return rules
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON's last of two equal keys would win unseen."""
+    """Refuses duplicate keys: by default the last one would silently win."""
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:
-            raise RuleError(f"key {name!r} stands twice in one object", key=name)
+            raise RuleError(f"key {name!r} is in one object twice", key=name)
     return dict(pairs)
 
 
@@ -60,7 +60,7 @@ def _refuse(rules: Sequence[Rule]) -> None:
 
 
 def _position(text: str, error: RuleError) -> tuple[int, int]:
-    """Line and column of the rule, or of the key in it."""
+    """Line and column of the rule, or of a key in it."""
     begin, end = _extent(text, error.rule)
     if error.key:
         found = re.compile(rf'"{re.escape(error.key)}"\s*:').search(text, begin, end)
@@ -70,7 +70,7 @@ def _position(text: str, error: RuleError) -> tuple[int, int]:
 
 
 def _extent(text: str, rule: int) -> tuple[int, int]:
-    """Where the rule begins and ends; the whole text for 0."""
+    """Start and end of the rule in the text; the whole text for 0."""
     array = re.search(r'"rule"\s*:\s*\[', text)
     if not rule or array is None:
         return 0, len(text)

@@ -1,4 +1,4 @@
-"""Brings a bucket's lifecycle rules in line with ours: look, compare, say what would go, then write."""
+"""Brings a bucket's lifecycle rules in line with ours: read, compare, count what would be deleted, then write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From a bucket's rules to the wanted ones. ``remarks`` are on the wanted ones."""
+    """The difference between a bucket's rules and the target rules. ``remarks`` are about the target rules."""
 
     wanted: Sequence[Rule]
     state: BucketState
@@ -50,11 +50,11 @@ class Lifecycle:
         return self._bucket.name
 
     async def current(self) -> Sequence[Json]:
-        """The bucket's rules as they stand."""
+        """The bucket's current rules."""
         return (await self._bucket.read()).rules
 
     async def compare(self, wanted: Sequence[Rule], *, given: bool) -> Change:
-        """What would change. Rules that are not ``given`` (by a file) but ours fit themselves to a versioned bucket."""
+        """What would change. Our own rules (none ``given`` by a file) are adapted to a versioned bucket."""
         state = await self._bucket.read()
         if state.versioning and not given:
             wanted = for_versioned(wanted)
@@ -69,7 +69,7 @@ class Lifecycle:
         return Change(wanted, state, added, removed, remarks)
 
     async def would_go(self, rules: Sequence[Rule]) -> Mapping[str, Tally]:
-        """What the rules would delete today, by area."""
+        """Totals of what the rules would delete today, by area."""
         now, deletes = self._clock.now(), [rule for rule in rules if rule.action is Action.DELETE]
         tallies: dict[str, Tally] = {}
         async for facts, size in self._bucket.versions():
@@ -79,9 +79,9 @@ class Lifecycle:
         return dict(sorted(tallies.items()))
 
     async def apply(self, change: Change, acknowledged: str | None = None) -> None:
-        """Writes the wanted rules, unless somebody else was quicker. Without a difference nothing is written.
+        """Writes the target rules. Without a difference nothing is written.
 
-        Raises: ProtectedBucket, InvalidParameter for rules that must not be, ChangesPending.
+        Raises: ProtectedBucket, InvalidParameter for dangerous rules, ChangesPending if somebody else changed them.
         """
         self._protection.permit(self._bucket.name, acknowledged)
         refuse_errors(change.remarks)
@@ -90,15 +90,15 @@ class Lifecycle:
         rules = [rule_to(rule) for rule in change.wanted]
         if not await self._bucket.write(rules, change.state.metageneration):
             raise ChangesPending(
-                f"{self._bucket.name} was changed by somebody else meanwhile; nothing was written",
-                hint="Look at `perkie lifecycle diff` again.",
+                f"{self._bucket.name} was changed by someone else in the meantime; nothing was written",
+                hint="Check `perkie lifecycle diff` again.",
             )
         detail = f"+{len(change.added)} -{len(change.removed)} rules: {json.dumps(rules)}"
         self._events.emit(Audited("lifecycle apply", self._bucket.name, self._protection.actor, detail))
 
 
 def refuse_errors(remarks: Sequence[Remark]) -> None:
-    """Raises: InvalidParameter, naming the first error."""
+    """Refuses rules with errors. Raises: InvalidParameter, naming the first one."""
     for remark in remarks:
         if remark.level is Level.ERROR:
             where = f"rule {remark.rule} " if remark.rule else ""
@@ -106,7 +106,7 @@ def refuse_errors(remarks: Sequence[Remark]) -> None:
 
 
 def describe_json(rule: Json) -> str:
-    """One line, or the JSON itself where the bucket holds what perkie does not know."""
+    """One line, or the JSON itself if perkie does not know the rule's fields."""
     try:
         return describe(rules_from({"rule": [rule]})[0])
     except RuleError:
@@ -114,6 +114,6 @@ def describe_json(rule: Json) -> str:
 
 
 def _canonical(rule: Json) -> str:
-    """The same for rules that differ in the order of keys or of lists alone."""
+    """A form that is equal for rules that differ only in the order of keys or lists."""
     condition = {k: sorted(v) if isinstance(v, list) else v for k, v in rule.get("condition", {}).items()}
     return json.dumps({**rule, "condition": condition}, sort_keys=True)

@@ -1,1 +1,1 @@
-"""The cache on this machine: files and their index."""
+"""The cache on local disk: files and their index."""

@@ -6,12 +6,12 @@
     DIR/objects/KEY      the bytes
     DIR/tmp/             files being written
 
-A write goes to ``tmp``, is renamed into place while the index's write lock is held, and its row is committed last: a
-crash leaves a file without a row at worst. Deleting unlinks before the commit: a row without a file at worst, so that
-an erasure that was cut off finds what it had begun. ``strays`` mends both.
+A write goes to ``tmp``, is renamed into place under the index's write lock, and its row is committed last: at worst a
+crash leaves a file without a row. A delete unlinks the file before the commit: at worst a crash leaves a row without
+a file, so that an interrupted erasure can be continued. ``strays`` repairs both.
 
-Nothing is fsynced: a cache can be made again, and after a loss of power a torn file does not match its hash and is not
-served. Files are 0600, folders 0700.
+Nothing is fsynced: a cache can be rebuilt, and after a power loss a torn file does not match its hash and is not
+served. Files have mode 0600, folders 0700.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
 class DiskBlobs:
-    """``ports.BlobStore`` over a folder. Making one touches nothing; the first call opens or creates the folder."""
+    """``ports.BlobStore`` over a folder. The constructor does no I/O; the first call opens or creates the folder."""
 
     def __init__(self, root: Path, clock: Clock, workers: Workers) -> None:
         self._root = root.absolute()
@@ -60,21 +60,21 @@ class DiskBlobs:
     async def put(
         self, key: str, data: bytes, *, content_type: str, metadata: Mapping[str, str], overwrite: bool = False
     ) -> bool:
-        """See ``ports.BlobStore``; a damaged object counts as absent and is replaced."""
+        """Stores the object; a damaged one counts as absent and is replaced."""
         now, facts = self._clock.now(), check_metadata(metadata)
         unhashed = BlobInfo(check_key(key), len(data), content_type, "", now, now, microseconds(now), facts)
         return await self._run(self._put, unhashed, data, overwrite)
 
     async def get(self, key: str) -> Blob | None:
-        """See ``ports.BlobStore``."""
+        """The object; None when it is absent or damaged."""
         return await self._run(self._get, check_key(key))
 
     async def head(self, key: str) -> BlobInfo | None:
-        """See ``ports.BlobStore``."""
+        """The object's facts, or None."""
         return await self._run(self._index.find, check_key(key))
 
     async def copy(self, source: str, target: str) -> bool:
-        """See ``ports.BlobStore``."""
+        """Copies within the store; an existing target stays as it is."""
         check_key(target)
         blob = await self.get(source)
         if blob is None:
@@ -83,16 +83,16 @@ class DiskBlobs:
         return True
 
     async def touch(self, info: BlobInfo, when: datetime) -> None:
-        """See ``ports.BlobStore``."""
+        """Moves the object's ``touched`` forward."""
         if when - info.touched >= TOUCH_EVERY:
             await self._run(self._index.touch, info.key, when, TOUCH_EVERY)
 
     async def delete(self, key: str) -> bool:
-        """See ``ports.BlobStore``."""
+        """Deletes the object; True when it existed."""
         return await self._run(self._delete, check_key(key))
 
     async def list(self, selection: Selection = EVERYTHING) -> AsyncIterator[BlobInfo]:
-        """See ``ports.BlobStore``."""
+        """Streams objects in key order, one page of the index at a time."""
         after = ""
         while page := await self._run(self._index.page, selection, after, PAGE):
             for info in page:
@@ -100,11 +100,11 @@ class DiskBlobs:
             after = page[-1].key
 
     async def tally(self, selection: Selection = EVERYTHING) -> Mapping[str, Tally]:
-        """See ``ports.BlobStore``."""
+        """Totals by area."""
         return await self._run(self._index.tally, selection)
 
     async def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:
-        """See ``ports.BlobStore``. A file without a row is adopted where it is an upload; pictures are drawn again."""
+        """Streams the remains of crashes. A repair adopts an upload without a row; pictures can be drawn again."""
         found = self._strays(prefix, repair)
         while batch := await self._run(lambda: list(islice(found, PAGE))):
             for stray in batch:
@@ -115,11 +115,11 @@ class DiskBlobs:
         return None
 
     async def ping(self) -> None:
-        """Takes and frees the write lock, which a read-only or full disk refuses."""
+        """Takes and releases the write lock: this fails on a read-only or full disk."""
         await self._run(self._ping)
 
     async def aclose(self) -> None:
-        """Waits for running calls, then closes the index and the workers, which are the store's own."""
+        """Waits for running calls, then closes the index and the store's own workers."""
         await asyncio.to_thread(self._workers.close)
         self._index.close()
 
@@ -133,9 +133,9 @@ class DiskBlobs:
         try:
             return await self._workers.run(call)
         except (OSError, sqlite3.Error) as error:
-            self._prepared = False  # somebody may have emptied the cache by hand
+            self._prepared = False  # the user may have deleted the cache by hand
             self._index.reopen()
-            reason = error.strerror if isinstance(error, OSError) else error  # without paths: customers may hear of it
+            reason = error.strerror if isinstance(error, OSError) else error  # without paths: customers may see it
             raise StoreUnavailable(
                 f"the cache cannot be used: {reason}",
                 hint=f"Check the space and permissions of {self._root}, or set cache.dir to another folder.",
@@ -166,7 +166,7 @@ class DiskBlobs:
     def _get(self, key: str) -> Blob | None:
         blob = self._read_whole(key)
         if blob is None and self._index.find(key) is not None:
-            with self._index.writing():  # between its rename and its commit a writer's row and file differ: wait for it
+            with self._index.writing():  # wait for writers: between rename and commit their row and file differ
                 blob = self._read_whole(key)
         return blob
 
@@ -186,7 +186,7 @@ class DiskBlobs:
         with self._index.writing():
             pass
 
-    # ------------------------------------------------------------------ mending
+    # ------------------------------------------------------------------ repair
 
     def _strays(self, prefix: str, repair: bool) -> Iterator[Stray]:
         for path, size in self._files.leftovers(self._clock.now() - LEFTOVER_AFTER):
@@ -204,7 +204,7 @@ class DiskBlobs:
             after = page[-1].key
 
     def _file_without_entry(self, key: str, repair: bool) -> Iterator[Stray]:
-        with self._index.writing():  # its writer may be about to commit
+        with self._index.writing():  # wait for a writer that may be about to commit
             data = self._files.read(key)
             if data is None or self._index.find(key) is not None:
                 return

@@ -1,4 +1,4 @@
-"""The files of the disk store: private, written aside and renamed into place."""
+"""The files of the disk store: private, written to a temporary file and renamed into place."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class DiskFiles:
         self._temp = root / "tmp"
 
     def prepare(self) -> None:
-        """Makes the folders."""
+        """Creates the folders."""
         for folder in (self._objects, self._temp):
             _make_private(folder)
 
     def read(self, key: str) -> bytes | None:
-        """The bytes, or None where there is no file."""
+        """The bytes, or None if there is no file."""
         try:
             file = os.open(self._path(key), os.O_RDONLY)
         except FileNotFoundError:
             return None
-        try:  # four calls, where `read_bytes` makes nine: each time a worker must win the GIL back from a busy loop
+        try:  # 4 system calls, `read_bytes` makes 9: after each a worker must wait for the GIL
             return os.read(file, os.fstat(file).st_size)
         finally:
             os.close(file)
@@ -41,11 +41,11 @@ class DiskFiles:
         return self._path(key).is_file()
 
     def modified(self, key: str) -> datetime:
-        """When the file was written."""
+        """The file's modification time."""
         return datetime.fromtimestamp(self._path(key).stat().st_mtime, UTC)
 
     def write_aside(self, data: bytes) -> Path:
-        """A file of mode 0600 outside the objects, to be given to ``place`` or removed."""
+        """Writes a temporary file of mode 0600, to be passed to ``place`` or removed."""
         descriptor, name = tempfile.mkstemp(dir=self._temp)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -56,25 +56,25 @@ class DiskFiles:
         return Path(name)
 
     def place(self, written: Path, key: str) -> None:
-        """Moves the file to its key at once; a file that was there is gone whole."""
+        """Moves the file to its key atomically; an existing file is replaced."""
         path = self._path(key)
         _make_private(path.parent)
         written.replace(path)
 
     def remove(self, key: str) -> bool:
-        """True when there was a file. Folders that get empty go too: an owner's folder is named by the owner."""
+        """Removes the file; True when it existed. Empty folders are removed too: an owner's folder carries its id."""
         path = self._path(key)
         try:
             path.unlink()
         except FileNotFoundError:
             return False
-        with suppress(OSError):  # the first folder that is not empty ends it
+        with suppress(OSError):  # stops at the first folder that is not empty
             for folder in path.relative_to(self._objects).parents[:-1]:
                 (self._objects / folder).rmdir()
         return True
 
     def walk(self, prefix: str) -> Iterator[str]:
-        """Keys of all files under the prefix, in no order; foreign files are passed over."""
+        """Keys of all files under the prefix, unordered; foreign files are skipped."""
         folders = [self._objects / prefix.rpartition("/")[0]]
         while folders:
             with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folders.pop()) as entries:
@@ -85,7 +85,7 @@ class DiskFiles:
                         yield key
 
     def leftovers(self, before: datetime) -> Iterator[tuple[Path, int]]:
-        """Files written aside before that time and never placed, with their sizes: their writer is gone."""
+        """Temporary files older than that time, with their sizes: their writer is gone."""
         with os.scandir(self._temp) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):
@@ -103,7 +103,7 @@ class DiskFiles:
 
 
 def _make_private(folder: Path) -> None:
-    """``mkdir(parents=True, mode=0o700)`` would give the parents the default mode."""
+    """Creates the folder with private parents: ``mkdir(parents=True, mode=0o700)`` gives parents the default mode."""
     if folder.is_dir():
         return
     _make_private(folder.parent)

@@ -1,6 +1,6 @@
-"""The SQLite index of the disk store: one row an object, so that listing and counting never walk the tree.
+"""The SQLite index of the disk store: one row per object, so that listing and counting never walk the tree.
 
-Readers go on while one process writes.
+Readers are not blocked while one process writes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def microseconds(time: datetime) -> int:
-    """Since 1970 UTC, exactly."""
+    """Microseconds since 1970 UTC, exact."""
     return (time - _EPOCH) // _MICROSECOND
 
 
@@ -60,7 +60,7 @@ class DiskIndex:
         self._era = 0
 
     def reopen(self) -> None:
-        """From now on: there may be another file at the path, or none."""
+        """Makes every thread reconnect: the file may have been replaced or removed."""
         self._era += 1
 
     def _connection(self) -> sqlite3.Connection:
@@ -87,36 +87,36 @@ class DiskIndex:
         return connection
 
     def close(self) -> None:
-        """Closes every thread's connection; nothing may be running."""
+        """Closes every thread's connection; no call may be running."""
         while self._opened:
             self._opened.pop().close()
         self._local = threading.local()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Holds the one write lock; see ``sqlite_file.transaction``."""
+        """Holds the write lock for the block; see ``sqlite.file.transaction``."""
         with transaction(self._connection()):
             yield
 
     def find(self, key: str) -> BlobInfo | None:
-        """The row of a key."""
+        """The row of a key, or None."""
         row = self._connection().execute(f"SELECT {_COLUMNS} FROM objects WHERE key = ?", (key,)).fetchone()  # noqa: S608  constants
         return _info(row) if row else None
 
     def known(self, keys: Sequence[str]) -> set[str]:
-        """Those of the keys (at most a few hundred) that have a row."""
+        """Those of the keys (a few hundred at most) that have a row."""
         marks = ", ".join("?" * len(keys))
         rows = self._connection().execute(f"SELECT key FROM objects WHERE key IN ({marks})", keys)  # noqa: S608  only marks
         return {key for (key,) in rows}
 
     def page(self, selection: Selection, after: str, limit: int) -> list[BlobInfo]:
-        """The next ``limit`` rows in key order behind ``after``."""
+        """The next ``limit`` rows after the key ``after``, in key order."""
         where, values = _condition(selection)
         sql = f"SELECT {_COLUMNS} FROM objects WHERE key > ? AND {where} ORDER BY key LIMIT ?"  # noqa: S608  constants
         return [_info(row) for row in self._connection().execute(sql, (after, *values, limit))]
 
     def tally(self, selection: Selection) -> dict[str, Tally]:
-        """Sums by area."""
+        """Totals by area."""
         where, values = _condition(selection, by_area=True)
         sql = f"SELECT area, COUNT(*), SUM(size), MIN(touched) FROM objects WHERE {where} GROUP BY area"  # noqa: S608  constants
         rows = self._connection().execute(sql, values)
@@ -138,12 +138,12 @@ class DiskIndex:
         self._connection().execute(sql, values)
 
     def touch(self, key: str, when: datetime, least: timedelta) -> None:
-        """Moves ``touched`` to ``when`` where that is at least ``least`` later."""
+        """Moves ``touched`` to ``when`` if that is at least ``min_step`` later."""
         sql = "UPDATE objects SET touched = ? WHERE key = ? AND touched <= ?"
         self._connection().execute(sql, (microseconds(when), key, microseconds(when - least)))
 
     def remove(self, key: str) -> bool:
-        """True when there was a row."""
+        """Deletes the row; True when it existed."""
         return self._connection().execute("DELETE FROM objects WHERE key = ?", (key,)).rowcount > 0
 
 
@@ -158,9 +158,9 @@ def _time(value: int) -> datetime:
 
 
 def _condition(selection: Selection, *, by_area: bool = False) -> tuple[str, list[object]]:
-    """``Selection.matches`` in SQL. Keys and hashes are ASCII, so DEL ends the range of a prefix.
+    """``Selection.matches`` in SQL. Keys and hashes are ASCII, so DEL is an upper bound for a prefix.
 
-    ``by_area``: a prefix that is an area is asked for as such, for the index ``tallies``.
+    ``by_area``: a prefix that is a whole area becomes a condition on ``area``, which the index ``tallies`` covers.
     """
     terms: list[tuple[str, tuple[object, ...]]] = [("TRUE", ())]
     if by_area and selection.prefix.removesuffix("/") in AREAS and selection.prefix.endswith("/"):

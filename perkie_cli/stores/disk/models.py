@@ -11,26 +11,26 @@ from perkie_cli.domain.errors import MissingWeights, UnwritableFile
 
 
 class DiskModels:
-    """``ports.ModelStore``. The first folder is ours; further ones, of other programs, are only read."""
+    """``ports.ModelStore`` over folders. The first one is ours; those of other programs are only read."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
 
     @property
     def folder(self) -> Path:
-        """Ours."""
+        """The first folder: new files are put there."""
         return self._folders[0]
 
     def find(self, name: str) -> Path | None:
-        """In the first folder that has it."""
+        """The file in the first folder that has it, or None."""
         return next((folder / name for folder in self._folders if (folder / name).is_file()), None)
 
     def size(self, path: Path) -> int:
-        """See the port."""
+        """The file's size in bytes."""
         return path.stat().st_size
 
     def md5(self, path: Path) -> str:
-        """MD5, since it is what the release publishes: it guards against damage; against an attacker TLS does."""
+        """MD5, because the release publishes it: it detects damage; TLS protects against attackers."""
         try:
             with path.open("rb") as file:
                 return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
@@ -38,21 +38,21 @@ class DiskModels:
             raise MissingWeights(f"{path} cannot be read: {error.strerror}") from error
 
     def unfinished(self, name: str) -> Path:
-        """Beside the file, with ``.part`` added."""
+        """The file's path plus ``.part``."""
         return self.folder / f"{name}.part"
 
     def is_begun(self, name: str) -> bool:
-        """See the port."""
+        """Whether a partial download exists."""
         return self.unfinished(name).exists()
 
     def finish(self, name: str) -> Path:
-        """See the port."""
+        """Renames the complete download to its final name."""
         target = self.folder / name
         with _writable(target):
             return self.unfinished(name).replace(target)
 
     def discard(self, name: str) -> None:
-        """See the port."""
+        """Removes the partial download."""
         part = self.unfinished(name)
         with _writable(part):
             part.unlink(missing_ok=True)

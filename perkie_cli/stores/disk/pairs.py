@@ -1,4 +1,4 @@
-"""Photos and true mattes in a folder: ``photos/NAME.jpg`` and ``mattes/NAME.png``, or ``NAME_matte.png`` beside it."""
+"""Photos and true mattes in a folder: ``photos/NAME.jpg`` and ``mattes/NAME.png``, or ``NAME_matte.png`` next to it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
 
 
 class DiskPairs:
-    """``ports.PairStore``."""
+    """``ports.PairStore`` over folders."""
 
     def pairs(self, folder: Path) -> Sequence[Pair]:
-        """In the order of the photos' names."""
+        """All pairs, ordered by the photos' names."""
         photos, mattes = (_first(folder, names) for names in (_PHOTOS, _MATTES))
         separate = photos is not None and mattes is not None
         truths = {
@@ -29,18 +29,18 @@ class DiskPairs:
                 continue
             truth = truths.get(photo.stem)
             if truth is None or truth == photo:
-                hint = f"Put it beside it as {photo.stem}{_ENDING}.png."
+                hint = f"Put the matte next to it as {photo.stem}{_ENDING}.png."
                 raise UnreadableFile(f"{photo} has no true matte", hint=hint)
             found.append(Pair(photo, truth))
         if not found:
             raise UnreadableFile(
-                f"{folder} holds no photos with true mattes",
+                f"{folder} has no photos with true mattes",
                 hint="Give photos/ and mattes/ with the same names, or NAME.jpg with NAME_matte.png.",
             )
         return found
 
     def read(self, path: Path) -> bytes:
-        """See the port."""
+        """The file's bytes."""
         try:
             return path.read_bytes()
         except OSError as error:

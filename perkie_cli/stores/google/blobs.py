@@ -1,6 +1,6 @@
 """Blobs in a private Cloud Storage bucket.
 
-The stored bytes' SHA-256 stands in the object's metadata, sliding lifetimes in its custom time. Writes are create-only
+The SHA-256 of the stored bytes is in the object's metadata, its last use in the custom time. Writes are create-only
 by precondition, so that races have one winner: https://docs.cloud.google.com/storage/docs/request-preconditions
 """
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from google.cloud.storage import Blob as GcsBlob
     from google.cloud.storage import Bucket
 
-PAGE = 1000  # objects a request
+PAGE = 1000  # objects per request
 ASKS = 10
 HASH_FIELD = "sha256"
 FIELDS = "items(name,size,contentType,metadata,generation,timeCreated,customTime),nextPageToken"
 
 
 class GcsBlobs:
-    """``ports.BlobStore`` over a bucket. Making one reaches nothing; the first call connects."""
+    """``ports.BlobStore`` over a bucket. The constructor does no I/O; the first call connects."""
 
     def __init__(self, connection: GcsConnection, clock: Clock) -> None:
         self._connection = connection
@@ -43,7 +43,7 @@ class GcsBlobs:
     async def put(
         self, key: str, data: bytes, *, content_type: str, metadata: Mapping[str, str], overwrite: bool = False
     ) -> bool:
-        """See ``ports.BlobStore``; a damaged object counts as absent and is replaced."""
+        """Stores the object; a damaged one counts as absent and is replaced."""
         from google.api_core.exceptions import PreconditionFailed
 
         facts, now = check_metadata(metadata), self._clock.now()
@@ -68,7 +68,7 @@ class GcsBlobs:
         return await upload(damaged.generation if damaged else 0)
 
     async def get(self, key: str) -> Blob | None:
-        """See ``ports.BlobStore``."""
+        """The object; None when it is absent or damaged."""
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
         def call(bucket: Bucket) -> Blob | None:
@@ -80,7 +80,7 @@ class GcsBlobs:
             return Blob(info, data) if info.sha256 in ("", digest) else None
 
         check_key(key)
-        for _ in range(ASKS):  # overwritten between the two requests: ask again
+        for _ in range(ASKS):  # retry if it was overwritten between the two requests
             try:
                 return await self._connection.run(call)
             except (NotFound, PreconditionFailed):
@@ -88,7 +88,7 @@ class GcsBlobs:
         return None
 
     async def head(self, key: str) -> BlobInfo | None:
-        """See ``ports.BlobStore``."""
+        """The object's facts, or None."""
         check_key(key)
 
         def call(bucket: Bucket) -> BlobInfo | None:
@@ -98,7 +98,7 @@ class GcsBlobs:
         return await self._connection.run(call)
 
     async def copy(self, source: str, target: str) -> bool:
-        """See ``ports.BlobStore``; the bytes stay in Google's hands."""
+        """Copies within Cloud Storage; the bytes are not downloaded."""
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
         now = self._clock.now()
@@ -110,7 +110,7 @@ class GcsBlobs:
             blob = bucket.blob(target)
             blob.metadata, blob.content_type, blob.custom_time = origin.metadata, origin.content_type, now
             token, _, _ = blob.rewrite(origin, if_generation_match=0, **PATIENCE)
-            while token is not None:  # only objects of gigabytes take more than one
+            while token is not None:  # only objects of gigabytes take more than one call call
                 token, _, _ = blob.rewrite(origin, token=token, if_generation_match=0, **PATIENCE)
             return True
 
@@ -124,7 +124,7 @@ class GcsBlobs:
             return False
 
     async def touch(self, info: BlobInfo, when: datetime) -> None:
-        """See ``ports.BlobStore``. The service refuses to move custom time back, which is what we want of it."""
+        """Moves the custom time forward. The service refuses to move it back, as the port requires."""
         from google.api_core.exceptions import BadRequest, NotFound, PreconditionFailed
 
         if when - info.touched < TOUCH_EVERY:
@@ -141,7 +141,7 @@ class GcsBlobs:
         await self._connection.run(call)
 
     async def delete(self, key: str) -> bool:
-        """See ``ports.BlobStore``."""
+        """Deletes the object; True when it existed."""
         from google.api_core.exceptions import NotFound
 
         check_key(key)
@@ -152,7 +152,7 @@ class GcsBlobs:
         return True
 
     async def list(self, selection: Selection = EVERYTHING) -> AsyncIterator[BlobInfo]:
-        """See ``ports.BlobStore``. Objects whose names are no keys are not ours and are passed over."""
+        """Streams objects in key order. Objects whose names are not keys are not ours and are skipped."""
 
         token: str | None = None
         while True:
@@ -163,7 +163,7 @@ class GcsBlobs:
                 return
 
     async def tally(self, selection: Selection = EVERYTHING) -> Mapping[str, Tally]:
-        """See ``ports.BlobStore``. A bucket has no index: this lists."""
+        """Totals by area. A bucket has no index, so this lists all objects."""
         tallies: dict[str, Tally] = {}
         async for info in self.list(selection):
             area = area_of(info.key)
@@ -171,18 +171,18 @@ class GcsBlobs:
         return tallies
 
     async def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:  # noqa: ARG002  the port's signature
-        """None: a bucket's writes are whole or absent."""
+        """Yields nothing: writes to a bucket are atomic."""
         none: tuple[Stray, ...] = ()
         for stray in none:
             yield stray
 
     async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
-        """V4, for GET; None where our credentials cannot sign (a person's own login, an emulator's)."""
+        """A V4 link for GET; None if our credentials cannot sign (a user's login, an emulator)."""
         check_key(key)
         return await self._connection.run(lambda bucket: self._sign(bucket, key, lifetime))
 
     async def ping(self) -> None:
-        """Raises: StoreUnavailable, NotAuthorised, InvalidSetting for a bucket that is absent."""
+        """Checks access to the bucket. Raises: StoreUnavailable, NotAuthorised, InvalidSetting if it does not exist."""
         await self._connection.in_bucket(lambda bucket: next(iter(bucket.list_blobs(max_results=1, **PATIENCE)), None))
 
     async def aclose(self) -> None:
@@ -209,7 +209,7 @@ class GcsBlobs:
 
 
 def _info(blob: GcsBlob) -> BlobInfo:
-    """Objects of others have no custom time and no hash of ours."""
+    """The facts of an object; foreign objects have no custom time and no hash."""
     facts = dict(blob.metadata or {})
     digest = facts.pop(HASH_FIELD, "")
     touched = blob.custom_time or blob.time_created

@@ -1,10 +1,10 @@
 """Documents in Firestore, changed by compare-and-set, as Firestore's own mobile and web clients do transactions.
 
-One attempt is a read and a commit that holds only if nothing that was read has changed since. A transaction would hold
-locks from its read on: one lost answer, or a process that dies, would leave them for a minute, and everybody who needs
-the same documents would wait. Whoever loses a race begins again after a jittered wait: without one, many writers of one
-document starve each other. Within this process, updates of a document take turns, so that a hot one is fought over
-between processes only.
+One attempt is a read and a commit with the precondition that nothing has changed since. A transaction would hold locks
+from its first read on: after a lost answer or the death of a process they would stay for a minute and block everybody
+who needs the same documents. The loser of a race retries after a jittered wait: without jitter, many writers of one
+document would starve each other. Within this process, updates of a document take turns, so that only processes
+compete for it.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ from perkie_cli.stores.google.firestore_values import decode, encode
 
 T = TypeVar("T")
 
-FIRST_WAIT, LONGEST_WAIT = 0.01, 0.5  # seconds before another attempt; full jitter
+FIRST_WAIT, LONGEST_WAIT = 0.01, 0.5  # seconds before a retry; full jitter
 FAULTS_MOST = 5
-AT_ONCE = 50  # updates under way; more would only make each of them slow
-PAGE = 300  # documents a query of a scan
-LAST = "\U0010ffff"  # sorts after whatever continues a prefix
+AT_ONCE = 50  # concurrent updates; more would only slow each other down
+PAGE = 300  # documents per query of a scan
+LAST = "\U0010ffff"  # sorts after every continuation of a prefix
 
-# After these the outcome is unknown; changes are idempotent, so another attempt is right.
+# After these the outcome is unknown; changes are idempotent, so a retry is safe.
 _FAULTS = (exceptions.ServiceUnavailable, exceptions.InternalServerError)
 
 
 class _Overtaken(Exception):
-    """Something that was read has changed since."""
+    """A document has changed since it was read."""
 
 
 class FirestoreDocuments:
-    """Collections are named with ``prefix``, so that several shops can share a database."""
+    """``ports.DocumentStore`` over Firestore. Collection names get ``prefix``: several shops can share a database."""
 
     def __init__(self, connection: FirestoreConnection, prefix: str, clock: Clock, rng: random.Random) -> None:
         self._connection = connection
@@ -67,25 +67,25 @@ class FirestoreDocuments:
 
     @property
     def name(self) -> str:
-        """With project and database."""
+        """``firestore:PROJECT/DATABASE``."""
         return self._connection.name
 
     async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
-        """As many attempts as patience allows; waiting for one's turn in a busy process does not wear it out."""
+        """Retries until the timeout, which does not include the wait for a turn within this process."""
         async with AsyncExitStack() as turns:
-            for ref in sorted(set(refs), key=lambda ref: (ref.collection, ref.id)):  # one order, so no deadlock
+            for ref in sorted(set(refs), key=lambda ref: (ref.collection, ref.id)):  # a fixed order avoids deadlocks
                 await turns.enter_async_context(self._turns.setdefault(ref, asyncio.Lock()))
             await turns.enter_async_context(self._busy)
             async with self._connection.answering():
                 return await self._attempts(lambda: self._attempt(refs, change))
 
     async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
-        """As committed."""
+        """The committed documents."""
         async with self._connection.answering():
             return [_plain(each) for each in await self._attempts(lambda: self._get(refs))]
 
     async def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
-        """Page by page."""
+        """Streams documents page by page."""
         after: str | None = None
         while True:
             async with self._connection.answering():
@@ -97,14 +97,14 @@ class FirestoreDocuments:
             after = page[-1][0]
 
     async def ping(self) -> None:
-        """Reads a document that need not exist."""
+        """Reads a document, which may be absent, to check that the store answers."""
         await self.read([DocumentRef("ping", "ping")])
 
     async def aclose(self) -> None:
-        """Nothing of its own: whoever made the connection closes it."""
+        """Does nothing: the creator of the connection closes it."""
 
     async def _attempts(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """After lost races as long as patience lasts, after faults a few times: a store that is down must show soon."""
+        """Retries lost races until the timeout, faults only a few times: an outage must be reported soon."""
         wait, faults = FIRST_WAIT, 0
         while True:
             try:
@@ -166,7 +166,7 @@ class FirestoreDocuments:
         return page
 
     def _write(self, ref: DocumentRef, stored: Any, old: Document | None, new: Document | None) -> Write:
-        """Holds only if the document is still as it was read; an unchanged one is written without any field."""
+        """A write with the precondition that the document is unchanged; documents without changes get no new fields."""
         absent = Precondition(exists=False)
         only_if = absent if stored is None else Precondition(update_time=stored.update_time.ToDatetime(UTC))
         name = self._name(ref)
@@ -184,7 +184,7 @@ class FirestoreDocuments:
         return Cursor(values=[Value(reference_value=self._name(DocumentRef(collection, id_)))], before=before)
 
     def _options(self) -> dict[str, Any]:
-        # Google's own retries stay off: they would wait up to a minute beyond our patience.
+        # Google's own retries are off: they would wait up to a minute longer than our timeout.
         return {
             "retry": None,
             "timeout": self._connection.patience,

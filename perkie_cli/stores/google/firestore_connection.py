@@ -1,7 +1,7 @@
-"""What the stores over Firestore share: the client, its errors, and how long to be patient.
+"""Shared by the stores over Firestore: the client, its errors and the timeout.
 
-Google's generated async client is used rather than the one above it: that one's transactions retry by themselves
-without back-off, and roll back without a time limit when the server is gone.
+This uses Google's generated async client, not the high-level one: the latter retries transactions without back-off,
+and rolls back without a time limit when the server is gone.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from perkie_cli.domain.errors import MissingCredentials, StoreUnavailable, Wrong
 from perkie_cli.stores.google.login import LOGIN, missing_credentials
 
 SCOPE = "https://www.googleapis.com/auth/datastore"
-EMULATED_PROJECT = "perkie"  # an emulator takes any
+EMULATED_PROJECT = "perkie"  # an emulator accepts any
 
 
 class FirestoreConnection:
-    """One database. The client is made at first use, in the event loop that uses it.
+    """One database. The client is created at first use, in the event loop that uses it.
 
-    ``FIRESTORE_EMULATOR_HOST`` is honoured as by all of Google's clients.
+    ``FIRESTORE_EMULATOR_HOST`` works as in all of Google's clients.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class FirestoreConnection:
     ) -> None:
         self._project = project
         self._database = database
-        self.patience = patience.total_seconds()  # that an operation may take with all its tries
+        self.patience = patience.total_seconds()  # for one operation with all its attempts
         self._emulator = environ.get("FIRESTORE_EMULATOR_HOST")
         self._credentials: Any = None
 
     @property
     def name(self) -> str:
-        """For people: ``firestore:PROJECT/DATABASE``."""
+        """For messages: ``firestore:PROJECT/DATABASE``."""
         return f"firestore:{self._project or 'default project'}/{self._database}"
 
     @cached_property
     def client(self) -> FirestoreAsyncClient:
-        """To be used within ``answering``, which sees to project and credentials."""
+        """The client; use it within ``answering``, which sets project and credentials."""
         if self._emulator is not None:
             channel = grpc.aio.insecure_channel(self._emulator)
             return FirestoreAsyncClient(transport=FirestoreGrpcAsyncIOTransport(channel=channel))
@@ -60,7 +60,7 @@ class FirestoreConnection:
         if self._emulator is not None:
             self._project = self._project or EMULATED_PROJECT
         elif self._credentials is None:
-            try:  # in a thread, since it reads files and may ask the machine's metadata server
+            try:  # in a thread: it reads files and may call the machine's metadata server
                 credentials, project = await asyncio.to_thread(google.auth.default, scopes=[SCOPE])
             except GoogleAuthError as error:
                 raise missing_credentials("Firestore", error) from error
@@ -77,18 +77,18 @@ class FirestoreConnection:
 
     @property
     def root(self) -> str:
-        """What the names of all documents begin with."""
+        """The prefix of all document names."""
         return f"{self.path}/documents"
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """Headers of every call."""
+        """The headers of every call."""
         routing = ("google-cloud-resource-prefix", self.path)
         return (routing, ("authorization", "Bearer owner")) if self._emulator is not None else (routing,)
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:
-        """Logged in; Google's errors as ours; an end of patience.
+        """Logs in, translates Google's errors to ours, and applies the timeout.
 
         Raises: StoreUnavailable, MissingCredentials, WrongCredentials.
         """

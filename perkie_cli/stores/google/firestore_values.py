@@ -1,4 +1,4 @@
-"""JSON values as Firestore's and back."""
+"""Converts JSON values to Firestore's and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TTL_FIELD = "expire_at"  # a timestamp, for the collection's TTL policy; made of
 
 
 def encode(document: Document) -> dict[str, Value]:
-    """The fields as stored."""
+    """A JSON object as Firestore fields."""
     fields = {name: _value(each) for name, each in document.items()}
     fields[TTL_FIELD] = Value(timestamp_value=datetime.fromtimestamp(document["expires"], UTC))
     return fields
@@ -41,7 +41,7 @@ def _value(item: object) -> Value:
             return Value(map_value=MapValue(fields={name: _value(each) for name, each in item.items()}))
         case list() | tuple():
             return Value(array_value=ArrayValue(values=[_value(each) for each in item]))
-    raise TypeError(f"{type(item).__name__} is no JSON value")
+    raise TypeError(f"{type(item).__name__} is not a JSON value")
 
 
 def _plain(value: Any) -> Any:

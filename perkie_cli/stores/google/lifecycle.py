@@ -31,11 +31,11 @@ class GcsRules:
         return f"gs://{self._connection.place.bucket}"
 
     async def read(self) -> BucketState:
-        """See ``ports.BucketRules``."""
+        """The bucket's current settings."""
         return await self._connection.in_bucket(_read)
 
     async def write(self, rules: Sequence[Mapping[str, Any]], metageneration: int) -> bool:
-        """See ``ports.BucketRules``."""
+        """Replaces all rules; False when the bucket was changed since ``metageneration``."""
         from google.api_core.exceptions import PreconditionFailed
 
         def call(bucket: Bucket) -> None:
@@ -49,7 +49,7 @@ class GcsRules:
         return True
 
     async def versions(self) -> AsyncIterator[tuple[StoredFacts, int]]:
-        """See ``ports.BucketRules``; in order of name, so that newer versions are counted within one name."""
+        """Streams every version, ordered by name, so that newer versions are counted within one name."""
         held: list[Blob] = []
         token: str | None = None
         while True:
@@ -76,7 +76,7 @@ def _page(token: str | None, bucket: Bucket) -> tuple[list[Blob], str | None]:
 
 
 def _before_last_name(blobs: Sequence[Blob]) -> int:
-    """Where the last name begins: its other versions may stand on the next page."""
+    """The index of the first version with the last name: the next page may have more of its versions."""
     last = blobs[-1].name if blobs else ""
     return sum(1 for _ in itertools.takewhile(lambda blob: blob.name != last, blobs))
 

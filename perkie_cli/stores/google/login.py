@@ -1,4 +1,4 @@
-"""Google's default credentials that are not there, told the same by every store."""
+"""The error for missing Google credentials, the same for every store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ LOGIN = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_
 
 
 def missing_credentials(store: str, error: Exception) -> MissingCredentials:
-    """``error``: google-auth's, whose first sentence says what it looked for."""
+    """``error`` is google-auth's; its first sentence says what it looked for."""
     reason = str(error.args[0]).partition(". ")[0].rstrip(".")
     return MissingCredentials(f"no Google credentials for {store}: {reason}", hint=LOGIN)

@@ -1,4 +1,4 @@
-"""Secrets that the settings only refer to: ``sm://projects/P/secrets/NAME/versions/V`` in Google Secret Manager.
+"""Secrets that the settings refer to as ``sm://projects/P/secrets/NAME/versions/V``, in Google Secret Manager.
 
 One call of its REST API (https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/access)
 with the machine's credentials; a client library would cost half a second to import.
@@ -25,7 +25,7 @@ _HINT = "The account needs roles/secretmanager.secretAccessor; `gcloud auth appl
 
 
 def resolved(secret: Secret, *, address: str = ADDRESS, credentials: Credentials | None = None) -> Secret:
-    """What a reference stands for; any other secret as it is. Blocks: for a worker.
+    """The secret behind a reference; any other secret unchanged. Blocks, so call it in a worker.
 
     Raises: InvalidSetting, MissingCredentials, WrongCredentials, Unavailable.
     """
@@ -34,7 +34,8 @@ def resolved(secret: Secret, *, address: str = ADDRESS, credentials: Credentials
     name = secret.reveal().removeprefix(SCHEME)
     if not _NAME.fullmatch(name):
         raise InvalidSetting(
-            f"{SCHEME}{name[:80]} is no reference", hint="Write sm://projects/PROJECT/secrets/NAME/versions/latest."
+            f"{SCHEME}{name[:80]} is not a reference to a secret",
+            hint="Write sm://projects/PROJECT/secrets/NAME/versions/latest.",
         )
     return Secret(_payload(name, address, credentials or _credentials()))
 
@@ -70,7 +71,7 @@ def _payload(name: str, address: str, credentials: Credentials) -> str:
         raise _refusal(name, answer.status_code)
     try:
         return base64.b64decode(answer.json()["payload"]["data"], validate=True).decode().strip()
-    except (ValueError, KeyError, TypeError):  # not chained: it may hold part of the secret
+    except (ValueError, KeyError, TypeError):  # not chained: the error may contain part of the secret
         raise Unavailable(f"Secret Manager's answer for {name} cannot be read") from None
 
 

@@ -1,6 +1,6 @@
-"""One bucket through google-cloud-storage: the client, its errors as ours, and tries with back-off.
+"""One bucket through google-cloud-storage: the client, error translation, and retries with back-off.
 
-The library's own retry is off: it goes on for two minutes, and nobody waits that long for a cache.
+The library's own retries are off: they take up to two minutes, too long for a cache.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ T = TypeVar("T")
 TRIES = 3
 FIRST_WAIT = 0.2  # seconds; doubles, with full jitter
 TIMEOUT = (3.0, 8.0)  # seconds to connect, and between bytes
-LONGEST = 8.0  # seconds for a call with all its tries: a picture that is waited for must not wait for its bucket
+LONGEST = 8.0  # seconds for a call with all its attempts: a slow bucket must not delay a picture
 PATIENCE: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}  # for every call of the library
 SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 
 
 @dataclass(frozen=True, slots=True)
 class GcsPlace:
-    """Which bucket, and where: ``endpoint`` is an emulator's address, spoken to without credentials."""
+    """A bucket's address. ``endpoint`` is an emulator's address, used without credentials."""
 
     bucket: str
     endpoint: str | None = None
 
     def connect(self) -> tuple[Client, Any]:
-        """The client and its credentials. Costs an import of 0.4 s: call it in a worker thread.
+        """Creates the client and its credentials. The import takes 0.4 s: call it in a worker thread.
 
         Raises: google.auth.exceptions.DefaultCredentialsError.
         """
@@ -59,7 +59,7 @@ class GcsPlace:
 
 
 class GcsConnection:
-    """Runs calls on the bucket in worker threads, which bounds how many are under way."""
+    """Runs calls on the bucket in worker threads, which limits how many run at once."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class GcsConnection:
         self.credentials: Any = None
 
     async def run(self, call: Callable[[Bucket], T]) -> T:
-        """``call`` with up to ``TRIES`` tries; ``NotFound`` and ``PreconditionFailed`` are for the caller.
+        """Runs ``call`` with up to ``TRIES`` attempts; passes ``NotFound`` and ``PreconditionFailed`` on to the caller.
 
         Raises: StoreUnavailable, NotAuthorised.
         """
@@ -102,12 +102,12 @@ class GcsConnection:
                 if attempt == TRIES or not _is_passing(error):
                     raise ours from error
             await self._clock.sleep(self._dice.uniform(0, FIRST_WAIT * 2**attempt))
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     async def in_bucket(self, call: Callable[[Bucket], T]) -> T:
-        """``run`` for calls that only an absent bucket answers with 404.
+        """``run`` for calls where 404 can only mean that the bucket does not exist.
 
-        Raises: InvalidSetting, besides what ``run`` raises.
+        Raises: InvalidSetting, and everything that ``run`` raises.
         """
         from google.api_core.exceptions import NotFound
 
@@ -125,7 +125,7 @@ class GcsConnection:
         return call(self._client.bucket(self.place.bucket))
 
     def _ours(self, error: Exception) -> Exception:
-        """By class alone; what nobody foresaw stays as it is."""
+        """Translates an error by its class; unknown ones stay unchanged."""
         import google.auth.exceptions as auth
         import requests.exceptions
         from google.api_core import exceptions as api
@@ -150,7 +150,7 @@ class GcsConnection:
         return error
 
     async def aclose(self) -> None:
-        """Closes connections and the workers, which are the connection's own."""
+        """Closes the connections and its own workers."""
         client, self._client = self._client, None
         await asyncio.to_thread(self._workers.close)
         if client is not None:
@@ -158,7 +158,7 @@ class GcsConnection:
 
 
 def _is_passing(error: Exception) -> bool:
-    """Whether another try may do better."""
+    """Whether a retry may succeed."""
     from google.api_core.exceptions import ServerError, TooManyRequests
     from google.auth.exceptions import TransportError
     from google.cloud.storage.exceptions import DataCorruption
@@ -168,7 +168,7 @@ def _is_passing(error: Exception) -> bool:
 
 
 def _brief(error: Exception) -> str:
-    """The service's own words, else the kind of failure: the rest of these errors' texts is addresses."""
+    """The service's own message, else the error's class: the rest of these texts is addresses."""
     for told in getattr(error, "errors", ()):
         if isinstance(told, Mapping) and "message" in told:
             return str(told["message"])[:200]

@@ -18,9 +18,9 @@ from perkie_cli.stores.sqlite.file import BUSY_TIMEOUT, open_shared, transaction
 T = TypeVar("T")
 Outcome = tuple[Any, Exception | None]
 
-BATCH = 32  # calls a change of threads: the first must not wait long for the last
+BATCH = 32  # calls per thread switch: the first must not wait long for the last
 PAGE = 500  # documents read at a time by a scan
-PRUNE_EVERY = 3600.0  # seconds between looks for documents that nobody needs any more
+PRUNE_EVERY = 3600.0  # seconds between deletions of expired documents
 
 _SCHEMA = """
 CREATE TABLE documents (
@@ -29,7 +29,9 @@ CREATE TABLE documents (
 ) WITHOUT ROWID;
 CREATE INDEX documents_expires ON documents (expires);
 """
-_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps would make one a document
+_to_json = json.JSONEncoder(
+    separators=(",", ":")
+).encode  # created once: json.dumps would create an encoder per document
 _GET = "SELECT body FROM documents WHERE collection = ? AND id = ?"
 _PUT = "INSERT OR REPLACE INTO documents (collection, id, expires, body) VALUES (?, ?, ?, ?)"
 _DELETE = "DELETE FROM documents WHERE collection = ? AND id = ?"
@@ -37,7 +39,7 @@ _SCAN = "SELECT id, body FROM documents WHERE collection = ? AND id > ? AND subs
 
 
 class SqliteDocuments:
-    """One connection on one thread: SQLite allows one writer anyway, and calls keep their order."""
+    """One connection on one thread: SQLite allows one writer anyway, and calls stay in order."""
 
     def __init__(self, path: Path, clock: Clock, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self._path = path
@@ -51,19 +53,19 @@ class SqliteDocuments:
 
     @property
     def name(self) -> str:
-        """With the path."""
+        """``sqlite:PATH``."""
         return f"sqlite:{self._path}"
 
     async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
-        """One transaction; a raise within ``change`` rolls it back."""
+        """Runs in one transaction; an exception in ``change`` rolls it back."""
         return await self._run(self._update, tuple(refs), change)
 
     async def read(self, refs: Sequence[DocumentRef]) -> Sequence[Document | None]:
-        """As committed."""
+        """The committed documents."""
         return await self._run(self._read, tuple(refs))
 
     async def scan(self, collection: str, prefix: str = "") -> AsyncIterator[tuple[str, Document]]:
-        """Page by page, so that writers are never held up."""
+        """Streams documents page by page, so that writers are never blocked."""
         last = ""
         while rows := await self._run(self._page, collection, prefix, last):
             for id_, document in rows:
@@ -71,7 +73,7 @@ class SqliteDocuments:
             last = rows[-1][0]
 
     async def ping(self) -> None:
-        """Opens the file and reads."""
+        """Opens the file and reads from it."""
         await self.read([DocumentRef("ping", "ping")])
 
     async def aclose(self) -> None:
@@ -88,13 +90,13 @@ class SqliteDocuments:
         return await answer
 
     def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Sends what waits to the thread together: changing threads costs more than a transaction."""
+        """Sends waiting calls to the thread in batches: a thread switch costs more than a transaction."""
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
         self._working = True
 
         def ended(outcomes: asyncio.Future[list[Outcome]]) -> None:
             for (_, answer), (result, error) in zip(batch, outcomes.result(), strict=True):
-                if answer.done():  # its waiter was cancelled
+                if answer.done():  # the waiter was cancelled
                     continue
                 if error is None:
                     answer.set_result(result)
@@ -110,7 +112,7 @@ class SqliteDocuments:
         try:
             return function(*args)
         except (sqlite3.DatabaseError, OSError) as error:
-            self._close()  # the file may come back, or another one in its place
+            self._close()  # reconnect next time: the file may have been replaced
             raise StoreUnavailable(
                 f"the store {self._path} does not answer: {error}",
                 hint="Check that the file and its folder are writable.",

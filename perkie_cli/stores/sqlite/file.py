@@ -1,8 +1,9 @@
 """Opening an SQLite file that several threads and processes share.
 
-Write-ahead logging lets readers go on beside the one writer (https://sqlite.org/wal.html). Turning it on does not wait
-for a lock: of two connections that open a fresh file together one is told "database is locked" at once, whatever its
-timeout. So a file is made aside, complete, and linked into place; nobody ever sees one without its mode and schema.
+With write-ahead logging readers are not blocked by the one writer (https://sqlite.org/wal.html). Switching it on does
+not wait for a lock: if two connections open a new file together, one fails at once with "database is locked",
+whatever its timeout. So a new file is completed under a temporary name and then linked into place; nobody ever sees
+one without its mode and schema.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-BUSY_TIMEOUT = 10.0  # seconds that a writer waits for another's transaction, each far below a millisecond
+BUSY_TIMEOUT = 10.0  # seconds that a writer waits for others; a transaction takes far less than a millisecond
 
 
 def open_shared(path: Path, schema: str, *, busy_timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
-    """A connection in autocommit mode that one thread uses at a time; where there is no file it is made, mode 0600.
+    """A connection in autocommit mode, for one thread at a time. A missing file is created with mode 0600.
 
-    ``synchronous=NORMAL``: a crash of the process loses nothing, losing power may lose the last transactions, never
+    ``synchronous=NORMAL``: a crash of the process loses nothing; a power loss may lose the last transactions, never
     the file (https://sqlite.org/pragma.html#pragma_synchronous).
 
     Raises: sqlite3.Error, OSError.
@@ -44,9 +45,9 @@ def open_shared(path: Path, schema: str, *, busy_timeout: float = BUSY_TIMEOUT) 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Holds the file's one write lock, over all processes; commits at the end, or rolls back.
+    """Holds the file's write lock, across all processes; commits at the end, or rolls back.
 
-    The lock is taken before the first read, so that a read-modify-write never has to be repeated
+    The lock is taken before the first read, so that a read-modify-write never has to be retried
     (https://sqlite.org/lang_transaction.html).
     """
     connection.execute("BEGIN IMMEDIATE")
@@ -54,7 +55,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # a full disk has already rolled it back
+        if connection.in_transaction:  # with a full disk SQLite has already rolled back
             connection.execute("ROLLBACK")
         raise
 
@@ -67,5 +68,5 @@ def _make(path: Path, schema: str) -> None:
         with closing(sqlite3.connect(made)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(schema)
-        with suppress(FileExistsError):  # another was quicker
+        with suppress(FileExistsError):  # another process was faster
             path.hardlink_to(made)

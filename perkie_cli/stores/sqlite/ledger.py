@@ -1,7 +1,7 @@
 """The spend ledger in one SQLite file, shared by all processes of a machine.
 
-One transaction looks at the day's sum and books, so that processes together never pass the cap. Money is kept as whole
-nanodollars: SQLite has no decimals, and prices a token are a few hundred of them.
+One transaction checks the day's sum and books, so that processes together never exceed the cap. Money is counted in
+whole nanodollars: SQLite has no decimals, and one token costs a few hundred of them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CREATE INDEX booking_day ON booking (day, nanodollars);
 
 
 class SqliteLedger:
-    """``ports.SpendLedger`` over a file; made at its first use."""
+    """``ports.SpendLedger`` over a file, which is created at first use."""
 
     def __init__(self, path: Path, clock: Clock, io: Workers) -> None:
         self._path = path
@@ -49,29 +49,29 @@ class SqliteLedger:
         self._lock = threading.Lock()  # one connection, used by one thread at a time
 
     async def reserve(self, model: str, usd: Decimal, cap: Decimal) -> str:
-        """See the port."""
+        """Books ``usd`` under a new id."""
         booking = uuid.uuid4().hex
         await self._run(self._reserve, booking, model, usd, cap, self._clock.now())
         return booking
 
     async def settle(self, booking: str, usage: Usage) -> None:
-        """See the port."""
+        """Replaces the reserved amount by the actual cost."""
         await self._run(self._settle, booking, usage)
 
     async def spent(self, day: date) -> Decimal:
-        """See the port."""
+        """The sum of a day's bookings."""
         return await self._run(self._spent, day)
 
     async def report(self, first: date, last: date) -> Sequence[Spend]:
-        """See the port."""
+        """The days from ``first`` to ``last``, by day and model."""
         return await self._run(self._report, first, last)
 
     async def ping(self) -> None:
-        """See the port."""
+        """Reads from the file to check that it can be used."""
         await self._run(self._spent, self._clock.now().date())
 
     async def aclose(self) -> None:
-        """See the port."""
+        """Closes the file."""
         await self._run(self._close)
 
     # ---------------------------------------------------------------- in a worker thread
@@ -82,7 +82,7 @@ class SqliteLedger:
         except (sqlite3.Error, OSError) as error:
             raise StoreUnavailable(
                 f"the spend ledger {self._path} does not answer: {error}",
-                hint="Nothing is sent while spending cannot be counted. Check the file and its folder.",
+                hint="Nothing is sent upstream while spending cannot be recorded. Check the file and its folder.",
             ) from error
 
     @contextmanager

@@ -23,14 +23,14 @@ _PRIVATE = 0o600
 
 
 class SqliteOutputs:
-    """``ports.OutputStore`` over a file, which is opened for each call: threads and processes may mix."""
+    """``ports.OutputStore`` over a file, which is opened for each call: any thread or process may use it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._prepared = False
 
     def find(self, path: bytes) -> MadeOutput | None:
-        """See the port."""
+        """The record of a file, or None."""
         with self._open() as connection:
             row = connection.execute(_FIND, (path,)).fetchone()
         if row is None:
@@ -39,12 +39,12 @@ class SqliteOutputs:
         return MadeOutput(path, stat, sha256, input_, input_stat, input_sha256, options, bool(final))
 
     def put(self, made: MadeOutput) -> None:
-        """See the port."""
+        """Inserts or replaces the record of a file."""
         with self._open() as connection:
             connection.execute(_PUT, astuple(made))
 
     def below(self, folder: bytes) -> list[bytes]:
-        """See the port."""
+        """Recorded paths that begin with ``folder``."""
         with self._open() as connection:
             return [path for (path,) in connection.execute(_BELOW, (len(folder), folder))]
 
@@ -59,7 +59,7 @@ class SqliteOutputs:
             raise StoreUnavailable(f"the record of outputs {self._path} cannot be used: {error}") from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """For a file of an earlier perkie: it may lack its table, where that one was killed, and be open to others."""
+        """Repairs a file of an earlier perkie: its table may be missing after a kill, and others could read it."""
         connection.execute(_SCHEMA)
         if self._path.stat().st_mode & 0o077:
             self._path.chmod(_PRIVATE)

@@ -64,7 +64,7 @@ async def test_a_server_that_disappears_leaves_a_part_for_the_next_run(tmp_path:
         pytest.raises(UpstreamFault, match=r"broke off after 976\.6 KiB") as caught,
     ):
         await files_of(tmp_path, server.url).pull(FILE, Seen())
-    assert "goes on from there" in str(caught.value.hint)
+    assert "resumes from there" in str(caught.value.hint)
     assert nothing_but(tmp_path, "ckpt_fast.pth.part")
     with scripted(serves(DATA)) as server:
         path = await files_of(tmp_path, server.url).pull(FILE, Seen())

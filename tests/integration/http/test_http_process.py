@@ -416,9 +416,12 @@ def test_an_artistic_server_needs_another_that_cuts_out() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (Settings(http=HttpSettings(auth=("jwt",), jwt_secret=REFERENCE)), "is no reference"),
-        (Settings(http=HttpSettings(auth=("shopify-proxy",), shopify_secret=REFERENCE)), "is no reference"),
-        (Settings(http=HttpSettings(link_secret=REFERENCE)), "is no reference"),
+        (Settings(http=HttpSettings(auth=("jwt",), jwt_secret=REFERENCE)), "is not a reference to a secret"),
+        (
+            Settings(http=HttpSettings(auth=("shopify-proxy",), shopify_secret=REFERENCE)),
+            "is not a reference to a secret",
+        ),
+        (Settings(http=HttpSettings(link_secret=REFERENCE)), "is not a reference to a secret"),
         (Settings(http=HttpSettings(link_lifetime=timedelta(days=8)), cache=CacheSettings(store="gcs")), "7 days"),
     ],
 )

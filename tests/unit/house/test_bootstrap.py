@@ -147,7 +147,7 @@ def test_two_threads_get_one_part() -> None:
 @pytest.mark.parametrize("name", ["aclose", "nonsense", "metrics", "admission"])
 def test_only_parts_that_stand_for_the_world_can_be_given(name: str) -> None:
     given: dict[str, Any] = {name: None}
-    with pytest.raises(TypeError, match=f"'{name}' is no part that can be given; there are clock, "):
+    with pytest.raises(TypeError, match=f"'{name}' is not a part that can be passed in; those are clock, "):
         build_services(Settings(), **given)
 
 
@@ -302,5 +302,5 @@ async def test_a_server_counts_and_refuses_whatever_was_built_before_it(touched:
 def test_a_server_is_not_made_of_a_command_s_parts() -> None:
     with pytest.raises(TypeError, match=r"profile=Profile\.SERVER"):
         create_app(build_services(Settings()))
-    with pytest.raises(TypeError, match="give listener"):
+    with pytest.raises(TypeError, match="pass listener"):
         build_services(Settings(), profile=Profile.SERVER, events=NoEvents())

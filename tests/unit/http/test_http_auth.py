@@ -72,7 +72,7 @@ KEY = '[[key]]\nname = "shop"\nsha256 = "' + "0" * 64 + '"\nscopes = ["generate"
         (KEY.replace('["generate"]', '"generate"'), "the scopes of 'shop'"),
         (KEY.replace("0" * 64, "open sesame"), "its sha256 in lower-case hex"),
         (KEY.replace("name", "title"), "needs a name"),
-        (KEY + 'expires = "soon"', "expires of 'shop' is no date and time"),
+        (KEY + 'expires = "soon"', "expires of 'shop' is not a date and time"),
         ("[[key", "cannot be read"),
     ],
 )
