@@ -1,1 +1,1 @@
-"""The use cases. They see ports and domain types only."""
+"""The use cases. They depend only on ports and domain types."""

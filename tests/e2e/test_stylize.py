@@ -146,7 +146,7 @@ def test_other_bad_input(perkie_here: Perkie, cat: Path) -> None:
         ("stylize", "", "--style", "modern", "--out-dir", "o"): (2, "is not the path of a picture"),
         ("stylize", "cat.png", "--style", "modern", "-o", "-"): (2, "not to stdout"),
         ("styles", "preview", "gone.png", "cat.png", "-o", "cat.png", "--force"): (3, "is the input itself"),
-        ("cache", "stats", "--prefix", "\udcff"): (3, "begins no key"),
+        ("cache", "stats", "--prefix", "\udcff"): (3, "no key can begin with"),
         ("config", "init", "-o", ".", "--force"): (3, "cannot be written"),
         ("stylise",): (2, "no such command"),
         ("--config", "gone.toml", "config", "show"): (3, "gone.toml does not exist"),

@@ -1,1 +1,1 @@
-"""Pictures: drawn once, kept, substituted where the upstream fails."""
+"""Pictures: drawn once, cached, and substituted when the upstream fails."""

@@ -18,10 +18,10 @@ from perkie_cli.services.pictures.near_duplicates import NearDuplicates
 
 
 class PictureCache:
-    """Looks up and keeps generated pictures. Reading trouble is a miss; writing trouble is a warning.
+    """Looks up and stores generated pictures. A failed read is a miss; a failed write is a warning.
 
-    Whatever goes wrong, a picture in hand is not lost: not for a store that is down, and not for a bucket that is gone
-    or closed to us. Stores try again by themselves.
+    No failure loses a finished picture: neither a store that is down nor a bucket that is missing or forbidden.
+    Stores retry by themselves.
     """
 
     def __init__(self, blobs: BlobStore, clock: Clock, events: EventSink, near: NearDuplicates | None = None) -> None:
@@ -33,7 +33,7 @@ class PictureCache:
     async def find(self, key: CacheKey, owner: Owner, photo: Photo | None = None) -> Found | None:
         """The owner's copy, else the shared one, which is then copied server-side to the owner's path.
 
-        With the ``photo``, one of the owner's own that nearly the same photo was drawn to, where that is switched on.
+        With ``photo``, also one of the owner's pictures of a nearly identical photo, if that is switched on.
         """
         found = await self._by_key(key, owner)
         if found is None and photo is not None and self._near is not None:
@@ -65,7 +65,7 @@ class PictureCache:
         return None
 
     async def find_at(self, key: str, kind: str) -> Found | None:
-        """What lies at exactly that key: for pictures that are nobody's own. ``kind`` names them in the metrics."""
+        """The object at exactly that key, for pictures without an owner. ``kind`` is their name in the metrics."""
         try:
             blob = await self._blobs.get(key)
         except PerkieError as error:
@@ -78,15 +78,15 @@ class PictureCache:
         return None if blob is None else found_in(blob, key, outcome)
 
     async def _slide(self, info: BlobInfo) -> None:
-        """Best effort, like every write: a hit is a hit."""
+        """Extends the lifetime, best effort: a failure does not turn a hit into a miss."""
         try:
             await self._blobs.touch(info, self._clock.now())
         except PerkieError as error:
             self._events.emit(StoreFailed(self._blobs.name, "touch", error.message))
 
     async def find_older(self, key: CacheKey, owner: Owner, *, but_not_by: str, cut_out: bool) -> Found | None:
-        """The newest picture of the same upload in the same style by any recipe of any engine but one; with or without
-        its background, as asked for.
+        """The newest picture of the same upload in the same style by any recipe of any engine but one, with or without
+        its background as requested.
         """
         try:
             for path, outcome in ((key.owned(owner), CacheOutcome.HIT), (key.shared(), CacheOutcome.SHARED)):
@@ -100,7 +100,7 @@ class PictureCache:
         return None
 
     async def _to_owner(self, key: str, owner: Owner) -> str:
-        """The owner's copy of a generated picture, made where it is not there; ``key`` itself where that fails."""
+        """The key of the owner's copy, which is made if it is missing; ``key`` itself if that fails."""
         own = f"generated/{owner.folder}/{key.rpartition('/')[2]}"
         try:
             if own != key and not await self._blobs.copy(key, own):

@@ -1,4 +1,4 @@
-"""The one charge for work that several requests share: it falls to one of those who still wait for it."""
+"""The single charge for work that several requests share: one of those still waiting pays it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from perkie_cli.services.quotas.quotas import Quotas, Reservation
 
 
 class SharedCharge:
-    """The requests that wait for one piece of shared work, and the reservation that one of them holds for all."""
+    """The requests waiting for one piece of shared work, and the reservation that one of them holds for all."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
@@ -19,7 +19,7 @@ class SharedCharge:
 
     @asynccontextmanager
     async def reserve(self, charge: Charge, seconds: float) -> AsyncIterator[Reservation]:
-        """A reservation that passes to another waiter when its holder leaves.
+        """Makes a reservation, which passes to another waiter when its holder leaves.
 
         Raises: as ``Quotas.reserve``.
         """
@@ -28,9 +28,9 @@ class SharedCharge:
             yield reservation
 
     async def leave(self, charge: Charge | None) -> None:
-        """One request less. If it held the reservation, the first of the others with a place left takes it over.
+        """Removes a request. If it held the reservation, the first other one with quota left takes it over.
 
-        Where none has, it stays charged: else an exhausted owner could draw for free on others' requests.
+        If none has quota left, it stays charged: otherwise an exhausted owner could draw for free on others' requests.
         """
         self.waiting.remove(charge)
         reservation = self._reservation
@@ -38,11 +38,11 @@ class SharedCharge:
             return
         for other in tuple(self.waiting):
             if other is not None and await reservation.pass_to(other) and other in self.waiting:
-                return  # else that one left meanwhile, and knew of no reservation to pass on
+                return  # otherwise that one left meanwhile, before it had a reservation to pass on
 
 
 class SharedCharges:
-    """A charge for each key of shared work."""
+    """One shared charge per key of shared work."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas
@@ -50,7 +50,7 @@ class SharedCharges:
 
     @asynccontextmanager
     async def shared(self, key: Hashable, charge: Charge | None) -> AsyncIterator[SharedCharge]:
-        """Counts the request among those who wait for the work, until it has it or is cancelled."""
+        """Counts the request as waiting during the block."""
         shared = self._charges.setdefault(key, SharedCharge(self._quotas))
         shared.waiting.append(charge)
         try:

@@ -1,4 +1,4 @@
-"""A stored picture: what the store gives back, and the master in the format that was asked for."""
+"""A stored picture with its facts, and its conversion to the requested format."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Blob
 
-_MASTERS = ImageLimits(min_side=1)  # ours already: only their soundness is in question
+_MASTERS = ImageLimits(min_side=1)  # already ours: only check that they are intact
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture from the cache with the facts that were stored beside it."""
+    """A picture from the cache with its stored facts."""
 
     picture: EncodedPicture
     key: str
@@ -33,7 +33,7 @@ def found_in(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
 
 
 def deliver(master: EncodedPicture, wanted: ImageFormat) -> EncodedPicture:
-    """The one stored master in the format that was asked for. CPU-bound: run it in a worker.
+    """The stored master in the requested format. CPU-bound: run it in a worker.
 
     Raises: CorruptImage when the stored bytes are damaged.
     """

@@ -40,7 +40,7 @@ QUOTA_IN_MEMORY = "quotas are counted in memory, since their store does not answ
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request with everything that follows from it before any pixel is touched."""
+    """A request with everything that can be decided before decoding the photo."""
 
     request: GenerateRequest
     style: Style
@@ -48,17 +48,17 @@ class Plan:
     size: int
     recipe: Recipe
     key: CacheKey
-    cutout: str | None  # the recipe of the cut-out that is drawn
+    cutout: str | None  # fingerprint of the cut-out's recipe, if a cut-out is drawn
     deadline: Deadline
     started: float
 
     @property
     def ends(self) -> Deadline:
-        """When there must be an answer of some kind."""
+        """The latest time for an answer, substitutes included."""
         return self.deadline.later(self.request.overtime)
 
     def cut_out_by(self, fingerprint: str) -> Plan:
-        """The same of another cut-out: where another engine had to make it."""
+        """This plan with another cut-out, if a different engine had to make it."""
         if fingerprint == self.cutout:
             return self
         recipe = self.engine.recipe(self.style, self.size, self.request.model).with_cutout(fingerprint)
@@ -104,7 +104,7 @@ class Generate:
         return await self.carry_out(self.plan(request))
 
     def plan(self, request: GenerateRequest) -> Plan:
-        """What the request comes to. Its deadline begins now.
+        """Plans the request. Its deadline starts now.
 
         Raises: UnknownStyle, UsageError, InvalidParameter.
         """
@@ -118,12 +118,12 @@ class Generate:
         return Plan(request, style, engine, size, recipe, key, cutout, Deadline.after(request.deadline, now), now)
 
     async def carry_out(self, plan: Plan) -> Generated:
-        """The planned picture, and what its owner has left after it.
+        """Makes the planned picture; adds the owner's remaining quota.
 
-        Raises: BadInput, QuotaExceeded, AtCapacity, DeadlineExceeded, BudgetExceeded, and what the engine raises where
-        the request allows no fallback.
+        Raises: BadInput, QuotaExceeded, AtCapacity, DeadlineExceeded, BudgetExceeded, and the engine's errors if the
+        request allows no fallback.
         """
-        # each who waits for the same picture has a deadline of its own
+        # every waiter for the same picture has its own deadline
         found = await within(plan.ends, self._clock, self._found_or_made(plan))
         return await self._with_quota(plan, found)
 
@@ -132,9 +132,7 @@ class Generate:
         if request.background is None:
             return style
         if request.remove_background and request.background is BackgroundUse.KEEP:
-            raise UsageError(
-                "remove_background takes the background away, background=keep keeps it", hint="Ask for one of them."
-            )
+            raise UsageError("remove_background and background=keep contradict each other", hint="Ask for one of them.")
         return style.varied(background=request.background.value)
 
     def engine(self, name: str | None = None) -> StyleEngine:
@@ -149,7 +147,7 @@ class Generate:
             raise UsageError(f"unknown engine {name!r}", hint=f"Engines: {', '.join(self._engines)}.") from None
 
     def price(self, engine: str | None = None, size: int | None = None, model: str | None = None) -> Decimal:
-        """Dollars that one picture is expected to cost if it has to be drawn.
+        """The estimated cost in dollars of one picture, if it has to be drawn.
 
         Raises: UsageError, RetiredModel, InvalidParameter.
         """
@@ -161,7 +159,7 @@ class Generate:
         return await self._look_up(plan) or await self._shared(plan)
 
     async def _shared(self, plan: Plan) -> Generated:
-        """Draws, or joins an identical request in flight; one of all who wait for the picture is charged for it."""
+        """Draws, or joins an identical request in flight; one of all waiters is charged for the picture."""
         request = plan.request
         key = (plan.key, request.cache, request.fallback, request.cover_setup)
         async with self._charges.shared(key, request.charge) as charge:
@@ -195,7 +193,7 @@ class Generate:
         )
 
     async def _charged(self, plan: Plan, shared: SharedCharge) -> Generated:
-        """Draws with a place of the day's quota reserved, where the engine's pictures count."""
+        """Draws with a reservation of the day's quota, if the engine's pictures count."""
         charge = plan.request.charge
         if charge is None or not self._counts(plan.engine.name):
             return await self._draw(plan)
@@ -206,7 +204,7 @@ class Generate:
             return made
 
     def _counts(self, engine: str) -> bool:
-        """Whether pictures of that engine count: a local rendering, also one in another's stead, is free."""
+        """Whether pictures of that engine are charged: a local rendering is free, also as a substitute."""
         return engine != LOCAL or self._quotas.rules.count_local
 
     async def _draw(self, plan: Plan) -> Generated:
@@ -228,7 +226,7 @@ class Generate:
         return replace(kept, processing_time=self._since(plan))
 
     async def _decode(self, plan: Plan) -> tuple[Decoded, str | None, Plan]:
-        """The photo or its cut-out; why another engine had to cut it out; the plan with what did."""
+        """The photo or its cut-out; the reason for a substitute cut-out, if any; the plan adapted to it."""
         photo = plan.request.photo
         if plan.cutout is None:
             return await self._workers.run(codec.decode, photo.data, self._limits, photo.name), None, plan
@@ -256,12 +254,12 @@ class Generate:
         )
 
     async def _as_follower(self, plan: Plan, made: Generated) -> Generated:
-        """The leader's picture, kept for this owner too; the leader paid for it."""
+        """The leader's picture, stored for this owner too; the leader paid for it."""
         joined = replace(made, cache=CacheOutcome.JOINED, usage=Usage())
         return replace(await self._keep(plan, joined), processing_time=self._since(plan))
 
     async def _keep(self, plan: Plan, result: Generated) -> Generated:
-        """Stores the picture as far as that succeeds in time: a store that hangs costs no picture in hand."""
+        """Stores the picture if that succeeds in time: a hanging store must not cost a finished picture."""
         request = plan.request
         if request.cache is CacheUse.OFF:
             return result
@@ -291,7 +289,7 @@ class Generate:
             async with time_limit(seconds, self._clock):
                 status = await self._quotas.status(plan.request.charge)
         except (PerkieError, TimeoutError):
-            return found  # the picture is there; what is left can be asked again
+            return found  # the picture is finished; the quota can be queried again
         warnings = (*found.warnings, QUOTA_IN_MEMORY) if status is not None and status.degraded else found.warnings
         return replace(found, quota=status, warnings=warnings)
 
@@ -300,7 +298,7 @@ class Generate:
 
 
 def _facts(plan: Plan, result: Generated) -> dict[str, str]:
-    """What is stored beside the picture."""
+    """The facts to store with the picture."""
     facts = {"style": result.style, "engine": result.engine, "model": result.model, "recipe": result.fingerprint}
     if result.degradation_reason is not None:
         facts["degraded"] = result.degradation_reason

@@ -1,4 +1,4 @@
-"""The degradation ladder: what a customer gets when the upstream cannot draw. Always the own pet, always labelled.
+"""The degradation ladder: substitutes when the upstream cannot draw. Always of the customer's own pet, always labelled.
 
 ::
 
@@ -23,15 +23,15 @@ from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.found import Found
 from perkie_cli.services.pictures.master import master_of
 
-LATE = "it came {:.1f} s after the deadline"
-RETRY_AFTER = 60.0  # seconds, where the upstream's error does not say
+LATE = "the picture was ready {:.1f} s after the deadline"
+RETRY_AFTER = 60.0  # seconds, if the upstream's error has none
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What came of a job: the picture itself, or with a ``reason`` (the code of the error) a substitute.
+    """The result of a job: the picture, or a substitute with a ``reason`` (the code of the error).
 
-    ``fingerprint`` is of the recipe that made it; ``found``: it lay in the cache already.
+    ``fingerprint`` is that of the recipe that made it; ``found``: it was in the cache.
     """
 
     picture: EncodedPicture
@@ -45,12 +45,12 @@ class Drawn:
 
 
 class Ladder:
-    """Draws with the engine that was asked for; where that fails, takes the best substitute that a request allows."""
+    """Draws with the chosen engine; if that fails, uses the best substitute that the request allows."""
 
     def __init__(
         self, cache: PictureCache, local: StyleEngine, workers: Workers, events: EventSink, clock: Clock, pace: Pace
     ) -> None:
-        """``pace`` is told how long the local engine takes."""
+        """``pace`` records how long the local engine takes."""
         self._cache = cache
         self._local = local
         self._workers = workers
@@ -61,8 +61,8 @@ class Ladder:
     async def draw(self, engine: StyleEngine, job: RenderJob, request: GenerateRequest, key: CacheKey) -> Drawn:
         """The picture of ``key``, or a substitute.
 
-        Raises: what the engine raises where the ladder is not for it; Unavailable with a kind sentence when no step
-        that the request allows holds.
+        Raises: the engine's errors that the ladder does not catch; Unavailable with a friendly message when every
+        allowed step fails.
         """
         try:
             return await self._drawn(engine, job, key.fingerprint)
@@ -78,7 +78,7 @@ class Ladder:
         return Drawn(master, rendering.engine, rendering.model, fingerprint, rendering.usage, warnings)
 
     def _catches(self, error: PerkieError, request: GenerateRequest, engine: str) -> bool:
-        """Whether the ladder is for this: what the upstream or its limits did, never what the caller did."""
+        """Whether the ladder catches this error: faults of the upstream and its limits, never the caller's."""
         if engine == self._local.name or not request.fallback:
             return False
         return error.covered is Cover.ALWAYS or (error.covered is Cover.SETUP and request.cover_setup)
@@ -101,7 +101,7 @@ class Ladder:
         )
         if older is None:
             return None
-        note = "an earlier picture of this pet in this style, since a new one cannot be drawn now"
+        note = "an earlier picture of this pet in this style, because a new one cannot be drawn now"
         facts = older.facts
         return _substitute(job, request, error, older, (facts["engine"], facts["model"], facts["recipe"]), note)
 
@@ -110,7 +110,7 @@ class Ladder:
     ) -> Drawn | None:
         recipe = self._local.recipe(job.style, job.size).with_cutout(job.cutout)
         made_by = (recipe.engine, recipe.model, recipe.fingerprint)
-        note = "drawn by the built-in engine, since the usual one cannot draw now"
+        note = "drawn by the local engine, because the usual one cannot draw now"
         if request.cache is CacheUse.NORMAL:
             own = CacheKey(key.hash, key.style, recipe.fingerprint)
             if (kept := await self._cache.find(own, request.owner)) is not None:
@@ -133,9 +133,9 @@ def _substitute(
     made_by: tuple[str, str, str],
     note: str,
 ) -> Drawn:
-    """``made_by``: engine, model and the fingerprint of the recipe."""
+    """Returns a substitute, and reports it. ``made_by``: engine, model and the fingerprint of the recipe."""
     found = picture if isinstance(picture, Found) else None
-    # ``reason`` is enough for a customer; the sentence may name what is only ours to know
+    # customers only see ``reason``; the message may contain internal details
     told = note if request.cover_setup else f"{note} ({error.message})"
     return Drawn(
         picture.picture if isinstance(picture, Found) else picture,
@@ -150,6 +150,6 @@ def _substitute(
 def _sorry(request: GenerateRequest, error: PerkieError) -> Unavailable:
     return Unavailable(
         "pictures cannot be drawn right now; your photo is fine, please try again in a little while",
-        hint=None if request.cover_setup else f"The cause: {error.message}.",  # not a customer's to know
+        hint=None if request.cover_setup else f"The cause: {error.message}.",  # hidden from customers
         retry_after=error.retry_after or RETRY_AFTER,
     )

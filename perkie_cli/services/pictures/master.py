@@ -1,4 +1,4 @@
-"""The stored form of what an engine drew."""
+"""The stored form of a drawn picture."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Rendering
 
-AS_IT_CAME = "the picture is kept as the upstream sent it, since it could not be encoded again"
+AS_IT_CAME = "the picture is stored as the upstream sent it, because it could not be encoded again"
 
 
 def master_of(rendering: Rendering) -> tuple[EncodedPicture, tuple[str, ...]]:
-    """The master, and a note where it is the upstream's own file: what is paid for is not lost. For a worker.
+    """The master, with a note if it is the upstream's own file: a paid picture must not be lost. Run it in a worker.
 
-    Raises: what encoding raises, where the engine brought no file.
+    Raises: the encoder's error, if the engine returned no file.
     """
     try:
         return codec.encode_master(rendering.raster), ()
-    except Exception:  # whatever an encoder raises
+    except Exception:  # encoders can raise anything
         if rendering.paid is None:
             raise
         return rendering.paid, (AS_IT_CAME,)

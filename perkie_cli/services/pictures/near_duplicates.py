@@ -1,7 +1,7 @@
-"""Optional: a picture drawn from nearly the same photo of the same owner stands in for a new drawing.
+"""Optional: reuses a picture of a nearly identical photo of the same owner instead of drawing a new one.
 
-Off by default, and only ever within one owner's own pictures: nobody is shown another's pet. What one owner uploads
-twice, a little smaller or recompressed by a phone, is drawn once.
+Off by default, and only within one owner's pictures, so that nobody sees another's pet. A photo that its owner uploads
+again, scaled down or recompressed by a phone, is drawn only once.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from perkie_cli.imaging.near_hash import bits_apart, near_hash
 from perkie_cli.ports import BlobInfo, BlobStore, EventSink, Workers
 from perkie_cli.services.pictures.found import Found, found_in
 
-REMEMBERED = 128  # hashes of uploads under way: look-up and keeping ask for the same one
+REMEMBERED = 128  # hashes of current uploads: look-up and storing need the same one
 FACT = "phash"
 
 
 class NearDuplicates:
-    """Finds the owner's nearest picture. ``most``: bits of 256 that may differ (measured in docs/storage.md)."""
+    """Finds the owner's nearest picture. ``max_distance``: bits of 256 that may differ (see docs/storage.md)."""
 
     def __init__(self, blobs: BlobStore, workers: Workers, events: EventSink, limits: ImageLimits, most: int) -> None:
         self._blobs = blobs
@@ -37,14 +37,14 @@ class NearDuplicates:
         self._known: OrderedDict[str, str] = OrderedDict()
 
     async def facts(self, owner: Owner, photo: Photo) -> Mapping[str, str]:
-        """What to store beside a picture so that it can be found again.
+        """The facts to store with a picture so that it can be found again.
 
         Raises: BadInput, MissingExtra.
         """
         return {FACT: await self._hash(photo)} if _has_name(owner) else {}
 
     async def find(self, key: CacheKey, owner: Owner, photo: Photo) -> Found | None:
-        """The owner's picture in this style by this recipe whose upload is nearest, if near enough.
+        """The owner's picture in this style by this recipe with the nearest upload, if it is near enough.
 
         Raises: BadInput, MissingExtra.
         """
@@ -83,5 +83,5 @@ class NearDuplicates:
 
 
 def _has_name(owner: Owner) -> bool:
-    """Strangers share the anonymous folder."""
+    """Whether the owner is one person: the anonymous folder is shared by strangers."""
     return owner.tier is not Tier.IP

@@ -1,4 +1,4 @@
-"""Customers' uploads in the blob store: named by the hash of the uploaded bytes, kept without metadata."""
+"""Customers' uploads in the blob store: named by the hash of the uploaded bytes, stored without metadata."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from perkie_cli.domain.pictures.cache_key import HASH_LENGTH, original_key
 from perkie_cli.imaging import codec
 from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, Workers
 
-_EXTENSIONS = (ImageFormat.JPEG.value, ImageFormat.PNG.value)  # what masters are
-_SURE_FOR = 60.0  # seconds: a visitor asks for several styles of one upload within a minute
+_EXTENSIONS = (ImageFormat.JPEG.value, ImageFormat.PNG.value)  # the formats of masters
+_SURE_FOR = 60.0  # seconds: visitors request several styles of one upload within a minute
 _MOST_SURE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """A kept upload: the hash that later requests name it by, and where it lies."""
+    """A stored upload: the hash by which later requests name it, and its key."""
 
     hash: str
     key: str
 
 
 class Originals:
-    """Keeps and finds uploads."""
+    """Stores and finds uploads."""
 
     def __init__(
         self, blobs: BlobStore, workers: Workers, clock: Clock, events: EventSink, limits: ImageLimits
@@ -41,7 +41,7 @@ class Originals:
         self._sure: OrderedDict[tuple[Owner, str], tuple[Original, float]] = OrderedDict()  # and until when
 
     async def keep(self, owner: Owner, photo: Photo) -> Original:
-        """Stores the upload unless it is there; its lifetime slides then.
+        """Stores the upload, or extends its lifetime if it is already stored.
 
         Raises: BadInput, StoreUnavailable.
         """
@@ -70,19 +70,19 @@ class Originals:
         return Original(photo.hash, key)
 
     async def keep_if_possible(self, owner: Owner, photo: Photo) -> Original | None:
-        """``keep`` for a request that wants something else: what stands in the way is noted, not raised."""
+        """``keep`` as a side task of another request: failures become events, not errors."""
         try:
             return await self.keep(owner, photo)
         except BadInput:
-            pass  # drawing it tells the user; without its bucket the picture is drawn all the same
+            pass  # drawing will report the error; a missing bucket does not prevent drawing
         except PerkieError as error:
             self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
         return None
 
     async def find(self, owner: Owner, hash_: str) -> Original | None:
-        """The upload of this owner; nobody else's is ever looked at.
+        """The upload of this owner; those of others are never searched.
 
-        Raises: InvalidParameter for what is no hash, StoreUnavailable.
+        Raises: InvalidParameter for a malformed hash, StoreUnavailable.
         """
         if len(hash_) != HASH_LENGTH or set(hash_) - set("0123456789abcdef"):
             raise InvalidParameter(f"image_hash {hash_[:70]!r} is not a SHA-256 in lower-case hex")
@@ -96,7 +96,7 @@ class Originals:
         return None
 
     async def load(self, original: Original) -> bytes | None:
-        """The stored picture, unless it has gone meanwhile.
+        """The stored picture, or None if it was removed meanwhile.
 
         Raises: StoreUnavailable.
         """

@@ -1,1 +1,1 @@
-"""Quotas: reserve, commit, release; what on-call does to them."""
+"""Quotas: reserve, commit, release, and administration."""

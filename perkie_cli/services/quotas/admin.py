@@ -1,4 +1,4 @@
-"""What on-call does to quotas: look, reset, grant. Every change leaves an audit record."""
+"""Quota administration for on-call engineers: show, reset, grant. Every change leaves an audit record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Step = Callable[[Tally], Tally]
 
 @dataclass(frozen=True, slots=True)
 class CounterState:
-    """One counter of today. Counts are pictures; ``limit`` holds what was granted too."""
+    """One of today's counters. Counts are pictures; ``limit`` includes grants."""
 
     counter: str
     used: int
@@ -40,7 +40,7 @@ class CounterChange:
 
 
 class QuotaAdmin:
-    """Works on today's counters of one owner, or of all who used something today (owner None)."""
+    """Works on today's counters of one owner, or of all owners with use today (owner None)."""
 
     def __init__(
         self, documents: DocumentStore, limits: QuotaLimits, clock: Clock, events: EventSink, actor: str
@@ -53,7 +53,7 @@ class QuotaAdmin:
         self._actor = actor
 
     async def show(self, owner: Owner | None) -> AsyncIterator[CounterState]:
-        """The counters as they are; an owner that used nothing yet has its own at zero.
+        """The current counters; an owner without use today has its own at zero.
 
         Raises: StoreUnavailable.
         """
@@ -68,14 +68,14 @@ class QuotaAdmin:
             yield self._state(counter, tallies[counter.name])
 
     def reset(self, owner: Owner | None) -> AsyncIterator[CounterChange]:
-        """Nothing used any more; what is being drawn keeps its place and will count.
+        """Sets today's use to zero; pictures being drawn keep their lease and will count.
 
         Raises: StoreUnavailable.
         """
         return self._change("quota.reset", owner, Tally.reset)
 
     def grant(self, owner: Owner | None, count: int) -> AsyncIterator[CounterChange]:
-        """``count`` more pictures today; a negative count takes a grant back.
+        """Grants ``count`` more pictures today; a negative count takes a grant back.
 
         Raises: StoreUnavailable.
         """
@@ -93,7 +93,7 @@ class QuotaAdmin:
         before = Tally()
 
         def once(tallies: quota.Tallies) -> quota.Tallies:
-            nonlocal before  # of the attempt that won: a lost race calls again
+            nonlocal before  # of the last attempt: the step is called again after a lost race
             before = tallies[counter.name]
             return {counter.name: step(before)}
 

@@ -1,4 +1,4 @@
-"""The steps of ``domain.quota`` as transactions over a document store: one document a counter and UTC day."""
+"""The steps of ``domain.quotas`` as transactions over a document store: one document per counter and UTC day."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ KEPT = timedelta(days=7)  # a finished day stays readable this long
 
 
 class Book:
-    """All counters of one store. The day in the document's id makes a new day start at zero without any sweep."""
+    """All counters of one store. The document's id contains the day, so a new day starts at zero without clean-up."""
 
     def __init__(self, documents: DocumentStore) -> None:
         self._documents = documents
 
     async def reserve(self, charge: Charge, id_: str, expires: float, now: datetime) -> Tallies:
-        """Leases on every counter, or on none.
+        """Takes a lease on every counter, or on none.
 
         Raises: QuotaExceeded, StoreUnavailable.
         """
@@ -31,7 +31,7 @@ class Book:
         )
 
     async def commit(self, day: date, counters: Sequence[Counter], id_: str, now: datetime) -> Tallies:
-        """Counts the use on every counter; repeated, once.
+        """Counts the use on every counter; repeating it changes nothing.
 
         Raises: StoreUnavailable.
         """
@@ -39,7 +39,7 @@ class Book:
         return await self.change(day, counters, lambda tallies: {n: t.commit(id_, at) for n, t in tallies.items()})
 
     async def release(self, day: date, counters: Sequence[Counter], id_: str) -> Tallies:
-        """Gives the leases back.
+        """Releases the leases.
 
         Raises: StoreUnavailable.
         """
@@ -48,9 +48,9 @@ class Book:
     async def move(
         self, day: date, source: Sequence[Counter], target: Charge, id_: str, expires: float, now: datetime
     ) -> Tallies:
-        """Passes the leases from one charge to another in one step.
+        """Moves the leases from one charge to another in one transaction.
 
-        Raises: QuotaExceeded, where ``target`` has no place (all stays as it was), StoreUnavailable.
+        Raises: QuotaExceeded if ``target`` has no quota left (nothing is changed then), StoreUnavailable.
         """
 
         def step(tallies: Tallies) -> Tallies:
@@ -60,7 +60,7 @@ class Book:
         return await self.change(day, (*source, *target.counters), step)
 
     async def read(self, day: date, counters: Sequence[Counter]) -> Tallies:
-        """The counters as they are.
+        """The current counters.
 
         Raises: StoreUnavailable.
         """
@@ -68,9 +68,9 @@ class Book:
         return {counter.name: Tally.from_document(document) for counter, document in zip(counters, found, strict=True)}
 
     async def change(self, day: date, counters: Sequence[Counter], step: Callable[[Tallies], Tallies]) -> Tallies:
-        """One transaction over the counters; the tallies after it.
+        """Runs one transaction over the counters; returns the tallies after it.
 
-        Raises: what ``step`` raises (nothing is changed then), StoreUnavailable.
+        Raises: the errors of ``step`` (nothing is changed then), StoreUnavailable.
         """
         names = list(dict.fromkeys(counter.name for counter in counters))
 
@@ -86,7 +86,7 @@ class Book:
         return await self._documents.update([_ref(day, name) for name in names], apply)
 
     async def scan(self, day: date) -> AsyncIterator[tuple[str, Tally]]:
-        """Every counter of the day that was touched, by name.
+        """Every counter used on that day, by name.
 
         Raises: StoreUnavailable.
         """

@@ -1,7 +1,7 @@
-"""Quotas in use: reserve before the work, commit after a success, give back after anything else.
+"""Reservations: reserve before the work, commit after a success, release after anything else.
 
-While the store is down, uses are counted in bounded memory (or refused, by setting). What was drawn meanwhile is
-booked in the store as soon as it answers again, within the next request: no background work, no restart.
+While the store is down, uses are counted in bounded memory (or refused, depending on the settings). They are booked in
+the store by the next request after it answers again: this needs neither a background task nor a restart.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from perkie_cli.ports import STORE_DOWN, Clock, DocumentStore, EventSink
 from perkie_cli.services.quotas.book import Book
 from perkie_cli.system.waiting import uninterrupted
 
-PROBE_EVERY = 5.0  # seconds between tries of a store that is down, so that not every request waits for it
-OWED_MOST = 10_000  # uses kept for a store that is down; beyond it the oldest are forgiven
-OWED_AT_A_TIME = 50  # booked within one request, so that none pays for a whole outage
+PROBE_EVERY = 5.0  # seconds between attempts to reach a store that is down, so that few requests wait for it
+OWED_MOST = 10_000  # uses remembered while the store is down; the oldest are dropped, uncharged
+OWED_AT_A_TIME = 50  # booked by one request, so that no request has to book a whole outage
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaRules:
-    """How quotas behave. ``margin`` (seconds) is added to a lease, for clocks that differ and settling that takes time.
+    """How quotas behave. ``margin`` (seconds) is added to a lease to allow for clock differences and slow commits.
 
-    ``longest`` (seconds) bounds the lease of work without a deadline; ``count_local`` charges local renderings too.
+    ``max_lease`` (seconds) is the lease of work without a deadline; ``count_local`` also charges local renderings.
     """
 
     when_down: Literal["memory", "deny"] = "memory"
@@ -50,7 +50,7 @@ class _Owed:
 
 
 class Reservation:
-    """A place that is held. Leaving its block without ``commit`` gives it back."""
+    """A reserved picture. Leaving the block without ``commit`` releases it."""
 
     def __init__(self, quotas: Quotas, charge: Charge, seconds: float) -> None:
         now = quotas.clock.now()
@@ -59,24 +59,24 @@ class Reservation:
         self.id = quotas.next_id()
         self.day = quota.utc_day(now)
         self.expires = (now + timedelta(seconds=seconds)).timestamp()
-        self.lock = asyncio.Lock()  # one step at a time: a hand-over must not cross a commit
-        self.book: Book | None = None  # where the leases are; None: there are none
+        self.lock = asyncio.Lock()  # one step at a time: a hand-over must not overlap a commit
+        self.book: Book | None = None  # the store that has the leases; None: there are none
         self.committed = False
 
     async def commit(self) -> None:
-        """Charges the picture to the day of the reservation. Never fails for a store that is down.
+        """Charges the picture to the day of the reservation. Does not fail when the store is down.
 
-        Cancelled meanwhile, it is charged all the same; ``committed`` says so.
+        If it is cancelled meanwhile, the picture is still charged; ``committed`` tells.
         """
         await uninterrupted(self._quotas.commit(self))
 
     async def pass_to(self, charge: Charge) -> bool:
-        """Hands the place to another who waits for the same picture; False (and no change) if it has none left."""
+        """Passes the reservation to another waiter for the same picture; False (no change) if it has no quota left."""
         return await uninterrupted(self._quotas.move(self, charge))
 
 
 class Quotas:
-    """Reservations over ``documents``, with ``spare`` counters (in memory) for when it is down."""
+    """Reservations over ``documents``, with counters in memory (``fallback``) while it is down."""
 
     def __init__(
         self, documents: DocumentStore, spare: DocumentStore, rules: QuotaRules, clock: Clock, events: EventSink
@@ -88,24 +88,24 @@ class Quotas:
         self._book = Book(documents)
         self._spare = Book(spare)
         self._ids = count()
-        self._prefix = os.urandom(6).hex()  # unlike any other process's
+        self._prefix = os.urandom(6).hex()  # unique to this process
         self._owed: deque[_Owed] = deque(maxlen=OWED_MOST)
         self._probe_at: float | None = None  # on the monotonic clock; None: the store answers
 
     @property
     def degraded(self) -> bool:
-        """Whether the store was down at the last try."""
+        """Whether the store was down at the last attempt."""
         return self._probe_at is not None
 
     def next_id(self) -> str:
-        """Of a reservation; short, since a counter's document holds some of them."""
+        """A new reservation id; short, because a counter's document holds several."""
         return f"{self._prefix}-{next(self._ids)}"
 
     @asynccontextmanager
     async def reserve(self, charge: Charge, seconds: float) -> AsyncIterator[Reservation]:
-        """Holds a place on every counter of the charge for work of at most ``seconds``.
+        """Reserves one picture on every counter of the charge, for work of up to ``seconds``.
 
-        Raises: QuotaExceeded; StoreUnavailable where a store that is down means no.
+        Raises: QuotaExceeded; StoreUnavailable if the store is down and the settings say to refuse.
         """
         reservation = Reservation(self, charge, min(seconds, self.rules.longest) + self.rules.margin)
         try:
@@ -117,9 +117,9 @@ class Quotas:
                 await uninterrupted(self._release(reservation))
 
     async def status(self, charge: Charge) -> QuotaStatus | None:
-        """What is left, without consuming; None where the charge is unmetered.
+        """The remaining quota, without consuming any; None if the charge is unmetered.
 
-        Raises: StoreUnavailable where a store that is down means no.
+        Raises: StoreUnavailable if the store is down and the settings say to refuse.
         """
         if not charge.counters:
             return None
@@ -169,7 +169,7 @@ class Quotas:
             return True
 
     async def aclose(self) -> None:
-        """Books what is still owed, as far as the store answers."""
+        """Books the pending uses, if the store answers."""
         try:
             await self._pay(len(self._owed))
         except STORE_DOWN as error:
@@ -183,7 +183,7 @@ class Quotas:
             except STORE_DOWN as error:
                 self._went_down("reserve", error)
             except QuotaExceeded:
-                self._probe_at = None  # a refusal is an answer
+                self._probe_at = None  # a refusal also shows that the store answers
                 raise
             else:
                 self._probe_at = None
@@ -205,12 +205,12 @@ class Quotas:
             try:
                 await book.release(reservation.day, reservation.charge.counters, reservation.id)
             except STORE_DOWN as error:
-                self._went_down("release", error)  # the lease expires by itself
+                self._went_down("release", error)  # the lease will expire
 
     async def _pay(self, most: int) -> None:
-        """Books owed uses. A commit without a lease counts all the same, and a repeated one counts once."""
+        """Books pending uses. A commit counts even without a lease, and only once if repeated."""
         for _ in range(most):
-            if not self._owed:  # requests side by side book from the same ones
+            if not self._owed:  # concurrent requests book from the same queue
                 return
             owed = self._owed.popleft()
             try:
@@ -220,7 +220,7 @@ class Quotas:
                 raise
 
     def _worth_asking(self) -> bool:
-        """Whether to try the store: always while it answers, else one request at a time, now and then."""
+        """Whether to use the store: always while it answers; while it is down, one request per probe interval."""
         if self._probe_at is None:
             return True
         now = self.clock.monotonic()
@@ -236,7 +236,7 @@ class Quotas:
     def _refuse_if_denied(self) -> None:
         if self.rules.when_down == "deny":
             raise StoreUnavailable(
-                "quotas cannot be checked, since their store does not answer",
-                hint="Try again soon. The setting quota.when_down = memory counts in memory meanwhile.",
+                "quotas cannot be checked, because their store does not answer",
+                hint="Try again soon. With quota.when_down = memory, quotas are counted in memory meanwhile.",
                 retry_after=PROBE_EVERY,
             )

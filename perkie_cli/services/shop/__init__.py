@@ -1,1 +1,1 @@
-"""The shop: what the storefront asks of pictures and cut-outs together."""
+"""The shop: use cases of the storefront that combine pictures and cut-outs."""

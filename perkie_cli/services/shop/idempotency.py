@@ -1,8 +1,8 @@
-"""One idempotency key, one piece of work (draft-ietf-httpapi-idempotency-key-header): a retry joins or replays.
+"""The work of an idempotency key runs once (draft-ietf-httpapi-idempotency-key-header): a retry joins or replays it.
 
-In one process retries join the work under way, and get its result again for a while. Over all processes that share a
-store, a record holds the payload's digest, who works on it and until when. It holds no answer: a picture that was drawn
-lies in the cache, so what is retried at another server is a hit there, at no cost.
+Within one process, retries join the running work, and later get its result again for a while. Across all processes that
+share a store, a record holds the payload's digest, the process that works on it and until when. It holds no answer: a
+drawn picture is in the cache, so a retry at another server is a cache hit at no cost.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from perkie_cli.system.waiting import uninterrupted
 
 T = TypeVar("T")
 COLLECTION = "idempotency"
-KEPT = timedelta(hours=24)  # a key may be used again after that
-FIRST_WAIT, LONGEST_WAIT = 0.1, 1.0  # seconds between looks at work of another process
+KEPT = timedelta(hours=24)  # after that a key may be reused
+FIRST_WAIT, LONGEST_WAIT = 0.1, 1.0  # seconds between checks on another process's work
 
 
 @dataclass(frozen=True, slots=True)
 class Repeatable(Generic[T]):
-    """Work that a client may ask for again under the same ``key``.
+    """Work that a client may request again under the same ``key``.
 
-    ``digest`` stands for the payload. ``weigh`` gives a result's size in bytes, or None for one that failed in parts
-    and is not to be given again. ``lasts``: the most that the work may take.
+    ``digest`` identifies the payload. ``weigh`` returns a result's size in bytes, or None if it failed in parts and
+    must not be replayed. ``lasts``: the maximum duration of the work.
     """
 
     key: str
@@ -47,14 +47,14 @@ class Repeatable(Generic[T]):
 class _Entry:
     digest: str
     since: float
-    results: tuple[Any, ...] = ()  # empty until it has succeeded
+    results: tuple[Any, ...] = ()  # empty until the work has succeeded
     weight: int = 0
 
 
 class Idempotency:
-    """Remembers payloads and results for ``lifetime`` seconds, within ``room`` bytes and ``most`` keys.
+    """Remembers payloads and results for ``lifetime`` seconds, up to ``max_bytes`` and ``max_keys``.
 
-    ``records`` keep other processes from the same work meanwhile.
+    ``records`` prevent other processes from doing the same work.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class Idempotency:
         self._coalescer: Coalescer[Any] = Coalescer()
 
     async def run(self, asked: Repeatable[T]) -> T:
-        """The result of the work: made now, joined while under way, or replayed.
+        """The result of the work: run now, joined while running, or replayed.
 
-        A failure is not remembered, so that a retry may do better.
+        A failure is not remembered, so that a retry can succeed.
 
-        Raises: IdempotencyMismatch for the same key with another payload, and whatever the work raises.
+        Raises: IdempotencyMismatch for the same key with another payload, and the errors of the work.
         """
         entry = self._entry(asked)
         if entry.results:
@@ -124,7 +124,7 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Work under a key: ``holder`` until ``lease`` (epoch seconds); without a holder it is done."""
+    """The work of a key: ``holder`` runs it until ``lease`` (epoch seconds); without a holder it is done."""
 
     digest: str
     holder: str | None
@@ -133,18 +133,18 @@ class Record:
 
     @classmethod
     def from_document(cls, document: Document | None, now: float) -> Record | None:
-        """None where there is none, or its time is over."""
+        """The record; None if there is none or it has expired."""
         if document is None or document["expires"] <= now:
             return None
         return cls(document["digest"], document["holder"], document["lease"], document["expires"])
 
     def to_document(self) -> Document:
-        """The inverse."""
+        """The inverse of ``from_document``."""
         return {"digest": self.digest, "holder": self.holder, "lease": self.lease, "expires": self.expires}
 
 
 class IdempotencyRecords:
-    """Records over ``documents``. A store that is down is passed over: keys then hold within one process only."""
+    """Records over ``documents``. While the store is down, keys work within one process only."""
 
     def __init__(self, documents: DocumentStore, clock: Clock, events: EventSink) -> None:
         self._documents = documents
@@ -153,11 +153,11 @@ class IdempotencyRecords:
 
     @asynccontextmanager
     async def holding(self, key: str, digest: str, seconds: float) -> AsyncIterator[None]:
-        """Within the block, nobody else works under ``key``; entered once others are done, or their lease is over.
+        """Holds ``key`` for the block; waits until other holders are done or their lease has expired.
 
-        ``digest`` stands for the payload, ``seconds`` for how long the work may take. Work that fails leaves no record.
+        ``digest`` identifies the payload; ``seconds`` is the maximum duration. Failed work leaves no record.
 
-        Raises: IdempotencyMismatch, where the key came with another payload before.
+        Raises: IdempotencyMismatch if the key came with another payload before.
         """
         ref = DocumentRef(COLLECTION, hashlib.sha256(key.encode()).hexdigest())
         holder = uuid.uuid4().hex
@@ -179,7 +179,7 @@ class IdempotencyRecords:
             self._events.emit(StoreFailed(self._documents.name, "idempotency", error.message))
 
     async def _take(self, ref: DocumentRef, digest: str, holder: str, seconds: float) -> bool:
-        """True once the work may begin: it is ours, or was done before."""
+        """Whether the work may start: the key is ours now, or its work was done before."""
         now = self._clock.now().timestamp()
 
         def change(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], bool]:
@@ -205,7 +205,7 @@ class IdempotencyRecords:
 
         try:
             await self._documents.update([ref], change)
-        except STORE_DOWN as error:  # the lease ends by itself
+        except STORE_DOWN as error:  # the lease will expire
             self._events.emit(StoreFailed(self._documents.name, "idempotency", error.message))
 
 

@@ -1,4 +1,4 @@
-"""One pet from upload to finished pictures: cut out, then several styles, told step by step."""
+"""One pet from upload to finished pictures: a cut-out, then several styles, reported step by step."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.ports import Clock
 from perkie_cli.services.shop.storefront import Storefront, StyleEnd
 
-CUTTING = 2 / 3  # of the deadline: one that hangs leaves the styles the usual time of a generation
+CUTTING = 2 / 3  # of the deadline: if the cut-out hangs, the styles still have the usual time for a generation
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The picture is sound and work begins."""
+    """The photo was accepted and the work begins."""
 
     hash: str
     styles: tuple[str, ...]
@@ -29,7 +29,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class CutoutEnd:
-    """The cut-out came to an end: ``cutout`` or ``error``. The styles are drawn either way."""
+    """The result of the cut-out: ``cutout`` or ``error``. The styles are drawn either way."""
 
     cutout: Cutout | None = None
     error: PerkieError | None = None
@@ -52,10 +52,10 @@ class Process:
     ) -> AsyncGenerator[Step, None]:
         """Yields ``Accepted``, ``CutoutEnd`` and a ``StyleEnd`` for each request as it ends, within ``seconds`` in all.
 
-        ``requests`` are of ``photo``, without a cut-out and a deadline of their own. Closing the stream stops what is
-        under way and gives back what it held.
+        ``requests`` are for ``photo``, without their own cut-out or deadline. Closing the iterator stops the running
+        work and releases its reservations.
 
-        Raises: BadInput where the picture itself is the trouble: no style could do better.
+        Raises: BadInput if the photo itself is bad, since then every style would fail.
         """
         deadline = Deadline.after(seconds, self._clock.monotonic())
         yield Accepted(photo.hash, tuple(each.style for each in requests))

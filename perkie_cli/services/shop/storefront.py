@@ -1,4 +1,4 @@
-"""What the shop's visitor gets: pictures, with the upload kept beside them for later requests by hash."""
+"""Pictures for the shop's visitors; their uploads are stored for later requests by hash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from perkie_cli.system.waiting import alongside, as_they_end
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A finished picture and where the upload lies, if it could be kept."""
+    """A finished picture and its stored upload, if that could be stored."""
 
     picture: Generated
     original: Original | None
@@ -30,7 +30,7 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class StyleEnd:
-    """One style of several came to an end: ``drawn`` or ``error``."""
+    """The result of one style of several: ``drawn`` or ``error``."""
 
     style: str
     drawn: Drawn | None = None
@@ -43,18 +43,18 @@ class Storefront:
     def __init__(self, generate: Generate, originals: Originals, io: Workers, limits: ImageLimits) -> None:
         self._generate = generate
         self._originals = originals
-        self._io = io  # not asyncio's own threads, which may all wait for a name server that is down
+        self._io = io  # not asyncio's default threads, which may all be blocked by a DNS outage
         self._limits = limits
 
     async def uploaded(self, data: bytes, name: str) -> Photo:
-        """A photo that came with the request.
+        """The photo sent with the request.
 
         Raises: the BadInput family.
         """
         return await photo_of(data, self._limits, name, self._io)
 
     async def stored(self, owner: Owner, hash_: str) -> Photo:
-        """A photo that the same owner uploaded before.
+        """A photo that the owner uploaded before.
 
         Raises: NotFound, InvalidParameter, StoreUnavailable.
         """
@@ -65,16 +65,16 @@ class Storefront:
         return await photo_of(data, self._limits, "the stored picture", self._io, uploaded_as=hash_)
 
     async def draw(self, request: GenerateRequest) -> Drawn:
-        """One picture, and its photo kept; raises what ``Generate`` does."""
+        """Makes one picture and stores its photo. Raises: as ``Generate``."""
         async with self._keeping(request.photo, request.owner) as keeping:
             return await self._draw(request, keeping)
 
     async def draw_all(
         self, photo: Photo, owner: Owner, requests: Sequence[GenerateRequest]
     ) -> AsyncGenerator[StyleEnd, None]:
-        """The pictures of one photo side by side, each as it ends; one that fails does not touch the others.
+        """Draws several pictures of one photo concurrently and yields each as it ends.
 
-        Closing the stream cancels what is still under way.
+        A failure does not affect the others. Closing the iterator cancels the rest.
         """
         async with self._keeping(photo, owner) as keeping:
             works = ((each.style, self._draw(each, keeping)) for each in requests)
@@ -86,7 +86,7 @@ class Storefront:
         return Drawn(await self._generate(request), await asyncio.shield(keeping))
 
     def _keeping(self, photo: Photo, owner: Owner) -> AbstractAsyncContextManager[asyncio.Future[Original | None]]:
-        """The upload on its way into the store, while something is drawn from it."""
+        """Stores the upload in the background while the block draws it."""
         return alongside(self._originals.keep_if_possible(owner, photo))
 
 

@@ -1,1 +1,1 @@
-"""Storage: what is kept, how it is looked at, checked and erased."""
+"""Storage: inspecting, checking and erasing stored pictures."""

@@ -1,4 +1,4 @@
-"""Looks after the stored pictures: what is there, what may go, what is broken. The same for every store."""
+"""Maintenance of stored pictures: statistics, purge, verification. The same for every store."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.domain.storage.selection import Selection, Tally, area_of, total
 from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, StrayKind
 
-AT_ONCE = 16  # requests in flight; a bucket is a network away
-SHORTEST_HASH = 8  # hex digits that are enough to name a picture
+AT_ONCE = 16  # concurrent requests; a bucket is a network round trip away
+SHORTEST_HASH = 8  # hex digits that are enough to identify a picture
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]*(?:\.[A-Za-z0-9]*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a command was asked to look at; every condition must hold. ``expired``: past its lifetime."""
+    """The objects that a command selects; every condition must hold. ``expired``: past its lifetime."""
 
     owner: Owner | None = None
     hash: str | None = None
@@ -36,9 +36,11 @@ class Filter:
     expired: bool = False
 
     def __post_init__(self) -> None:
-        """Raises: InvalidParameter."""
+        """Checks the prefix and the hash. Raises: InvalidParameter."""
         if not _PREFIX.fullmatch(self.prefix):
-            raise InvalidParameter(f"{self.prefix[:70]!r} begins no key", hint="Keys look like shared/ca/name.jpg.")
+            raise InvalidParameter(
+                f"no key can begin with {self.prefix[:70]!r}", hint="Keys look like shared/ca/name.jpg."
+            )
         if self.hash is None:
             return
         if not SHORTEST_HASH <= len(self.hash) <= HASH_LENGTH or set(self.hash) - set("0123456789abcdef"):
@@ -48,11 +50,11 @@ class Filter:
 
     @property
     def erases(self) -> bool:
-        """Whether purging it means to erase an owner, and so also what was derived from the owner's uploads."""
+        """Whether a purge erases an owner, and with it everything derived from the owner's uploads."""
         return self.owner is not None and not self.expired
 
     def selections(self, rules: Sequence[Rule], now: datetime) -> list[Selection]:
-        """Disjoint, in key order."""
+        """Disjoint selections in key order."""
         until = None if self.older_than is None else now - self.older_than
         wanted = Selection(self.prefix, self.hash, self.style, until, self.larger_than)
         parts: list[Selection] = [wanted]
@@ -68,7 +70,7 @@ def _folders(owner: Owner) -> tuple[str, str]:
 
 
 def _within(one: Selection, other: Selection) -> Iterator[Selection]:
-    """What both select, as far as prefix and time go; nothing where the prefixes part."""
+    """The intersection of two selections by prefix and time; None if the prefixes differ."""
     longer, shorter = sorted((one.prefix, other.prefix), key=len, reverse=True)
     if longer.startswith(shorter):
         times = [time for time in (one.touched_until, other.touched_until) if time is not None]
@@ -76,16 +78,16 @@ def _within(one: Selection, other: Selection) -> Iterator[Selection]:
 
 
 class FindingKind(StrEnum):
-    """What can be wrong with what is stored."""
+    """The kinds of problems in a store."""
 
-    DAMAGED = "damaged"  # the bytes are gone or do not match the hash kept with them
+    DAMAGED = "damaged"  # the bytes are missing or do not match the stored hash
     FILE_WITHOUT_ENTRY = "file without entry"
-    LEFTOVER = "leftover"  # of a write that was cut off
+    LEFTOVER = "leftover"  # of an interrupted write
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, and what a repair does about it: ``removed`` or ``adopted``."""
+    """One problem, and what a repair does about it: ``removed`` or ``adopted``."""
 
     key: str
     kind: FindingKind
@@ -106,7 +108,7 @@ class CacheKeeping:
         self._protection = protection
 
     async def stats(self, chosen: Filter) -> Mapping[str, Tally]:
-        """Counts and bytes by area."""
+        """Totals by area."""
         tallies: dict[str, Tally] = {}
         for selection in self._selections(chosen):
             for area, tally in (await self._store.tally(selection)).items():
@@ -120,7 +122,7 @@ class CacheKeeping:
                 yield info
 
     async def would_purge(self, chosen: Filter) -> Mapping[str, Tally]:
-        """What ``purge`` would remove, by area.
+        """Totals of what ``purge`` would remove, by area.
 
         Raises: UsageError without any filter.
         """
@@ -134,17 +136,17 @@ class CacheKeeping:
         return dict(sorted(tallies.items()))
 
     async def purge(self, chosen: Filter, acknowledged: str | None = None) -> Mapping[str, Tally]:
-        """Removes the objects; of an owner, also the shared copies and cut-outs of the same pictures: an erasure.
+        """Removes the objects; for an owner also the shared copies and cut-outs of the same pictures: an erasure.
 
-        Those go first, so that a purge that was cut off finds them again through what the owner still has. On record
-        are its beginning and what was removed, also where it fails.
+        Those are removed first, so that an interrupted purge finds them again through the owner's remaining objects.
+        Audit records hold the start and the removed amount, even if it fails.
 
         Raises: UsageError without any filter, ProtectedBucket.
         """
         self._protection.permit(self._store.name, acknowledged)
         _require_some(chosen)
         gone: dict[str, Tally] = {}
-        self._audit("cache purge", chosen, "begun")  # a process that is killed writes no second record
+        self._audit("cache purge", chosen, "begun")  # recorded first: a killed process writes no second record
         try:
             if chosen.erases:
                 await self._adopt(chosen)
@@ -159,11 +161,11 @@ class CacheKeeping:
     async def verify(
         self, chosen: Filter, *, repair: bool = False, acknowledged: str | None = None
     ) -> AsyncGenerator[Finding, None]:
-        """Reads every object and compares its hash; then looks for what a crash left.
+        """Reads every object and compares its hash; then looks for the remains of crashes.
 
-        On record is what was repaired, also where it breaks off.
+        An audit record holds the repairs, even if it fails.
 
-        Raises: ProtectedBucket when asked to repair one.
+        Raises: ProtectedBucket for a repair in a protected bucket.
         """
         if repair:
             self._protection.permit(self._store.name, acknowledged)
@@ -185,13 +187,13 @@ class CacheKeeping:
         return sorted({selection.prefix for selection in self._selections(chosen)})
 
     async def _adopt(self, chosen: Filter) -> None:
-        """An erasure also finds files that lost their entry in a crash."""
+        """Adopts files that lost their entry in a crash, so that an erasure also finds them."""
         for prefix in self._prefixes(chosen):
             async for _ in self._store.strays(prefix, repair=True):
                 pass
 
     async def _with_derived(self, chosen: Filter) -> AsyncIterator[BlobInfo]:
-        """The owner's objects, each behind the objects of the same upload that belong to nobody."""
+        """The owner's objects, each after the ownerless objects of the same upload."""
         done: set[str] = set()
         async for info in self.inspect(chosen):
             hash_, _ = parse_name(info.key)
@@ -205,7 +207,7 @@ class CacheKeeping:
             yield info
 
     async def _remove(self, batch: Sequence[BlobInfo], gone: dict[str, Tally]) -> None:
-        """In order of rank: what an owner's objects lead to goes before them."""
+        """Removes objects by rank: derived objects before the owner's objects that lead to them."""
         derived = [info for info in batch if area_of(info.key) in ("shared", "cutouts")]
         for rank in (derived, [info for info in batch if info not in derived]):
             outcomes = await asyncio.gather(*(self._store.delete(i.key) for i in rank), return_exceptions=True)
@@ -224,7 +226,7 @@ class CacheKeeping:
                     yield finding
         for prefix in self._prefixes(chosen):
             async for stray in self._store.strays(prefix, repair=repair):
-                if stray.kind is not StrayKind.ENTRY_WITHOUT_FILE:  # else found above
+                if stray.kind is not StrayKind.ENTRY_WITHOUT_FILE:  # those were found above
                     remedy = "adopted" if stray.adopted else "removed"
                     yield Finding(stray.key, FindingKind(stray.kind.value), stray.size, remedy)
 
@@ -244,7 +246,8 @@ class CacheKeeping:
 def _require_some(chosen: Filter) -> None:
     if chosen == Filter():
         raise UsageError(
-            "nothing was said about what to purge", hint="Give a filter, such as --customer ID or --expired."
+            "no filter was given, so there is nothing to purge",
+            hint="Give a filter, such as --customer ID or --expired.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Pictures that the storefront brings along, to be kept with a customer: the original, and what was made of it."""
+"""Pictures that the storefront uploads to store for a customer: the original and processed versions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from perkie_cli.services.pictures.originals import Originals
 
 ORIGINAL = "original"
 _PROCESSED = re.compile(r"processed_([a-z0-9][a-z0-9_]{0,63})")
-INLINE = 512 * 1024  # bytes hashed on the event loop; more would hold it up for a millisecond
-_BROUGHT = "broughtalong"  # stands where a recipe's fingerprint would: never found by a look-up
+INLINE = 512 * 1024  # bytes hashed on the event loop; more would block it for a millisecond
+_BROUGHT = "broughtalong"  # in place of a recipe's fingerprint: look-ups never find it
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One picture of an upload: where it lies, or why it does not."""
+    """The result for one picture of an upload: its key or the error."""
 
     name: str
     key: str | None = None
@@ -41,7 +41,7 @@ class Uploads:
         self._limits = limits
 
     async def keep(self, owner: Owner, pictures: Mapping[str, bytes]) -> list[Kept]:
-        """Each picture by itself: one that fails does not touch the others. Names: ``original``, ``processed_…``."""
+        """Stores each picture; a failure does not affect the others. Names: ``original``, ``processed_…``."""
         return [await self._keep(owner, name, data) for name, data in pictures.items()]
 
     async def _keep(self, owner: Owner, name: str, data: bytes) -> Kept:
@@ -57,7 +57,9 @@ class Uploads:
     async def _keep_processed(self, owner: Owner, photo: Photo) -> str:
         match = _PROCESSED.fullmatch(photo.name)
         if match is None:
-            raise InvalidParameter(f"{photo.name[:80]!r} is no name of a picture", hint="Use original or processed_….")
+            raise InvalidParameter(
+                f"{photo.name[:80]!r} is not a valid picture name", hint="Use original or processed_…."
+            )
         clean = await self._workers.run(codec.strip_metadata, photo.data, self._limits, photo.name)
         key = CacheKey(photo.hash, match[1], _BROUGHT).owned(owner, clean.format.value)
         metadata = {"style": match[1], "width": str(clean.width), "height": str(clean.height)}
@@ -68,10 +70,10 @@ class Uploads:
 async def photo_of(
     data: bytes, limits: ImageLimits, name: str, workers: Workers, *, uploaded_as: str | None = None
 ) -> Photo:
-    """``codec.photo`` without holding up the event loop.
+    """``codec.photo`` without blocking the event loop.
 
     Raises: the BadInput family.
     """
-    if len(data) <= INLINE or uploaded_as is not None:  # the header alone is quickly read
+    if len(data) <= INLINE or uploaded_as is not None:  # reading only the header is fast
         return codec.photo(data, limits, name, uploaded_as=uploaded_as)
     return await workers.run(codec.photo, data, limits, name)

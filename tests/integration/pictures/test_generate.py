@@ -69,7 +69,7 @@ def test_what_becomes_of_the_background_makes_another_picture(tmp_path: Path) ->
 
 
 def test_a_background_is_not_both_removed_and_kept(services: Services) -> None:
-    with pytest.raises(UsageError, match="takes the background away"):
+    with pytest.raises(UsageError, match="contradict each other"):
         services.generate.plan(request(remove_background=True, background=BackgroundUse.KEEP))
 
 

@@ -182,7 +182,7 @@ RULE = {"action": {"type": "Delete"}, "condition": {"daysSinceCustomTime": 7, "m
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": "7"}}]}', "1:56", "not a whole number"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": true}}]}', "1:56", "not a whole number"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 99999999999}}]}', "1:56", "from 0 to 36500"),
-        ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 7, "age": 8}}]}', "1:56", "is in one object twice"),
+        ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 7, "age": 8}}]}', "1:56", "object twice"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"createdBefore": "soon"}}]}', "1:56", "not a date"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 7}}]}', "1:11", "without a prefix"),
         ('{"rule": [{"action": {"type": "SetStorageClass"}, "condition": {"age": 7}}]}', "1:11", "goes with"),
