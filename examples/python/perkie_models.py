@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 
 class AcceptedFacts(BaseModel):
-    """What is going to be done."""
+    """The work that will be done."""
 
     image_hash: str
     styles: list[str]
@@ -39,7 +39,7 @@ class BatchBody(BaseModel):
 
     remove_background: bool = False
     background: Literal["auto", "keep", "replace"] | None = None
-    """What the local engine does with it; unset: what the style says."""
+    """How the local engine treats the background; unset: as the style says."""
 
 
 class BatchForm(BaseModel):
@@ -65,7 +65,7 @@ class BatchForm(BaseModel):
 
     remove_background: bool = False
     background: Literal["auto", "keep", "replace"] | None = None
-    """What the local engine does with it; unset: what the style says."""
+    """How the local engine treats the background; unset: as the style says."""
 
     image: bytes | None = None
     """JPEG, PNG, WebP or HEIC."""
@@ -78,22 +78,22 @@ class CutoutAnswer(BaseModel):
     """Link, or a data URL where the picture could not be stored."""
 
     expires_at: AwareDatetime | None
-    """When the link ends; null for a data URL."""
+    """When the link expires; null for a data URL."""
 
     image_hash: str
     cache: Literal["hit", "shared", "near", "joined", "miss", "off"]
-    """How the cache took part."""
+    """How the cache was involved."""
 
     cache_hit: bool
     engine: str
     model: str
     device: str
     degraded: bool
-    """The builtin engine stood in for another."""
+    """The builtin engine replaced one that failed."""
 
     degradation_reason: str | None
     confidence: float
-    """0 to 1; under 0.5 there is hardly a subject."""
+    """0 to 1; below 0.5 there is probably no clear subject."""
 
     processing_time: Annotated[float, Field(examples=[0.042])]
     """Seconds."""
@@ -133,7 +133,7 @@ class GenerateBody(BaseModel):
 
     remove_background: bool = False
     background: Literal["auto", "keep", "replace"] | None = None
-    """What the local engine does with it; unset: what the style says."""
+    """How the local engine treats the background; unset: as the style says."""
 
 
 class GenerateForm(BaseModel):
@@ -159,14 +159,14 @@ class GenerateForm(BaseModel):
 
     remove_background: bool = False
     background: Literal["auto", "keep", "replace"] | None = None
-    """What the local engine does with it; unset: what the style says."""
+    """How the local engine treats the background; unset: as the style says."""
 
     image: bytes | None = None
     """JPEG, PNG, WebP or HEIC."""
 
 
 class HealthAnswer(BaseModel):
-    """The process lives."""
+    """The process is alive."""
 
     status: Literal["ok"]
     version: str
@@ -193,7 +193,7 @@ class ProblemBody(BaseModel):
 
 
 class QuotaFacts(BaseModel):
-    """What is left today."""
+    """Today's quota."""
 
     tier: Literal["customer", "session", "ip"]
     limit: Annotated[int, Field(examples=[5])]
@@ -202,15 +202,15 @@ class QuotaFacts(BaseModel):
     reset_at: AwareDatetime
     warning: Literal["low", "last", "exhausted"] | None
     degraded: bool
-    """Counted in memory, since the store does not answer."""
+    """Counted in memory, because the store does not answer."""
 
 
 class ReadyAnswer(BaseModel):
-    """Whether this server can do its work."""
+    """Whether this server is ready."""
 
     status: Literal["ready", "unavailable", "stopping"]
     dependencies: dict[str, str]
-    """By name: `ok` or what is wrong."""
+    """By name: `ok` or the problem."""
 
     degraded: list[str]
     """Optional ones that do not answer."""
@@ -386,7 +386,7 @@ class TokenAnswer(BaseModel):
 
 
 class UploadBody(BaseModel):
-    """Pictures to keep: `original`, and any `processed_…` beside it, as base64 or data URLs."""
+    """Pictures to store: `original` and any number of `processed_…`, as base64 or data URLs."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -401,7 +401,7 @@ class UploadBody(BaseModel):
     """JPEG, PNG, WebP or HEIC as base64 or data URL."""
 
     images: dict[str, Any] | None = None
-    """The same pictures by name, instead."""
+    """The same pictures by name, as an alternative."""
 
 
 class UploadForm(BaseModel):
@@ -432,7 +432,7 @@ class UploadOutcome(BaseModel):
 
 
 class WarmupAnswer(BaseModel):
-    """What is in memory now."""
+    """What is loaded now."""
 
     status: Literal["warm", "skipped"]
     loaded: list[str]
@@ -447,7 +447,7 @@ class AcceptedEvent(BaseModel):
 
 
 class CutoutOutcome(BaseModel):
-    """The cut-out, or why there is none."""
+    """The cut-out, or the reason why there is none."""
 
     success: bool
     result: CutoutAnswer | None
@@ -455,7 +455,7 @@ class CutoutOutcome(BaseModel):
 
 
 class DoneFacts(BaseModel):
-    """How all of it went."""
+    """The overall result."""
 
     success: bool
     quota: QuotaFacts | None
@@ -463,7 +463,7 @@ class DoneFacts(BaseModel):
 
 
 class ErrorEvent(BaseModel):
-    """Or the last event of one that broke off."""
+    """The last event of a process that failed as a whole."""
 
     event: Literal["error"]
     data: ProblemBody
@@ -477,25 +477,25 @@ class GenerateAnswer(BaseModel):
     """Link, or a data URL where the picture could not be stored."""
 
     expires_at: AwareDatetime | None
-    """When the links end; null for a data URL."""
+    """When the links expire; null for a data URL."""
 
     original_url: str | None
-    """The uploaded photo, where it is kept."""
+    """Link to the uploaded photo, if it was stored."""
 
     image_hash: str
-    """SHA-256 of the upload, to ask for other styles without sending it again."""
+    """SHA-256 of the upload, to request other styles without sending it again."""
 
     style: Annotated[str, Field(examples=["ink_wash"])]
     cache_hit: bool
     cache: Literal["hit", "shared", "near", "joined", "miss", "off"]
-    """How the cache took part."""
+    """How the cache was involved."""
 
     engine: Annotated[str, Field(examples=["gemini"])]
     """Who drew it."""
 
     model: str
     degraded: bool
-    """A stand-in: an older picture, or another engine's."""
+    """A substitute: an older picture, or another engine's."""
 
     degradation_reason: str | None
     processing_time: Annotated[float, Field(examples=[0.042])]
@@ -503,13 +503,13 @@ class GenerateAnswer(BaseModel):
 
     cost_usd: float
     attempts: int
-    """Calls upstream; 0 where nothing had to be drawn there."""
+    """Upstream calls; 0 if none were needed."""
 
     tokens: int
     width: int
     height: int
     quota: QuotaFacts | None
-    """Null where the caller is unmetered."""
+    """Null if the caller is unmetered."""
 
     warnings: list[str]
     request_id: str
@@ -537,7 +537,7 @@ class ProcessBody(BaseModel):
     """`on_demand` draws none, `hybrid` the popular styles."""
 
     styles: list[str] | str | None = None
-    """Instead of the strategy's."""
+    """Styles to draw instead of the strategy's."""
 
 
 class ProcessForm(BaseModel):
@@ -562,14 +562,14 @@ class ProcessForm(BaseModel):
     """`on_demand` draws none, `hybrid` the popular styles."""
 
     styles: list[str] | str | None = None
-    """Instead of the strategy's."""
+    """Styles to draw instead of the strategy's."""
 
     image: bytes | None = None
     """JPEG, PNG, WebP or HEIC."""
 
 
 class QuotaAnswer(BaseModel):
-    """What the caller has left; null where it is unmetered."""
+    """The caller's remaining quota; null if it is unmetered."""
 
     quota: QuotaFacts | None
     request_id: str
@@ -604,7 +604,7 @@ class StyleOutcome(BaseModel):
 
 
 class UploadAnswer(BaseModel):
-    """Every picture that was sent. `success`: all of them are kept."""
+    """Every picture that was sent. `success`: all of them were stored."""
 
     success: bool
     uploads: list[UploadOutcome]
@@ -612,7 +612,7 @@ class UploadAnswer(BaseModel):
 
 
 class BatchAnswer(BaseModel):
-    """Every style that was asked for, in that order. `success`: at least one picture."""
+    """Every requested style, in the order of the request. `success`: at least one picture."""
 
     success: bool
     results: list[StyleOutcome]
@@ -635,7 +635,7 @@ class DoneEvent(BaseModel):
 
 
 class ProcessAnswer(BaseModel):
-    """One pet, cut out and drawn. `success`: at least one of all that was asked for."""
+    """One pet, cut out and drawn. `success`: at least one of the requested results."""
 
     success: bool
     image_hash: str
@@ -660,4 +660,4 @@ class StyleEvent(BaseModel):
 
 class ProcessEvent(RootModel[AcceptedEvent | CutoutEvent | StyleEvent | DoneEvent | ErrorEvent]):
     root: Annotated[AcceptedEvent | CutoutEvent | StyleEvent | DoneEvent | ErrorEvent, Field(discriminator="event")]
-    """One step: `event` and `data` of a server-sent event, or a message of the WebSocket as it is."""
+    """One step: `event` and `data` of a server-sent event, or one message of the WebSocket."""

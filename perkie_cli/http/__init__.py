@@ -1,1 +1,1 @@
-"""The same services over HTTP: routes translate, nothing more."""
+"""The services over HTTP: routes only translate."""

@@ -51,11 +51,11 @@ _ROLES: dict[str, tuple[APIRouter, ...]] = {
     ),
     "matting": (cutouts.router, removebg.router),
 }
-_NOT_PROXIED = (health.router, process_socket.router)  # Shopify passes no WebSockets on
+_NOT_PROXIED = (health.router, process_socket.router)  # Shopify's proxy does not forward WebSockets
 
 
 def create_app(services: Services, *, warming: bool = False) -> FastAPI:
-    """The server over ``services``, which it closes at its end; ``warming`` itself up as soon as it serves.
+    """The app over ``services``, which it closes at shutdown; ``warming``: it warms up when it starts to serve.
 
     Raises: InvalidSetting.
     """
@@ -120,7 +120,7 @@ def _add_middleware(app: FastAPI, parts: Parts) -> None:
 
 
 def _add_error_handlers(app: FastAPI) -> None:
-    """What the framework raises by itself becomes a problem as well; our own errors pass on to ``Boundary``."""
+    """Turns the framework's own errors into problems too; ours are left to ``Boundary``."""
 
     def answer(request: Request, error: PerkieError, headers: Any = None) -> Response:
         response = problem_response(error, request.scope)
@@ -133,7 +133,7 @@ def _add_error_handlers(app: FastAPI) -> None:
             return answer(request, NotFound(f"there is no {request.url.path[:100]!r} here"))
         if error.status_code == 405:
             headers = {"Allow": (error.headers or {}).get("Allow", "").replace("GET", "GET, HEAD")}
-            return answer(request, MethodNotAllowed(f"{request.method} is not for this route"), headers)
+            return answer(request, MethodNotAllowed(f"{request.method} is not allowed on this route"), headers)
         return answer(request, MalformedBody(str(error.detail)), error.headers)
 
     async def field_error(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""What every request passes, as plain ASGI: ids and measures outside, then limits on bodies and the error boundary."""
+"""Middleware for every request, as plain ASGI: request ids and metrics, then body limits and the error boundary."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from perkie_cli.http.answer.removebg import removebg_problem
 from perkie_cli.ports import Gate
 
 log = logging.getLogger("perkie.http")
-BODY_WITHIN = 60.0  # seconds: a phone may take its time to send a photo, but it holds memory meanwhile
+BODY_WITHIN = 60.0  # seconds: a phone may send a photo slowly, but it uses memory meanwhile
 _SLOW = "Send a smaller picture, or try again."
-_LONGEST_PATH = 300  # characters of one in the log
+_LONGEST_PATH = 300  # characters of a path in the log
 _LENGTH = re.compile(r"[0-9]{1,12}")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -37,7 +37,7 @@ Observe = Callable[[str, str, int, float], None]  # method, route, status, secon
 
 @dataclass(frozen=True, slots=True)
 class RequestIds:
-    """What ties log lines, traces and support questions to one request."""
+    """The ids that connect log lines, traces and support questions with one request."""
 
     request_id: str
     trace_id: str  # 32 hex digits
@@ -46,12 +46,12 @@ class RequestIds:
 
     @property
     def traceparent(self) -> str:
-        """For the answer and for calls made on behalf of the request."""
+        """The header for the answer and for calls on behalf of the request."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
 
 def request_ids(request_id: str | None, traceparent: str | None) -> RequestIds:
-    """From the headers ``X-Request-ID`` and ``traceparent`` (W3C Trace Context §3.2); made anew where unusable."""
+    """The ids from ``X-Request-ID`` and ``traceparent`` (W3C Trace Context §3.2); new ones if these are unusable."""
     given = request_id if request_id and _ID.fullmatch(request_id) else secrets.token_hex(16)
     match = _PARENT.fullmatch(traceparent or "")
     trace_id, flags = (match[1], match[3]) if match else (secrets.token_hex(16), "00")
@@ -65,13 +65,13 @@ def ids_of(scope: Scope) -> RequestIds:
 
 
 def extra_headers(scope: Scope) -> dict[str, str]:
-    """Headers that go on the answer whoever makes it; filled while the request is worked on."""
+    """Headers for the answer, whoever makes it; filled while the request is processed."""
     headers: dict[str, str] = scope["perkie.headers"]
     return headers
 
 
 def problem_response(error: PerkieError, scope: Scope) -> Response:
-    """The error as an answer to the request of ``scope``."""
+    """The error as the answer to the request of ``scope``."""
     request_id = ids_of(scope).request_id
     if scope["path"].startswith((REMOVEBG, f"/apps/perkie{REMOVEBG}")):
         told = removebg_problem(error, request_id)
@@ -81,7 +81,7 @@ def problem_response(error: PerkieError, scope: Scope) -> Response:
 
 
 class Head:
-    """Answers HEAD as GET without the body, on every route that has one (RFC 9110 §9.3.2)."""
+    """Answers HEAD like GET without the body, on every route that has GET (RFC 9110 §9.3.2)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -95,12 +95,12 @@ class Head:
         async def send_head(message: Message) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        whole = [(name, value) for name, value in scope["headers"] if name != b"range"]  # parts are for GET alone
+        whole = [(name, value) for name, value in scope["headers"] if name != b"range"]  # ranges are for GET only
         await self._app({**scope, "method": "GET", "headers": whole}, receive, send_head)
 
 
 class Context:
-    """Gives the request its ids, puts common headers on the answer, observes how it went."""
+    """Sets the request's ids, adds common headers to the answer, and records metrics."""
 
     def __init__(self, app: ASGIApp, observe: Observe) -> None:
         self._app = app
@@ -137,9 +137,9 @@ class Context:
 
 
 class Boundary:
-    """Bodies are counted and timed while they stream in, and every error becomes a problem.
+    """Limits the size and duration of bodies while they stream in, and turns every error into a problem.
 
-    ``bodies`` weighs the bodies of all requests in work against the memory for them.
+    ``bodies`` limits the memory for the bodies of all requests in progress.
     """
 
     def __init__(self, app: ASGIApp, max_body: int, bodies: Gate) -> None:
@@ -163,10 +163,10 @@ class Boundary:
             headers = Headers(scope=scope)
             _check_encoding(headers)
             await self._bounded(scope, receive, sending, self._length(headers))
-        except Exception as error:  # the last boundary: a bug must end as a 500 that says nothing
+        except Exception as error:  # the last boundary: a bug must become a 500 without details
             told = as_problem(error, scope)
             if started:
-                raise  # too late for an answer: the connection is cut, which the client notices
+                raise  # too late for an answer: closing the connection tells the client
             await problem_response(told, scope)(scope, receive, send)
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send, length: int) -> None:
@@ -177,11 +177,11 @@ class Boundary:
             except TimeoutError as error:
                 if not patience.expired():
                     raise
-                raise DeadlineExceeded(f"the body was not here within {BODY_WITHIN:g} s", hint=_SLOW) from error
+                raise DeadlineExceeded(f"the body did not arrive within {BODY_WITHIN:g} s", hint=_SLOW) from error
 
     def _length(self, headers: Headers) -> int:
         given = headers.get("content-length")
-        if given is None:  # one of unknown length weighs what it may grow to
+        if given is None:  # unknown length: count the maximum
             return self._most if "transfer-encoding" in headers else 0
         if not _LENGTH.fullmatch(given):
             raise MalformedBody("Content-Length is not a length")
@@ -189,7 +189,7 @@ class Boundary:
         return int(given)
 
     def _counted(self, receive: Receive, patience: asyncio.Timeout) -> Receive:
-        """``patience`` ends with the body."""
+        """Counts the body's bytes; the timeout ends with the body."""
         seen = 0
 
         async def counting() -> Message:
@@ -207,7 +207,7 @@ class Boundary:
     def _check(self, length: int) -> None:
         if length > self._most:
             raise TooManyBytes(
-                f"the body is over the {format_size(self._most)} that are accepted", hint="Send a smaller picture."
+                f"the body is over the limit of {format_size(self._most)}", hint="Send a smaller picture."
             )
 
 
@@ -215,12 +215,12 @@ def _check_encoding(headers: Headers) -> None:
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding != "identity":
         raise UnsupportedMediaType(
-            f"a body in {encoding[:30]!r} encoding is not read here", hint="Send it uncompressed: pictures are already."
+            f"a body in {encoding[:30]!r} encoding is not supported", hint="Send it uncompressed: pictures are already."
         )
 
 
 def as_problem(error: Exception, scope: Scope) -> PerkieError:
-    """What the caller is told, with a line in the log; of a bug its traceback there, and nothing in the answer."""
+    """The error for the caller; logs a line. A bug's traceback goes to the log, nothing of it to the caller."""
     if isinstance(error, PerkieError):
         note(scope, error)
         return error
@@ -229,7 +229,7 @@ def as_problem(error: Exception, scope: Scope) -> PerkieError:
 
 
 def note(scope: Scope, error: PerkieError) -> None:
-    """A line in the log, where the operator finds what the caller is not told."""
+    """Logs the error with the details that the caller does not get."""
     ours = error.http_status >= 500
     advice = f" ({error.hint})" if ours and error.hint else ""
     level = logging.WARNING if ours else logging.INFO
@@ -237,6 +237,6 @@ def note(scope: Scope, error: PerkieError) -> None:
 
 
 def _where(scope: Scope) -> str:
-    """For the log, whose lines no path may break: the route's, since the token of an image is a credential."""
+    """The route for the log, not the path: an image's token is a credential, and a path could break the line."""
     path = getattr(scope.get("route"), "path", None) or quote(scope["path"][:_LONGEST_PATH])
     return f"{scope.get('method', 'WS')} {path} [{ids_of(scope).request_id}]"

@@ -1,4 +1,4 @@
-"""What the routes share, built once a server."""
+"""The parts that routes share, built once per server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_SIGNED = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """``services`` do the work; the rest is about serving it."""
+    """``services`` do the work; the rest is for serving it."""
 
     services: Services
     settings: HttpSettings
@@ -63,7 +63,7 @@ def build_parts(services: Services) -> Parts:
 
 
 def _with_secrets(services: Services) -> HttpSettings:
-    """References are looked up before serving: no request has to wait, and none is signed with the reference itself."""
+    """Resolves references to secrets before serving: no request has to wait, and nothing signs with one."""
     settings = services.settings.http
     return replace(
         settings,
@@ -76,7 +76,7 @@ def _with_secrets(services: Services) -> HttpSettings:
 def _check(services: Services) -> None:
     settings = services.settings
     if settings.cache.store == "gcs" and settings.http.link_lifetime > _LONGEST_SIGNED:
-        raise InvalidSetting("http.link_lifetime is over 7 days, and Cloud Storage signs no link for longer")
+        raise InvalidSetting("http.link_lifetime is over 7 days, the maximum for signed links of Cloud Storage")
 
 
 def parts_of(request: HTTPConnection) -> Parts:

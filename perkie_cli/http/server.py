@@ -1,4 +1,4 @@
-"""Runs the app under uvicorn, from the first socket to an orderly end."""
+"""Runs the app under uvicorn, from the listening socket to a clean shutdown."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from perkie_cli.http.app import create_app
 from perkie_cli.http.parts import Parts
 
 _CLOSING = 1.0  # seconds for closing connections after the last answer
-_KEEP_ALIVE = 75  # seconds; longer than a load balancer keeps an idle connection is never needed
+_KEEP_ALIVE = 75  # seconds; longer than load balancers keep idle connections
 _BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
-    """Tells the app of the signal, so that it can answer what is in flight; a second signal ends at once."""
+    """Tells the app about the signal, so that it can finish requests in flight; a second signal stops at once."""
 
     def __init__(self, app: FastAPI, grace: float) -> None:
         parts: Parts = app.state.parts
@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # trusted hops are ours to count
+                proxy_headers=False,  # perkie counts trusted hops itself
                 timeout_keep_alive=_KEEP_ALIVE,
                 timeout_graceful_shutdown=int(grace + _CLOSING + 0.5),
                 backlog=_BACKLOG,
@@ -46,12 +46,12 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Nothing: ``heeding_signals`` begins before uvicorn does, and its own raises the signal again at the end."""
+        """Does nothing: ``heeding_signals`` starts earlier, and uvicorn would raise the signal again at the end."""
         yield
 
     @contextlib.contextmanager
     def heeding_signals(self) -> Iterator[None]:
-        """Ends in order on SIGTERM and SIGINT; a served SIGTERM is a success."""
+        """Shuts down cleanly on SIGTERM and SIGINT; a clean end after SIGTERM is a success."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
@@ -84,7 +84,7 @@ def listen(settings: HttpSettings) -> socket.socket:
 async def serve(services: Services, started: Callable[[str], None]) -> signal.Signals | None:
     """Serves until a signal; calls ``started`` with the address once it listens. Closes ``services``.
 
-    Returns the signal that ended it. Raises: InvalidSetting.
+    Returns the signal that stopped it. Raises: InvalidSetting.
     """
     settings = services.settings.http
     app = create_app(services, warming=True)

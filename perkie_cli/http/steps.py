@@ -1,4 +1,4 @@
-"""A process from its body to its steps, for every way of telling them."""
+"""A process from its body to its steps, for JSON, events and WebSocket alike."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from perkie_cli.services.shop.process import Accepted, CutoutEnd, Step
 from perkie_cli.services.shop.storefront import StyleEnd
 from perkie_cli.system.waiting import alongside
 
-Told = tuple[str, BaseModel]  # the name of a step and its facts
+Told = tuple[str, BaseModel]  # the name of an event and its body
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything that a process starts from."""
+    """The input of a process."""
 
     requester: Requester
     photo: Photo
@@ -34,11 +34,11 @@ class Run:
 
 
 async def begin(call: Call, fields: Fields) -> Run:
-    """Checks the body and the picture's header, so that what is wrong is told by the status.
+    """Checks the body and the picture's header, so that errors still set the HTTP status.
 
     Raises: InvalidFields, UnknownStyle, BadInput, Forbidden, RateLimited.
     """
-    _ = call.idempotency_key  # a wrong one is told now
+    _ = call.idempotency_key  # an invalid one raises now
     body = validated(ProcessForm, fields)
     requester = requester_of(call, body)
     if body.styles is None:
@@ -70,7 +70,7 @@ async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
 
 
 async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
-    """Each as it ends; for the twin of a request with an ``Idempotency-Key``, all of them once that one is done."""
+    """Yields each step as it ends; for a repeated ``Idempotency-Key``, all of them when the first request is done."""
     process, owner = call.parts.services.process, run.requester.owner
     deadline = call.parts.settings.process_deadline
     ended: asyncio.Queue[Step | None] = asyncio.Queue()

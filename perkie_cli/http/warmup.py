@@ -1,4 +1,4 @@
-"""Pays for imports and models ahead of the first visitor, and tells whether what a role needs is there."""
+"""Loads imports and models before the first request, and checks the dependencies of a role."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PING_WITHIN = 2.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """Something that a role leans on. Without a ``required`` one it cannot serve, without others it serves less."""
+    """A dependency of a role. Without a ``required`` one it cannot serve; without others it serves less."""
 
     name: str
     ping: Callable[[], Awaitable[object]]
@@ -26,7 +26,7 @@ class Dependency:
 
 
 def dependencies(services: Services, role: str) -> list[Dependency]:
-    """What the role leans on. A store that is down costs warnings, not pictures, unless quotas deny then."""
+    """The role's dependencies. A store that is down only causes warnings, unless quotas are set to refuse then."""
     needed = [Dependency("images", services.blobs.ping, required=False)]
     if role != "matting":
         denies = services.settings.quota.when_down == "deny"
@@ -53,11 +53,11 @@ async def ping(dependency: Dependency) -> str:
 
 
 async def warm_up(services: Services, role: str, *, network: bool = True) -> list[str]:
-    """Loads what the first picture of ``role`` would wait for; the names of what is ready.
+    """Loads everything that the first picture of ``role`` would wait for; returns the names of what is ready.
 
-    Imports run in a thread: they take seconds. ``network``: with the matting network, which takes memory, too.
+    Imports run in a thread: they take seconds. ``network``: also the matting network, which needs memory.
 
-    Raises: what keeps the matting role from its network. The others do without, and say by ``/ready`` what is missing.
+    Raises: the error that prevents loading the matting role's network. Others work without; ``/ready`` reports it.
     """
     await asyncio.to_thread(_import_modules, services)
     needed = dependencies(services, role)
@@ -71,7 +71,7 @@ async def warm_up(services: Services, role: str, *, network: bool = True) -> lis
 
 
 async def warm_up_at_start(parts: Parts) -> None:
-    """The same ahead of the first request, as far as it is sure to be needed; what fails is told to who asks for it."""
+    """``warm_up`` before the first request, for parts that are certainly needed; failures are only logged."""
     role = parts.settings.role
     try:
         await warm_up(parts.services, role, network=role == "matting")
@@ -80,7 +80,7 @@ async def warm_up_at_start(parts: Parts) -> None:
 
 
 async def _warm_engine(services: Services) -> list[str]:
-    _ = services.storefront  # built by being asked for
+    _ = services.storefront  # accessing a part builds it
     engine = services.engines[services.drawing_choice.engine]
     if isinstance(engine, WarmableEngine):
         try:
@@ -102,8 +102,8 @@ async def _warm_network(services: Services, *, required: bool) -> list[str]:
 
 
 def _import_modules(services: Services) -> None:
-    """For the side effect: Pillow, NumPy, libheif and the clients of the stores are in memory."""
+    """Imports Pillow, NumPy, libheif and the clients of the stores."""
     import perkie_cli.imaging.decode
     import perkie_cli.imaging.encode  # noqa: F401  # see above
 
-    _ = services.blobs, services.documents  # built by being asked for
+    _ = services.blobs, services.documents  # accessing a part builds it

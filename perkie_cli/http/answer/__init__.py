@@ -1,1 +1,1 @@
-"""What goes out: answers, problems, schemas, events."""
+"""Responses: answers, problems, schemas, events."""

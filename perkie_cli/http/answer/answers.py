@@ -1,4 +1,4 @@
-"""Result values as answers: JSON, or the picture itself with the same facts in headers."""
+"""Turns results into answers: JSON, or the picture itself with the same facts in headers."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from perkie_cli.services.pictures.found import deliver
 from perkie_cli.services.shop.process import CutoutEnd
 from perkie_cli.services.shop.storefront import Drawn, StyleEnd
 
-KINDS = (JSON, *IMAGES)  # of answers with one styled picture
+KINDS = (JSON, *IMAGES)  # media types of answers with one styled picture
 _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where a picture can be fetched until ``expires_at``; None: for ever, since the address holds it."""
+    """A link to a picture, valid until ``expires_at``; None for a data URL, which never expires."""
 
     url: str
     expires_at: datetime | None
 
 
 async def link_to(call: Call, key: str) -> Link | None:
-    """The store's own signed link, or one of ours; None where the store can make none now."""
+    """The store's own signed link, or one of ours; None if the store cannot make one now."""
     parts, blobs = call.parts, call.parts.services.blobs
     lifetime = parts.settings.link_lifetime
     expires_at = (parts.services.clock.now() + lifetime).replace(microsecond=0)
@@ -61,7 +61,7 @@ async def link_to(call: Call, key: str) -> Link | None:
 
 
 async def _picture_at(call: Call, key: str | None, picture: EncodedPicture) -> tuple[Link, list[str]]:
-    """Where a picture can be had; one that was not kept, or that no link can be made to, is in the address itself."""
+    """A link to a picture; a data URL if it was not stored or no link can be made."""
     if key is None:
         return Link(data_url(picture), None), []
     if (link := await link_to(call, key)) is not None:
@@ -80,12 +80,12 @@ def _base(call: Call) -> str:
 
 
 def json_answer(model: BaseModel, status: int = 200) -> Response:
-    """A model as it is; never cached, since links and quotas in it age."""
+    """The model as JSON; never cached, because its links and quotas become outdated."""
     return Response(model.model_dump_json(), status, _PRIVATE, JSON)
 
 
 async def generated_answer(call: Call, drawn: Drawn, kind: str) -> Response:
-    """``kind`` is one of ``KINDS``: JSON, or the picture itself."""
+    """The answer for a drawn picture. ``kind`` is one of ``KINDS``: JSON, or the picture itself."""
     if kind == JSON:
         return json_answer(await generate_facts(call, drawn))
     picture = await call.parts.services.workers.run(deliver, drawn.picture.master, image_format(kind))
@@ -112,15 +112,15 @@ def _told(facts: PictureFacts | CutoutFacts, more: Sequence[str]) -> dict[str, A
 
 
 def outward(warnings: Sequence[str]) -> tuple[str, ...]:
-    """Warnings as a customer may read them: why a picture could not be kept names a bucket or folder of ours."""
+    """Warnings for customers, without the reason why a picture was not stored: it names a bucket or folder of ours."""
     return tuple(each.partition(":")[0] if each.startswith(NOT_KEPT) else each for each in warnings)
 
 
 async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
-    """The cut-out of a process, as a picture or a problem."""
+    """The result of a process's cut-out: a picture or a problem."""
     made = end.cutout
     if made is None:
-        assert end.error is not None, "an end is one of the two"
+        assert end.error is not None, "a result has one of the two"
         return CutoutOutcome(success=False, problem=told_problem(call.request.scope, end.error))
     link, warnings = await _picture_at(call, made.key, made.picture)
     answer = CutoutAnswer(image_url=link.url, expires_at=link.expires_at, **_told(made.facts(), warnings))
@@ -128,20 +128,20 @@ async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
 
 
 def told_problem(scope: Scope, error: Exception) -> ProblemBody:
-    """A problem inside an answer that is none as a whole."""
+    """A problem inside a successful answer."""
     return ProblemBody.model_validate(problem(as_problem(error, scope), ids_of(scope).request_id).body)
 
 
 async def style_outcome(call: Call, end: StyleEnd) -> StyleOutcome:
-    """One style of several, as a picture or a problem."""
+    """The result of one style of several: a picture or a problem."""
     if end.drawn is not None:
         return StyleOutcome(style=end.style, success=True, result=await generate_facts(call, end.drawn))
-    assert end.error is not None, "an end is one of the two"
+    assert end.error is not None, "a result has one of the two"
     return StyleOutcome(style=end.style, success=False, problem=told_problem(call.request.scope, end.error))
 
 
 async def quota_left(call: Call, charge: Charge) -> QuotaFacts | None:
-    """At the end of work, whose pictures are not lost for it: None where it cannot be told."""
+    """The remaining quota after the work; None if it cannot be read, since the pictures must not be lost for that."""
     try:
         return quota_facts(await call.parts.services.quotas.status(charge))
     except PerkieError as error:
@@ -150,18 +150,18 @@ async def quota_left(call: Call, charge: Charge) -> QuotaFacts | None:
 
 
 def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:
-    """None where the caller is unmetered."""
+    """The quota's fields; None if the caller is unmetered."""
     if status is None:
         return None
     return QuotaFacts(**as_fields(status.facts()))
 
 
 def picture_answer(picture: EncodedPicture, facts: PictureFacts | CutoutFacts) -> Response:
-    """The bytes, with ``facts`` as ``X-Perkie-*`` headers."""
+    """The picture's bytes, with ``facts`` as ``X-Perkie-*`` headers."""
     told = as_headers(replace(facts, warnings=outward(facts.warnings)))
     return Response(picture.data, 200, {**_PRIVATE, **told}, picture.format.media_type)
 
 
 def data_url(picture: EncodedPicture) -> str:
-    """The picture as text."""
+    """The picture as a data URL."""
     return f"data:{picture.format.media_type};base64,{pybase64.b64encode_as_string(picture.data)}"

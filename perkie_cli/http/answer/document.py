@@ -1,7 +1,7 @@
-"""The OpenAPI document: what the framework reads off the routes, and what only we know.
+"""The OpenAPI document: the framework derives it from the routes, and this module adds the rest.
 
-Bodies are read by hand (``bodies``), since one route takes JSON, forms and raw pictures; so are the events of a stream.
-Their models are added here, besides the credentials that this server asks for.
+Bodies are read by hand (``bodies``), because one route takes JSON, forms and raw pictures; events of a stream are
+written by hand. Their models are added here, and the credentials that this server requires.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _READ_BY_HAND = (
 _WRITTEN_BY_HAND = (schemas.ProcessEvent, removebg_schemas.RemovebgResult, removebg_schemas.RemovebgErrors)
 _MEANING = {
     400: "Malformed",
-    401: "No or wrong credentials",
+    401: "Missing or wrong credentials",
     403: "Not allowed",
     404: "Not found",
     406: "No acceptable media type",
     413: "Too many bytes",
-    415: "Not a picture or body of a kind that is read",
-    416: "The range lies behind the end",
+    415: "Not a supported kind of picture or body",
+    416: "The range starts after the end",
     422: "A field or the picture is wrong",
     429: "Quota or rate limit",
     503: "At capacity, or an upstream is down",
@@ -61,23 +61,23 @@ _HEADERS: dict[int, dict[str, Any]] = {
     429: {
         **_WAIT,
         "RateLimit": {"description": "What is left.", "schema": {"type": "string"}},
-        "RateLimit-Policy": {"description": "What is allowed.", "schema": {"type": "string"}},
+        "RateLimit-Policy": {"description": "The allowed methods.", "schema": {"type": "string"}},
     },
     503: _WAIT,
 }
 _DESCRIPTION = """Pictures are JPEG, PNG, WebP or HEIC: up to {size} and {pixels:g} megapixels, and
 at least {side} px a side.
 
-A field or query parameter that is not known is refused, and so is one that is given twice. A list (`styles`) is a JSON
-array, a repeated field of a form, or a text with commas.
+Unknown fields and query parameters are refused, and so are those given twice. A list (`styles`) is a JSON array, a
+repeated field of a form, or a comma-separated text.
 
-Every error is `application/problem+json` (RFC 9457), but for the routes below `/v1.0/`, which answer as the remove.bg
-API does. Each answer has an `X-Request-ID`; one that is sent is kept, as is `traceparent`."""
+Every error is `application/problem+json` (RFC 9457), except on routes below `/v1.0/`, which answer like the remove.bg
+API. Each answer has an `X-Request-ID`; one that the client sends is used, and so is `traceparent`."""
 _TAGS = {
     "drawing": "Pictures in a style.",
     "cutting out": "Pictures without their background.",
-    "storefront": "What the shop's pages ask for besides.",
-    "operations": "Whether and how the server does.",
+    "storefront": "Other requests of the shop's pages.",
+    "operations": "The state of the server.",
 }
 _NULL = {"type": "null"}
 COSTLY = (400, 401, 403, 406, 413, 415, 422, 429, 503, 504)
@@ -98,7 +98,7 @@ LAST_EVENT_ID = {
 
 
 def content_of(model: type[BaseModel]) -> dict[str, Any]:
-    """A media type's schema, by reference."""
+    """A media type's schema as a reference."""
     return {"schema": {"$ref": _COMPONENTS.format(model=model.__name__)}}
 
 
@@ -108,14 +108,14 @@ PROBLEM = {"application/problem+json": content_of(schemas.ProblemBody)}
 def body_of(
     json: type[BaseModel], form: type[BaseModel], *headers: dict[str, Any], idempotent: bool = False
 ) -> dict[str, Any]:
-    """The OpenAPI request body of a route that takes JSON and forms, its headers and its ``Idempotency-Key``."""
+    """The OpenAPI request body and headers of a route that takes JSON, forms and an ``Idempotency-Key``."""
     content = {"application/json": content_of(json), "multipart/form-data": content_of(form)}
     named = [*headers, _IDEMPOTENCY_KEY] if idempotent else [*headers]
     return {"requestBody": {"required": True, "content": content}, "parameters": named}
 
 
 def removebg_operation(body: bool = False) -> dict[str, Any]:
-    """Answers, and the body, of a route in the shape of the remove.bg API, as arguments of its decorator."""
+    """The arguments of a route's decorator that describe its body and answers in the format of the remove.bg API."""
     told = {"content": {"application/json": content_of(removebg_schemas.RemovebgErrors)}}
     failures = {
         status: {"description": _REMOVEBG_MEANING[status], **told, "headers": _REMOVEBG_HEADERS.get(status, {})}
@@ -136,20 +136,20 @@ def removebg_operation(body: bool = False) -> dict[str, Any]:
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI answers of a route that can fail with these."""
+    """The OpenAPI answers of a route that can fail with these statuses."""
     refer = "#/components/responses/Problem{}".format
     return {status: {"$ref": refer(status), "description": _MEANING[status]} for status in sorted(statuses)}
 
 
 def description(settings: Settings) -> str:
-    """What the document says of all routes."""
+    """The document's text about all routes."""
     image = settings.image
     size = format_size(min(settings.http.max_image, image.max_bytes))
     return _DESCRIPTION.format(size=size, pixels=image.max_pixels / 1e6, side=image.min_side)
 
 
 def describe(app: FastAPI, authenticator: Authenticator) -> None:
-    """Makes ``app`` build its document here, once it is asked for."""
+    """Makes ``app`` build its document here, at the first request for it."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -192,11 +192,11 @@ def _models() -> dict[str, Any]:
 
 
 def _plain(node: Any) -> Any:
-    """Short schemas, which make short clients.
+    """Simplifies schemas, so that generated clients are short.
 
-    Without the titles that pydantic makes of every name ("Image Url" says no more than ``image_url``), with "or null"
-    as one of the types instead of one of the schemas, and without null for a default, which generators of TypeScript
-    take for a field that must be there.
+    It removes the titles that pydantic derives from names ("Image Url" says no more than ``image_url``), makes null
+    one of the types instead of a schema of its own, and removes null defaults, for which TypeScript generators would
+    make the field required.
     """
     if isinstance(node, list):
         return [_plain(each) for each in node]
@@ -215,7 +215,7 @@ def _plain(node: Any) -> Any:
 
 
 def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Queries and headers have no null: what is not there is left out."""
+    """Removes null from queries and headers: they are left out instead."""
     if isinstance(kinds := schema.get("type"), list):
         kept = [kind for kind in kinds if kind != "null"]
         schema = {**schema, "type": kept[0] if len(kept) == 1 else kept}
@@ -227,27 +227,31 @@ def _never_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _differ_in_type(kinds: list[dict[str, Any]]) -> bool:
-    """Whether the types say it all, or there is only one besides null."""
+    """Whether the types alone describe the schema, or there is only one besides null."""
     return len(kinds) == 2 or all(set(kind) == {"type"} for kind in kinds)
 
 
 def _credentials(authenticator: Authenticator) -> dict[str, Any]:
-    """The security schemes of the modes that are on."""
+    """The security schemes of the enabled modes."""
     found: dict[str, Any] = {}
     if authenticator.keys is not None:
         found["api_key"] = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
     if authenticator.keys is not None or authenticator.tokens is not None:
-        found["bearer"] = {"type": "http", "scheme": "bearer", "description": "An API key, or a token of an hour."}
+        found["bearer"] = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, or a token that is valid for an hour.",
+        }
     if authenticator.proxy_secret is not None:
         found["shopify"] = {
             **{"type": "apiKey", "in": "query", "name": "signature"},
-            "description": "The app proxy's, which Shopify adds. Every route is also served below /apps/perkie.",
+            "description": "The signature that Shopify's app proxy adds. Every route is also served below /apps/perkie.",
         }
     return found
 
 
 def _ask_for_credentials(paths: dict[str, Any], schemes: dict[str, Any]) -> None:
-    """Each operation that can refuse credentials takes any of them; the proxy's own nothing but its signature."""
+    """Adds the schemes to each operation that can refuse credentials; the proxy's own take only the signature."""
     for path, operations in paths.items():
         usual = {"shopify"} if path.startswith(PROXY_PREFIX) else schemes.keys() - {"shopify"}
         for operation in operations.values():

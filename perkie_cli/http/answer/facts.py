@@ -1,4 +1,4 @@
-"""Facts of the domain as fields of JSON and as headers: their names come from the domain's own lists."""
+"""Turns facts of the domain into JSON fields and headers; their names come from the domain's dataclasses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PREFIX = "X-Perkie-"
 
 
 def as_fields(facts: Any) -> dict[str, Any]:
-    """The values of a dataclass by name; those of one inside it as well."""
+    """The values of a dataclass by name, including those of nested ones."""
     return {
         each.name: as_fields(value) if is_dataclass(value := getattr(facts, each.name)) else value
         for each in fields(facts)
@@ -24,7 +24,7 @@ def as_fields(facts: Any) -> dict[str, Any]:
 
 
 def as_headers(facts: PictureFacts | CutoutFacts) -> dict[str, str]:
-    """``X-Perkie-Image-Hash`` and so on; what is empty is left out."""
+    """The facts as headers such as ``X-Perkie-Image-Hash``; empty ones are left out."""
     return dict(_headers(as_fields(facts)))
 
 
@@ -52,6 +52,6 @@ def _text(value: Any) -> str:
 
 
 def header_names() -> list[str]:
-    """Every header that facts may come in."""
+    """Every header that can carry a fact."""
     names = {each.name for kind in (PictureFacts, CutoutFacts) for each in fields(kind)} - {"quota"}
     return sorted(map(_header, names | {f"quota_{each.name}" for each in fields(QuotaFacts)}))

@@ -12,10 +12,10 @@ _MAC_BYTES = 20
 
 
 class LinkSigner:
-    """Turns a storage key and an expiry into a token that nobody else can make or change."""
+    """Turns a storage key and an expiry into a token that cannot be forged."""
 
     def __init__(self, secret: bytes) -> None:
-        # Derived, so that a link's signature is good for nothing else that shares the secret.
+        # Derived, so that a link's signature is not valid for other uses of the same secret.
         self._key = hmac.digest(secret, b"perkie image links", hashlib.sha256)
 
     def sign(self, key: str, expires_at: datetime) -> str:
@@ -24,7 +24,7 @@ class LinkSigner:
         return base64.urlsafe_b64encode(self._mac(payload) + payload).rstrip(b"=").decode()
 
     def open(self, token: str, now: datetime) -> tuple[str, datetime] | None:
-        """The storage key and the expiry; None for a token that is forged, damaged or over."""
+        """The storage key and the expiry; None for a token that is forged, damaged or expired."""
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):

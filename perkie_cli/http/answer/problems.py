@@ -9,15 +9,15 @@ from typing import Any
 from perkie_cli.domain.errors import NotAuthorised, PerkieError
 
 MEDIA_TYPE = "application/problem+json"
-_DEFAULT_WAIT = 5.0  # seconds, for a retryable 503 that knows no better
+_DEFAULT_WAIT = 5.0  # seconds, for a retryable 503 without its own
 
 
 class InternalError(PerkieError):
-    """A bug: the caller learns the request id only."""
+    """A bug: the caller only gets the request id."""
 
 
 class MalformedBody(PerkieError):
-    """The body is no JSON, no form or no picture at all."""
+    """The body is not valid JSON, form data or picture data."""
 
     exit_code, http_status = 2, 400
 
@@ -35,13 +35,13 @@ class MethodNotAllowed(PerkieError):
 
 
 class NotAcceptable(PerkieError):
-    """None of the media types that the caller accepts can be made."""
+    """None of the media types that the caller accepts is available."""
 
     exit_code, http_status = 2, 406
 
 
 class RangeNotSatisfiable(PerkieError):
-    """The part asked for lies behind the end."""
+    """The requested range starts after the end."""
 
     exit_code, http_status = 2, 416
 
@@ -62,7 +62,7 @@ class Problem:
 
 
 def problem(error: PerkieError, request_id: str) -> Problem:
-    """How ``error`` is told to the caller of request ``request_id``."""
+    """The problem for ``error``, as the caller of request ``request_id`` sees it."""
     body: dict[str, Any] = {
         "type": f"urn:perkie:problem:{error.code}",
         "title": error.code.replace("_", " ").capitalize(),

@@ -1,4 +1,4 @@
-"""Bodies of requests and answers, as they stand in the OpenAPI document."""
+"""Bodies of requests and answers, as in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.domain.pictures.style import BackgroundUse, Strategy
 from perkie_cli.domain.quotas.limits import QuotaWarning
 
-_MOST_STYLES = 400  # names, or characters of a text that names them
+_MOST_STYLES = 400  # names, or characters of a text with names
 _HASH = r"^[0-9a-f]{64}$"
 
 
 def _as_text(value: Any) -> Any:
-    """Shops number their customers, and programs send numbers as such."""
+    """Numbers as strings: shops number their customers, and some programs send JSON numbers."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-# What ``Owner`` takes, told of queries: a wrong one is the domain's to name. Blank is none, as themes send it.
+# Documents what ``Owner`` accepts; the domain checks it and names errors. Blank means none, as themes send it.
 ID = {"pattern": "^([A-Za-z0-9][A-Za-z0-9_-]{0,127})?$"}
 Id = Annotated[str | None, BeforeValidator(_as_text, json_schema_input_type=str | int | None)]
 Customer = Annotated[Id, Field(None, description="Shop customer; must be proven by the credential.")]
@@ -30,14 +30,15 @@ Session = Annotated[Id, Field(None, description="Anonymous session of the storef
 Picture = Annotated[str | None, Field(None, description="JPEG, PNG, WebP or HEIC as base64 or data URL.")]
 Hash = Annotated[str | None, Field(None, pattern=_HASH, description="SHA-256 of a picture uploaded before.")]
 PictureBackground = Annotated[
-    BackgroundUse | None, Field(None, description="What the local engine does with it; unset: what the style says.")
+    BackgroundUse | None,
+    Field(None, description="How the local engine treats the background; unset: as the style says."),
 ]
 File = Annotated[bytes | None, Field(None, description="JPEG, PNG, WebP or HEIC.")]
 Seconds = Annotated[float, Field(description="Seconds.", examples=[0.042])]
 
 
 def _one_of(values: type[StrEnum], **more: Any) -> Any:
-    """A text that the services take from ``values``: told in the document, not checked again."""
+    """A string from ``values``: documented here, checked by the services."""
     return Field(json_schema_extra={"enum": [each.value for each in values]}, **more)
 
 
@@ -51,26 +52,26 @@ Styles = Annotated[list[str] | str, AfterValidator(_not_endless)]
 
 
 class Answer(BaseModel):
-    """What the server says: every field is always there."""
+    """An answer of the server: every field is always present."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class Body(BaseModel):
-    """What a client sends: no field that is not known here is passed over."""
+    """A request of a client: unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Identity(Body):
-    """Whose pictures these are."""
+    """The owner of the pictures."""
 
     customer_id: Customer = None
     session_id: Session = None
 
 
 class Photo(Identity):
-    """A photo and whose it is."""
+    """A photo and its owner."""
 
     image_data: Picture = None
     image_hash: Hash = None
@@ -108,7 +109,7 @@ class ProcessBody(Photo):
     """One picture, cut out and then drawn."""
 
     strategy: Strategy = Field(Strategy.HYBRID, description="`on_demand` draws none, `hybrid` the popular styles.")
-    styles: Styles | None = Field(None, description="Instead of the strategy's.")
+    styles: Styles | None = Field(None, description="Styles to draw instead of the strategy's.")
 
 
 class ProcessForm(ProcessBody):
@@ -118,11 +119,11 @@ class ProcessForm(ProcessBody):
 
 
 class UploadBody(Identity):
-    """Pictures to keep: `original`, and any `processed_…` beside it, as base64 or data URLs."""
+    """Pictures to store: `original` and any number of `processed_…`, as base64 or data URLs."""
 
     model_config = ConfigDict(extra="allow")
     original: Picture = None
-    images: dict[str, str] | None = Field(None, description="The same pictures by name, instead.")
+    images: dict[str, str] | None = Field(None, description="The same pictures by name, as an alternative.")
 
 
 class UploadForm(Identity):
@@ -145,14 +146,18 @@ class ProblemBody(BaseModel):
     title: str = Field(examples=["Too small"])
     status: int = Field(examples=[422])
     detail: str = Field(examples=["cat.png is 200 × 180 px; at least 256 px a side are needed"])
-    hint: str | None = Field(None, description="What to do about it.", examples=["Send the picture in its full size."])
+    hint: str | None = Field(
+        None,
+        description="What to do about it.",
+        examples=["Send the picture in its full size."],
+    )
     request_id: str
     retryable: bool = Field(description="Whether the same request may succeed later.")
     retry_after: int | None = Field(None, description="Seconds.")
 
 
 class QuotaFacts(Answer):
-    """What is left today."""
+    """Today's quota."""
 
     tier: str = _one_of(Tier)
     limit: int = Field(examples=[5])
@@ -160,7 +165,7 @@ class QuotaFacts(Answer):
     remaining: int = Field(examples=[2])
     reset_at: datetime
     warning: Annotated[str, _one_of(QuotaWarning)] | None = None
-    degraded: bool = Field(False, description="Counted in memory, since the store does not answer.")
+    degraded: bool = Field(False, description="Counted in memory, because the store does not answer.")
 
 
 class GenerateAnswer(Answer):
@@ -168,23 +173,23 @@ class GenerateAnswer(Answer):
 
     success: bool = True
     image_url: str = Field(description="Link, or a data URL where the picture could not be stored.")
-    expires_at: datetime | None = Field(description="When the links end; null for a data URL.")
-    original_url: str | None = Field(None, description="The uploaded photo, where it is kept.")
-    image_hash: str = Field(description="SHA-256 of the upload, to ask for other styles without sending it again.")
+    expires_at: datetime | None = Field(description="When the links expire; null for a data URL.")
+    original_url: str | None = Field(None, description="Link to the uploaded photo, if it was stored.")
+    image_hash: str = Field(description="SHA-256 of the upload, to request other styles without sending it again.")
     style: str = Field(examples=["ink_wash"])
     cache_hit: bool
-    cache: str = _one_of(CacheOutcome, description="How the cache took part.")
+    cache: str = _one_of(CacheOutcome, description="How the cache was involved.")
     engine: str = Field(description="Who drew it.", examples=["gemini"])
     model: str
-    degraded: bool = Field(False, description="A stand-in: an older picture, or another engine's.")
+    degraded: bool = Field(False, description="A substitute: an older picture, or another engine's.")
     degradation_reason: str | None = None
     processing_time: Seconds
     cost_usd: float
-    attempts: int = Field(description="Calls upstream; 0 where nothing had to be drawn there.")
+    attempts: int = Field(description="Upstream calls; 0 if none were needed.")
     tokens: int
     width: int
     height: int
-    quota: QuotaFacts | None = Field(None, description="Null where the caller is unmetered.")
+    quota: QuotaFacts | None = Field(None, description="Null if the caller is unmetered.")
     warnings: list[str] = []
     request_id: str
 
@@ -199,7 +204,7 @@ class StyleOutcome(Answer):
 
 
 class BatchAnswer(Answer):
-    """Every style that was asked for, in that order. `success`: at least one picture."""
+    """Every requested style, in the order of the request. `success`: at least one picture."""
 
     success: bool
     results: list[StyleOutcome]
@@ -211,16 +216,16 @@ class CutoutAnswer(Answer):
     """One cut-out."""
 
     image_url: str = Field(description="Link, or a data URL where the picture could not be stored.")
-    expires_at: datetime | None = Field(description="When the link ends; null for a data URL.")
+    expires_at: datetime | None = Field(description="When the link expires; null for a data URL.")
     image_hash: str
-    cache: str = _one_of(CacheOutcome, description="How the cache took part.")
+    cache: str = _one_of(CacheOutcome, description="How the cache was involved.")
     cache_hit: bool
     engine: str
     model: str
     device: str
-    degraded: bool = Field(False, description="The builtin engine stood in for another.")
+    degraded: bool = Field(False, description="The builtin engine replaced one that failed.")
     degradation_reason: str | None = None
-    confidence: float = Field(description="0 to 1; under 0.5 there is hardly a subject.")
+    confidence: float = Field(description="0 to 1; below 0.5 there is probably no clear subject.")
     processing_time: Seconds
     width: int
     height: int
@@ -228,7 +233,7 @@ class CutoutAnswer(Answer):
 
 
 class CutoutOutcome(Answer):
-    """The cut-out, or why there is none."""
+    """The cut-out, or the reason why there is none."""
 
     success: bool
     result: CutoutAnswer | None = None
@@ -236,7 +241,7 @@ class CutoutOutcome(Answer):
 
 
 class ProcessAnswer(Answer):
-    """One pet, cut out and drawn. `success`: at least one of all that was asked for."""
+    """One pet, cut out and drawn. `success`: at least one of the requested results."""
 
     success: bool
     image_hash: str
@@ -247,7 +252,7 @@ class ProcessAnswer(Answer):
 
 
 class AcceptedFacts(Answer):
-    """What is going to be done."""
+    """The work that will be done."""
 
     image_hash: str
     styles: list[str]
@@ -255,7 +260,7 @@ class AcceptedFacts(Answer):
 
 
 class DoneFacts(Answer):
-    """How all of it went."""
+    """The overall result."""
 
     success: bool
     quota: QuotaFacts | None
@@ -291,7 +296,7 @@ class DoneEvent(Answer):
 
 
 class ErrorEvent(Answer):
-    """Or the last event of one that broke off."""
+    """The last event of a process that failed as a whole."""
 
     event: Literal["error"]
     data: ProblemBody
@@ -302,7 +307,7 @@ class ProcessEvent(
         Annotated[AcceptedEvent | CutoutEvent | StyleEvent | DoneEvent | ErrorEvent, Field(discriminator="event")]
     ]
 ):
-    """One step: `event` and `data` of a server-sent event, or a message of the WebSocket as it is."""
+    """One step: `event` and `data` of a server-sent event, or one message of the WebSocket."""
 
 
 class UploadOutcome(Answer):
@@ -317,7 +322,7 @@ class UploadOutcome(Answer):
 
 
 class UploadAnswer(Answer):
-    """Every picture that was sent. `success`: all of them are kept."""
+    """Every picture that was sent. `success`: all of them were stored."""
 
     success: bool
     uploads: list[UploadOutcome]
@@ -340,7 +345,7 @@ class StylesAnswer(Answer):
 
 
 class QuotaAnswer(Answer):
-    """What the caller has left; null where it is unmetered."""
+    """The caller's remaining quota; null if it is unmetered."""
 
     quota: QuotaFacts | None
     request_id: str
@@ -354,22 +359,22 @@ class TokenAnswer(Answer):
 
 
 class HealthAnswer(Answer):
-    """The process lives."""
+    """The process is alive."""
 
     status: Literal["ok"]
     version: str
 
 
 class ReadyAnswer(Answer):
-    """Whether this server can do its work."""
+    """Whether this server is ready."""
 
     status: Literal["ready", "unavailable", "stopping"]
-    dependencies: dict[str, str] = Field(description="By name: `ok` or what is wrong.")
+    dependencies: dict[str, str] = Field(description="By name: `ok` or the problem.")
     degraded: list[str] = Field(description="Optional ones that do not answer.")
 
 
 class WarmupAnswer(Answer):
-    """What is in memory now."""
+    """What is loaded now."""
 
     status: Literal["warm", "skipped"]
     loaded: list[str]

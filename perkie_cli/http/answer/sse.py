@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 KEEP_ALIVE = b": still at work\n\n"
-END = "end"  # the id of every last event: a client that reconnects sends it as Last-Event-ID
-# To whom reads the stream: an EventSource opens a stream again when it has ended, and would post the photo once more.
+END = "end"  # the id of the last event of every stream: a client that reconnects sends it as Last-Event-ID
+# A note for readers of the stream: an EventSource reconnects after the end, and would post the photo again.
 HOW_TO_END = b': close the connection at "done" or "error"; who reconnects after one of them is answered 204\n\n'
 
 
@@ -22,10 +22,10 @@ def event(name: str, data: Any, id_: int | str) -> bytes:
 async def with_keep_alive(
     stream: AsyncGenerator[bytes, None], every: float, cut: asyncio.Future[bytes] | None = None
 ) -> AsyncGenerator[bytes, None]:
-    """The stream with a comment wherever it is silent for ``every`` seconds, so that no proxy gives up on it.
+    """The stream with a comment after every ``every`` seconds of silence, so that proxies do not close it.
 
-    Once ``cut`` is done its bytes are the last. When the reader leaves, or at the cut, the stream is closed at once,
-    and with it whatever it holds.
+    When ``cut`` is done, its bytes are sent last. Then, or when the reader disconnects, the stream is closed at once
+    and releases everything it holds.
     """
     pending: asyncio.Future[bytes] | None = None
     try:

@@ -1,1 +1,1 @@
-"""What a server bounds: rates, repeated keys, its own shutdown."""
+"""Limits of a server: request rates and its shutdown."""

@@ -1,4 +1,4 @@
-"""The generic cell rate algorithm (ITU-T I.371): one time stamp a key, no counters, no windows."""
+"""The generic cell rate algorithm (ITU-T I.371): one timestamp per key, no counters, no windows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``remaining``: requests that would pass at once; ``retry_after`` and ``reset_after`` (full again) in seconds."""
+    """``remaining``: requests that would pass now; seconds until a retry passes and until the burst is full again."""
 
     allowed: bool
     remaining: int
@@ -33,7 +33,7 @@ class Verdict:
 class Gcra:
     """Keeps, for each key, the theoretical arrival time of the next conforming request.
 
-    At most ``keys`` of them are held; the longest unused go first, which can only be kind to them.
+    Up to ``keys`` of them are kept; the least recently used are evicted, which resets their limit.
     """
 
     def __init__(self, rate: Rate, keys: int = 100_000) -> None:
@@ -42,15 +42,15 @@ class Gcra:
         self._arrivals: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many keys are held."""
+        """The number of keys."""
         return len(self._arrivals)
 
     def peek(self, key: str, now: float) -> Verdict:
-        """What a request at ``now`` (monotonic seconds) would be told, without counting it."""
+        """The allowance of a request at ``now`` (monotonic seconds), without counting it."""
         return self._verdict(self._arrivals.get(key, now), now)
 
     def take(self, key: str, now: float) -> Verdict:
-        """Counts a request when it conforms; a refused one costs nothing."""
+        """Counts the request if it conforms; a refused one is not counted."""
         verdict = self._verdict(self._arrivals.get(key, now), now)
         if not verdict.allowed:
             return verdict

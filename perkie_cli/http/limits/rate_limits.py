@@ -1,6 +1,6 @@
-"""Rate limits on the costly routes, and the headers that announce them.
+"""Rate limits on expensive routes, and their headers.
 
-``RateLimit`` and ``RateLimit-Policy`` follow draft-ietf-httpapi-ratelimit-headers. They hold for one server process:
+``RateLimit`` and ``RateLimit-Policy`` follow draft-ietf-httpapi-ratelimit-headers. The limits are per server process:
 with N instances behind a load balancer a client may get up to N times as much.
 """
 
@@ -15,9 +15,9 @@ from perkie_cli.http.limits.gcra import Gcra, Rate, Verdict
 
 @dataclass(frozen=True, slots=True)
 class RateOutcome:
-    """``headers`` go on the answer, whatever it is; ``error`` is to be raised when the request is over a limit.
+    """``headers`` belong on every answer; ``error`` is to be raised when the request is over a limit.
 
-    ``tightest``: the limit with the least left, and what it says; None where no limit counts the request.
+    ``tightest``: the limit with the smallest remainder; None if no limit counts the request.
     """
 
     headers: dict[str, str]
@@ -26,13 +26,13 @@ class RateOutcome:
 
 
 class RateLimiter:
-    """Named limits, each with its own key: a request passes when all of those that it has a key for let it."""
+    """Named limits, each with its own keys. A request passes if every limit that it has a key for allows it."""
 
     def __init__(self, rates: dict[str, Rate]) -> None:
         self._limits = {name: Gcra(rate) for name, rate in rates.items()}
 
     def check(self, keys: dict[str, str], now: float) -> RateOutcome:
-        """``keys`` maps a limit's name to what it counts by. Either all limits count the request or none does."""
+        """Checks a request. ``keys`` maps a limit's name to its key. Either all limits count the request or none."""
         limits = {name: limit for name, limit in self._limits.items() if name in keys}
         verdicts = {name: limit.peek(keys[name], now) for name, limit in limits.items()}
         if all(verdict.allowed for verdict in verdicts.values()):
@@ -51,7 +51,7 @@ class RateLimiter:
         rate = self._limits[name].rate
         return RateLimited(
             f"too many requests by this {name}: at most {rate.count} in {rate.period:g} s, and {rate.burst} at once",
-            hint="Wait as long as Retry-After says.",
+            hint="Wait for the time in Retry-After.",
             retry_after=verdict.retry_after,
         )
 

@@ -1,4 +1,4 @@
-"""The server's last seconds, and what a request waits beside: its client leaving, its deadline, the server's stop."""
+"""Graceful shutdown, and the reasons to cancel a request: its client left, its deadline, the shutdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Shutdown:
-    """At the signal no new work is taken up; ``grace`` later the rest is refused, too."""
+    """After the signal new work is refused; after another ``grace`` the running work is cancelled too."""
 
     def __init__(self, grace: timedelta) -> None:
         self._grace = grace
@@ -24,7 +24,7 @@ class Shutdown:
         self.begun = False
 
     def begin(self) -> None:
-        """Called on the event loop when the process is told to end; repeated calls change nothing."""
+        """Begins the shutdown; called on the event loop after the signal. Repeated calls change nothing."""
         if not self.begun:
             self.begun = True
             asyncio.get_running_loop().call_later(self._grace.total_seconds(), self._over.set)
@@ -38,7 +38,7 @@ class Shutdown:
             raise server_stops()
 
     async def over(self) -> None:
-        """Returns when time is up for what is in flight."""
+        """Returns when the time for requests in flight is over."""
         await self._over.wait()
 
 
@@ -47,8 +47,8 @@ async def while_wanted(request: Request, shutdown: Shutdown, work: Coroutine[Any
 
     The request's body must have been read before.
 
-    Raises: Interrupted when the client left, DeadlineExceeded after ``limit``, Unavailable at the server's end, and
-    whatever ``work`` raises.
+    Raises: Interrupted when the client left, DeadlineExceeded after ``limit``, Unavailable at shutdown, and the errors
+    of ``work``.
     """
     seconds = limit.total_seconds()
     async with alongside(_disconnected(request)) as gone, alongside(shutdown.over()) as over, alongside(work) as task:
@@ -68,5 +68,5 @@ async def _disconnected(request: Request) -> None:
 
 
 def server_stops() -> Unavailable:
-    """What a request is told at the server's end."""
+    """The error for requests during shutdown."""
     return Unavailable("this server is stopping", hint="Try again: another one takes over.", retry_after=1)

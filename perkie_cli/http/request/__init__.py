@@ -1,1 +1,1 @@
-"""What comes in: bodies, fields, callers, addresses."""
+"""Requests: bodies, fields, callers, addresses."""

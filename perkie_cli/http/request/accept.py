@@ -14,7 +14,7 @@ _MOST_RANGES = 50
 
 
 def negotiate(accept: str | None, offers: Sequence[str]) -> str:
-    """The offer that the caller likes best; earlier ones win ties, and without a header the first is taken.
+    """The offer that the caller prefers; earlier offers win ties, and without a header the first one is used.
 
     Raises: NotAcceptable when every offer is ruled out.
     """
@@ -24,7 +24,7 @@ def negotiate(accept: str | None, offers: Sequence[str]) -> str:
     weights = [_weight(offer, ranges) for offer in offers]
     best = max(weights)
     if best <= 0:
-        raise NotAcceptable("none of the accepted media types can be made", hint=f"Accept: {', '.join(offers)}")
+        raise NotAcceptable("none of the accepted media types is available", hint=f"Accept: {', '.join(offers)}")
     return offers[weights.index(best)]
 
 
@@ -46,7 +46,7 @@ def _parse(text: str) -> tuple[str, float]:
 
 
 def _weight(offer: str, ranges: list[tuple[str, float]]) -> float:
-    """The weight that the most specific matching range gives; ``image/*`` is less specific than ``image/png``."""
+    """The weight from the most specific matching range; ``image/*`` is less specific than ``image/png``."""
     for candidate in (offer, f"{offer.partition('/')[0]}/*", "*/*"):
         for name, quality in ranges:
             if name == candidate:

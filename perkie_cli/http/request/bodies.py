@@ -17,16 +17,16 @@ from perkie_cli.http.request.image_field import check_size
 
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _MOST_FIELDS = 64
-_BOM = b"\xef\xbb\xbf"  # what Windows' editors and PowerShell put before a file
+_BOM = b"\xef\xbb\xbf"  # Windows editors and PowerShell put it at the start of files
 
 
 def media_type(request: Request) -> str:
-    """Without parameters, in lower case."""
+    """The media type without parameters, in lower case."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def read_fields(request: Request, max_image: int) -> Fields:
-    """JSON objects and forms alike.
+    """The fields of a JSON object or a form.
 
     Raises: MalformedBody, InvalidFields, UnsupportedMediaType, TooManyBytes.
     """
@@ -36,7 +36,7 @@ async def read_fields(request: Request, max_image: int) -> Fields:
     if kind == "application/json" or kind.endswith("+json"):
         return Fields(json_object(await read_raw(request)))
     raise UnsupportedMediaType(
-        f"a body of type {kind[:60] or 'unknown'!r} is not read here",
+        f"a body of type {kind[:60] or 'unknown'!r} is not supported",
         hint="Send application/json or multipart/form-data.",
     )
 
@@ -44,7 +44,7 @@ async def read_fields(request: Request, max_image: int) -> Fields:
 async def read_raw(request: Request) -> bytes:
     """The whole body.
 
-    Raises: Interrupted when the client leaves meanwhile.
+    Raises: Interrupted when the client disconnects.
     """
     try:
         return await request.body()
@@ -55,7 +55,7 @@ async def read_raw(request: Request) -> bytes:
 def json_object(raw: bytes | str) -> dict[str, Any]:
     """The members of a JSON object, with or without a byte order mark before it.
 
-    Raises: MalformedBody, InvalidFields for a name that stands there twice.
+    Raises: MalformedBody, InvalidFields for a name that occurs twice.
     """
     text = (raw.encode() if isinstance(raw, str) else raw).removeprefix(_BOM)
     try:
@@ -66,20 +66,20 @@ def json_object(raw: bytes | str) -> dict[str, Any]:
         raise MalformedBody("the body is not a JSON object")
     if len(value) > _MOST_FIELDS:
         raise InvalidFields(f"{len(value)} fields were sent; at most {_MOST_FIELDS} are read")
-    if any(text.count(b'"%s"' % name.encode()) > 1 for name in value):  # rarely true: then it is worth a slow look
+    if any(text.count(b'"%s"' % name.encode()) > 1 for name in value):  # rarely true: then check slowly
         _check_repeats(text)
     return value
 
 
 def _check_repeats(text: bytes) -> None:
-    """Looks for names that stand twice in one object, which the quick reader passes over.
+    """Refuses names that occur twice in one object; the fast parser accepts them silently.
 
-    Raises: InvalidFields for one, MalformedBody for what only this slower reader cannot take.
+    Raises: InvalidFields for a repeated name, MalformedBody for input that only this slower parser refuses.
     """
     try:
         json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise MalformedBody("the body is not JSON of a usual kind") from error
+        raise MalformedBody("the body is not usual JSON") from error
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ async def _form(request: Request, max_image: int) -> Fields:
             max_files=_MOST_FIELDS, max_fields=_MOST_FIELDS, max_part_size=max_image * 4 // 3 + 1024
         )
     except (MultiPartException, ValueError, LookupError) as error:
-        raise MalformedBody("the form does not read", hint="Send multipart/form-data as browsers do.") from error
+        raise MalformedBody("the form is malformed", hint="Send multipart/form-data as browsers do.") from error
     except ClientDisconnect as error:
         raise Interrupted("the client left while sending") from error
     try:

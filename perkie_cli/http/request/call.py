@@ -1,4 +1,4 @@
-"""One request with its caller: what every route asks for before it does anything."""
+"""One request with its caller: the first dependency of every route."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from perkie_cli.services.shop.idempotency import Repeatable
 
 T = TypeVar("T")
 PROXY_PREFIX = "/apps/perkie"
-GRACE = timedelta(seconds=1)  # more than the work itself is told, so that its own word about the deadline comes first
-KEY = re.compile(r"[!-~]{1,255}")  # of an Idempotency-Key
+GRACE = timedelta(seconds=1)  # longer than the work's own deadline, so that the work's own error comes first
+KEY = re.compile(r"[!-~]{1,255}")  # an Idempotency-Key
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat(Generic[T]):
-    """What makes a request the same as one before: ``payload`` of ``owner``; ``weigh`` as for ``Repeatable``."""
+    """Identifies a repeated request: the same ``payload`` of the same ``owner``; ``weigh`` as in ``Repeatable``."""
 
     owner: Owner
     payload: tuple[object, ...]
@@ -43,7 +43,7 @@ class Repeat(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``address`` is the client's, as far as proxies are trusted."""
+    """One request and its caller. ``address`` is the client's, according to the trusted proxies."""
 
     request: HTTPConnection
     parts: Parts
@@ -52,14 +52,14 @@ class Call:
 
     @property
     def request_id(self) -> str:
-        """For answers and logs."""
+        """The id for answers and logs."""
         return ids_of(self.request.scope).request_id
 
     @property
     def idempotency_key(self) -> str | None:
-        """The client's own, if it sent one.
+        """The client's ``Idempotency-Key``, if it sent one.
 
-        Raises: InvalidFields for an unusable one.
+        Raises: InvalidFields for an invalid one.
         """
         given = self.request.headers.getlist("idempotency-key")
         if given and (len(given) > 1 or not KEY.fullmatch(given[0])):
@@ -67,7 +67,7 @@ class Call:
         return given[0] if given else None
 
     def requester(self, customer: str | None = None, session: str | None = None) -> Requester:
-        """Whose pictures these are. ``customer`` and ``session`` are claims of the request.
+        """The identity behind the request. ``customer`` and ``session`` are claims of the request.
 
         Raises: Forbidden, InvalidIdentity.
         """
@@ -75,7 +75,7 @@ class Call:
         return identify(self.principal.credential, limits, address=self.address, customer=customer, session=session)
 
     def admit(self) -> None:
-        """For costly work: not once the server stops, not over the address's rate.
+        """Admits an expensive request, unless the server is stopping or the address is over its rate.
 
         Raises: Unavailable, RateLimited.
         """
@@ -83,7 +83,7 @@ class Call:
         self.meter(ip=Owner.address(self.address).id)
 
     def meter(self, **keys: str) -> None:
-        """Counts a costly request by ``ip`` or ``session``, and announces what is left.
+        """Counts an expensive request by ``ip`` or ``session``, and sets the headers with the remainder.
 
         Raises: RateLimited.
         """
@@ -99,21 +99,21 @@ class Call:
             raise outcome.error
 
     async def work(self, work: Callable[[], Awaitable[T]], deadline: timedelta, repeat: Repeat[T] | None = None) -> T:
-        """``work()`` while the client waits for it, within the route's deadline; ``repeat`` as for ``once``.
+        """Runs ``work()`` while the client waits, within the route's deadline; ``repeat`` as in ``once``.
 
         Raises: Interrupted, DeadlineExceeded, Unavailable, and as ``once``.
         """
-        assert isinstance(self.request, Request), "a WebSocket has its own way to notice that its client left"
+        assert isinstance(self.request, Request), "WebSockets detect by themselves that the client left"
         return await while_wanted(
             self.request, self.parts.shutdown, self.once(work, deadline, repeat), deadline + GRACE
         )
 
     async def once(self, work: Callable[[], Awaitable[T]], deadline: timedelta, repeat: Repeat[T] | None) -> T:
-        """``work()``, or what it gave before under the same ``Idempotency-Key`` of the same owner and route.
+        """Runs ``work()``, or returns its earlier result for the same ``Idempotency-Key`` of the same owner and route.
 
-        Without ``repeat`` keys mean nothing to the route. ``deadline``: the most that the work may take.
+        Without ``repeat`` the route ignores keys. ``deadline``: the maximum duration of the work.
 
-        Raises: InvalidFields for an unusable key, IdempotencyMismatch, and whatever ``work`` raises.
+        Raises: InvalidFields for an invalid key, IdempotencyMismatch, and the errors of ``work``.
         """
         if repeat is None or (given := self.idempotency_key) is None:
             return await work()
@@ -125,7 +125,7 @@ class Call:
 def calling(scope: Scope | None, *, costly: bool = True) -> Callable[[Request], Awaitable[Call]]:
     """The dependency of a route that needs ``scope`` (None: any credential).
 
-    ``costly`` routes are rate limited, and refused once the server stops.
+    ``costly`` routes are rate limited, and refused while the server is stopping.
     """
 
     async def call(request: Request) -> Call:
@@ -141,7 +141,7 @@ def calling(scope: Scope | None, *, costly: bool = True) -> Callable[[Request], 
 
 
 def signed(request: HTTPConnection) -> None:
-    """The dependency of all that is served behind Shopify's app proxy, also where no credentials are asked for.
+    """The dependency of routes behind Shopify's app proxy; it also checks the signature if no credentials are required.
 
     Raises: NotAuthorised.
     """
@@ -155,7 +155,7 @@ def behind_proxy(request: HTTPConnection) -> bool:
 
 
 def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
-    """The call with its caller, by ``headers``.
+    """The call with the caller from ``headers``.
 
     Raises: NotAuthorised, Forbidden.
     """
@@ -166,7 +166,7 @@ def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
     hops = parts.settings.trusted_hops
     if behind_proxy(request):
         principal = parts.authenticator.proxied(request.url.query, now).principal
-        hops += 1  # Shopify's own
+        hops += 1  # Shopify's own proxy
     else:
         principal = parts.authenticator.caller(headers, now)
     peer = request.client.host if request.client else "127.0.0.1"

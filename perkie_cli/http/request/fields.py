@@ -1,8 +1,7 @@
-"""A body as named values, and the one rule for names and lists in forms, JSON and queries.
+"""A body as named values, and the rules for names and lists in forms, JSON and queries.
 
-A name that the route does not know is refused, and so is a value that is given twice. What may be a list (``styles``)
-is given as a JSON array, as a repeated field (``styles=a&styles=b``), with brackets (``styles[]=a``, ``styles[0]=a``)
-or as one text with commas.
+Unknown names are refused, and so are values given twice. A list (``styles``) is given as a JSON array, as a repeated
+field (``styles=a&styles=b``), with brackets (``styles[]=a``, ``styles[0]=a``) or as one comma-separated text.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.request.image_field import decode_image_field
 
 M = TypeVar("M", bound=BaseModel)
-PICTURES = ("image", "image_data")  # the names under which one picture may come
+PICTURES = ("image", "image_data")  # the names for a single picture
 _BRACKETS = re.compile(r"(.+)\[\d{0,3}\]")
-_LONGEST_NAME = 60  # characters of one in a message
+_LONGEST_NAME = 60  # characters of a name in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +29,18 @@ class Upload:
     """A file from a form or a raw body."""
 
     data: bytes
-    name: str  # the field's or file's, for messages
+    name: str  # of the field or file, for messages
 
 
 @dataclass(slots=True)
 class Fields:
-    """A body as named values; ``files`` only come from multipart forms. A field of a form that came twice is a list."""
+    """A body as named values; ``files`` only come from multipart forms. A repeated form field becomes a list."""
 
     values: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Upload] = field(default_factory=dict)
 
     def add_text(self, name: str, value: str) -> None:
-        """One more field of a form."""
+        """Adds a field of a form."""
         plain = _BRACKETS.fullmatch(name)
         name = plain[1] if plain else name
         self._refuse_twice(name, name in self.files)
@@ -52,7 +51,7 @@ class Fields:
             self.values[name] = value
 
     def add_file(self, name: str, upload: Upload) -> None:
-        """One more file of a form: no field takes a list of them."""
+        """Adds a file of a form; no field accepts several files."""
         self._refuse_twice(name, name in self.files or name in self.values)
         self.files[name] = upload
 
@@ -62,14 +61,16 @@ class Fields:
 
 
 def validated(model: type[M], fields: Fields, files: Collection[str] = PICTURES) -> M:
-    """The model over the values; its fields named in ``files`` may come as files.
+    """Validates the values with the model; its fields named in ``files`` may be files.
 
-    Raises: InvalidFields with one sentence that names every wrong field.
+    Raises: InvalidFields with a sentence that names every wrong field.
     """
     known = {*model.model_fields, *files}
     stray = [name for name in fields.files if name not in files]
     if stray:
-        raise InvalidFields(f"{stray[0][:_LONGEST_NAME]}: no file is read under this name", hint=_hint(stray, known))
+        raise InvalidFields(
+            f"{stray[0][:_LONGEST_NAME]}: no file is expected under this name", hint=_hint(stray, known)
+        )
     try:
         return model.model_validate(fields.values)
     except ValidationError as error:
@@ -83,14 +84,14 @@ def _sentence(wrong: ErrorDetails) -> str:
     if wrong["type"] == "extra_forbidden":
         return f"{name}: there is no such field"
     if isinstance(wrong["input"], list) and len(wrong["loc"]) == 1:
-        return f"{name}: one value is taken, and {len(wrong['input'])} were sent"
+        return f"{name}: one value is expected, but {len(wrong['input'])} were sent"
     return f"{name}: {wrong['msg'].lower()}"
 
 
 def refuse_unknown(names: Iterable[str], known: Collection[str], kind: str = "field") -> None:
-    """Lets only ``known`` names pass; ``kind`` is what the message calls them.
+    """Refuses names that are not ``known``; ``kind`` is their name in the message.
 
-    Raises: InvalidFields for the first of the others, with the nearest that is known.
+    Raises: InvalidFields for the first unknown name, with a suggestion.
     """
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -98,30 +99,30 @@ def refuse_unknown(names: Iterable[str], known: Collection[str], kind: str = "fi
 
 
 def refuse_repeated(counts: Mapping[str, int]) -> None:
-    """Lets no name pass that was given more than once.
+    """Refuses names that were given more than once.
 
     Raises: InvalidFields.
     """
     for name, count in counts.items():
         if count > 1:
-            raise InvalidFields(f"{name}: one value is taken, and {count} were sent")
+            raise InvalidFields(f"{name}: one value is expected, but {count} were sent")
 
 
 def _hint(unknown: Sequence[str], known: Collection[str]) -> str | None:
     if not unknown:
         return None
     guess = did_you_mean(unknown[0][:_LONGEST_NAME], known)
-    return f"{guess} Known are: {', '.join(sorted(known)) or 'none'}.".strip()
+    return f"{guess} Known names: {', '.join(sorted(known)) or 'none'}.".strip()
 
 
 def picture_of(fields: Fields, names: Sequence[str], max_image: int) -> Upload | None:
-    """The picture under one of ``names``: an uploaded file, base64 or a data URL. Blank texts are none.
+    """The picture under one of ``names``: an uploaded file, base64 or a data URL. Blank strings count as absent.
 
-    Raises: MalformedBody, TooManyBytes, InvalidFields for what is no text, or for two pictures.
+    Raises: MalformedBody, TooManyBytes, InvalidFields for a value that is not a string, or for two pictures.
     """
     given = [name for name in names if name in fields.files or fields.values.get(name) not in (None, "")]
     if len(given) > 1:
-        raise InvalidFields(f"{' and '.join(given)} were both sent", hint="Send one picture.")
+        raise InvalidFields(f"{' and '.join(given)} were both sent; send only one", hint="Send one picture.")
     if not given:
         return None
     (name,) = given

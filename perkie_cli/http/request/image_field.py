@@ -1,4 +1,4 @@
-"""Pictures inside JSON and forms: base64 as browsers really send it."""
+"""Pictures inside JSON and forms: base64 in all the variants that browsers send."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from urllib.parse import unquote_to_bytes
 
-import pybase64  # 30 times as fast as binascii: a photograph is decoded before the event loop misses anything
+import pybase64  # 30 times as fast as binascii: fast enough to decode a photo on the event loop
 
 from perkie_cli.domain.errors import TooManyBytes
 from perkie_cli.domain.units import format_size
@@ -15,30 +15,30 @@ from perkie_cli.http.answer.problems import MalformedBody
 _BASE64_MARK = re.compile(r";\s*base64\s*,?", re.IGNORECASE)
 _LINE_ENDS = str.maketrans("", "", "\r\n\t\f\v")
 _STANDARD = str.maketrans("-_", "+/")
-_UNNAMED = 'A file needs filename="…" in its part; filename* alone is not read (RFC 7578 §4.2).'
+_UNNAMED = 'A file needs filename="…" in its part; filename* alone is not supported (RFC 7578 §4.2).'
 _HINT = "Send the picture as base64 or as a data URL (data:image/jpeg;base64,…)."
 
 
 def decode_image_field(text: str, max_bytes: int, source: str = "image_data") -> bytes:
     """The bytes behind base64 or a data URL.
 
-    Tolerated, since some browser sends each of them: a data URL without its comma, ``+`` that a form turned into
-    spaces, percent-encoding, line ends, the URL-safe alphabet, missing padding.
+    It accepts variants that browsers send: a data URL without its comma, ``+`` turned into spaces by a form,
+    percent-encoding, line ends, the URL-safe alphabet, missing padding.
 
-    Raises: MalformedBody when it is hopeless, TooManyBytes for more than ``max_bytes``, of base64 before decoding any.
+    Raises: MalformedBody if it cannot be decoded; TooManyBytes for more than ``max_bytes``, checked before decoding.
     """
     payload = _payload(text.lstrip())
     if isinstance(payload, bytes):
         check_size(len(payload), max_bytes, source)
         return payload
     if 0 < _size(payload) <= max_bytes:
-        with suppress(ValueError):  # most are right as they come
+        with suppress(ValueError):  # most are valid as they are
             return pybase64.b64decode(payload, validate=True)
     return _decode(_normal(payload), max_bytes, source)
 
 
 def check_size(size: int, most: int, source: str) -> None:
-    """Holds a picture's bytes against the limit; ``source`` names it in the message.
+    """Checks a picture's size against the limit; ``source`` names it in the message.
 
     Raises: TooManyBytes.
     """
@@ -63,7 +63,7 @@ def _size(payload: str) -> int:
 
 
 def _payload(text: str) -> str | bytes:
-    """What follows the head of a data URL (RFC 2397); the bytes themselves where it is percent-encoded."""
+    """The content of a data URL (RFC 2397): base64, or the decoded bytes if it is percent-encoded."""
     if text[:5].lower() != "data:":
         return text
     mark = _BASE64_MARK.search(text, 5, 300)
@@ -73,8 +73,8 @@ def _payload(text: str) -> str | bytes:
 
 
 def _normal(text: str) -> str:
-    """The standard alphabet without white space and padding."""
-    if any(end in text for end in "\r\n\t\f\v"):  # five quick scans; a translation of megabytes is none
+    """Converts to the standard alphabet, without white space and padding."""
+    if any(end in text for end in "\r\n\t\f\v"):  # five scans are fast; translating megabytes is not
         text = text.translate(_LINE_ENDS)
     if "%" in text:
         text = text.replace("%2B", "+").replace("%2b", "+").replace("%2F", "/").replace("%2f", "/")
@@ -87,8 +87,8 @@ def _normal(text: str) -> str:
 
 
 def _without_spaces(text: str) -> str:
-    """Spaces are what a form makes of ``+``, unless ``+`` itself is there too: then they only break lines."""
+    """Restores ``+`` that a form turned into spaces. If there is a ``+`` too, spaces are only line breaks."""
     bare = text.rstrip()
-    if len(bare) % 4 == 0 or len(text) % 4:  # at the end, only those count that complete a group
+    if len(bare) % 4 == 0 or len(text) % 4:  # trailing spaces only count if they complete a group
         text = bare
     return text.replace(" ", "" if "+" in text else "+")

@@ -1,4 +1,4 @@
-"""From a body to what the services work on."""
+"""Turns bodies into requests for the services."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from perkie_cli.services.storage.uploads import photo_of
 
 
 def requester_of(call: Call, body: Identity) -> Requester:
-    """Whose request this is, counted against the rate of its session or customer.
+    """The requester; the request is counted against the rate of its session or customer.
 
     Raises: Forbidden, InvalidIdentity, RateLimited.
     """
@@ -30,7 +30,7 @@ def requester_of(call: Call, body: Identity) -> Requester:
 
 
 async def photo_in(call: Call, fields: Fields, image_hash: str | None, requester: Requester) -> Photo:
-    """The photo in the body, or the one that the owner sent before.
+    """The photo in the body, or one that the owner sent before.
 
     Raises: InvalidFields when there is neither or both, NotFound, MalformedBody, the BadInput family.
     """
@@ -52,7 +52,7 @@ def generate_request(
     remove_background: bool = False,
     background: BackgroundUse | None = None,
 ) -> GenerateRequest:
-    """One style for one requester."""
+    """The request for one style for one requester."""
     return GenerateRequest(
         photo,
         style,
@@ -65,7 +65,7 @@ def generate_request(
 
 
 def select_styles(call: Call, named: str | Sequence[str]) -> list[str]:
-    """Ids from a list or a comma-separated text.
+    """Style ids from a list or a comma-separated text.
 
     Raises: UnknownStyle.
     """
@@ -83,7 +83,7 @@ async def as_photo(call: Call, upload: Upload) -> Photo:
 
 
 async def as_backdrop(call: Call, upload: Upload) -> Photo:
-    """A picture to stand behind the pet: of any size.
+    """A picture to put behind the pet, of any size.
 
     Raises: the BadInput family.
     """

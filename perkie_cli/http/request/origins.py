@@ -1,4 +1,4 @@
-"""Which web pages may call: the shop's, those that are listed, and for an open local server those of this machine."""
+"""Which web pages may call: the shop's, the configured ones, and for an open local server those of this machine."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ _THIS_MACHINE = r"https?://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})
 
 
 def pattern(*, local: bool) -> str:
-    """What a whole origin must match to be let in without being listed; ``local``: from this machine, too."""
+    """The regular expression of origins that need no configuration; ``local``: also those of this machine."""
     return f"(?:{_MYSHOPIFY}|{_THIS_MACHINE})" if local else _MYSHOPIFY
 
 
 def allowed(origin: str, listed: Collection[str], *, local: bool = False) -> bool:
-    """Whether pages of that origin may call, and read what is answered."""
+    """Whether pages of that origin may call and read the answers."""
     return origin in listed or re.fullmatch(pattern(local=local), origin) is not None
 
 
 def check_local(host: str | None, origin: str | None, listed: Collection[str]) -> None:
-    """For a server that asks for no credentials: a page from elsewhere must not spend the developer's money.
+    """Protects a server without credentials: a foreign web page must not spend the developer's money.
 
-    ``host`` is the name that the client called (a foreign one means DNS rebinding), ``origin`` the calling page's.
+    ``host`` is the host name of the request (a foreign one means DNS rebinding), ``origin`` that of the calling page.
 
     Raises: Forbidden.
     """
     if not is_loopback(host or ""):
-        raise Forbidden(f"{(host or '')[:80]!r} is no name of this machine", hint="Call 127.0.0.1, or set http.auth.")
+        raise Forbidden(
+            f"{(host or '')[:80]!r} is not a name of this machine", hint="Call 127.0.0.1, or set http.auth."
+        )
     if origin is not None and not allowed(origin, listed, local=True):
         raise Forbidden(f"pages of {origin[:80]!r} may not call this server", hint="List it in http.origins.")

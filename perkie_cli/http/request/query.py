@@ -1,4 +1,4 @@
-"""Queries: a parameter that the route does not know is refused, and so is one that is given twice."""
+"""Queries: unknown parameters are refused, and so are those given twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from perkie_cli.http.request.fields import refuse_repeated, refuse_unknown
 
 
 def check_query(request: Request, *, proxied: bool) -> None:
-    """``proxied``: Shopify's own parameters stand there too, and were checked with their signature.
+    """Checks the names of the query. ``proxied``: Shopify's own parameters are allowed; the signature covers them.
 
     Raises: InvalidFields.
     """

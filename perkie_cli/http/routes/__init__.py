@@ -1,1 +1,1 @@
-"""One module a resource; each translates between HTTP and the services' values."""
+"""One module per resource; each translates between HTTP and the services' values."""

@@ -1,4 +1,4 @@
-"""``GET /api/v1/styles`` and ``GET /api/v1/quota``: what there is, and what is left."""
+"""``GET /api/v1/styles`` and ``GET /api/v1/quota``: the styles, and the remaining quota."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def styles(request: Request) -> StylesAnswer:
 @router.get(
     "/api/v1/quota",
     operation_id="quota",
-    summary="Tell what is left today",
+    summary="Show the remaining quota of today",
     response_model=QuotaAnswer,
     responses=problems(401, 403, 422, 503),
 )
@@ -42,7 +42,7 @@ async def quota(
     customer_id: Annotated[str | None, Query(max_length=128, json_schema_extra={**ID})] = None,
     session_id: Annotated[str | None, Query(max_length=128, json_schema_extra={**ID})] = None,
 ) -> Response:
-    """What the caller, or the customer or session it speaks for, has left today. Nothing is consumed."""
+    """The remaining quota of the caller, or of the customer or session it acts for. Nothing is consumed."""
     requester = call.requester(customer_id, session_id)
     status = await call.parts.services.quotas.status(requester.charge)
     return json_answer(QuotaAnswer(quota=quota_facts(status), request_id=call.request_id))

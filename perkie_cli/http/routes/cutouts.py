@@ -55,21 +55,22 @@ async def remove_background(
     request: Request,
     call: Annotated[Call, Depends(calling(Scope.MATTING))],
     mode: Annotated[
-        Literal["base", "fast"] | None, Query(description="Better or quicker; the server's default.")
+        Literal["base", "fast"] | None,
+        Query(description="`base` is better, `fast` is faster; default: the server's setting."),
     ] = None,
-    output: Annotated[Literal["rgba", "mask"], Query(description="The pet, or its alpha alone.")] = "rgba",
+    output: Annotated[Literal["rgba", "mask"], Query(description="The pet, or only its alpha.")] = "rgba",
     background: Annotated[str, Query(max_length=60, description="`transparent`, `blur` or `#rrggbb`.")] = "transparent",
     trim: Annotated[bool, Query(description="Crop to the subject.")] = False,
-    margin: Annotated[float, Query(ge=0, le=100, description="Percent of the subject's long side.")] = 0,
+    margin: Annotated[float, Query(ge=0, le=100, description="Margin in percent of the subject's long side.")] = 0,
     aspect: Annotated[str | None, Query(max_length=20, description="`W:H`.", examples=["4:5"])] = None,
     format_: Annotated[
         Literal["png", "webp", "jpg"] | None, Query(alias="format", description="Before `Accept`.")
     ] = None,
     fallback: Annotated[
-        Literal["builtin", "none"], Query(description="Who may cut out where the usual engine fails.")
+        Literal["builtin", "none"], Query(description="Engine to use when the usual one fails.")
     ] = "builtin",
 ) -> Response:
-    """Removes the background. The facts stand in `X-Perkie-*` headers."""
+    """Removes the background. The facts are in `X-Perkie-*` headers."""
     upload = await read_picture(request, call.parts.settings.max_image)
     kind, behind = CutoutOutput(output), Background.parse(background)
     wanted = CutoutRequest(
@@ -88,7 +89,7 @@ async def remove_background(
 
 
 async def read_picture(request: Request, most: int) -> Upload:
-    """The picture of a form, or the raw body itself.
+    """The picture from a form, or the raw body itself.
 
     Raises: InvalidFields, MalformedBody, TooManyBytes.
     """
@@ -106,7 +107,7 @@ async def read_picture(request: Request, most: int) -> Upload:
 
 
 def _format(accept: str | None, named: str | None, output: CutoutOutput, background: Background) -> ImageFormat:
-    """By ``format``, else by ``Accept`` among those that can hold the result."""
+    """The format from ``format``, else from ``Accept``, limited to those that can hold the result."""
     if named is not None:
         return ImageFormat(named)
     see_through = output is CutoutOutput.RGBA and background.kind is BackgroundKind.TRANSPARENT

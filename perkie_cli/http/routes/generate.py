@@ -32,7 +32,7 @@ Caller = Annotated[Call, Depends(calling(Scope.GENERATE))]
     openapi_extra=body_of(GenerateBody, GenerateForm, idempotent=True),
 )
 async def generate(request: Request, call: Caller) -> Response:
-    """Draws a pet in a style, or finds it drawn already. `Accept: image/*` gives the picture itself."""
+    """Draws a pet in a style, or finds the picture in the cache. `Accept: image/*` returns the picture itself."""
     settings, storefront = call.parts.settings, call.parts.services.storefront
     kind = negotiate(request.headers.get("accept"), KINDS)
     fields = await read_fields(request, settings.max_image)
@@ -56,7 +56,7 @@ async def generate(request: Request, call: Caller) -> Response:
     openapi_extra=body_of(BatchBody, BatchForm, idempotent=True),
 )
 async def batch_generate(request: Request, call: Caller) -> Response:
-    """Draws a pet in several styles side by side; one that fails does not touch the others."""
+    """Draws a pet in several styles concurrently; a failure does not affect the others."""
     settings, services = call.parts.settings, call.parts.services
     fields = await read_fields(request, settings.max_image)
     body = validated(BatchForm, fields)

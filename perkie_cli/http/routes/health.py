@@ -19,25 +19,25 @@ from perkie_cli.http.request.call import Call, calling
 from perkie_cli.http.warmup import dependencies, ping, warm_up
 
 router = APIRouter(tags=["operations"])
-warmups = APIRouter(tags=["operations"])  # apart: the widget asks for it through the shop's proxy
+warmups = APIRouter(tags=["operations"])  # separate: the widget calls it through the shop's proxy
 
 
 @router.get(
     "/health",
     operation_id="health",
-    summary="Tell that the process lives",
+    summary="Check that the process is alive",
     response_model=HealthAnswer,
     responses=problems(400),
 )
 async def health() -> Response:
-    """Whether the process lives. Asks nobody else."""
+    """Whether the process is alive. Checks nothing else."""
     return _json({"status": "ok", "version": perkie_cli.__version__})
 
 
 @router.get(
     "/ready",
     operation_id="ready",
-    summary="Tell whether its dependencies answer",
+    summary="Check that the dependencies answer",
     response_model=ReadyAnswer,
     responses={503: {"description": "Not ready", "model": ReadyAnswer}, **problems(400)},
 )
@@ -60,12 +60,12 @@ async def ready(request: Request) -> Response:
 @warmups.post(
     "/warmup",
     operation_id="warmup",
-    summary="Load what the first picture needs",
+    summary="Load everything that the first picture needs",
     response_model=WarmupAnswer,
     responses=problems(401, 403, 422, 429, 503, 504),
 )
 async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
-    """Loads what the first picture would have to wait for. At most so many real ones an hour; more do nothing."""
+    """Loads everything that the first picture would wait for. The number per hour is limited; more do nothing."""
     parts = call.parts
     verdict = parts.warmups.take("server", parts.services.clock.monotonic())
     if not verdict.allowed:
@@ -79,7 +79,7 @@ async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
 @router.get(
     "/metrics",
     operation_id="metrics",
-    summary="Tell Prometheus its metrics",
+    summary="Show the metrics for Prometheus",
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401, 403, 422)},
 )

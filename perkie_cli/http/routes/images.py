@@ -30,13 +30,13 @@ router = APIRouter(tags=["storefront"])
     },
 )
 async def image(request: Request, token: str) -> Response:
-    """A stored picture. The token is the credential; forged, expired and dangling ones are all alike not found."""
+    """A stored picture. The token is the credential; forged, expired and dangling ones all give 404."""
     parts = parts_of(request)
     now = parts.services.clock.now()
     opened = parts.links.open(token, now)
     blob = await parts.services.blobs.get(opened[0]) if opened else None
     if opened is None or blob is None:
-        raise NotFound("this link does not lead to a picture any more", hint="Ask for the picture again.")
+        raise NotFound("this link no longer leads to a picture", hint="Ask for the picture again.")
     age = max(0, int((opened[1] - now).total_seconds()))
     headers = {
         "ETag": f'"{blob.info.sha256}"',
@@ -51,7 +51,7 @@ async def image(request: Request, token: str) -> Response:
 
 
 def _part_of(blob: Blob, request: Request, headers: dict[str, str]) -> Response:
-    """The whole or the range asked for; a range for another version (If-Range) is the whole."""
+    """The whole or the requested range; a range for another version (If-Range) gives the whole."""
     size, kind = len(blob.data), blob.info.content_type
     wanted = request.headers.get("range")
     if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
@@ -69,11 +69,11 @@ def _part_of(blob: Blob, request: Request, headers: dict[str, str]) -> Response:
 
 
 class Unsatisfiable(ValueError):
-    """The range begins behind the end."""
+    """The range starts after the end."""
 
 
 def parse_range(header: str | None, size: int) -> range | None:
-    """The positions asked for; None where the whole is to be sent: no header, several ranges, or nonsense.
+    """The requested positions; None for the whole: no header, several ranges, or an invalid one.
 
     Raises: Unsatisfiable.
     """
@@ -95,7 +95,7 @@ def parse_range(header: str | None, size: int) -> range | None:
 
 
 def matches(if_none_match: str | None, etag: str) -> bool:
-    """Whether the caller has it already (weak comparison)."""
+    """Whether the caller already has this version (weak comparison)."""
     if if_none_match is None:
         return False
     given = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]

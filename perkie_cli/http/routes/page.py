@@ -16,7 +16,7 @@ _KINDS = {
     "style.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
 }
-# Only what the page itself brings runs; pictures may come from the bucket's signed links.
+# Only the page's own scripts run; pictures may come from the bucket's signed links.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' https: data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -32,13 +32,13 @@ _HEADERS = {
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **problems(400)},
 )
 async def page() -> Response:
-    """A page to try it."""
+    """A page to try the API."""
     return _file("index.html")
 
 
 @router.get("/page/{name}", include_in_schema=False)
 async def asset(name: str) -> Response:
-    """What the page is made of."""
+    """The page's scripts and styles."""
     return _file(name)
 
 

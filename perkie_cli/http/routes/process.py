@@ -1,4 +1,4 @@
-"""``POST /api/v2/process``: cut out, then drawn, in one answer or told as it goes."""
+"""``POST /api/v2/process``: cuts out, then draws, in one answer or as a stream of events."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ KEEP_ALIVE_EVERY = 10.0  # seconds
     response_model=ProcessAnswer,
     responses={
         200: {"content": {EVENT_STREAM: content_of(ProcessEvent)}},
-        204: {"description": "The stream that `Last-Event-ID` tells of has ended"},
+        204: {"description": "The stream named by `Last-Event-ID` has ended"},
         **problems(*COSTLY, 404),
     },
     openapi_extra=body_of(ProcessBody, ProcessForm, LAST_EVENT_ID, idempotent=True),
 )
 async def process(request: Request, call: Annotated[Call, Depends(calling(Scope.GENERATE))]) -> Response:
-    """Cuts a pet out and draws it. `Accept: text/event-stream` tells each step as it ends.
+    """Cuts a pet out and draws it. `Accept: text/event-stream` streams each step as it ends.
 
-    Close the connection at `done` or `error`. A client that reconnects by itself sends `Last-Event-ID: end` then, and
-    is answered 204, which ends it.
+    Close the connection at `done` or `error`. A client that reconnects automatically then sends `Last-Event-ID: end`
+    and gets 204, which stops it.
     """
     if request.headers.get("last-event-id") == END:
         return Response(status_code=204)
@@ -77,7 +77,7 @@ async def whole(call: Call, steps: AsyncGenerator[Told, None]) -> ProcessAnswer:
 
 
 async def as_events(call: Call, steps: AsyncGenerator[Told, None]) -> AsyncGenerator[bytes, None]:
-    """Server-sent events; whatever goes wrong on the way is the last, ``error``."""
+    """The steps as server-sent events; a failure becomes the last one, ``error``."""
     number = 0
     yield HOW_TO_END
     async with aclosing(steps) as each:
@@ -90,7 +90,7 @@ async def as_events(call: Call, steps: AsyncGenerator[Told, None]) -> AsyncGener
 
 
 async def _cut(call: Call, limit: timedelta) -> bytes:
-    """Done when the stream has to end before its time: at its deadline, or with the server."""
+    """A task that ends when the stream must be cut: at its deadline or at shutdown."""
     seconds = limit.total_seconds()
     error: PerkieError = server_stops()
     try:

@@ -23,33 +23,33 @@ from perkie_cli.http.steps import Told, begin, steps_told
 from perkie_cli.system.waiting import alongside, first_of
 
 router = APIRouter()
-FIRST_MESSAGE_WITHIN = 60.0  # seconds: a phone may take its time to send a photo
+FIRST_MESSAGE_WITHIN = 60.0  # seconds: a phone may send a photo slowly
 
 
 @router.websocket("/api/v2/process")
 async def process_over_websocket(socket: WebSocket) -> None:
     """The same steps as messages ``{"event": …, "data": …}``.
 
-    The client's first message is the body of the POST. Browsers can send no header with a handshake, so a key or
-    token may stand in it as ``token``.
+    The client's first message is the body of the POST. Browsers cannot send headers with the handshake, so a key or
+    token may be in that message as ``token``.
     """
     await socket.accept()
     async with alongside(_talk(socket)) as talking, alongside(parts_of(socket).shutdown.over()) as over:
         await first_of(talking, over)
         if not talking.done():
             await _send(socket, "error", told_problem(socket.scope, server_stops()))
-    with suppress(RuntimeError, WebSocketDisconnect):  # the client may have closed it before
+    with suppress(RuntimeError, WebSocketDisconnect):  # the client may have closed it first
         await socket.close()
 
 
 async def _talk(socket: WebSocket) -> None:
-    """From the first message to the last; whatever goes wrong is the last, ``error``."""
+    """Handles the socket from the first message to the last; a failure becomes the last message, ``error``."""
     try:
         text = await _first_message(socket)
         async with parts_of(socket).bodies.hold(len(text)):
             await _tell_steps(socket, json_object(text))
     except WebSocketDisconnect:
-        pass  # the client left: closing the steps has given back what they held
+        pass  # the client left: closing the steps has released everything they held
     except Exception as error:  # noqa: BLE001  # the last boundary of a socket: a bug must be told, not swallowed
         await _send(socket, "error", told_problem(socket.scope, error))
 
@@ -85,7 +85,7 @@ async def _tell_steps(socket: WebSocket, values: dict[str, Any]) -> None:
 
 
 async def _left(socket: WebSocket) -> None:
-    """Nothing more is expected: whatever comes, the client is done."""
+    """Returns when the client disconnects or sends anything more, which ends the request."""
     await socket.receive()
 
 

@@ -1,4 +1,4 @@
-"""``POST /api/storage/upload``: pictures that the storefront keeps with its customer."""
+"""``POST /api/storage/upload``: pictures that the storefront stores for a customer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from perkie_cli.services.storage.uploads import ORIGINAL, Kept
 router = APIRouter(tags=["storefront"])
 _WHO = Identity.model_fields.keys()
 _PROCESSED = "processed_"
-_MOST = 8  # pictures a request: the original, the cut-out and a few styles
+_MOST = 8  # pictures per request: the original, the cut-out and a few styles
 
 
 @router.post(
@@ -33,7 +33,7 @@ _MOST = 8  # pictures a request: the original, the cut-out and a few styles
     openapi_extra=body_of(UploadBody, UploadForm),
 )
 async def upload(request: Request, call: Annotated[Call, Depends(calling(Scope.STORAGE))]) -> Response:
-    """Keeps `original` and `processed_…` pictures. Each is told by itself: some may be kept while others are not."""
+    """Stores `original` and `processed_…` pictures. Each has its own result: some may be stored while others fail."""
     parts = call.parts
     fields = await read_fields(request, parts.settings.max_image)
     who = {name: fields.values.pop(name) for name in _WHO & fields.values.keys()}
@@ -47,7 +47,7 @@ async def upload(request: Request, call: Annotated[Call, Depends(calling(Scope.S
 
 
 def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
-    """The pictures by name, and those whose encoding is hopeless.
+    """The pictures by name, and those that cannot be decoded.
 
     Raises: InvalidFields when there are none, too many, or others.
     """
@@ -71,7 +71,7 @@ def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
 
 
 def _without_envelope(fields: Fields) -> Fields:
-    """The pictures may stand in ``images`` or by themselves; null is none.
+    """The fields with the content of ``images``, if the pictures are in there; null counts as absent.
 
     Raises: InvalidFields.
     """
@@ -79,7 +79,7 @@ def _without_envelope(fields: Fields) -> Fields:
     if inside is not None:
         if not isinstance(inside, dict):
             raise InvalidFields("images: not an object of pictures by name")
-        refuse_unknown([*fields.values, *fields.files], _WHO, "field beside images")
+        refuse_unknown([*fields.values, *fields.files], _WHO, "field next to images")
         fields = Fields(inside)
     return Fields({name: value for name, value in fields.values.items() if value is not None}, fields.files)
 

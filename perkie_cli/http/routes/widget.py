@@ -1,4 +1,4 @@
-"""``GET /apps/perkie/token``: the shop vouches for its visitor, the widget gets a token for direct calls."""
+"""``GET /apps/perkie/token``: for a visitor signed in by the shop, the widget gets a token for direct calls."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ router = APIRouter(tags=["storefront"])
 @router.get(
     f"{PROXY_PREFIX}/token",
     operation_id="token",
-    summary="Mint a token for the widget",
+    summary="Issue a token for the widget",
     response_model=TokenAnswer,
     responses=problems(401),
 )
 async def token(request: Request) -> Response:
-    """A token of an hour for the visitor that a signed proxy call names; it carries the customer id, if logged in."""
+    """A token, valid for an hour, for the visitor named by a signed proxy call; with the customer id, if logged in."""
     parts = parts_of(request)
     now = parts.services.clock.now()
     call = parts.authenticator.proxied(request.url.query, now)
     if parts.authenticator.tokens is None:
-        raise NotAuthorised("this server mints no tokens")
+        raise NotAuthorised("this server issues no tokens")
     minted = parts.authenticator.tokens.mint(call.customer, call.shop, now)
     return json_answer(TokenAnswer(token=minted.token, expires_at=minted.expires_at))

@@ -71,8 +71,8 @@ async def test_a_list_of_json_is_the_same_list(server: Running) -> None:
 
 
 WRONG: list[tuple[str, list[tuple[str, str]], str]] = [
-    ("/api/v1/generate", [("style", "ink_wash"), ("style", "bw_fine_art")], "style: one value is taken, and 2 were"),
-    ("/api/v1/generate", [("style[]", "ink_wash")], "style: one value is taken, and 1 were sent"),
+    ("/api/v1/generate", [("style", "ink_wash"), ("style", "bw_fine_art")], "style: one value is expected, but 2 were"),
+    ("/api/v1/generate", [("style[]", "ink_wash")], "style: one value is expected, but 1 were sent"),
     ("/api/v1/generate", [("style", "ink_wash"), ("sesion_id", "s1")], "Did you mean 'session_id'?"),
     ("/api/v1/generate", [("style", "ink_wash"), ("session_id", "s1"), ("session_id", "s2")], "session_id: one value"),
     ("/api/v1/generate", [("style", "ink_wash"), ("remove_background", "maybe")], "remove_background"),
@@ -93,14 +93,14 @@ async def test_what_is_unknown_or_repeated_is_refused_before_anything_is_spent(s
     twice["content"] = twice["content"].replace(b"--x--\r\n", b"") + form()["content"]
     assert refused(await server.client.post("/api/v1/generate", **twice), "image was sent twice")
     named = form(("style", "ink_wash"), file='name="photo"; filename="a.jpg"')
-    assert refused(await server.client.post("/api/v1/generate", **named), "photo: no file is read under this name")
+    assert refused(await server.client.post("/api/v1/generate", **named), "photo: no file is expected under this name")
     assert (server.engine.calls, server.matting.calls) == (0, 0)
 
 
 BODIES: list[tuple[dict[str, Any], str]] = [
     ({"style": "ink_wash", "sesion_id": "s1"}, "Did you mean 'session_id'?"),
     ({"style": "ink_wash", "stlye": "x"}, "Did you mean 'style'?"),
-    ({"style": ["ink_wash"]}, "style: one value is taken"),
+    ({"style": ["ink_wash"]}, "style: one value is expected"),
     ({"style": "ink_wash", "session_id": True}, "session_id"),
     ({"style": "ink_wash", "session_id": 1.5}, "session_id"),
     ({"style": "ink_wash", **{f"x{number}": 1 for number in range(70)}}, "fields were sent"),
@@ -121,7 +121,7 @@ async def test_json_fields_are_held_to_the_same_rule(server: Running) -> None:
 
 QUERIES = [
     ("POST", "/remove-background?backgroud=%23fff", "Did you mean 'background'?"),
-    ("POST", "/remove-background?output=mask&output=rgba", "output: one value is taken, and 2 were sent"),
+    ("POST", "/remove-background?output=mask&output=rgba", "output: one value is expected, but 2 were sent"),
     ("POST", "/remove-background?trim[]=true", "there is no such query parameter"),
     ("GET", "/api/v1/quota?sesion_id=s1", "Did you mean 'session_id'?"),
     ("GET", "/api/v1/quota?session_id=s1&session_id=s2", "session_id: one value"),
