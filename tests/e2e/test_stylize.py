@@ -28,7 +28,7 @@ def test_the_first_picture_then_skipped_then_cached(perkie: Perkie, cat: Path) -
     first = perkie("stylize", "cat.png", "--style", "ink_wash")
     assert (first.returncode, first.stdout) == (0, "cat_ink_wash.jpg\n"), first.stderr
     with Image.open(cat.with_name("cat_ink_wash.jpg")) as picture:
-        assert (picture.format, picture.size) == ("JPEG", (1024, 681))
+        assert (picture.format, picture.size) == ("JPEG", (1024, 716))
         assert not picture.getexif()
     again = perkie("stylize", "cat.png", "--style", "modern", "--json")
     elsewhere = perkie("--json", "stylize", "cat.png", "--style", "ink_wash", "-o", "wall.webp")
@@ -37,6 +37,18 @@ def test_the_first_picture_then_skipped_then_cached(perkie: Perkie, cat: Path) -
     assert envelope(elsewhere)["results"][0]["cache_hit"] is True  # type: ignore[index]
     with Image.open(cat.with_name("wall.webp")) as picture:
         assert picture.format == "WEBP"
+
+
+def test_the_background_is_kept_or_replaced_as_asked(perkie: Perkie, cat: Path) -> None:
+    pictures = []
+    for use in ("keep", "replace"):
+        done = perkie("stylize", "cat.png", "--style", "ink_wash", "--background", use, "--size", "256", "--json")
+        assert envelope(done)["results"][0]["status"] == "done", done.stderr  # type: ignore[index]
+        pictures.append(cat.with_name("cat_ink_wash.jpg").read_bytes())
+    assert pictures[0] != pictures[1]
+    wrong = perkie("stylize", "cat.png", "--style", "ink_wash", "--background", "remove")
+    assert (wrong.returncode, wrong.stdout) == (3, "")
+    assert "a background is one of auto, keep, replace, not 'remove'" in wrong.stderr
 
 
 def test_all_styles_of_a_folder_with_a_broken_file_among_them(perkie: Perkie, cat: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perkie_cli.engines.local.looks import InkWash
@@ -155,3 +155,23 @@ def test_the_pet_of_a_photo_is_looked_for_once_for_all_styles() -> None:
     assert found.map[130:170, 180:230].min() > 0.9  # between the eyes
     assert find_pet(photo.copy()) is found
     assert find_pet(photo[:, :400]) is not found
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    height=st.integers(2, 60), width=st.integers(1, 60), matte=st.sampled_from(["empty", "one pixel", "noise", "full but one"]),
+    seed=st.integers(0, 2**32 - 1), crop=st.booleans(),
+)  # fmt: skip
+def test_any_matte_is_composed_and_nothing_of_it_is_lost(
+    height: int, width: int, matte: str, seed: int, crop: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    alpha = np.full((height, width), 255 if matte == "full but one" else 0, np.uint8)
+    if matte == "noise":
+        alpha = rng.integers(0, 256, (height, width), np.uint8)
+    alpha[rng.integers(height), rng.integers(width)] = 255 if matte == "one pixel" else 0
+    picture = Raster(rng.integers(0, 256, (height, width, 3), np.uint8), alpha)
+    composed = compose(picture, InkWash(crop=crop), 0.7).raster
+    assert composed.alpha is not None
+    assert composed.rgb.shape[:2] == composed.alpha.shape
+    assert (composed.alpha > 127).sum() == (alpha > 127).sum()
