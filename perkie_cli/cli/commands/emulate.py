@@ -32,10 +32,6 @@ Locking = Annotated[
     ),
 ]
 Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Create this bucket; repeatable.")]
-FirestorePort = Annotated[
-    int, typer.Option(min=0, max=65535, metavar="N", help="Port of Firestore; 0 picks a free one.")
-]
-Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Create this bucket; repeatable.")]
 GeminiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Gemini; 0 picks a free one.")]
 StoragePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Storage.")]
 Picture = Annotated[

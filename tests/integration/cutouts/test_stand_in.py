@@ -221,7 +221,7 @@ def test_a_batch_is_not_filled_with_substitutes(
 # ------------------------------------------------------------------------------------------------ over HTTP
 def test_a_server_labels_the_substitute_and_refuses_it_on_request(tmp_path: Path) -> None:
     with perkie_serve(tmp_path, env=OUTAGE) as server, httpx.Client(base_url=server.url, timeout=120) as client:
-        sent = {"content": CAT.read_bytes(), "headers": {"Content-Type": "image/png"}}
+        sent: dict[str, Any] = {"content": CAT.read_bytes(), "headers": {"Content-Type": "image/png"}}
         made = client.post("/remove-background", **sent)
         refused = client.post("/remove-background", params={"fallback": "none"}, **sent)
         wrong = client.post("/remove-background", params={"fallback": "gemini"}, **sent)

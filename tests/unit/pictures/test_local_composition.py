@@ -159,7 +159,8 @@ def test_the_pet_of_a_photo_is_looked_for_once_for_all_styles() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    height=st.integers(2, 60), width=st.integers(1, 60), matte=st.sampled_from(["empty", "one pixel", "noise", "full but one"]),
+    height=st.integers(2, 60), width=st.integers(1, 60),
+    matte=st.sampled_from(["empty", "one pixel", "noise", "full but one"]),
     seed=st.integers(0, 2**32 - 1), crop=st.booleans(),
 )  # fmt: skip
 def test_any_matte_is_composed_and_nothing_of_it_is_lost(
