@@ -245,7 +245,7 @@ def _credentials(authenticator: Authenticator) -> dict[str, Any]:
     if authenticator.proxy_secret is not None:
         found["shopify"] = {
             **{"type": "apiKey", "in": "query", "name": "signature"},
-            "description": "The signature that Shopify's app proxy adds. Every route is also served under /apps/perkie.",
+            "description": "The signature that Shopify's app proxy adds. Routes are also served under /apps/perkie.",
         }
     return found
 
