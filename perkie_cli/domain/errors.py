@@ -75,10 +75,8 @@ from perkie_cli.domain.policy import Cover, Retry
 
 
 class PerkieError(Exception):
-    """Base of everything perkie raises on purpose.
-
-    ``message`` says in one sentence what was wrong and where, ``hint`` what to do about it.
-    ``retry_after`` is in seconds; None where waiting does not help.
+    """Base of everything perkie raises on purpose. ``message`` says in one sentence what was wrong and where, ``hint``
+    what to do about it. ``retry_after`` is in seconds; None where waiting does not help.
     """
 
     code: ClassVar[str] = "error"

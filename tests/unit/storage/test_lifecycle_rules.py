@@ -185,7 +185,7 @@ RULE = {"action": {"type": "Delete"}, "condition": {"daysSinceCustomTime": 7, "m
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 7, "age": 8}}]}', "1:56", "object twice"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"createdBefore": "soon"}}]}', "1:56", "not a date"),
         ('{"rule": [{"action": {"type": "Delete"}, "condition": {"age": 7}}]}', "1:11", "without a prefix"),
-        ('{"rule": [{"action": {"type": "SetStorageClass"}, "condition": {"age": 7}}]}', "1:11", "goes with"),
+        ('{"rule": [{"action": {"type": "SetStorageClass"}, "condition": {"age": 7}}]}', "1:11", "is required with"),
         ('{"lifecycle":{"rule": [%s, %s, {"action":{"type":"Delete"},"condition":{"age":7}}]}}', "1:230", "rule 3"),
     ],
 )  # fmt: skip
