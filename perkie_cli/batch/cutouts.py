@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from perkie_cli.batch.mark import Kind
-from perkie_cli.batch.work import Output, Planned
+from perkie_cli.batch.work import MakerResult, Planned
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.cutouts.result import Cutout
 from perkie_cli.domain.photo import Photo
@@ -31,9 +31,9 @@ class CutoutMaker:
         plan = self.cutouts.plan(self.request(photo))
         return Planned(f"{plan.recipe.fingerprint} {_tag(plan.request)}", lambda: self._make(plan))
 
-    async def _make(self, plan: Plan) -> Output:
+    async def _make(self, plan: Plan) -> MakerResult:
         made = await self.cutouts.carry_out(plan)
-        return Output(made.picture.data, made.facts(), _remark(made), final=not made.degraded)
+        return MakerResult(made.picture.data, made.facts(), _remark(made), final=not made.degraded)
 
 
 def _tag(request: CutoutRequest) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from perkie_cli.batch.mark import Kind
-from perkie_cli.batch.work import Output, Planned
+from perkie_cli.batch.work import MakerResult, Planned
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat
@@ -36,10 +36,10 @@ class PictureMaker:
         plan = self.generate.plan(self.request(photo, style))
         return Planned(f"{plan.key.style} {plan.key.fingerprint} {self.format.value}", lambda: self._make(plan))
 
-    async def _make(self, plan: Plan) -> Output:
+    async def _make(self, plan: Plan) -> MakerResult:
         made = await self.generate.carry_out(plan)
         picture = await self.workers.run(deliver, made.master, self.format)
-        return Output(picture.data, made.facts(), _remark(made), final=not made.degraded)
+        return MakerResult(picture.data, made.facts(), _remark(made), final=not made.degraded)
 
 
 def _remark(made: Generated) -> str:

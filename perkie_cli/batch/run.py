@@ -37,7 +37,7 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunResult:
     """The outcome of a run of ``total`` jobs: the results in the order of their jobs."""
 
     results: Sequence[JobResult]
@@ -110,11 +110,11 @@ class _Run:
         except Exception as error:  # noqa: BLE001  # a bug that one picture meets does not cost the others theirs
             return JobResult(job, Status.FAILED, error=self.reporter.unexpected(error))
 
-    def ended(self, *, interrupted: bool = False) -> Ended:
-        return Ended([self.results[place] for place in sorted(self.results)], len(self.jobs), interrupted)
+    def ended(self, *, interrupted: bool = False) -> RunResult:
+        return RunResult([self.results[place] for place in sorted(self.results)], len(self.jobs), interrupted)
 
 
-async def run_jobs(jobs: Sequence[Job], work: Work, reporter: Reporter, at_once: int) -> Ended:
+async def run_jobs(jobs: Sequence[Job], work: Work, reporter: Reporter, at_once: int) -> RunResult:
     """Runs ``work`` for each job, ``at_once`` at a time, and reports each as it ends.
 
     Raises: UnwritableFile when stdout cannot be written.

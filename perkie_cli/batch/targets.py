@@ -65,7 +65,7 @@ def _place(file: InputFile, out_dir: Path | None) -> Path:
     return file.path.parent if out_dir is None else out_dir / file.folder
 
 
-class Standing(StrEnum):
+class OutputState(StrEnum):
     """What is at a target."""
 
     ABSENT = "absent"
@@ -75,7 +75,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class OutputFile:
     """One output to record. ``final`` is false for degraded ones, which are made again."""
 
     target: Path
@@ -91,35 +91,35 @@ class OutputRecord:
     def __init__(self, store: OutputStore) -> None:
         self._store = store
 
-    def standing(self, target: Path, source: Path, options: str) -> Standing:
+    def state(self, target: Path, source: Path, options: str) -> OutputState:
         """The state of the file at ``target``, if it were made from ``source`` with ``options``."""
         if not target.exists():
-            return Standing.ABSENT
+            return OutputState.ABSENT
         made = self._store.find(_name(target))
         if made is None or made.input != _name(source) or not _unchanged(target, made.stat, made.sha256):
-            return Standing.FOREIGN
+            return OutputState.FOREIGN
         same = made.options == options and made.final and _unchanged(source, made.input_stat, made.input_sha256)
-        return Standing.FRESH if same else Standing.STALE
+        return OutputState.FRESH if same else OutputState.STALE
 
-    def check(self, target: Path, source: Path, options: str, *, force: bool) -> Standing:
-        """``standing``, but what may not be replaced is an error; of a foreign file, unless forced.
+    def check(self, target: Path, source: Path, options: str, *, force: bool) -> OutputState:
+        """``state``, but a file that must not be replaced is an error. ``force`` allows replacing foreign files.
 
         Raises: OutputExists, UnwritableFile.
         """
         check_place(target, source)
         try:
-            found = self.standing(target, source, options)
+            found = self.state(target, source, options)
         except StoreUnavailable as error:
-            found, unknown = Standing.FOREIGN, f"; {error.message}"
+            found, unknown = OutputState.FOREIGN, f"; {error.message}"
         else:
             unknown = f" and was not made by perkie from {source.name}"
-        if found is Standing.FOREIGN and not force:
+        if found is OutputState.FOREIGN and not force:
             raise OutputExists(
                 f"{target} exists{unknown}", hint="Use --force to replace it, or -o / --out-dir for another place."
             )
-        return Standing.STALE if force else found
+        return OutputState.STALE if force else found
 
-    def write(self, made: Made, data: bytes) -> list[str]:
+    def write(self, made: OutputFile, data: bytes) -> list[str]:
         """Writes an output and records it. A failure to record is only a warning, since the output exists.
 
         Raises: UnwritableFile.
@@ -184,7 +184,7 @@ def _stat(path: Path) -> str:
     return f"{facts.st_size}:{facts.st_mtime_ns}"
 
 
-def _stat_as_read(made: Made) -> str:
+def _stat_as_read(made: OutputFile) -> str:
     """The input's ``stat``; empty if the file was changed or removed after it was read."""
     with suppress(OSError):
         stat = _stat(made.source)

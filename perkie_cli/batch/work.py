@@ -11,7 +11,7 @@ from perkie_cli.batch.files import STDIO, read_photo
 from perkie_cli.batch.mark import Kind, marked
 from perkie_cli.batch.run import Job, JobResult
 from perkie_cli.batch.status import Status
-from perkie_cli.batch.targets import Made, OutputRecord, Standing
+from perkie_cli.batch.targets import OutputFile, OutputRecord, OutputState
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
@@ -21,7 +21,7 @@ from perkie_cli.system.waiting import finish_in_thread
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class MakerResult:
     """The output of one photo. ``final``: false for a substitute, which is made again; ``remark`` is for people."""
 
     data: bytes
@@ -35,7 +35,7 @@ class Planned:
     """The plan for one photo. ``tag`` holds everything that decides the output, apart from the photo's bytes."""
 
     tag: str
-    make: Callable[[], Awaitable[Output]]
+    make: Callable[[], Awaitable[MakerResult]]
 
 
 class Maker(Protocol):
@@ -88,8 +88,8 @@ class FileWork:
         photo = await asyncio.to_thread(read_photo, job.source, self._limits)
         planned = self._maker.plan(photo, job.style)
         if job.target != STDIO:
-            standing = self._record.check(job.target, job.source, planned.tag, force=self._rules.force)
-            if standing is Standing.FRESH and not self._rules.redo:
+            state = self._record.check(job.target, job.source, planned.tag, force=self._rules.force)
+            if state is OutputState.FRESH and not self._rules.redo:
                 return JobResult(job, Status.SKIPPED, remark="already made")
         if self._rules.dry_run:
             return JobResult(job, Status.PLANNED, remark="would be made")
@@ -98,12 +98,12 @@ class FileWork:
         if job.target == STDIO:
             await finish_in_thread(self._stdout, data)
             return _done(job, output, ())
-        made = Made(job.target, job.source, photo.hash, planned.tag, output.final)
+        made = OutputFile(job.target, job.source, photo.hash, planned.tag, output.final)
         # uninterrupted, so that a written output is also recorded and reported
         warnings = await finish_in_thread(self._record.write, made, data)
         return _done(job, output, warnings)
 
 
-def _done(job: Job, output: Output, warnings: Sequence[str]) -> JobResult:
+def _done(job: Job, output: MakerResult, warnings: Sequence[str]) -> JobResult:
     status = Status.CACHED if output.facts.cache_hit else Status.DONE
     return JobResult(job, status, output.facts, warnings, remark=output.remark)

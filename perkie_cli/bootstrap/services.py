@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from perkie_cli.domain.cutouts.checkpoint import Checkpoint
     from perkie_cli.domain.cutouts.network import MattingNetwork
     from perkie_cli.domain.engines import DrawingChoice, MattingChoice
-    from perkie_cli.domain.money.price_list import ModelBook
+    from perkie_cli.domain.money.price_list import ModelCatalogue
     from perkie_cli.domain.picture import ImageLimits
-    from perkie_cli.domain.pictures.style import StyleBook
+    from perkie_cli.domain.pictures.style import StyleCatalogue
     from perkie_cli.domain.quotas.limits import QuotaLimits
     from perkie_cli.domain.secret import Secret
     from perkie_cli.domain.storage.protection import Protection
@@ -111,8 +111,8 @@ class Services(Parts):
     metrics: Metrics = part("server")
     bodies: Gate = part("server")
 
-    styles: StyleBook = part("styles")
-    models: ModelBook = part("prices")
+    styles: StyleCatalogue = part("styles")
+    models: ModelCatalogue = part("prices")
 
     blobs: BlobStore = part("stores.blobs")
     bucket: GcsConnection = part("stores.google")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from perkie_cli.batch.files import STDIO
 from perkie_cli.batch.inputs import InputFile, Inputs
-from perkie_cli.batch.run import Ended, Job, JobResult
+from perkie_cli.batch.run import Job, JobResult, RunResult
 from perkie_cli.batch.status import Status
 from perkie_cli.cli.render import Progress, Renderer, Report
 from perkie_cli.cli.rows import CutoutRow, ErrorRow, PictureRow
@@ -61,14 +61,14 @@ def check_stdout(renderer: Renderer, jobs: Sequence[Job]) -> None:
         renderer.check_takes_pictures()
 
 
-def tell_of_left_out(renderer: Renderer, inputs: Inputs) -> list[InputFile]:
+def report_left_out(renderer: Renderer, inputs: Inputs) -> list[InputFile]:
     """The files of a run; prints on stderr how many arguments were left out as perkie's own outputs."""
     if count := len(inputs.left_out):
         renderer.say(f"left out: {count} picture{'s' * (count != 1)} that perkie made, such as {inputs.left_out[0]}")
     return inputs.files
 
 
-def batch_report(ended: Ended) -> Report:
+def batch_report(ended: RunResult) -> Report:
     """A row per job, and a summary that counts the outcomes."""
     counts = {status.value: sum(each.status is status for each in ended.results) for status in Status}
     failures = [each.error for each in ended.results if each.error is not None]

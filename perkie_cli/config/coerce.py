@@ -30,7 +30,7 @@ def coerce(row: Row, raw: Any, origin: str) -> Any:
     """
     try:
         value = _convert(_annotation(row), raw)
-        _check_bound(value, row.field.metadata["least"])
+        _check_bound(value, row.field.metadata["minimum"])
     except (ValueError, TypeError, InvalidOperation) as error:
         shown = "****" if "Secret" in str(row.field.type) else repr(raw)
         raise InvalidSetting(f"{row.name} = {shown} ({origin}): {_reason(error)}") from error
@@ -110,9 +110,9 @@ def _path(raw: Any) -> Path:
         raise ValueError(str(error)) from error
 
 
-def _check_bound(value: Any, least: float | None) -> None:
-    if least is not None and value is not None and value < least:
-        raise ValueError(f"must be at least {least:g}")
+def _check_bound(value: Any, minimum: float | None) -> None:
+    if minimum is not None and value is not None and value < minimum:
+        raise ValueError(f"must be at least {minimum:g}")
 
 
 _SCALARS: dict[Any, Callable[[Any], Any]] = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
-from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelBook
+from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.domain.units import why_unread
 
 SHIPPED = "data/models.toml"
@@ -22,12 +22,12 @@ _FIELDS = (
 )  # fmt: skip
 
 
-def load_models(own: Path | None = None, *, required: bool = False) -> ModelBook:
+def load_models(own: Path | None = None, *, required: bool = False) -> ModelCatalogue:
     """The shipped models, then those of the user's file, which replace shipped ones with the same id.
 
     Raises: InvalidSetting, UnreadableFile; a missing file only where it is ``required``.
     """
-    return ModelBook(read_rows("model", _model, own, required=required).values())
+    return ModelCatalogue(read_rows("model", _model, own, required=required).values())
 
 
 def read_rows(
@@ -79,7 +79,7 @@ def _model(row: Mapping[str, Any]) -> ImageModel:
         text_usd=_price(prices["text"]),
         input_usd=_price(prices["input"]),
         image_tokens=sizes,
-        input_tokens=whole(row["input_tokens"], least=0),
+        input_tokens=whole(row["input_tokens"], minimum=0),
         reference_side=whole(row["reference_side"]),
         retires=retires,
         successor=row.get("successor"),
@@ -93,10 +93,10 @@ def check_known(table: Mapping[str, Any], known: Collection[str]) -> None:
             raise ValueError(f"unknown field {name!r}")
 
 
-def whole(value: Any, least: int = 1) -> int:
+def whole(value: Any, minimum: int = 1) -> int:
     """Checks a whole number. Raises: ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{value!r} is not a whole number of at least {least}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ValueError(f"{value!r} is not a whole number of at least {minimum}")
     return value
 
 

@@ -36,7 +36,7 @@ def _network(row: Mapping[str, Any]) -> MattingNetwork:
         title=str(row.get("title", id_)),
         file=_file_name(row["file"]),
         licence=str(row["licence"]),
-        side=whole(row["side"], least=32),
+        side=whole(row["side"], minimum=32),
         mean=_channels(row["mean"]),
         deviation=_channels(row["deviation"], above=0),
         output=None if row.get("output") is None else str(row["output"]),

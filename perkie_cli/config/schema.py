@@ -23,9 +23,9 @@ KEY_NAMES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one wins when both
 ByteCount = NewType("ByteCount", int)  # can also be written as 500kB or 20MiB
 
 
-def row(default: Any, text: str, *, env: tuple[str, ...] = (), least: float | None = None) -> Any:
+def row(default: Any, text: str, *, env: tuple[str, ...] = (), minimum: float | None = None) -> Any:
     """One setting: default, one line of help, environment names honoured after perkie's own, a lower bound."""
-    return field(default=default, metadata={"help": text, "env": env, "least": least})
+    return field(default=default, metadata={"help": text, "env": env, "minimum": minimum})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,18 @@ class GeneralSettings:
 
     offline: bool = row(False, "Never download anything", env=("PERKIE_OFFLINE",))
     styles_dir: Path | None = row(None, "Folder of your own style files (default: styles/ next to the user config)")
-    workers: int = row(2, "Threads for decoding, drawing and encoding", least=1)
+    workers: int = row(2, "Threads for decoding, drawing and encoding", minimum=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSettings:
     """Limits on input pictures."""
 
-    max_bytes: ByteCount = row(50 * MIB, "Largest input file", least=1)
-    min_side: int = row(256, "Minimum width and height in px", least=1)
-    max_side: int = row(4096, "Longer sides are scaled down to this many px", least=256)
-    max_pixels: int = row(50_000_000, "Pixel cap, checked before decoding", least=1)
-    pixels_in_work: int = row(200_000_000, "Total pixels of all pictures in progress; more have to wait", least=1)
+    max_bytes: ByteCount = row(50 * MIB, "Largest input file", minimum=1)
+    min_side: int = row(256, "Minimum width and height in px", minimum=1)
+    max_side: int = row(4096, "Longer sides are scaled down to this many px", minimum=256)
+    max_pixels: int = row(50_000_000, "Pixel cap, checked before decoding", minimum=1)
+    pixels_in_work: int = row(200_000_000, "Total pixels of all pictures in progress; more have to wait", minimum=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class StyleSettings:
     """Stylizing."""
 
     engine: Literal["auto", "gemini", "local"] = row("auto", f"Engine; {AUTO_DRAWING}")
-    size: int = row(DEFAULT_SIZE, "Long side of a styled picture in px", least=SMALLEST_SIZE)
+    size: int = row(DEFAULT_SIZE, "Long side of a styled picture in px", minimum=SMALLEST_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class MattingSettings:
     mode: Literal["base", "fast"] = row("base", "base is finer (1024 px), fast is ten times faster (384 px)")
     device: str = row("auto", "auto, cpu, cuda, cuda:N or mps")
     backend: Literal["auto", "torch", "onnx"] = row("auto", "auto is onnx on a CPU once exported, else torch")
-    threads: int = row(0, "Threads of the network on a CPU; 0 is one per core", least=0)
+    threads: int = row(0, "Threads of the network on a CPU; 0 is one per core", minimum=0)
     compile: bool = row(False, "Compile the torch network at its first picture (takes minutes); see docs/matting.md")
     models_dir: Path | None = row(None, "Folder of the model files (default: models/ in the user's data folder)")
     weights_url: str = row(RELEASE, "Address to download model files from")
@@ -86,7 +86,7 @@ class CacheSettings:
         "Buckets in which no command deletes by accident",
     )
     near: bool = row(False, "Reuse the picture of a nearly identical photo of the same owner (extra: near)")
-    near_bits: int = row(24, "Maximum of 256 hash bits that may differ between nearly identical photos", least=0)
+    near_bits: int = row(24, "Maximum of 256 hash bits that may differ between nearly identical photos", minimum=0)
     temp_lifetime: timedelta = row(timedelta(days=7), "Lifetime of pictures of sessions and anonymous users")
     customer_lifetime: timedelta = row(timedelta(days=180), "Lifetime of customers' pictures")
     shared_lifetime: timedelta = row(timedelta(days=30), "Lifetime of shared copies")
@@ -104,11 +104,11 @@ class GeminiSettings:
     vertexai: bool = row(False, "Use Vertex AI instead of a developer key", env=("GOOGLE_GENAI_USE_VERTEXAI",))
     project: str | None = row(None, "Project for Vertex AI (default: GOOGLE_CLOUD_PROJECT)")
     location: str = row("global", "Location for Vertex AI", env=("GOOGLE_CLOUD_LOCATION",))
-    calls_per_minute: int = row(2_000, "Calls per minute that the API allows", least=1)
-    tokens_per_minute: int = row(4_000_000, "Tokens per minute that the API allows", least=10_000)
-    calls_per_day: int = row(50_000, "Calls per day (Pacific time) that the API allows", least=1)
-    concurrent: int = row(1_000, "Concurrent calls that the API allows", least=1)
-    daily_cap_usd: Decimal = row(Decimal(10), "No more upstream calls once the day's spending reaches this", least=0)
+    calls_per_minute: int = row(2_000, "Calls per minute that the API allows", minimum=1)
+    tokens_per_minute: int = row(4_000_000, "Tokens per minute that the API allows", minimum=10_000)
+    calls_per_day: int = row(50_000, "Calls per day (Pacific time) that the API allows", minimum=1)
+    concurrent: int = row(1_000, "Concurrent calls that the API allows", minimum=1)
+    daily_cap_usd: Decimal = row(Decimal(10), "No more upstream calls once the day's spending reaches this", minimum=0)
     ledger: Literal["sqlite", "firestore"] = row("sqlite", "Where spending is booked")
 
 
@@ -117,7 +117,7 @@ class HttpSettings:
     """`perkie serve`."""
 
     host: str = row("127.0.0.1", "Address to listen on")
-    port: int = row(8080, "Port to listen on", env=("PORT",), least=0)
+    port: int = row(8080, "Port to listen on", env=("PORT",), minimum=0)
     role: Literal["all", "artistic", "matting"] = row("all", "Which of the two services this server provides")
     auth: tuple[Literal["none", "api-key", "jwt", "shopify-proxy"], ...] = row(
         ("none",), "Authentication modes, comma-separated; none only on a loopback address"
@@ -131,29 +131,29 @@ class HttpSettings:
     link_secret: Secret | None = row(None, "Signs image links; without it they become invalid when the server restarts")
     link_lifetime: timedelta = row(timedelta(days=1), "How long image links are valid")
     origins: tuple[str, ...] = row((), "Origins that browsers may call from, in addition to https://*.myshopify.com")
-    trusted_hops: int = row(0, "Number of own proxies that append to X-Forwarded-For (Cloud Run: 1)", least=0)
-    max_body: ByteCount = row(32 * MIB, "Largest request body", least=1)
-    max_image: ByteCount = row(20 * MIB, "Largest picture in a request", least=1)
-    max_bodies: ByteCount = row(256 * MIB, "Total size of all request bodies in progress", least=1)
-    pixels_waiting: int = row(800_000_000, "Total pixels of waiting pictures; more are refused", least=0)
-    rate_ip: int = row(100, "Expensive requests per minute and address", least=1)
-    rate_session: int = row(20, "Expensive requests per minute and session or customer", least=1)
-    rate_burst: int = row(10, "Burst: how many of these may come at once", least=1)
+    trusted_hops: int = row(0, "Number of own proxies that append to X-Forwarded-For (Cloud Run: 1)", minimum=0)
+    max_body: ByteCount = row(32 * MIB, "Largest request body", minimum=1)
+    max_image: ByteCount = row(20 * MIB, "Largest picture in a request", minimum=1)
+    max_bodies: ByteCount = row(256 * MIB, "Total size of all request bodies in progress", minimum=1)
+    pixels_waiting: int = row(800_000_000, "Total pixels of waiting pictures; more are refused", minimum=0)
+    rate_ip: int = row(100, "Expensive requests per minute and address", minimum=1)
+    rate_session: int = row(20, "Expensive requests per minute and session or customer", minimum=1)
+    rate_burst: int = row(10, "Burst: how many of these may come at once", minimum=1)
     generate_deadline: timedelta = row(timedelta(seconds=50), "Time limit for one generation")
     process_deadline: timedelta = row(timedelta(seconds=150), "Time limit for a process or batch request")
     cutout_deadline: timedelta = row(timedelta(seconds=120), "Time limit for one cut-out")
     stop_within: timedelta = row(timedelta(seconds=8), "After SIGTERM, time for requests in flight to finish")
-    warmups: int = row(20, "Warm-ups per hour that really draw", least=1)
+    warmups: int = row(20, "Warm-ups per hour that really draw", minimum=1)
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
     """Free pictures per UTC day."""
 
-    customer: int = row(5, "Pictures per day for a customer", least=0)
-    session: int = row(3, "Pictures per day for a session", least=0)
-    ip: int = row(5, "Pictures per day for an address without session or customer", least=0)
-    ip_ceiling: int = row(30, "Pictures per day for all sessions of one address together", least=0)
+    customer: int = row(5, "Pictures per day for a customer", minimum=0)
+    session: int = row(3, "Pictures per day for a session", minimum=0)
+    ip: int = row(5, "Pictures per day for an address without session or customer", minimum=0)
+    ip_ceiling: int = row(30, "Pictures per day for all sessions of one address together", minimum=0)
     count_local: bool = row(False, "Also charge pictures of the local engine")
     store: Literal["sqlite", "firestore"] = row("sqlite", "Where quotas are stored")
     path: Path | None = row(None, "File of the sqlite store (default: quotas.sqlite in the state folder)")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.domain.pictures.style import BUILT_IN, RESERVED, Parameter, Style, StyleBook, plain_name
+from perkie_cli.domain.pictures.style import BUILT_IN, RESERVED, Parameter, Style, StyleCatalogue, plain_name
 from perkie_cli.domain.units import why_unread
 
 _REQUIRED = {"id": str, "title": str, "prompt": str}
@@ -21,7 +21,7 @@ _KINDS = {str: "text", list: "a list", bool: "true or false", dict: "a table"}
 _ID = re.compile(r"[A-Za-z0-9_]{1,60}")  # a part of storage keys and of file names
 
 
-def load_styles(own: Path) -> StyleBook:
+def load_styles(own: Path) -> StyleCatalogue:
     """The shipped styles and those of the folder ``own`` (which need not exist); an own id replaces a shipped one.
 
     An empty file is skipped: in `perkie styles show ID > own/new.toml` the shell creates it before perkie runs.
@@ -33,7 +33,7 @@ def load_styles(own: Path) -> StyleBook:
     if own.is_dir():
         files += [(entry, str(entry)) for entry in sorted(own.glob("*.toml")) if not _is_empty(entry)]
     styles = [read_style(entry, source) for entry, source in files if entry.name.endswith(".toml")]
-    book = StyleBook(sorted(styles, key=lambda style: not style.popular))
+    book = StyleCatalogue(sorted(styles, key=lambda style: not style.popular))
     _check_names(book)
     return book
 
@@ -43,7 +43,7 @@ def _is_empty(file: Path) -> bool:
     return file.is_file() and file.stat().st_size == 0
 
 
-def _check_names(book: StyleBook) -> None:
+def _check_names(book: StyleCatalogue) -> None:
     taken = dict.fromkeys(RESERVED, "a word for several styles")
     for style in sorted(book.all(), key=lambda style: style.source != BUILT_IN):
         for name in {plain_name(name): name for name in style.names}.values():

@@ -18,7 +18,7 @@ from perkie_cli.ports import Clock
 if TYPE_CHECKING:
     import ssl
 
-    from perkie_cli.domain.money.price_list import ModelBook
+    from perkie_cli.domain.money.price_list import ModelCatalogue
     from perkie_cli.emulators.firestore.server import FirestoreEmulator
     from perkie_cli.emulators.gemini.painter import Painter
     from perkie_cli.emulators.gemini.server import GeminiEmulator
@@ -84,7 +84,7 @@ def make_firestore(
 
 def make_gemini(
     painter: Painter,
-    models: ModelBook,
+    models: ModelCatalogue,
     clock: Clock,
     *,
     host: str = "127.0.0.1",

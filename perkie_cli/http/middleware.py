@@ -74,10 +74,10 @@ def problem_response(error: PerkieError, scope: Scope) -> Response:
     """The error as the answer to the request of ``scope``."""
     request_id = ids_of(scope).request_id
     if scope["path"].startswith((REMOVEBG, f"/apps/perkie{REMOVEBG}")):
-        told = removebg_problem(error, request_id)
-        return Response(orjson.dumps(told.body), told.status, told.headers, "application/json")
-    told = problem(error, request_id)
-    return Response(orjson.dumps(told.body), told.status, told.headers, MEDIA_TYPE)
+        answer = removebg_problem(error, request_id)
+        return Response(orjson.dumps(answer.body), answer.status, answer.headers, "application/json")
+    answer = problem(error, request_id)
+    return Response(orjson.dumps(answer.body), answer.status, answer.headers, MEDIA_TYPE)
 
 
 class Head:
@@ -164,18 +164,18 @@ class Boundary:
             _check_encoding(headers)
             await self._bounded(scope, receive, sending, self._length(headers))
         except Exception as error:  # the last boundary: a bug must become a 500 without details
-            told = as_problem(error, scope)
+            answer = as_problem(error, scope)
             if started:
                 raise  # too late for an answer: closing the connection tells the client
-            await problem_response(told, scope)(scope, receive, send)
+            await problem_response(answer, scope)(scope, receive, send)
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send, length: int) -> None:
         async with self._bodies.hold(length):
             try:
-                async with asyncio.timeout(BODY_WITHIN if length else None) as patience:
-                    await self._app(scope, self._counted(receive, patience), send)
+                async with asyncio.timeout(BODY_WITHIN if length else None) as time_limit:
+                    await self._app(scope, self._counted(receive, time_limit), send)
             except TimeoutError as error:
-                if not patience.expired():
+                if not time_limit.expired():
                     raise
                 raise DeadlineExceeded(f"the body did not arrive within {BODY_WITHIN:g} s", hint=_SLOW) from error
 
@@ -188,7 +188,7 @@ class Boundary:
         self._check(int(given))
         return int(given)
 
-    def _counted(self, receive: Receive, patience: asyncio.Timeout) -> Receive:
+    def _counted(self, receive: Receive, time_limit: asyncio.Timeout) -> Receive:
         """Counts the body's bytes; the timeout ends with the body."""
         seen = 0
 
@@ -198,8 +198,8 @@ class Boundary:
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
                 self._check(seen)
-                if not message.get("more_body", False) and not patience.expired():
-                    patience.reschedule(None)
+                if not message.get("more_body", False) and not time_limit.expired():
+                    time_limit.reschedule(None)
             return message
 
         return counting

@@ -17,11 +17,11 @@ from perkie_cli.http.answer.schemas import AcceptedFacts, DoneFacts, ProcessForm
 from perkie_cli.http.request.call import Call, Repeat
 from perkie_cli.http.request.fields import Fields, validated
 from perkie_cli.http.request.inputs import generate_request, photo_in, requester_of, select_styles
-from perkie_cli.services.shop.process import Accepted, CutoutEnd, Step
-from perkie_cli.services.shop.storefront import StyleEnd
+from perkie_cli.services.shop.process import Accepted, CutoutResult, Step
+from perkie_cli.services.shop.storefront import StyleResult
 from perkie_cli.system.waiting import alongside
 
-Told = tuple[str, BaseModel]  # the name of an event and its body
+StepEvent = tuple[str, BaseModel]  # the name of an event and its body
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ async def begin(call: Call, fields: Fields) -> Run:
     return Run(requester, photo, [generate_request(requester, photo, style) for style in styles])
 
 
-async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
+async def step_events(call: Call, run: Run) -> AsyncGenerator[StepEvent, None]:
     """The names and bodies of ``accepted``, ``cutout``, each ``style`` and ``done``."""
     succeeded = False
     async with aclosing(_steps(call, run)) as steps:
@@ -59,7 +59,7 @@ async def steps_told(call: Call, run: Run) -> AsyncGenerator[Told, None]:
                     "accepted",
                     AcceptedFacts(image_hash=step.hash, styles=list(step.styles), request_id=call.request_id),
                 )
-            elif isinstance(step, CutoutEnd):
+            elif isinstance(step, CutoutResult):
                 succeeded = succeeded or step.cutout is not None
                 yield "cutout", await cutout_outcome(call, step)
             else:
@@ -97,11 +97,11 @@ async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
 def _weight(steps: Sequence[Step]) -> int | None:
     weight = 0
     for step in steps:
-        if isinstance(step, CutoutEnd):
+        if isinstance(step, CutoutResult):
             if step.cutout is None:
                 return None
             weight += len(step.cutout.picture.data)
-        elif isinstance(step, StyleEnd):
+        elif isinstance(step, StyleResult):
             if step.drawn is None:
                 return None
             weight += len(step.drawn.picture.master.data)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from perkie_cli.domain.storage.lifecycle import StoredFacts
-from perkie_cli.domain.storage.selection import EVERYTHING, Selection, Tally
+from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTotal
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class BlobStore(Protocol):
     def list(self, selection: Selection = EVERYTHING) -> AsyncIterator[BlobInfo]:
         """Streams objects in key order, in bounded memory. Listed objects may be deleted during the listing."""
 
-    async def tally(self, selection: Selection = EVERYTHING) -> Mapping[str, Tally]:
+    async def totals(self, selection: Selection = EVERYTHING) -> Mapping[str, StoredTotal]:
         """Counts and bytes by area (``domain.selection.AREAS`` and ``OTHER``); areas without objects are left out."""
 
     def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:

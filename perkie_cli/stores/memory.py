@@ -16,8 +16,8 @@ class MemoryDocuments:
 
     name = "memory"
 
-    def __init__(self, most: int = 10_000) -> None:
-        self._most = most
+    def __init__(self, limit: int = 10_000) -> None:
+        self._limit = limit
         self._documents: OrderedDict[DocumentRef, Document] = OrderedDict()
 
     async def update(self, refs: Sequence[DocumentRef], change: Change[T]) -> T:
@@ -27,7 +27,7 @@ class MemoryDocuments:
             self._documents.pop(ref, None)
             if document is not None:
                 self._documents[ref] = document
-        while len(self._documents) > self._most:
+        while len(self._documents) > self._limit:
             self._documents.popitem(last=False)
         return result
 

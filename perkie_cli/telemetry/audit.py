@@ -24,10 +24,10 @@ def current_actor() -> str:
 class AuditLog:
     """Writes ``Audited`` to ``path`` (mode 0600) and passes every event on."""
 
-    def __init__(self, path: Path, clock: Clock, then: EventSink) -> None:
+    def __init__(self, path: Path, clock: Clock, next_sink: EventSink) -> None:
         self._path = path
         self._clock = clock
-        self._then = then
+        self._next_sink = next_sink
 
     def emit(self, event: Event) -> None:
         """Writes and passes on the event; a record that cannot be written becomes an ``AuditLost`` event."""
@@ -35,8 +35,8 @@ class AuditLog:
             try:
                 self._append(event)
             except OSError as error:
-                self._then.emit(AuditLost(str(self._path), error.strerror or str(error)))
-        self._then.emit(event)
+                self._next_sink.emit(AuditLost(str(self._path), error.strerror or str(error)))
+        self._next_sink.emit(event)
 
     def _append(self, event: Audited) -> None:
         record = {

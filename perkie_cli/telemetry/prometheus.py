@@ -16,8 +16,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "WS"})
 class Metrics:
     """An event sink that counts events and passes them on to ``next_sink``."""
 
-    def __init__(self, beyond: EventSink) -> None:
-        self._beyond = beyond
+    def __init__(self, next_sink: EventSink) -> None:
+        self._next_sink = next_sink
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter(
@@ -53,7 +53,7 @@ class Metrics:
             self._failures.labels(event.operation).inc()
         elif isinstance(event, BreakerChanged):
             self._breaker.labels(event.upstream).set(_STATES.get(event.after, 2))
-        self._beyond.emit(event)
+        self._next_sink.emit(event)
 
     def text(self) -> bytes:
         """The metrics in Prometheus's exposition format."""

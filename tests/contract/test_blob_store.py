@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.domain.storage.selection import Selection, Tally, area_of, total
+from perkie_cli.domain.storage.selection import Selection, StoredTotal, area_of, total
 from perkie_cli.ports import BlobStore
 from tests.clock import ManualClock
 from tests.contract.blob_stores import Opener, facts, stored
@@ -146,11 +146,11 @@ async def test_tallies_are_by_area(store: BlobStore, clock: ManualClock) -> None
     await put(store, "originals/temp/t/b.jpg", b"1")
     await put(store, "originals/customers/c/b.jpg", b"12")
     await put(store, "elsewhere.bin", b"123")
-    tallies = await store.tally()
-    assert set(tallies) == {"originals/temp", "originals/customers", "other"}
-    assert tallies["originals/temp"] == Tally(2, 6, clock.now() - timedelta(seconds=60))
-    assert total(tallies).bytes == 11
-    assert await store.tally(Selection("nothing/")) == {}
+    totals = await store.totals()
+    assert set(totals) == {"originals/temp", "originals/customers", "other"}
+    assert totals["originals/temp"] == StoredTotal(2, 6, clock.now() - timedelta(seconds=60))
+    assert total(totals).bytes == 11
+    assert await store.totals(Selection("nothing/")) == {}
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ async def test_a_store_selects_as_the_rule_says(
     stored = [info async for info in store.list()]
     expected = [info for info in stored if selection.matches(info.key, info.size, info.touched)]
     assert [info async for info in store.list(selection)] == expected
-    tallies = await store.tally(selection)
-    assert total(tallies) == sum((Tally(1, info.size, info.touched) for info in expected), Tally())
-    assert set(tallies) == {area_of(info.key) for info in expected}
+    totals = await store.totals(selection)
+    assert total(totals) == sum((StoredTotal(1, info.size, info.touched) for info in expected), StoredTotal())
+    assert set(totals) == {area_of(info.key) for info in expected}
 
 
 async def test_of_sixteen_writers_one_wins_and_no_reader_sees_a_torn_object(opener: Opener, clock: ManualClock) -> None:

@@ -263,7 +263,7 @@ async def test_a_read_only_folder_is_unavailable(tmp_path: Path, clock: ManualCl
         folder.chmod(folder.stat().st_mode | 0o055)
     with as_nobody():
         store = DiskBlobs(locked / "cache", clock, thread_workers(1))
-        for call in (store.ping(), put(store, PICTURE), store.get(PICTURE), store.tally()):
+        for call in (store.ping(), put(store, PICTURE), store.get(PICTURE), store.totals()):
             with pytest.raises(StoreUnavailable, match="cannot be used"):
                 await call
         await store.aclose()

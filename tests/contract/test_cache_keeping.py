@@ -13,7 +13,7 @@ from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.pictures.cache_key import CacheKey, cutout_key, original_key
 from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.protection import Protection
-from perkie_cli.domain.storage.selection import AREAS, Tally, total
+from perkie_cli.domain.storage.selection import AREAS, StoredTotal, total
 from perkie_cli.ports import BlobStore
 from perkie_cli.services.storage.keeping import CacheKeeping, Filter, FindingKind
 from tests.clock import ManualClock
@@ -50,8 +50,8 @@ async def keys(store: BlobStore) -> set[str]:
     return {info.key async for info in store.list()}
 
 
-def counts(tallies: Mapping[str, Tally]) -> dict[str, int]:
-    return {area: tally.count for area, tally in tallies.items()}
+def counts(totals: Mapping[str, StoredTotal]) -> dict[str, int]:
+    return {area: found.count for area, found in totals.items()}
 
 
 async def test_statistics_are_by_area_and_filter(store: BlobStore, keeping: CacheKeeping) -> None:
@@ -60,7 +60,7 @@ async def test_statistics_are_by_area_and_filter(store: BlobStore, keeping: Cach
     assert counts(await keeping.stats(Filter())) == {
         "cutouts": 2, "generated/customers": 2, "originals/customers": 2, "shared": 2,
     }  # fmt: skip
-    assert total(await keeping.stats(Filter(owner=ANNA))) == Tally(
+    assert total(await keeping.stats(Filter(owner=ANNA))) == StoredTotal(
         2, 110, (await facts(store, f"shared/ca/{CAT}_ink_wash_0123456789ab.jpg")).touched
     )
     assert counts(await keeping.stats(Filter(hash=CAT[:8], larger_than=50))) == {
@@ -172,7 +172,7 @@ async def test_purging_expired_pictures_of_an_owner_is_no_erasure(
     await add(store, GUEST, DOG)
     clock.advance(timedelta(days=8))
     assert counts(await keeping.purge(Filter(expired=True, owner=GUEST))) == {"generated/temp": 1, "originals/temp": 1}
-    assert counts(await store.tally()) == {"cutouts": 1, "shared": 1}
+    assert counts(await store.totals()) == {"cutouts": 1, "shared": 1}
 
 
 async def test_expired_and_older_must_both_hold(store: BlobStore, keeping: CacheKeeping, clock: ManualClock) -> None:

@@ -98,12 +98,12 @@ async def test_down_it_counts_in_memory_and_comes_back_without_a_restart(
     quotas = Quotas(documents_over(connection), MemoryDocuments(), QuotaRules(), clock, NoEvents())
     await draw(quotas)
     emulator.faults.set(plan(fault))
-    connection.patience = patience  # only while there is nothing to wait for
+    connection.timeout = patience  # only while there is nothing to wait for
     for _ in range(3):
         await draw(quotas)
     assert quotas.degraded
     emulator.faults.set([])
-    connection.patience = 100.0
+    connection.timeout = 100.0
     clock.advance(PROBE_EVERY)
     await draw(quotas)
     status = await quotas.status(CHARGE)

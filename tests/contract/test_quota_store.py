@@ -12,7 +12,7 @@ from perkie_cli.domain.errors import QuotaExceeded
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.quotas.limits import Charge, QuotaLimits, utc_day
 from perkie_cli.ports import DocumentRef, DocumentStore
-from perkie_cli.services.quotas.book import COLLECTION, Book
+from perkie_cli.services.quotas.counters import COLLECTION, CounterStore
 from perkie_cli.services.quotas.quotas import QuotaRules, Quotas
 from perkie_cli.stores.memory import MemoryDocuments
 from tests.clock import ManualClock
@@ -71,7 +71,7 @@ async def test_a_refused_ceiling_leaves_no_lease_on_the_session(documents: Docum
     fresh = LIMITS.charge(SESSION, ADDRESS)
     with pytest.raises(QuotaExceeded, match="all sessions of address"):
         await draw(quotas, fresh)
-    (tally,) = (await Book(documents).read(utc_day(clock.now()), fresh.counters[:1])).values()
+    (tally,) = (await CounterStore(documents).read(utc_day(clock.now()), fresh.counters[:1])).values()
     assert (tally.used, dict(tally.leases)) == (0, {})
 
 
@@ -79,22 +79,22 @@ async def test_a_lease_whose_holder_died_stops_counting_when_it_expires(
     documents: DocumentStore, clock: ManualClock
 ) -> None:
     quotas, charge = quotas_over(documents, clock), LIMITS.charge(CUSTOMER)
-    await Book(documents).reserve(charge, "dead", clock.now().timestamp() + 90, clock.now())
+    await CounterStore(documents).reserve(charge, "dead", clock.now().timestamp() + 90, clock.now())
     assert await left(quotas, charge) == 4
     clock.advance(90)
     assert await left(quotas, charge) == 5
     await draw(quotas, charge)
-    (tally,) = (await Book(documents).read(utc_day(clock.now()), charge.counters)).values()
+    (tally,) = (await CounterStore(documents).read(utc_day(clock.now()), charge.counters)).values()
     assert dict(tally.leases) == {}
 
 
 async def test_a_commit_after_expiry_counts_once(documents: DocumentStore, clock: ManualClock) -> None:
-    book, charge = Book(documents), LIMITS.charge(CUSTOMER)
-    await book.reserve(charge, "slow", clock.now().timestamp() + 90, clock.now())
+    counters, charge = CounterStore(documents), LIMITS.charge(CUSTOMER)
+    await counters.reserve(charge, "slow", clock.now().timestamp() + 90, clock.now())
     clock.advance(3600)
     for _ in range(2):
-        await book.commit(utc_day(clock.now()), charge.counters, "slow", clock.now())
-    await book.release(utc_day(clock.now()), charge.counters, "slow")
+        await counters.commit(utc_day(clock.now()), charge.counters, "slow", clock.now())
+    await counters.release(utc_day(clock.now()), charge.counters, "slow")
     assert await left(quotas_over(documents, clock), charge) == 4
 
 
@@ -105,9 +105,9 @@ async def test_midnight_charges_the_day_of_the_reservation(documents: DocumentSt
     async with quotas.reserve(charge, MINUTE) as reservation:
         clock.advance(MINUTE)
         await reservation.commit()
-    book = Book(documents)
-    (before,) = (await book.read(today, charge.counters)).values()
-    (after,) = (await book.read(utc_day(clock.now()), charge.counters)).values()
+    counters = CounterStore(documents)
+    (before,) = (await counters.read(today, charge.counters)).values()
+    (after,) = (await counters.read(utc_day(clock.now()), charge.counters)).values()
     assert (before.used, after.used) == (1, 0)
     (kept,) = await documents.read([DocumentRef(COLLECTION, f"{today}_customer:42")])
     assert kept is not None
@@ -118,12 +118,12 @@ async def test_midnight_charges_the_day_of_the_reservation(documents: DocumentSt
 async def test_a_reset_keeps_live_leases_and_a_grant_raises_the_limit(
     documents: DocumentStore, clock: ManualClock
 ) -> None:
-    quotas, book, charge = quotas_over(documents, clock), Book(documents), LIMITS.charge(CUSTOMER)
+    quotas, counters, charge = quotas_over(documents, clock), CounterStore(documents), LIMITS.charge(CUSTOMER)
     for _ in range(4):
         await draw(quotas, charge)
     day = utc_day(clock.now())
     async with quotas.reserve(charge, MINUTE) as reservation:
-        await book.change(
+        await counters.change(
             day, charge.counters, lambda tallies: {n: t.reset().grant("g", 2) for n, t in tallies.items()}
         )
         assert await left(quotas, charge) == 6

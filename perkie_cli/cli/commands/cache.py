@@ -13,7 +13,7 @@ from perkie_cli.cli.render import Report
 from perkie_cli.cli.rows import AreaRow, FindingRow, ObjectRow, as_fields
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import ChangesPending
-from perkie_cli.domain.storage.selection import Tally, total
+from perkie_cli.domain.storage.selection import StoredTotal, total
 from perkie_cli.domain.units import format_size
 from perkie_cli.services.storage.keeping import Filter
 
@@ -153,26 +153,26 @@ def verify(
     run(ctx, work)
 
 
-def _tallied(tallies: Mapping[str, Tally], **summary: object) -> Report:
-    whole = total(tallies)
+def _tallied(totals: Mapping[str, StoredTotal], **summary: object) -> Report:
+    whole = total(totals)
     lines = [
         f"{'area':<20} {'objects':>9} {'size':>10}  unused since"
     ]  # without Rich: this should start as fast as `ls`
-    lines += [_line(area, tally) for area, tally in {**tallies, "all": whole}.items()]
-    results = [AreaRow(area, each.count, each.bytes, each.oldest) for area, each in tallies.items()]
+    lines += [_line(area, found) for area, found in {**totals, "all": whole}.items()]
+    results = [AreaRow(area, each.count, each.bytes, each.oldest) for area, each in totals.items()]
     return Report(results, {**summary, "count": whole.count, "bytes": whole.bytes}, lines)
 
 
-def _line(area: str, tally: Tally) -> str:
-    return f"{area:<20} {tally.count:>9} {format_size(tally.bytes):>10}  {_day(tally)}".rstrip()
+def _line(area: str, found: StoredTotal) -> str:
+    return f"{area:<20} {found.count:>9} {format_size(found.bytes):>10}  {_day(found)}".rstrip()
 
 
-def _day(tally: Tally) -> str:
-    return "" if tally.oldest is None else f"{tally.oldest:%Y-%m-%d}"
+def _day(found: StoredTotal) -> str:
+    return "" if found.oldest is None else f"{found.oldest:%Y-%m-%d}"
 
 
-def _amount(tally: Tally) -> str:
-    return f"{_objects(tally.count)} ({format_size(tally.bytes)})"
+def _amount(found: StoredTotal) -> str:
+    return f"{_objects(found.count)} ({format_size(found.bytes)})"
 
 
 def _objects(count: int) -> str:

@@ -18,7 +18,7 @@ from perkie_cli.domain.errors import ChangesPending, UsageError
 from perkie_cli.domain.storage.lifecycle import Rule, rules_for
 from perkie_cli.domain.storage.lifecycle_json import rule_to
 from perkie_cli.domain.storage.lifecycle_review import Remark, review
-from perkie_cli.domain.storage.selection import Tally, total
+from perkie_cli.domain.storage.selection import StoredTotal, total
 from perkie_cli.domain.units import format_size
 
 if TYPE_CHECKING:
@@ -138,9 +138,9 @@ def _wanted(services: Services, file: Path | None) -> Sequence[Rule]:
     return read_rules(file)
 
 
-async def _compare(services: Services, file: Path | None) -> tuple[Change, Mapping[str, Tally]]:
+async def _compare(services: Services, file: Path | None) -> tuple[Change, Mapping[str, StoredTotal]]:
     change = await services.lifecycle.compare(_wanted(services, file), given=file is not None)
-    gone = await services.lifecycle.would_go(change.wanted) if change.pending else {}
+    gone = await services.lifecycle.would_delete(change.target) if change.pending else {}
     return change, gone
 
 
@@ -150,13 +150,13 @@ def _pending(services: Services) -> ChangesPending:
     )
 
 
-def _report(change: Change, gone: Mapping[str, Tally], error: ChangesPending | None) -> Report:
+def _report(change: Change, gone: Mapping[str, StoredTotal], error: ChangesPending | None) -> Report:
     lines = [*_lines(change, gone)] if change.pending else ["the bucket already has these rules"]
     summary = {"changed": False, "pending": change.pending, "would_go": _amounts(gone)}
     return Report(_changes(change), summary, lines, error)
 
 
-def _lines(change: Change, gone: Mapping[str, Tally]) -> Iterable[str]:
+def _lines(change: Change, gone: Mapping[str, StoredTotal]) -> Iterable[str]:
     from perkie_cli.ops.lifecycle.lifecycle import describe_json
 
     yield from (f"- {describe_json(rule)}" for rule in change.removed)
@@ -164,9 +164,9 @@ def _lines(change: Change, gone: Mapping[str, Tally]) -> Iterable[str]:
     whole = total(gone)
     if not whole.count:
         yield "no object would be deleted now"
-    for area, tally in gone.items():
-        size = format_size(tally.bytes)
-        yield f"would be deleted now: {tally.count} of {area} ({size}), unused since {tally.oldest:%Y-%m-%d}"
+    for area, found in gone.items():
+        size = format_size(found.bytes)
+        yield f"would be deleted now: {found.count} of {area} ({size}), unused since {found.oldest:%Y-%m-%d}"
 
 
 def _changes(change: Change) -> list[RuleChangeRow]:
@@ -174,8 +174,8 @@ def _changes(change: Change) -> list[RuleChangeRow]:
     return [*removed, *(RuleChangeRow("add", rule) for rule in change.added)]
 
 
-def _amounts(gone: Mapping[str, Tally]) -> dict[str, Any]:
-    return {area: asdict(tally) for area, tally in gone.items()}
+def _amounts(gone: Mapping[str, StoredTotal]) -> dict[str, Any]:
+    return {area: asdict(found) for area, found in gone.items()}
 
 
 def _say(renderer: Renderer, remarks: Iterable[Remark]) -> None:

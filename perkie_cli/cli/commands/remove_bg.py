@@ -17,7 +17,7 @@ from perkie_cli.batch.run import Job, run_jobs
 from perkie_cli.batch.targets import OutputRecord, plan_targets
 from perkie_cli.batch.work import FileWork, Rules
 from perkie_cli.cli import options
-from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, tell_of_left_out
+from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, report_left_out
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format
 from perkie_cli.cli.render import Renderer, Report
@@ -117,7 +117,7 @@ def remove_bg(
     renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
-        asked = _Options(
+        options = _Options(
             _output_kind(kind),
             _background(background, services.limits),
             Framing(trim, margin, None if aspect is None else parse_aspect(aspect)),
@@ -127,7 +127,7 @@ def remove_bg(
             Rules(cache_use(refresh, no_cache), force, dry_run),
             jobs,
         )
-        whole = _Run(services, renderer, asked)
+        whole = _Run(services, renderer, options)
         return await whole.all(inputs, recursive, file, out_dir)
 
     run(ctx, work, {"matting.engine": engine, "matting.mode": mode, "matting.device": device})
@@ -136,32 +136,32 @@ def remove_bg(
 class _Run:
     """One run of the command."""
 
-    def __init__(self, services: Services, renderer: Renderer, asked: _Options) -> None:
+    def __init__(self, services: Services, renderer: Renderer, options: _Options) -> None:
         self._services = services
         self._renderer = renderer
         self._record = OutputRecord(services.outputs)
-        self._asked = asked
+        self._options = options
 
     async def all(self, inputs: list[str], recursive: bool, file: Path | None, out_dir: Path | None) -> Report:
-        asked = self._asked
-        check_result(asked.output, asked.background, asked.format)
+        options = self._options
+        check_result(options.output, options.background, options.format)
         made = self._record.below_folders(inputs)
         found = expand(inputs, recursive=recursive, kind=Kind.CUTOUT, made_by_us=made)
-        files = tell_of_left_out(self._renderer, found)
+        files = report_left_out(self._renderer, found)
         check_targets(files, 1, file, out_dir)
         self._services.cutouts.recipe()  # reports an unknown engine or mode before anything is downloaded
-        fallback = len(files) == 1 if asked.fallback is None else asked.fallback
-        if not asked.rules.dry_run:
+        fallback = len(files) == 1 if options.fallback is None else options.fallback
+        if not options.rules.dry_run:
             await ensure_weights(self._services, self._renderer, required=not fallback)
             if self._services.matting_choice.could_be_finer:
                 self._renderer.say(FINER_FUR)
-        tail = f"_{'mask' if asked.output is CutoutOutput.MASK else 'cutout'}.{asked.format.value}"
+        tail = f"_{'mask' if options.output is CutoutOutput.MASK else 'cutout'}.{options.format.value}"
         targets = plan_targets(files, [tail], file, out_dir)
         jobs = [Job(each.path, row[0]) for each, row in zip(files, targets, strict=True)]
         check_stdout(self._renderer, jobs)
-        maker = CutoutMaker(self._services.cutouts, partial(asked.request, fallback=fallback))
-        work = FileWork(maker, self._record, self._services.limits, asked.rules, self._renderer.picture)
-        return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), asked.jobs))
+        maker = CutoutMaker(self._services.cutouts, partial(options.request, fallback=fallback))
+        work = FileWork(maker, self._record, self._services.limits, options.rules, self._renderer.picture)
+        return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), options.jobs))
 
 
 def _output_kind(name: str) -> CutoutOutput:

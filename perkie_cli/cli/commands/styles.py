@@ -12,10 +12,10 @@ import typer
 from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import expand
 from perkie_cli.batch.mark import Kind
-from perkie_cli.batch.targets import Made, OutputRecord, check_place
+from perkie_cli.batch.targets import OutputFile, OutputRecord, check_place
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
-from perkie_cli.cli.batch import summed_up, tell_of_left_out
+from perkie_cli.cli.batch import report_left_out, summed_up
 from perkie_cli.cli.choices import output_format
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.rows import ErrorRow, FailedRow, FullStyleRow, SheetRow, StyleRow, as_fields
@@ -76,7 +76,8 @@ def preview(
     ctx: typer.Context,
     inputs: options.Inputs,
     output: Annotated[
-        Path, typer.Option("--output", "-o", readable=False, metavar="FILE", help="Output file: .png, .jpg or .webp.")
+        Path,
+        typer.Option("--output", "-o", readable=False, metavar="FILE", help="Output file: .png, .jpg or .webp."),
     ] = Path("contact_sheet.png"),
     size: Annotated[int, typer.Option(min=96, max=1024, metavar="PX", help="Long side of each picture.")] = 384,
     force: options.Force = False,
@@ -96,7 +97,7 @@ def preview(
         record = OutputRecord(services.outputs)
         made_by_us = record.below_folders(inputs)
         found = expand(inputs, recursive=False, kind=Kind.PICTURE, made_by_us=made_by_us)
-        sources = [file.path for file in tell_of_left_out(renderer, found)]
+        sources = [file.path for file in report_left_out(renderer, found)]
         for source in sources:
             check_place(output, source)
         record.check(output, sources[0], "", force=force)
@@ -107,7 +108,7 @@ def preview(
             return Report(failed, error=error, exit_code=code)
         titles = [style.title for style in services.styles.all()]
         sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, kind)
-        made = Made(output, sources[0], "", "", final=False)
+        made = OutputFile(output, sources[0], "", "", final=False)
         for warning in await finish_in_thread(record.write, made, sheet.data):
             renderer.warn(warning)
         return Report(

@@ -16,7 +16,7 @@ from perkie_cli.batch.run import Job, run_jobs
 from perkie_cli.batch.targets import OutputRecord, plan_targets
 from perkie_cli.batch.work import FileWork, Rules
 from perkie_cli.cli import options
-from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, tell_of_left_out
+from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, report_left_out
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, output_format, owner_of
 from perkie_cli.cli.render import Renderer, Report, Table
@@ -116,7 +116,7 @@ def stylize(
       perkie stylize photos/ -r --style popular --out-dir gallery/ --jobs 2 --json
     """
     renderer = renderer_of(ctx)
-    asked = _Options(
+    options = _Options(
         format=output_format(format_, output, "jpg"),
         owner=owner_of(customer, session) or ANONYMOUS,
         rules=Rules(cache_use(refresh, no_cache), force, dry_run),
@@ -130,10 +130,10 @@ def stylize(
     )
 
     async def work(services: Services) -> Report:
-        whole = _Run(services, renderer, asked)
+        whole = _Run(services, renderer, options)
         files, styles = whole.settle(inputs, style, recursive, output, out_dir)
         if estimate:
-            return await _estimated(services, asked, len(files), styles)
+            return await _estimated(services, options, len(files), styles)
         return await whole.all(files, styles, output, out_dir)
 
     run(ctx, work, {"style.engine": engine, "style.size": size}, **_parts(jobs))
@@ -150,12 +150,12 @@ def _parts(jobs: int) -> Overrides:
 class _Run:
     """One run of the command."""
 
-    def __init__(self, services: Services, renderer: Renderer, asked: _Options) -> None:
+    def __init__(self, services: Services, renderer: Renderer, options: _Options) -> None:
         self._services = services
         self._renderer = renderer
         self._record = OutputRecord(services.outputs)
-        self._asked = asked
-        self._fallback = asked.fallback if asked.fallback is not None else frozenset(Fallback)
+        self._options = options
+        self._fallback = options.fallback if options.fallback is not None else frozenset(Fallback)
 
     def settle(
         self, inputs: list[str], style: str, recursive: bool, output: Path | None, out_dir: Path | None
@@ -164,7 +164,7 @@ class _Run:
 
         Raises: UsageError, UnknownStyle, UnreadableFile.
         """
-        if self._asked.model is not None and self._draws_here:
+        if self._options.model is not None and self._draws_here:
             raise UsageError(
                 "--model names a Gemini model, but the local engine was chosen",
                 hint="Leave out --model, or --engine local; Gemini needs a key (GEMINI_API_KEY).",
@@ -172,12 +172,12 @@ class _Run:
         styles = [each.id for each in self._services.styles.select(style)]
         made = self._record.below_folders(inputs)
         found = expand(inputs, recursive=recursive, kind=Kind.PICTURE, made_by_us=made)
-        files = tell_of_left_out(self._renderer, found)
+        files = report_left_out(self._renderer, found)
         check_targets(files, len(styles), output, out_dir)
         return files, styles
 
     async def all(self, files: list[InputFile], styles: list[str], output: Path | None, out_dir: Path | None) -> Report:
-        tails = [f"_{style}.{self._asked.format.value}" for style in styles]
+        tails = [f"_{style}.{self._options.format.value}" for style in styles]
         targets = plan_targets(files, tails, output, out_dir)
         jobs = [
             Job(file.path, target, style)
@@ -185,27 +185,27 @@ class _Run:
             for target, style in zip(row, styles, strict=True)
         ]
         check_stdout(self._renderer, jobs)
-        if self._asked.fallback is None and len(files) > 1:
+        if self._options.fallback is None and len(files) > 1:
             self._fallback = frozenset()  # a batch can be run again later, so it should not be filled with substitutes
-        if self._asked.remove_background and not self._asked.rules.dry_run:
+        if self._options.remove_background and not self._options.rules.dry_run:
             await ensure_weights(self._services, self._renderer, required=Fallback.LOCAL not in self._fallback)
         limits, stdout = self._services.limits, self._renderer.picture
-        work = FileWork(self._maker(several=len(jobs) > 1), self._record, limits, self._asked.rules, stdout)
+        work = FileWork(self._maker(several=len(jobs) > 1), self._record, limits, self._options.rules, stdout)
         return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), self._at_once()))
 
     def _maker(self, *, several: bool) -> PictureMaker:
-        services, asked = self._services, self._asked
-        charge = services.quota_limits.charge(asked.owner)
+        services, options = self._services, self._options
+        charge = services.quota_limits.charge(options.owner)
         return PictureMaker(
             services.generate,
             services.workers,
-            lambda photo, style: asked.request(photo, style, charge, self._fallback, several=several),
-            asked.format,
+            lambda photo, style: options.request(photo, style, charge, self._fallback, several=several),
+            options.format,
         )
 
     def _at_once(self) -> int:
         """The number of concurrent jobs. While all processes draw, one more is read, looked up or written."""
-        return self._asked.jobs + 1 if self._draws_here and self._asked.jobs > 1 else self._asked.jobs
+        return self._options.jobs + 1 if self._draws_here and self._options.jobs > 1 else self._options.jobs
 
     @property
     def _draws_here(self) -> bool:
@@ -213,9 +213,9 @@ class _Run:
         return self._services.generate.engine().name == "local"
 
 
-async def _estimated(services: Services, asked: _Options, count: int, styles: list[str]) -> Report:
+async def _estimated(services: Services, options: _Options, count: int, styles: list[str]) -> Report:
     """The cost of the run if none of it were in the cache."""
-    each = dict.fromkeys(styles, services.generate.price(model=asked.model))
+    each = dict.fromkeys(styles, services.generate.price(model=options.model))
     total = sum(each.values(), Decimal(0)) * count
     spent = await services.ledger.spent(services.clock.now().date())
     summary = {"pictures": count * len(styles), "usd": total, "usd_spent_today": spent}

@@ -60,7 +60,7 @@ class ImageModel:
         return f"model {self.id} {verb} on {self.retires}{use}"
 
 
-class ModelBook:
+class ModelCatalogue:
     """The models in order."""
 
     def __init__(self, models: Iterable[ImageModel]) -> None:

@@ -59,7 +59,7 @@ class Style:
         return replace(self, parameters={**self.parameters, **parameters})
 
 
-class StyleBook:
+class StyleCatalogue:
     """The styles in order, looked up by id or alias."""
 
     def __init__(self, styles: Iterable[Style]) -> None:
@@ -110,7 +110,7 @@ class Strategy(StrEnum):
     PREGENERATE = "pregenerate"
     HYBRID = "hybrid"
 
-    def at_once(self, book: StyleBook) -> Sequence[Style]:
+    def at_once(self, book: StyleCatalogue) -> Sequence[Style]:
         """None, all, or the popular styles."""
         if self is Strategy.ON_DEMAND:
             return ()

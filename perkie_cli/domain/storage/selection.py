@@ -41,21 +41,21 @@ EVERYTHING = Selection()
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class StoredTotal:
     """The number of objects, their bytes, and the last use of the one that was unused the longest."""
 
     count: int = 0
     bytes: int = 0
     oldest: datetime | None = None
 
-    def __add__(self, other: Tally) -> Tally:
+    def __add__(self, other: StoredTotal) -> StoredTotal:
         times = [time for time in (self.oldest, other.oldest) if time is not None]
-        return Tally(self.count + other.count, self.bytes + other.bytes, min(times, default=None))
+        return StoredTotal(self.count + other.count, self.bytes + other.bytes, min(times, default=None))
 
 
-def total(tallies: Mapping[str, Tally]) -> Tally:
+def total(totals: Mapping[str, StoredTotal]) -> StoredTotal:
     """All areas together."""
-    return sum(tallies.values(), Tally())
+    return sum(totals.values(), StoredTotal())
 
 
 def area_of(key: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
-from perkie_cli.domain.pictures.style import Style, StyleBook
+from perkie_cli.domain.pictures.style import Style, StyleCatalogue
 from perkie_cli.imaging import codec
 from perkie_cli.ports import RenderJob, StyleEngine, Workers
 
@@ -37,7 +37,7 @@ class Painter(Protocol):
 class LocalPainter:
     """Draws the photo in the style whose prompt was sent, else in the first one."""
 
-    def __init__(self, engine: StyleEngine, styles: StyleBook, workers: Workers) -> None:
+    def __init__(self, engine: StyleEngine, styles: StyleCatalogue, workers: Workers) -> None:
         self._engine = engine
         self._workers = workers
         self._first = styles.all()[0]
@@ -70,7 +70,7 @@ class TinyPainter:
         return self._drawn[shape]
 
 
-def make_painter(picture: str, engine: Callable[[], StyleEngine], styles: StyleBook, workers: Workers) -> Painter:
+def make_painter(picture: str, engine: Callable[[], StyleEngine], styles: StyleCatalogue, workers: Workers) -> Painter:
     """``style`` or ``tiny``. Raises: InvalidParameter."""
     if picture == "tiny":
         return TinyPainter()

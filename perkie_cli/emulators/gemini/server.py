@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from perkie_cli.domain.errors import BadInput
-from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelBook
+from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan
 from perkie_cli.emulators.gemini import answers
 from perkie_cli.emulators.gemini.faults import Call, answer_with
@@ -63,7 +63,7 @@ class GeminiEmulator:
     def __init__(
         self,
         painter: Painter,
-        models: ModelBook,
+        models: ModelCatalogue,
         clock: Clock,
         *,
         plan: Plan | None = None,

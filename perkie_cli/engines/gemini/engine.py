@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from perkie_cli.domain.errors import PerkieError, UnexpectedAnswer
-from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelBook
+from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.picture import check_size
 from perkie_cli.domain.pictures.cache_key import Recipe
@@ -44,7 +44,7 @@ class GeminiEngine:
     def __init__(
         self,
         access: Access,
-        models: ModelBook,
+        models: ModelCatalogue,
         *,
         default_model: str,
         meter: Meter,

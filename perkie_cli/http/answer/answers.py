@@ -32,8 +32,8 @@ from perkie_cli.http.middleware import as_problem, ids_of, note
 from perkie_cli.http.request.accept import IMAGES, JSON, image_format
 from perkie_cli.http.request.call import Call
 from perkie_cli.services.pictures.found import deliver
-from perkie_cli.services.shop.process import CutoutEnd
-from perkie_cli.services.shop.storefront import Drawn, StyleEnd
+from perkie_cli.services.shop.process import CutoutResult
+from perkie_cli.services.shop.storefront import StoredPicture, StyleResult
 
 KINDS = (JSON, *IMAGES)  # media types of answers with one styled picture
 _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
@@ -84,7 +84,7 @@ def json_answer(model: BaseModel, status: int = 200) -> Response:
     return Response(model.model_dump_json(), status, _PRIVATE, JSON)
 
 
-async def generated_answer(call: Call, drawn: Drawn, kind: str) -> Response:
+async def generated_answer(call: Call, drawn: StoredPicture, kind: str) -> Response:
     """The answer for a drawn picture. ``kind`` is one of ``KINDS``: JSON, or the picture itself."""
     if kind == JSON:
         return json_answer(await generate_facts(call, drawn))
@@ -92,7 +92,7 @@ async def generated_answer(call: Call, drawn: Drawn, kind: str) -> Response:
     return picture_answer(picture, drawn.picture.facts())
 
 
-async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
+async def generate_facts(call: Call, drawn: StoredPicture) -> GenerateAnswer:
     """The JSON answer's fields."""
     made = drawn.picture
     link, warnings = await _picture_at(call, made.key, made.master)
@@ -103,41 +103,41 @@ async def generate_facts(call: Call, drawn: Drawn) -> GenerateAnswer:
         expires_at=link.expires_at,
         original_url=original.url if original else None,
         request_id=call.request_id,
-        **_told(made.facts(), warnings),
+        **_public_facts(made.facts(), warnings),
     )
 
 
-def _told(facts: PictureFacts | CutoutFacts, more: Sequence[str]) -> dict[str, Any]:
-    return as_fields(replace(facts, warnings=(*outward(facts.warnings), *more)))
+def _public_facts(facts: PictureFacts | CutoutFacts, more: Sequence[str]) -> dict[str, Any]:
+    return as_fields(replace(facts, warnings=(*public_warnings(facts.warnings), *more)))
 
 
-def outward(warnings: Sequence[str]) -> tuple[str, ...]:
+def public_warnings(warnings: Sequence[str]) -> tuple[str, ...]:
     """Warnings for customers, without the reason why a picture was not stored: it names a bucket or folder of ours."""
     return tuple(each.partition(":")[0] if each.startswith(NOT_KEPT) else each for each in warnings)
 
 
-async def cutout_outcome(call: Call, end: CutoutEnd) -> CutoutOutcome:
+async def cutout_outcome(call: Call, end: CutoutResult) -> CutoutOutcome:
     """The result of a process's cut-out: a picture or a problem."""
     made = end.cutout
     if made is None:
         assert end.error is not None, "a result has one of the two"
-        return CutoutOutcome(success=False, problem=told_problem(call.request.scope, end.error))
+        return CutoutOutcome(success=False, problem=inner_problem(call.request.scope, end.error))
     link, warnings = await _picture_at(call, made.key, made.picture)
-    answer = CutoutAnswer(image_url=link.url, expires_at=link.expires_at, **_told(made.facts(), warnings))
+    answer = CutoutAnswer(image_url=link.url, expires_at=link.expires_at, **_public_facts(made.facts(), warnings))
     return CutoutOutcome(success=True, result=answer)
 
 
-def told_problem(scope: Scope, error: Exception) -> ProblemBody:
+def inner_problem(scope: Scope, error: Exception) -> ProblemBody:
     """A problem inside a successful answer."""
     return ProblemBody.model_validate(problem(as_problem(error, scope), ids_of(scope).request_id).body)
 
 
-async def style_outcome(call: Call, end: StyleEnd) -> StyleOutcome:
+async def style_outcome(call: Call, end: StyleResult) -> StyleOutcome:
     """The result of one style of several: a picture or a problem."""
     if end.drawn is not None:
         return StyleOutcome(style=end.style, success=True, result=await generate_facts(call, end.drawn))
     assert end.error is not None, "a result has one of the two"
-    return StyleOutcome(style=end.style, success=False, problem=told_problem(call.request.scope, end.error))
+    return StyleOutcome(style=end.style, success=False, problem=inner_problem(call.request.scope, end.error))
 
 
 async def quota_left(call: Call, charge: Charge) -> QuotaFacts | None:
@@ -158,8 +158,8 @@ def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:
 
 def picture_answer(picture: EncodedPicture, facts: PictureFacts | CutoutFacts) -> Response:
     """The picture's bytes, with ``facts`` as ``X-Perkie-*`` headers."""
-    told = as_headers(replace(facts, warnings=outward(facts.warnings)))
-    return Response(picture.data, 200, {**_PRIVATE, **told}, picture.format.media_type)
+    headers = as_headers(replace(facts, warnings=public_warnings(facts.warnings)))
+    return Response(picture.data, 200, {**_PRIVATE, **headers}, picture.format.media_type)
 
 
 def data_url(picture: EncodedPicture) -> str:

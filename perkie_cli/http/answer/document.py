@@ -116,9 +116,9 @@ def body_of(
 
 def removebg_operation(body: bool = False) -> dict[str, Any]:
     """The arguments of a route's decorator that describe its body and answers in the format of the remove.bg API."""
-    told = {"content": {"application/json": content_of(removebg_schemas.RemovebgErrors)}}
+    answer = {"content": {"application/json": content_of(removebg_schemas.RemovebgErrors)}}
     failures = {
-        status: {"description": _REMOVEBG_MEANING[status], **told, "headers": _REMOVEBG_HEADERS.get(status, {})}
+        status: {"description": _REMOVEBG_MEANING[status], **answer, "headers": _REMOVEBG_HEADERS.get(status, {})}
         for status in _REMOVEBG_MEANING
     }
     if not body:
@@ -180,8 +180,8 @@ def _completed(document: dict[str, Any], authenticator: Authenticator) -> dict[s
 
 
 def _problem(status: int) -> dict[str, Any]:
-    told = {"description": _MEANING[status], "content": PROBLEM}
-    return {**told, "headers": _HEADERS[status]} if status in _HEADERS else told
+    answer = {"description": _MEANING[status], "content": PROBLEM}
+    return {**answer, "headers": _HEADERS[status]} if status in _HEADERS else answer
 
 
 def _models() -> dict[str, Any]:

@@ -51,10 +51,10 @@ _KEPT = (403, 404, 405, 429, 499)  # the other API answers 400 for every other f
 
 def removebg_problem(error: PerkieError, request_id: str) -> Problem:
     """How ``error`` is told there: a status of its own, and ``errors`` for a body."""
-    told = problem(error, request_id)
+    answer = problem(error, request_id)
     status, code = _status_and_code(error)
-    facts = {"title": told.body["detail"], "detail": told.body.get("hint"), "code": code}
-    headers = {name: value for name, value in told.headers.items() if name != "WWW-Authenticate"}
+    facts = {"title": answer.body["detail"], "detail": answer.body.get("hint"), "code": code}
+    headers = {name: value for name, value in answer.headers.items() if name != "WWW-Authenticate"}
     body = {"errors": [{name: value for name, value in facts.items() if value}]}
     return Problem(status, headers, body)
 

@@ -21,7 +21,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Allowance:
     """``remaining``: requests that would pass now; seconds until a retry passes and until the burst is full again."""
 
     allowed: bool
@@ -45,11 +45,11 @@ class Gcra:
         """The number of keys."""
         return len(self._arrivals)
 
-    def peek(self, key: str, now: float) -> Verdict:
+    def peek(self, key: str, now: float) -> Allowance:
         """The allowance of a request at ``now`` (monotonic seconds), without counting it."""
         return self._verdict(self._arrivals.get(key, now), now)
 
-    def take(self, key: str, now: float) -> Verdict:
+    def take(self, key: str, now: float) -> Allowance:
         """Counts the request if it conforms; a refused one is not counted."""
         verdict = self._verdict(self._arrivals.get(key, now), now)
         if not verdict.allowed:
@@ -60,11 +60,11 @@ class Gcra:
         if len(self._arrivals) > self._most:
             self._arrivals.popitem(last=False)
         after = self._verdict(arrival, now)
-        return Verdict(True, after.remaining, 0.0, after.reset_after)
+        return Allowance(True, after.remaining, 0.0, after.reset_after)
 
-    def _verdict(self, arrival: float, now: float) -> Verdict:
+    def _verdict(self, arrival: float, now: float) -> Allowance:
         rate = self.rate
         ahead = max(0.0, arrival - now)
         room = rate.burst * rate.interval - ahead
         remaining = max(0, int(room / rate.interval + 1e-9))
-        return Verdict(remaining > 0, remaining, max(0.0, rate.interval - room) if remaining == 0 else 0.0, ahead)
+        return Allowance(remaining > 0, remaining, max(0.0, rate.interval - room) if remaining == 0 else 0.0, ahead)

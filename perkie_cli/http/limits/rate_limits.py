@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from perkie_cli.domain.errors import RateLimited
-from perkie_cli.http.limits.gcra import Gcra, Rate, Verdict
+from perkie_cli.http.limits.gcra import Allowance, Gcra, Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class RateOutcome:
 
     headers: dict[str, str]
     error: RateLimited | None
-    tightest: tuple[Rate, Verdict] | None
+    tightest: tuple[Rate, Allowance] | None
 
 
 class RateLimiter:
@@ -47,7 +47,7 @@ class RateLimiter:
         name, verdict = min(verdicts.items(), key=lambda item: item[1].remaining)
         return RateOutcome(headers, None, (self._limits[name].rate, verdict))
 
-    def _error(self, name: str, verdict: Verdict) -> RateLimited:
+    def _error(self, name: str, verdict: Allowance) -> RateLimited:
         rate = self._limits[name].rate
         return RateLimited(
             f"too many requests by this {name}: at most {rate.count} in {rate.period:g} s, and {rate.burst} at once",
@@ -55,7 +55,7 @@ class RateLimiter:
             retry_after=verdict.retry_after,
         )
 
-    def _headers(self, verdicts: dict[str, Verdict]) -> dict[str, str]:
+    def _headers(self, verdicts: dict[str, Allowance]) -> dict[str, str]:
         if not verdicts:
             return {}
         rates = {name: self._limits[name].rate for name in verdicts}

@@ -37,14 +37,15 @@ def decode_image_field(text: str, max_bytes: int, source: str = "image_data") ->
     return _decode(_normal(payload), max_bytes, source)
 
 
-def check_size(size: int, most: int, source: str) -> None:
+def check_size(size: int, max_bytes: int, source: str) -> None:
     """Checks a picture's size against the limit; ``source`` names it in the message.
 
     Raises: TooManyBytes.
     """
-    if size > most:
+    if size > max_bytes:
         raise TooManyBytes(
-            f"{source} has {format_size(size)}; at most {format_size(most)} are accepted", hint="Send a smaller copy."
+            f"{source} has {format_size(size)}; at most {format_size(max_bytes)} are accepted",
+            hint="Send a smaller copy.",
         )
 
 

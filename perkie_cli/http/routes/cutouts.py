@@ -88,7 +88,7 @@ async def remove_background(
     return picture_answer(cutout.picture, cutout.facts())
 
 
-async def read_picture(request: Request, most: int) -> Upload:
+async def read_picture(request: Request, max_bytes: int) -> Upload:
     """The picture from a form, or the raw body itself.
 
     Raises: InvalidFields, MalformedBody, TooManyBytes.
@@ -96,11 +96,11 @@ async def read_picture(request: Request, most: int) -> Upload:
     kind = media_type(request)
     if kind.startswith("image/") or kind in ("application/octet-stream", ""):
         data = await read_raw(request)
-        check_size(len(data), most, "the body")
+        check_size(len(data), max_bytes, "the body")
         return Upload(data, "the body")
-    fields = await read_fields(request, most)
+    fields = await read_fields(request, max_bytes)
     refuse_unknown([*fields.files, *fields.values], _FIELDS)
-    upload = picture_of(fields, _FIELDS, most)
+    upload = picture_of(fields, _FIELDS, max_bytes)
     if upload is None:
         raise InvalidFields("image: no picture was sent", hint="Send it as the form field `image` or as the raw body.")
     return upload

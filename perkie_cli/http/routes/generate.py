@@ -17,7 +17,7 @@ from perkie_cli.http.request.bodies import read_fields
 from perkie_cli.http.request.call import Call, Repeat, calling
 from perkie_cli.http.request.fields import validated
 from perkie_cli.http.request.inputs import generate_request, photo_in, requester_of, select_styles
-from perkie_cli.services.shop.storefront import Drawn, StyleEnd
+from perkie_cli.services.shop.storefront import StoredPicture, StyleResult
 
 router = APIRouter(tags=["drawing"])
 Caller = Annotated[Call, Depends(calling(Scope.GENERATE))]
@@ -70,7 +70,7 @@ async def batch_generate(request: Request, call: Caller) -> Response:
         for style in styles
     ]
 
-    async def all_of_them() -> list[StyleEnd]:
+    async def all_of_them() -> list[StyleResult]:
         async with aclosing(services.storefront.draw_all(photo, requester.owner, wanted)) as ends:
             return [end async for end in ends]
 
@@ -86,10 +86,10 @@ async def batch_generate(request: Request, call: Caller) -> Response:
     return json_answer(answer)
 
 
-def _weight(drawn: Drawn) -> int:
+def _weight(drawn: StoredPicture) -> int:
     return len(drawn.picture.master.data)
 
 
-def _weight_of_all(ends: Sequence[StyleEnd]) -> int | None:
+def _weight_of_all(ends: Sequence[StyleResult]) -> int | None:
     drawn = [end.drawn for end in ends if end.drawn is not None]
     return sum(map(_weight, drawn)) if len(drawn) == len(ends) else None

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import DeadlineExceeded, PerkieError
-from perkie_cli.http.answer.answers import json_answer, told_problem
+from perkie_cli.http.answer.answers import inner_problem, json_answer
 from perkie_cli.http.answer.document import COSTLY, LAST_EVENT_ID, body_of, content_of, problems
 from perkie_cli.http.answer.schemas import ProcessAnswer, ProcessBody, ProcessEvent, ProcessForm
 from perkie_cli.http.answer.sse import END, HOW_TO_END, event, with_keep_alive
@@ -21,7 +21,7 @@ from perkie_cli.http.limits.shutdown import server_stops
 from perkie_cli.http.request.accept import EVENT_STREAM, JSON, negotiate
 from perkie_cli.http.request.bodies import read_fields
 from perkie_cli.http.request.call import GRACE, Call, calling
-from perkie_cli.http.steps import Told, begin, steps_told
+from perkie_cli.http.steps import StepEvent, begin, step_events
 
 router = APIRouter(tags=["drawing"])
 KEEP_ALIVE_EVERY = 10.0  # seconds
@@ -49,7 +49,7 @@ async def process(request: Request, call: Annotated[Call, Depends(calling(Scope.
         return Response(status_code=204)
     kind = negotiate(request.headers.get("accept"), (JSON, EVENT_STREAM))
     fields = await read_fields(request, call.parts.settings.max_image)
-    steps = steps_told(call, await begin(call, fields))
+    steps = step_events(call, await begin(call, fields))
     deadline = call.parts.settings.process_deadline
     if kind == JSON:
         return json_answer(await call.work(lambda: whole(call, steps), deadline))
@@ -58,7 +58,7 @@ async def process(request: Request, call: Annotated[Call, Depends(calling(Scope.
     return StreamingResponse(stream, 200, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}, EVENT_STREAM)
 
 
-async def whole(call: Call, steps: AsyncGenerator[Told, None]) -> ProcessAnswer:
+async def whole(call: Call, steps: AsyncGenerator[StepEvent, None]) -> ProcessAnswer:
     """All steps in one answer."""
     told: dict[str, list[Any]] = {"accepted": [], "cutout": [], "style": [], "done": []}
     async with aclosing(steps) as each:
@@ -76,7 +76,7 @@ async def whole(call: Call, steps: AsyncGenerator[Told, None]) -> ProcessAnswer:
     )
 
 
-async def as_events(call: Call, steps: AsyncGenerator[Told, None]) -> AsyncGenerator[bytes, None]:
+async def as_events(call: Call, steps: AsyncGenerator[StepEvent, None]) -> AsyncGenerator[bytes, None]:
     """The steps as server-sent events; a failure becomes the last one, ``error``."""
     number = 0
     yield HOW_TO_END
@@ -86,7 +86,7 @@ async def as_events(call: Call, steps: AsyncGenerator[Told, None]) -> AsyncGener
                 number += 1
                 yield event(name, body.model_dump(mode="json"), END if name == "done" else number)
         except Exception as error:  # noqa: BLE001  # the status is out already: a bug must be told in the stream
-            yield event("error", told_problem(call.request.scope, error).model_dump(mode="json"), END)
+            yield event("error", inner_problem(call.request.scope, error).model_dump(mode="json"), END)
 
 
 async def _cut(call: Call, limit: timedelta) -> bytes:
@@ -97,4 +97,4 @@ async def _cut(call: Call, limit: timedelta) -> bytes:
         await asyncio.wait_for(call.parts.shutdown.over(), seconds)
     except TimeoutError:
         error = DeadlineExceeded(f"not done within {seconds:g} s", hint="What is done is kept: ask again.")
-    return event("error", told_problem(call.request.scope, error).model_dump(mode="json"), END)
+    return event("error", inner_problem(call.request.scope, error).model_dump(mode="json"), END)

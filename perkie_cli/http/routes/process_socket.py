@@ -13,13 +13,13 @@ from pydantic import BaseModel
 
 from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import DeadlineExceeded
-from perkie_cli.http.answer.answers import told_problem
+from perkie_cli.http.answer.answers import inner_problem
 from perkie_cli.http.limits.shutdown import server_stops
 from perkie_cli.http.parts import parts_of
 from perkie_cli.http.request.bodies import json_object
 from perkie_cli.http.request.call import GRACE, authenticated
 from perkie_cli.http.request.fields import Fields
-from perkie_cli.http.steps import Told, begin, steps_told
+from perkie_cli.http.steps import StepEvent, begin, step_events
 from perkie_cli.system.waiting import alongside, first_of
 
 router = APIRouter()
@@ -37,7 +37,7 @@ async def process_over_websocket(socket: WebSocket) -> None:
     async with alongside(_talk(socket)) as talking, alongside(parts_of(socket).shutdown.over()) as over:
         await first_of(talking, over)
         if not talking.done():
-            await _send(socket, "error", told_problem(socket.scope, server_stops()))
+            await _send(socket, "error", inner_problem(socket.scope, server_stops()))
     with suppress(RuntimeError, WebSocketDisconnect):  # the client may have closed it first
         await socket.close()
 
@@ -51,7 +51,7 @@ async def _talk(socket: WebSocket) -> None:
     except WebSocketDisconnect:
         pass  # the client left: closing the steps has released everything they held
     except Exception as error:  # noqa: BLE001  # the last boundary of a socket: a bug must be told, not swallowed
-        await _send(socket, "error", told_problem(socket.scope, error))
+        await _send(socket, "error", inner_problem(socket.scope, error))
 
 
 async def _first_message(socket: WebSocket) -> str | bytes:
@@ -76,7 +76,7 @@ async def _tell_steps(socket: WebSocket, values: dict[str, Any]) -> None:
     call.admit()
     run = await begin(call, Fields(values))
     seconds = (call.parts.settings.process_deadline + GRACE).total_seconds()
-    async with alongside(_left(socket)) as gone, alongside(_send_all(socket, steps_told(call, run))) as telling:
+    async with alongside(_left(socket)) as gone, alongside(_send_all(socket, step_events(call, run))) as telling:
         await first_of(telling, gone, seconds=seconds)
         if telling.done():
             telling.result()
@@ -89,7 +89,7 @@ async def _left(socket: WebSocket) -> None:
     await socket.receive()
 
 
-async def _send_all(socket: WebSocket, steps: AsyncGenerator[Told, None]) -> None:
+async def _send_all(socket: WebSocket, steps: AsyncGenerator[StepEvent, None]) -> None:
     async with aclosing(steps) as each:
         async for name, body in each:
             await _send(socket, name, body)

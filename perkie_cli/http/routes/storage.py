@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.http.answer.answers import json_answer, link_to, told_problem
+from perkie_cli.http.answer.answers import inner_problem, json_answer, link_to
 from perkie_cli.http.answer.document import COSTLY, body_of, problems
 from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import Identity, UploadAnswer, UploadBody, UploadForm, UploadOutcome
@@ -16,7 +16,7 @@ from perkie_cli.http.request.bodies import read_fields
 from perkie_cli.http.request.call import Call, calling
 from perkie_cli.http.request.fields import Fields, picture_of, refuse_unknown, validated
 from perkie_cli.http.request.inputs import requester_of
-from perkie_cli.services.storage.uploads import ORIGINAL, Kept
+from perkie_cli.services.storage.uploads import ORIGINAL, UploadResult
 
 router = APIRouter(tags=["storefront"])
 _WHO = Identity.model_fields.keys()
@@ -46,7 +46,7 @@ async def upload(request: Request, call: Annotated[Call, Depends(calling(Scope.S
     return json_answer(answer)
 
 
-def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
+def _pictures(fields: Fields, max_bytes: int) -> tuple[dict[str, bytes], list[UploadResult]]:
     """The pictures by name, and those that cannot be decoded.
 
     Raises: InvalidFields when there are none, too many, or others.
@@ -59,12 +59,12 @@ def _pictures(fields: Fields, most: int) -> tuple[dict[str, bytes], list[Kept]]:
     if wrong := [name for name, value in fields.values.items() if not isinstance(value, str)]:
         raise InvalidFields(f"{wrong[0][:60]}: not a string")
     found: dict[str, bytes] = {}
-    failed: list[Kept] = []
+    failed: list[UploadResult] = []
     for name in names:
         try:
-            picture = picture_of(fields, [name], most)
+            picture = picture_of(fields, [name], max_bytes)
         except PerkieError as error:
-            failed.append(Kept(name, error=error))
+            failed.append(UploadResult(name, error=error))
         else:
             found[name] = picture.data if picture else b""
     return found, failed
@@ -84,10 +84,10 @@ def _without_envelope(fields: Fields) -> Fields:
     return Fields({name: value for name, value in fields.values.items() if value is not None}, fields.files)
 
 
-async def _outcome(call: Call, kept: Kept) -> UploadOutcome:
+async def _outcome(call: Call, kept: UploadResult) -> UploadOutcome:
     if kept.key is None:
         error = kept.error or InvalidFields("no picture")
-        return UploadOutcome(name=kept.name[:80], success=False, problem=told_problem(call.request.scope, error))
+        return UploadOutcome(name=kept.name[:80], success=False, problem=inner_problem(call.request.scope, error))
     link = await link_to(call, kept.key)
     return UploadOutcome(
         name=kept.name,

@@ -13,7 +13,7 @@ from perkie_cli.domain.storage.lifecycle import Action, Rule
 from perkie_cli.domain.storage.lifecycle_json import RuleError, rule_to, rules_from
 from perkie_cli.domain.storage.lifecycle_review import Level, Remark, describe, for_versioned, review, review_bucket
 from perkie_cli.domain.storage.protection import Protection
-from perkie_cli.domain.storage.selection import Tally, area_of
+from perkie_cli.domain.storage.selection import StoredTotal, area_of
 from perkie_cli.ports import BucketRules, BucketState, Clock, EventSink
 
 Json = Mapping[str, Any]
@@ -23,7 +23,7 @@ Json = Mapping[str, Any]
 class Change:
     """The difference between a bucket's rules and the target rules. ``remarks`` are about the target rules."""
 
-    wanted: Sequence[Rule]
+    target: Sequence[Rule]
     state: BucketState
     added: Sequence[Json]
     removed: Sequence[Json]
@@ -53,30 +53,30 @@ class Lifecycle:
         """The bucket's current rules."""
         return (await self._bucket.read()).rules
 
-    async def compare(self, wanted: Sequence[Rule], *, given: bool) -> Change:
+    async def compare(self, target: Sequence[Rule], *, given: bool) -> Change:
         """What would change. Our own rules (none ``given`` by a file) are adapted to a versioned bucket."""
         state = await self._bucket.read()
         if state.versioning and not given:
-            wanted = for_versioned(wanted)
-        ours = {_canonical(rule_to(rule)): rule_to(rule) for rule in wanted}
+            target = for_versioned(target)
+        ours = {_canonical(rule_to(rule)): rule_to(rule) for rule in target}
         theirs = {_canonical(rule): rule for rule in state.rules}
         remarks = [
-            *review(wanted),
-            *review_bucket(wanted, versioning=state.versioning, soft_delete=state.soft_delete),
+            *review(target),
+            *review_bucket(target, versioning=state.versioning, soft_delete=state.soft_delete),
         ]
         added = [ours[key] for key in ours if key not in theirs]
         removed = [theirs[key] for key in theirs if key not in ours]
-        return Change(wanted, state, added, removed, remarks)
+        return Change(target, state, added, removed, remarks)
 
-    async def would_go(self, rules: Sequence[Rule]) -> Mapping[str, Tally]:
+    async def would_delete(self, rules: Sequence[Rule]) -> Mapping[str, StoredTotal]:
         """Totals of what the rules would delete today, by area."""
         now, deletes = self._clock.now(), [rule for rule in rules if rule.action is Action.DELETE]
-        tallies: dict[str, Tally] = {}
+        totals: dict[str, StoredTotal] = {}
         async for facts, size in self._bucket.versions():
             if any(rule.matches(facts, now) for rule in deletes):
                 area = area_of(facts.key)
-                tallies[area] = tallies.get(area, Tally()) + Tally(1, size, facts.touched or facts.created)
-        return dict(sorted(tallies.items()))
+                totals[area] = totals.get(area, StoredTotal()) + StoredTotal(1, size, facts.touched or facts.created)
+        return dict(sorted(totals.items()))
 
     async def apply(self, change: Change, acknowledged: str | None = None) -> None:
         """Writes the target rules. Without a difference nothing is written.
@@ -87,7 +87,7 @@ class Lifecycle:
         refuse_errors(change.remarks)
         if not change.pending:
             return
-        rules = [rule_to(rule) for rule in change.wanted]
+        rules = [rule_to(rule) for rule in change.target]
         if not await self._bucket.write(rules, change.state.metageneration):
             raise ChangesPending(
                 f"{self._bucket.name} was changed by someone else in the meantime; nothing was written",

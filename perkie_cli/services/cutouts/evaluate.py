@@ -49,10 +49,10 @@ class Evaluate:
     async def __call__(self, pair: Pair, engine: str | None = None, mode: str | None = None) -> Evaluated:
         """Scores one pair. Raises: as ``Cutouts``, UnreadableFile, BadInput for a matte that does not fit."""
         photo = await self._workers.run(self._photo, pair.photo)
-        asked = CutoutRequest(
+        request = CutoutRequest(
             photo, engine, mode, output=CutoutOutput.MASK, cache=CacheUse.OFF, fallback=False
         )  # a stand-in's scores would be taken for the engine's
-        made = await self._cutouts(asked)
+        made = await self._cutouts(request)
         scores = await self._workers.run(self._scores, made.picture.data, pair)
         return Evaluated(pair, scores, made.confidence, made.engine, made.model, made.device, made.processing_time)
 

@@ -32,11 +32,11 @@ def found_in(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
     return Found(picture, key, outcome, facts)
 
 
-def deliver(master: EncodedPicture, wanted: ImageFormat) -> EncodedPicture:
+def deliver(master: EncodedPicture, format_: ImageFormat) -> EncodedPicture:
     """The stored master in the requested format. CPU-bound: run it in a worker.
 
     Raises: CorruptImage when the stored bytes are damaged.
     """
-    if wanted is master.format:
+    if format_ is master.format:
         return master
-    return codec.encode(codec.decode(master.data, _MASTERS, "the stored picture").raster, wanted)
+    return codec.encode(codec.decode(master.data, _MASTERS, "the stored picture").raster, format_)

@@ -20,7 +20,7 @@ from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.cache_key import CacheKey, Recipe
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
-from perkie_cli.domain.pictures.style import BackgroundUse, Style, StyleBook
+from perkie_cli.domain.pictures.style import BackgroundUse, Style, StyleCatalogue
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Decoded
 from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
@@ -30,7 +30,7 @@ from perkie_cli.services.cutouts.source import CutoutSource
 from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.charges import SharedCharge, SharedCharges
 from perkie_cli.services.pictures.found import Found
-from perkie_cli.services.pictures.ladder import Drawn, Ladder
+from perkie_cli.services.pictures.ladder import Ladder, LadderResult
 from perkie_cli.services.quotas.quotas import Quotas
 from perkie_cli.system.waiting import CLEANUP, time_limit, within
 
@@ -71,7 +71,7 @@ class Generate:
     def __init__(
         self,
         *,
-        styles: StyleBook,
+        styles: StyleCatalogue,
         engines: Mapping[str, StyleEngine],
         configured: DrawingChoice,
         cache: PictureCache,
@@ -234,7 +234,7 @@ class Generate:
         return decoded, cutout.degradation_reason, plan.cut_out_by(cutout.fingerprint)
 
     @staticmethod
-    def _result(plan: Plan, drawn: Drawn, notes: Sequence[str], cutout_reason: str | None) -> Generated:
+    def _result(plan: Plan, drawn: LadderResult, notes: Sequence[str], cutout_reason: str | None) -> Generated:
         reason = drawn.reason or cutout_reason
         missed = CacheOutcome.OFF if plan.request.cache is CacheUse.OFF else CacheOutcome.MISS
         return Generated(

@@ -28,7 +28,7 @@ RETRY_AFTER = 60.0  # seconds, if the upstream's error has none
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class LadderResult:
     """The result of a job: the picture, or a substitute with a ``reason`` (the code of the error).
 
     ``fingerprint`` is that of the recipe that made it; ``found``: it was in the cache.
@@ -58,7 +58,7 @@ class Ladder:
         self._clock = clock
         self._pace = pace
 
-    async def draw(self, engine: StyleEngine, job: RenderJob, request: GenerateRequest, key: CacheKey) -> Drawn:
+    async def draw(self, engine: StyleEngine, job: RenderJob, request: GenerateRequest, key: CacheKey) -> LadderResult:
         """The picture of ``key``, or a substitute.
 
         Raises: the engine's errors that the ladder does not catch; Unavailable with a friendly message when every
@@ -71,11 +71,11 @@ class Ladder:
                 raise
             return await self._descend(job, request, key, error)
 
-    async def _drawn(self, engine: StyleEngine, job: RenderJob, fingerprint: str) -> Drawn:
+    async def _drawn(self, engine: StyleEngine, job: RenderJob, fingerprint: str) -> LadderResult:
         rendering = await engine.render(job)
         master, notes = await self._workers.run(master_of, rendering)
         warnings = (*rendering.warnings, *notes)
-        return Drawn(master, rendering.engine, rendering.model, fingerprint, rendering.usage, warnings)
+        return LadderResult(master, rendering.engine, rendering.model, fingerprint, rendering.usage, warnings)
 
     def _catches(self, error: PerkieError, request: GenerateRequest, engine: str) -> bool:
         """Whether the ladder catches this error: faults of the upstream and its limits, never the caller's."""
@@ -83,7 +83,9 @@ class Ladder:
             return False
         return error.covered is Cover.ALWAYS or (error.covered is Cover.SETUP and request.cover_setup)
 
-    async def _descend(self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError) -> Drawn:
+    async def _descend(
+        self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError
+    ) -> LadderResult:
         other = await self._older(job, request, key, error)
         if other is None and Fallback.LOCAL in request.fallback:
             other = await self._local_drawing(job, request, key, error)
@@ -93,7 +95,9 @@ class Ladder:
         late = self._clock.monotonic() - job.deadline.due
         return replace(other, warnings=(*other.warnings, LATE.format(late))) if late > 0 else other
 
-    async def _older(self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError) -> Drawn | None:
+    async def _older(
+        self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError
+    ) -> LadderResult | None:
         if Fallback.CACHE not in request.fallback or request.cache is not CacheUse.NORMAL:
             return None
         older = await self._cache.find_older(
@@ -107,7 +111,7 @@ class Ladder:
 
     async def _local_drawing(
         self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError
-    ) -> Drawn | None:
+    ) -> LadderResult | None:
         recipe = self._local.recipe(job.style, job.size).with_cutout(job.cutout)
         made_by = (recipe.engine, recipe.model, recipe.fingerprint)
         note = "drawn by the local engine, because the usual one cannot draw now"
@@ -132,16 +136,16 @@ def _substitute(
     picture: Found | EncodedPicture,
     made_by: tuple[str, str, str],
     note: str,
-) -> Drawn:
+) -> LadderResult:
     """Returns a substitute, and reports it. ``made_by``: engine, model and the fingerprint of the recipe."""
     found = picture if isinstance(picture, Found) else None
     # customers only see ``reason``; the message may contain internal details
-    told = note if request.cover_setup else f"{note} ({error.message})"
-    return Drawn(
+    warning = note if request.cover_setup else f"{note} ({error.message})"
+    return LadderResult(
         picture.picture if isinstance(picture, Found) else picture,
         *made_by,
         usage=job.receipt.usage,
-        warnings=(told,),
+        warnings=(warning,),
         reason=error.code,
         found=found,
     )

@@ -28,12 +28,14 @@ FACT = "phash"
 class NearDuplicates:
     """Finds the owner's nearest picture. ``max_distance``: bits of 256 that may differ (see docs/storage.md)."""
 
-    def __init__(self, blobs: BlobStore, workers: Workers, events: EventSink, limits: ImageLimits, most: int) -> None:
+    def __init__(
+        self, blobs: BlobStore, workers: Workers, events: EventSink, limits: ImageLimits, max_distance: int
+    ) -> None:
         self._blobs = blobs
         self._workers = workers
         self._events = events
         self._limits = limits
-        self._most = most
+        self._max_distance = max_distance
         self._known: OrderedDict[str, str] = OrderedDict()
 
     async def facts(self, owner: Owner, photo: Photo) -> Mapping[str, str]:
@@ -64,12 +66,12 @@ class NearDuplicates:
 
     async def _nearest(self, key: CacheKey, owner: Owner, wanted: str) -> BlobInfo | None:
         best: BlobInfo | None = None
-        least = self._most + 1
+        distance = self._max_distance + 1
         async for info in self._blobs.list(Selection(f"generated/{owner.folder}/", style=key.style)):
             theirs = info.metadata.get(FACT)
             same_recipe = info.key.rpartition(".")[0].endswith(f"_{key.fingerprint}")
-            if theirs is not None and same_recipe and (apart := bits_apart(wanted, theirs)) < least:
-                best, least = info, apart
+            if theirs is not None and same_recipe and (apart := bits_apart(wanted, theirs)) < distance:
+                best, distance = info, apart
         return best
 
     async def _hash(self, photo: Photo) -> str:

@@ -13,7 +13,7 @@ from perkie_cli.domain.quotas import limits as quota
 from perkie_cli.domain.quotas.limits import Counter, QuotaLimits
 from perkie_cli.domain.quotas.tally import Tally
 from perkie_cli.ports import Clock, DocumentStore, EventSink
-from perkie_cli.services.quotas.book import Book
+from perkie_cli.services.quotas.counters import CounterStore
 
 Step = Callable[[Tally], Tally]
 
@@ -45,7 +45,7 @@ class QuotaAdmin:
     def __init__(
         self, documents: DocumentStore, limits: QuotaLimits, clock: Clock, events: EventSink, actor: str
     ) -> None:
-        self._book = Book(documents)
+        self._book = CounterStore(documents)
         self._store = documents.name
         self._limits = limits
         self._clock = clock

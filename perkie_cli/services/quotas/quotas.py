@@ -21,12 +21,12 @@ from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.quotas import limits as quota
 from perkie_cli.domain.quotas.limits import Charge, Counter, QuotaStatus
 from perkie_cli.ports import STORE_DOWN, Clock, DocumentStore, EventSink
-from perkie_cli.services.quotas.book import Book
+from perkie_cli.services.quotas.counters import CounterStore
 from perkie_cli.system.waiting import uninterrupted
 
 PROBE_EVERY = 5.0  # seconds between attempts to reach a store that is down, so that few requests wait for it
-OWED_MOST = 10_000  # uses remembered while the store is down; the oldest are dropped, uncharged
-OWED_AT_A_TIME = 50  # booked by one request, so that no request has to book a whole outage
+MAX_PENDING = 10_000  # uses remembered while the store is down; the oldest are dropped, uncharged
+PENDING_PER_REQUEST = 50  # booked by one request, so that no request has to book a whole outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class QuotaRules:
 
     when_down: Literal["memory", "deny"] = "memory"
     margin: float = 30.0
-    longest: float = 900.0
+    max_lease: float = 900.0
     count_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Owed:
+class _PendingUse:
     day: date
     counters: tuple[Counter, ...]
     id: str
@@ -60,7 +60,7 @@ class Reservation:
         self.day = quota.utc_day(now)
         self.expires = (now + timedelta(seconds=seconds)).timestamp()
         self.lock = asyncio.Lock()  # one step at a time: a hand-over must not overlap a commit
-        self.book: Book | None = None  # the store that has the leases; None: there are none
+        self.counters: CounterStore | None = None  # the store that has the leases; None: there are none
         self.committed = False
 
     async def commit(self) -> None:
@@ -79,17 +79,17 @@ class Quotas:
     """Reservations over ``documents``, with counters in memory (``fallback``) while it is down."""
 
     def __init__(
-        self, documents: DocumentStore, spare: DocumentStore, rules: QuotaRules, clock: Clock, events: EventSink
+        self, documents: DocumentStore, fallback: DocumentStore, rules: QuotaRules, clock: Clock, events: EventSink
     ) -> None:
         self.rules = rules
         self.clock = clock
         self._events = events
         self._store_name = documents.name
-        self._book = Book(documents)
-        self._spare = Book(spare)
+        self._book = CounterStore(documents)
+        self._fallback = CounterStore(fallback)
         self._ids = count()
         self._prefix = os.urandom(6).hex()  # unique to this process
-        self._owed: deque[_Owed] = deque(maxlen=OWED_MOST)
+        self._pending: deque[_PendingUse] = deque(maxlen=MAX_PENDING)
         self._probe_at: float | None = None  # on the monotonic clock; None: the store answers
 
     @property
@@ -107,13 +107,13 @@ class Quotas:
 
         Raises: QuotaExceeded; StoreUnavailable if the store is down and the settings say to refuse.
         """
-        reservation = Reservation(self, charge, min(seconds, self.rules.longest) + self.rules.margin)
+        reservation = Reservation(self, charge, min(seconds, self.rules.max_lease) + self.rules.margin)
         try:
             if charge.counters:
                 await uninterrupted(self._take(reservation))
             yield reservation
         finally:
-            if reservation.book is not None:
+            if reservation.counters is not None:
                 await uninterrupted(self._release(reservation))
 
     async def status(self, charge: Charge) -> QuotaStatus | None:
@@ -125,7 +125,7 @@ class Quotas:
             return None
         now = self.clock.now()
         day = quota.utc_day(now)
-        if self._worth_asking():
+        if self._may_use_store():
             try:
                 tallies = await self._book.read(day, charge.counters)
                 self._probe_at = None
@@ -133,36 +133,36 @@ class Quotas:
             except STORE_DOWN as error:
                 self._went_down("read", error)
         self._refuse_if_denied()
-        return quota.status(charge, await self._spare.read(day, charge.counters), now, degraded=True)
+        return quota.status(charge, await self._fallback.read(day, charge.counters), now, degraded=True)
 
     async def commit(self, reservation: Reservation) -> None:
         """Turns the leases into uses; see ``Reservation.commit``."""
         async with reservation.lock:
-            if reservation.book is not None:
-                await self._commit(reservation, reservation.book)
+            if reservation.counters is not None:
+                await self._commit(reservation, reservation.counters)
 
-    async def _commit(self, reservation: Reservation, book: Book) -> None:
+    async def _commit(self, reservation: Reservation, counters: CounterStore) -> None:
         now = self.clock.now()
-        owed = _Owed(reservation.day, reservation.charge.counters, reservation.id)
+        use = _PendingUse(reservation.day, reservation.charge.counters, reservation.id)
         try:
-            await book.commit(owed.day, owed.counters, owed.id, now)
+            await counters.commit(use.day, use.counters, use.id, now)
         except STORE_DOWN as error:
             self._went_down("commit", error)
-            self._owed.append(owed)
+            self._pending.append(use)
         else:
-            if book is self._spare:
-                self._owed.append(owed)
-        reservation.book, reservation.committed = None, True
+            if counters is self._fallback:
+                self._pending.append(use)
+        reservation.counters, reservation.committed = None, True
 
     async def move(self, reservation: Reservation, charge: Charge) -> bool:
         """Moves the leases; see ``Reservation.pass_to``."""
         async with reservation.lock:
-            book, now = reservation.book, self.clock.now()
-            if book is None or quota.utc_day(now) != reservation.day or not charge.counters:
+            counters, now = reservation.counters, self.clock.now()
+            if counters is None or quota.utc_day(now) != reservation.day or not charge.counters:
                 return False
             try:
                 held = reservation.charge.counters
-                await book.move(reservation.day, held, charge, reservation.id, reservation.expires, now)
+                await counters.move(reservation.day, held, charge, reservation.id, reservation.expires, now)
             except (QuotaExceeded, *STORE_DOWN):
                 return False
             reservation.charge = charge
@@ -171,14 +171,14 @@ class Quotas:
     async def aclose(self) -> None:
         """Books the pending uses, if the store answers."""
         try:
-            await self._pay(len(self._owed))
+            await self._book_pending(len(self._pending))
         except STORE_DOWN as error:
             self._went_down("book", error)
 
     async def _take(self, reservation: Reservation) -> None:
-        if self._worth_asking():
+        if self._may_use_store():
             try:
-                await self._pay(OWED_AT_A_TIME)
+                await self._book_pending(PENDING_PER_REQUEST)
                 await self._reserve_in(self._book, reservation)
             except STORE_DOWN as error:
                 self._went_down("reserve", error)
@@ -189,37 +189,37 @@ class Quotas:
                 self._probe_at = None
                 return
         self._refuse_if_denied()
-        await self._reserve_in(self._spare, reservation)
+        await self._reserve_in(self._fallback, reservation)
 
-    async def _reserve_in(self, book: Book, reservation: Reservation) -> None:
+    async def _reserve_in(self, counters: CounterStore, reservation: Reservation) -> None:
         now = self.clock.now()
         reservation.day = quota.utc_day(now)
-        await book.reserve(reservation.charge, reservation.id, reservation.expires, now)
-        reservation.book = book
+        await counters.reserve(reservation.charge, reservation.id, reservation.expires, now)
+        reservation.counters = counters
 
     async def _release(self, reservation: Reservation) -> None:
         async with reservation.lock:
-            book, reservation.book = reservation.book, None
-            if book is None:
+            counters, reservation.counters = reservation.counters, None
+            if counters is None:
                 return
             try:
-                await book.release(reservation.day, reservation.charge.counters, reservation.id)
+                await counters.release(reservation.day, reservation.charge.counters, reservation.id)
             except STORE_DOWN as error:
                 self._went_down("release", error)  # the lease will expire
 
-    async def _pay(self, most: int) -> None:
+    async def _book_pending(self, limit: int) -> None:
         """Books pending uses. A commit counts even without a lease, and only once if repeated."""
-        for _ in range(most):
-            if not self._owed:  # concurrent requests book from the same queue
+        for _ in range(limit):
+            if not self._pending:  # concurrent requests book from the same queue
                 return
-            owed = self._owed.popleft()
+            use = self._pending.popleft()
             try:
-                await self._book.commit(owed.day, owed.counters, owed.id, self.clock.now())
+                await self._book.commit(use.day, use.counters, use.id, self.clock.now())
             except BaseException:
-                self._owed.appendleft(owed)
+                self._pending.appendleft(use)
                 raise
 
-    def _worth_asking(self) -> bool:
+    def _may_use_store(self) -> bool:
         """Whether to use the store: always while it answers; while it is down, one request per probe interval."""
         if self._probe_at is None:
             return True

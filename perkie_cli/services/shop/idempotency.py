@@ -63,41 +63,41 @@ class Idempotency:
         clock: Clock,
         *,
         lifetime: float = 600.0,
-        room: int = 32 * 1024 * 1024,
-        most: int = 10_000,
+        max_bytes: int = 32 * 1024 * 1024,
+        max_keys: int = 10_000,
     ) -> None:
         self._records = records
         self._clock = clock
         self._lifetime = lifetime
-        self._room = room
-        self._most = most
+        self._max_bytes = max_bytes
+        self._max_keys = max_keys
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._coalescer: Coalescer[Any] = Coalescer()
 
-    async def run(self, asked: Repeatable[T]) -> T:
+    async def run(self, work: Repeatable[T]) -> T:
         """The result of the work: run now, joined while running, or replayed.
 
         A failure is not remembered, so that a retry can succeed.
 
         Raises: IdempotencyMismatch for the same key with another payload, and the errors of the work.
         """
-        entry = self._entry(asked)
+        entry = self._entry(work)
         if entry.results:
             result: T = entry.results[0]
             return result
 
         async def alone() -> T:
-            async with self._records.holding(asked.key, asked.digest, asked.lasts.total_seconds()):
-                return await asked.work()
+            async with self._records.holding(work.key, work.digest, work.lasts.total_seconds()):
+                return await work.work()
 
         try:
-            made: T = (await self._coalescer.run(asked.key, alone))[0]
+            made: T = (await self._coalescer.run(work.key, alone))[0]
         except Exception:
-            if not entry.results and self._entries.get(asked.key) is entry:
-                del self._entries[asked.key]
+            if not entry.results and self._entries.get(work.key) is entry:
+                del self._entries[work.key]
             raise
         if not entry.results:
-            self._remember(asked.key, entry, made, asked.weigh(made))
+            self._remember(work.key, entry, made, work.weigh(made))
         return made
 
     def _remember(self, key: str, entry: _Entry, made: Any, weight: int | None) -> None:
@@ -107,23 +107,23 @@ class Idempotency:
         elif self._entries.get(key) is entry:
             del self._entries[key]
 
-    def _entry(self, asked: Repeatable[Any]) -> _Entry:
+    def _entry(self, work: Repeatable[Any]) -> _Entry:
         now = self._clock.monotonic()
         while self._entries and now - next(iter(self._entries.values())).since > self._lifetime:
             self._entries.popitem(last=False)
-        entry = self._entries.setdefault(asked.key, _Entry(asked.digest, now))
-        if entry.digest != asked.digest:
+        entry = self._entries.setdefault(work.key, _Entry(work.digest, now))
+        if entry.digest != work.digest:
             raise _mismatch()
         self._trim()
         return entry
 
     def _trim(self) -> None:
-        while len(self._entries) > self._most or sum(e.weight for e in self._entries.values()) > self._room:
+        while len(self._entries) > self._max_keys or sum(e.weight for e in self._entries.values()) > self._max_bytes:
             self._entries.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class IdempotencyRecord:
     """The work of a key: ``holder`` runs it until ``lease`` (epoch seconds); without a holder it is done."""
 
     digest: str
@@ -132,7 +132,7 @@ class Record:
     expires: float
 
     @classmethod
-    def from_document(cls, document: Document | None, now: float) -> Record | None:
+    def from_document(cls, document: Document | None, now: float) -> IdempotencyRecord | None:
         """The record; None if there is none or it has expired."""
         if document is None or document["expires"] <= now:
             return None
@@ -183,12 +183,12 @@ class IdempotencyRecords:
         now = self._clock.now().timestamp()
 
         def change(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], bool]:
-            record = Record.from_document(documents[0], now)
+            record = IdempotencyRecord.from_document(documents[0], now)
             if record is not None and record.digest != digest:
                 raise _mismatch()
             if record is not None and (record.holder in (None, holder) or record.lease > now):
                 return documents, record.holder in (None, holder)
-            mine = Record(digest, holder, now + seconds, now + KEPT.total_seconds())
+            mine = IdempotencyRecord(digest, holder, now + seconds, now + KEPT.total_seconds())
             return [mine.to_document()], True
 
         return await self._documents.update([ref], change)
@@ -197,10 +197,10 @@ class IdempotencyRecords:
         now = self._clock.now().timestamp()
 
         def change(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], None]:
-            record = Record.from_document(documents[0], now)
+            record = IdempotencyRecord.from_document(documents[0], now)
             if record is None or record.holder != holder:
                 return documents, None
-            after = Record(record.digest, None, now, record.expires)
+            after = IdempotencyRecord(record.digest, None, now, record.expires)
             return [after.to_document() if done else None], None
 
         try:

@@ -14,7 +14,7 @@ from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.ports import Clock
-from perkie_cli.services.shop.storefront import Storefront, StyleEnd
+from perkie_cli.services.shop.storefront import Storefront, StyleResult
 
 CUTTING = 2 / 3  # of the deadline: if the cut-out hangs, the styles still have the usual time for a generation
 
@@ -28,14 +28,14 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class CutoutEnd:
+class CutoutResult:
     """The result of the cut-out: ``cutout`` or ``error``. The styles are drawn either way."""
 
     cutout: Cutout | None = None
     error: PerkieError | None = None
 
 
-Step = Accepted | CutoutEnd | StyleEnd
+Step = Accepted | CutoutResult | StyleResult
 CutOut = Callable[[CutoutRequest], Awaitable[Cutout]]
 
 
@@ -50,10 +50,10 @@ class Process:
     async def __call__(
         self, photo: Photo, owner: Owner, requests: Sequence[GenerateRequest], seconds: float | None
     ) -> AsyncGenerator[Step, None]:
-        """Yields ``Accepted``, ``CutoutEnd`` and a ``StyleEnd`` for each request as it ends, within ``seconds`` in all.
+        """Yields ``Accepted``, ``CutoutResult``, and a ``StyleResult`` for each request as it ends.
 
-        ``requests`` are for ``photo``, without their own cut-out or deadline. Closing the iterator stops the running
-        work and releases its reservations.
+        All of it takes up to ``seconds``. ``requests`` are for ``photo``, without their own cut-out or deadline. Closing
+        the iterator stops the running work and releases its reservations.
 
         Raises: BadInput if the photo itself is bad, since then every style would fail.
         """
@@ -67,10 +67,10 @@ class Process:
             async for end in ends:
                 yield end
 
-    async def _cutout(self, photo: Photo, seconds: float) -> CutoutEnd:
+    async def _cutout(self, photo: Photo, seconds: float) -> CutoutResult:
         try:
-            return CutoutEnd(await self._cut_out(CutoutRequest(photo, deadline=seconds)))
+            return CutoutResult(await self._cut_out(CutoutRequest(photo, deadline=seconds)))
         except BadInput:
             raise
         except PerkieError as error:
-            return CutoutEnd(error=error)
+            return CutoutResult(error=error)

@@ -21,7 +21,7 @@ from perkie_cli.system.waiting import alongside, as_they_end
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class StoredPicture:
     """A finished picture and its stored upload, if that could be stored."""
 
     picture: Generated
@@ -29,11 +29,11 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class StyleEnd:
+class StyleResult:
     """The result of one style of several: ``drawn`` or ``error``."""
 
     style: str
-    drawn: Drawn | None = None
+    drawn: StoredPicture | None = None
     error: Exception | None = None
 
 
@@ -64,14 +64,14 @@ class Storefront:
             raise NotFound("no picture of yours is stored under this hash", hint="Upload it again.")
         return await photo_of(data, self._limits, "the stored picture", self._io, uploaded_as=hash_)
 
-    async def draw(self, request: GenerateRequest) -> Drawn:
+    async def draw(self, request: GenerateRequest) -> StoredPicture:
         """Makes one picture and stores its photo. Raises: as ``Generate``."""
         async with self._keeping(request.photo, request.owner) as keeping:
             return await self._draw(request, keeping)
 
     async def draw_all(
         self, photo: Photo, owner: Owner, requests: Sequence[GenerateRequest]
-    ) -> AsyncGenerator[StyleEnd, None]:
+    ) -> AsyncGenerator[StyleResult, None]:
         """Draws several pictures of one photo concurrently and yields each as it ends.
 
         A failure does not affect the others. Closing the iterator cancels the rest.
@@ -82,18 +82,18 @@ class Storefront:
                 async for style, task in ends:
                     yield _end(style, task)
 
-    async def _draw(self, request: GenerateRequest, keeping: asyncio.Future[Original | None]) -> Drawn:
-        return Drawn(await self._generate(request), await asyncio.shield(keeping))
+    async def _draw(self, request: GenerateRequest, keeping: asyncio.Future[Original | None]) -> StoredPicture:
+        return StoredPicture(await self._generate(request), await asyncio.shield(keeping))
 
     def _keeping(self, photo: Photo, owner: Owner) -> AbstractAsyncContextManager[asyncio.Future[Original | None]]:
         """Stores the upload in the background while the block draws it."""
         return alongside(self._originals.keep_if_possible(owner, photo))
 
 
-def _end(style: str, task: asyncio.Future[Drawn]) -> StyleEnd:
+def _end(style: str, task: asyncio.Future[StoredPicture]) -> StyleResult:
     error = task.exception()
     if error is None:
-        return StyleEnd(style, task.result())
+        return StyleResult(style, task.result())
     if not isinstance(error, Exception):
         raise error
-    return StyleEnd(style, error=error)
+    return StyleResult(style, error=error)

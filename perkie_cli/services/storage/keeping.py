@@ -15,7 +15,7 @@ from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.pictures.cache_key import HASH_LENGTH, parse_name
 from perkie_cli.domain.storage.lifecycle import Rule, expired
 from perkie_cli.domain.storage.protection import Protection
-from perkie_cli.domain.storage.selection import Selection, Tally, area_of, total
+from perkie_cli.domain.storage.selection import Selection, StoredTotal, area_of, total
 from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, StrayKind
 
 AT_ONCE = 16  # concurrent requests; a bucket is a network round trip away
@@ -107,13 +107,13 @@ class CacheKeeping:
         self._rules = rules
         self._protection = protection
 
-    async def stats(self, chosen: Filter) -> Mapping[str, Tally]:
+    async def stats(self, chosen: Filter) -> Mapping[str, StoredTotal]:
         """Totals by area."""
-        tallies: dict[str, Tally] = {}
+        totals: dict[str, StoredTotal] = {}
         for selection in self._selections(chosen):
-            for area, tally in (await self._store.tally(selection)).items():
-                tallies[area] = tallies.get(area, Tally()) + tally
-        return dict(sorted(tallies.items()))
+            for area, found in (await self._store.totals(selection)).items():
+                totals[area] = totals.get(area, StoredTotal()) + found
+        return dict(sorted(totals.items()))
 
     async def inspect(self, chosen: Filter) -> AsyncIterator[BlobInfo]:
         """Streams the objects in key order."""
@@ -121,7 +121,7 @@ class CacheKeeping:
             async for info in self._store.list(selection):
                 yield info
 
-    async def would_purge(self, chosen: Filter) -> Mapping[str, Tally]:
+    async def would_purge(self, chosen: Filter) -> Mapping[str, StoredTotal]:
         """Totals of what ``purge`` would remove, by area.
 
         Raises: UsageError without any filter.
@@ -129,13 +129,13 @@ class CacheKeeping:
         _require_some(chosen)
         if not chosen.erases:
             return await self.stats(chosen)
-        tallies: dict[str, Tally] = {}
+        totals: dict[str, StoredTotal] = {}
         async for info in self._with_derived(chosen):
             area = area_of(info.key)
-            tallies[area] = tallies.get(area, Tally()) + Tally(1, info.size, info.touched)
-        return dict(sorted(tallies.items()))
+            totals[area] = totals.get(area, StoredTotal()) + StoredTotal(1, info.size, info.touched)
+        return dict(sorted(totals.items()))
 
-    async def purge(self, chosen: Filter, acknowledged: str | None = None) -> Mapping[str, Tally]:
+    async def purge(self, chosen: Filter, acknowledged: str | None = None) -> Mapping[str, StoredTotal]:
         """Removes the objects; for an owner also the shared copies and cut-outs of the same pictures: an erasure.
 
         Those are removed first, so that an interrupted purge finds them again through the owner's remaining objects.
@@ -145,7 +145,7 @@ class CacheKeeping:
         """
         self._protection.permit(self._store.name, acknowledged)
         _require_some(chosen)
-        gone: dict[str, Tally] = {}
+        gone: dict[str, StoredTotal] = {}
         self._audit("cache purge", chosen, "begun")  # recorded first: a killed process writes no second record
         try:
             if chosen.erases:
@@ -206,7 +206,7 @@ class CacheKeeping:
                         yield derived
             yield info
 
-    async def _remove(self, batch: Sequence[BlobInfo], gone: dict[str, Tally]) -> None:
+    async def _remove(self, batch: Sequence[BlobInfo], gone: dict[str, StoredTotal]) -> None:
         """Removes objects by rank: derived objects before the owner's objects that lead to them."""
         derived = [info for info in batch if area_of(info.key) in ("shared", "cutouts")]
         for rank in (derived, [info for info in batch if info not in derived]):
@@ -214,7 +214,7 @@ class CacheKeeping:
             for info, outcome in zip(rank, outcomes, strict=True):
                 if outcome is True:
                     area = area_of(info.key)
-                    gone[area] = gone.get(area, Tally()) + Tally(1, info.size, info.touched)
+                    gone[area] = gone.get(area, StoredTotal()) + StoredTotal(1, info.size, info.touched)
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
                     raise outcome

@@ -22,7 +22,7 @@ _BROUGHT = "broughtalong"  # in place of a recipe's fingerprint: look-ups never 
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class UploadResult:
     """The result for one picture of an upload: its key or the error."""
 
     name: str
@@ -40,19 +40,19 @@ class Uploads:
         self._workers = workers
         self._limits = limits
 
-    async def keep(self, owner: Owner, pictures: Mapping[str, bytes]) -> list[Kept]:
+    async def keep(self, owner: Owner, pictures: Mapping[str, bytes]) -> list[UploadResult]:
         """Stores each picture; a failure does not affect the others. Names: ``original``, ``processed_…``."""
         return [await self._keep(owner, name, data) for name, data in pictures.items()]
 
-    async def _keep(self, owner: Owner, name: str, data: bytes) -> Kept:
+    async def _keep(self, owner: Owner, name: str, data: bytes) -> UploadResult:
         try:
             photo = await photo_of(data, self._limits, name, self._workers)
             if name == ORIGINAL:
                 original = await self._originals.keep(owner, photo)
-                return Kept(name, original.key, photo.hash)
-            return Kept(name, await self._keep_processed(owner, photo), photo.hash)
+                return UploadResult(name, original.key, photo.hash)
+            return UploadResult(name, await self._keep_processed(owner, photo), photo.hash)
         except PerkieError as error:
-            return Kept(name, error=error)
+            return UploadResult(name, error=error)
 
     async def _keep_processed(self, owner: Owner, photo: Photo) -> str:
         match = _PROCESSED.fullmatch(photo.name)

@@ -29,7 +29,7 @@ from typing import ParamSpec, TypeVar
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.pictures.cache_key import check_key
 from perkie_cli.domain.storage.metadata import check_metadata
-from perkie_cli.domain.storage.selection import EVERYTHING, Selection, Tally
+from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTotal
 from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, Stray, StrayKind, Workers
 from perkie_cli.stores.disk.files import DiskFiles
 from perkie_cli.stores.disk.index import DiskIndex, microseconds
@@ -99,9 +99,9 @@ class DiskBlobs:
                 yield info
             after = page[-1].key
 
-    async def tally(self, selection: Selection = EVERYTHING) -> Mapping[str, Tally]:
+    async def totals(self, selection: Selection = EVERYTHING) -> Mapping[str, StoredTotal]:
         """Totals by area."""
-        return await self._run(self._index.tally, selection)
+        return await self._run(self._index.totals, selection)
 
     async def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:
         """Streams the remains of crashes. A repair adopts an upload without a row; pictures can be drawn again."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.pictures.cache_key import parse_name
-from perkie_cli.domain.storage.selection import AREAS, Selection, Tally, area_of
+from perkie_cli.domain.storage.selection import AREAS, Selection, StoredTotal, area_of
 from perkie_cli.ports import BlobInfo
 from perkie_cli.stores.sqlite.file import open_shared, transaction
 
@@ -115,12 +115,12 @@ class DiskIndex:
         sql = f"SELECT {_COLUMNS} FROM objects WHERE key > ? AND {where} ORDER BY key LIMIT ?"  # noqa: S608  constants
         return [_info(row) for row in self._connection().execute(sql, (after, *values, limit))]
 
-    def tally(self, selection: Selection) -> dict[str, Tally]:
+    def totals(self, selection: Selection) -> dict[str, StoredTotal]:
         """Totals by area."""
         where, values = _condition(selection, by_area=True)
         sql = f"SELECT area, COUNT(*), SUM(size), MIN(touched) FROM objects WHERE {where} GROUP BY area"  # noqa: S608  constants
         rows = self._connection().execute(sql, values)
-        return {area: Tally(count, size, _time(oldest)) for area, count, size, oldest in rows}
+        return {area: StoredTotal(count, size, _time(oldest)) for area, count, size, oldest in rows}
 
     def save(self, info: BlobInfo) -> None:
         """Inserts or replaces the row."""
@@ -137,10 +137,10 @@ class DiskIndex:
         sql = f"INSERT OR REPLACE INTO objects ({_COLUMNS}, hash, style, area) VALUES ({', '.join('?' * 11)})"  # noqa: S608  constants
         self._connection().execute(sql, values)
 
-    def touch(self, key: str, when: datetime, least: timedelta) -> None:
+    def touch(self, key: str, when: datetime, min_step: timedelta) -> None:
         """Moves ``touched`` to ``when`` if that is at least ``min_step`` later."""
         sql = "UPDATE objects SET touched = ? WHERE key = ? AND touched <= ?"
-        self._connection().execute(sql, (microseconds(when), key, microseconds(when - least)))
+        self._connection().execute(sql, (microseconds(when), key, microseconds(when - min_step)))
 
     def remove(self, key: str) -> bool:
         """Deletes the row; True when it existed."""

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.domain.pictures.cache_key import check_key, is_key
 from perkie_cli.domain.storage.metadata import check_metadata
-from perkie_cli.domain.storage.selection import EVERYTHING, Selection, Tally, area_of
+from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTotal, area_of
 from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, Stray
-from perkie_cli.stores.google.storage_client import PATIENCE, GcsConnection
+from perkie_cli.stores.google.storage_client import CALL_OPTIONS, GcsConnection
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob as GcsBlob
@@ -52,7 +52,7 @@ class GcsBlobs:
             def call(bucket: Bucket) -> bool:
                 blob = bucket.blob(check_key(key))
                 blob.metadata, blob.custom_time = {**facts, HASH_FIELD: hashlib.sha256(data).hexdigest()}, now
-                blob.upload_from_string(data, content_type, if_generation_match=generation, **PATIENCE)
+                blob.upload_from_string(data, content_type, if_generation_match=generation, **CALL_OPTIONS)
                 return True
 
             try:
@@ -72,10 +72,10 @@ class GcsBlobs:
         from google.api_core.exceptions import NotFound, PreconditionFailed
 
         def call(bucket: Bucket) -> Blob | None:
-            blob = bucket.get_blob(key, **PATIENCE)
+            blob = bucket.get_blob(key, **CALL_OPTIONS)
             if blob is None:
                 return None
-            data = blob.download_as_bytes(if_generation_match=blob.generation, **PATIENCE)
+            data = blob.download_as_bytes(if_generation_match=blob.generation, **CALL_OPTIONS)
             info, digest = _info(blob), hashlib.sha256(data).hexdigest()
             return Blob(info, data) if info.sha256 in ("", digest) else None
 
@@ -92,7 +92,7 @@ class GcsBlobs:
         check_key(key)
 
         def call(bucket: Bucket) -> BlobInfo | None:
-            blob = bucket.get_blob(key, **PATIENCE)
+            blob = bucket.get_blob(key, **CALL_OPTIONS)
             return None if blob is None else _info(blob)
 
         return await self._connection.run(call)
@@ -104,14 +104,14 @@ class GcsBlobs:
         now = self._clock.now()
 
         def call(bucket: Bucket) -> bool:
-            origin = bucket.get_blob(source, **PATIENCE)
+            origin = bucket.get_blob(source, **CALL_OPTIONS)
             if origin is None:
                 return False
             blob = bucket.blob(target)
             blob.metadata, blob.content_type, blob.custom_time = origin.metadata, origin.content_type, now
-            token, _, _ = blob.rewrite(origin, if_generation_match=0, **PATIENCE)
+            token, _, _ = blob.rewrite(origin, if_generation_match=0, **CALL_OPTIONS)
             while token is not None:  # only objects of gigabytes take more than one call call
-                token, _, _ = blob.rewrite(origin, token=token, if_generation_match=0, **PATIENCE)
+                token, _, _ = blob.rewrite(origin, token=token, if_generation_match=0, **CALL_OPTIONS)
             return True
 
         check_key(source)
@@ -134,7 +134,7 @@ class GcsBlobs:
             blob = bucket.blob(info.key)
             blob.custom_time = when
             try:
-                blob.patch(if_generation_match=info.generation, **PATIENCE)
+                blob.patch(if_generation_match=info.generation, **CALL_OPTIONS)
             except (BadRequest, NotFound, PreconditionFailed):
                 return
 
@@ -146,7 +146,7 @@ class GcsBlobs:
 
         check_key(key)
         try:
-            await self._connection.run(lambda bucket: bucket.blob(key).delete(**PATIENCE))
+            await self._connection.run(lambda bucket: bucket.blob(key).delete(**CALL_OPTIONS))
         except NotFound:
             return False
         return True
@@ -162,13 +162,13 @@ class GcsBlobs:
             if token is None:
                 return
 
-    async def tally(self, selection: Selection = EVERYTHING) -> Mapping[str, Tally]:
+    async def totals(self, selection: Selection = EVERYTHING) -> Mapping[str, StoredTotal]:
         """Totals by area. A bucket has no index, so this lists all objects."""
-        tallies: dict[str, Tally] = {}
+        totals: dict[str, StoredTotal] = {}
         async for info in self.list(selection):
             area = area_of(info.key)
-            tallies[area] = tallies.get(area, Tally()) + Tally(1, info.size, info.touched)
-        return tallies
+            totals[area] = totals.get(area, StoredTotal()) + StoredTotal(1, info.size, info.touched)
+        return totals
 
     async def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:  # noqa: ARG002  the port's signature
         """Yields nothing: writes to a bucket are atomic."""
@@ -183,7 +183,9 @@ class GcsBlobs:
 
     async def ping(self) -> None:
         """Checks access to the bucket. Raises: StoreUnavailable, NotAuthorised, InvalidSetting if it does not exist."""
-        await self._connection.in_bucket(lambda bucket: next(iter(bucket.list_blobs(max_results=1, **PATIENCE)), None))
+        await self._connection.in_bucket(
+            lambda bucket: next(iter(bucket.list_blobs(max_results=1, **CALL_OPTIONS)), None)
+        )
 
     async def aclose(self) -> None:
         """Closes connections."""
@@ -218,6 +220,8 @@ def _info(blob: GcsBlob) -> BlobInfo:
 
 
 def _page(selection: Selection, token: str | None, bucket: Bucket) -> tuple[list[BlobInfo], str | None]:
-    listing = bucket.list_blobs(prefix=selection.prefix, page_token=token, page_size=PAGE, fields=FIELDS, **PATIENCE)
+    listing = bucket.list_blobs(
+        prefix=selection.prefix, page_token=token, page_size=PAGE, fields=FIELDS, **CALL_OPTIONS
+    )
     infos = [_info(blob) for blob in next(listing.pages, ()) if is_key(blob.name)]
     return [i for i in infos if selection.matches(i.key, i.size, i.touched)], listing.next_page_token

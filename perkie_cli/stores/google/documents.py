@@ -187,7 +187,7 @@ class FirestoreDocuments:
         # Google's own retries are off: they would wait up to a minute longer than our timeout.
         return {
             "retry": None,
-            "timeout": self._connection.patience,
+            "timeout": self._connection.timeout,
             "metadata": self._connection.metadata,
         }
 

@@ -35,11 +35,11 @@ class FirestoreConnection:
     """
 
     def __init__(
-        self, project: str | None, database: str, patience: timedelta, environ: Mapping[str, str] = os.environ
+        self, project: str | None, database: str, timeout: timedelta, environ: Mapping[str, str] = os.environ
     ) -> None:
         self._project = project
         self._database = database
-        self.patience = patience.total_seconds()  # for one operation with all its attempts
+        self.timeout = timeout.total_seconds()  # for one operation with all its attempts
         self._emulator = environ.get("FIRESTORE_EMULATOR_HOST")
         self._credentials: Any = None
 
@@ -94,10 +94,10 @@ class FirestoreConnection:
         """
         await self._log_in()
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(self.timeout):
                 yield
         except TimeoutError as error:
-            raise StoreUnavailable(f"{self.name} does not answer within {self.patience:g} s") from error
+            raise StoreUnavailable(f"{self.name} does not answer within {self.timeout:g} s") from error
         except (exceptions.Unauthenticated, exceptions.PermissionDenied, GoogleAuthError) as error:
             message = f"{self.name} refuses the credentials ({type(error).__name__})"
             raise WrongCredentials(message, hint=LOGIN) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from perkie_cli.domain.storage.lifecycle import StoredFacts
 from perkie_cli.ports import BucketState
-from perkie_cli.stores.google.storage_client import PATIENCE, GcsConnection
+from perkie_cli.stores.google.storage_client import CALL_OPTIONS, GcsConnection
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
@@ -40,7 +40,7 @@ class GcsRules:
 
         def call(bucket: Bucket) -> None:
             bucket.lifecycle_rules = list(rules)
-            bucket.patch(if_metageneration_match=metageneration, **PATIENCE)
+            bucket.patch(if_metageneration_match=metageneration, **CALL_OPTIONS)
 
         try:
             await self._connection.in_bucket(call)
@@ -64,14 +64,14 @@ class GcsRules:
 
 
 def _read(bucket: Bucket) -> BucketState:
-    bucket.reload(**PATIENCE)
+    bucket.reload(**CALL_OPTIONS)
     retention = bucket.soft_delete_policy.retention_duration_seconds or 0
     rules = [dict(rule) for rule in bucket.lifecycle_rules]
     return BucketState(rules, bucket.versioning_enabled, timedelta(seconds=int(retention)), bucket.metageneration)
 
 
 def _page(token: str | None, bucket: Bucket) -> tuple[list[Blob], str | None]:
-    listing = bucket.list_blobs(versions=True, page_token=token, page_size=PAGE, fields=FIELDS, **PATIENCE)
+    listing = bucket.list_blobs(versions=True, page_token=token, page_size=PAGE, fields=FIELDS, **CALL_OPTIONS)
     return list(next(listing.pages, ())), listing.next_page_token
 
 

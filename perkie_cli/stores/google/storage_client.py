@@ -27,8 +27,8 @@ T = TypeVar("T")
 TRIES = 3
 FIRST_WAIT = 0.2  # seconds; doubles, with full jitter
 TIMEOUT = (3.0, 8.0)  # seconds to connect, and between bytes
-LONGEST = 8.0  # seconds for a call with all its attempts: a slow bucket must not delay a picture
-PATIENCE: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}  # for every call of the library
+TIME_LIMIT = 8.0  # seconds for a call with all its attempts: a slow bucket must not delay a picture
+CALL_OPTIONS: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}  # for every call of the library
 SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 
 
@@ -67,10 +67,10 @@ class GcsConnection:
         clock: Clock,
         workers: Workers,
         dice: random.Random | None = None,
-        longest: float = LONGEST,
+        time_limit: float = TIME_LIMIT,
     ) -> None:
         self.place = place
-        self._longest = longest
+        self._time_limit = time_limit
         self._clock = clock
         self._workers = workers
         self._dice = dice or random.Random()  # noqa: S311  # jitter, no secret
@@ -83,11 +83,11 @@ class GcsConnection:
         Raises: StoreUnavailable, NotAuthorised.
         """
         try:
-            async with asyncio.timeout(self._longest):
+            async with asyncio.timeout(self._time_limit):
                 return await self._tries(call)
         except TimeoutError as error:
             name = f"gs://{self.place.bucket}"
-            raise StoreUnavailable(f"{name} does not answer within {self._longest:g} s") from error
+            raise StoreUnavailable(f"{name} does not answer within {self._time_limit:g} s") from error
 
     async def _tries(self, call: Callable[[Bucket], T]) -> T:
         from google.api_core.exceptions import NotFound, PreconditionFailed
@@ -169,7 +169,7 @@ def _is_passing(error: Exception) -> bool:
 
 def _brief(error: Exception) -> str:
     """The service's own message, else the error's class: the rest of these texts is addresses."""
-    for told in getattr(error, "errors", ()):
-        if isinstance(told, Mapping) and "message" in told:
-            return str(told["message"])[:200]
+    for body in getattr(error, "errors", ()):
+        if isinstance(body, Mapping) and "message" in body:
+            return str(body["message"])[:200]
     return type(error).__name__

@@ -11,7 +11,7 @@ import pytest
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.inputs import expand
 from perkie_cli.batch.mark import Kind
-from perkie_cli.batch.targets import Made, OutputRecord, Standing
+from perkie_cli.batch.targets import OutputFile, OutputRecord, OutputState
 from perkie_cli.domain.errors import UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
 
@@ -31,22 +31,22 @@ def record(tmp_path: Path) -> OutputRecord:
 def make(record: OutputRecord, target: Path, source: Path, *, final: bool = True) -> None:
     target.parent.mkdir(exist_ok=True)
     sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
-    assert record.write(Made(target, source, sha256, "ink", final), b"picture") == []
+    assert record.write(OutputFile(target, source, sha256, "ink", final), b"picture") == []
 
 
 def test_an_output_is_fresh_until_something_changes(record: OutputRecord, source: Path, tmp_path: Path) -> None:
     target, other = tmp_path / "out.jpg", tmp_path / "other.png"
-    assert record.standing(target, source, "ink") is Standing.ABSENT
+    assert record.state(target, source, "ink") is OutputState.ABSENT
     make(record, target, source)
     for file in (target, source):
         os.utime(file, (1, 1))  # as a copy or a checkout leaves it
-    assert record.standing(target, source, "ink") is Standing.FRESH
-    assert record.standing(target, source, "bold ink") is Standing.STALE
-    assert record.standing(target, other, "ink") is Standing.FOREIGN
+    assert record.state(target, source, "ink") is OutputState.FRESH
+    assert record.state(target, source, "bold ink") is OutputState.STALE
+    assert record.state(target, other, "ink") is OutputState.FOREIGN
     make(record, target, source, final=False)
-    assert record.standing(target, source, "ink") is Standing.STALE
+    assert record.state(target, source, "ink") is OutputState.STALE
     target.write_bytes(b"my own")
-    assert record.standing(target, source, "ink") is Standing.FOREIGN
+    assert record.state(target, source, "ink") is OutputState.FOREIGN
 
 
 def test_outputs_are_known_by_their_folder(record: OutputRecord, source: Path, tmp_path: Path) -> None:

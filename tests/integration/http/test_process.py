@@ -13,8 +13,8 @@ from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.errors import DeadlineExceeded
 from perkie_cli.domain.people.identity import ANONYMOUS
 from perkie_cli.domain.pictures.request import GenerateRequest
-from perkie_cli.services.shop.process import CutoutEnd
-from perkie_cli.services.shop.storefront import StyleEnd
+from perkie_cli.services.shop.process import CutoutResult
+from perkie_cli.services.shop.storefront import StyleResult
 from tests.engines import Centre, Negative
 from tests.jumping_loop import LoopClock
 from tests.pictures import file_of, photo
@@ -41,13 +41,13 @@ async def services(tmp_path: Path, engine: Negative, matting: Centre) -> AsyncIt
     await made.aclose()
 
 
-async def ends(services: Services) -> tuple[CutoutEnd, StyleEnd]:
+async def ends(services: Services) -> tuple[CutoutResult, StyleResult]:
     """What a process of one style comes to."""
     pet = await services.storefront.uploaded(file_of(photo(320, 280)), "pet.jpg")
     requests = [GenerateRequest(pet, "ink_wash")]
     _, cut, style = [step async for step in services.process(pet, ANONYMOUS, requests, DEADLINE)]
-    assert isinstance(cut, CutoutEnd)
-    assert isinstance(style, StyleEnd)
+    assert isinstance(cut, CutoutResult)
+    assert isinstance(style, StyleResult)
     return cut, style
 
 

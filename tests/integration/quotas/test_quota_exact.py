@@ -16,7 +16,7 @@ import pytest
 from perkie_cli.domain.quotas.limits import utc_day
 from perkie_cli.domain.quotas.tally import Tally
 from perkie_cli.emulators.firestore.database import Mode
-from perkie_cli.services.quotas.book import Book
+from perkie_cli.services.quotas.counters import CounterStore
 from perkie_cli.system.clock import SystemClock
 from tests.conftest import ROOT
 from tests.firestores import emulator_thread
@@ -75,7 +75,7 @@ def run_two(where: str, folder: Path, count: int) -> tuple[Log, Log]:
 
 async def tallies(where: str) -> dict[str, Tally]:
     store = open_store(where)
-    found = {name: tally async for name, tally in Book(store).scan(utc_day(SystemClock().now()))}
+    found = {name: tally async for name, tally in CounterStore(store).scan(utc_day(SystemClock().now()))}
     await store.aclose()
     return found
 

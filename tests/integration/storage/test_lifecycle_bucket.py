@@ -115,7 +115,7 @@ async def test_a_versioned_bucket_gets_a_rule_for_what_became_noncurrent(
     assert bucket.server.sweep() == ["cutouts/ab/x.png"]
     assert len(home.versions) == 1
     clock.advance(timedelta(days=1))
-    assert total(await lifecycle.would_go(ours.wanted)).count == 1
+    assert total(await lifecycle.would_delete(ours.target)).count == 1
     bucket.server.sweep()
     assert all(version.soft_deleted for version in home.versions["cutouts/ab/x.png"])
 
@@ -148,7 +148,7 @@ async def test_the_bucket_loses_what_was_announced_and_the_disk_loses_the_same(
             for store in stores:
                 for info in [info async for info in store.list()]:
                     await store.touch(info, clock.now())
-        announced = total(await lifecycle.would_go(RULES)).count
+        announced = total(await lifecycle.would_delete(RULES)).count
         gone = bucket.server.sweep()
         assert len(gone) == announced == total(await sweep.purge(Filter(expired=True))).count
         names = [{info.key async for info in store.list()} for store in stores] if gone else []

@@ -37,7 +37,7 @@ def longest() -> float:
 async def services(
     bucket: GcsOpener, clock: ManualClock, events: Recorder, engine: Negative, tmp_path: Path, longest: float
 ) -> AsyncIterator[Services]:
-    connection = GcsConnection(GcsPlace(BUCKET, bucket.server.url), clock, thread_workers(4), longest=longest)
+    connection = GcsConnection(GcsPlace(BUCKET, bucket.server.url), clock, thread_workers(4), time_limit=longest)
     settings, engines = Settings(cache=CacheSettings(store="gcs")), {"auto": engine, "local": engine}
     made = build_services(settings, engines=engines, clock=clock, events=events, bucket=connection)
     yield made
@@ -121,7 +121,7 @@ async def test_a_command_is_told_in_a_sentence_what_is_wrong_with_the_bucket(
 ) -> None:
     spoil, kind, words = SENTENCES[case]
     spoil(bucket)
-    for call in (services.blobs.tally, services.blobs.ping):
+    for call in (services.blobs.totals, services.blobs.ping):
         with pytest.raises(kind, match=words):
             await call()
 

@@ -10,7 +10,7 @@ import pytest
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.inputs import InputFile, expand
 from perkie_cli.batch.mark import Kind
-from perkie_cli.batch.targets import Made, OutputRecord, Standing, plan_targets
+from perkie_cli.batch.targets import OutputFile, OutputRecord, OutputState, plan_targets
 from perkie_cli.domain.errors import UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
 
@@ -28,17 +28,17 @@ def pet(tmp_path: Path) -> Path:
     return file
 
 
-def made(target: Path, source: Path) -> Made:
-    return Made(target, source, hashlib.sha256(b"as read").hexdigest(), "ink")
+def made(target: Path, source: Path) -> OutputFile:
+    return OutputFile(target, source, hashlib.sha256(b"as read").hexdigest(), "ink")
 
 
 def test_an_input_that_changes_while_it_is_drawn_is_drawn_again(record: OutputRecord, pet: Path) -> None:
     target = pet.with_name("pet_ink.jpg")
     pet.write_bytes(b"changed since")
     assert record.write(made(target, pet), b"drawn") == []
-    assert record.standing(target, pet, "ink") is Standing.STALE
+    assert record.state(target, pet, "ink") is OutputState.STALE
     pet.write_bytes(b"as read")
-    assert record.standing(target, pet, "ink") is Standing.FRESH
+    assert record.state(target, pet, "ink") is OutputState.FRESH
 
 
 def test_an_input_that_goes_while_it_is_drawn_costs_no_picture(record: OutputRecord, pet: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_file_is_the_same_by_whatever_way_it_is_named(record: OutputRecord, pe
     folder.with_name("link").symlink_to(folder)
     record.write(made(folder / "pet_ink.jpg", pet), b"drawn")
     for way in (folder / ".." / "photos", folder.with_name("link")):
-        assert record.standing(way / "pet_ink.jpg", way / "pet.jpg", "ink") is Standing.FRESH
+        assert record.state(way / "pet_ink.jpg", way / "pet.jpg", "ink") is OutputState.FRESH
         assert len(expand([str(pet), str(way / "pet.jpg")], recursive=False, kind=Kind.PICTURE).files) == 1
         ours = record.below_folders([str(way)])
         found = expand([str(way)], recursive=False, kind=Kind.PICTURE, made_by_us=ours).files

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from perkie_cli.config.styles import as_toml, load_styles, read_style
 from perkie_cli.domain.errors import InvalidSetting, UnknownStyle
-from perkie_cli.domain.pictures.style import Parameter, Style, StyleBook
+from perkie_cli.domain.pictures.style import Parameter, Style, StyleCatalogue
 from perkie_cli.engines.local.recipes import find_recipe
 
 
 @pytest.fixture(scope="module")
-def book() -> StyleBook:
+def book() -> StyleCatalogue:
     return load_styles(Path("/nonexistent"))
 
 
-def test_the_three_shipped_styles_with_their_shop_names(book: StyleBook) -> None:
+def test_the_three_shipped_styles_with_their_shop_names(book: StyleCatalogue) -> None:
     assert {s.id: s.title for s in book.all()} == {
         "ink_wash": "Modern",
         "van_gogh_post_impressionism": "Classic",
@@ -31,16 +31,16 @@ def test_the_three_shipped_styles_with_their_shop_names(book: StyleBook) -> None
 
 
 @pytest.mark.parametrize("name", ["ink_wash", "Modern", "INK-WASH", " modern "])
-def test_names_are_taken_kindly(book: StyleBook, name: str) -> None:
+def test_names_are_taken_kindly(book: StyleCatalogue, name: str) -> None:
     assert book.get(name).id == "ink_wash"
 
 
-def test_a_selection_keeps_order_and_drops_doubles(book: StyleBook) -> None:
+def test_a_selection_keeps_order_and_drops_doubles(book: StyleCatalogue) -> None:
     assert [s.id for s in book.select("classic, modern,van_gogh")] == ["van_gogh_post_impressionism", "ink_wash"]
     assert len(book.select("all")) == 3
 
 
-def test_an_unknown_style_names_the_nearest(book: StyleBook) -> None:
+def test_an_unknown_style_names_the_nearest(book: StyleCatalogue) -> None:
     with pytest.raises(UnknownStyle) as caught:
         book.get("ink_wsh")
     assert "'ink_wash'" in (caught.value.hint or "")
@@ -118,7 +118,7 @@ def test_any_style_that_is_shown_reads_back_the_same(
         assert read_style(Path(file.name), style.source) == style
 
 
-def test_shown_styles_read_back_the_same(book: StyleBook, tmp_path: Path) -> None:
+def test_shown_styles_read_back_the_same(book: StyleCatalogue, tmp_path: Path) -> None:
     for style in book.all():
         file = tmp_path / f"{style.id}.toml"
         file.write_text(as_toml(style))

@@ -214,7 +214,7 @@ async def test_an_outage_is_told(store: DownAtTimes, clock: ManualClock) -> None
 
 
 async def test_the_memory_of_an_outage_is_bounded() -> None:
-    memory = MemoryDocuments(most=3)
+    memory = MemoryDocuments(limit=3)
     for number in range(9):
         await memory.update([DocumentRef("quota", str(number))], lambda before: ([{"expires": 0}], None))
     assert [id_ async for id_, _ in memory.scan("quota")] == ["6", "7", "8"]

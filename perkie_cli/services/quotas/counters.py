@@ -14,7 +14,7 @@ COLLECTION = "quota"
 KEPT = timedelta(days=7)  # a finished day stays readable this long
 
 
-class Book:
+class CounterStore:
     """All counters of one store. The document's id contains the day, so a new day starts at zero without clean-up."""
 
     def __init__(self, documents: DocumentStore) -> None:
