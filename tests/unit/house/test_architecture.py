@@ -81,13 +81,16 @@ def ours(modules: set[str]) -> set[str]:
 def test_every_folder_and_module_at_the_top_has_its_row() -> None:
     folders = {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()}
     modules = {path.stem for path in ROOT.glob("*.py")} - {"__init__", "__main__"}
-    assert folders | modules == set(IMPORTS)
+    differ = (folders | modules) ^ set(IMPORTS)
+    assert differ == set(), f"IMPORTS above has no row for, or a row too many of, {', '.join(sorted(differ))}"
 
 
 @pytest.mark.parametrize("folder", IMPORTS)
 def test_a_folder_imports_what_its_row_says_and_nothing_else(folder: str) -> None:
     used = {each for path in MODULES if folder_of(path) == folder for each in ours(imported(path))} - {folder}
-    assert used == IMPORTS[folder]
+    more, less = sorted(used - IMPORTS[folder]), sorted(IMPORTS[folder] - used)
+    assert not more, f"{folder}/ may not import {', '.join(more)}: move the code, or pass it in behind a port"
+    assert not less, f"{folder}/ no longer imports {', '.join(less)}: take it out of its row in IMPORTS"
 
 
 def test_the_rows_point_one_way() -> None:
@@ -106,7 +109,8 @@ def test_libraries_stay_behind_their_port(path: Path) -> None:
     roots = {module.split(".")[0] for module in imported(path)}
     if (folder := folder_of(path)) == "domain":
         assert not roots - set(sys.stdlib_module_names) - {"perkie_cli"}, "domain imports the standard library only"
-    assert not roots & FOREIGN.get(folder, set())
+    wrong = roots & FOREIGN.get(folder, set())
+    assert not wrong, f"{', '.join(wrong)} is kept out of {folder}/ (FOREIGN above): put it behind a port, or in a face"
 
 
 def test_no_module_imports_itself_over_others() -> None:
@@ -114,7 +118,8 @@ def test_no_module_imports_itself_over_others() -> None:
     graph = {name: {each for each in imported(path) if each in names} - {name} for name, path in names.items()}
     for package in [name for name, path in names.items() if path.name == "__init__.py"]:
         graph[package] = {each for each in graph[package] if not each.startswith(f"{package}.")}  # what it re-exports
-    assert _circles(graph) == []
+    circle = _circles(graph)
+    assert circle == [], f"these import each other: {', '.join(circle)}"
 
 
 def _module(path: Path) -> str:
@@ -139,7 +144,8 @@ def _circles(graph: Mapping[str, set[str]]) -> list[str]:
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_nothing_grows_past_its_purpose(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert len(text.splitlines()) <= 400
+    lines = len(text.splitlines())
+    assert lines <= 400, f"{named(path)} has {lines} lines, and 400 are the limit: split it by subject"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < 60, f"{node.name} has over 60 lines"
@@ -147,7 +153,8 @@ def test_nothing_grows_past_its_purpose(path: Path) -> None:
 
 def test_no_folder_grows_past_its_purpose() -> None:
     for folder in {path.parent for path in MODULES}:
-        assert len(list(folder.glob("*.py"))) <= MAX_FILES, named(folder)
+        files = len(list(folder.glob("*.py")))
+        assert files <= MAX_FILES, f"{named(folder)}/ has {files} files, and {MAX_FILES} are the limit: split it"
 
 
 def test_only_the_renderer_prints() -> None:
@@ -157,7 +164,10 @@ def test_only_the_renderer_prints() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout.write", "sys.stderr.write")
     }
-    assert writers <= {"cli/render.py"}
+    others = writers - {"cli/render.py"}
+    assert others == set(), (
+        f"{', '.join(others)} writes to a stream itself: give cli/render.py a Report, say() or warn()"
+    )
 
 
 def test_tasks_are_made_by_the_tools_for_waiting() -> None:
@@ -194,7 +204,7 @@ def test_rules_and_use_cases_leave_files_to_their_ports(folder: str) -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and _called(node.func) in FILES
     }
-    assert found == set()
+    assert found == set(), f"files belong behind a port: {', '.join(sorted(found))}"
     for path in (ROOT / folder).rglob("*.py"):
         assert not imported(path) & {"shutil", "tempfile", "glob", "fcntl", "mmap"}, named(path)
 

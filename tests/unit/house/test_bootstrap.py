@@ -180,6 +180,8 @@ def test_every_part_has_a_maker_of_its_name_and_type_and_every_maker_its_part() 
         and function.__module__ == info.name
         and list(inspect.signature(function).parameters)[:1] == ["its"]
     }
+    unlisted = {make.__qualname__ for make in found - set(makers.values())}
+    assert unlisted == set(), f"bootstrap/services.py has no part for the maker {', '.join(unlisted)}"
     assert found == set(makers.values())
 
 
@@ -210,8 +212,8 @@ def test_every_engine_is_known_everywhere() -> None:
     }
     assert choices == {"drawing": (AUTO, *DRAWING), "matting": ()}  # any text: it may be a network of models.toml
     assert get_args(get_type_hints(MattingSettings)["mode"]) == MODES
-    assert DRAWING_PARTS.keys() == DRAWING.keys()
-    assert MATTING_PARTS.keys() == MATTING.keys()
+    assert DRAWING_PARTS.keys() == DRAWING.keys(), "bootstrap/engines/ against domain/engines.py"
+    assert MATTING_PARTS.keys() == MATTING.keys(), "bootstrap/engines/ against domain/engines.py"
     assert {*DRAWING_PARTS.values(), *MATTING_PARTS.values()} <= PARTS.keys()
 
 

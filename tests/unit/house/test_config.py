@@ -140,8 +140,10 @@ def test_the_template_names_every_setting_and_states_the_defaults(tmp_path: Path
 
 def test_every_row_has_help_and_an_environment_name() -> None:
     names = [name for row in rows() for name in row.env_names]
-    assert len(set(names)) == len(names)
-    assert all(row.help and not row.help.endswith(".") for row in rows())
+    twice = {name for name in names if names.count(name) > 1}
+    assert twice == set(), f"two settings read {', '.join(twice)}"
+    wrong = [row.name for row in rows() if not row.help or row.help.endswith(".")]
+    assert wrong == [], f"one line of help without a full stop is needed for {', '.join(wrong)}"
     assert not set(names) & set(os.environ)
 
 

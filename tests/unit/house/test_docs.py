@@ -73,13 +73,15 @@ def test_what_the_reader_is_told_to_type_exists(page: str, words: list[str]) -> 
 def test_settings_that_are_named_exist() -> None:
     known = {name for row in rows() for name in row.env_names}
     named = {name for text in TEXTS.values() for name in re.findall(r"\bPERKIE_[A-Z0-9_]+\b", text)}
-    assert named - {"PERKIE_PROFILE"} <= known
+    gone = named - {"PERKIE_PROFILE"} - known
+    assert gone == set(), f"a page names {', '.join(sorted(gone))}, and config/schema.py has no such setting"
 
 
 def test_the_table_of_exit_codes_is_the_error_tree() -> None:
     table = {int(code) for code in re.findall(r"^\| (\d+) \|", TEXTS["README.md"], flags=re.M)}
     codes = {cls.exit_code for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, PerkieError)}
-    assert codes | {0} == table
+    differ = sorted((codes | {0}) ^ table)
+    assert differ == [], f"exit codes {differ} stand in only one of domain/errors.py and README.md's table"
 
 
 def test_links_between_pages_lead_somewhere() -> None:
@@ -90,13 +92,15 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 def test_every_command_is_told_of() -> None:
     everything = "\n".join(TEXTS.values())
-    assert [name for name in COMMANDS if f"perkie {name}" not in everything] == []
+    untold = [name for name in COMMANDS if f"perkie {name}" not in everything]
+    assert untold == [], f"no page says `perkie {', '.join(untold)}`: tell of it in README.md or docs/"
 
 
 def test_every_route_is_told_of() -> None:
     """``test_http_docs`` holds the document to the app."""
     document = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
-    assert [path for path in document["paths"] if path not in TEXTS["docs/http.md"]] == []
+    untold = [path for path in document["paths"] if path not in TEXTS["docs/http.md"]]
+    assert untold == [], f"docs/http.md does not name {', '.join(untold)}: add a row to its table of routes"
 
 
 @pytest.mark.parametrize(("group", "command"), [("style", "stylize"), ("matting", "remove-bg")])
@@ -110,4 +114,4 @@ def test_every_engine_can_be_chosen_and_is_told_of(group: str, command: str) -> 
     (flag,) = (param for param in load_command(command).params if "--engine" in param.opts)
     assert set(engines) <= set(re.findall(r"\w+", f"{flag.metavar} {flag.help}"))
     told = set(re.findall(r"\w+", "\n".join(TEXTS.values())))
-    assert set(engines) <= told
+    assert set(engines) <= told, f"no page names the engine {', '.join(set(engines) - told)}"

@@ -30,8 +30,9 @@ def meaning(cls: type[PerkieError]) -> str:
 @pytest.mark.parametrize("cls", TREE, ids=lambda cls: cls.__name__)
 def test_the_drawing_in_the_docstring_tells_what_the_error_means(cls: type[PerkieError]) -> None:
     row = re.search(rf"[├└]─ {cls.__name__} +(.+)", errors.__doc__ or "")
-    assert row is not None, f"{cls.__name__} is not drawn"
-    assert " ".join(row[1].split()) == meaning(cls)
+    line = f"{cls.__name__}  {meaning(cls)}"
+    assert row is not None, f"the docstring of domain/errors.py lacks the line of {cls.__name__}; draw: {line}"
+    assert " ".join(row[1].split()) == meaning(cls), f"the docstring of domain/errors.py draws {row[0]!r}; draw: {line}"
 
 
 def test_only_what_was_sent_speaks_against_the_upstream_or_is_sent_again() -> None:
@@ -43,7 +44,8 @@ def test_only_what_was_sent_speaks_against_the_upstream_or_is_sent_again() -> No
 
 def test_codes_are_unique() -> None:
     codes = [cls.code for cls in TREE]
-    assert len(set(codes)) == len(codes)
+    twice = {code for code in codes if codes.count(code) > 1}
+    assert twice == set(), f"two errors have the code {', '.join(twice)}: a code is the class name in snake case"
 
 
 def test_errors_survive_the_way_out_of_a_worker_process() -> None:
