@@ -52,8 +52,8 @@ class Process:
     ) -> AsyncGenerator[Step, None]:
         """Yields ``Accepted``, ``CutoutResult``, and a ``StyleResult`` for each request as it ends.
 
-        All of it takes up to ``seconds``. ``requests`` are for ``photo``, without their own cut-out or deadline. Closing
-        the iterator stops the running work and releases its reservations.
+        All of it takes up to ``seconds``. ``requests`` are for ``photo``, without their own cut-out or deadline.
+        Closing the iterator stops the running work and releases its reservations.
 
         Raises: BadInput if the photo itself is bad, since then every style would fail.
         """
