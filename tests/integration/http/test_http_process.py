@@ -408,9 +408,12 @@ async def test_roles_serve_their_own_routes(role: str, artistic: int, matting: i
         assert ready.json()["dependencies"].get("weights") == (None if role == "artistic" else "missing_weights")
 
 
-def test_an_artistic_server_needs_another_that_cuts_out() -> None:
-    with pytest.raises(InvalidSetting, match=r"matting\.remote_url"):
-        create_app(build_services(Settings(http=HttpSettings(role="artistic")), profile=Profile.SERVER))
+@pytest.mark.parametrize(("url", "engine"), [(None, "builtin"), ("http://127.0.0.1:9", "remote")])
+def test_an_artistic_server_loads_no_large_network(url: str | None, engine: str) -> None:
+    settings = Settings(http=HttpSettings(role="artistic"), matting=MattingSettings(remote_url=url))
+    services = build_services(settings, profile=Profile.SERVER)
+    create_app(services)
+    assert services.matting_choice.meant() == engine
 
 
 @pytest.mark.parametrize(
