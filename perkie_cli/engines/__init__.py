@@ -1,1 +1,1 @@
-"""Engines behind the ports: one module each."""
+"""The engines behind the ports."""

@@ -1,4 +1,4 @@
-"""Puts every paid call on the books: before it is made at its full price, afterwards at what it took."""
+"""Books every paid call in the ledger: at its full price before the call, at its actual cost afterwards."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from perkie_cli.ports import EventSink, SpendLedger
 
 @dataclass(slots=True)
 class Bill:
-    """What one call took; stays None while that is not known, as after a timeout."""
+    """The cost of one call; None while it is unknown, as after a timeout."""
 
     usage: Usage | None = None
 
 
 class Meter:
-    """The ledger and the daily cap in dollars that paid calls are held to."""
+    """The ledger and the daily cap in dollars for paid calls."""
 
     def __init__(self, ledger: SpendLedger, cap: Decimal, events: EventSink) -> None:
         self._ledger = ledger
@@ -29,7 +29,7 @@ class Meter:
 
     @asynccontextmanager
     async def call(self, model: str, price: Decimal, receipt: Receipt) -> AsyncIterator[Bill]:
-        """Around one call. A bill without usage at its end may have been charged: it counts at its full price.
+        """Books the call made in the block. A bill without usage at the end counts in full: it may be charged.
 
         Raises: BudgetExceeded, DailyCapReached or StoreUnavailable, before anything is sent.
         """
@@ -46,7 +46,7 @@ class Meter:
                     await self._settle(booking, bill.usage)
 
     async def _settle(self, booking: str, usage: Usage) -> None:
-        """The picture is not lost over what goes wrong here, whatever it is; the booking stays at its full price."""
+        """Settles the booking. No error here may lose the picture; the booking then stays at its full price."""
         try:
             await self._ledger.settle(booking, usage)
         except Exception as error:  # noqa: BLE001

@@ -1,6 +1,6 @@
 """Background removal by another perkie: its ``POST /remove-background`` over HTTP.
 
-One call, one try: retries, breaker and limits are the guard's, which is put around the engine.
+One call is one attempt: the guard around the engine adds retries, breaker and limits.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _VERSION = "1"
-_LONGEST = 600.0  # s: the service's own limit, with a cold start in it
+_LONGEST = 600.0  # s: the service's own limit, cold start included
 _CONNECT, _WRITE, _POOL = 10.0, 30.0, 5.0  # s
 _KEY_HINT = "Check matting.remote_key."
 
 
 class RemoteEngine:
-    """Behind ``ports.MattingEngine``. The other side's engine and model are asked for the mode and named in results."""
+    """``ports.MattingEngine`` over HTTP. The other side gets the mode; results name its engine and model."""
 
     name = "remote"
 
@@ -49,11 +49,11 @@ class RemoteEngine:
         self._client: httpx2.AsyncClient | None = None
 
     def recipe(self, mode: str) -> Recipe:
-        """By address: another service may run another network."""
+        """The recipe depends on the address: another service may run another network."""
         return Recipe(self.name, f"{self._url} {mode}", _VERSION)
 
     async def matte(self, job: MattingJob) -> Matte:
-        """Raises: Unavailable and its kind; BadInput never, since the picture was checked here."""
+        """Finds the subject. Raises: Unavailable and subclasses; never BadInput, since the picture was checked here."""
         body = job.encoded or (await self._workers.run(_as_png, job)).data
         answer = await self._post(body, job)
         _check_status(answer, retry_after(answer.headers.get("retry-after"), self._clock.now()))
@@ -83,14 +83,14 @@ class RemoteEngine:
         headers = {"Content-Type": "application/octet-stream", "Accept": "image/png"}
         if self._key is not None:
             headers["X-API-Key"] = self._key
-        # its substitute would be kept as its best: we have our own
+        # no substitute: it would be cached as the real result, and we have our own
         query = {"mode": job.mode, "output": "mask", "format": "png", "fallback": "none"}
         try:
             return await self._connected().post(
                 f"{self._url}/remove-background", content=body, params=query, headers=headers, timeout=timeout
             )
-        except UnicodeEncodeError:  # not chained: it holds the key
-            raise WrongCredentials("matting.remote_key holds characters that no key has", hint=_KEY_HINT) from None
+        except UnicodeEncodeError:  # not chained: the error contains the key
+            raise WrongCredentials("matting.remote_key has characters that no key has", hint=_KEY_HINT) from None
         except httpx2.TimeoutException as error:
             raise UpstreamTimeout(f"{self._url} did not answer in time") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -107,7 +107,7 @@ class RemoteEngine:
 
 
 def _check_status(answer: httpx2.Response, wait: float | None) -> None:
-    """Maps the answer's status to the error tree. Raises: Unavailable and its kind, WrongCredentials."""
+    """Maps the answer's status to the error tree. Raises: Unavailable and subclasses, WrongCredentials."""
     if answer.is_success:
         return
     said = f"{answer.request.url.host} answered {answer.status_code}"
@@ -130,11 +130,11 @@ def _confidence(headers: Mapping[str, Any]) -> float:
     try:
         return min(1.0, max(0.0, float(headers.get("x-perkie-confidence", 1.0))))
     except ValueError as error:
-        raise BadAnswer("the matting service's confidence is no number") from error
+        raise BadAnswer("the matting service's confidence is not a number") from error
 
 
 def _notes(headers: Mapping[str, Any]) -> tuple[str, ...]:
-    """The other side's warnings, percent-encoded as its headers are; low confidence is judged here again."""
+    """The other side's warnings from its percent-encoded headers; low confidence is evaluated here again."""
     told = unquote(str(headers.get("x-perkie-warnings", ""))).split("; ")
     return tuple(each for each in told if each and not each.startswith("low confidence"))
 

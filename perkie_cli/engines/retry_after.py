@@ -1,4 +1,4 @@
-"""How long an upstream asks to be left alone."""
+"""How long an upstream asks its clients to wait."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds by a Retry-After header, which holds seconds or a date (RFC 9110 §10.2.3); None where it says neither."""
+    """Seconds from a Retry-After header with seconds or a date (RFC 9110 §10.2.3); None if it is neither."""
     text = (header or "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)

@@ -1,6 +1,6 @@
-"""The door to everything about picture files. Importing it is cheap; Pillow and NumPy are loaded at the first call.
+"""The entry point for picture files. Importing it is cheap; Pillow and NumPy are loaded at the first call.
 
-Every function is pure and may run in any thread; memory is bounded by ``ImageLimits.max_pixels``.
+Every function is pure and thread-safe; memory is bounded by ``ImageLimits.max_pixels``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ __all__ = [
 
 
 def photo(data: bytes, limits: ImageLimits, name: str = "image", *, uploaded_as: str | None = None) -> Photo:
-    """The one value that ``data`` goes by from here on, held against ``limits`` by its header.
+    """Makes the ``Photo`` for ``data``; its header is checked against ``limits``.
 
-    ``uploaded_as``: the hash of the upload that ``data`` is the stored copy of.
+    ``uploaded_as``: the hash of the original upload if ``data`` is its stored copy.
 
     Raises: the BadInput family, as ``inspect``.
     """
@@ -73,8 +73,8 @@ def resize(raster: Raster, long_side: int) -> Raster:
 def strip_metadata(data: bytes, limits: ImageLimits, source: str = "image") -> EncodedPicture:
     """An upload as it may be stored: no EXIF, GPS, XMP, profile, thumbnail or appended payload; upright; sRGB.
 
-    It is decoded and encoded again as a master. Cutting segments out would keep the exact pixels, but not bake the
-    orientation in, not read HEIC, and let pass whatever hides in the segments it does not know; the loss at quality
-    92 without chroma subsampling is invisible. Raises the BadInput family.
+    It is decoded and encoded again as a master. Removing segments would keep the exact pixels, but would not apply the
+    orientation, not read HEIC, and keep anything hidden in unknown segments; the loss at quality 92 without chroma
+    subsampling is invisible. Raises: the BadInput family.
     """
     return encode_master(decode(data, limits, source).raster)

@@ -1,4 +1,4 @@
-"""Colour management: whatever profile or code points a picture carries, sRGB comes out."""
+"""Colour management: converts any profile or code points to sRGB."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ def _by_profile(colour: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
         flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
     )
     if mode == "RGB" and _changes_nothing(transform):
-        return colour  # most profiles are sRGB; the pass over all pixels is the slowest step of a decode
+        return colour  # most profiles are sRGB; converting all pixels would be the slowest step of decoding
     return np.asarray(transform.apply(as_image(colour)))
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether a lattice of 125 colours comes out as it went in, within a level."""
+    """Whether 125 sample colours stay the same within one level."""
     levels = (0, 64, 128, 192, 255)
     before = bytes(value for r in levels for g in levels for b in levels for value in (r, g, b))
     after = transform.apply(Image.frombytes("RGB", (125, 1), before)).tobytes()

@@ -1,4 +1,4 @@
-"""The one place where whatever a decoder raises becomes ``CorruptImage`` or ``NotAnImage``."""
+"""Turns everything that decoders raise into ``CorruptImage`` or ``NotAnImage``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ ACCEPTED = "JPEG, PNG, WebP and HEIC"
 
 
 class Damage(ValueError):
-    """What is wrong with a file, in words for its owner."""
+    """The problem of a damaged file, in words for its owner."""
 
 
 class Unsupported(ValueError):
-    """What a sound file is instead, as in "a lossless JPEG"."""
+    """The kind of an intact but unsupported file, such as "a lossless JPEG"."""
 
 
 @contextmanager
@@ -37,5 +37,5 @@ def damage_named(source: str, otherwise: str) -> Iterator[None]:
 
 
 def not_an_image(source: str, name: str) -> NotAnImage:
-    """The refusal of a file that is something else; ``name`` says what, with its article."""
+    """The error for another kind of file; ``name`` is that kind with its article."""
     return NotAnImage(f"{source} is {name}", hint=f"{ACCEPTED} are read; save it as one of these.")

@@ -1,4 +1,4 @@
-"""Bytes to ``Raster``: upright, sRGB, 8 bits, within the limits; whole or refused."""
+"""Decodes bytes to a ``Raster``: upright, sRGB, 8 bits, within the limits, complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from perkie_cli.imaging.inspection import Inspection, inspect, shrunk
 from perkie_cli.imaging.raster import Decoded, Raster
 from perkie_cli.imaging.sniff import InputFormat
 
-# Pillow warns about broken metadata that perkie drops anyway; nothing of that is for the user's eyes.
+# Pillow warns about broken metadata, which perkie drops anyway; users need not see that.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _DECODERS: dict[InputFormat, Callable[[bytes], Pixels]] = {
@@ -42,7 +42,7 @@ _TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[Any]]] = {
 
 
 def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
-    """The whole picture; ``notes`` say what was changed on the way or is wrong with it, messages call it ``source``.
+    """The complete picture; ``notes`` list changes and problems. ``source`` names it in messages.
 
     Raises: UnreadableFile, NotAnImage, TooManyBytes, CorruptImage, TooManyPixels, TooSmall.
     """

@@ -1,4 +1,4 @@
-"""``Raster`` to bytes: progressive JPEG, WebP or PNG, in sRGB and without any metadata."""
+"""Encodes a ``Raster``: progressive JPEG, WebP or PNG, in sRGB and without metadata."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def encode_grey(plane: NDArray[np.uint8], kind: ImageFormat) -> EncodedPicture:
 
 
 def archive(pictures: Mapping[str, EncodedPicture]) -> bytes:
-    """The files as a ZIP, stored as they are, since they are compressed already. Equal pictures make equal archives."""
+    """The files as an uncompressed ZIP: they are compressed already. The same pictures give the same bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as target:
         for name, picture in pictures.items():
@@ -113,16 +113,16 @@ def archive(pictures: Mapping[str, EncodedPicture]) -> bytes:
 
 
 def check_fits(width: int, height: int, kind: ImageFormat) -> None:
-    """Whether the format can hold that many px a side. Raises: InvalidParameter."""
+    """Checks that the format can hold these sides in px. Raises: InvalidParameter."""
     if max(width, height) > kind.longest_side:
         raise InvalidParameter(
-            f"{width} × {height} px do not fit into {kind.value}, which ends at {kind.longest_side} px a side",
-            hint="Make it smaller." if kind is ImageFormat.PNG else "Use png, or make it smaller.",
+            f"{width} × {height} px do not fit into {kind.value}; its maximum is {kind.longest_side} px per side",
+            hint="Choose a smaller size." if kind is ImageFormat.PNG else "Use png, or make it smaller.",
         )
 
 
 def encode_master(raster: Raster) -> EncodedPicture:
-    """The one form that is stored: JPEG at quality 92, PNG where there is alpha or a side too long for JPEG.
+    """The stored form: JPEG at quality 92, or PNG if there is alpha or a side too long for JPEG.
 
     Raises: OutOfMemory; nothing else for a picture that was decoded or drawn within the limits.
     """

@@ -1,4 +1,4 @@
-"""The one thing that perkie wants from EXIF: how the camera was held."""
+"""The only EXIF value that perkie uses: the orientation of the camera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the edges of a cut-out lie: the subject's box, margins around it, an aspect, a place on its canvas."""
+"""The canvas of a cut-out: the subject's box, margins, aspect ratio and position."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from perkie_cli.imaging.encode import resize
 from perkie_cli.imaging.inspection import scaled
 from perkie_cli.imaging.raster import Raster, with_alpha
 
-_SUBJECT_ALPHA = 13  # 5 %: fainter pixels do not hold the box open
+_SUBJECT_ALPHA = 13  # 5 %: fainter pixels do not extend the box
 _MAX_CANVAS = 50_000_000  # px
 
 
@@ -40,7 +40,7 @@ class Box:
         return self.bottom - self.top
 
     def grown(self, x: int, y: int) -> Box:
-        """By ``x`` px left and right and ``y`` px above and below."""
+        """The box enlarged by ``x`` px left and right and ``y`` px above and below."""
         return Box(self.left - x, self.top - y, self.right + x, self.bottom + y)
 
 
@@ -51,7 +51,7 @@ def subject_box(alpha: NDArray[np.uint8]) -> Box | None:
 
 
 def canvas_box(alpha: NDArray[np.uint8], framing: Framing) -> Box:
-    """The canvas that the framing asks for. Without a subject there is nothing to trim to: the whole picture.
+    """The canvas for the framing; the whole picture if there is no subject to trim to.
 
     Raises: InvalidParameter when the canvas would be larger than the picture and 50 MP.
     """
@@ -62,7 +62,7 @@ def canvas_box(alpha: NDArray[np.uint8], framing: Framing) -> Box:
     if box.width * box.height > max(_MAX_CANVAS, alpha.size):
         raise InvalidParameter(
             f"a canvas of {box.width} × {box.height} px is over {_MAX_CANVAS // 1_000_000} MP",
-            hint="Use --trim, a smaller margin or an aspect nearer to the picture's own.",
+            hint="Use --trim, a smaller margin or an aspect closer to the picture's own.",
         )
     return box
 
@@ -79,14 +79,14 @@ def _to_aspect(box: Box, aspect: tuple[int, int] | None) -> Box:
 
 
 def to_canvas(raster: Raster, box: Box) -> Raster:
-    """Cuts to the box; beyond the picture the canvas is black and transparent."""
+    """Crops to the box; outside the picture the canvas is black and transparent."""
     alpha = with_alpha(raster).alpha
     assert alpha is not None, "it was just written out"
     return Raster(_cut(raster.rgb, box, cv2.BORDER_CONSTANT), _cut(alpha, box, cv2.BORDER_CONSTANT))
 
 
 def to_canvas_extended(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-    """Cuts to the box; beyond the picture it is mirrored."""
+    """Crops to the box; outside the picture it is mirrored."""
     return _cut(rgb, box, cv2.BORDER_REFLECT)
 
 

@@ -1,4 +1,4 @@
-"""Checks an upload against the limits by its header alone."""
+"""Checks an upload against the limits, from its header alone."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Inspection:
 
     @property
     def pixels(self) -> int:
-        """What decoding it will cost."""
+        """The number of pixels, the measure of decoding cost."""
         return self.width * self.height
 
 
 def inspect(data: bytes, limits: ImageLimits, source: str = "image") -> Inspection:
-    """Recognises ``data`` and holds it against ``limits``; no pixel is decoded. ``source`` names it in messages.
+    """Recognises ``data`` and checks it against ``limits``; no pixel is decoded. ``source`` names it in messages.
 
     Raises: UnreadableFile, NotAnImage, TooManyBytes, CorruptImage, TooManyPixels, TooSmall.
     """
@@ -69,7 +69,7 @@ def _check_sides(seen: Inspection, limits: ImageLimits, source: str) -> None:
             f"{size}; at most {limits.max_pixels / 1e6:g} megapixels are accepted", hint="Send a smaller copy."
         )
     if min(seen.width, seen.height) < limits.min_side:
-        raise TooSmall(f"{size}; {least}", hint="Send the picture in its full size.")
+        raise TooSmall(f"{size}; {least}", hint="Send the picture at its full size.")
     width, height = shrunk(seen.width, seen.height, limits.max_side)
     if min(width, height) < min(limits.min_side, limits.max_side):
         raise TooSmall(f"{size}, {width} × {height} px when shrunk to fit; {least}", hint="Crop it to the pet.")

@@ -1,6 +1,6 @@
-"""How far a matte is from the true one, by the measures of the field. All take float32 (h, w) arrays of 0..1.
+"""The field's measures of the error of a matte. All take float32 (h, w) arrays of 0..1.
 
-Unlike common toolkits nothing is stretched first: a matte that never reaches white is not as good as one that does.
+Unlike in common toolkits nothing is stretched first: a matte that never reaches white should score lower.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 _BETA2 = 0.3  # weighs precision over recall, as in all saliency papers
 _SIGMA = 1.4  # px, of the gradient error's Gaussian derivatives
-_TINY = 2.2e-16  # keeps 0 / 0 from happening, and changes nothing else
+_TINY = 2.2e-16  # avoids 0 / 0 and changes nothing else
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A perceptual hash: nearly the same for a photo and its resized, recompressed or brightened twin.
+"""A perceptual hash: nearly the same for a photo and its resized, recompressed or brightened copies.
 
 256 bits of the low frequencies of a discrete cosine transform (imagehash's ``phash`` with ``hash_size=16``).
 """
@@ -17,7 +17,7 @@ SIDE = 16  # bits a side
 
 
 def near_hash(data: bytes, limits: ImageLimits, source: str = "image") -> str:
-    """64 hex digits.
+    """The hash as 64 hex digits.
 
     Raises: BadInput as decoding does, MissingExtra.
     """
@@ -34,5 +34,5 @@ def near_hash(data: bytes, limits: ImageLimits, source: str = "image") -> str:
 
 
 def bits_apart(one: str, other: str) -> int:
-    """How many of the 256 bits differ."""
+    """The number of the 256 bits that differ."""
     return (int(one, 16) ^ int(other, 16)).bit_count()

@@ -9,11 +9,11 @@ from perkie_cli.domain.errors import UnreadableFile
 from perkie_cli.imaging.containers import png
 from perkie_cli.imaging.damage import ACCEPTED, not_an_image
 
-HEAD = 512  # bytes that are looked at
+HEAD = 512  # bytes that are inspected
 
 
 class InputFormat(StrEnum):
-    """What perkie reads."""
+    """The formats that perkie reads."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -30,7 +30,7 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"mif3", b"msf1"}
 )
 
-# Kinds that people do send, so that the refusal can name them. Ordered: the first match wins.
+# Other kinds that people send, so that the error can name them. Ordered: the first match wins.
 _OTHERS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("a GIF image", re.compile(rb"GIF8[79]a")),
     (
@@ -72,9 +72,9 @@ _OTHERS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
 
 
 def sniff(data: bytes, source: str = "image") -> InputFormat:
-    """The format of ``data`` by content; ``source`` is how messages name it.
+    """The format of ``data`` by its content; ``source`` names it in messages.
 
-    Raises: NotAnImage naming what it is instead; UnreadableFile when there is nothing.
+    Raises: NotAnImage, naming the actual kind; UnreadableFile when it is empty.
     """
     if not data:
         raise UnreadableFile(f"{source} is empty", hint=f"Send a picture: {ACCEPTED} are read.")

@@ -1,1 +1,1 @@
-"""What keeps one generation alive: deadline, retry, breaker, limits; guard composes them."""
+"""Protection of upstream calls: deadline, retry, breaker, limits; ``guard`` combines them."""

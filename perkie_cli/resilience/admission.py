@@ -1,4 +1,4 @@
-"""Lets in as much work at a time as memory allows; the rest waits in order, and what cannot wait is refused."""
+"""Admits as much work at a time as memory allows; more waits in order or is refused."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from perkie_cli.domain.errors import AtCapacity
 class Admission:
     """A weighted, first-come first-served gate.
 
-    ``capacity`` is the weight at work at a time (pixels, bytes), ``queue`` the weight that may wait besides. A single
-    piece heavier than the capacity is let in alone. ``what`` names the work in the refusal.
+    ``capacity`` is the maximum weight in progress (pixels, bytes), ``queue`` the additional weight that may wait. A
+    single item heavier than the capacity is admitted alone. ``what`` names the work in the error.
     """
 
     def __init__(self, capacity: float, queue: float, what: str, retry_after: float = 5.0) -> None:
@@ -28,7 +28,7 @@ class Admission:
 
     @asynccontextmanager
     async def hold(self, weight: float) -> AsyncIterator[None]:
-        """Waits for its turn; gives the weight back at the end, however that comes.
+        """Waits for its turn; always releases the weight at the end.
 
         Raises: AtCapacity when the queue is full.
         """
@@ -55,8 +55,8 @@ class Admission:
             if entry in self._waiters:
                 self._waiters.remove(entry)
                 self.waiting -= weight
-                self._admit()  # a heavy one gone, lighter ones behind it may fit
-            elif not turn.cancelled():  # let in and cancelled at the same moment
+                self._admit()  # without this heavy waiter, lighter ones behind it may fit
+            elif not turn.cancelled():  # admitted and cancelled at the same moment
                 self._leave(weight)
             raise
 

@@ -1,4 +1,4 @@
-"""A circuit breaker: keeps calls away from an upstream that fails, and lets single probes find out when it is back.
+"""A circuit breaker: blocks calls to a failing upstream, and lets single probes test whether it works again.
 
 ::
 
@@ -6,8 +6,8 @@
        ▲                                                              ▲                            │
        └──────────────(2 probes answered)─────────────────────────────┼──(a probe failed: doubled)─┘
 
-Nothing is locked while a call runs: a call takes a permit, and reports to it. A permit belongs to the state it was
-given in; what it reports after that state has ended is ignored.
+Nothing is locked during a call: the call takes a permit and reports its result with it. A permit belongs to the state
+in which it was issued; reports after the end of that state are ignored.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class BreakerState(StrEnum):
 class Verdict(StrEnum):
     """What a finished call says about the upstream's health."""
 
-    GOOD = "good"  # it answered, if only to refuse
+    GOOD = "good"  # it answered, even if it refused
     FAULT = "fault"  # it failed
-    NONE = "none"  # cancelled, or never sent: nothing was learned
+    NONE = "none"  # cancelled or never sent: says nothing
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """Times in seconds."""
+    """Thresholds of a breaker; times are in seconds."""
 
     consecutive: int = 5
     window: float = 60.0
@@ -50,7 +50,7 @@ class BreakerPolicy:
     open_for: float = 60.0
     open_at_most: float = 600.0
     probes_to_close: int = 2
-    probe_lease: float = 60.0  # a probe that has not reported by then is given up
+    probe_lease: float = 60.0  # a probe without a report by then counts as lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class BreakerStatus:
-    """What an observer sees; ``retry_after`` in seconds, 0 when calls pass."""
+    """The visible state; ``retry_after`` is in seconds, 0 when calls pass."""
 
     state: BreakerState
     retry_after: float
@@ -73,7 +73,7 @@ class BreakerStatus:
 
 
 class Breaker:
-    """One per upstream."""
+    """The circuit breaker of one upstream."""
 
     def __init__(
         self, upstream: str, clock: Clock, policy: BreakerPolicy | None = None, events: EventSink | None = None
@@ -88,11 +88,11 @@ class Breaker:
         self._window: deque[tuple[float, bool]] = deque()
         self._open_for = self._policy.open_for
         self._open_until = 0.0
-        self._probe_until: float | None = None  # end of the lease of the probe under way
+        self._probe_until: float | None = None  # end of the lease of the current probe
         self._probes_answered = 0
 
     def acquire(self) -> Permit:
-        """A permit for one call.
+        """Issues a permit for one call.
 
         Raises: BreakerOpen, with the seconds until a probe may pass.
         """
@@ -108,17 +108,17 @@ class Breaker:
         return Permit(self._epoch, probe=True, begun=now)
 
     def check(self) -> None:
-        """Raises: BreakerOpen, as long as calls are kept away; changes nothing."""
+        """Checks whether a call would pass, without changing anything. Raises: BreakerOpen."""
         wait = self._retry_after(self._clock.monotonic())
         if wait > 0:
             raise BreakerOpen(
-                f"{self.upstream} keeps failing and is left alone for now",
+                f"{self.upstream} keeps failing, so it is not called for now",
                 hint=f"Try again in {format_duration(wait)}.",
                 retry_after=wait,
             )
 
     def report(self, permit: Permit, verdict: Verdict) -> None:
-        """Says how the permitted call went; exactly once a permit."""
+        """Reports the result of a permitted call; exactly once per permit."""
         if permit.epoch != self._epoch:
             return
         if permit.probe:
@@ -127,7 +127,7 @@ class Breaker:
             self._report_call(permit, verdict)
 
     def status(self) -> BreakerStatus:
-        """The state as of now, without changing it."""
+        """The current state, without changing it."""
         return BreakerStatus(self._state, self._retry_after(self._clock.monotonic()), self._faults, self._open_for)
 
     def _report_probe(self, verdict: Verdict) -> None:
@@ -140,7 +140,7 @@ class Breaker:
         elif verdict is Verdict.FAULT:
             self._open(min(2 * self._open_for, self._policy.open_at_most))
         else:
-            self._open(self._open_for)  # still at most one probe a period
+            self._open(self._open_for)  # still at most one probe per period
 
     def _report_call(self, permit: Permit, verdict: Verdict) -> None:
         now = self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""Identical work that is asked for while it is under way is done once."""
+"""Runs identical concurrent work only once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class _Flight(Generic[T]):
-    """One piece of shared work and how many wait for it."""
+    """One piece of shared work and the number of its waiters."""
 
     __slots__ = ("task", "waiters")
 
@@ -22,23 +22,23 @@ class _Flight(Generic[T]):
 
 
 class Coalescer(Generic[T]):
-    """Runs one task a key; whoever asks while it runs waits for the same task.
+    """Runs one task per key; callers that arrive while it runs wait for the same task.
 
-    The task belongs to nobody who waits: cancelling one of them, first or later, leaves it running for the others.
-    Only when the last one leaves is it cancelled, and that one sees its cleanup through.
+    No waiter owns the task: cancelling any of them leaves it running for the others. When the last one leaves, the
+    task is cancelled, and that last waiter awaits its cleanup.
     """
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[T]] = {}
 
     def __len__(self) -> int:
-        """How many keys are under way."""
+        """The number of running tasks."""
         return len(self._flights)
 
     async def run(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
-        """The result of ``factory()`` and whether this caller joined work that another had begun.
+        """The result of ``factory()``, and whether this caller joined work started by another.
 
-        Raises: whatever the shared work raises, to each who waits.
+        Raises: the error of the shared work, for every waiter.
         """
         flight = self._flights.get(key)
         joined = flight is not None
@@ -50,7 +50,7 @@ class Coalescer(Generic[T]):
         finally:
             flight.waiters -= 1
             if flight.waiters == 0 and not flight.task.done():
-                self._forget(key, flight)  # whoever comes now begins anew instead of joining a dying task
+                self._forget(key, flight)  # later callers start again instead of joining a task that is being cancelled
                 await stop(flight.task)
 
     def _begin(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> _Flight[T]:
@@ -65,7 +65,7 @@ class Coalescer(Generic[T]):
     def _landed(self, key: Hashable, flight: _Flight[T], task: asyncio.Task[T]) -> None:
         self._forget(key, flight)
         if not task.cancelled():
-            task.exception()  # retrieved, so that nobody is warned of an error whose last waiter had left
+            task.exception()  # marks it as retrieved: no asyncio warning for an error without waiters
 
     def _forget(self, key: Hashable, flight: _Flight[T]) -> None:
         if self._flights.get(key) is flight:

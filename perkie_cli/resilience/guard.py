@@ -1,4 +1,4 @@
-"""Composes deadline, retries, retry budget, breaker and upstream limits around any call to one upstream."""
+"""Combines deadline, retries, retry budget, breaker and upstream limits around any call to one upstream."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try: its number from 1, and whether to use the style's safe prompt."""
+    """One attempt: its number from 1, and whether to use the style's safe prompt."""
 
     number: int = 1
     safe: bool = False
@@ -39,25 +39,25 @@ class Attempt:
 
 @dataclass(slots=True)
 class _Course:
-    """How one run has gone so far."""
+    """The progress of one run."""
 
     patient: bool
     attempt: Attempt = field(default_factory=Attempt)
-    failure: PerkieError | None = None  # of the last attempt that was sent
-    waited: float = 0.0  # seconds in all
+    failure: PerkieError | None = None  # the error of the last attempt that was sent
+    waited: float = 0.0  # seconds in total
     probe: bool = False  # the last attempt was the breaker's probe
 
     @property
     def promised(self) -> bool:
-        """Whether the upstream told when to come again: our own throttle has no say then."""
+        """Whether the upstream said when to retry: then our own throttle is skipped."""
         return isinstance(self.failure, UpstreamOverloaded)
 
     def retried(self, upstream: str, error: PerkieError, wait: float) -> UpstreamRetried:
-        """The event of going on after ``error``."""
+        """The event of a retry after ``error``."""
         return UpstreamRetried(upstream, error.code, wait, self.attempt.number, self.waited, error.message)
 
     def go_on(self, error: PerkieError, wait: float) -> None:
-        """Notes that another attempt follows."""
+        """Records that another attempt follows."""
         self.waited += wait
         if error.sent:
             self.failure = error
@@ -65,7 +65,7 @@ class _Course:
 
 
 class Guard:
-    """One per upstream: breaker, limits and retry budget are shared by all calls through it."""
+    """The guard of one upstream: all calls share its breaker, limits and retry budget."""
 
     def __init__(
         self,
@@ -88,12 +88,12 @@ class Guard:
         self._events = events
 
     async def run(self, call: Callable[[Attempt], Awaitable[T]], deadline: Deadline, *, patient: bool = False) -> T:
-        """The first good result of ``call`` within the deadline.
+        """The first successful result of ``call`` within the deadline.
 
-        ``patient``: while the upstream is over its quota, or our limits are reached, it rather waits than fails.
+        ``patient``: wait instead of failing while the upstream's quota or our own limits are exhausted.
 
         Raises: the last attempt's error; AtCapacity, BreakerOpen or DeadlineExceeded when nothing could be sent; a
-        refusal that another call has met and that still holds.
+        lasting refusal that an earlier call met.
         """
         self._retry_budget.deposit()
         course = _Course(patient=patient)
@@ -111,12 +111,12 @@ class Guard:
             await self._clock.sleep(wait)
 
     def check(self) -> None:
-        """Raises: what would keep a call back now, if anything does."""
+        """Checks whether a call could be sent now. Raises: the error that would prevent it."""
         self.known_refusal.check()
         self.breaker.check()
 
     def _wait(self, error: PerkieError, course: _Course, deadline: Deadline) -> float | None:
-        """Seconds until the next attempt, or None; takes a token of the retry budget when there shall be one."""
+        """Seconds until the next attempt, or None for no retry; takes a token from the retry budget for a retry."""
         now = self._clock.monotonic()
         if course.patient and isinstance(error, (AtCapacity, UpstreamOverloaded)):
             longest = self._times.longest_wait(deadline, now, at_most=PATIENCE - course.waited)
@@ -150,7 +150,7 @@ class Guard:
                 self._events.emit(UpstreamCalled(self.breaker.upstream, course.attempt.number, outcome, seconds))
 
     def _learn(self, error: PerkieError) -> None:
-        """What one call met, the others need not find out for themselves."""
+        """Remembers what other calls would meet too: lasting refusals and overload."""
         self.known_refusal.note(error)
         if isinstance(error, UpstreamOverloaded):
             self.limits.overloaded(error.retry_after)
@@ -158,7 +158,7 @@ class Guard:
     async def _in_time(self, work: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
         seconds = self._times.for_attempt(deadline, self._clock.monotonic())
         if seconds <= 0:
-            raise DeadlineExceeded(f"no time is left of the {deadline.total:g} s for {self.breaker.upstream}")
+            raise DeadlineExceeded(f"the {deadline.total:g} s for {self.breaker.upstream} are used up")
         scope: asyncio.Timeout | None = None
         try:
             async with time_limit(seconds, self._clock) as scope:
@@ -170,7 +170,7 @@ class Guard:
 
 
 def _verdict(error: PerkieError) -> Verdict:
-    """The upstream's quotas are the throttle's concern, not the breaker's, and our own faults are ours."""
+    """The breaker's verdict on an error. Upstream quotas are left to the throttle, and our own faults do not count."""
     if error.speaks_against is None:
         return Verdict.NONE
     return Verdict.FAULT if error.speaks_against else Verdict.GOOD

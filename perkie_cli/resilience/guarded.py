@@ -1,4 +1,4 @@
-"""A style engine inside its guard, itself a style engine."""
+"""A style engine with a guard around it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from perkie_cli.resilience.guard import Attempt, Guard
 
 
 class GuardedStyleEngine:
-    """``ports.PricedEngine``: each ``render`` is as many calls of the inner one as its guard allows."""
+    """``ports.PricedEngine``: each ``render`` calls the inner engine as often as the guard allows."""
 
     def __init__(self, engine: PricedEngine, guard: Guard) -> None:
         self._engine = engine
@@ -22,19 +22,19 @@ class GuardedStyleEngine:
 
     @property
     def name(self) -> str:
-        """See the port."""
+        """The inner engine's name."""
         return self._engine.name
 
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
-        """See the port."""
+        """The inner engine's recipe."""
         return self._engine.recipe(style, size, model)
 
     def price(self, size: int, model: str | None = None) -> Decimal:
-        """See the port."""
+        """The inner engine's price."""
         return self._engine.price(size, model)
 
     async def render(self, job: RenderJob) -> Rendering:
-        """The usage is that of all attempts, and stands on ``job.receipt`` also when none succeeds."""
+        """Draws with retries. The usage is that of all attempts; ``job.receipt`` has it even if none succeeds."""
 
         def attempt(which: Attempt) -> Awaitable[Rendering]:
             return self._engine.render(replace(job, safe=job.safe or which.safe))
@@ -43,19 +43,19 @@ class GuardedStyleEngine:
         return replace(rendering, usage=job.receipt.usage)
 
     async def warm_up(self) -> None:
-        """See the port."""
+        """Warms up the inner engine."""
         await self._engine.warm_up()
 
     async def ping(self) -> None:
-        """Raises: what would keep the next picture from being asked for. Asks nothing of the upstream."""
-        self._engine.price(DEFAULT_SIZE)  # the configured model lives
+        """Checks, without an upstream call, that a picture could be requested. Raises: the error that prevents it."""
+        self._engine.price(DEFAULT_SIZE)  # raises if the configured model was shut down
         await self._engine.warm_up()
         self.guard.check()
 
     async def live_models(self) -> set[str]:
-        """See the port; asked once, outside of the guard."""
+        """Ids of the models that the upstream lists; one call, outside the guard."""
         return await self._engine.live_models()
 
     async def aclose(self) -> None:
-        """See the port."""
+        """Closes the inner engine."""
         await self._engine.aclose()

@@ -1,4 +1,4 @@
-"""A matting engine inside its guard, itself a matting engine."""
+"""A matting engine with a guard around it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from perkie_cli.resilience.guard import Guard
 
 
 class GuardedMattingEngine:
-    """``ports.MattingEngine``: each ``matte`` is as many calls of the inner one as its guard allows."""
+    """``ports.MattingEngine``: each ``matte`` calls the inner engine as often as the guard allows."""
 
     def __init__(self, engine: MattingEngine, guard: Guard) -> None:
         self._engine = engine
@@ -16,17 +16,17 @@ class GuardedMattingEngine:
 
     @property
     def name(self) -> str:
-        """See the port."""
+        """The inner engine's name."""
         return self._engine.name
 
     def recipe(self, mode: str) -> Recipe:
-        """See the port."""
+        """The inner engine's recipe."""
         return self._engine.recipe(mode)
 
     async def matte(self, job: MattingJob) -> Matte:
-        """See the port."""
+        """Finds the subject, with retries."""
         return await self.guard.run(lambda _: self._engine.matte(job), job.deadline)
 
     async def aclose(self) -> None:
-        """See the port."""
+        """Closes the inner engine."""
         await self._engine.aclose()

@@ -1,17 +1,17 @@
-"""Remembers a refusal that every other call would meet too, so that it is not asked for again and again."""
+"""Remembers a refusal that every other call would get too, so that these calls are not sent."""
 
 from __future__ import annotations
 
 from perkie_cli.domain.errors import PerkieError, UpstreamExhausted, WrongCredentials
 from perkie_cli.ports import Clock
 
-LASTING = (WrongCredentials, UpstreamExhausted)  # a dead key, a spent day
-REMEMBERED = 60.0  # seconds, where the refusal does not say until when it holds
-LONGEST = 600.0  # seconds after which one call finds out whether somebody has raised the quota
+LASTING = (WrongCredentials, UpstreamExhausted)  # an invalid key, a used-up daily quota
+REMEMBERED = 60.0  # seconds, if the refusal does not say how long it lasts
+LONGEST = 600.0  # seconds after which a call checks whether the quota has been raised
 
 
 class KnownRefusal:
-    """The last lasting refusal of one upstream, while it holds."""
+    """The current lasting refusal of one upstream, if any."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -19,12 +19,12 @@ class KnownRefusal:
         self._since = 0.0
 
     def note(self, error: PerkieError) -> None:
-        """Keeps ``error`` in mind, if it is a lasting one."""
+        """Remembers ``error`` if it is a lasting refusal."""
         if isinstance(error, LASTING):
             self._error, self._since = error, self._clock.monotonic()
 
     def check(self) -> None:
-        """Raises: the refusal once more, as long as it holds, with the time that is left of it."""
+        """Checks for a remembered refusal. Raises: the refusal, with its remaining time."""
         if (error := self._error) is None:
             return
         passed = self._clock.monotonic() - self._since

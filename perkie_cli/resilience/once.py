@@ -1,4 +1,4 @@
-"""Makes a thing once for all who ask for it at the same time."""
+"""Makes a thing once for all concurrent requests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class Once(Generic[T]):
-    """Join whoever makes it already → wait to be let in → look again → make.
+    """Join a request that already makes it → wait for admission → look again → make.
 
-    ``personal`` errors concern only the request that leads: whoever joined it then tries again as leader.
+    ``personal`` errors concern only the leading request: a follower then retries as leader.
     """
 
     def __init__(self, admission: Admission, personal: tuple[type[Exception], ...] = ()) -> None:
@@ -32,7 +32,7 @@ class Once(Generic[T]):
     ) -> tuple[T, bool]:
         """The thing under ``key``, and whether another request made it. ``weight``: of ``make``, for the admission.
 
-        Raises: AtCapacity, and whatever ``find`` and ``make`` raise.
+        Raises: AtCapacity, and the errors of ``find`` and ``make``.
         """
         led = False
 
@@ -40,7 +40,7 @@ class Once(Generic[T]):
             nonlocal led
             led = True
             async with self._admission.hold(weight):
-                # A twin may have finished since the caller looked.
+                # An identical request may have finished since the caller looked.
                 return await find() or await make()
 
         while True:

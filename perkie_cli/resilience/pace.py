@@ -1,23 +1,23 @@
-"""How long something lately took, so that as much time can be kept for it."""
+"""Recent durations of some work, to reserve enough time for it."""
 
 from __future__ import annotations
 
 from collections import deque
 
-KEPT = 8  # of the last times, the longest counts
+KEPT = 8  # the longest of the last durations counts
 MARGIN = 1.5
 
 
 class Pace:
-    """Of one kind of work."""
+    """The recent durations of one kind of work."""
 
     def __init__(self) -> None:
         self._took: deque[float] = deque(maxlen=KEPT)
 
     def took(self, seconds: float) -> None:
-        """Notes how long it took, or how long it had run when it was given up."""
+        """Records how long the work took, or how long it ran before it was cancelled."""
         self._took.append(seconds)
 
     def expected(self) -> float:
-        """Seconds that it may take the next time, with a margin; 0 while nothing is known."""
+        """Expected seconds for the next time, with a margin; 0 while nothing is known."""
         return MARGIN * max(self._took, default=0.0)

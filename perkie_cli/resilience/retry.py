@@ -1,6 +1,6 @@
-"""When a failed call is tried again: each error says how often and after how long; here are the rules of time.
+"""When a failed call is retried: each error defines how often and after how long; this module has the time rules.
 
-After a safety block the guard asks with the style's safe prompt.
+After a safety block the guard retries with the style's safe prompt.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.resilience.pace import Pace
 
-PATIENCE = 600.0  # seconds in all that one picture of a batch waits for quotas
+PATIENCE = 600.0  # total seconds that one picture of a batch waits for quotas
 
 
 @dataclass(frozen=True, slots=True)
 class TimeRules:
-    """How one deadline is shared out, in seconds.
+    """How one deadline is divided, in seconds.
 
-    ``reserve`` is kept for what comes after a failure (a fifth of deadlines too short for that), or as much as the
-    ``substitute`` lately took, up to half of the deadline; a retry starts only when ``least_for_retry``, or a third of
-    the deadline where that is less, would be left for it. Without a deadline too, nobody waits longer than
-    ``wait_at_most`` for a retry.
+    ``reserve`` is kept for the steps after a failure (a fifth of the deadline if that is shorter), or the recent
+    duration of a ``substitute``, up to half of the deadline. A retry starts only if it has ``min_for_retry`` left, or a
+    third of the deadline if that is shorter. Even without a deadline no retry waits longer than ``max_wait``.
     """
 
     attempt_at_most: float = 40.0
@@ -32,11 +31,11 @@ class TimeRules:
     substitute: Pace | None = None
 
     def for_attempt(self, deadline: Deadline, now: float) -> float:
-        """How long an attempt that starts now may take; 0 when there is no time."""
+        """The maximum duration of an attempt that starts now; 0 when there is no time."""
         return max(0.0, min(self.attempt_at_most, self._left(deadline, now)))
 
     def longest_wait(self, deadline: Deadline, now: float, at_most: float | None = None) -> float:
-        """The longest pause after which a retry would still have its time; negative when there is none."""
+        """The longest wait after which a retry would still have enough time; negative when there is none."""
         most = self.wait_at_most if at_most is None else at_most
         return min(most, self._left(deadline, now) - min(self.least_for_retry, deadline.total / 3))
 
@@ -47,9 +46,9 @@ class TimeRules:
 
 
 def wait_before_retry(error: PerkieError, failed: int, longest: float, rng: random.Random) -> float | None:
-    """Seconds to wait after the ``failed``-th attempt ended with ``error``; None when there shall be no other.
+    """Seconds to wait after the ``failed``-th attempt ended with ``error``; None for no retry.
 
-    Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015), cut to ``longest``.
+    Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015), limited to ``longest``.
     """
     retry = error.retry
     if failed >= retry.attempts or longest < 0:
@@ -60,9 +59,9 @@ def wait_before_retry(error: PerkieError, failed: int, longest: float, rng: rand
 
 
 def wait_patiently(error: PerkieError, waited: float, longest: float, rng: random.Random) -> float | None:
-    """Seconds to wait for a quota or a limit to give way, where it is worth ``PATIENCE``; None when that is over.
+    """Seconds to wait for a quota or limit, up to ``PATIENCE`` in total; None when that is used up.
 
-    A little more than told, so that not all who wait come at the same moment.
+    A little longer than advised, with jitter, so that not all waiters retry at the same moment.
     """
     told = error.retry_after if error.retry_after is not None else max(5.0, waited)
     return None if told > longest else told + rng.uniform(0.0, 1.0)

@@ -1,17 +1,17 @@
-"""A token bucket that keeps retries a small part of the traffic, so that an outage is not made worse by its victims."""
+"""A token bucket that limits retries to a small part of the traffic, so that they do not make an outage worse."""
 
 from __future__ import annotations
 
 from perkie_cli.ports import Clock
 
-SHARE = 0.1  # of the requests may be retries,
-FLOOR = 10.0  # and so many a minute in any case; as many are saved up
+SHARE = 0.1  # retries per request
+FLOOR = 10.0  # retries per minute that are always allowed; also the bucket's capacity
 
 
 class RetryBudget:
-    """Requests and time fill the bucket, whichever gives more; a retry takes one token.
+    """Requests or time fill the bucket, whichever adds more; a retry takes one token.
 
-    After Finagle's ``RetryBudget`` (https://twitter.github.io/finagle/guide/Clients.html#retries), which adds the two.
+    After Finagle's ``RetryBudget`` (https://twitter.github.io/finagle/guide/Clients.html#retries), which adds both.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -25,7 +25,7 @@ class RetryBudget:
         self._requests += 1
 
     def withdraw(self) -> bool:
-        """Takes the token of one retry; False when there is none."""
+        """Takes a token for one retry; False if there is none."""
         self._fill()
         if self._tokens < 1.0:
             return False

@@ -1,5 +1,5 @@
-"""Keeps within what an upstream allows: requests and tokens a minute, requests a day, calls at a time; and gives way
-when it says 429.
+"""Enforces an upstream's limits: requests and tokens per minute, requests per day, concurrent calls. Slows down after
+a 429.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from perkie_cli.domain.units import format_duration
 from perkie_cli.ports import Clock
 
 MINUTE = 60.0
-BUSY_RETRY_AFTER = 5.0  # seconds: about one generation, after which a place is free
+BUSY_RETRY_AFTER = 5.0  # seconds: about one generation; a slot is free after that
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPolicy:
-    """What the upstream allows; unset means unlimited. ``timezone`` is where its day begins."""
+    """The upstream's limits; unset means unlimited. ``timezone`` is the time zone of its day."""
 
     per_minute: int = sys.maxsize
     tokens_per_minute: int = sys.maxsize
@@ -35,11 +35,11 @@ class UpstreamPolicy:
 
 
 class UpstreamLimits:
-    """Counts in this process. A call over a limit is refused at once: waiting is the ladder's business, not ours.
+    """Counts calls in this process. A call over a limit is refused at once; waiting is left to the guard.
 
-    The throttle is client-side adaptive throttling (Beyer et al., Site Reliability Engineering, ch. 21): once fewer
+    The throttle is client-side adaptive throttling (Beyer et al., Site Reliability Engineering, ch. 21): when fewer
     than 1 in ``overload_factor`` calls of a minute are accepted, calls are refused here with the probability that
-    keeps it so.
+    maintains that ratio.
     """
 
     def __init__(self, upstream: str, clock: Clock, rng: random.Random, policy: UpstreamPolicy | None = None) -> None:
@@ -49,26 +49,26 @@ class UpstreamLimits:
         self._policy = policy or UpstreamPolicy()
         self._calls: deque[float] = deque()
         self._asked: deque[float] = deque()
-        self._overloaded: deque[float] = deque()  # asked and refused, by the upstream or here
-        self._quiet_until = 0.0  # as the upstream told with its last 429
+        self._overloaded: deque[float] = deque()  # calls refused by the upstream or by the throttle
+        self._quiet_until = 0.0  # set by the upstream's last 429
         self._running = 0
         self._today = 0
         self._day_ends = datetime.min.replace(tzinfo=clock.now().tzinfo)
 
     @contextmanager
     def place(self, *, sure: bool = False, patient: bool = False) -> Iterator[None]:
-        """Holds one of the concurrent places for a call.
+        """Holds a concurrency slot during a call.
 
-        ``sure``: the upstream told when to come again, and that time is over; ``patient``: it can wait for that time.
-        Neither is thinned out by chance.
+        ``sure``: the time that the upstream asked to wait is over; ``patient``: the call can wait for that time. The
+        throttle never refuses these at random.
 
-        Raises: AtCapacity, with the seconds after which to try again.
+        Raises: AtCapacity, with the seconds after which to retry.
         """
         now = self._clock.monotonic()
         self._forget_before(now - MINUTE)
         self._check(now)
         if patient and now < self._quiet_until:
-            raise self._refusal("calls before the time that the upstream told", self._quiet_until - now)
+            raise self._refusal("calls before the time set by the upstream", self._quiet_until - now)
         if sure or patient:
             self._asked.append(now)
         else:
@@ -82,19 +82,19 @@ class UpstreamLimits:
             self._running -= 1
 
     def overloaded(self, retry_after: float | None = None) -> None:
-        """Notes that the upstream refused a call with 429, and for how many seconds it wants to be left alone."""
+        """Records a 429 of the upstream, and for how many seconds it asked to wait."""
         now = self._clock.monotonic()
         self._overloaded.append(now)
         self._quiet_until = max(self._quiet_until, now + (retry_after or 0.0))
 
     @property
     def running(self) -> int:
-        """Calls under way."""
+        """The number of running calls."""
         return self._running
 
     def _check(self, now: float) -> None:
         if self._running >= self._policy.concurrent:
-            raise self._refusal("calls at a time", BUSY_RETRY_AFTER)
+            raise self._refusal("concurrent calls", BUSY_RETRY_AFTER)
         allowed = min(self._policy.per_minute, self._policy.tokens_per_minute // self._policy.tokens_a_call)
         if len(self._calls) >= allowed:
             raise self._refusal("calls a minute", self._calls[0] + MINUTE - now)
@@ -103,7 +103,7 @@ class UpstreamLimits:
 
     def _throttle(self, now: float) -> None:
         asked = len(self._asked)
-        accepted = max(0, asked - len(self._overloaded))  # a late 429 outlives the call that it answered
+        accepted = max(0, asked - len(self._overloaded))  # a late 429 stays in the window longer than its call
         refusing = max(0.0, (asked - self._policy.overload_factor * accepted) / (asked + 1))
         self._asked.append(now)
         if self._rng.random() < refusing:
@@ -123,7 +123,7 @@ class UpstreamLimits:
 
     def _refusal(self, what: str, retry_after: float) -> AtCapacity:
         return AtCapacity(
-            f"the limit of {what} towards {self.upstream} is reached",
+            f"the limit of {what} to {self.upstream} is reached",
             hint=f"Try again in {format_duration(retry_after)}.",
             retry_after=retry_after,
         )

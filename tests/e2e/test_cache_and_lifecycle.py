@@ -83,7 +83,7 @@ def test_verify_finds_damage_with_exit_8_and_repairs_it(perkie: Perkie, home: Pa
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (("cache", "purge", "--yes"), 2, "nothing was said"),
+        (("cache", "purge", "--yes"), 2, "no filter was given"),
         (("cache", "stats", "--older-than", "yesterday"), 3, "not a duration"),
         (("cache", "stats", "--larger-than", "big"), 3, "not a size"),
         (("cache", "stats", "--hash", "xyz"), 3, "not the hash"),

@@ -1,7 +1,7 @@
 """Reads the body of an answer of ``generateContent``: the pictures in it, or why there is none.
 
-The SDK would refuse an answer whole for one odd field. Here a part that cannot be read is passed over, so that the
-picture beside it, which is paid for, is not lost.
+The SDK would refuse the whole answer because of one odd field. This module skips parts that it cannot read, so that a
+picture next to them, which is paid for, is not lost.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from perkie_cli.domain.errors import BadAnswer, Blocked, PerkieError, SafetyBloc
 
 Json = Mapping[str, Any]
 
-# By name: reasons of tomorrow arrive as names. A reason in none of these sets is an answer without a picture for no
-# reason that would hold the next time, and is asked again.
+# By name: future reasons arrive as names. A reason in none of these sets means an answer without a picture for no
+# lasting reason, so the call is retried.
 _SAFETY = {"SAFETY", "IMAGE_SAFETY"}
 _BLOCKS = {
     "BLOCKLIST",
@@ -33,24 +33,24 @@ _BLOCKS = {
     "SPII",
 }
 _ACCOUNT = "PUP_LIMITED_DISABLED"
-_WHOLE = {"", "STOP", "FINISH_REASON_UNSPECIFIED"}  # the model said all that it had to say
+_WHOLE = {"", "STOP", "FINISH_REASON_UNSPECIFIED"}  # the model finished normally
 _UNSPECIFIED = {"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"}
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``pictures``: encoded, the one to take first; ``usage``: ``usageMetadata`` as it came."""
+    """``pictures``: encoded, the best one first; ``usage``: the raw ``usageMetadata``."""
 
     pictures: tuple[bytes, ...]
     usage: Json
-    absence: PerkieError  # why there is no picture, where there is none
+    absence: PerkieError  # the error to raise if there is no picture
 
 
 def read(body: str | None, scrubbed: Callable[[object], str]) -> Answer:
-    """What is in an answer; for a worker. ``scrubbed`` makes a sentence of Google's fit to be shown.
+    """Parses an answer; run it in a worker. ``scrubbed`` makes Google's texts safe to show.
 
-    Raises: ValueError or RecursionError, when it cannot be read; ``google.genai.errors.APIError`` for an error in a
-    200, as gateways send it.
+    Raises: ValueError or RecursionError when it cannot be read; ``google.genai.errors.APIError`` for an error inside a
+    200, as some gateways send.
     """
     found = _parsed(body)
     return Answer(_pictures(found), _table(found.get("usageMetadata")), _absence(found, scrubbed))
@@ -59,9 +59,9 @@ def read(body: str | None, scrubbed: Callable[[object], str]) -> Answer:
 def _parsed(body: str | None) -> Json:
     found = json.loads(body.removeprefix("\ufeff")) if body else {}
     if isinstance(found, list) and len(found) == 1:
-        found = found[0]  # as a stream of one
+        found = found[0]  # a stream with one element
     if not isinstance(found, dict) or not isinstance(found.get("candidates") or [], list):
-        raise ValueError("the body is no answer")  # noqa: TRY004 -- one class for all that cannot be read
+        raise ValueError("the body is not an answer")  # noqa: TRY004 -- one class for all that cannot be read
     if found.get("error") and not found.get("candidates"):
         from google.genai.errors import APIError
 
@@ -70,14 +70,14 @@ def _parsed(body: str | None) -> Json:
 
 
 def _status(error: object) -> int:
-    """The status that an error in a 200 would have had; 500 where it does not say."""
+    """The status of an error inside a 200; 500 if it has none."""
     code = str(_table(error).get("code"))
     return int(code) if code in {str(known) for known in range(400, 600)} else 500
 
 
 def _pictures(found: Json) -> tuple[bytes, ...]:
-    """The last picture first. Thoughts are drafts: one of them counts only where a whole answer has nothing else,
-    since some models mark the finished picture so (https://github.com/BerriAI/litellm/issues/30355), and then the last.
+    """The pictures, the last one first. Thoughts are drafts: the last one counts only if a complete answer has no other
+    picture, since some models mark the finished picture so (https://github.com/BerriAI/litellm/issues/30355).
     """
     if _block_reason(found):
         return ()
@@ -98,7 +98,7 @@ def _pictures(found: Json) -> tuple[bytes, ...]:
 
 
 def _inline_data(part: Json) -> bytes | None:
-    """The bytes of a part, whatever its media type says; None where there are none."""
+    """The bytes of a part, whatever its media type; None if it has none."""
     text = _table(part.get("inlineData")).get("data")
     if not isinstance(text, str) or not text:
         return None
@@ -123,7 +123,7 @@ def _absence(found: Json, scrubbed: Callable[[object], str]) -> PerkieError:
     if reason in _SAFETY | _BLOCKS:
         return _blocked(reason, said, safety=reason in _SAFETY)
     if reason == _ACCOUNT:
-        hint = "See the notices in Google AI Studio."
+        hint = "Check the notices in Google AI Studio."
         return WrongCredentials(f"gemini has limited or disabled this account{said}", hint=hint)
     return BadAnswer(f"gemini answered without a picture ({reason}){said or scrubbed(_text(candidates))}")
 
@@ -133,7 +133,7 @@ def _blocked(reason: str, said: str, *, safety: bool) -> PerkieError:
 
 
 def _text(candidates: list[Json]) -> str:
-    """What the model wrote in place of a picture."""
+    """The text that the model wrote instead of a picture."""
     parts = [part for candidate in candidates for part in _parts(candidate) if part.get("thought") is not True]
     return " ".join(text for part in parts if isinstance(text := part.get("text"), str))
 

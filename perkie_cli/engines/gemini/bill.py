@@ -1,4 +1,4 @@
-"""What one call took, by the counts of its answer, and never less than the price list where it drew a picture."""
+"""The cost of one call, from the counts in its answer; with a picture at least the list price."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from perkie_cli.domain.money.price_list import ImageModel
 from perkie_cli.domain.money.spend import Usage
 
-_MOST = 2_000_000  # tokens; more goes into no call, and a slip of the upstream must not spend a day's cap
+_MOST = 2_000_000  # tokens; no call can use more, and a wrong count of the upstream must not use up the daily cap
 
 
 def usage_of(counts: Mapping[str, Any], model: ImageModel, image_size: str, *, drawn: bool) -> Usage:
     """Tokens and dollars of one call, by ``usageMetadata``.
 
-    A picture takes the tokens of the price list at least: answers come without counts, or count it as text, and a
-    budget must hold all the same. Thinking is paid as text.
+    A picture counts at least the tokens of the price list: some answers have no counts or count it as text, and a
+    budget must hold anyway. Thinking is billed as text.
     """
     taken = _count(counts.get("promptTokenCount")) or (model.input_tokens if drawn else 0)
     candidates = _count(counts.get("candidatesTokenCount"))
@@ -32,7 +32,7 @@ def _of_images(details: object) -> int:
 
 
 def _count(value: object) -> int:
-    """A count, also where it comes as text; 0 for what is none."""
+    """A count, which may be a string; 0 if it is not valid."""
     text = str(value)
     count = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     return count if count <= _MOST else 0

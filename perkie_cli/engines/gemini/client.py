@@ -1,4 +1,4 @@
-"""Makes the google-genai client: a developer key, a Vertex AI project or a Vertex AI key, over clients of our own."""
+"""Makes the google-genai client: a developer key, a Vertex AI project or a Vertex AI key, over our own HTTP clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.genai import Client
 
-# Of the developer API: batches and files exist in no other, and one for all calls is one less to wonder about.
+# Of the developer API: only this version has batches and files, and one version for all calls is simpler.
 API_VERSION = "v1beta"
 
 
@@ -29,8 +29,8 @@ def _itself(secret: Secret) -> Secret:
 class Access:
     """How to reach the API: a developer key; or Vertex AI, with a project or a key of its own (express mode).
 
-    ``credentials`` of a project default to the machine's own. ``resolve`` turns a key that is a reference into the key
-    itself; it may block.
+    A project's ``credentials`` default to the machine's own. ``resolve`` turns a reference to a key into the key; it
+    may block.
     """
 
     api_key: Secret | None = None
@@ -43,16 +43,16 @@ class Access:
 
     @property
     def on_vertex(self) -> bool:
-        """Whether it is Vertex AI. A project says so too."""
+        """Whether it is Vertex AI. A project alone also means Vertex AI."""
         return self.vertex or self.project is not None
 
 
 class Connection:
-    """The SDK's client, the key in it, and the HTTP clients under it, which the SDK leaves open. Made in a worker.
+    """The SDK's client, its key, and its HTTP clients, which the SDK does not close. Create it in a worker.
 
-    ``scrubbed`` cuts the key out of what the API says.
+    ``scrubbed`` removes the key from the API's messages.
 
-    Raises: MissingCredentials, InvalidSetting, MissingExtra, and what ``access.resolve`` raises.
+    Raises: MissingCredentials, InvalidSetting, MissingExtra, and the errors of ``access.resolve``.
     """
 
     def __init__(self, access: Access) -> None:
@@ -70,7 +70,7 @@ class Connection:
 
 
 def connect(access: Access) -> Connection:
-    """A connection. What the SDK does not like about this machine is told in its own words.
+    """Makes a connection. The SDK's own complaints about this machine are passed on.
 
     Raises: as ``Connection``; UnexpectedAnswer.
     """
@@ -80,17 +80,17 @@ def connect(access: Access) -> Connection:
         raise
     except Exception as error:
         said = Scrubber(access.api_key)(error)
-        raise UnexpectedAnswer(f"the client for gemini cannot be made ({type(error).__name__}{said})") from error
+        raise UnexpectedAnswer(f"the client for gemini cannot be created ({type(error).__name__}{said})") from error
 
 
 def _key(access: Access) -> Secret | None:
-    """The key itself, without the line break that a file or a copy may end in; a project needs none."""
+    """The key, without a trailing line break from a file or a copy; a project needs no key."""
     if access.project is not None:
         return None
     if access.api_key is None:
         if access.vertex:
             raise InvalidSetting(
-                "gemini.vertexai is set, but neither a project nor a key",
+                "gemini.vertexai is set, but there is neither a project nor a key",
                 hint="Set GOOGLE_CLOUD_PROJECT, or a key of Vertex AI's express mode in GOOGLE_API_KEY.",
             )
         raise MissingCredentials("no key for the Gemini API is set", hint=KEY_HINT)
@@ -99,15 +99,15 @@ def _key(access: Access) -> Secret | None:
         raise MissingCredentials("the key for the Gemini API is empty", hint=KEY_HINT)
     if not key.isascii() or not key.isprintable():
         raise InvalidSetting(
-            "gemini.api_key (GOOGLE_API_KEY, GEMINI_API_KEY) holds characters that no key has, "
+            "gemini.api_key (GOOGLE_API_KEY, GEMINI_API_KEY) contains characters that are not allowed in keys, "
             "such as a line break or a quotation mark of a word processor",
-            hint="Copy the key again, alone on one line.",
+            hint="Copy the key again, on a single line.",
         )
     return Secret(key)
 
 
 def checked_url(url: str) -> str:
-    """``url``, if it is one that can be called.
+    """Returns ``url`` if it is usable.
 
     Raises: InvalidSetting.
     """
@@ -120,8 +120,8 @@ def checked_url(url: str) -> str:
         usable = False
     if not usable or not url.isascii() or not url.isprintable() or " " in url:
         raise InvalidSetting(
-            f"gemini.base_url (GOOGLE_GEMINI_BASE_URL) is no address: {url[:100]!r}",
-            hint="Write http://HOST:PORT or https://HOST, or leave it out for Google's own.",
+            f"gemini.base_url (GOOGLE_GEMINI_BASE_URL) is not a valid address: {url[:100]!r}",
+            hint="Use http://HOST:PORT or https://HOST, or leave it out for Google's own.",
         )
     return url
 
@@ -138,7 +138,7 @@ def _client(access: Access, key: Secret | None, base_url: str | None, **http: An
             credentials=access.credentials,
             http_options=HttpOptions(base_url=base_url, **http),
         )
-    chosen = os.environ.get("GOOGLE_GENAI_API_VERSION")  # by the SDK's own variable
+    chosen = os.environ.get("GOOGLE_GENAI_API_VERSION")  # the SDK's own variable
     version = None if access.vertex or chosen else API_VERSION
     options = HttpOptions(base_url=base_url, api_version=version, **http)
     return Client(vertexai=access.vertex, api_key=key.reveal() if key is not None else None, http_options=options)

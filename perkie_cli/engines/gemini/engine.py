@@ -1,4 +1,4 @@
-"""The style engine ``gemini``: one call draws one picture. Retries and the rest are the guard's."""
+"""The style engine ``gemini``: one call draws one picture. The guard adds retries and limits."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A call that brought no answer."""
+    """A call without an answer."""
 
     error: PerkieError
     maybe_billed: bool
 
 
 class GeminiEngine:
-    """``ports.PricedEngine`` over google-genai. The client is made at the first call."""
+    """``ports.PricedEngine`` over google-genai. The client is created at the first call."""
 
     name = "gemini"
 
@@ -62,11 +62,11 @@ class GeminiEngine:
         self._connecting: asyncio.Future[Connection] | None = None
 
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
-        """See the port. The prompts themselves count, so that an edited style never serves an old picture.
+        """The recipe. It includes the prompts, so that an edited style never serves an old picture.
 
-        The configured model has a recipe even when it has retired: what it drew is still served from the cache.
+        The configured model has a recipe even after its shutdown: its pictures are still served from the cache.
 
-        Raises: RetiredModel, for one that is asked for by name; InvalidParameter.
+        Raises: RetiredModel for a model requested by name; InvalidParameter.
         """
         check_size(size)
         chosen = self._models.find(self._default_model) if model is None else self._model(model)
@@ -74,14 +74,14 @@ class GeminiEngine:
         return Recipe(self.name, chosen.id, style.prompt_version, {"size": size, "prompts": prompts})
 
     def price(self, size: int, model: str | None = None) -> Decimal:
-        """See the port."""
+        """The estimated cost in dollars of one picture."""
         chosen = self._model(model)
         return chosen.price(chosen.image_size(size))
 
     async def render(self, job: RenderJob) -> Rendering:
-        """One call. Raises as the port says, and BudgetExceeded or DailyCapReached before anything is sent.
+        """Makes one call. Raises: as the port; BudgetExceeded or DailyCapReached before anything is sent.
 
-        What nobody foresaw on the way is UnexpectedAnswer: a customer's picture does not hang on our faults.
+        Unforeseen exceptions become UnexpectedAnswer, so that the ladder can still serve the customer.
         """
         try:
             return await self._render(job)
@@ -114,11 +114,11 @@ class GeminiEngine:
         return await self._workers.run(read, raw.body if raw is not None else None, connection.scrubbed)
 
     async def warm_up(self) -> None:
-        """See the port: loads the SDK and makes the client."""
+        """Imports the SDK and creates the client."""
         await self._connected()
 
     async def live_models(self) -> set[str]:
-        """See the port."""
+        """Ids of the models that the API lists."""
         connection = await self._connected()
 
         async def ids() -> set[str]:
@@ -142,8 +142,8 @@ class GeminiEngine:
         return self._models.get(model or self._default_model, self._clock.now().date())
 
     async def _connected(self) -> Connection:
-        """Made once for all who wait. Whoever gives up waiting leaves it to the others: making it may hang, where the
-        key has to be fetched, and must not take a thread of each of them.
+        """The connection, made once for all waiters. A cancelled waiter leaves it to the others: fetching the key may
+        hang, and must not block one thread per waiter.
         """
         if self._connecting is None:
             self._connecting = asyncio.ensure_future(self._io.run(connect, self._access))
@@ -152,10 +152,10 @@ class GeminiEngine:
 
     def _forget_failure(self, connecting: asyncio.Future[Connection]) -> None:
         if connecting.cancelled() or connecting.exception() is not None:
-            self._connecting = None  # the next call tries anew
+            self._connecting = None  # the next call tries again
 
     async def _outcome(self, connection: Connection, call: Awaitable[T]) -> T | Failure:
-        """Returned, not raised, so that the SDK's error, which may repeat the key, is no context of ours."""
+        """Returns failures instead of raising: the SDK's error may contain the key and must not become our context."""
         try:
             return await call
         except Exception as error:  # noqa: BLE001 -- told apart by class

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to the Gemini API, in perkie's own errors: by class, status and reason."""
+"""Translates failures of calls to the Gemini API into perkie's errors, by class, status and reason."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
     from perkie_cli.engines.gemini.sentences import Scrubber
 
-# What is raised over a 200 whose body is no JSON, or JSON of another shape.
+# Raised for a 200 whose body is not JSON or has another structure.
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
-_TLS_HINT = "If a proxy or firewall of yours shows its own certificate, name its file in SSL_CERT_FILE."
+_TLS_HINT = "If your proxy or firewall uses its own certificate, set SSL_CERT_FILE to its file."
 _PROXY_HINT = "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."
 
 
 def fault(error: Exception, scrubbed: Scrubber, now: datetime, *, vertex: bool = False) -> tuple[PerkieError, bool]:
-    """The error to raise, and whether the call may have been billed all the same.
+    """The error to raise, and whether the call may still have been billed.
 
-    ``scrubbed`` cuts the key out of whatever the API says. For the same reason the SDK's error must not become the
-    cause or context of ours.
+    ``scrubbed`` removes the key from the API's messages. For the same reason the SDK's error must not become the cause
+    or context of ours.
     """
     import httpx2
     from google.auth.exceptions import GoogleAuthError
@@ -46,12 +46,10 @@ def fault(error: Exception, scrubbed: Scrubber, now: datetime, *, vertex: bool =
     if isinstance(error, GoogleAuthError):
         return _unauthorised(error), False
     if isinstance(error, UNREADABLE):
-        return UpstreamFault("gemini sent an answer that cannot be read"), True
+        return UpstreamFault("gemini sent an unreadable answer"), True
     frames = traceback.extract_tb(error.__traceback__)
     where = f", {frames[-1].name} in line {frames[-1].lineno}" if frames else ""
-    return UnexpectedAnswer(
-        f"the call of gemini failed in a way that nobody foresaw ({type(error).__name__}{where})"
-    ), True
+    return UnexpectedAnswer(f"the call to gemini failed in an unforeseen way ({type(error).__name__}{where})"), True
 
 
 def _broken(error: httpx2.HTTPError, scrubbed: Scrubber) -> tuple[PerkieError, bool]:
@@ -72,7 +70,7 @@ def _broken(error: httpx2.HTTPError, scrubbed: Scrubber) -> tuple[PerkieError, b
 def _address(error: httpx2.HTTPError) -> str:
     try:
         url = error.request.url
-    except RuntimeError:  # it belongs to no request
+    except RuntimeError:  # the error has no request
         return ""
     return f" at {url.host}:{url.port}" if url.port is not None else f" at {url.host}"
 

@@ -1,4 +1,4 @@
-"""Whether a drawn picture shows anything, and whether it was drawn at all: for pictures that others made."""
+"""Checks on upstream pictures: whether they show anything, and whether they were drawn at all."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from perkie_cli.imaging.raster import Raster
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_GRID = 64  # cells a side: averages, in which JPEG's own errors and film grain vanish
-_ALPHA_SEEN = 16  # levels of 255; less cannot be told from nothing on paper
+_GRID = 64  # cells per side: averaging removes JPEG artefacts and film grain
+_ALPHA_SEEN = 16  # levels of 255; less is invisible on paper
 _PLAIN = 8.0  # levels between the darkest and the brightest cell of what counts as one colour
 # A JPEG copy of a photo at quality 50 is 0.8 levels away from it; a drawing of the same pet 40 and more.
 _SAME = 4.0
@@ -26,13 +26,13 @@ def is_invisible(raster: Raster) -> bool:
 
 
 def is_one_colour(raster: Raster) -> bool:
-    """Whether there is nothing to see but one colour, give or take what an encoder leaves."""
+    """Whether the picture has only one colour, apart from encoding artefacts."""
     cells = _cells(raster)
     return bool((np.ptp(cells, axis=(0, 1)) <= _PLAIN).all())
 
 
 def is_copy(raster: Raster, photo: Raster) -> bool:
-    """Whether it is the photo itself: encoded again, resized, or cut around the centre to another shape."""
+    """Whether it is the photo itself: encoded again, resized, or cropped around the centre to another shape."""
     own = _cells(raster)
     cut = _cut(photo, raster.width / raster.height)
     return any(float(np.abs(own - _cells(other)).mean()) < _SAME for other in (photo, cut))

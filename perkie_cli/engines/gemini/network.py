@@ -1,6 +1,6 @@
 """The HTTP clients under the SDK: our timeouts, the environment's proxies and certificates.
 
-Given explicitly, since the SDK otherwise switches to aiohttp where that is installed and retries by itself.
+They are passed explicitly, because the SDK otherwise switches to aiohttp if that is installed, and retries by itself.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from perkie_cli.domain.errors import InvalidSetting, MissingExtra
 if TYPE_CHECKING:
     import httpx2
 
-CONNECT, WRITE, POOL = 10.0, 10.0, 5.0  # seconds; reading has no limit but the guard's, which cancels the call
+CONNECT, WRITE, POOL = 10.0, 10.0, 5.0  # seconds; reading is only limited by the guard, which cancels the call
 MAX_CONNECTIONS = 1000
 
 
@@ -33,18 +33,18 @@ def http_clients() -> tuple[httpx2.AsyncClient, httpx2.Client]:
     phases = httpx2.Timeout(None, connect=CONNECT, write=WRITE, pool=POOL).as_dict()
 
     async def set_phases(request: httpx2.Request) -> None:
-        """The SDK sends every request with all timeouts switched off."""
+        """Sets our timeouts on a request: the SDK switches all timeouts off."""
         request.extensions["timeout"] = phases
 
     hooks = {"request": [set_phases]}
     try:
         return httpx2.AsyncClient(verify=tls, limits=limits, event_hooks=hooks), httpx2.Client(verify=tls)
     except (ValueError, httpx2.InvalidURL) as error:
-        raise InvalidSetting("NO_PROXY holds what is no name of a host", hint="Separate hosts by commas.") from error
+        raise InvalidSetting("NO_PROXY contains an invalid host name", hint="Separate hosts by commas.") from error
 
 
 def _tls() -> ssl.SSLContext:
-    """One for both clients: loading the certificates is most of a client's making."""
+    """The TLS context for both clients: loading certificates takes most of a client's creation time."""
     import httpx2
 
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
@@ -52,15 +52,15 @@ def _tls() -> ssl.SSLContext:
         if file or folder:
             return ssl.create_default_context(cafile=file or None, capath=folder or None)
         return httpx2.create_ssl_context()
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # includes ssl.SSLError
         raise InvalidSetting(
             f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used ({error.strerror or error})",
-            hint="Name a file of certificates in PEM form, or leave both out.",
+            hint="Set them to certificates in PEM format, or leave both out.",
         ) from error
 
 
 def _check_proxies() -> None:
-    """By the same look-up as httpx2's own, which would fail without naming the variable."""
+    """Checks the proxies, found as in httpx2, whose own error would not name the variable."""
     proxies = urllib.request.getproxies()
     if "*" in proxies.get("no", "").split(","):
         return
@@ -70,8 +70,8 @@ def _check_proxies() -> None:
         scheme = _scheme(address if "://" in address else f"http://{address}")
         if scheme is None:
             raise InvalidSetting(
-                f"{kind.upper()}_PROXY names no proxy that can be used",  # not what it says: it may hold a password
-                hint="Write http://HOST:PORT, or socks5://HOST:PORT.",
+                f"{kind.upper()}_PROXY is not a usable proxy address",  # without its value: it may contain a password
+                hint="Use http://HOST:PORT or socks5://HOST:PORT.",
             )
         if scheme.startswith("socks"):
             _need_socks(kind)
@@ -88,8 +88,8 @@ def _scheme(address: str) -> str | None:
 
 
 def _need_socks(kind: str) -> None:
-    if importlib.util.find_spec("socksio") is None:  # what httpx2 speaks SOCKS with
+    if importlib.util.find_spec("socksio") is None:  # httpx2 needs it for SOCKS
         raise MissingExtra(
-            f"{kind.upper()}_PROXY names a SOCKS proxy, which takes a package that is not installed: httpx2[socks]",
-            hint="Run `pip install 'httpx2[socks]'`, or name an HTTP proxy.",
+            f"{kind.upper()}_PROXY names a SOCKS proxy, which needs a package that is not installed: httpx2[socks]",
+            hint="Run `pip install 'httpx2[socks]'`, or use an HTTP proxy.",
         )

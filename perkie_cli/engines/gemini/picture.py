@@ -1,4 +1,4 @@
-"""From the bytes of an answer to the finished picture, and what speaks against it. For a worker."""
+"""Turns the bytes of an answer into the finished picture, and checks it. Run it in a worker."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from perkie_cli.imaging.sniff import InputFormat, sniff
 if TYPE_CHECKING:
     from perkie_cli.imaging.raster import Raster
 
-LIMITS = ImageLimits(min_side=100, max_side=8192)  # a picture outside of these counts as corrupt
-# How much wider or narrower than asked. Models that do not know the ratio draw squares, in which a pet of 3:2 has its
-# place; a picture further off is turned on its side, or shows a part.
+LIMITS = ImageLimits(min_side=100, max_side=8192)  # a picture outside these limits counts as corrupt
+# How much wider or narrower than requested. Models without the requested ratio draw squares, which is fine for a pet
+# of 3:2; a larger deviation means that the picture is rotated or shows only a part.
 _ODD, _WRONG = math.log(1.05), math.log(1.55)
 _FORMATS = {InputFormat.JPEG: ImageFormat.JPEG, InputFormat.PNG: ImageFormat.PNG, InputFormat.WEBP: ImageFormat.WEBP}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """``size``: long side of the result in px; ``side``: that of what was asked for, in the ``ratio`` of that name."""
+    """``size``: long side of the result in px; ``side``: long side requested upstream, in the named ``ratio``."""
 
     photo: Raster
     size: int
@@ -36,7 +36,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The picture at the wanted size, the same as it came, and sentences about it."""
+    """The picture at the requested size, the original file, and notes about it."""
 
     raster: Raster
     paid: EncodedPicture | None
@@ -44,11 +44,11 @@ class Taken:
 
 
 def take(pictures: Sequence[bytes], wanted: Wanted) -> Taken:
-    """The first of ``pictures`` that decodes whole.
+    """The first of ``pictures`` that decodes completely.
 
-    It is paid for: no failure of ours after that loses it, and a check that fails itself speaks for nothing.
+    It is paid for, so no later failure of ours may lose it; a check that crashes is ignored.
 
-    Raises: BadAnswer, when none decodes, or it shows nothing, or not what was asked for.
+    Raises: BadAnswer when none decodes, or the picture is empty or not the requested one.
     """
     data, raster = _decoded(pictures)
     objections = _objections(raster, wanted)
@@ -71,7 +71,7 @@ def _decoded(pictures: Sequence[bytes]) -> tuple[bytes, Raster]:
         except Exception as error:  # noqa: BLE001 -- whatever a decoder raises: another one may be whole
             first = first or error
     words = (
-        first.message if isinstance(first, BadInput) else f"gemini's answer does not decode ({type(first).__name__})"
+        first.message if isinstance(first, BadInput) else f"gemini's picture does not decode ({type(first).__name__})"
     )
     raise BadAnswer(words) from first
 
@@ -81,19 +81,19 @@ def _objections(raster: Raster, wanted: Wanted) -> Iterator[str]:
 
     size = f"{raster.width} × {raster.height} px"
     if _deviation(raster, wanted) > _WRONG:
-        yield f"a picture of {size} where {wanted.ratio} was asked for"
+        yield f"a picture of {size} instead of {wanted.ratio}"
     if 2 * raster.long_side < min(wanted.size, wanted.side):
-        yield f"a picture of only {size} where {wanted.side} px were asked for"
+        yield f"a picture of only {size} instead of {wanted.side} px"
     if likeness.is_invisible(raster):
-        yield "a picture that is transparent all over"
+        yield "a completely transparent picture"
     if likeness.is_one_colour(raster):
-        yield "a picture of nothing but one colour"
+        yield "a picture of a single colour"
     if likeness.is_copy(raster, wanted.photo):
-        yield "the photo back as it was"
+        yield "the photo back unchanged"
 
 
 def _deviation(raster: Raster, wanted: Wanted) -> float:
-    """From the ratio that was asked for, or the photo's own; the logarithm of a factor."""
+    """The deviation from the requested ratio, or from the photo's own; the logarithm of a factor."""
     drawn = math.log(raster.width / raster.height)
     own = math.log(wanted.photo.width / wanted.photo.height)
     return min(abs(drawn - math.log(RATIOS[wanted.ratio])), abs(drawn - own))
@@ -101,7 +101,7 @@ def _deviation(raster: Raster, wanted: Wanted) -> float:
 
 def _notes(raster: Raster, wanted: Wanted) -> Iterator[str]:
     if _deviation(raster, wanted) > _ODD:
-        yield f"gemini drew {raster.width} × {raster.height} px, another shape than the photo's"
+        yield f"gemini drew {raster.width} × {raster.height} px, not the photo's aspect ratio"
     if raster.long_side < wanted.size:
         yield f"gemini drew {raster.long_side} px; the picture was enlarged to {wanted.size} px"
 

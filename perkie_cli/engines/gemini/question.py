@@ -1,4 +1,4 @@
-"""What is asked of the Gemini API: the shrunk photo, the prompt, and the shape of the picture."""
+"""The request to the Gemini API: the scaled photo, the prompt, and the aspect ratio and size of the picture."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ RATIOS = {
 
 
 def nearest_ratio(width: int, height: int) -> str:
-    """The aspect ratio on offer that is nearest to the photo's, on a logarithmic scale (so that 2:3 mirrors 3:2)."""
+    """The model's aspect ratio nearest to the photo's, on a logarithmic scale (so that 2:3 mirrors 3:2)."""
     wanted = math.log(width / height)
     return min(RATIOS, key=lambda name: abs(math.log(RATIOS[name]) - wanted))
 
 
 def reference(raster: Raster, longest: int) -> bytes:
-    """The photo as sent: JPEG, at most ``longest`` px on its long side, transparency over white; for a worker."""
+    """The photo to send: a JPEG of up to ``max_side`` px, transparency over white. Run it in a worker."""
     small = codec.resize(raster, longest) if raster.long_side > longest else raster
     return codec.encode(small, ImageFormat.JPEG, MASTER_QUALITY).data
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The parts of one request, and the shape of the picture in it."""
+    """The parts of one request, and the requested shape of the picture."""
 
     contents: list[PartUnion]
     config: GenerateContentConfig
@@ -51,14 +51,14 @@ class Question:
 
 
 def ask(job: RenderJob, model: ImageModel, photo: bytes) -> Question:
-    """Prompt, photo and the picture's shape: one picture and no text."""
+    """Builds the request for one picture and no text."""
     from google.genai.types import AutomaticFunctionCallingConfig, GenerateContentConfig, ImageConfig, Part
 
     prompt = job.style.safe_prompt if job.safe else job.style.prompt
     image_size = model.image_size(job.size)
     ratio = nearest_ratio(job.raster.width, job.raster.height)
     shape = ImageConfig(aspect_ratio=ratio)
-    if len(model.image_tokens) > 1:  # models of one size do not know the field
+    if len(model.image_tokens) > 1:  # models with one size do not accept the field
         shape.image_size = image_size
     config = GenerateContentConfig(
         response_modalities=["IMAGE"],

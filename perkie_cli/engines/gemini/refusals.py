@@ -1,6 +1,6 @@
-"""The API's error bodies (https://google.aip.dev/193) in perkie's own errors, with Google's sentence and fit advice.
+"""Translates the API's error bodies (https://google.aip.dev/193) to perkie's errors, with Google's text and a hint.
 
-Told apart by status and the details' reasons; by words only where Google puts the difference nowhere else.
+They are distinguished by status and the reasons in the details; by words only if nothing else shows the difference.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from perkie_cli.engines.gemini.sentences import Scrubber
 
 KEY_HINT = "Set GEMINI_API_KEY (https://aistudio.google.com/apikey) or gemini.api_key, or use --engine local."
-NEW_KEY_HINT = "Check the key and its project, or make another: https://aistudio.google.com/apikey."
+NEW_KEY_HINT = "Check the key and its project, or create a new one: https://aistudio.google.com/apikey."
 VERTEX_HINT = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS."
-_VERTEX_ROLE_HINT = "The account needs roles/aiplatform.user in the project, and the Vertex AI API has to be enabled."
+_VERTEX_ROLE_HINT = "The account needs roles/aiplatform.user in the project, and the Vertex AI API must be enabled."
 _VERTEX_KEY_HINT = (
-    "Vertex AI takes keys of its own (express mode); for a key of Google AI Studio unset GOOGLE_GENAI_USE_VERTEXAI."
+    "Vertex AI needs its own keys (express mode); for a key of Google AI Studio unset GOOGLE_GENAI_USE_VERTEXAI."
 )
-_PLAN_HINT = "Check plan and billing of the key's project: https://aistudio.google.com/usage."
-_PROXY_HINT = "Put user name and password into HTTPS_PROXY or HTTP_PROXY."
+_PLAN_HINT = "Check the plan and billing of the key's project: https://aistudio.google.com/usage."
+_PROXY_HINT = "Set user name and password in HTTPS_PROXY or HTTP_PROXY."
 
 _CREDENTIAL_REASONS = {"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_EXPIRED", "SERVICE_DISABLED"}
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
 _A_DAY = re.compile(r"per ?day", re.IGNORECASE)
-# A quota of nothing often leaves ``quotaValue`` out, and prepaid credit that is gone has no details at all.
+# A quota of zero often lacks ``quotaValue``, and used-up prepaid credit has no details at all.
 _NOTHING = re.compile(r"\blimit: 0\b(?![.\d])|\bcredits?\b.{0,40}\b(depleted|exhausted|used up)\b", re.IGNORECASE)
 
 
@@ -57,18 +57,18 @@ def refusal(error: APIError, scrubbed: Scrubber, now: datetime, *, vertex: bool)
     if error.code in (408, 504):
         return UpstreamTimeout(f"gemini ran out of time ({status}){said}")
     if error.code == 500:
-        return UpstreamBroken(f"gemini failed inside ({status}){said}")
+        return UpstreamBroken(f"gemini had an internal error ({status}){said}")
     if 400 <= error.code < 500:
-        hint = {404: "`perkie models check` tells which models live.", 407: _PROXY_HINT}.get(error.code)
+        hint = {404: "`perkie models check` shows which models are offered.", 407: _PROXY_HINT}.get(error.code)
         return UpstreamRefused(f"gemini refused the request ({status}){said}", hint=hint)
     return UpstreamFault(f"gemini is unavailable ({status}){said}")
 
 
 def _over_quota(error: APIError, told: str, now: datetime) -> PerkieError:
-    """A quota that fills again within a minute, one that is spent for the day, or one that was never there."""
+    """The error for a quota that refills within a minute, one that is used up for the day, or one of zero."""
     quotas = list(_quotas(error))
     if any(value == "0" for _, value in quotas) or _NOTHING.search(told):
-        return WrongCredentials(f"gemini gives this account nothing {told}", hint=_PLAN_HINT)
+        return WrongCredentials(f"gemini gives this account no quota {told}", hint=_PLAN_HINT)
     wait = _retry_after(error, now)
     if any(_A_DAY.search(name) for name, _ in quotas):
         midnight = next_midnight(now, PACIFIC)
@@ -83,7 +83,7 @@ def _over_quota(error: APIError, told: str, now: datetime) -> PerkieError:
 
 
 def _quotas(error: APIError) -> Iterator[tuple[str, str]]:
-    """Name and value of each quota that was passed, as the Gemini API and older ones tell them."""
+    """Name and value of each exceeded quota, in the formats of the Gemini API and older APIs."""
     for each in _details(error):
         violations = each.get("violations")
         for violation in violations if isinstance(violations, list) else ():
@@ -96,7 +96,7 @@ def _quotas(error: APIError) -> Iterator[tuple[str, str]]:
 def _advice(error: APIError, vertex: bool) -> str:
     if "SERVICE_DISABLED" in _reasons(error):
         link = next(_links(error), None)
-        return f"Enable the API{f': {link}' if link else ' in the project of the key'}; that takes some minutes."
+        return f"Enable the API{f': {link}' if link else ' in the project of the key'}; this takes a few minutes."
     if "CREDENTIALS_MISSING" in _reasons(error) and vertex:
         return _VERTEX_KEY_HINT
     if vertex:
@@ -105,7 +105,7 @@ def _advice(error: APIError, vertex: bool) -> str:
 
 
 def _links(error: APIError) -> Iterator[str]:
-    """Addresses of the console that the details name."""
+    """Links to the console in the details."""
     for each in _details(error):
         metadata, links = each.get("metadata"), each.get("links")
         rows = [metadata] if isinstance(metadata, dict) else links if isinstance(links, list) else []
@@ -114,7 +114,7 @@ def _links(error: APIError) -> Iterator[str]:
 
 
 def _details(error: APIError) -> Iterator[Mapping[str, Any]]:
-    """``error.details[]`` of the body, whatever its shape."""
+    """``error.details[]`` of the body, in whatever form it comes."""
     body = error.details.get("error") if isinstance(error.details, dict) else None
     details = body.get("details") if isinstance(body, dict) else None
     yield from (each for each in details if isinstance(each, dict)) if isinstance(details, list) else ()
@@ -125,7 +125,7 @@ def _reasons(error: APIError) -> set[str]:
 
 
 def _retry_after(error: APIError, now: datetime) -> float | None:
-    """Seconds from google.rpc.RetryInfo, else from the header."""
+    """Seconds to wait, from google.rpc.RetryInfo, else from the header."""
     for each in _details(error):
         if match := _SECONDS.fullmatch(str(each.get("retryDelay", ""))):
             return float(match[1])

@@ -1,4 +1,4 @@
-"""What runs the network: torch or ONNX Runtime."""
+"""The interface of the backends that run the network: torch and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PACKAGES = ("torch", "transparent_background")
-"""Of the extra ``matting``, which the network needs."""
+"""Packages of the extra ``matting`` that the network needs."""
 
 
 def is_installed() -> bool:
-    """Whether its extra is: ``pip install perkie-cli[matting]``."""
+    """Whether its extra is installed: ``pip install perkie-cli[matting]``."""
     return all(find_spec(package) is not None for package in PACKAGES)
 
 
@@ -30,9 +30,9 @@ def missing(package: str) -> MissingExtra:
 class Backend(Protocol):
     """One checkpoint, loaded. Safe to call from several threads."""
 
-    device: str  # what it runs on, as results report it
-    batch: int  # pictures that are best given at once
-    sides: tuple[int, ...]  # px of the inputs it takes: what it was made for, then smaller ones for want of memory
+    device: str  # the device in results
+    batch: int  # the best number of pictures per run
+    sides: tuple[int, ...]  # input sizes in px: the trained one first, then smaller ones for low memory
 
     def saliency(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (n, side, side) probabilities, not stretched, for float32 (n, 3, side, side).
@@ -42,9 +42,9 @@ class Backend(Protocol):
 
 
 def within_memory(work: Callable[[], T], device: str, *errors: type[Exception]) -> T:
-    """What ``work`` gives; ``errors`` are those by which its library says that memory ran out.
+    """The result of ``work``; ``errors`` are the library's errors for a lack of memory.
 
-    Raises: OutOfMemory, after the handler: chained, it would keep what has failed in memory for the next try.
+    Raises: OutOfMemory, outside the handler: a chained error would keep the failed tensors in memory during the retry.
     """
     try:
         return work()

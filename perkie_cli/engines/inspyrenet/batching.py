@@ -1,4 +1,4 @@
-"""Gathers pictures that wait at the same time into one run of the network."""
+"""Combines waiting pictures into one run of the network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Waiting:
 
 
 class Batcher:
-    """One run at a time: two at once would need twice the memory and gain nothing, as each uses the whole device."""
+    """One run at a time: two would need twice the memory without a gain, since each uses the whole device."""
 
     def __init__(self, backend: Backend, workers: Workers) -> None:
         self.backend = backend
@@ -54,7 +54,7 @@ class Batcher:
                     _answer(each.answer, saliency)
 
     def _next(self) -> list[_Waiting]:
-        """The longest waiting ones of one size; whoever has gone away is left out."""
+        """The next batch: the longest waiting pictures of one size, without cancelled ones."""
         self._waiting = [each for each in self._waiting if not each.answer.done()]
         same = [each for each in self._waiting if each.pixels.shape == self._waiting[0].pixels.shape][: self._limit]
         self._waiting = [each for each in self._waiting if each not in same]

@@ -1,4 +1,4 @@
-"""Which device and which backend run the network: what was asked for, or the best there is, never silently another."""
+"""Chooses the device and backend: the requested one or the best available; never silently another."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def open_backend(
 
 
 def check_ready(device: str) -> None:
-    """Whether a checkpoint could run here, asked before 368 MB are downloaded for it; imports torch only for a GPU.
+    """Checks that a checkpoint could run here, before its 368 MB are downloaded; imports torch only for a GPU.
 
     Raises: InvalidParameter, MissingDevice, MissingExtra.
     """
@@ -78,13 +78,13 @@ def _existing(exported: Path | None, checkpoint: Checkpoint) -> Path:
     if exported is None:
         raise MissingWeights(
             f"{checkpoint.model} is not exported for ONNX Runtime",
-            hint=f"Make it: perkie models export --mode {checkpoint.mode}.",
+            hint=f"Export it: perkie models export --mode {checkpoint.mode}.",
         )
     return exported
 
 
 def _resolve(device: str) -> str:
-    """The device as torch spells it. torch is imported only where there may be something else than a CPU."""
+    """The device in torch's notation. torch is imported only if there may be a GPU."""
     if device == "cpu" or (device == "auto" and not _gpu_is_possible()):
         return "cpu"
     from perkie_cli.engines.inspyrenet.torch_backend import available_devices
@@ -93,9 +93,9 @@ def _resolve(device: str) -> str:
 
 
 def pick(device: str, found: Mapping[str, str]) -> str:
-    """The device among those found, best first.
+    """Picks the device from those found, best first.
 
-    Raises: MissingDevice, saying what there is.
+    Raises: MissingDevice, naming the available ones.
     """
     if device == "auto":
         return next(iter(found))
@@ -103,12 +103,12 @@ def pick(device: str, found: Mapping[str, str]) -> str:
     if wanted not in found:
         there = ", ".join(f"{each} ({name})" if name != "CPU" else each for each, name in found.items())
         raise MissingDevice(
-            f"device {device} is not on this machine (or torch cannot use it); there is: {there}",
+            f"device {device} is not on this machine (or torch cannot use it); available: {there}",
             hint="Use --device auto, or install a torch build for that device.",
         )
     return wanted
 
 
 def _gpu_is_possible() -> bool:
-    """A cheap look, so that machines without one need no torch to find out."""
+    """A cheap check, so that machines without a GPU need not import torch."""
     return sys.platform == "darwin" or Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None

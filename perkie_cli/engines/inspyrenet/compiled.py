@@ -1,4 +1,4 @@
-"""The network through torch.compile: its first picture takes minutes, the others may be quicker."""
+"""The network with torch.compile: its first picture takes minutes, later ones may be faster."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from perkie_cli.engines.inspyrenet.network import import_torch
 
 
 class Compiled:
-    """Called as the network. Every input size and every power of two of pictures is compiled at its first use."""
+    """Called like the network. Every input size and every batch size (a power of two) is compiled at its first use."""
 
     def __init__(self, network: Any, compiler: str) -> None:
-        """``network`` as of ``network.saliency_of``; ``compiler``: ``inductor`` or another backend of torch.compile."""
+        """``network`` from ``network.saliency_of``; ``compiler``: ``inductor`` or another backend of torch.compile."""
         self._torch = import_torch()
         self._network = network
         self._compiler = compiler
         self.programs: dict[tuple[int, ...], Any] = {}
 
     def __call__(self, pixels: Any) -> Any:
-        """Raises: MissingExtra where there is no compiler."""
+        """Runs the network. Raises: MissingExtra if there is no compiler."""
         torch = self._torch
         count = len(pixels)
         padding = pixels.new_zeros((1 << (count - 1).bit_length()) - count, *pixels.shape[1:])
@@ -33,7 +33,7 @@ class Compiled:
             ) from error
 
     def _program(self, pixels: Any) -> Any:
-        """Traced, not looked into: the network's modules were imported under stand-ins that are gone by now."""
+        """The compiled program. It is traced, since source inspection fails: stub modules from the import are gone."""
         torch = self._torch
         shape = tuple(pixels.shape)
         if shape not in self.programs:

@@ -1,5 +1,5 @@
-"""How sure the network is that there is one subject. Looked at before the saliency is stretched to full contrast:
-after it, noise without a subject looks like a mask."""
+"""How sure the network is that there is one subject. Measured before the saliency is stretched to full contrast:
+after that, noise without a subject looks like a mask."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def assess(saliency: NDArray[np.float32]) -> Confidence:
 def _notes(contrast: float, together: float, decided: float) -> list[str]:
     notes = []
     if contrast < _HALF:
-        notes.append("the subject hardly differs from its background")
+        notes.append("the subject is hard to distinguish from its background")
     if together < 0.7:
-        notes.append("several subjects far apart were found")
+        notes.append("several separate subjects were found")
     if decided < _HALF:
-        notes.append("much of the picture is neither clearly subject nor background")
+        notes.append("a large part of the picture is neither clearly subject nor background")
     return notes
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_VERSION = "1"  # raise it when alpha changes
+_VERSION = "1"  # increase it when alpha changes
 
 
 class InspyrenetEngine:
@@ -34,7 +34,7 @@ class InspyrenetEngine:
         self._loading = asyncio.Lock()
 
     def recipe(self, mode: str) -> Recipe:
-        """Of the mode's checkpoint. Device and backend are no part: they agree within a level or two.
+        """The recipe of the mode's checkpoint. It excludes device and backend, which agree within one or two levels.
 
         Raises: InvalidParameter.
         """
@@ -42,11 +42,11 @@ class InspyrenetEngine:
         return Recipe(self.name, chosen.model, _VERSION, {"checkpoint": chosen.md5})
 
     async def warm_up(self, mode: str) -> str:
-        """Loads a mode's network ahead of the first picture; the device it is on. Raises as ``matte``."""
+        """Loads a mode's network before the first picture; returns its device. Raises: as ``matte``."""
         return (await self._batcher(checkpoint(mode))).backend.device
 
     async def matte(self, job: MattingJob) -> Matte:
-        """Runs the mode's network, at a smaller size where memory runs out.
+        """Runs the mode's network, at a smaller size if memory runs out.
 
         Raises: InvalidParameter, MissingExtra, MissingWeights, MissingDevice, OutOfMemory.
         """
@@ -55,7 +55,7 @@ class InspyrenetEngine:
         saliency, side = await self._saliency(batcher, job, batcher.backend.sides)
         alpha, confidence, doubts = await self._workers.run(finish, saliency, job.raster.height, job.raster.width)
         device, whole = batcher.backend.device, batcher.backend.sides[0]
-        notes = () if side == whole else (f"{device} ran out of memory: matted at {side} instead of {whole} px",)
+        notes = () if side == whole else (f"{device} ran out of memory: matting ran at {side} instead of {whole} px",)
         return Matte(alpha, confidence, self.name, chosen.model, device, (*notes, *doubts))
 
     async def aclose(self) -> None:
@@ -73,7 +73,7 @@ class InspyrenetEngine:
     async def _saliency(
         self, batcher: Batcher, job: MattingJob, sides: Sequence[int]
     ) -> tuple[NDArray[np.float32], int]:
-        """At the first of the sizes that fits into memory, which comes along. Raises: OutOfMemory when none does."""
+        """The saliency at the first size that fits into memory, and that size. Raises: OutOfMemory when none fits."""
         side, *smaller = sides
         pixels = await self._workers.run(prepare, job.raster.rgb, side)
         try:
@@ -85,14 +85,14 @@ class InspyrenetEngine:
 
 
 def prepare(rgb: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """``tensors.to_input``, importing it late."""
+    """``tensors.to_input``, imported late."""
     from perkie_cli.engines.inspyrenet import tensors
 
     return tensors.to_input(rgb, side)
 
 
 def finish(saliency: NDArray[np.float32], height: int, width: int) -> tuple[NDArray[np.uint8], float, tuple[str, ...]]:
-    """Alpha at full size, confidence, doubts. What has no subject is not stretched to a full-contrast mask."""
+    """Alpha at full size, confidence, doubts. Without a subject the map is not stretched to full contrast."""
     from perkie_cli.engines.inspyrenet import tensors
     from perkie_cli.engines.inspyrenet.confidence import assess
 

@@ -1,4 +1,4 @@
-"""Checkpoint → ONNX file, and the proof that both say the same."""
+"""Exports a checkpoint to ONNX, and checks that both give the same result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from perkie_cli.ports import ModelStore
 
 _TOLERANCE = 1 / 255  # of probability
 _CHECKPOINT = "perkie.checkpoint.md5"
-_ROOM = 2.5  # times the checkpoint's size: what is exported lies there twice for a while
+_ROOM = 2.5  # times the checkpoint's size: for a while the export exists twice
 
 
 def export(checkpoint: Checkpoint, source: Path, models: ModelStore) -> Path:
@@ -40,7 +40,7 @@ def export(checkpoint: Checkpoint, source: Path, models: ModelStore) -> Path:
 
 
 def export_network(network: Any, side: int, target: Path, metadata: dict[str, str]) -> Path:
-    """Writes the network and its weights (``target`` + ``.data``), compared with the original, whole or not at all."""
+    """Writes the network and its weights (``target`` + ``.data``), compared with the original, atomically."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
         raw, draft = Path(folder) / "raw.onnx", Path(folder) / target.name
         _write(network, side, raw, metadata)
@@ -51,18 +51,18 @@ def export_network(network: Any, side: int, target: Path, metadata: dict[str, st
 
 
 def exported_from(path: Path) -> str | None:
-    """The MD5 of the checkpoint that an export was made of. Raises: MissingExtra, MissingWeights, OutOfMemory."""
+    """The MD5 of the checkpoint that an export was made from. Raises: MissingExtra, MissingWeights, OutOfMemory."""
     metadata = onnx_backend.open_session(path).get_modelmeta().custom_metadata_map
     return str(metadata[_CHECKPOINT]) if _CHECKPOINT in metadata else None
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Looks for room (bytes) beforehand: ONNX Runtime does not name a full disk. Raises: UnwritableFile."""
+    """Checks for free disk space (bytes) first: ONNX Runtime does not report a full disk. Raises: UnwritableFile."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise UnwritableFile(
-            f"the export needs {needed >> 20} MiB in {folder} for a while, and {free >> 20} are free",
-            hint="Make room, or set matting.models_dir to a larger disk.",
+            f"the export needs {needed >> 20} MiB in {folder} temporarily, but only {free >> 20} are free",
+            hint="Free some disk space, or set matting.models_dir to a larger disk.",
         )
 
 
@@ -73,7 +73,7 @@ def _write(network: Any, side: int, target: Path, metadata: dict[str, str]) -> N
     except ImportError as error:
         raise missing("onnxscript") from error
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter about its own parts
+        warnings.simplefilter("ignore")  # the exporter warns about its own code
         program = torch.onnx.export(
             networks.saliency_of(network),
             (torch.zeros(1, 3, side, side),),
@@ -83,7 +83,7 @@ def _write(network: Any, side: int, target: Path, metadata: dict[str, str]) -> N
             verbose=False,
         )
     program.model.metadata_props.update(metadata)
-    program.save(str(target), external_data=True)  # mapped into memory, not read through
+    program.save(str(target), external_data=True)  # memory-mapped, not read
 
 
 def _compare(network: Any, side: int, exported: Path) -> None:
@@ -102,7 +102,7 @@ def _compare(network: Any, side: int, exported: Path) -> None:
 
 
 def _place(draft: Path, target: Path) -> None:
-    """The model file comes last, so that a model without its own weights is never seen."""
+    """Moves both files into place, the model file last, so that a model never appears without its weights."""
     target.unlink(missing_ok=True)
     draft.with_name(draft.name + ".data").replace(target.with_name(target.name + ".data"))
     draft.replace(target)

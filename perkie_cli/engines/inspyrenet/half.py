@@ -1,4 +1,4 @@
-"""float16 where the network bears it. bfloat16 would reach further, but its eight bits cost ten times the error."""
+"""float16 where the network tolerates it. bfloat16 has a larger range, but 10 times the error with its 8 bits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from perkie_cli.engines.inspyrenet.network import import_torch
 
 
 def half_precision(device: str) -> Callable[[], AbstractContextManager[object]]:
-    """Makes contexts in which torch computes in float16 on that device, but for what would overflow."""
+    """Makes contexts in which torch computes in float16 on that device, except where that would overflow."""
     torch = import_torch()
 
     def entered() -> AbstractContextManager[object]:
@@ -23,7 +23,7 @@ def half_precision(device: str) -> Callable[[], AbstractContextManager[object]]:
 
 
 def in_float32(module: Any) -> Any:
-    """The module, computing in float32 also where its surroundings use half precision."""
+    """The module, computing in float32 even inside half precision."""
     torch = import_torch()
 
     class InFloat32(torch.nn.Module):  # type: ignore[name-defined,misc]  # torch is imported late

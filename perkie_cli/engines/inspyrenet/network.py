@@ -1,7 +1,7 @@
-"""Builds the network of the transparent-background package and fills it from a checkpoint, quickly and with checks.
+"""Builds the network of the transparent-background package and loads a checkpoint, fast and with checks.
 
-Only the network's own modules are imported. The package's front door imports torchvision, albumentations, a GUI and a
-JIT compiler that are not needed here, takes seconds longer, and fails where torchvision was built for another torch.
+Only the network's own modules are imported. The package itself imports torchvision, albumentations, a GUI and a JIT
+compiler that are not needed here, takes seconds longer, and fails if torchvision was built for another torch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 _PACKAGE = "transparent_background"
-_PULL = "Get it again: perkie models pull --force."
+_PULL = "Download it again: perkie models pull --force."
 
 
 def import_torch() -> Any:
@@ -81,9 +81,9 @@ def build(side: int) -> torch.nn.Module:
 
 
 def load(network: torch.nn.Module, path: Path) -> None:
-    """Fills the network from a checkpoint file, mapped into memory instead of read.
+    """Loads the weights from a memory-mapped checkpoint file.
 
-    Raises: MissingWeights when the file is absent, corrupt or of another network.
+    Raises: MissingWeights when the file is missing, corrupt or of another network.
     """
     weights = read_checkpoint(path)
     _check_same_network(network.state_dict(), weights, path)
@@ -92,7 +92,7 @@ def load(network: torch.nn.Module, path: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> Mapping[str, torch.Tensor]:
-    """The tensors of a checkpoint file; no code in it is ever run.
+    """The tensors of a checkpoint file; code in it is never executed.
 
     Raises: MissingWeights.
     """
@@ -106,7 +106,7 @@ def read_checkpoint(path: Path) -> Mapping[str, torch.Tensor]:
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise MissingWeights(f"checkpoint {path} is corrupt or not a checkpoint", hint=_PULL) from error
     if not isinstance(weights, Mapping) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
-        raise MissingWeights(f"checkpoint {path} holds no weights", hint=_PULL)
+        raise MissingWeights(f"checkpoint {path} contains no weights", hint=_PULL)
     return weights
 
 
@@ -121,10 +121,10 @@ def _check_same_network(own: Mapping[str, Any], given: Mapping[str, Any], path: 
 
 @contextlib.contextmanager
 def network_modules() -> Iterator[Any]:
-    """The package's network module, imported under stand-ins for what it names and hardly uses.
+    """The package's network module, imported with stubs for modules that it imports but hardly uses.
 
-    Everything is put back afterwards, so that the real packages can be imported too. Its deprecation warnings are its
-    own business. Raises: MissingExtra.
+    The stubs are removed afterwards, so that the real packages can be imported. Its deprecation warnings are
+    suppressed. Raises: MissingExtra.
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.submodule_search_locations is None:
@@ -148,10 +148,10 @@ def _is_ours(name: str) -> bool:
 
 
 def _stand_ins(folder: list[str]) -> dict[str, types.ModuleType]:
-    """The package without its ``__init__``; of timm and kornia what the network names.
+    """Stubs: the package without its ``__init__``, and the names that the network imports from timm and kornia.
 
-    In evaluation DropPath passes its input on, the initialisers are overwritten by the checkpoint, and the morphology
-    belongs to a mode that is never used here.
+    In evaluation DropPath returns its input, the checkpoint overwrites the initialised weights, and the morphology is
+    for a mode that is never used here.
     """
     torch = import_torch()
 

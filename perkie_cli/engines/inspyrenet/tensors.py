@@ -10,7 +10,7 @@ from PIL import Image
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-# ImageNet's mean and deviation, as in training.
+# ImageNet's mean and standard deviation, as in training.
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -23,7 +23,7 @@ def to_input(rgb: Bytes, side: int) -> Floats:
 
 
 def stretched(saliency: Floats) -> Floats:
-    """Least value to 0, greatest to 1, as upstream always does."""
+    """Stretches the minimum to 0 and the maximum to 1, as transparent-background always does."""
     low, high = saliency.min(), saliency.max()
     return np.asarray((saliency - low) / (high - low + np.float32(1e-8)), np.float32)
 

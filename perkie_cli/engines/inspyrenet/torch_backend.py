@@ -1,4 +1,4 @@
-"""The network on torch: any device, half precision on CUDA, batches, compiled where asked for."""
+"""The network on torch: any device, half precision on CUDA, batches, compiled on request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 
 
 class TorchBackend:
-    """One network on one device. Calls from several threads are safe: nothing is kept between them."""
+    """One network on one device. Thread-safe: no state is kept between calls."""
 
     def __init__(
         self,
@@ -42,9 +42,9 @@ class TorchBackend:
         on_cuda = device.startswith("cuda")
         self.device = device
         self.sides: tuple[int, ...] = (side, side // 2)
-        self.batch = 8 if on_cuda else 1  # on a CPU a batch gains 2 % and holds up the first
+        self.batch = 8 if on_cuda else 1  # on a CPU a batch gains 2 % and delays the first picture
         half = on_cuda if half is None else half
-        # The CPU's allocator has no error class of its own, and nothing else fails on inputs of a known size.
+        # The CPU allocator has no error class of its own, and nothing else fails for inputs of a known size.
         self._errors = (RuntimeError, MemoryError) if device == "cpu" else (self._torch.OutOfMemoryError,)
         self._network = within_memory(lambda: prepare(network, device, half=half), device, *self._errors)
         if compiler is not None:
@@ -56,7 +56,7 @@ class TorchBackend:
 
     def _run(self, batch: Floats) -> Floats:
         torch = self._torch
-        torch.set_num_threads(self._threads)  # of the calling thread: sums differ in the last bit with their number
+        torch.set_num_threads(self._threads)  # per calling thread: the number of threads changes the last bit of sums
         with torch.inference_mode():
             pixels = torch.from_numpy(batch).to(self.device, memory_format=torch.channels_last)
             return np.asarray(self._network(pixels)[:, 0].cpu().numpy(), np.float32)
@@ -74,7 +74,7 @@ def prepare(network: torch.nn.Module, device: str, *, half: bool = False) -> Any
             _keep_contiguous(module)
     for module in [each for each in network.modules() if type(each).__name__ == "SICA"]:
         module.conv_key, module.conv_value = (in_float32(each) for each in (module.conv_key, module.conv_value))
-    network.to(device)  # upstream's own ``to``, which moves its plain tensors too and takes a device only
+    network.to(device)  # the network's own ``to``, which also moves its plain tensors and only accepts a device
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             module.to(memory_format=torch.channels_last)
@@ -82,7 +82,7 @@ def prepare(network: torch.nn.Module, device: str, *, half: bool = False) -> Any
 
 
 def _keep_contiguous(module: torch.nn.Module) -> None:
-    """These modules take views of their tensors as (n, c, h·w), which channels-last memory cannot give."""
+    """Keeps these modules contiguous: they view tensors as (n, c, h·w), which channels-last memory does not allow."""
     module.register_forward_pre_hook(lambda _, inputs: tuple(each.contiguous() for each in inputs))
     for name, child in module.named_children():
         if name.endswith(("_query", "_key", "_value", "query_conv", "key_conv", "value_conv")):
@@ -90,7 +90,7 @@ def _keep_contiguous(module: torch.nn.Module) -> None:
 
 
 def available_devices() -> dict[str, str]:
-    """Device → its name, best first; always holds ``cpu``. Raises: MissingExtra."""
+    """Device → its name, best first; always includes ``cpu``. Raises: MissingExtra."""
     torch = networks.import_torch()
     found = {f"cuda:{index}": torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     if torch.backends.mps.is_available():

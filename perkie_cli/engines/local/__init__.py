@@ -1,1 +1,1 @@
-"""The local style engine: offline, deterministic; one module a style."""
+"""The local style engine: offline, deterministic; one module per style."""

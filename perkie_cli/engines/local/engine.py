@@ -26,7 +26,7 @@ class LocalStyleEngine:
         self._workers = workers
 
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:  # noqa: ARG002 - the port's shape; there is one model
-        """What decides the look. Raises: InvalidParameter."""
+        """Everything that decides the look. Raises: InvalidParameter."""
         check_size(size)
         local, look = _settled(style)
         return Recipe(self.name, local.id, local.version, {**dataclasses.asdict(look), "size": size})
@@ -34,16 +34,16 @@ class LocalStyleEngine:
     async def render(self, job: RenderJob) -> Rendering:
         """Draws in a worker. Raises: InvalidParameter."""
         style = job.style
-        self.recipe(style, job.size)  # what it refuses takes no worker
+        self.recipe(style, job.size)  # raises before a worker is used
         raster = await self._workers.run(_render, job.raster, style.recipe, dict(style.parameters), job.size)
         return Rendering(raster, self.name, style.recipe)
 
     async def warm_up(self) -> None:
-        """See ``ports.WarmableEngine``: numpy, OpenCV and the drawings are imported in a worker."""
+        """Imports numpy, OpenCV and the drawings in a worker."""
         await self._workers.run(_load)
 
     async def aclose(self) -> None:
-        """Nothing is held here; the workers belong to who made them."""
+        """Does nothing: the creator of the workers closes them."""
 
 
 def _settled(style: Style) -> tuple[LocalRecipe, Look]:
@@ -63,7 +63,7 @@ def _load() -> None:
 
 
 def _render(raster: Raster, recipe: str, parameters: dict[str, object], size: int) -> Raster:
-    """Runs in a worker: imports numpy and OpenCV there."""
+    """Runs in a worker, which imports numpy and OpenCV."""
     from perkie_cli.engines.local.drawing import picture_seed, render_at
 
     return render_at(raster, recipe, parameters, size, picture_seed(raster))

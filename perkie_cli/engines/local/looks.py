@@ -1,6 +1,6 @@
-"""What a designer may vary in each style: every parameter with its default, range and meaning.
+"""The parameters that a designer can vary in each style, with default, range and meaning.
 
-Pure data on the standard library, so that listing the styles is quick.
+Pure data on the standard library, so that listing styles is fast.
 """
 
 from dataclasses import dataclass, field
@@ -91,7 +91,7 @@ def vary(parameter: Parameter) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """What every style may vary."""
+    """The parameters of every style."""
 
     background: str = vary(
         Choice(BackgroundUse.AUTO.value, tuple(BackgroundUse), "auto replaces it where nothing of the pet is missing")

@@ -1,4 +1,4 @@
-"""The drawings of the local engine by id, with what may be varied. Imports neither numpy nor OpenCV."""
+"""The drawings of the local engine by id, with their parameters. Imports neither numpy nor OpenCV."""
 
 import dataclasses
 import difflib
@@ -22,7 +22,7 @@ Painter = Callable[["Scene", Any, int], "Bytes"]  # (scene, look, seed) -> (h, w
 
 @dataclass(frozen=True)
 class LocalRecipe:
-    """One way to draw. ``version`` is part of the cache key: raised with every change that shows."""
+    """One way to draw. ``version`` is part of the cache key: increase it with every visible change."""
 
     id: str
     version: str
@@ -35,7 +35,7 @@ class LocalRecipe:
         return MappingProxyType({field.name: field.metadata["parameter"] for field in dataclasses.fields(self.look)})
 
     def settle(self, values: Mapping[str, object]) -> Look:
-        """The look that ``values`` ask for; what they leave out keeps its default.
+        """The look for ``values``; missing ones keep their defaults.
 
         Raises: InvalidParameter, with the nearest name or the allowed range.
         """
@@ -83,7 +83,7 @@ def find_recipe(recipe_id: str) -> LocalRecipe:
 
 
 def _plain(value: object) -> object:
-    """TOML tells 1 from 1.0; a drawing, and its cache key, do not."""
+    """Normalises numbers: TOML distinguishes 1 from 1.0; drawings and their cache keys do not."""
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from perkie_cli.engines.networks.session import Session
 
-_VERSION = "1"  # raise it when alpha changes
+_VERSION = "1"  # increase it when alpha changes
 
 
 class NetworkEngine:
-    """Loads its file at the first picture and keeps it. The mode makes no difference."""
+    """Loads its file at the first picture and keeps it. It has no modes."""
 
     def __init__(self, network: MattingNetwork, files: ModelStore, workers: Workers, threads: int = 0) -> None:
         self.name = network.id
@@ -33,20 +33,20 @@ class NetworkEngine:
         self._session: Session | None = None
 
     def recipe(self, mode: str) -> Recipe:
-        """The same for every mode; another file or another row is another recipe."""
+        """The same for every mode; another file or row gives another recipe."""
         del mode
         path = self._files.find(self._network.file)
         size = 0 if path is None else self._files.size(path)
         return Recipe(self.name, self._network.id, _VERSION, {**asdict(self._network), "bytes": size})
 
     async def warm_up(self, mode: str) -> str:
-        """Loads the network ahead of the first picture; the device it is on. Raises: as ``matte``."""
+        """Loads the network before the first picture; returns its device. Raises: as ``matte``."""
         del mode
         await self._loaded()
         return "cpu"
 
     async def matte(self, job: MattingJob) -> Matte:
-        """Raises: MissingWeights, OutOfMemory, InvalidSetting where row and file do not go together."""
+        """Finds the subject. Raises: MissingWeights, OutOfMemory, InvalidSetting if row and file do not match."""
         session = await self._loaded()
         found = await self._workers.run(_find, session, self._network, job.raster.rgb)
         return Matte(*found[:2], self.name, self._network.id, "cpu", found[2])
@@ -68,7 +68,7 @@ class NetworkEngine:
         if path is None:
             raise MissingWeights(
                 f"{self._network.file} of network {self.name} is not on this machine",
-                hint=f"Put it into {self._files.folder}, or where rembg keeps its models.",
+                hint=f"Put it into {self._files.folder}, or into rembg's model folder.",
             )
         return open_network(self._network, path, self._threads)
 

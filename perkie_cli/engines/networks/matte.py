@@ -1,4 +1,4 @@
-"""A network's answer as alpha of the whole picture."""
+"""Turns a network's output into alpha for the whole picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 _COARSE = 512  # px: a map no larger than this is refined along the picture's edges
-_ROUNDING = 0.01  # by so much a probability may leave 0..1
+_ROUNDING = 0.01  # tolerance for probabilities outside 0..1
 
 
 def matte(session: Session, network: MattingNetwork, rgb: Bytes) -> tuple[Bytes, float, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""One ONNX file, run by ONNX Runtime where it is installed, else by OpenCV, and held against its row."""
+"""One ONNX file, run by ONNX Runtime if installed, else by OpenCV, and checked against its row."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Session(Protocol):
         """Names of its tensors."""
 
     def run(self, blob: Floats, output: str) -> NDArray[Any]:
-        """That tensor, for an input (1, 3, side, side). Raises: InvalidSetting."""
+        """The output tensor for an input (1, 3, side, side). Raises: InvalidSetting."""
 
 
 def open_network(network: MattingNetwork, path: Path, threads: int = 0) -> Session:
-    """Raises: MissingWeights, InvalidSetting where the row does not fit the file, OutOfMemory."""
+    """Opens the file. Raises: MissingWeights, InvalidSetting if the row does not match the file, OutOfMemory."""
     session: Session = _OnnxRuntime(network, path, threads) if available() else _OpenCv(network, path)
     if network.output is not None and network.output not in session.outputs:
         there = ", ".join(session.outputs)
@@ -39,7 +39,7 @@ def open_network(network: MattingNetwork, path: Path, threads: int = 0) -> Sessi
 
 
 def unfit(network: MattingNetwork, why: str) -> InvalidSetting:
-    """What is raised where row and file do not go together."""
+    """The error for a row that does not match its file."""
     return InvalidSetting(f"network {network.id}: {why}", hint="Correct its row in models.toml.")
 
 
@@ -68,7 +68,7 @@ class _OpenCv:
             self._net = cv2.dnn.readNetFromONNX(str(path))
         except cv2.error as error:
             raise MissingWeights(
-                f"{path} is no ONNX network that OpenCV runs", hint="Install ONNX Runtime: pip install onnxruntime."
+                f"{path} is not an ONNX network that OpenCV runs", hint="Install ONNX Runtime: pip install onnxruntime."
             ) from error
         self.outputs: Sequence[str] = list(self._net.getUnconnectedOutLayersNames())
 
@@ -78,4 +78,4 @@ class _OpenCv:
                 self._net.setInput(blob)
                 return np.array(self._net.forward(output))
         except cv2.error as error:
-            raise unfit(self._network, f"{output!r} cannot be had for an input of {list(blob.shape)}") from error
+            raise unfit(self._network, f"{output!r} is not available for an input of {list(blob.shape)}") from error

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MODEL = "u2netp"
-_VERSION = "2"  # raise it when alpha changes
+_VERSION = "2"  # increase it when alpha changes
 
 
 class BuiltinEngine:
-    """Behind ``ports.MattingEngine``. The mode makes no difference."""
+    """``ports.MattingEngine`` with the shipped network. It has no modes."""
 
     name = "builtin"
 
@@ -29,18 +29,18 @@ class BuiltinEngine:
         return Recipe(self.name, MODEL, _VERSION)
 
     async def warm_up(self, mode: str) -> str:
-        """Loads the network ahead of the first picture; the device it is on. Raises: BrokenInstall."""
+        """Loads the network before the first picture; returns its device. Raises: BrokenInstall."""
         del mode
         await self._workers.run(_load)
         return "cpu"
 
     async def matte(self, job: MattingJob) -> Matte:
-        """Raises: BrokenInstall."""
+        """Finds the subject. Raises: BrokenInstall."""
         alpha, confidence, notes = await self._workers.run(_find, job.raster.rgb)
         return Matte(alpha, confidence, self.name, MODEL, "cpu", notes)
 
     async def aclose(self) -> None:
-        """Nothing to free: the network belongs to the process."""
+        """Does nothing: the network belongs to the process."""
 
 
 def _load() -> None:

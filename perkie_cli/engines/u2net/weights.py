@@ -12,7 +12,7 @@ SHA256 = "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
 
 
 def read_weights(path: Path = SHIPPED) -> bytes:
-    """The ONNX file, checked: what is hashed is what is loaded.
+    """Reads and verifies the ONNX file; the verified bytes are the ones loaded.
 
     Raises: BrokenInstall when it is missing or is not the file that was shipped.
     """

@@ -1,4 +1,4 @@
-"""Answers in the shape of the remove.bg API: its headers, its JSON and its errors."""
+"""Answers in the format of the remove.bg API: its headers, its JSON and its errors."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SIZE_HEADERS = (
     *("X-Foreground-Top", "X-Foreground-Left", "X-Foreground-Width", "X-Foreground-Height"),
 )
 RATE_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
-HEADERS = (*SIZE_HEADERS, "X-Type", "X-Credits-Charged", *RATE_HEADERS)  # for web pages to read
-_CODES: tuple[tuple[type[PerkieError], int, str], ...] = (  # the first that fits
+HEADERS = (*SIZE_HEADERS, "X-Type", "X-Credits-Charged", *RATE_HEADERS)  # readable by web pages
+_CODES: tuple[tuple[type[PerkieError], int, str], ...] = (  # the first match is used
     (RateLimited, 429, "rate_limit_exceeded"),
     (LimitReached, 402, "insufficient_credits"),
     (Forbidden, 403, "auth_failed"),
@@ -46,11 +46,11 @@ _CODES: tuple[tuple[type[PerkieError], int, str], ...] = (  # the first that fit
     (LowConfidence, 400, "unknown_foreground"),
     (MalformedBody, 400, "invalid_request"),
 )
-_KEPT = (403, 404, 405, 429, 499)  # the other API answers 400 for every other fault of the client's
+_KEPT = (403, 404, 405, 429, 499)  # remove.bg answers 400 for every other client error
 
 
 def removebg_problem(error: PerkieError, request_id: str) -> Problem:
-    """How ``error`` is told there: a status of its own, and ``errors`` for a body."""
+    """``error`` in remove.bg's format: its own status, and a body with ``errors``."""
     answer = problem(error, request_id)
     status, code = _status_and_code(error)
     facts = {"title": answer.body["detail"], "detail": answer.body.get("hint"), "code": code}
@@ -72,7 +72,7 @@ def _status_and_code(error: PerkieError) -> tuple[int, str]:
 
 
 def removebg_answer(finished: Finished, cutout: Cutout, type_: str | None, *, scale: float, as_json: bool) -> Response:
-    """The file, or JSON with it. ``scale``: px of the picture as it was sent to one of the cut-out."""
+    """The file, or JSON with it. ``scale``: px of the sent picture per px of the cut-out."""
     box = finished.subject
     places = {"top": box.top, "left": box.left, "width": box.width, "height": box.height}
     places = {name: round(value * scale) for name, value in places.items()}
@@ -95,7 +95,7 @@ def removebg_answer(finished: Finished, cutout: Cutout, type_: str | None, *, sc
 
 
 def rate_headers(outcome: RateOutcome, now: float) -> dict[str, str]:
-    """What is left; ``now`` in epoch seconds."""
+    """The headers with the remaining rate; ``now`` is in epoch seconds."""
     tightest = outcome.tightest
     if tightest is None:
         return {}

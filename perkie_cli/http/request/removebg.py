@@ -1,6 +1,6 @@
 """The parameters of the remove.bg API, as its documentation defines them (https://www.remove.bg/api).
 
-Whatever is not known, malformed or not made here is refused with that API's own error codes, never passed over.
+Unknown, malformed and unsupported parameters are refused with that API's own error codes, never ignored.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from perkie_cli.services.cutouts.laid_out import FileKind, Order
 
 T = TypeVar("T")
 MEGAPIXEL = 1_000_000.0
-FAST = frozenset({"preview", "small", "regular"})  # the sizes for which the quick network is good enough
+FAST = frozenset({"preview", "small", "regular"})  # the sizes for which the fast network is good enough
 _SMALLER = {**dict.fromkeys(FAST, 0.25), "medium": 1.5, "hd": 4.0}  # megapixels
 _WHOLE = ("full", "4k", "50mp", "auto")
-_MOST = {FileKind.JPG: 25.0, FileKind.ZIP: 25.0}  # megapixels; of others:
+_MOST = {FileKind.JPG: 25.0, FileKind.ZIP: 25.0}  # megapixels; all others:
 _MOST_OTHER = 10.0
 _TYPES = ("auto", "person", "product", "car", "animal", "transportation", "graphics", "other")
 _TYPE_LEVELS = ("none", "1", "2", "latest")
@@ -40,7 +40,7 @@ KNOWN = frozenset({
 
 
 class RemovebgError(InvalidParameter):
-    """A request that the remove.bg API would refuse too; ``removebg_code`` is its name for it."""
+    """A request that the remove.bg API would also refuse; ``removebg_code`` is its error code."""
 
     http_status = 400
 
@@ -54,9 +54,9 @@ class RemovebgError(InvalidParameter):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A whole request. Its region of interest and ``backdrop`` are no part of ``order`` yet: both need a closer look.
+    """A parsed request. ``order`` lacks its region and ``backdrop``, because these need the decoded picture.
 
-    ``type`` is what the answer calls the foreground; None: it is not told.
+    ``type`` is the answer's name for the foreground; None: left out.
     """
 
     upload: Upload
@@ -68,7 +68,7 @@ class Wanted:
 
 
 def parse(fields: Fields, max_image: int) -> Wanted:
-    """What the body asks for.
+    """Parses the body.
 
     Raises: RemovebgError, TooManyBytes.
     """
@@ -93,13 +93,13 @@ def parse(fields: Fields, max_image: int) -> Wanted:
 
 
 def within(region: tuple[Length, Length, Length, Length] | None, width: int, height: int) -> Region:
-    """The region of interest of a picture of that size. Raises: RemovebgError."""
+    """The region of interest in a picture of that size. Raises: RemovebgError."""
     if region is None:
         return Region()
     x1, y1, x2, y2 = (each.of(side) for each, side in zip(region, (width, height) * 2, strict=True))
     if x2 > width or y2 > height:
         raise RemovebgError(
-            "roi_exceeds_bounds", f"roi reaches beyond the picture's {width} × {height} px", "Use percent."
+            "roi_exceeds_bounds", f"roi extends beyond the picture's {width} × {height} px", "Use percent."
         )
     if x2 - x1 < 1 or y2 - y1 < 1:
         raise RemovebgError(
@@ -114,32 +114,32 @@ def _check_names(fields: Fields) -> None:
             raise RemovebgError("unknown_parameter", f"there is no parameter {name[:60]!r}", did_you_mean(name, KNOWN))
     for name in fields.files:
         if name not in _FILES:
-            raise RemovebgError(f"invalid_{name}", f"{name} is no file")
+            raise RemovebgError(f"invalid_{name}", f"{name} is not a file")
 
 
 def _text(name: str, value: Any) -> str:
-    """Blank stands for not given, as in that API. Numbers and booleans only come in JSON."""
+    """A parameter as text. Blank means absent, as in that API. Numbers and booleans only come in JSON."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        raise RemovebgError(f"invalid_{name}", f"{name}: one value is taken, and {len(value)} were sent")
+        raise RemovebgError(f"invalid_{name}", f"{name}: one value is expected, but {len(value)} were sent")
     if not isinstance(value, str | int | float):
-        raise RemovebgError(f"invalid_{name}", f"{name} is no text")
+        raise RemovebgError(f"invalid_{name}", f"{name} is not a string")
     return value if isinstance(value, str) and name == "image_file_b64" else str(value).strip().lower()
 
 
 def _check_not_made(values: dict[str, str]) -> None:
-    """What this server leaves out, and the parameters that change nothing for pets in the other API either."""
+    """Refuses what this server does not support; ignores parameters that have no effect on pets in remove.bg either."""
     if values.get("image_url") or values.get("bg_image_url"):
         code = "failed_image_download" if values.get("image_url") else "failed_bg_download"
-        raise RemovebgError(code, "this server fetches nothing from addresses", "Send the picture itself.")
+        raise RemovebgError(code, "this server does not fetch pictures from URLs", "Send the picture itself.")
     if _flag(values, "add_shadow"):
-        raise RemovebgError("invalid_add_shadow", "shadows are not drawn here", "Leave add_shadow out.")
+        raise RemovebgError("invalid_add_shadow", "shadows are not supported", "Leave add_shadow out.")
     for name in ("shadow_type", "shadow_method", "shadow_opacity"):
         if values.get(name, "") not in ("", "none"):
-            raise RemovebgError(f"invalid_{name}", "shadows are not drawn here", f"Leave {name} out.")
+            raise RemovebgError(f"invalid_{name}", "shadows are not supported", f"Leave {name} out.")
     _flag(values, "semitransparency")
 
 
@@ -161,14 +161,16 @@ def _background(fields: Fields, values: dict[str, str]) -> tuple[tuple[int, int,
     if len(given) > 1:
         raise RemovebgError("multiple_bg_sources", f"{' and '.join(given)} were both given", "Name one background.")
     if values.get("bg_image_file"):
-        raise RemovebgError("invalid_bg_image_file", "bg_image_file is no file", "Send it as a part with a filename.")
+        raise RemovebgError(
+            "invalid_bg_image_file", "bg_image_file is not a file", "Send it as a part with a filename."
+        )
     if "bg_image_file" in fields.files:
         return None, fields.files["bg_image_file"]
     return _colour(values.get("bg_color", "")), None
 
 
 def _colour(text: str) -> tuple[int, int, int, int] | None:
-    """3, 4, 6 or 8 hexadecimal digits (the last of 4 and 8: opacity), or one of CSS's names."""
+    """Reads 3, 4, 6 or 8 hexadecimal digits (the last of 4 and 8 are the opacity), or a CSS colour name."""
     if not text:
         return None
     from PIL import ImageColor
@@ -177,7 +179,9 @@ def _colour(text: str) -> tuple[int, int, int, int] | None:
     if digits is not None and len(digits[1]) in (3, 4, 6, 8):
         text = f"#{digits[1]}"
     elif text not in ImageColor.colormap:
-        raise RemovebgError("invalid_bg_color", f"bg_color {text[:30]!r} is no colour", "For example 81d4fa or green.")
+        raise RemovebgError(
+            "invalid_bg_color", f"bg_color {text[:30]!r} is not a colour", "For example 81d4fa or green."
+        )
     red, green, blue, alpha = ImageColor.getcolor(text, "RGBA")  # type: ignore[misc]  # four numbers in this mode
     return red, green, blue, alpha
 
@@ -225,7 +229,7 @@ def _margins(text: str) -> tuple[Length, Length, Length, Length]:
         raise RemovebgError(
             "invalid_crop_margin",
             f"crop_margin {text[:40]!r} is not one, two or four values such as 30px or 10%",
-            "At most 500px or 50% a side.",
+            "At most 500px or 50% per side.",
         )
     top, right, bottom, left = given if len(given) == 4 else (given[0], given[-1]) * 2
     return top, right, bottom, left
@@ -252,7 +256,7 @@ def _lengths(text: str) -> list[Length] | None:
 
 
 def _type(values: dict[str, str]) -> str | None:
-    """What ``X-Type`` says: kinds are not told apart here, so it is the one that was asked for, or an animal."""
+    """The value of ``X-Type``. perkie does not distinguish kinds, so it is the requested one, or ``animal``."""
     wanted = _choice(values, "type", {each: each for each in _TYPES}, "auto")
     level = _choice(values, "type_level", {each: each for each in _TYPE_LEVELS}, "1")
     if level == "none":
@@ -269,5 +273,7 @@ def _choice(values: dict[str, str], name: str, choices: dict[str, T], usual: T) 
     if not given:
         return usual
     if given not in choices:
-        raise RemovebgError(f"invalid_{name}", f"{name} {given[:30]!r} is not known here", f"Use {', '.join(choices)}.")
+        raise RemovebgError(
+            f"invalid_{name}", f"{name} {given[:30]!r} is not supported here", f"Use {', '.join(choices)}."
+        )
     return choices[given]

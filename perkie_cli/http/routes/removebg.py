@@ -1,7 +1,6 @@
-"""``POST /v1.0/removebg`` and ``GET /v1.0/account`` in the shape of the public remove.bg API.
+"""``POST /v1.0/removebg`` and ``GET /v1.0/account``, compatible with the public remove.bg API.
 
-What its parameters mean stands in ``request.removebg``, what is answered in ``answer.removebg``, and what is left out
-in docs/http.md.
+``request.removebg`` has its parameters, ``answer.removebg`` its answers; docs/http.md lists the unsupported parts.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ from perkie_cli.imaging import codec
 from perkie_cli.services.cutouts.laid_out import Finished, Order, finish
 
 router = APIRouter(tags=["cutting out"])
-PLENTY = 1_000_000.0  # credits: nothing is counted here, and clients that look first must not take that for none
+PLENTY = 1_000_000.0  # credits: perkie counts none, but clients that check first must not think that none are left
 
 
 @router.post(
     "/v1.0/removebg",
     operation_id="removebg",
-    summary="Remove a background as remove.bg does",
+    summary="Remove a background, compatible with remove.bg",
     response_class=Response,
     **removebg_operation(body=True),
 )
 async def removebg(request: Request, call: Annotated[Call, Depends(calling(Scope.MATTING))]) -> Response:
-    """Removes the background as the remove.bg API does."""
+    """Removes the background like the remove.bg API."""
     settings = call.parts.settings
     wanted = parse(await read_fields(request, settings.max_image), settings.max_image)
     photo = await as_photo(call, wanted.upload)
@@ -54,9 +53,9 @@ async def removebg(request: Request, call: Annotated[Call, Depends(calling(Scope
 
 
 async def _made(call: Call, request: CutoutRequest, order: Order, width: int) -> tuple[Finished, Cutout, float]:
-    """The file, the cut-out behind it, and how many px of the ``width`` one of the cut-out's stands for.
+    """The file, its cut-out, and the px of the original ``width`` per px of the cut-out.
 
-    Raises: RemovebgError where no subject was found.
+    Raises: RemovebgError if no subject was found.
     """
     services = call.parts.services
     raster, cutout = await services.cutouts.raster(request)
@@ -67,7 +66,7 @@ async def _made(call: Call, request: CutoutRequest, order: Order, width: int) ->
 
 
 def _wants_json(accept: str | None) -> bool:
-    """Whether JSON is liked better than a picture; a header that allows neither is not held against the caller."""
+    """Whether the caller prefers JSON to a picture; a header that allows neither is ignored."""
     try:
         return negotiate(accept, (*IMAGES, JSON)) == JSON
     except NotAcceptable:
@@ -77,11 +76,11 @@ def _wants_json(accept: str | None) -> bool:
 @router.get(
     "/v1.0/account",
     operation_id="removebg_account",
-    summary="Tell remove.bg's clients of their credits",
+    summary="Show credits to remove.bg's clients",
     response_model=RemovebgAccount,
     **removebg_operation(),
 )
 async def account(call: Annotated[Call, Depends(calling(Scope.MATTING, costly=False))]) -> RemovebgAccount:
-    """What remove.bg's clients ask before they start: here nothing is counted in credits, and plenty are left."""
+    """The account that remove.bg's clients check before they start: perkie counts no credits, so plenty are left."""
     del call
     return RemovebgAccount.plenty(PLENTY)

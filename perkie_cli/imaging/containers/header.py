@@ -1,4 +1,4 @@
-"""What a file says about its picture before a pixel is decoded."""
+"""The facts in a file's header, before a pixel is decoded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class CodePoints:
-    """Colour by number (ITU-T H.273): which primaries and which transfer function."""
+    """Colour code points (ITU-T H.273): the primaries and the transfer function."""
 
     primaries: int
     transfer: int

@@ -1,4 +1,4 @@
-"""What a decoder gives."""
+"""The result of a decoder."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Cut-outs: made once and kept; weights and how good they are."""
+"""Cut-outs: made once and cached; model files and their evaluation."""

@@ -36,14 +36,14 @@ from perkie_cli.system.waiting import within
 if TYPE_CHECKING:
     from perkie_cli.imaging.raster import Raster
 
-_KIND = "cutout"  # in the metrics of cache look-ups
+_KIND = "cutout"  # the label in the metrics of cache look-ups
 _BETWEEN = " | "  # notes, stored as one fact
-_OURS = ImageLimits(min_side=1)  # a cut-out of our own: only its soundness is in question
+_OURS = ImageLimits(min_side=1)  # already ours: only check that it is intact
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A request with everything that follows from it before any pixel is touched."""
+    """A request with everything that can be decided before decoding the photo."""
 
     request: CutoutRequest
     engine: MattingEngine
@@ -56,8 +56,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A cut-out before background and framing, with its facts. ``raster`` is absent when it came from the cache;
-    ``reason`` is the code of the error that made it a substitute.
+    """A cut-out before background and framing, with its facts. ``raster`` is None when it came from the cache;
+    ``reason`` is the code of the error that led to a substitute.
     """
 
     plan: Plan
@@ -106,7 +106,7 @@ class Cutouts:
         return await self.carry_out(self.plan(request))
 
     def plan(self, request: CutoutRequest) -> Plan:
-        """What the request comes to. Its deadline begins now.
+        """Plans the request. Its deadline starts now.
 
         Raises: UsageError, InvalidParameter.
         """
@@ -117,15 +117,15 @@ class Cutouts:
         return Plan(request, engine, mode, recipe, key, Deadline.after(request.deadline, now), now)
 
     async def carry_out(self, plan: Plan) -> Cutout:
-        """The planned cut-out.
+        """Makes the planned cut-out.
 
-        Raises: BadInput, DeadlineExceeded, LowConfidence when strict, AtCapacity, and what the engine raises.
+        Raises: BadInput, DeadlineExceeded, LowConfidence when strict, AtCapacity, and the engine's errors.
         """
         made, picture = await within(plan.deadline, self._clock, self._finished(plan))
         return _result(made, picture, self._clock.monotonic() - plan.started)
 
     def recipe(self, engine: str | None = None, mode: str | None = None) -> Recipe:
-        """What decides a cut-out besides the picture, by the configured engine and mode unless named.
+        """Everything that decides a cut-out apart from the picture; None uses the configured engine and mode.
 
         Raises: UsageError, InvalidParameter.
         """
@@ -141,7 +141,7 @@ class Cutouts:
             return self._engines[name]
         except KeyError:
             raise UsageError(
-                f"there is no matting engine {name[:30]!r} here",
+                f"there is no matting engine {name[:30]!r}",
                 hint=f"There is {', '.join(self._engines)}; "
                 "remote needs matting.remote_url, others need a row in models.toml.",
             ) from None
@@ -152,7 +152,7 @@ class Cutouts:
         return made, await self._finish(plan, made)
 
     async def _found_or_made(self, plan: Plan) -> _Made:
-        """By the planned engine, or by the one that stands in for it. Raises: what the planned one raises."""
+        """The cut-out by the planned engine or its substitute. Raises: the planned engine's errors."""
         try:
             return await self._look_up(plan) or await self._shared(plan)
         except PerkieError as error:
@@ -167,7 +167,7 @@ class Cutouts:
             return replace(made, reason=error.code, warnings=(*made.warnings, _told(plan.request, error)))
 
     def _stand_in(self, plan: Plan, error: PerkieError) -> Plan | None:
-        """The same by the builtin engine, under its own recipe, where the request allows that for this error."""
+        """The plan for the builtin engine; None if the request allows no substitute for this error."""
         request = plan.request
         covered = error.covered is Cover.ALWAYS or (error.covered is Cover.SETUP and request.cover_setup)
         engine = self._engines.get(STAND_IN)
@@ -177,7 +177,7 @@ class Cutouts:
         return replace(plan, engine=engine, recipe=recipe, key=cutout_key(request.photo.hash, recipe.fingerprint))
 
     async def raster(self, request: CutoutRequest) -> tuple[Raster, Cutout]:
-        """The decontaminated cut-out as pixels, whole and before no background. Raises: as a call."""
+        """The decontaminated cut-out as pixels, without framing or background. Raises: as ``__call__``."""
         plain = replace(
             request,
             output=CutoutOutput.RGBA,
@@ -232,9 +232,9 @@ class Cutouts:
 
 
 def cut_out(raster: Raster, matte: Matte) -> tuple[Raster, EncodedPicture]:
-    """The picture with the matte as its alpha and the old background out of its edges, and that as a PNG.
+    """The picture with the matte as alpha and the old background's colour removed from its edges; also as a PNG.
 
-    What was transparent already stays so.
+    Pixels that were already transparent stay transparent.
     """
     import numpy as np
 
@@ -278,20 +278,20 @@ def _judge(made: _Made, request: CutoutRequest) -> None:
         why = f": {'; '.join(made.warnings)}" if made.warnings else ""
         raise LowConfidence(
             f"{request.photo.name}: confidence {made.confidence:.2f} is under {LOW_CONFIDENCE:g}{why}",
-            hint="Look at the picture, or leave --strict out to get the result with a warning.",
+            hint="Check the picture, or leave out --strict to get the result with a warning.",
         )
 
 
 def _told(request: CutoutRequest, error: PerkieError) -> str:
-    """``reason`` is enough for a customer; the sentence may name what is only ours to know."""
-    note = "cut out by the builtin engine, since the usual one cannot now"
+    """The warning about a substitute. Customers only see ``reason``; the message may contain internal details."""
+    note = "cut out by the builtin engine, because the usual one is not available now"
     return note if request.cover_setup else f"{note} ({error.message})"
 
 
 def _result(made: _Made, picture: EncodedPicture, seconds: float) -> Cutout:
     plan = made.plan
     low = made.confidence < LOW_CONFIDENCE
-    doubt = (f"low confidence ({made.confidence:.2f}): look at the result",) if low else ()
+    doubt = (f"low confidence ({made.confidence:.2f}): check the result",) if low else ()
     return Cutout(
         picture=picture,
         hash=plan.request.photo.hash,

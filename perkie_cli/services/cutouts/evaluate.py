@@ -34,7 +34,7 @@ class Evaluated:
 
 
 class Evaluate:
-    """The use case, over the same service that cuts out for everybody."""
+    """The use case; it uses the same service as all other cut-outs."""
 
     def __init__(self, cutouts: Cutouts, store: PairStore, workers: Workers, limits: ImageLimits) -> None:
         self._cutouts = cutouts
@@ -43,7 +43,7 @@ class Evaluate:
         self._limits = limits
 
     async def pairs(self, folder: Path) -> Sequence[Pair]:
-        """What there is to score in a folder. Raises: UnreadableFile."""
+        """The pairs in a folder. Raises: UnreadableFile."""
         return await self._workers.run(self._store.pairs, folder)
 
     async def __call__(self, pair: Pair, engine: str | None = None, mode: str | None = None) -> Evaluated:
@@ -51,7 +51,7 @@ class Evaluate:
         photo = await self._workers.run(self._photo, pair.photo)
         request = CutoutRequest(
             photo, engine, mode, output=CutoutOutput.MASK, cache=CacheUse.OFF, fallback=False
-        )  # a stand-in's scores would be taken for the engine's
+        )  # a substitute's scores would be mistaken for the engine's
         made = await self._cutouts(request)
         scores = await self._workers.run(self._scores, made.picture.data, pair)
         return Evaluated(pair, scores, made.confidence, made.engine, made.model, made.device, made.processing_time)
@@ -82,7 +82,7 @@ def _compare(mask: bytes, truth_file: bytes, pair: Pair, limits: ImageLimits) ->
         raise BadInput(
             f"{pair.matte} is {truth.shape[1]} × {truth.shape[0]} px, but {pair.photo.name} is "
             f"{matte.shape[1]} × {matte.shape[0]}",
-            hint="A true matte has the size of its photo, upright.",
+            hint="A true matte must have the size of its upright photo.",
         )
     unit = np.float32(1 / 255)
     return score(matte * unit, truth * unit)

@@ -1,4 +1,4 @@
-"""A cut-out laid out, before its background, as a file of the kind that was asked for. CPU-bound: run in a worker."""
+"""Lays out a cut-out, adds its background and encodes it as the requested file. CPU-bound: run it in a worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ZIP = "application/zip"
 
 
 class FileKind(StrEnum):
-    """``AUTO`` is PNG where something is transparent, else JPEG; ``ZIP`` holds color.jpg and alpha.png."""
+    """``AUTO`` is PNG if anything is transparent, else JPEG; ``ZIP`` contains color.jpg and alpha.png."""
 
     AUTO = "auto"
     PNG = "png"
@@ -30,7 +30,7 @@ class FileKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """``colour`` (sRGB and opacity, 0..255) or ``picture`` stands behind; ``mask``: alpha alone."""
+    """The request. ``colour`` (sRGB and opacity, 0..255) or ``picture`` is the background; ``mask``: only alpha."""
 
     layout: Layout
     kind: FileKind = FileKind.AUTO
@@ -51,7 +51,7 @@ class Finished:
 
 
 def finish(cutout: Raster, order: Order, limits: ImageLimits) -> Finished | None:
-    """None when there is no subject. Raises: BadInput for the background picture, InvalidParameter."""
+    """The finished file; None without a subject. Raises: BadInput for the background picture, InvalidParameter."""
     from perkie_cli.imaging.framing import lay_out
 
     laid = lay_out(cutout, order.layout)

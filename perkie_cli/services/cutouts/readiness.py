@@ -1,4 +1,4 @@
-"""Whether the engine that cuts out has what it needs, and loading it ahead of the first picture."""
+"""Checks that the matting engine has everything it needs, and loads it before the first picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perkie_cli.services.cutouts.weights import ModelFiles, WeightState
 
 
 class CutoutReadiness:
-    """Of the configured engine and mode."""
+    """Readiness of the configured engine and mode."""
 
     def __init__(self, engines: Mapping[str, MattingEngine], choice: MattingChoice, models: ModelFiles) -> None:
         self._engines = engines
@@ -30,16 +30,16 @@ class CutoutReadiness:
         return found.state is not WeightState.ABSENT or found.exported is not None
 
     async def check_weights(self) -> None:
-        """Looks for the model file. Raises: MissingWeights."""
+        """Checks that the model file exists. Raises: MissingWeights."""
         if not self.has_weights():
             raise MissingWeights("the network's weights are not on this machine", hint="perkie models pull")
 
     async def warm_up(self) -> str | None:
-        """Loads the model ahead of the first picture and tells the device that it is on.
+        """Loads the model before the first picture; returns its device.
 
-        None where there is nothing to load: no model runs here, or its file is absent.
+        None if there is nothing to load: no model runs in this process, or its file is missing.
 
-        Raises: what the engine's ``matte`` raises.
+        Raises: the errors of the engine's ``matte``.
         """
         engine = self._engines.get(self._choice.engine)
         if not isinstance(engine, WarmableMatting) or (self.needs_weights and not self.has_weights()):

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class CutoutSource:
-    """``cutouts`` is called when a background is to be removed: until then nobody pays for what it takes."""
+    """``cutouts`` is only called when a background is removed: until then no matting engine is built."""
 
     def __init__(self, cutouts: Callable[[], Cutouts]) -> None:
         self._cutouts = cutouts
 
     def fingerprint(self, request: GenerateRequest) -> str | None:
-        """Of the recipe that would cut the picture out; None where the background stays."""
+        """The fingerprint of the cut-out's recipe; None if the background stays."""
         return self._cutouts().recipe().fingerprint if request.remove_background else None
 
     async def decode(self, request: GenerateRequest) -> tuple[Decoded, Cutout]:
         """The cut-out as pixels, with its warnings as notes, and its facts. Raises: as ``Cutouts``."""
-        # A style that is drawn again may well be drawn from the cut-out that is there.
+        # Refreshing a style can still reuse the stored cut-out.
         cache = CacheUse.OFF if request.cache is CacheUse.OFF else CacheUse.NORMAL
         raster, made = await self._cutouts().raster(self._request(request, cache))
         return Decoded(raster, made.warnings), made

@@ -1,4 +1,4 @@
-"""Model files: where they are, whether they are what they should be, and getting them."""
+"""Model files: finding, verifying and downloading them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from perkie_cli.ports import Downloads, ModelStore, Workers
 
 Progress = Callable[[int, int | None], None]
 
-_TRIES = 3  # resumed each time
+_TRIES = 3  # attempts; each resumes the download
 
 
 class WeightState(StrEnum):
-    """What is known of a file. Only ``verify`` reads it through."""
+    """The state of a file. Only ``verify`` reads its content."""
 
     ABSENT = "absent"
-    PRESENT = "present"  # there, not checked
+    PRESENT = "present"  # exists, not verified
     GOOD = "good"
-    WRONG = "wrong"  # not the published file: damaged, or your own
+    WRONG = "wrong"  # not the published file: damaged, or the user's own
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One model file. ``exported``: its ONNX export, where there is one. ``wrong``: the files that are."""
+    """One model file. ``exported``: its ONNX export, if any. ``wrong``: the files with wrong checksums."""
 
     checkpoint: Checkpoint
     state: WeightState
@@ -39,14 +39,14 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class WeightSources:
-    """``urls`` are asked in order; none of them when ``offline``."""
+    """``urls`` are tried in order; none when ``offline``."""
 
     urls: Sequence[str]
     offline: bool = False
 
 
 class ModelFiles:
-    """The use cases around model files."""
+    """The use cases for model files."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class ModelFiles:
         workers: Workers,
         origin_of: Callable[[Path], str | None],
     ) -> None:
-        """``origin_of`` tells the MD5 of the checkpoint that an export was made of."""
+        """``origin_of`` returns the MD5 of the checkpoint that an export was made from."""
         self._store = store
         self._origin_of = origin_of
         self._sources = sources
@@ -65,11 +65,11 @@ class ModelFiles:
 
     @property
     def folder(self) -> Path:
-        """Where files are put."""
+        """The folder for downloads."""
         return self._store.folder
 
     def look(self, checkpoint: Checkpoint) -> Weights:
-        """What is there, without reading it."""
+        """Checks which files exist, without reading them."""
         path = self._store.find(checkpoint.file)
         exported = self._store.find(checkpoint.onnx_file)
         if path is None:
@@ -77,7 +77,7 @@ class ModelFiles:
         return Weights(checkpoint, WeightState.PRESENT, path, self._store.size(path), exported)
 
     async def verify(self, checkpoint: Checkpoint) -> Weights:
-        """Reads the file through and compares its checksum, and that of what its export was made of.
+        """Reads the file and compares its checksum, and that of its export's source.
 
         Raises: MissingWeights when a file cannot be read.
         """
@@ -90,32 +90,32 @@ class ModelFiles:
         return replace(found, state=WeightState.WRONG if wrong else WeightState.GOOD, wrong=wrong)
 
     async def pull(self, checkpoint: Checkpoint, progress: Progress) -> Path:
-        """Downloads the file, checks it and puts it in place whole. What broke off earlier is gone on with.
+        """Downloads the file, verifies it and moves it into place. Resumes an interrupted download.
 
-        Raises: MissingWeights when offline or when what came is not the file; what the download raises.
+        Raises: MissingWeights when offline or when the download has a wrong checksum; the download's errors.
         """
         if self._sources.offline:
             raise MissingWeights(
-                f"{checkpoint.file} is to be downloaded, but PERKIE_OFFLINE forbids it",
+                f"{checkpoint.file} must be downloaded, but PERKIE_OFFLINE forbids it",
                 hint=f"Put the file into {self.folder} yourself.",
             )
         await self._download(checkpoint, progress)
         return await self._workers.run(self._store.finish, checkpoint.file)
 
     async def _download(self, checkpoint: Checkpoint, progress: Progress) -> None:
-        # A part from earlier may be the beginning of another file: then it is worth a second, fresh download.
+        # An old partial download may belong to another file: then a second, fresh download can succeed.
         for _ in range(2 if await self._workers.run(self._store.is_begun, checkpoint.file) else 1):
             await self._complete(checkpoint, progress)
             if await self._workers.run(self._is_right, checkpoint):
                 return
             await self._workers.run(self._store.discard, checkpoint.file)
         raise MissingWeights(
-            f"what was downloaded as {checkpoint.file} is not that file: its checksum is wrong",
+            f"the file downloaded as {checkpoint.file} is not the published one: its checksum is wrong",
             hint="Check matting.weights_url, matting.mirror_url and your proxy; then run perkie models pull again.",
         )
 
     async def _complete(self, checkpoint: Checkpoint, progress: Progress) -> None:
-        """From the first address that has it; a broken connection is resumed a few times."""
+        """Downloads from the first address that has the file; resumes a broken connection a few times."""
         part = self._store.unfinished(checkpoint.file)
         failure: PerkieError | None = None
         for url in self._sources.urls:

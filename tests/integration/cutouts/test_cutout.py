@@ -133,7 +133,7 @@ async def test_low_confidence_is_a_result_with_a_warning(services: Services, eng
     for _ in range(2):  # made, then cached
         made = await services.cutouts(CutoutRequest(PHOTO))
         assert made.confidence == 0.2
-        assert made.warnings == ("no clear subject was found", "low confidence (0.20): look at the result")
+        assert made.warnings == ("no clear subject was found", "low confidence (0.20): check the result")
         with pytest.raises(LowConfidence, match=r"confidence 0\.20 .* no clear subject"):
             await services.cutouts(CutoutRequest(PHOTO, strict=True))
     assert engine.calls == 1

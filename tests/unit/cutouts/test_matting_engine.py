@@ -89,7 +89,7 @@ async def test_a_picture_that_does_not_fit_is_matted_smaller_and_says_so() -> No
     engine = engine_on(SmallDevice(room=200 * 200))
     matte = await engine.matte(picture(250))
     assert matte.alpha.shape == (300, 400)
-    assert "ran out of memory: matted at 192 instead of 384 px" in matte.notes[0]
+    assert "ran out of memory: matting ran at 192 instead of 384 px" in matte.notes[0]
     await engine.aclose()
 
 

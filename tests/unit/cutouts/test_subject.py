@@ -213,7 +213,7 @@ def test_a_decided_map_that_its_mirror_image_repeats_is_sure() -> None:
         (blob(), np.roll(blob(), 130, 1), "mirrored"),
         (blob() + 0.5 * (blob(radius=110) - blob()), blob(radius=92), "neither clearly"),
         (blob(radius=20), blob(radius=20), "very small"),
-        (blob(level=0.85), blob(level=0.85), "hardly differs"),
+        (blob(level=0.85), blob(level=0.85), "hard to distinguish"),
     ],
 )
 def test_each_doubt_is_named_and_makes_it_unsure(map_: Any, glance: Any, said: str) -> None:

@@ -136,7 +136,7 @@ HELP = {"links": [{"description": "activation", "url": "https://console.cloud.go
 @pytest.mark.parametrize(
     ("error", "vertex", "told"),
     [
-        (api_error(403), False, "make another: https://aistudio.google.com/apikey"),
+        (api_error(403), False, "create a new one: https://aistudio.google.com/apikey"),
         (api_error(400, [{"reason": "API_KEY_INVALID"}]), False, "GEMINI_API_KEY"),
         (api_error(403, [DISABLED]), False, "https://console.developers.google.com/apis/api/x?project=7"),
         (api_error(403, [{"reason": "SERVICE_DISABLED"}, HELP]), True, "https://console.cloud.google.com/y"),

@@ -108,6 +108,6 @@ def test_a_refusal_that_came_late_does_not_outweigh_the_calls_of_its_minute() ->
 
 def test_where_every_place_is_taken_the_time_of_one_generation_is_named() -> None:
     limited = limits(VirtualClock(), concurrent=1)
-    with limited.place(), pytest.raises(AtCapacity, match="calls at a time") as refused, limited.place():
+    with limited.place(), pytest.raises(AtCapacity, match="concurrent calls") as refused, limited.place():
         pytest.fail("there is no place")
     assert refused.value.retry_after == 5.0

@@ -1,4 +1,4 @@
-"""What is painted of a photo: its frame, the pet's matte, and whether the background stays."""
+"""Prepares a photo for painting: its frame, the pet's matte, and whether the background stays."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -18,14 +18,14 @@ SURE = 0.5  # trust from which the map is better than a soft guess
 
 @dataclass(frozen=True, slots=True)
 class Composition:
-    """A framed photo, its alpha the pet's matte; without alpha nothing sure is known of the pet."""
+    """A framed photo with the pet's matte as alpha; without alpha there is no reliable matte."""
 
     raster: Raster
     background: Background
 
 
 def compose(raster: Raster, look: Look, replace_from: float) -> Composition:
-    """The composition that a look asks for; in `auto`, the background goes from a trust of `replace_from`."""
+    """The composition for a look; with `auto`, the background is replaced from a trust of `replace_from`."""
     if raster.alpha is not None and int(raster.alpha.min()) <= OPAQUE:
         pet = _cut_out(raster.alpha)
         return Composition(raster if pet is None else _framed(raster, pet, look, within=False), Background.GONE)
@@ -46,13 +46,13 @@ def choose_background(pet: Pet, wanted: str, replace_from: float) -> Background:
 
 
 def _is_whole(pet: Pet) -> bool:
-    """Whether the photo's border cuts the pet at most below and at one side: nothing of the head is missing."""
+    """Whether the border cuts the pet at most at the bottom and one side, so that the whole head is there."""
     left, top, right, _bottom = pet.cuts()
     return not top and not (left and right)
 
 
 def _cut_out(alpha: Bytes) -> Pet | None:
-    """The pet of a picture that was cut out; None where nothing is left of it."""
+    """The pet of a cut-out picture; None if nothing of it is left."""
     h, w = alpha.shape
     scale = min(1.0, MAP_SIDE / max(h, w))
     small = cv2.resize(alpha, (max(1, round(w * scale)), max(1, round(h * scale))), interpolation=AREA)
