@@ -17,7 +17,7 @@ from perkie_cli.domain.money.spend import Budget, Receipt
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.domain.secret import Secret
 from perkie_cli.emulators.gemini.painter import Painter, TinyPainter
-from perkie_cli.emulators.gemini.plan import Plan
+from perkie_cli.emulators.gemini.plan import GeminiPlan
 from perkie_cli.emulators.gemini.server import GeminiEmulator
 from perkie_cli.engines.gemini.client import Access
 from perkie_cli.engines.gemini.engine import GeminiEngine
@@ -62,7 +62,7 @@ class Bench:
 
     def plan(self, *faults: dict[str, object], **latency: float) -> None:
         """Sets the fault plan and begins anew."""
-        self.emulator.plan = Plan.parse({"fault": list(faults), "latency": latency})
+        self.emulator.plan = GeminiPlan.parse({"fault": list(faults), "latency": latency})
         self.emulator.reset()
 
     def job(self, seconds: float | None = None, budget: Budget | None = None, **fields: object) -> RenderJob:

@@ -217,14 +217,14 @@ class ReadyAnswer(BaseModel):
 
 
 class RemovebgApi(BaseModel):
-    """No size is left out."""
+    """Limits by size; perkie has none."""
 
     free_calls: int
     sizes: str
 
 
 class RemovebgBody(BaseModel):
-    """One of `image_file_b64` and, in a form, `image_file`; at most one background. Empty texts stand for nothing."""
+    """One of `image_file_b64` and, in a form, `image_file`; at most one background. Empty strings count as absent."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -236,44 +236,44 @@ class RemovebgBody(BaseModel):
     """Largest result: 0.25, 1.5, 4 megapixels or the whole (PNG 10, JPG and ZIP 25)."""
 
     type: Literal["auto", "person", "product", "car", "animal", "transportation", "graphics", "other"] = "auto"
-    """Told again as `X-Type`; it changes nothing."""
+    """Returned as `X-Type`; has no other effect."""
 
     type_level: Literal["none", "1", "2", "latest"] = "1"
     """`none` leaves `X-Type` out."""
 
     format: Literal["auto", "png", "jpg", "zip", "webp"] = "auto"
-    """`auto` is PNG where something is transparent, else JPG; `zip` has color.jpg and alpha.png."""
+    """`auto` is PNG if anything is transparent, else JPG; `zip` contains color.jpg and alpha.png."""
 
     channels: Literal["rgba", "alpha"] = "rgba"
-    """`alpha` for the grey mask."""
+    """`alpha` returns the grey mask."""
 
     bg_color: Annotated[str, Field(examples=["81d4fa", "fff8", "green"])] = ""
-    """3, 4, 6 or 8 hexadecimal digits, or a name of CSS."""
+    """3, 4, 6 or 8 hexadecimal digits, or a CSS colour name."""
 
     roi: Annotated[str, Field(examples=["0% 0% 100% 90%"])] = ""
-    """Everything outside is background: x1 y1 x2 y2."""
+    """x1 y1 x2 y2; everything outside is background."""
 
     crop: bool = False
     """Crop to the subject."""
 
     crop_margin: Annotated[str, Field(examples=["30px", "5% 10%"])] = ""
-    """Around it: one, two or four values, at most 500px or 50% a side."""
+    """Margin around the subject: one, two or four values, up to 500px or 50% per side."""
 
     scale: Annotated[str, Field(examples=["80%"])] = "original"
-    """Subject to canvas, `10%` to `100%`."""
+    """Size of the subject relative to the canvas, `10%` to `100%`."""
 
     position: str = ""
     """`original`, `center`, or one or two values of `0%` to `100%`."""
 
     semitransparency: bool = True
-    """Only changes cars there, and nothing here."""
+    """Has no effect here; on remove.bg it only affects cars."""
 
     add_shadow: bool = False
-    """Not made here: only `false` is taken."""
+    """Not supported: only `false` is accepted."""
 
 
 class RemovebgCredits(BaseModel):
-    """Nothing is counted in credits here."""
+    """Credits; perkie does not count any."""
 
     total: float
     subscription: float
@@ -282,7 +282,7 @@ class RemovebgCredits(BaseModel):
 
 
 class RemovebgFacts(BaseModel):
-    """The result, and where its subject stands in the picture that was sent."""
+    """The result, and the position of its subject in the sent picture."""
 
     result_b64: str
     foreground_top: int
@@ -292,11 +292,11 @@ class RemovebgFacts(BaseModel):
 
 
 class RemovebgFault(BaseModel):
-    """One fault, with the remove.bg API's own code where it has one."""
+    """One error, with the remove.bg API's own code if it has one."""
 
     title: Annotated[str, Field(examples=["format 'gif' is not known here"])]
     detail: str = ""
-    """What to do about it; left out where nothing is known."""
+    """What to do about it; left out if nothing is known."""
 
     code: Annotated[str, Field(examples=["invalid_format"])]
 
@@ -314,40 +314,40 @@ class RemovebgForm(BaseModel):
     """Largest result: 0.25, 1.5, 4 megapixels or the whole (PNG 10, JPG and ZIP 25)."""
 
     type: Literal["auto", "person", "product", "car", "animal", "transportation", "graphics", "other"] = "auto"
-    """Told again as `X-Type`; it changes nothing."""
+    """Returned as `X-Type`; has no other effect."""
 
     type_level: Literal["none", "1", "2", "latest"] = "1"
     """`none` leaves `X-Type` out."""
 
     format: Literal["auto", "png", "jpg", "zip", "webp"] = "auto"
-    """`auto` is PNG where something is transparent, else JPG; `zip` has color.jpg and alpha.png."""
+    """`auto` is PNG if anything is transparent, else JPG; `zip` contains color.jpg and alpha.png."""
 
     channels: Literal["rgba", "alpha"] = "rgba"
-    """`alpha` for the grey mask."""
+    """`alpha` returns the grey mask."""
 
     bg_color: Annotated[str, Field(examples=["81d4fa", "fff8", "green"])] = ""
-    """3, 4, 6 or 8 hexadecimal digits, or a name of CSS."""
+    """3, 4, 6 or 8 hexadecimal digits, or a CSS colour name."""
 
     roi: Annotated[str, Field(examples=["0% 0% 100% 90%"])] = ""
-    """Everything outside is background: x1 y1 x2 y2."""
+    """x1 y1 x2 y2; everything outside is background."""
 
     crop: bool = False
     """Crop to the subject."""
 
     crop_margin: Annotated[str, Field(examples=["30px", "5% 10%"])] = ""
-    """Around it: one, two or four values, at most 500px or 50% a side."""
+    """Margin around the subject: one, two or four values, up to 500px or 50% per side."""
 
     scale: Annotated[str, Field(examples=["80%"])] = "original"
-    """Subject to canvas, `10%` to `100%`."""
+    """Size of the subject relative to the canvas, `10%` to `100%`."""
 
     position: str = ""
     """`original`, `center`, or one or two values of `0%` to `100%`."""
 
     semitransparency: bool = True
-    """Only changes cars there, and nothing here."""
+    """Has no effect here; on remove.bg it only affects cars."""
 
     add_shadow: bool = False
-    """Not made here: only `false` is taken."""
+    """Not supported: only `false` is accepted."""
 
     image_file: bytes | None = None
     """JPEG, PNG, WebP or HEIC."""
@@ -576,20 +576,20 @@ class QuotaAnswer(BaseModel):
 
 
 class RemovebgAttributes(BaseModel):
-    """Both sides of an account."""
+    """The attributes of an account."""
 
     credits: RemovebgCredits
     api: RemovebgApi
 
 
 class RemovebgData(BaseModel):
-    """JSON:API's envelope."""
+    """The JSON:API envelope."""
 
     attributes: RemovebgAttributes
 
 
 class RemovebgErrors(BaseModel):
-    """Every answer that is no success."""
+    """Every answer that is not a success."""
 
     errors: list[RemovebgFault]
 
@@ -646,7 +646,7 @@ class ProcessAnswer(BaseModel):
 
 
 class RemovebgAccount(BaseModel):
-    """What remove.bg's clients ask before they start."""
+    """The account that remove.bg's clients check before they start."""
 
     data: RemovebgData
 

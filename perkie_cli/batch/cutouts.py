@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from perkie_cli.batch.mark import Kind
+from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.work import MakerResult, Planned
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.cutouts.result import Cutout
 from perkie_cli.domain.photo import Photo
-from perkie_cli.services.cutouts.cut_out import Cutouts, Plan
+from perkie_cli.services.cutouts.cut_out import CutoutPlan, Cutouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class CutoutMaker:
     request: Callable[[Photo], CutoutRequest]
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> OutputKind:
         """The mark of cut-outs."""
-        return Kind.CUTOUT
+        return OutputKind.CUTOUT
 
     def plan(self, photo: Photo, style: str) -> Planned:
         """Plans one cut-out; it has no style."""
@@ -31,7 +31,7 @@ class CutoutMaker:
         plan = self.cutouts.plan(self.request(photo))
         return Planned(f"{plan.recipe.fingerprint} {_tag(plan.request)}", lambda: self._make(plan))
 
-    async def _make(self, plan: Plan) -> MakerResult:
+    async def _make(self, plan: CutoutPlan) -> MakerResult:
         made = await self.cutouts.carry_out(plan)
         return MakerResult(made.picture.data, made.facts(), _remark(made), final=not made.degraded)
 

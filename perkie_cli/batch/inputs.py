@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from perkie_cli.batch.files import STDIO, located
-from perkie_cli.batch.mark import Kind, mark_of
+from perkie_cli.batch.mark import OutputKind, mark_of
 from perkie_cli.domain.errors import NotAnImage, UnreadableFile, UsageError
 from perkie_cli.imaging.damage import ACCEPTED
 from perkie_cli.imaging.sniff import HEAD, sniff
@@ -37,7 +37,7 @@ class Inputs:
     left_out: list[Path] = field(default_factory=list)
 
 
-def expand(words: Sequence[str], *, recursive: bool, kind: Kind, made_by_us: Iterable[Path] = ()) -> Inputs:
+def expand(words: Sequence[str], *, recursive: bool, kind: OutputKind, made_by_us: Iterable[Path] = ()) -> Inputs:
     """Expands folders to their pictures (by content) and globs to their matches; a named file is always included.
 
     Outputs of the same ``kind`` are left out, recognised by their mark or by the record of outputs; those of the other
@@ -61,7 +61,7 @@ def expand(words: Sequence[str], *, recursive: bool, kind: Kind, made_by_us: Ite
     return _without_outputs(files, kind, frozenset(made_by_us))
 
 
-def _without_outputs(files: dict[Path, InputFile], kind: Kind, recorded: frozenset[Path]) -> Inputs:
+def _without_outputs(files: dict[Path, InputFile], kind: OutputKind, recorded: frozenset[Path]) -> Inputs:
     marks = {place: mark_of(file.path) for place, file in files.items()}
     photos = any(mark is None and place not in recorded for place, mark in marks.items())
     found = Inputs()

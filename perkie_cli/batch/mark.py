@@ -18,14 +18,14 @@ _HEAD = 4096  # bytes; the mark of a JPEG or PNG is within them
 _CHUNK = b"PRKI"
 
 
-class Kind(StrEnum):
+class OutputKind(StrEnum):
     """The kind of an output, to recognise it among inputs."""
 
     PICTURE = "picture"
     CUTOUT = "cutout"
 
 
-def marked(data: bytes, kind: Kind) -> bytes:
+def marked(data: bytes, kind: OutputKind) -> bytes:
     """The encoded picture with the mark added; the pixels do not change."""
     text = _WORD + kind.encode()
     if data.startswith(b"\xff\xd8"):
@@ -43,7 +43,7 @@ def _png_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def mark_of(path: Path) -> Kind | None:
+def mark_of(path: Path) -> OutputKind | None:
     """The kind of output that a file is; None if perkie did not make it or it cannot be read."""
     try:
         with path.open("rb") as file:
@@ -53,7 +53,7 @@ def mark_of(path: Path) -> Kind | None:
                 head = head[:12] + file.read()
     except OSError:
         return None
-    return next((kind for kind in Kind if any(text == _WORD + kind.encode() for text in _texts(head))), None)
+    return next((kind for kind in OutputKind if any(text == _WORD + kind.encode() for text in _texts(head))), None)
 
 
 def _texts(head: bytes) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from perkie_cli.batch.mark import Kind
+from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.work import MakerResult, Planned
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.photo import Photo
@@ -14,7 +14,7 @@ from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.pictures.result import Generated
 from perkie_cli.ports import Workers
 from perkie_cli.services.pictures.found import deliver
-from perkie_cli.services.pictures.generate import Generate, Plan
+from perkie_cli.services.pictures.generate import Generate, PicturePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class PictureMaker:
     format: ImageFormat
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> OutputKind:
         """The mark of styled pictures."""
-        return Kind.PICTURE
+        return OutputKind.PICTURE
 
     def plan(self, photo: Photo, style: str) -> Planned:
         """See ``Maker``."""
         plan = self.generate.plan(self.request(photo, style))
         return Planned(f"{plan.key.style} {plan.key.fingerprint} {self.format.value}", lambda: self._make(plan))
 
-    async def _make(self, plan: Plan) -> MakerResult:
+    async def _make(self, plan: PicturePlan) -> MakerResult:
         made = await self.generate.carry_out(plan)
         picture = await self.workers.run(deliver, made.master, self.format)
         return MakerResult(picture.data, made.facts(), _remark(made), final=not made.degraded)

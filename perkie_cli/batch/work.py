@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from perkie_cli.batch.files import STDIO, read_photo
-from perkie_cli.batch.mark import Kind, marked
+from perkie_cli.batch.mark import OutputKind, marked
 from perkie_cli.batch.run import Job, JobResult
 from perkie_cli.batch.status import Status
 from perkie_cli.batch.targets import OutputFile, OutputRecord, OutputState
@@ -42,7 +42,7 @@ class Maker(Protocol):
     """Makes outputs of one kind."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> OutputKind:
         """The kind in their mark."""
 
     def plan(self, photo: Photo, style: str) -> Planned:

@@ -13,10 +13,10 @@ _TOKEN = re.compile(r"\s*([\w*.-]+|[(),/])\s*")
 
 
 @dataclass
-class Selection:
+class FieldSelection:
     """What is wanted of a value: all of it, where nothing below is named."""
 
-    below: dict[str, Selection] = field(default_factory=dict)
+    below: dict[str, FieldSelection] = field(default_factory=dict)
 
     def of(self, value: object) -> object:
         """The selected part, of each item of a list."""
@@ -35,7 +35,7 @@ def select(value: object, fields: str) -> object:
 
     Raises: ValueError, for a text that is no selection.
     """
-    selection = Selection()
+    selection = FieldSelection()
     if _names(_tokens(fields), selection) is not None:
         raise ValueError(f"Invalid field selection {fields}")
     return selection.of(value)
@@ -51,16 +51,16 @@ def _tokens(fields: str) -> Iterator[str]:
         place = match.end()
 
 
-def _names(tokens: Iterator[str], into: Selection) -> str | None:
+def _names(tokens: Iterator[str], into: FieldSelection) -> str | None:
     """Names up to a closing bracket or the end, which is returned."""
     while True:
         name = next(tokens, "")
         if name in ("", *"(),/"):
             raise ValueError(f"Invalid field selection {name}")
-        inner = into.below.setdefault(name, Selection())
+        inner = into.below.setdefault(name, FieldSelection())
         after = next(tokens, None)
         while after == "/":
-            inner = inner.below.setdefault(next(tokens, ""), Selection())
+            inner = inner.below.setdefault(next(tokens, ""), FieldSelection())
             after = next(tokens, None)
         if after == "(":
             if _names(tokens, inner) != ")":

@@ -47,11 +47,11 @@ def make_storage(
     tls: ssl.SSLContext | None = None,
 ) -> StorageEmulator:
     """Cloud Storage with empty ``buckets``. Raises: BadInput, for a file or a name that is wrong."""
-    from perkie_cli.emulators.storage.faults import Fault
+    from perkie_cli.emulators.storage.faults import StorageFault
     from perkie_cli.emulators.storage.server import StorageEmulator
     from perkie_cli.emulators.storage.signing import load_key
 
-    faults = parse_faults(read_plan(plan), Fault) if plan is not None else ()
+    faults = parse_faults(read_plan(plan), StorageFault) if plan is not None else ()
     keys = dict(map(load_key, signing_keys))
     emulator = StorageEmulator(clock, keys=keys, plan=faults, seed=seed, host=host, port=port, tls=tls)
     for name in buckets:
@@ -72,12 +72,12 @@ def make_firestore(
     """An empty Firestore. Raises: BadInput, for a plan or a way of transactions that is wrong."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is told by us, not by the library's log
     from perkie_cli.emulators.firestore.database import Database, Mode
-    from perkie_cli.emulators.firestore.plan import Fault
+    from perkie_cli.emulators.firestore.plan import FirestoreFault
     from perkie_cli.emulators.firestore.server import FirestoreEmulator
 
     if transactions not in list(Mode):
         raise InvalidParameter(f"{transactions!r} is no way of transactions", hint=f"Ways: {', '.join(Mode)}.")
-    faults = parse_faults(read_plan(plan), Fault) if plan is not None else ()
+    faults = parse_faults(read_plan(plan), FirestoreFault) if plan is not None else ()
     database = Database(clock, Mode(transactions))
     return FirestoreEmulator(database, clock, plan=faults, seed=seed, host=host, port=port, admin_port=admin_port)
 
@@ -94,10 +94,10 @@ def make_gemini(
     api_key: str | None = None,
 ) -> GeminiEmulator:
     """The Gemini API; ``painter`` draws. Raises: BadInput, for a plan that is wrong."""
-    from perkie_cli.emulators.gemini.plan import Plan
+    from perkie_cli.emulators.gemini.plan import GeminiPlan
     from perkie_cli.emulators.gemini.server import GeminiEmulator
 
-    parsed = Plan.parse(read_plan(plan)) if plan is not None else None
+    parsed = GeminiPlan.parse(read_plan(plan)) if plan is not None else None
     return GeminiEmulator(painter, models, clock, plan=parsed, seed=seed, api_key=api_key, host=host, port=port)
 
 

@@ -48,7 +48,7 @@ class BreakerPolicy:
     bad_share: float = 0.5
     slow_after: float = 30.0
     open_for: float = 60.0
-    open_at_most: float = 600.0
+    max_open_for: float = 600.0
     probes_to_close: int = 2
     probe_lease: float = 60.0  # a probe without a report by then counts as lost
 
@@ -138,7 +138,7 @@ class Breaker:
                 self._open_for = self._policy.open_for
                 self._enter(BreakerState.CLOSED)
         elif verdict is Verdict.FAULT:
-            self._open(min(2 * self._open_for, self._policy.open_at_most))
+            self._open(min(2 * self._open_for, self._policy.max_open_for))
         else:
             self._open(self._open_for)  # still at most one probe per period
 

@@ -134,7 +134,7 @@ class Guard:
         verdict = Verdict.NONE
         outcome: str | None = "cancelled"  # None: nothing was sent
         try:
-            with self.limits.place(sure=course.promised, patient=course.patient):
+            with self.limits.slot(sure=course.promised, patient=course.patient):
                 result = await self._in_time(lambda: call(course.attempt), deadline)
         except PerkieError as error:
             verdict, outcome = (_verdict(error), error.code) if error.sent else (Verdict.NONE, None)

@@ -24,20 +24,20 @@ class TimeRules:
     third of the deadline if that is shorter. Even without a deadline no retry waits longer than ``max_wait``.
     """
 
-    attempt_at_most: float = 40.0
+    max_attempt: float = 40.0
     reserve: float = 3.0
-    least_for_retry: float = 10.0
-    wait_at_most: float = 60.0
+    min_for_retry: float = 10.0
+    max_wait: float = 60.0
     substitute: Pace | None = None
 
     def for_attempt(self, deadline: Deadline, now: float) -> float:
         """The maximum duration of an attempt that starts now; 0 when there is no time."""
-        return max(0.0, min(self.attempt_at_most, self._left(deadline, now)))
+        return max(0.0, min(self.max_attempt, self._left(deadline, now)))
 
     def longest_wait(self, deadline: Deadline, now: float, at_most: float | None = None) -> float:
         """The longest wait after which a retry would still have enough time; negative when there is none."""
-        most = self.wait_at_most if at_most is None else at_most
-        return min(most, self._left(deadline, now) - min(self.least_for_retry, deadline.total / 3))
+        most = self.max_wait if at_most is None else at_most
+        return min(most, self._left(deadline, now) - min(self.min_for_retry, deadline.total / 3))
 
     def _left(self, deadline: Deadline, now: float) -> float:
         kept = min(self.reserve, deadline.total / 5)

@@ -56,7 +56,7 @@ class UpstreamLimits:
         self._day_ends = datetime.min.replace(tzinfo=clock.now().tzinfo)
 
     @contextmanager
-    def place(self, *, sure: bool = False, patient: bool = False) -> Iterator[None]:
+    def slot(self, *, sure: bool = False, patient: bool = False) -> Iterator[None]:
         """Holds a concurrency slot during a call.
 
         ``sure``: the time that the upstream asked to wait is over; ``patient``: the call can wait for that time. The

@@ -17,7 +17,7 @@ from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.quotas.limits import Charge, QuotaLimits
 from perkie_cli.emulators.fault_plan import parse_faults
 from perkie_cli.emulators.firestore.database import IDLE_LIFETIME, Database, Mode
-from perkie_cli.emulators.firestore.plan import Fault
+from perkie_cli.emulators.firestore.plan import FirestoreFault
 from perkie_cli.emulators.firestore.server import FirestoreEmulator, running
 from perkie_cli.ports import Document, DocumentRef
 from perkie_cli.services.quotas.quotas import PROBE_EVERY, QuotaRules, Quotas
@@ -49,8 +49,8 @@ def documents_at(address: str) -> FirestoreDocuments:
     return documents_over(connection_to(address))
 
 
-def plan(*faults: dict[str, object]) -> Sequence[Fault]:
-    return parse_faults({"fault": list(faults)}, Fault)
+def plan(*faults: dict[str, object]) -> Sequence[FirestoreFault]:
+    return parse_faults({"fault": list(faults)}, FirestoreFault)
 
 
 async def draw(quotas: Quotas, charge: Charge = CHARGE) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from perkie_cli.batch.mark import Kind, mark_of
+from perkie_cli.batch.mark import OutputKind, mark_of
 from tests.conftest import CAT, ROOT, Perkie
 
 PERKIE = [sys.executable, "-m", "perkie_cli"]
@@ -52,7 +52,7 @@ def test_a_pattern_never_feeds_on_its_own_outputs(
         assert sorted(each.name for each in tmp_path.iterdir() if each.is_file()) == [
             *("a.png", "a_bw_fine_art.jpg", "b.jpg", "b_bw_fine_art.jpg")
         ]
-    assert mark_of(tmp_path / "a_bw_fine_art.jpg") is Kind.PICTURE
+    assert mark_of(tmp_path / "a_bw_fine_art.jpg") is OutputKind.PICTURE
 
 
 def test_a_cutout_may_be_drawn_but_not_beside_its_photo(perkie: Perkie, tmp_path: Path) -> None:

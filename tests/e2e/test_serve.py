@@ -20,7 +20,7 @@ from perkie_cli.config.models import load_models
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.emulators.gemini.painter import TinyPainter
-from perkie_cli.emulators.gemini.plan import Fault, Kind, Plan
+from perkie_cli.emulators.gemini.plan import GeminiFault, GeminiFaultKind, GeminiPlan
 from perkie_cli.emulators.gemini.server import GeminiEmulator
 from perkie_cli.system.clock import SystemClock
 from tests.conftest import Perkie
@@ -101,7 +101,7 @@ def test_a_missing_extra_is_named(perkie: Perkie, tmp_path: Path) -> None:
 
 async def test_sigterm_under_load_leaves_nothing_behind(tmp_path: Path, gemini: GeminiEmulator) -> None:
     """Some calls are quick, the others hang: each is answered, or refused when the grace of 3 s ends."""
-    gemini.plan = Plan(faults=(Fault(Kind.HANG, share=0.5),))
+    gemini.plan = GeminiPlan(faults=(GeminiFault(GeminiFaultKind.HANG, share=0.5),))
     env = {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url, "PERKIE_HTTP_STOP_WITHIN": "3s"}
     with perkie_serve(tmp_path, "-v", env=env) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=100) as client:

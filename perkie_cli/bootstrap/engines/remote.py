@@ -22,5 +22,5 @@ def remote_matting(its: Services) -> GuardedMattingEngine:
     shown = None if key is None else key.reveal()
     engine = RemoteEngine(matting.remote_url, key=shown, workers=its.workers, clock=its.clock)
     # No limits: it is a perkie and refuses excess work itself. A cold start of the GPU service takes 30 to 60 s.
-    guard = build_guard("matting", its.clock, its.events, UpstreamPolicy(), TimeRules(attempt_at_most=120.0))
+    guard = build_guard("matting", its.clock, its.events, UpstreamPolicy(), TimeRules(max_attempt=120.0))
     return GuardedMattingEngine(engine, guard)

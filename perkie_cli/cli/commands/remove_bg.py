@@ -12,7 +12,7 @@ import typer
 from perkie_cli.batch.cutouts import CutoutMaker
 from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import check_targets, expand, holds
-from perkie_cli.batch.mark import Kind
+from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.run import Job, run_jobs
 from perkie_cli.batch.targets import OutputRecord, plan_targets
 from perkie_cli.batch.work import FileWork, Rules
@@ -146,7 +146,7 @@ class _Run:
         options = self._options
         check_result(options.output, options.background, options.format)
         made = self._record.below_folders(inputs)
-        found = expand(inputs, recursive=recursive, kind=Kind.CUTOUT, made_by_us=made)
+        found = expand(inputs, recursive=recursive, kind=OutputKind.CUTOUT, made_by_us=made)
         files = report_left_out(self._renderer, found)
         check_targets(files, 1, file, out_dir)
         self._services.cutouts.recipe()  # reports an unknown engine or mode before anything is downloaded

@@ -11,7 +11,7 @@ import typer
 
 from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import expand
-from perkie_cli.batch.mark import Kind
+from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.targets import OutputFile, OutputRecord, check_place
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
@@ -65,7 +65,7 @@ def show(
         prompt=style.prompt,
         safe_prompt=style.safe_prompt,
         prompt_version=style.prompt_version,
-        recipe=style.recipe,
+        recipe=style.drawing,
         parameters=style.parameters,
     )
     finish(ctx, Report(results=[full], text=[as_toml(style)]))
@@ -96,7 +96,7 @@ def preview(
 
         record = OutputRecord(services.outputs)
         made_by_us = record.below_folders(inputs)
-        found = expand(inputs, recursive=False, kind=Kind.PICTURE, made_by_us=made_by_us)
+        found = expand(inputs, recursive=False, kind=OutputKind.PICTURE, made_by_us=made_by_us)
         sources = [file.path for file in report_left_out(renderer, found)]
         for source in sources:
             check_place(output, source)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from perkie_cli.batch.inputs import InputFile, check_targets, expand
-from perkie_cli.batch.mark import Kind
+from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.pictures import PictureMaker
 from perkie_cli.batch.run import Job, run_jobs
 from perkie_cli.batch.targets import OutputRecord, plan_targets
@@ -171,7 +171,7 @@ class _Run:
             )
         styles = [each.id for each in self._services.styles.select(style)]
         made = self._record.below_folders(inputs)
-        found = expand(inputs, recursive=recursive, kind=Kind.PICTURE, made_by_us=made)
+        found = expand(inputs, recursive=recursive, kind=OutputKind.PICTURE, made_by_us=made)
         files = report_left_out(self._renderer, found)
         check_targets(files, len(styles), output, out_dir)
         return files, styles

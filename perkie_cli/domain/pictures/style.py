@@ -36,14 +36,14 @@ class BackgroundUse(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """One style. ``recipe`` names a drawing of the local engine, ``parameters`` vary it."""
+    """One style. ``drawing`` names one of the local engine, ``parameters`` vary it."""
 
     id: str
     title: str
     prompt: str
     safe_prompt: str
     prompt_version: str
-    recipe: str
+    drawing: str
     aliases: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     popular: bool = False

@@ -19,7 +19,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
 METHODS = (*GROUPS, *UNARY, *STREAMS)
 
 
-class Kind(StrEnum):
+class FirestoreFaultKind(StrEnum):
     """What can be done to a call."""
 
     ERROR = "error"  # ``code`` at once
@@ -40,13 +40,13 @@ class Code(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault(PlannedFault):
+class FirestoreFault(PlannedFault):
     """One line of the plan. ``method`` is read, commit, begin, a call's name, or None for all.
 
     Raises: InvalidParameter.
     """
 
-    kind: Kind
+    kind: FirestoreFaultKind
     method: str | None = None
     code: Code = Code.UNAVAILABLE
     seconds: float = 1.0

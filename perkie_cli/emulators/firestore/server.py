@@ -13,7 +13,7 @@ import grpc.aio
 
 from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan, parse_faults
 from perkie_cli.emulators.firestore.database import Database
-from perkie_cli.emulators.firestore.plan import STREAMS, UNARY, Fault, Kind
+from perkie_cli.emulators.firestore.plan import STREAMS, UNARY, FirestoreFault, FirestoreFaultKind
 from perkie_cli.emulators.firestore.service import FirestoreService, message
 from perkie_cli.emulators.firestore.writes import Refused
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
@@ -51,7 +51,7 @@ class FirestoreEmulator:
         database: Database,
         clock: Clock,
         *,
-        plan: Sequence[Fault] = (),
+        plan: Sequence[FirestoreFault] = (),
         seed: int = 0,
         ttl_field: str = "expire_at",
         host: str = "127.0.0.1",
@@ -121,7 +121,7 @@ class FirestoreEmulator:
             fault = await self._before(name, context)
             try:
                 async for each in call(request):
-                    if fault is None or fault.kind is not Kind.LOST:
+                    if fault is None or fault.kind is not FirestoreFaultKind.LOST:
                         yield each
             except Refused as refused:
                 await self._refuse(context, refused.code, refused.message)
@@ -129,22 +129,22 @@ class FirestoreEmulator:
 
         return answer
 
-    async def _before(self, name: str, context: Any) -> Fault | None:
+    async def _before(self, name: str, context: Any) -> FirestoreFault | None:
         self.counts[name] += 1
         fault = self.faults.choose(lambda fault: fault.fits(name))
         if fault is None:
             return None
         self.counts[f"fault {fault.kind}"] += 1
-        if fault.kind is Kind.ERROR:
+        if fault.kind is FirestoreFaultKind.ERROR:
             await self._refuse(context, grpc.StatusCode[fault.code], "The emulator was told to fail.")
-        if fault.kind is Kind.SLOW:
+        if fault.kind is FirestoreFaultKind.SLOW:
             await self._clock.sleep(fault.seconds)
-        if fault.kind is Kind.HANG:
+        if fault.kind is FirestoreFaultKind.HANG:
             await asyncio.Event().wait()
         return fault
 
-    async def _after(self, fault: Fault | None, context: Any) -> None:
-        if fault is not None and fault.kind is Kind.LOST:
+    async def _after(self, fault: FirestoreFault | None, context: Any) -> None:
+        if fault is not None and fault.kind is FirestoreFaultKind.LOST:
             await self._refuse(context, grpc.StatusCode.UNAVAILABLE, "The emulator was told to lose the answer.")
 
     async def _refuse(self, context: Any, code: grpc.StatusCode, message: str) -> None:
@@ -155,7 +155,7 @@ class FirestoreEmulator:
         """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST expire`` runs the TTL policy."""
         del wire
         if request.path == PLAN and request.method in ("PUT", "DELETE"):
-            refusal = answer_plan(request, lambda table: self.faults.set(parse_faults(table, Fault)))
+            refusal = answer_plan(request, lambda table: self.faults.set(parse_faults(table, FirestoreFault)))
             if refusal is not None:
                 return refusal
         elif (request.method, request.path) == ("POST", "/_emulator/expire"):

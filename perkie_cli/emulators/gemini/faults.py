@@ -11,7 +11,7 @@ from typing import Any
 
 from perkie_cli.emulators.gemini import answers
 from perkie_cli.emulators.gemini.painter import MEDIA_TYPE, small_picture
-from perkie_cli.emulators.gemini.plan import Fault, Kind
+from perkie_cli.emulators.gemini.plan import GeminiFault, GeminiFaultKind
 from perkie_cli.emulators.http_server import Response, Wire
 from perkie_cli.ports import Clock
 
@@ -20,7 +20,7 @@ DRIPS = 20  # pieces of a dripping answer
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FaultyCall:
     """One ``generateContent`` that is to be answered: ``good`` makes the answer it would get without a fault.
 
     ``counts`` are the tokens of an answer with a picture, ``spent`` of one without; ``form`` makes of an answer what
@@ -35,34 +35,40 @@ class Call:
     form: Callable[[Response], Response]
 
 
-async def answer_with(fault: Fault, call: Call, clock: Clock, rng: random.Random) -> Response | None:
+async def answer_with(fault: GeminiFault, call: FaultyCall, clock: Clock, rng: random.Random) -> Response | None:
     """The faulty answer, or None when the connection is done with."""
-    if fault.kind in (Kind.OUTAGE, Kind.ERROR, Kind.OVERLOADED):
+    if fault.kind in (GeminiFaultKind.OUTAGE, GeminiFaultKind.ERROR, GeminiFaultKind.OVERLOADED):
         return _refusal(fault)
-    if fault.kind in (Kind.SLOW, Kind.HANG, Kind.DRIP, Kind.RESET, Kind.TRUNCATED):
+    if fault.kind in (
+        GeminiFaultKind.SLOW,
+        GeminiFaultKind.HANG,
+        GeminiFaultKind.DRIP,
+        GeminiFaultKind.RESET,
+        GeminiFaultKind.TRUNCATED,
+    ):
         return await _on_the_wire(fault, call, clock, rng)
     return await _content(fault, call, rng)
 
 
-def _refusal(fault: Fault) -> Response:
-    if fault.kind is Kind.OVERLOADED:
+def _refusal(fault: GeminiFault) -> Response:
+    if fault.kind is GeminiFaultKind.OVERLOADED:
         return answers.error(429, "You exceeded your current quota.", retry_after=fault.retry_after)
-    status = 503 if fault.kind is Kind.OUTAGE else fault.status
+    status = 503 if fault.kind is GeminiFaultKind.OUTAGE else fault.status
     return answers.error(status, "The emulator was told to fail.", retry_after=fault.retry_after)
 
 
-async def _on_the_wire(fault: Fault, call: Call, clock: Clock, rng: random.Random) -> Response | None:
-    if fault.kind is Kind.RESET:
+async def _on_the_wire(fault: GeminiFault, call: FaultyCall, clock: Clock, rng: random.Random) -> Response | None:
+    if fault.kind is GeminiFaultKind.RESET:
         call.wire.reset()
         return None
-    if fault.kind is Kind.HANG:
+    if fault.kind is GeminiFaultKind.HANG:
         await asyncio.Event().wait()
     response = await call.good()
-    if fault.kind is Kind.SLOW:
+    if fault.kind is GeminiFaultKind.SLOW:
         await clock.sleep(fault.seconds)
         return response
     data = call.form(response).bytes()
-    if fault.kind is Kind.TRUNCATED:
+    if fault.kind is GeminiFaultKind.TRUNCATED:
         await call.wire.send(data[: rng.randrange(len(data) // 4, len(data) - 1)])
         call.wire.cut()
         return None
@@ -74,16 +80,16 @@ async def _on_the_wire(fault: Fault, call: Call, clock: Clock, rng: random.Rando
     return None
 
 
-async def _content(fault: Fault, call: Call, rng: random.Random) -> Response:
+async def _content(fault: GeminiFault, call: FaultyCall, rng: random.Random) -> Response:
     how = fault.variety(rng)
-    if fault.kind is Kind.CORRUPT:
+    if fault.kind is GeminiFaultKind.CORRUPT:
         return Response.of(answers.picture(_spoilt(how, rng), MEDIA_TYPE, call.counts, call.model))
-    if fault.kind is Kind.EMPTY:
+    if fault.kind is GeminiFaultKind.EMPTY:
         return Response.of(_empty(how, call))
-    if fault.kind is Kind.BLOCKED:
+    if fault.kind is GeminiFaultKind.BLOCKED:
         make = answers.blocked_prompt if how == "prompt" else answers.candidate
         return Response.of(make(fault.reason, call.spent, call.model))
-    if fault.kind is Kind.DRAFTS:
+    if fault.kind is GeminiFaultKind.DRAFTS:
         return _with_drafts(await call.good(), how)
     if how == "html":
         return Response(body=b"<html><body>Something went wrong</body></html>", content_type="text/html")
@@ -114,7 +120,7 @@ def _spoilt(how: str, rng: random.Random) -> bytes:
     return small_picture(64) if how == "small" else small_picture(512)[:-2000]
 
 
-def _empty(how: str, call: Call) -> dict[str, Any]:
+def _empty(how: str, call: FaultyCall) -> dict[str, Any]:
     if how == "object":
         return {}
     if how == "content":

@@ -57,7 +57,7 @@ class LocalPainter:
 
 
 class TinyPainter:
-    """A gradient of the shape asked for, drawn once, for load tests: answering costs next to nothing."""
+    """A gradient of the requested shape, drawn once, for load tests: answering costs next to nothing."""
 
     def __init__(self) -> None:
         self._drawn: dict[tuple[float, int], bytes] = {}
@@ -107,7 +107,7 @@ def _scene(prompt: str) -> Raster:
 
 
 def _encode(raster: Raster, ratio: float | None, side: int) -> bytes:
-    """Cut to the asked ratio around the centre, as the real models keep to it."""
+    """Cropped to the requested ratio around the centre, as the real models keep to it."""
     from perkie_cli.imaging.raster import Raster
 
     width, height = raster.width, raster.height

@@ -11,7 +11,7 @@ from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.emulators.fault_plan import PlannedFault, parse_faults, parse_record
 
 
-class Kind(StrEnum):
+class GeminiFaultKind(StrEnum):
     """What can be done to a call."""
 
     OUTAGE = "outage"  # 503 at once
@@ -29,12 +29,12 @@ class Kind(StrEnum):
     DRAFTS = "drafts"  # other pictures before the final one, as newer models send; ``how``: thought, plain, all_thought
 
 
-HOWS: Mapping[Kind, tuple[str, ...]] = {
-    Kind.CORRUPT: ("cut", "noise", "small"),
-    Kind.EMPTY: ("object", "content", "text", "zero"),
-    Kind.BLOCKED: ("answer", "prompt"),
-    Kind.WRONG_JSON: ("html", "shape", "half"),
-    Kind.DRAFTS: ("thought", "plain", "all_thought"),
+HOWS: Mapping[GeminiFaultKind, tuple[str, ...]] = {
+    GeminiFaultKind.CORRUPT: ("cut", "noise", "small"),
+    GeminiFaultKind.EMPTY: ("object", "content", "text", "zero"),
+    GeminiFaultKind.BLOCKED: ("answer", "prompt"),
+    GeminiFaultKind.WRONG_JSON: ("html", "shape", "half"),
+    GeminiFaultKind.DRAFTS: ("thought", "plain", "all_thought"),
 }
 
 
@@ -56,13 +56,13 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault(PlannedFault):
+class GeminiFault(PlannedFault):
     """One line of the plan. ``calls`` by number, from 1, or all; ``model`` only of that model.
 
     ``how`` picks a variety, by chance where it is not set. Raises: InvalidParameter.
     """
 
-    kind: Kind
+    kind: GeminiFaultKind
     calls: tuple[int, ...] = ()
     model: str | None = None
     how: str | None = None
@@ -88,18 +88,18 @@ class Fault(PlannedFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class GeminiPlan:
     """How long calls take, and what is done to them."""
 
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[GeminiFault, ...] = ()
     latency: Latency = field(default_factory=Latency)
 
     @classmethod
-    def parse(cls, table: object) -> Plan:
+    def parse(cls, table: object) -> GeminiPlan:
         """``{"latency": {…}, "fault": [{…}, …]}``.
 
         Raises: InvalidParameter, naming the entry.
         """
-        faults = parse_faults(table, Fault, beside=["latency"])
+        faults = parse_faults(table, GeminiFault, beside=["latency"])
         latency = table.get("latency", {}) if isinstance(table, Mapping) else {}
         return cls(faults, parse_record(latency, Latency, "latency"))

@@ -15,7 +15,7 @@ ROLES = ("user", "model")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DrawRequest:
     """``photo``: what is to be drawn anew, if anything; ``photos``: how many were sent in all, for their tokens.
 
     ``ratio`` None: as the photo.
@@ -30,7 +30,7 @@ class Asked:
     history: str = ""
 
 
-def read_asked(model: ImageModel, body: object) -> Asked:
+def read_draw_request(model: ImageModel, body: object) -> DrawRequest:
     """The last turn is drawn: its own photo, else the newest picture of the chat before it.
 
     Raises: ValueError, KeyError, TypeError, IndexError or AttributeError for a body that the API refuses.
@@ -50,7 +50,7 @@ def read_asked(model: ImageModel, body: object) -> Asked:
     own = list(_pictures(turns[-1]))
     photo = own[0] if own else pictures[-1] if pictures else None
     across, down = (int(side) for side in (ratio or "1:1").split(":"))
-    return Asked(
+    return DrawRequest(
         model,
         prompt,
         None if photo is None else _decoded(photo),
@@ -62,7 +62,7 @@ def read_asked(model: ImageModel, body: object) -> Asked:
 
 
 def words_and_pictures(body: object) -> tuple[str, int]:
-    """What ``countTokens`` counts. Raises: as ``read_asked``."""
+    """What ``countTokens`` counts. Raises: as ``read_draw_request``."""
     request: Any = _camel(body)
     turns = _turns(request.get("generateContentRequest") or request)
     return " ".join(map(_words, turns)), sum(1 for turn in turns for _ in _pictures(turn))

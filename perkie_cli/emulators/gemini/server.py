@@ -18,10 +18,10 @@ from perkie_cli.domain.errors import BadInput
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan
 from perkie_cli.emulators.gemini import answers
-from perkie_cli.emulators.gemini.faults import Call, answer_with
+from perkie_cli.emulators.gemini.faults import FaultyCall, answer_with
 from perkie_cli.emulators.gemini.painter import MEDIA_TYPE, Painter
-from perkie_cli.emulators.gemini.plan import Plan
-from perkie_cli.emulators.gemini.request import Asked, read_asked, words_and_pictures
+from perkie_cli.emulators.gemini.plan import GeminiPlan
+from perkie_cli.emulators.gemini.request import DrawRequest, read_draw_request, words_and_pictures
 from perkie_cli.emulators.gemini.stream import streamed
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.ports import Clock
@@ -35,7 +35,7 @@ _VERTEX = re.compile(
 )
 
 
-class Refused(Exception):
+class InvalidCall(Exception):
     """The request itself is wrong."""
 
     def __init__(self, response: Response) -> None:
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class CallRecord:
     """One call as the admin API lists it; ``at`` in seconds since the start."""
 
     number: int
@@ -66,13 +66,13 @@ class GeminiEmulator:
         models: ModelCatalogue,
         clock: Clock,
         *,
-        plan: Plan | None = None,
+        plan: GeminiPlan | None = None,
         seed: int = 0,
         api_key: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self.calls: deque[Record] = deque(maxlen=KEPT_CALLS)
+        self.calls: deque[CallRecord] = deque(maxlen=KEPT_CALLS)
         self.counts: Counter[str] = Counter()
         self.server = HttpServer(self._handle, host, port)
         self._painter = painter
@@ -80,7 +80,7 @@ class GeminiEmulator:
         self._clock = clock
         self._seed = seed
         self._api_key = api_key
-        self._plan = plan or Plan()
+        self._plan = plan or GeminiPlan()
         self.reset()
 
     @property
@@ -94,12 +94,12 @@ class GeminiEmulator:
         return self._number
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> GeminiPlan:
         """What is done to calls; another one counts from the next call on."""
         return self._plan
 
     @plan.setter
-    def plan(self, plan: Plan) -> None:
+    def plan(self, plan: GeminiPlan) -> None:
         self._plan = plan
         self._faults.set(plan.faults)
 
@@ -126,7 +126,7 @@ class GeminiEmulator:
             return self._admin(request)
         try:
             return await self._api(request, wire)
-        except Refused as refused:
+        except InvalidCall as refused:
             return _form(request)(refused.response)
 
     async def _api(self, request: Request, wire: Wire) -> Response | None:
@@ -136,12 +136,12 @@ class GeminiEmulator:
         elif match is not None:
             project, (model, method) = None, match.groups()
         else:
-            raise Refused(answers.error(404, f"{request.path} is not emulated."))
+            raise InvalidCall(answers.error(404, f"{request.path} is not emulated."))
         self._check_key(request, project is not None)
         if method is None:
             return self._list(model)
         if request.method != "POST":
-            raise Refused(answers.error(404, "Use POST."))
+            raise InvalidCall(answers.error(404, "Use POST."))
         if method == "countTokens":
             return self._count(model, request)
         form = _form(request)
@@ -165,18 +165,18 @@ class GeminiEmulator:
         return Response.of({**state, "plan": len(self.plan.faults)})
 
     def _replace_plan(self, table: object) -> None:
-        self.plan = Plan.parse(table)
+        self.plan = GeminiPlan.parse(table)
 
     def _check_key(self, request: Request, vertex: bool) -> None:
         if vertex:
             if not request.headers.get("authorization", "").startswith("Bearer "):
-                raise Refused(answers.error(401, "Request is missing required authentication credential."))
+                raise InvalidCall(answers.error(401, "Request is missing required authentication credential."))
             return
         key = request.headers.get("x-goog-api-key") or request.query.get("key")
         if not key:
-            raise Refused(answers.error(403, "Method doesn't allow unregistered callers."))
+            raise InvalidCall(answers.error(403, "Method doesn't allow unregistered callers."))
         if self._api_key is not None and key != self._api_key:
-            raise Refused(answers.wrong_key(key))
+            raise InvalidCall(answers.wrong_key(key))
 
     def _living(self) -> Mapping[str, ImageModel]:
         today = self._clock.now().date()
@@ -203,7 +203,7 @@ class GeminiEmulator:
     def _model(self, model_id: str) -> ImageModel:
         model = self._living().get(model_id)
         if model is None:
-            raise Refused(_no_model(model_id))
+            raise InvalidCall(_no_model(model_id))
         return model
 
     def _count(self, model_id: str, request: Request) -> Response:
@@ -212,48 +212,48 @@ class GeminiEmulator:
             total, details = answers.prompt_tokens(*words_and_pictures(request.json()))
         return Response.of({"totalTokens": total, "promptTokensDetails": details})
 
-    def _asked(self, model_id: str, request: Request) -> Asked:
+    def _asked(self, model_id: str, request: Request) -> DrawRequest:
         model = self._model(model_id)
         with _refusing():
             if float(request.headers.get("x-server-timeout", "inf")) < 10:
                 raise ValueError("Manually set deadline is too short. Minimum allowed deadline is 10s.")
-            return read_asked(model, request.json())
+            return read_draw_request(model, request.json())
 
-    async def _generate(self, asked: Asked, wire: Wire, form: Callable[[Response], Response]) -> Response | None:
+    async def _generate(self, wanted: DrawRequest, wire: Wire, form: Callable[[Response], Response]) -> Response | None:
         """``form``: of the answer on the wire, for faults that happen there."""
         self._number += 1
-        fault = self._faults.choose(lambda fault: fault.fits(self._number, asked.model.id))
+        fault = self._faults.choose(lambda fault: fault.fits(self._number, wanted.model.id))
         name = fault.kind.value if fault is not None else None
         self.counts[name or "none"] += 1
         self.calls.append(
-            Record(
+            CallRecord(
                 self._number,
                 self._faults.elapsed,
-                asked.model.id,
-                asked.prompt,
-                asked.image_size,
-                asked.ratio,
-                len(asked.photo or b""),
+                wanted.model.id,
+                wanted.prompt,
+                wanted.image_size,
+                wanted.ratio,
+                len(wanted.photo or b""),
                 name,
             )
         )
-        said = f"{asked.history}{asked.prompt}"
-        counts = answers.usage(said, asked.photos, asked.model.image_tokens[asked.image_size])
+        said = f"{wanted.history}{wanted.prompt}"
+        counts = answers.usage(said, wanted.photos, wanted.model.image_tokens[wanted.image_size])
         latency = self.plan.latency.draw(self._rng)
         if fault is None:
-            return await self._draw(asked, counts, latency)
-        spent = answers.usage(said, asked.photos, 0)
-        call = Call(asked.model.id, counts, spent, lambda: self._draw(asked, counts, latency), wire, form)
+            return await self._draw(wanted, counts, latency)
+        spent = answers.usage(said, wanted.photos, 0)
+        call = FaultyCall(wanted.model.id, counts, spent, lambda: self._draw(wanted, counts, latency), wire, form)
         return await answer_with(fault, call, self._clock, self._rng)
 
-    async def _draw(self, asked: Asked, counts: Mapping[str, Any], latency: float) -> Response:
+    async def _draw(self, wanted: DrawRequest, counts: Mapping[str, Any], latency: float) -> Response:
         if latency:
             await self._clock.sleep(latency)
         try:
-            data = await self._painter.paint(asked.photo, asked.prompt, asked.ratio, SIDES[asked.image_size])
+            data = await self._painter.paint(wanted.photo, wanted.prompt, wanted.ratio, SIDES[wanted.image_size])
         except BadInput:
             return answers.error(400, "Unable to process input image.")
-        return Response.of(answers.picture(data, MEDIA_TYPE, counts, asked.model.id))
+        return Response.of(answers.picture(data, MEDIA_TYPE, counts, wanted.model.id))
 
 
 def _form(request: Request) -> Callable[[Response], Response]:
@@ -269,8 +269,8 @@ def _no_model(model_id: str) -> Response:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Raises: Refused, for what reading a malformed body raises."""
+    """Raises: InvalidCall, for what reading a malformed body raises."""
     try:
         yield
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise Refused(answers.error(400, f"Invalid request: {type(error).__name__}: {error}")) from error
+        raise InvalidCall(answers.error(400, f"Invalid request: {type(error).__name__}: {error}")) from error

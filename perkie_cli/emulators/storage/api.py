@@ -22,7 +22,7 @@ from perkie_cli.emulators.storage.objects import Objects
 from perkie_cli.emulators.storage.records import Bucket, Json, Version
 from perkie_cli.emulators.storage.resources import bucket_json, object_json
 from perkie_cli.emulators.storage.state import State, check_preconditions
-from perkie_cli.emulators.storage.uploads import Uploads
+from perkie_cli.emulators.storage.uploads import UploadSessions
 
 FAMILIES = ("storage", "upload", "resumable", "download")  # what the JSON API's paths begin with
 # What reading a client's malformed JSON, number or time raises.
@@ -37,7 +37,7 @@ class Api:
         self._state = state
         self._buckets = Buckets(state)
         self._objects = Objects(state)
-        self._uploads = Uploads(self._objects)
+        self._uploads = UploadSessions(self._objects)
         self._links = Links(state, self._objects, self._uploads, keys)
 
     def answer(self, request: Request) -> Response:

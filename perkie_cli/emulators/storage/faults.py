@@ -11,7 +11,7 @@ from perkie_cli.emulators.http_server import Request
 READS = ("GET", "HEAD")
 
 
-class Kind(StrEnum):
+class StorageFaultKind(StrEnum):
     """What can be done to a request."""
 
     ERROR = "error"  # ``status`` at once
@@ -28,10 +28,10 @@ class Method(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault(PlannedFault):
+class StorageFault(PlannedFault):
     """One line of the plan. ``method`` None is every request."""
 
-    kind: Kind
+    kind: StorageFaultKind
     method: Method | None = None
     status: int = 503
     seconds: float = 1.0

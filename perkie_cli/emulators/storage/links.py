@@ -18,7 +18,7 @@ from perkie_cli.emulators.storage.objects import Objects
 from perkie_cli.emulators.storage.records import Json, Version
 from perkie_cli.emulators.storage.signing import check_signature, is_signed
 from perkie_cli.emulators.storage.state import State
-from perkie_cli.emulators.storage.uploads import Uploads, checksums
+from perkie_cli.emulators.storage.uploads import UploadSessions, checksums
 
 _FIELDS = {
     "content-type": "contentType",
@@ -42,7 +42,7 @@ _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110: what a header
 class Links:
     """``keys``: public keys (PEM) of those who may sign."""
 
-    def __init__(self, state: State, objects: Objects, uploads: Uploads, keys: Mapping[str, bytes]) -> None:
+    def __init__(self, state: State, objects: Objects, uploads: UploadSessions, keys: Mapping[str, bytes]) -> None:
         self._state = state
         self._objects = objects
         self._uploads = uploads

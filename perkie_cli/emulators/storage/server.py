@@ -16,7 +16,7 @@ from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan, parse_fau
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.emulators.storage.api import Api, segments
 from perkie_cli.emulators.storage.errors import ApiError
-from perkie_cli.emulators.storage.faults import Fault, Kind
+from perkie_cli.emulators.storage.faults import StorageFault, StorageFaultKind
 from perkie_cli.emulators.storage.records import Bucket
 from perkie_cli.emulators.storage.retention import is_removable
 from perkie_cli.emulators.storage.state import State
@@ -37,7 +37,7 @@ class StorageEmulator(HttpServer):
         clock: Clock,
         *,
         keys: Mapping[str, bytes] | None = None,
-        plan: Sequence[Fault] = (),
+        plan: Sequence[StorageFault] = (),
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -78,21 +78,21 @@ class StorageEmulator(HttpServer):
         self.seen.append(f"{request.method} {request.raw_path}")
         fault = self.faults.choose(lambda fault: fault.fits(request))
         match fault:
-            case Fault(kind=Kind.ERROR, status=status):
+            case StorageFault(kind=StorageFaultKind.ERROR, status=status):
                 return ApiError(status, f"injected fault {status}").response()
-            case Fault(kind=Kind.RESET):
+            case StorageFault(kind=StorageFaultKind.RESET):
                 wire.reset()
                 return None
-            case Fault(kind=Kind.HANG):
+            case StorageFault(kind=StorageFaultKind.HANG):
                 await asyncio.Event().wait()
-            case Fault(kind=Kind.SLOW, seconds=seconds):
+            case StorageFault(kind=StorageFaultKind.SLOW, seconds=seconds):
                 await asyncio.sleep(seconds)
         return replace(self._answer(request), head=request.method == "HEAD")
 
     def _admin(self, request: Request) -> Response:
         """``GET`` shows the plan, ``PUT`` replaces it, ``DELETE`` heals."""
         if request.method in ("PUT", "DELETE"):
-            refusal = answer_plan(request, lambda table: self.faults.set(parse_faults(table, Fault)))
+            refusal = answer_plan(request, lambda table: self.faults.set(parse_faults(table, StorageFault)))
             if refusal is not None:
                 return refusal
         rows = [{key: value for key, value in asdict(fault).items() if value != inf} for fault in self.faults.plan]

@@ -33,7 +33,7 @@ class Session:
     made: Version | None = None
 
 
-class Uploads:
+class UploadSessions:
     """Turns upload requests into objects."""
 
     def __init__(self, objects: Objects) -> None:

@@ -38,7 +38,7 @@ _UNSPECIFIED = {"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"}
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GeminiAnswer:
     """``pictures``: encoded, the best one first; ``usage``: the raw ``usageMetadata``."""
 
     pictures: tuple[bytes, ...]
@@ -46,14 +46,14 @@ class Answer:
     absence: PerkieError  # the error to raise if there is no picture
 
 
-def read(body: str | None, scrubbed: Callable[[object], str]) -> Answer:
+def read(body: str | None, scrubbed: Callable[[object], str]) -> GeminiAnswer:
     """Parses an answer; run it in a worker. ``scrubbed`` makes Google's texts safe to show.
 
     Raises: ValueError or RecursionError when it cannot be read; ``google.genai.errors.APIError`` for an error inside a
     200, as some gateways send.
     """
     found = _parsed(body)
-    return Answer(_pictures(found), _table(found.get("usageMetadata")), _absence(found, scrubbed))
+    return GeminiAnswer(_pictures(found), _table(found.get("usageMetadata")), _absence(found, scrubbed))
 
 
 def _parsed(body: str | None) -> Json:

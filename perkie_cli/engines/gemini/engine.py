@@ -16,11 +16,11 @@ from perkie_cli.domain.picture import check_size
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.engines.gemini import question
-from perkie_cli.engines.gemini.answer import Answer, read
+from perkie_cli.engines.gemini.answer import GeminiAnswer, read
 from perkie_cli.engines.gemini.bill import usage_of
 from perkie_cli.engines.gemini.client import Access, Connection, connect
 from perkie_cli.engines.gemini.faults import fault
-from perkie_cli.engines.gemini.picture import Wanted, take
+from perkie_cli.engines.gemini.picture import RequestedPicture, take
 from perkie_cli.engines.gemini.question import Question
 from perkie_cli.engines.meter import Meter
 from perkie_cli.ports import Clock, Rendering, RenderJob, Workers
@@ -103,11 +103,11 @@ class GeminiEngine:
             bill.usage = usage_of(result.usage, model, asked.image_size, drawn=bool(result.pictures))
         if not result.pictures:
             raise result.absence
-        wanted = Wanted(job.raster, job.size, SIDES[asked.image_size], asked.ratio)
+        wanted = RequestedPicture(job.raster, job.size, SIDES[asked.image_size], asked.ratio)
         taken = await self._workers.run(take, result.pictures, wanted)
         return Rendering(taken.raster, self.name, model.id, bill.usage, taken.notes, taken.paid)
 
-    async def _answered(self, connection: Connection, model: ImageModel, asked: Question) -> Answer:
+    async def _answered(self, connection: Connection, model: ImageModel, asked: Question) -> GeminiAnswer:
         generate = connection.client.aio.models.generate_content
         response = await generate(model=model.id, contents=asked.contents, config=asked.config)
         raw = response.sdk_http_response

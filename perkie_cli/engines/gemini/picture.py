@@ -25,7 +25,7 @@ _FORMATS = {InputFormat.JPEG: ImageFormat.JPEG, InputFormat.PNG: ImageFormat.PNG
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequestedPicture:
     """``size``: long side of the result in px; ``side``: long side requested upstream, in the named ``ratio``."""
 
     photo: Raster
@@ -43,7 +43,7 @@ class Taken:
     notes: tuple[str, ...]
 
 
-def take(pictures: Sequence[bytes], wanted: Wanted) -> Taken:
+def take(pictures: Sequence[bytes], wanted: RequestedPicture) -> Taken:
     """The first of ``pictures`` that decodes completely.
 
     It is paid for, so no later failure of ours may lose it; a check that crashes is ignored.
@@ -76,7 +76,7 @@ def _decoded(pictures: Sequence[bytes]) -> tuple[bytes, Raster]:
     raise BadAnswer(words) from first
 
 
-def _objections(raster: Raster, wanted: Wanted) -> Iterator[str]:
+def _objections(raster: Raster, wanted: RequestedPicture) -> Iterator[str]:
     from perkie_cli.engines.gemini import likeness
 
     size = f"{raster.width} × {raster.height} px"
@@ -92,14 +92,14 @@ def _objections(raster: Raster, wanted: Wanted) -> Iterator[str]:
         yield "the photo back unchanged"
 
 
-def _deviation(raster: Raster, wanted: Wanted) -> float:
+def _deviation(raster: Raster, wanted: RequestedPicture) -> float:
     """The deviation from the requested ratio, or from the photo's own; the logarithm of a factor."""
     drawn = math.log(raster.width / raster.height)
     own = math.log(wanted.photo.width / wanted.photo.height)
     return min(abs(drawn - math.log(RATIOS[wanted.ratio])), abs(drawn - own))
 
 
-def _notes(raster: Raster, wanted: Wanted) -> Iterator[str]:
+def _notes(raster: Raster, wanted: RequestedPicture) -> Iterator[str]:
     if _deviation(raster, wanted) > _ODD:
         yield f"gemini drew {raster.width} × {raster.height} px, not the photo's aspect ratio"
     if raster.long_side < wanted.size:

@@ -34,9 +34,9 @@ def nearest_ratio(width: int, height: int) -> str:
     return min(RATIOS, key=lambda name: abs(math.log(RATIOS[name]) - wanted))
 
 
-def reference(raster: Raster, longest: int) -> bytes:
+def reference(raster: Raster, max_side: int) -> bytes:
     """The photo to send: a JPEG of up to ``max_side`` px, transparency over white. Run it in a worker."""
-    small = codec.resize(raster, longest) if raster.long_side > longest else raster
+    small = codec.resize(raster, max_side) if raster.long_side > max_side else raster
     return codec.encode(small, ImageFormat.JPEG, MASTER_QUALITY).data
 
 

@@ -35,8 +35,8 @@ class LocalStyleEngine:
         """Draws in a worker. Raises: InvalidParameter."""
         style = job.style
         self.recipe(style, job.size)  # raises before a worker is used
-        raster = await self._workers.run(_render, job.raster, style.recipe, dict(style.parameters), job.size)
-        return Rendering(raster, self.name, style.recipe)
+        raster = await self._workers.run(_render, job.raster, style.drawing, dict(style.parameters), job.size)
+        return Rendering(raster, self.name, style.drawing)
 
     async def warm_up(self) -> None:
         """Imports numpy, OpenCV and the drawings in a worker."""
@@ -49,7 +49,7 @@ class LocalStyleEngine:
 def _settled(style: Style) -> tuple[LocalRecipe, Look]:
     """The drawing and its settled parameters. Raises: InvalidParameter, naming the style."""
     try:
-        local = find_recipe(style.recipe)
+        local = find_recipe(style.drawing)
         return local, local.settle(style.parameters)
     except InvalidParameter as error:
         raise InvalidParameter(f"style {style.id}: {error.message}", hint=error.hint) from error

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from perkie_cli.engines.networks.session import Session
+    from perkie_cli.engines.networks.session import NetworkSession
 
 _VERSION = "1"  # increase it when alpha changes
 
@@ -30,7 +30,7 @@ class NetworkEngine:
         self._workers = workers
         self._threads = threads
         self._loading = asyncio.Lock()
-        self._session: Session | None = None
+        self._session: NetworkSession | None = None
 
     def recipe(self, mode: str) -> Recipe:
         """The same for every mode; another file or row gives another recipe."""
@@ -55,13 +55,13 @@ class NetworkEngine:
         """Drops the network."""
         self._session = None
 
-    async def _loaded(self) -> Session:
+    async def _loaded(self) -> NetworkSession:
         async with self._loading:
             if self._session is None:
                 self._session = await self._workers.run(self._open)
             return self._session
 
-    def _open(self) -> Session:
+    def _open(self) -> NetworkSession:
         from perkie_cli.engines.networks.session import open_network
 
         path = self._files.find(self._network.file)
@@ -74,7 +74,7 @@ class NetworkEngine:
 
 
 def _find(
-    session: Session, network: MattingNetwork, rgb: NDArray[np.uint8]
+    session: NetworkSession, network: MattingNetwork, rgb: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], float, tuple[str, ...]]:
     from perkie_cli.engines.networks.matte import matte
 

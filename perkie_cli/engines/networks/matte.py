@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from perkie_cli.domain.cutouts.network import MattingNetwork
 from perkie_cli.engines.inspyrenet.confidence import assess
 from perkie_cli.engines.inspyrenet.tensors import stretched, to_alpha
-from perkie_cli.engines.networks.session import Session, unfit
+from perkie_cli.engines.networks.session import NetworkSession, unfit
 from perkie_cli.engines.u2net.network import to_input
 from perkie_cli.engines.u2net.refine import refine
 from perkie_cli.engines.u2net.tidy import tidy
@@ -20,7 +20,7 @@ _COARSE = 512  # px: a map no larger than this is refined along the picture's ed
 _ROUNDING = 0.01  # tolerance for probabilities outside 0..1
 
 
-def matte(session: Session, network: MattingNetwork, rgb: Bytes) -> tuple[Bytes, float, tuple[str, ...]]:
+def matte(session: NetworkSession, network: MattingNetwork, rgb: Bytes) -> tuple[Bytes, float, tuple[str, ...]]:
     """Alpha (h, w) of a picture (h, w, 3), confidence, doubts. Raises: InvalidSetting, OutOfMemory."""
     blob = to_input(rgb, network.side, network.mean, network.deviation)
     name = network.output or session.outputs[0]

@@ -18,7 +18,7 @@ from perkie_cli.engines.inspyrenet.onnx_backend import available, open_session
 Floats = NDArray[np.float32]
 
 
-class Session(Protocol):
+class NetworkSession(Protocol):
     """A loaded network."""
 
     @property
@@ -29,9 +29,9 @@ class Session(Protocol):
         """The output tensor for an input (1, 3, side, side). Raises: InvalidSetting."""
 
 
-def open_network(network: MattingNetwork, path: Path, threads: int = 0) -> Session:
+def open_network(network: MattingNetwork, path: Path, threads: int = 0) -> NetworkSession:
     """Opens the file. Raises: MissingWeights, InvalidSetting if the row does not match the file, OutOfMemory."""
-    session: Session = _OnnxRuntime(network, path, threads) if available() else _OpenCv(network, path)
+    session: NetworkSession = _OnnxRuntime(network, path, threads) if available() else _OpenCv(network, path)
     if network.output is not None and network.output not in session.outputs:
         there = ", ".join(session.outputs)
         raise unfit(network, f"output {network.output!r} is not in {path.name}; there is {there}")

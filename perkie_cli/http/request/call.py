@@ -21,7 +21,7 @@ from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
 from perkie_cli.http.answer.removebg import rate_headers
 from perkie_cli.http.limits.shutdown import while_wanted
 from perkie_cli.http.middleware import extra_headers, ids_of
-from perkie_cli.http.parts import Parts, parts_of
+from perkie_cli.http.parts import ServerParts, parts_of
 from perkie_cli.http.request.origins import check_local
 from perkie_cli.http.request.query import check_query
 from perkie_cli.services.shop.idempotency import Repeatable
@@ -46,7 +46,7 @@ class Call:
     """One request and its caller. ``address`` is the client's, according to the trusted proxies."""
 
     request: HTTPConnection
-    parts: Parts
+    parts: ServerParts
     principal: Principal
     address: str
 

@@ -53,7 +53,7 @@ class RemovebgError(InvalidParameter):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RemovebgRequest:
     """A parsed request. ``order`` lacks its region and ``backdrop``, because these need the decoded picture.
 
     ``type`` is the answer's name for the foreground; None: left out.
@@ -67,7 +67,7 @@ class Wanted:
     type: str | None
 
 
-def parse(fields: Fields, max_image: int) -> Wanted:
+def parse(fields: Fields, max_image: int) -> RemovebgRequest:
     """Parses the body.
 
     Raises: RemovebgError, TooManyBytes.
@@ -82,7 +82,7 @@ def parse(fields: Fields, max_image: int) -> Wanted:
     if mask and (colour or backdrop):
         raise RemovebgError("invalid_channels", "an alpha mask has no background", "Leave channels or bg_… out.")
     size = _choice(values, "size", {each: each for each in (*_SMALLER, *_WHOLE)}, "preview")
-    return Wanted(
+    return RemovebgRequest(
         upload=upload,
         fast=size in FAST,
         order=Order(_layout(values, size, kind), kind, colour, mask=mask),

@@ -29,7 +29,7 @@ _CODECS = {  # item type → what such a file is
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class HeifBox:
     """``data[start:end]`` is the content; ``end`` may lie behind the end of the file."""
 
     kind: bytes
@@ -58,7 +58,7 @@ def check(data: bytes) -> None:
             _check_units(b"".join(data[start:end] for start, end in extents), _length_size(data, inside))
 
 
-def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
+def boxes(data: bytes, start: int, end: int) -> Iterator[HeifBox]:
     """Yields the boxes between two offsets."""
     at = start
     for _ in range(_MOST_BOXES):
@@ -72,16 +72,16 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
         stop = end if size == 0 else at + size
         if stop < content:
             raise Damage("a box of its container has no size")
-        yield Box(kind, content, stop)
+        yield HeifBox(kind, content, stop)
         at = stop
     raise Damage("it has too many boxes")
 
 
-def _primary(data: bytes, box: Box) -> int:
+def _primary(data: bytes, box: HeifBox) -> int:
     return _number(data, box.start + 4, 4 if data[box.start] else 2)
 
 
-def _types(data: bytes, box: Box) -> Iterator[tuple[int, bytes]]:
+def _types(data: bytes, box: HeifBox) -> Iterator[tuple[int, bytes]]:
     """Yields each item's id and type."""
     for entry in boxes(data, box.start + (8 if data[box.start] else 6), box.end):
         wide = 4 if data[entry.start] >= 3 else 2
@@ -89,7 +89,7 @@ def _types(data: bytes, box: Box) -> Iterator[tuple[int, bytes]]:
         yield _number(data, entry.start + 4, wide), data[at : at + 4]
 
 
-def _parts(data: bytes, box: Box | None) -> Iterator[tuple[int, tuple[int, ...]]]:
+def _parts(data: bytes, box: HeifBox | None) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Yields each derived item's id with those of the items it is made of."""
     if box is None:
         return
@@ -115,7 +115,7 @@ def _check_codec(types: dict[int, bytes], item: int, parts: dict[int, tuple[int,
             raise Unsupported(_CODECS.get(kind, "an HEIF image in an unknown codec"))
 
 
-def _extents(data: bytes, meta: dict[bytes, Box]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+def _extents(data: bytes, meta: dict[bytes, HeifBox]) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """Yields each item's id and where its data starts and ends in the file; left out is what lies in other items."""
     at = meta[b"iloc"].start
     version, sizes = data[at], int.from_bytes(data[at + 4 : at + 6], "big")
@@ -142,7 +142,7 @@ def _extents(data: bytes, meta: dict[bytes, Box]) -> Iterator[tuple[int, list[tu
             yield item, [(own.start + start, own.start + end) for start, end in found]
 
 
-def _length_size(data: bytes, meta: dict[bytes, Box]) -> int:
+def _length_size(data: bytes, meta: dict[bytes, HeifBox]) -> int:
     """Bytes of the length before each NAL unit (ISO/IEC 14496-15, 8.3.3)."""
     properties = next(boxes(data, meta[b"iprp"].start, meta[b"iprp"].end))
     found = (box for box in boxes(data, properties.start, properties.end) if box.kind == b"hvcC")

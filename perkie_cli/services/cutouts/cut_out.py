@@ -42,7 +42,7 @@ _OURS = ImageLimits(min_side=1)  # already ours: only check that it is intact
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CutoutPlan:
     """A request with everything that can be decided before decoding the photo."""
 
     request: CutoutRequest
@@ -60,7 +60,7 @@ class _Made:
     ``reason`` is the code of the error that led to a substitute.
     """
 
-    plan: Plan
+    plan: CutoutPlan
     master: EncodedPicture
     raster: Raster | None
     facts: Mapping[str, str]
@@ -105,7 +105,7 @@ class Cutouts:
         """
         return await self.carry_out(self.plan(request))
 
-    def plan(self, request: CutoutRequest) -> Plan:
+    def plan(self, request: CutoutRequest) -> CutoutPlan:
         """Plans the request. Its deadline starts now.
 
         Raises: UsageError, InvalidParameter.
@@ -114,9 +114,9 @@ class Cutouts:
         engine, mode = self.engine(request.engine), request.mode or self._configured.mode
         recipe = engine.recipe(mode)
         key = cutout_key(request.photo.hash, recipe.fingerprint)
-        return Plan(request, engine, mode, recipe, key, Deadline.after(request.deadline, now), now)
+        return CutoutPlan(request, engine, mode, recipe, key, Deadline.after(request.deadline, now), now)
 
-    async def carry_out(self, plan: Plan) -> Cutout:
+    async def carry_out(self, plan: CutoutPlan) -> Cutout:
         """Makes the planned cut-out.
 
         Raises: BadInput, DeadlineExceeded, LowConfidence when strict, AtCapacity, and the engine's errors.
@@ -146,12 +146,12 @@ class Cutouts:
                 "remote needs matting.remote_url, others need a row in models.toml.",
             ) from None
 
-    async def _finished(self, plan: Plan) -> tuple[_Made, EncodedPicture]:
+    async def _finished(self, plan: CutoutPlan) -> tuple[_Made, EncodedPicture]:
         made = await self._found_or_made(plan)
         _judge(made, plan.request)
         return made, await self._finish(plan, made)
 
-    async def _found_or_made(self, plan: Plan) -> _Made:
+    async def _found_or_made(self, plan: CutoutPlan) -> _Made:
         """The cut-out by the planned engine or its substitute. Raises: the planned engine's errors."""
         try:
             return await self._look_up(plan) or await self._shared(plan)
@@ -164,9 +164,9 @@ class Cutouts:
             except PerkieError:
                 raise error from None
             self._events.emit(Degraded(_KIND, error.code, STAND_IN, error.message))
-            return replace(made, reason=error.code, warnings=(*made.warnings, _told(plan.request, error)))
+            return replace(made, reason=error.code, warnings=(*made.warnings, _substitute_warning(plan.request, error)))
 
-    def _stand_in(self, plan: Plan, error: PerkieError) -> Plan | None:
+    def _stand_in(self, plan: CutoutPlan, error: PerkieError) -> CutoutPlan | None:
         """The plan for the builtin engine; None if the request allows no substitute for this error."""
         request = plan.request
         covered = error.covered is Cover.ALWAYS or (error.covered is Cover.SETUP and request.cover_setup)
@@ -188,7 +188,7 @@ class Cutouts:
         cutout = await self(plain)
         return await self._workers.run(_decode_master, cutout.picture), cutout
 
-    async def _look_up(self, plan: Plan) -> _Made | None:
+    async def _look_up(self, plan: CutoutPlan) -> _Made | None:
         if plan.request.cache is not CacheUse.NORMAL:
             return None
         found: Found | None = await self._cache.find_at(plan.key, _KIND)
@@ -197,7 +197,7 @@ class Cutouts:
         warnings = tuple(filter(None, found.facts.get("notes", "").split(_BETWEEN)))
         return _Made(plan, found.picture, None, found.facts, found.outcome, True, warnings)
 
-    async def _shared(self, plan: Plan) -> _Made:
+    async def _shared(self, plan: CutoutPlan) -> _Made:
         made, joined = await self._once.make(
             (plan.key, plan.request.cache),
             plan.request.photo.pixels,
@@ -206,7 +206,7 @@ class Cutouts:
         )
         return replace(made, outcome=CacheOutcome.JOINED) if joined else made
 
-    async def _make(self, plan: Plan) -> _Made:
+    async def _make(self, plan: CutoutPlan) -> _Made:
         request = plan.request
         decoded = await self._workers.run(codec.decode, request.photo.data, self._limits, request.photo.name)
         job = MattingJob(decoded.raster, plan.mode, plan.deadline, request.photo.data)
@@ -223,7 +223,7 @@ class Cutouts:
         )
         return made if warning is None else replace(made, kept=False, warnings=(*made.warnings, warning))
 
-    async def _finish(self, plan: Plan, made: _Made) -> EncodedPicture:
+    async def _finish(self, plan: CutoutPlan, made: _Made) -> EncodedPicture:
         request = plan.request
         plain = request.background.kind is BackgroundKind.TRANSPARENT and request.framing.is_plain
         if plain and request.output is CutoutOutput.RGBA and request.format is ImageFormat.PNG:
@@ -282,7 +282,7 @@ def _judge(made: _Made, request: CutoutRequest) -> None:
         )
 
 
-def _told(request: CutoutRequest, error: PerkieError) -> str:
+def _substitute_warning(request: CutoutRequest, error: PerkieError) -> str:
     """The warning about a substitute. Customers only see ``reason``; the message may contain internal details."""
     note = "cut out by the builtin engine, because the usual one is not available now"
     return note if request.cover_setup else f"{note} ({error.message})"

@@ -39,7 +39,7 @@ QUOTA_IN_MEMORY = "quotas are counted in memory, since their store does not answ
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PicturePlan:
     """A request with everything that can be decided before decoding the photo."""
 
     request: GenerateRequest
@@ -57,7 +57,7 @@ class Plan:
         """The latest time for an answer, substitutes included."""
         return self.deadline.later(self.request.overtime)
 
-    def cut_out_by(self, fingerprint: str) -> Plan:
+    def cut_out_by(self, fingerprint: str) -> PicturePlan:
         """This plan with another cut-out, if a different engine had to make it."""
         if fingerprint == self.cutout:
             return self
@@ -103,7 +103,7 @@ class Generate:
         """
         return await self.carry_out(self.plan(request))
 
-    def plan(self, request: GenerateRequest) -> Plan:
+    def plan(self, request: GenerateRequest) -> PicturePlan:
         """Plans the request. Its deadline starts now.
 
         Raises: UnknownStyle, UsageError, InvalidParameter.
@@ -115,9 +115,11 @@ class Generate:
         cutout = self._cutouts.fingerprint(request)
         recipe = engine.recipe(style, size, request.model).with_cutout(cutout)
         key = CacheKey(request.photo.hash, style.id, recipe.fingerprint)
-        return Plan(request, style, engine, size, recipe, key, cutout, Deadline.after(request.deadline, now), now)
+        return PicturePlan(
+            request, style, engine, size, recipe, key, cutout, Deadline.after(request.deadline, now), now
+        )
 
-    async def carry_out(self, plan: Plan) -> Generated:
+    async def carry_out(self, plan: PicturePlan) -> Generated:
         """Makes the planned picture; adds the owner's remaining quota.
 
         Raises: BadInput, QuotaExceeded, AtCapacity, DeadlineExceeded, BudgetExceeded, and the engine's errors if the
@@ -155,10 +157,10 @@ class Generate:
         size = size or self._configured.size
         return drawing.price(size, model) if isinstance(drawing, PricedEngine) else Decimal(0)
 
-    async def _found_or_made(self, plan: Plan) -> Generated:
+    async def _found_or_made(self, plan: PicturePlan) -> Generated:
         return await self._look_up(plan) or await self._shared(plan)
 
-    async def _shared(self, plan: Plan) -> Generated:
+    async def _shared(self, plan: PicturePlan) -> Generated:
         """Draws, or joins an identical request in flight; one of all waiters is charged for the picture."""
         request = plan.request
         key = (plan.key, request.cache, request.fallback, request.cover_setup)
@@ -171,14 +173,14 @@ class Generate:
             )
             return await self._as_follower(plan, made) if joined else made
 
-    async def _look_up(self, plan: Plan) -> Generated | None:
+    async def _look_up(self, plan: PicturePlan) -> Generated | None:
         request = plan.request
         if request.cache is not CacheUse.NORMAL:
             return None
         found = await self._cache.find(plan.key, request.owner, request.photo)
         return None if found is None else self._from_cache(plan, found)
 
-    def _from_cache(self, plan: Plan, found: Found) -> Generated:
+    def _from_cache(self, plan: PicturePlan, found: Found) -> Generated:
         facts = found.facts
         return Generated(
             master=found.picture,
@@ -192,7 +194,7 @@ class Generate:
             processing_time=self._since(plan),
         )
 
-    async def _charged(self, plan: Plan, shared: SharedCharge) -> Generated:
+    async def _charged(self, plan: PicturePlan, shared: SharedCharge) -> Generated:
         """Draws with a reservation of the day's quota, if the engine's pictures count."""
         charge = plan.request.charge
         if charge is None or not self._counts(plan.engine.name):
@@ -207,7 +209,7 @@ class Generate:
         """Whether pictures of that engine are charged: a local rendering is free, also as a substitute."""
         return engine != LOCAL or self._quotas.rules.count_local
 
-    async def _draw(self, plan: Plan) -> Generated:
+    async def _draw(self, plan: PicturePlan) -> Generated:
         request = plan.request
         decoded, reason, plan = await self._decode(plan)
         job = RenderJob(
@@ -225,7 +227,7 @@ class Generate:
         kept = await self._keep(plan, result) if drawn.found is None else result
         return replace(kept, processing_time=self._since(plan))
 
-    async def _decode(self, plan: Plan) -> tuple[Decoded, str | None, Plan]:
+    async def _decode(self, plan: PicturePlan) -> tuple[Decoded, str | None, PicturePlan]:
         """The photo or its cut-out; the reason for a substitute cut-out, if any; the plan adapted to it."""
         photo = plan.request.photo
         if plan.cutout is None:
@@ -234,7 +236,7 @@ class Generate:
         return decoded, cutout.degradation_reason, plan.cut_out_by(cutout.fingerprint)
 
     @staticmethod
-    def _result(plan: Plan, drawn: LadderResult, notes: Sequence[str], cutout_reason: str | None) -> Generated:
+    def _result(plan: PicturePlan, drawn: LadderResult, notes: Sequence[str], cutout_reason: str | None) -> Generated:
         reason = drawn.reason or cutout_reason
         missed = CacheOutcome.OFF if plan.request.cache is CacheUse.OFF else CacheOutcome.MISS
         return Generated(
@@ -253,12 +255,12 @@ class Generate:
             warnings=(*notes, *drawn.warnings),
         )
 
-    async def _as_follower(self, plan: Plan, made: Generated) -> Generated:
+    async def _as_follower(self, plan: PicturePlan, made: Generated) -> Generated:
         """The leader's picture, stored for this owner too; the leader paid for it."""
         joined = replace(made, cache=CacheOutcome.JOINED, usage=Usage())
         return replace(await self._keep(plan, joined), processing_time=self._since(plan))
 
-    async def _keep(self, plan: Plan, result: Generated) -> Generated:
+    async def _keep(self, plan: PicturePlan, result: Generated) -> Generated:
         """Stores the picture if that succeeds in time: a hanging store must not cost a finished picture."""
         request = plan.request
         if request.cache is CacheUse.OFF:
@@ -281,7 +283,7 @@ class Generate:
             return replace(result, warnings=(*result.warnings, warning))
         return replace(result, key=key.owned(request.owner, result.master.format.value))
 
-    async def _with_quota(self, plan: Plan, found: Generated) -> Generated:
+    async def _with_quota(self, plan: PicturePlan, found: Generated) -> Generated:
         if plan.request.charge is None:
             return found
         seconds = max(CLEANUP, plan.ends.remaining(self._clock.monotonic()))
@@ -293,11 +295,11 @@ class Generate:
         warnings = (*found.warnings, QUOTA_IN_MEMORY) if status is not None and status.degraded else found.warnings
         return replace(found, quota=status, warnings=warnings)
 
-    def _since(self, plan: Plan) -> float:
+    def _since(self, plan: PicturePlan) -> float:
         return self._clock.monotonic() - plan.started
 
 
-def _facts(plan: Plan, result: Generated) -> dict[str, str]:
+def _facts(plan: PicturePlan, result: Generated) -> dict[str, str]:
     """The facts to store with the picture."""
     facts = {"style": result.style, "engine": result.engine, "model": result.model, "recipe": result.fingerprint}
     if result.degradation_reason is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.inputs import expand
-from perkie_cli.batch.mark import Kind
+from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.targets import OutputFile, OutputRecord, OutputState
 from perkie_cli.domain.errors import UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
@@ -59,7 +59,7 @@ def test_a_folder_gives_its_pictures_once(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "._a.png", "note.txt", "made.jpg"):
         (tmp_path / name).touch()
     typed = [str(tmp_path), str(tmp_path / "a.png")]
-    found = expand(typed, recursive=False, kind=Kind.PICTURE, made_by_us=[tmp_path / "made.jpg"]).files
+    found = expand(typed, recursive=False, kind=OutputKind.PICTURE, made_by_us=[tmp_path / "made.jpg"]).files
     assert [file.path.name for file in found] == ["a.png", "b.JPG"]
 
 

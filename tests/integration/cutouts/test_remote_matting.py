@@ -161,5 +161,5 @@ def test_what_gemini_allows_holds_no_cut_out_back() -> None:
     assert isinstance(engine, GuardedMattingEngine)
     limits = engine.guard.limits
     for _ in range(3):
-        with limits.place():
+        with limits.slot():
             pass

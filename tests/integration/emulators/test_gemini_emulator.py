@@ -14,7 +14,7 @@ from google.genai import errors, types
 from perkie_cli.bootstrap import build_services
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.picture import ImageLimits
-from perkie_cli.emulators.gemini.plan import Plan
+from perkie_cli.emulators.gemini.plan import GeminiPlan
 from perkie_cli.emulators.gemini.server import GeminiEmulator
 from perkie_cli.emulators.run import make_gemini, running
 from perkie_cli.imaging import codec
@@ -86,7 +86,7 @@ async def test_words_alone_are_drawn_in_the_ratio_asked_for_else_square(client: 
 
 
 async def test_a_stream_says_the_same_piece_by_piece(client: genai.Client, emulator: GeminiEmulator) -> None:
-    emulator.plan = Plan.parse({"fault": [{"kind": "drafts", "how": "thought", "calls": [2]}]})
+    emulator.plan = GeminiPlan.parse({"fault": [{"kind": "drafts", "how": "thought", "calls": [2]}]})
     for pieces_wanted in (1, 4):
         stream = await client.aio.models.generate_content_stream(model=MODEL, contents=turn("draw", b"cat"))
         pieces = [piece async for piece in stream]
@@ -110,19 +110,19 @@ async def test_faults_reach_streams_too(client: genai.Client, emulator: GeminiEm
     async def stream() -> list[Any]:
         return [each async for each in await client.aio.models.generate_content_stream(model=MODEL, contents="x")]
 
-    emulator.plan = Plan.parse({"fault": [{"kind": "outage"}]})
+    emulator.plan = GeminiPlan.parse({"fault": [{"kind": "outage"}]})
     with pytest.raises(errors.ServerError):
         await stream()
-    emulator.plan = Plan.parse({"fault": [{"kind": "truncated"}]})
+    emulator.plan = GeminiPlan.parse({"fault": [{"kind": "truncated"}]})
     with pytest.raises(httpx2.RemoteProtocolError):
         await stream()
-    emulator.plan = Plan.parse({"fault": [{"kind": "blocked", "how": "answer"}]})
+    emulator.plan = GeminiPlan.parse({"fault": [{"kind": "blocked", "how": "answer"}]})
     assert (await stream())[-1].candidates[0].finish_reason == types.FinishReason.SAFETY
 
 
 @pytest.mark.parametrize("how", ["thought", "plain", "all_thought"])
 async def test_drafts_come_before_the_final_picture(client: genai.Client, emulator: GeminiEmulator, how: str) -> None:
-    emulator.plan = Plan.parse({"fault": [{"kind": "drafts", "how": how}]})
+    emulator.plan = GeminiPlan.parse({"fault": [{"kind": "drafts", "how": how}]})
     answer = await client.aio.models.generate_content(model=MODEL, contents=turn("draw", b"final"))
     assert answer.parts is not None
     thoughts = [bool(part.thought) for part in answer.parts]

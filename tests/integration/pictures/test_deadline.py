@@ -18,7 +18,7 @@ from perkie_cli.domain import errors
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.pictures.result import Generated
 from perkie_cli.domain.quotas.limits import QuotaLimits
-from perkie_cli.emulators.gemini.plan import Plan
+from perkie_cli.emulators.gemini.plan import GeminiPlan
 from tests.integration.pictures.test_gemini_outage import asking, check, drawn, serving
 from tests.jumping_loop import LoopClock
 
@@ -106,7 +106,7 @@ async def bench(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator
     steps = Steps()
     async with serving(tmp_path, LoopClock(), replaced=steps.watched) as (services, emulator):
         if request.param == "degraded":
-            emulator.plan = Plan.parse({"fault": [{"kind": "error", "status": 404}]})
+            emulator.plan = GeminiPlan.parse({"fault": [{"kind": "error", "status": 404}]})
         yield Bench(services, steps)
 
 

@@ -27,7 +27,7 @@ from perkie_cli.domain.pictures.request import CacheUse, Fallback, GenerateReque
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from perkie_cli.domain.secret import Secret
 from perkie_cli.emulators.gemini.painter import TinyPainter
-from perkie_cli.emulators.gemini.plan import Plan
+from perkie_cli.emulators.gemini.plan import GeminiPlan
 from perkie_cli.emulators.gemini.server import GeminiEmulator
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock
@@ -142,8 +142,8 @@ async def mix(tmp_path: Path, count: int) -> None:
     rows = [{"kind": kind, "share": 0.04, "seconds": 1.0, "retry_after": 0.2} for kind in KINDS]
     async with serving(tmp_path, LoopClock()) as (services, emulator):
         guard = services.gemini.guard
-        guard.breaker = Breaker("gemini", services.clock, BreakerPolicy(open_for=0.5, open_at_most=1.0))
-        emulator.plan = Plan.parse({"fault": rows})
+        guard.breaker = Breaker("gemini", services.clock, BreakerPolicy(open_for=0.5, max_open_for=1.0))
+        emulator.plan = GeminiPlan.parse({"fault": rows})
         outcomes, latest = await mixed(services, count, at_once=12)
         assert sum(outcomes.values()) == count
         assert latest <= 1.0, f"an answer came {latest:.2f} s after its deadline"
@@ -168,7 +168,7 @@ async def test_a_hundred_identical_requests_make_one_call(tmp_path: Path, seed: 
     """Whoever is cancelled, the leader too, hurts nobody else."""
     rng = random.Random(seed)
     async with serving(tmp_path, LoopClock()) as (services, emulator):
-        emulator.plan = Plan.parse({"latency": {"median": 6.0, "p95": 6.0}})
+        emulator.plan = GeminiPlan.parse({"latency": {"median": 6.0, "p95": 6.0}})
         owners = [Owner.session(f"s{number}") for number in range(100)]
         tasks = [asyncio.create_task(services.generate(asking(owner=owner))) for owner in owners]
         doomed = {0, *rng.sample(range(100), 30)}
@@ -189,7 +189,7 @@ async def test_a_hundred_identical_requests_make_one_call(tmp_path: Path, seed: 
 
 async def test_cancelling_everybody_cancels_the_call(tmp_path: Path) -> None:
     async with serving(tmp_path, LoopClock()) as (services, emulator):
-        emulator.plan = Plan.parse({"fault": [{"kind": "hang"}]})
+        emulator.plan = GeminiPlan.parse({"fault": [{"kind": "hang"}]})
         tasks = [asyncio.create_task(services.generate(asking())) for _ in range(5)]
         await reached(emulator)
         for task in tasks:
@@ -202,7 +202,7 @@ async def test_cancelling_everybody_cancels_the_call(tmp_path: Path) -> None:
 async def test_an_open_breaker_lets_one_probe_a_period_through(tmp_path: Path) -> None:
     """Minutes of total outage, a request every two seconds: after the opening only the probes reach Gemini."""
     async with serving(tmp_path, LoopClock()) as (services, emulator):
-        emulator.plan = Plan.parse({"fault": [{"kind": "outage"}]})
+        emulator.plan = GeminiPlan.parse({"fault": [{"kind": "outage"}]})
         emulator.reset()
         for number in itertools.count():
             made = await drawn(services, asking(number % 5, fallback=NONE))
@@ -220,10 +220,10 @@ async def test_an_open_breaker_lets_one_probe_a_period_through(tmp_path: Path) -
 
 async def test_it_closes_again_once_gemini_is_back(tmp_path: Path) -> None:
     async with serving(tmp_path, LoopClock()) as (services, emulator):
-        emulator.plan = Plan.parse({"fault": [{"kind": "outage"}]})
+        emulator.plan = GeminiPlan.parse({"fault": [{"kind": "outage"}]})
         while services.gemini.guard.breaker.status().state is BreakerState.CLOSED:
             check(await services.generate(asking(1, cache=CacheUse.OFF)))
-        emulator.plan = Plan()
+        emulator.plan = GeminiPlan()
         await services.clock.sleep(61)
         for number in (2, 3):
             assert not (await services.generate(asking(number))).degraded
@@ -236,7 +236,7 @@ async def test_it_closes_again_once_gemini_is_back(tmp_path: Path) -> None:
 @pytest.fixture
 async def failing(tmp_path: Path) -> AsyncIterator[tuple[Services, GeminiEmulator]]:
     async with serving(tmp_path, LoopClock()) as (services, emulator):
-        emulator.plan = Plan.parse({"fault": [{"kind": "error", "status": 404}]})
+        emulator.plan = GeminiPlan.parse({"fault": [{"kind": "error", "status": 404}]})
         yield services, emulator
 
 
@@ -251,7 +251,7 @@ async def test_the_local_engine_stands_in_and_gemini_is_tried_again(failing: Fai
     assert first.fingerprint == services.engines["local"].recipe(services.styles.get("bw_fine_art"), 256).fingerprint
     again = await services.generate(asking())
     assert (again.degraded, again.cache, emulator.total) == (True, CacheOutcome.HIT, 2)
-    emulator.plan = Plan()
+    emulator.plan = GeminiPlan()
     back = await services.generate(asking())
     assert (back.engine, back.degraded, back.cache) == ("gemini", False, CacheOutcome.MISS)
     assert (await services.generate(asking())).cache is CacheOutcome.HIT
@@ -259,7 +259,7 @@ async def test_the_local_engine_stands_in_and_gemini_is_tried_again(failing: Fai
 
 async def test_an_older_recipe_comes_before_the_local_engine(failing: Failing) -> None:
     services, emulator = failing
-    faults, emulator.plan = emulator.plan, Plan()
+    faults, emulator.plan = emulator.plan, GeminiPlan()
     older = await services.generate(asking(model="gemini-3-pro-image"))
     emulator.plan = faults
     made = await services.generate(asking())
@@ -276,7 +276,7 @@ async def test_an_older_recipe_comes_before_the_local_engine(failing: Failing) -
 @pytest.mark.parametrize("cut_out", [False, True])
 async def test_only_a_picture_of_the_cut_out_stands_in_for_one(failing: Failing, cut_out: bool) -> None:
     services, emulator = failing
-    faults, emulator.plan = emulator.plan, Plan()
+    faults, emulator.plan = emulator.plan, GeminiPlan()
     older = await services.generate(asking(model="gemini-3-pro-image", remove_background=cut_out))
     assert older.key is not None
     emulator.plan = faults
@@ -294,7 +294,7 @@ async def test_a_kept_substitute_is_no_older_picture(failing: Failing) -> None:
 
 async def test_a_fresh_picture_needs_no_upstream(failing: Failing) -> None:
     services, emulator = failing
-    faults, emulator.plan = emulator.plan, Plan()
+    faults, emulator.plan = emulator.plan, GeminiPlan()
     await services.generate(asking())
     emulator.plan = faults
     made = await services.generate(asking())
@@ -368,7 +368,7 @@ async def test_a_follower_keeps_a_substitute_under_its_own_recipe(failing: Faili
 
 async def test_a_ledger_that_is_down_keeps_calls_back(failing: Failing, tmp_path: Path) -> None:
     services, emulator = failing
-    emulator.plan = Plan()
+    emulator.plan = GeminiPlan()
     (services.state_dir / "spend.sqlite").mkdir(parents=True)  # a folder is no database
     made = await services.generate(asking())
     assert (made.degraded, made.degradation_reason, emulator.total) == (True, "store_unavailable", 0)
@@ -376,7 +376,7 @@ async def test_a_ledger_that_is_down_keeps_calls_back(failing: Failing, tmp_path
 
 async def test_the_deadline_holds_for_those_who_join_late(tmp_path: Path) -> None:
     async with serving(tmp_path, LoopClock()) as (services, emulator):
-        emulator.plan = Plan.parse({"fault": [{"kind": "hang"}]})
+        emulator.plan = GeminiPlan.parse({"fault": [{"kind": "hang"}]})
         request = asking(fallback=NONE, deadline=60.0)
         leader = asyncio.create_task(drawn(services, request))
         await reached(emulator)

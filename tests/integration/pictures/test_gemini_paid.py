@@ -18,7 +18,7 @@ from perkie_cli.domain.money.spend import Receipt, Spend, Usage
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome
-from perkie_cli.emulators.gemini.plan import Plan
+from perkie_cli.emulators.gemini.plan import GeminiPlan
 from perkie_cli.engines.meter import Meter
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
@@ -125,7 +125,7 @@ class Slow(Negative):
 async def test_on_the_command_line_a_late_substitute_is_better_than_none(tmp_path: Path) -> None:
     clock = LoopClock()
     async with serving(tmp_path, clock, replaced=lambda _: {"local": Slow(clock, 6.0)}) as (services, emulator):
-        emulator.plan = Plan.parse({"fault": [{"kind": "hang"}]})
+        emulator.plan = GeminiPlan.parse({"fault": [{"kind": "hang"}]})
         began = clock.monotonic()
         made = await services.generate(asking(1, deadline=12.0, overtime=20.0))
         assert (made.engine, made.degraded) == ("local", True)
@@ -140,7 +140,7 @@ async def test_on_the_command_line_a_late_substitute_is_better_than_none(tmp_pat
 async def test_a_server_keeps_the_time_that_the_local_engine_lately_took(tmp_path: Path, known: bool) -> None:
     clock = LoopClock()
     async with serving(tmp_path, clock, replaced=lambda _: {"local": Slow(clock, 4.0)}) as (services, emulator):
-        emulator.plan = Plan.parse({"fault": [{"kind": "hang"}]})
+        emulator.plan = GeminiPlan.parse({"fault": [{"kind": "hang"}]})
         if known:
             assert (await services.generate(asking(1))).degraded
         else:

@@ -14,7 +14,7 @@ from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome
-from perkie_cli.emulators.storage.faults import Fault, Kind, Method
+from perkie_cli.emulators.storage.faults import Method, StorageFault, StorageFaultKind
 from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
 from perkie_cli.system.threads import thread_workers
 from tests.clock import ManualClock
@@ -47,17 +47,17 @@ async def services(
 
 Break = Callable[[GcsOpener], object]
 WAYS: dict[str, Break] = {
-    "answers 503": lambda b: b.server.faults.set([Fault(Kind.ERROR, status=503)]),
-    "answers 429": lambda b: b.server.faults.set([Fault(Kind.ERROR, status=429)]),
-    "answers 500": lambda b: b.server.faults.set([Fault(Kind.ERROR, status=500)]),
-    "answers 400": lambda b: b.server.faults.set([Fault(Kind.ERROR, status=400)]),
-    "refuses our account": lambda b: b.server.faults.set([Fault(Kind.ERROR, status=401)]),
-    "is somebody else's": lambda b: b.server.faults.set([Fault(Kind.ERROR, status=403)]),
-    "resets connections": lambda b: b.server.faults.set([Fault(Kind.RESET)]),
-    "fails half the time": lambda b: b.server.faults.set([Fault(Kind.ERROR, share=0.5, status=503)]),
-    "takes no writes": lambda b: b.server.faults.set([Fault(Kind.ERROR, Method.WRITE, status=503)]),
-    "never answers": lambda b: b.server.faults.set([Fault(Kind.HANG)]),
-    "never answers writes": lambda b: b.server.faults.set([Fault(Kind.HANG, Method.WRITE)]),
+    "answers 503": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.ERROR, status=503)]),
+    "answers 429": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.ERROR, status=429)]),
+    "answers 500": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.ERROR, status=500)]),
+    "answers 400": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.ERROR, status=400)]),
+    "refuses our account": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.ERROR, status=401)]),
+    "is somebody else's": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.ERROR, status=403)]),
+    "resets connections": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.RESET)]),
+    "fails half the time": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.ERROR, share=0.5, status=503)]),
+    "takes no writes": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.ERROR, Method.WRITE, status=503)]),
+    "never answers": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.HANG)]),
+    "never answers writes": lambda b: b.server.faults.set([StorageFault(StorageFaultKind.HANG, Method.WRITE)]),
     "is gone": lambda b: b.server.state.buckets.clear(),
 }
 
@@ -87,7 +87,7 @@ async def test_a_picture_is_answered_though_the_server_is_down_and_kept_once_it_
 
 
 async def test_passing_faults_are_got_over(services: Services, bucket: GcsOpener, clock: ManualClock) -> None:
-    bucket.server.faults.set([Fault(Kind.ERROR, first=2)])
+    bucket.server.faults.set([StorageFault(StorageFaultKind.ERROR, first=2)])
     made = await services.generate(GenerateRequest(PHOTO, "ink_wash"))
     assert made.key is not None
     assert clock.slept, "it waited before it tried again"
@@ -99,7 +99,7 @@ async def test_a_hit_stays_a_hit_when_nothing_can_be_written(
 ) -> None:
     first = await services.generate(GenerateRequest(PHOTO, "ink_wash", Owner.customer("1")))
     clock.advance(3 * 86400)  # the lifetime is due to slide
-    bucket.server.faults.set([Fault(Kind.ERROR, Method.WRITE, status=503)])
+    bucket.server.faults.set([StorageFault(StorageFaultKind.ERROR, Method.WRITE, status=503)])
     hit = await services.generate(GenerateRequest(PHOTO, "ink_wash", owner))
     assert hit.cache_hit
     assert hit.master == first.master

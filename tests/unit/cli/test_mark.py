@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perkie_cli.batch.mark import Kind, mark_of, marked
+from perkie_cli.batch.mark import OutputKind, mark_of, marked
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
@@ -22,9 +22,9 @@ ALPHA = np.full(RGB.shape[:2], 200, np.uint8)
 
 @pytest.mark.parametrize("alpha", [None, ALPHA], ids=["opaque", "alpha"])
 @pytest.mark.parametrize("format_", list(ImageFormat))
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", list(OutputKind))
 def test_a_marked_picture_is_the_same_picture(
-    kind: Kind, format_: ImageFormat, alpha: np.ndarray | None, tmp_path: Path
+    kind: OutputKind, format_: ImageFormat, alpha: np.ndarray | None, tmp_path: Path
 ) -> None:
     plain = codec.encode(Raster(RGB, alpha), format_).data
     data = marked(plain, kind)

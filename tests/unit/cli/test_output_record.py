@@ -9,7 +9,7 @@ import pytest
 
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.inputs import InputFile, expand
-from perkie_cli.batch.mark import Kind
+from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.targets import OutputFile, OutputRecord, OutputState, plan_targets
 from perkie_cli.domain.errors import UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
@@ -54,9 +54,9 @@ def test_a_file_is_the_same_by_whatever_way_it_is_named(record: OutputRecord, pe
     record.write(made(folder / "pet_ink.jpg", pet), b"drawn")
     for way in (folder / ".." / "photos", folder.with_name("link")):
         assert record.state(way / "pet_ink.jpg", way / "pet.jpg", "ink") is OutputState.FRESH
-        assert len(expand([str(pet), str(way / "pet.jpg")], recursive=False, kind=Kind.PICTURE).files) == 1
+        assert len(expand([str(pet), str(way / "pet.jpg")], recursive=False, kind=OutputKind.PICTURE).files) == 1
         ours = record.below_folders([str(way)])
-        found = expand([str(way)], recursive=False, kind=Kind.PICTURE, made_by_us=ours).files
+        found = expand([str(way)], recursive=False, kind=OutputKind.PICTURE, made_by_us=ours).files
         assert [file.path.name for file in found] == ["pet.jpg"]
         rows = plan_targets([InputFile(pet), InputFile(way / "pet.png")], ["_ink.jpg"], None, None)
         assert [row[0].name for row in rows] == ["pet-jpg_ink.jpg", "pet-png_ink.jpg"]

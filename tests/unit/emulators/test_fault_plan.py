@@ -15,8 +15,8 @@ from perkie_cli.config.models import load_models
 from perkie_cli.domain.errors import BadInput
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.emulators.fault_plan import Faults, parse_faults, read_plan
-from perkie_cli.emulators.firestore.plan import Fault as Call
-from perkie_cli.emulators.gemini.plan import HOWS, Fault, Kind, Latency, Plan
+from perkie_cli.emulators.firestore.plan import FirestoreFault
+from perkie_cli.emulators.gemini.plan import HOWS, GeminiFault, GeminiFaultKind, GeminiPlan, Latency
 from tests.clock import ManualClock
 from tests.conftest import ROOT
 
@@ -47,23 +47,25 @@ def test_the_first_that_fits_is_done(tmp_path: Path) -> None:
     file = tmp_path / "plan.toml"
     file.write_text(TOML)
     clock = ManualClock()
-    faults = Faults(clock, Plan.parse(read_plan(file)).faults)
+    faults = Faults(clock, GeminiPlan.parse(read_plan(file)).faults)
 
-    def chosen(number: int, model: str = "m") -> Kind | None:
+    def chosen(number: int, model: str = "m") -> GeminiFaultKind | None:
         fault = faults.choose(lambda each: each.fits(number, model))
         return fault.kind if fault is not None else None
 
-    assert sum(chosen(9, "gemini-3-pro-image") is Kind.SLOW for _ in range(4000)) in range(850, 1150)
+    assert sum(chosen(9, "gemini-3-pro-image") is GeminiFaultKind.SLOW for _ in range(4000)) in range(850, 1150)
     clock.advance(59.9)
     assert chosen(1) is None
     clock.advance(0.1)
-    assert chosen(3) is Kind.OUTAGE
+    assert chosen(3) is GeminiFaultKind.OUTAGE
     clock.advance(60)
-    assert chosen(3) is Kind.BLOCKED
+    assert chosen(3) is GeminiFaultKind.BLOCKED
 
 
 def test_only_so_many_are_hit() -> None:
-    faults = Faults(ManualClock(), parse_faults({"fault": [{"kind": "error", "method": "read", "first": 2}]}, Call))
+    faults = Faults(
+        ManualClock(), parse_faults({"fault": [{"kind": "error", "method": "read", "first": 2}]}, FirestoreFault)
+    )
     methods = ["Commit", "RunQuery", "GetDocument", "RunQuery"]
     hit = [faults.choose(lambda each, method=method: each.fits(method)) is not None for method in methods]  # type: ignore[misc]
     assert hit == [False, True, True, False]
@@ -72,7 +74,9 @@ def test_only_so_many_are_hit() -> None:
 def test_json_says_the_same(tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     file.write_text(json.dumps({"fault": [{"kind": "overloaded", "retry_after": 13, "calls": [1, 2]}]}))
-    assert Plan.parse(read_plan(file)) == Plan((Fault(Kind.OVERLOADED, retry_after=13, calls=(1, 2)),))
+    assert GeminiPlan.parse(read_plan(file)) == GeminiPlan(
+        (GeminiFault(GeminiFaultKind.OVERLOADED, retry_after=13, calls=(1, 2)),)
+    )
 
 
 def test_latency_is_log_normal() -> None:
@@ -105,7 +109,7 @@ def test_latency_is_log_normal() -> None:
 )
 def test_nonsense_is_refused_in_a_sentence(table: object) -> None:
     with pytest.raises(BadInput):
-        Plan.parse(table)
+        GeminiPlan.parse(table)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,7 @@ def test_nonsense_is_refused_in_a_sentence(table: object) -> None:
 )
 def test_a_refusal_names_the_entry(row: object, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        parse_faults({"fault": [row]}, Call)
+        parse_faults({"fault": [row]}, FirestoreFault)
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.toml", "[[fault"), ("a.json", "{"), ("missing.toml", None)])
@@ -134,9 +138,9 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str, text: str | None) -> 
 def test_the_documented_plan_is_one_and_no_kind_is_left_out() -> None:
     page = (ROOT / "docs" / "gemini.md").read_text("utf-8")
     (block,) = re.findall(r"```toml\n(.*?)```", page, flags=re.S)
-    assert len(Plan.parse(tomllib.loads(block)).faults) == 4
+    assert len(GeminiPlan.parse(tomllib.loads(block)).faults) == 4
     told = dict(re.findall(r"^\| `([a-z_]+)` \|.*\|(.*)\|$", page, flags=re.M))
-    assert told.keys() == set(Kind)
+    assert told.keys() == set(GeminiFaultKind)
     for kind, hows in HOWS.items():
         assert set(hows) <= set(re.findall(r"`(\w+)`", told[kind]))
 

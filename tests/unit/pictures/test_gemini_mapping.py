@@ -22,7 +22,7 @@ from perkie_cli.domain.money.spend import nanodollars
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.domain.secret import Secret
-from perkie_cli.engines.gemini.answer import Answer, read
+from perkie_cli.engines.gemini.answer import GeminiAnswer, read
 from perkie_cli.engines.gemini.bill import usage_of
 from perkie_cli.engines.gemini.client import checked_url
 from perkie_cli.engines.gemini.faults import fault
@@ -222,7 +222,7 @@ def test_a_photo_is_shrunk_for_the_model_never_enlarged(longest: int, width: int
     assert codec.inspect(sent, ImageLimits(min_side=1)).width == width
 
 
-def answered(**fields: object) -> Answer:
+def answered(**fields: object) -> GeminiAnswer:
     return read(json.dumps(fields), SCRUBBED)
 
 

@@ -142,7 +142,7 @@ def engine() -> Iterator[LocalStyleEngine]:
 
 
 def style(**parameters: float) -> Style:
-    return Style("mine", "Mine", "p", "s", "1", recipe="bw_fine_art", parameters=parameters)
+    return Style("mine", "Mine", "p", "s", "1", drawing="bw_fine_art", parameters=parameters)
 
 
 def test_the_engine_draws_at_the_size_asked_for(engine: StyleEngine) -> None:
@@ -164,7 +164,7 @@ def test_the_recipe_of_the_cache_key_knows_what_shows(engine: StyleEngine) -> No
     assert plain.fingerprint == engine.recipe(style(grain=1), 1024).fingerprint  # and without its point
     assert plain.fingerprint != engine.recipe(style(grain=2.0), 1024).fingerprint
     assert plain.fingerprint != engine.recipe(style(), 2048).fingerprint
-    assert plain.fingerprint != engine.recipe(dataclasses.replace(style(), recipe="ink_wash"), 1024).fingerprint
+    assert plain.fingerprint != engine.recipe(dataclasses.replace(style(), drawing="ink_wash"), 1024).fingerprint
 
 
 def test_a_wrong_parameter_is_refused_before_any_work(engine: StyleEngine) -> None:

@@ -27,7 +27,7 @@ def test_the_three_shipped_styles_with_their_shop_names(book: StyleCatalogue) ->
     assert [s.id for s in book.select("popular")] == ["ink_wash", "van_gogh_post_impressionism"]
     for style in book.all():
         assert style.prompt != style.safe_prompt
-        find_recipe(style.recipe).settle(style.parameters)  # raises when a shipped file is wrong
+        find_recipe(style.drawing).settle(style.parameters)  # raises when a shipped file is wrong
 
 
 @pytest.mark.parametrize("name", ["ink_wash", "Modern", "INK-WASH", " modern "])

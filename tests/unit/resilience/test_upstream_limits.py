@@ -20,7 +20,7 @@ def limits(clock: VirtualClock, **policy: Any) -> UpstreamLimits:
 
 
 def take(limited: UpstreamLimits) -> None:
-    with limited.place():
+    with limited.slot():
         pass
 
 
@@ -42,11 +42,11 @@ def test_concurrency_is_given_back_whatever_happens() -> None:
     limited = limits(VirtualClock(), concurrent=3)
     with ExitStack() as held:
         for _ in range(3):
-            held.enter_context(limited.place())
+            held.enter_context(limited.slot())
         with pytest.raises(AtCapacity):
             take(limited)
         assert limited.running == 3
-    with pytest.raises(LookupError), limited.place():
+    with pytest.raises(LookupError), limited.slot():
         raise LookupError
     assert limited.running == 0
 
@@ -99,7 +99,7 @@ def test_an_overloaded_upstream_gets_few_calls_and_comes_back() -> None:
 def test_a_refusal_that_came_late_does_not_outweigh_the_calls_of_its_minute() -> None:
     clock = VirtualClock()
     limited = limits(clock)
-    with limited.place():
+    with limited.slot():
         clock.advance(40)  # a slow 429: when its call is forgotten, it is not
         limited.overloaded()
     clock.advance(25)
@@ -108,6 +108,6 @@ def test_a_refusal_that_came_late_does_not_outweigh_the_calls_of_its_minute() ->
 
 def test_where_every_place_is_taken_the_time_of_one_generation_is_named() -> None:
     limited = limits(VirtualClock(), concurrent=1)
-    with limited.place(), pytest.raises(AtCapacity, match="concurrent calls") as refused, limited.place():
+    with limited.slot(), pytest.raises(AtCapacity, match="concurrent calls") as refused, limited.slot():
         pytest.fail("there is no place")
     assert refused.value.retry_after == 5.0
