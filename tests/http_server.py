@@ -18,7 +18,7 @@ from perkie_cli.bootstrap import Profile, Services, build_services
 from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
-from perkie_cli.http.parts import ServerParts
+from perkie_cli.http.parts import Parts
 from perkie_cli.http.server import Server, listen
 from perkie_cli.telemetry.log import EventLog
 from tests.engines import Centre, Negative
@@ -43,12 +43,12 @@ class Running:
     matting: Centre
 
     @property
-    def parts(self) -> ServerParts:
+    def parts(self) -> Parts:
         """What the app under test is made of."""
         app = self.server.config.app
         assert isinstance(app, FastAPI)
         parts = app.state.parts
-        assert isinstance(parts, ServerParts)
+        assert isinstance(parts, Parts)
         return parts
 
     async def generate(self, **body: Any) -> httpx.Response:

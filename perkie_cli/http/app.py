@@ -19,7 +19,7 @@ from perkie_cli.http.answer.document import PROBLEM, describe, description
 from perkie_cli.http.answer.facts import header_names
 from perkie_cli.http.answer.problems import InvalidFields, MalformedBody, MethodNotAllowed
 from perkie_cli.http.middleware import Boundary, Context, Head, problem_response
-from perkie_cli.http.parts import ServerParts, build_parts
+from perkie_cli.http.parts import Parts, build_parts
 from perkie_cli.http.request import origins
 from perkie_cli.http.request.call import PROXY_PREFIX, signed
 from perkie_cli.http.routes import (
@@ -83,7 +83,7 @@ def create_app(services: Services, *, warming: bool = False) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    parts: ServerParts = app.state.parts
+    parts: Parts = app.state.parts
     async with AsyncExitStack() as ending:
         ending.push_async_callback(parts.services.aclose)
         if app.state.warming:
@@ -91,7 +91,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def _add_routes(app: FastAPI, parts: ServerParts) -> None:
+def _add_routes(app: FastAPI, parts: Parts) -> None:
     roles = _ROLES if parts.settings.role == "all" else {parts.settings.role: _ROLES[parts.settings.role]}
     proxied = parts.authenticator.proxy_secret is not None
     for router in (health.router, health.warmups, *(router for routers in roles.values() for router in routers)):
@@ -103,7 +103,7 @@ def _add_routes(app: FastAPI, parts: ServerParts) -> None:
         app.include_router(widget.router)
 
 
-def _add_middleware(app: FastAPI, parts: ServerParts) -> None:
+def _add_middleware(app: FastAPI, parts: Parts) -> None:
     """The last one added is the outermost."""
     app.add_middleware(Boundary, max_body=parts.settings.max_body, bodies=parts.bodies)
     app.add_middleware(

@@ -23,7 +23,7 @@ _LONGEST_SIGNED = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class ServerParts:
+class Parts:
     """``services`` do the work; the rest is for serving it."""
 
     services: Services
@@ -36,7 +36,7 @@ class ServerParts:
     shutdown: Shutdown
 
 
-def build_parts(services: Services) -> ServerParts:
+def build_parts(services: Services) -> Parts:
     """The parts of one server over ``services``, which were built for one.
 
     Raises: InvalidSetting; TypeError for the services of a command.
@@ -45,7 +45,7 @@ def build_parts(services: Services) -> ServerParts:
     settings = _with_secrets(services)
     secret = settings.link_secret
     minute = 60.0
-    return ServerParts(
+    return Parts(
         services=services,
         settings=settings,
         authenticator=build_authenticator(settings),
@@ -79,7 +79,7 @@ def _check(services: Services) -> None:
         raise InvalidSetting("http.link_lifetime is over 7 days, the maximum for signed links of Cloud Storage")
 
 
-def parts_of(request: HTTPConnection) -> ServerParts:
+def parts_of(request: HTTPConnection) -> Parts:
     """The parts of the app that serves the request."""
-    parts: ServerParts = request.app.state.parts
+    parts: Parts = request.app.state.parts
     return parts

@@ -15,7 +15,7 @@ from perkie_cli.bootstrap import Services
 from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.http.app import create_app
-from perkie_cli.http.parts import ServerParts
+from perkie_cli.http.parts import Parts
 
 _CLOSING = 1.0  # seconds for closing connections after the last answer
 _KEEP_ALIVE = 75  # seconds; longer than load balancers keep idle connections
@@ -26,7 +26,7 @@ class Server(uvicorn.Server):
     """Tells the app about the signal, so that it can finish requests in flight; a second signal stops at once."""
 
     def __init__(self, app: FastAPI, grace: float) -> None:
-        parts: ServerParts = app.state.parts
+        parts: Parts = app.state.parts
         super().__init__(
             uvicorn.Config(
                 app,

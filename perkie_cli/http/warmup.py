@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.http.parts import ServerParts
+from perkie_cli.http.parts import Parts
 from perkie_cli.ports import WarmableEngine
 
 log = logging.getLogger("perkie.http")
@@ -70,7 +70,7 @@ async def warm_up(services: Services, role: str, *, network: bool = True) -> lis
     return loaded
 
 
-async def warm_up_at_start(parts: ServerParts) -> None:
+async def warm_up_at_start(parts: Parts) -> None:
     """``warm_up`` before the first request, for parts that are certainly needed; failures are only logged."""
     role = parts.settings.role
     try:

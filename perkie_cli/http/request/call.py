@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,7 @@ from starlette.requests import HTTPConnection
 
 from perkie_cli.auth.peer import client_address
 from perkie_cli.auth.principal import Principal, Scope
+from perkie_cli.auth.shopify import OWN_PARAMETERS
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.people.proof import Requester, identify
 from perkie_cli.http.answer.problems import InvalidFields
@@ -21,9 +23,9 @@ from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
 from perkie_cli.http.answer.removebg import rate_headers
 from perkie_cli.http.limits.shutdown import while_wanted
 from perkie_cli.http.middleware import extra_headers, ids_of
-from perkie_cli.http.parts import ServerParts, parts_of
+from perkie_cli.http.parts import Parts, parts_of
+from perkie_cli.http.request.fields import refuse_repeated, refuse_unknown
 from perkie_cli.http.request.origins import check_local
-from perkie_cli.http.request.query import check_query
 from perkie_cli.services.shop.idempotency import Repeatable
 
 T = TypeVar("T")
@@ -46,7 +48,7 @@ class Call:
     """One request and its caller. ``address`` is the client's, according to the trusted proxies."""
 
     request: HTTPConnection
-    parts: ServerParts
+    parts: Parts
     principal: Principal
     address: str
 
@@ -130,7 +132,7 @@ def calling(scope: Scope | None, *, costly: bool = True) -> Callable[[Request], 
 
     async def call(request: Request) -> Call:
         made = authenticated(request, request.headers)
-        check_query(request, proxied=behind_proxy(request))
+        _check_query(request, proxied=behind_proxy(request))
         if scope is not None:
             made.principal.require(scope)
         if costly:
@@ -172,3 +174,17 @@ def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
     peer = request.client.host if request.client else "127.0.0.1"
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     return Call(request, parts, principal, client_address(peer, forwarded, hops))
+
+
+def _check_query(request: Request, *, proxied: bool) -> None:
+    """Checks the names of the query. ``proxied``: Shopify's own parameters are allowed; the signature covers them.
+
+    Raises: InvalidFields.
+    """
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    if proxied:
+        for name in OWN_PARAMETERS - known:
+            del given[name]
+    refuse_unknown(given, known, "query parameter")
+    refuse_repeated(given)

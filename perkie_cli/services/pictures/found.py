@@ -1,4 +1,4 @@
-"""A stored picture with its facts, and its conversion to the requested format."""
+"""Stored pictures: the master, its facts, and its conversion to the requested format."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.imaging import codec
-from perkie_cli.ports import Blob
+from perkie_cli.ports import Blob, Rendering
 
 _MASTERS = ImageLimits(min_side=1)  # already ours: only check that they are intact
+AS_IT_CAME = "the picture is stored as the upstream sent it, because it could not be encoded again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,16 @@ def deliver(master: EncodedPicture, format_: ImageFormat) -> EncodedPicture:
     if format_ is master.format:
         return master
     return codec.encode(codec.decode(master.data, _MASTERS, "the stored picture").raster, format_)
+
+
+def master_of(rendering: Rendering) -> tuple[EncodedPicture, tuple[str, ...]]:
+    """The master, with a note if it is the upstream's own file: a paid picture must not be lost. Run it in a worker.
+
+    Raises: the encoder's error, if the engine returned no file.
+    """
+    try:
+        return codec.encode_master(rendering.raster), ()
+    except Exception:  # encoders can raise anything
+        if rendering.paid is None:
+            raise
+        return rendering.paid, (AS_IT_CAME,)

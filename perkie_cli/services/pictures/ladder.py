@@ -20,8 +20,7 @@ from perkie_cli.domain.policy import Cover
 from perkie_cli.ports import Clock, EventSink, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.pace import Pace
 from perkie_cli.services.pictures.cache import PictureCache
-from perkie_cli.services.pictures.found import Found
-from perkie_cli.services.pictures.master import master_of
+from perkie_cli.services.pictures.found import Found, master_of
 
 LATE = "the picture was ready {:.1f} s after the deadline"
 RETRY_AFTER = 60.0  # seconds, if the upstream's error has none

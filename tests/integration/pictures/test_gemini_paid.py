@@ -23,7 +23,7 @@ from perkie_cli.engines.meter import Meter
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import Clock, Rendering, RenderJob
-from perkie_cli.services.pictures.master import AS_IT_CAME, master_of
+from perkie_cli.services.pictures.found import AS_IT_CAME, master_of
 from tests.engines import Negative
 from tests.events import Recorder
 from tests.gemini_answers.build import GOOD, Row, drawn, part, parts
