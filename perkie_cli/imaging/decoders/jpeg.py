@@ -21,7 +21,7 @@ DAMAGED = "its picture data is damaged: a part of it may look wrong"
 _SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 _COEFFICIENTS = 64
 _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
-_PADDING = 64  # bytes that some cameras write behind the last pixel
+_PADDING = 64  # zeros that some cameras write behind the last pixel
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _BRIDGED = 2  # lost restart markers over which libjpeg finds its way again
 _BEARABLE = 0.1  # share of a picture that may be damaged
@@ -73,10 +73,17 @@ def _consequence(jpeg: Jpeg, size: tuple[int, int], warning: str) -> str | None:
     """
     left_over = _LEFT_OVER.search(warning)
     if left_over:
-        return DAMAGED if int(left_over[1]) > _PADDING else None
+        return None if _is_padding(jpeg.scans[-1].coded, int(left_over[1])) else DAMAGED
     if not (jpeg.is_ended and _is_confined(jpeg, size)):
         raise Damage("the picture data ends too early or is damaged")
     return DAMAGED
+
+
+def _is_padding(coded: bytes, left_over: int) -> bool:
+    """Whether these last bytes are no part of the picture. After a fault other bytes are left over: what should have
+    been its last blocks. libjpeg does not count fill bytes.
+    """
+    return left_over <= _PADDING and not any(coded.rstrip(b"\xff")[-left_over:])
 
 
 def _is_confined(jpeg: Jpeg, size: tuple[int, int]) -> bool:

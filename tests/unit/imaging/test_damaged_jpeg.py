@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
 from perkie_cli.domain.errors import CorruptImage, NotAnImage
@@ -169,6 +170,32 @@ def test_a_picture_of_few_restart_intervals_is_refused() -> None:
     data = made(restart_marker_blocks=WIDTH * HEIGHT // 16 // 16 // 2)
     with pytest.raises(CorruptImage):
         codec.decode(holed(data, 0.3, b"", 300), LIMITS)
+
+
+def warns(data: bytes) -> bool:
+    """Whether libjpeg finds anything wrong with it."""
+    try:
+        simplejpeg.decode_jpeg(data, strict=True)
+    except ValueError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("kind", ["baseline", "grey", "full chroma"])
+def test_changed_bytes_are_never_silent_where_libjpeg_warns(kind: str) -> None:
+    """Without restart markers all behind them is shifted, and what is left over at the end is as short as padding."""
+    whole, rng, warned = jpeg(kind), random.Random(5), 0
+    for _ in range(40):
+        data, at = bytearray(whole), rng.randrange(first_scan(whole), len(whole) - 200)
+        for each in range(at, at + 140, 7):
+            data[each] = rng.randrange(255)
+        if warns(bytes(data)):
+            warned += 1
+            try:
+                assert codec.decode(bytes(data), LIMITS).notes == (DAMAGED,)
+            except CorruptImage as error:
+                assert "damaged" in error.message
+    assert warned > 10
 
 
 def test_much_that_is_left_over_is_noted() -> None:
