@@ -1,4 +1,4 @@
-"""Fault plans: what an emulator does to which calls. From a TOML or JSON file, or changed live by its admin API."""
+"""Fault plans: which faults an emulator injects into which calls. From a TOML or JSON file, or live by its admin API."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ PLAN = "/_emulator/plan"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFault:
-    """When a fault is due; each emulator adds to which calls, and what it does.
+    """When a fault applies; each emulator adds the calls and the effect.
 
-    ``share`` of the calls that fit, by chance; ``begin`` and ``end`` in seconds since the start; ``first``: only so
-    many of them. Raises: InvalidParameter.
+    ``share`` of the matching calls, at random; ``begin`` and ``end`` in seconds since the start; ``first``: at most
+    this many calls. Raises: InvalidParameter.
     """
 
     share: float = 1.0
@@ -35,7 +35,7 @@ class PlannedFault:
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
-            raise InvalidParameter("share must lie between 0 and 1")
+            raise InvalidParameter("share must be between 0 and 1")
 
 
 F = TypeVar("F", bound=PlannedFault)
@@ -43,7 +43,7 @@ R = TypeVar("R")
 
 
 class Faults(Generic[F]):
-    """A plan at work: chance from ``seed``, and how often each fault was met."""
+    """A running plan: random choices from ``seed``, and the count of each fault."""
 
     def __init__(self, clock: Clock, plan: Sequence[F] = (), seed: int = 0) -> None:
         self._clock = clock
@@ -57,12 +57,12 @@ class Faults(Generic[F]):
         return self._clock.monotonic() - self._began
 
     def set(self, plan: Sequence[F]) -> None:
-        """Another plan, from now on; an empty one heals."""
+        """Replaces the plan; an empty one ends all faults."""
         self.plan = tuple(plan)
         self._met = [0] * len(plan)
 
     def choose(self, fits: Callable[[F], bool]) -> F | None:
-        """What to do to a call: the first fault that is due and ``fits`` it, if any."""
+        """The fault for a call: the first one that applies now and ``fits`` the call, if any."""
         elapsed = self.elapsed
         for number, fault in enumerate(self.plan):
             due = fault.begin <= elapsed < fault.end and self._met[number] < fault.first
@@ -73,7 +73,7 @@ class Faults(Generic[F]):
 
 
 def read_plan(path: Path) -> object:
-    """The table of a ``.json`` file, or of TOML.
+    """Reads the table from a ``.json`` file, or from TOML.
 
     Raises: UnreadableFile, InvalidParameter.
     """
@@ -87,7 +87,7 @@ def read_plan(path: Path) -> object:
 
 
 def parse_faults(table: object, kind: type[F], beside: Collection[str] = ()) -> tuple[F, ...]:
-    """The rows of ``{"fault": [{"kind": "error", "share": 0.3}, …]}``; ``beside`` names what else the table may hold.
+    """The rows of ``{"fault": [{"kind": "error", "share": 0.3}, …]}``; ``beside`` names other allowed keys of the table.
 
     Raises: InvalidParameter, naming the entry.
     """
@@ -114,7 +114,7 @@ def parse_record(row: object, kind: type[R], name: str) -> R:
 
 
 def answer_plan(request: Request, replace: Callable[[object], None]) -> Response | None:
-    """``PUT`` hands the body's table to ``replace``, ``DELETE`` an empty one; the refusal, where it is wrong."""
+    """``PUT`` passes the body's table to ``replace``, ``DELETE`` an empty one; returns an error response if it is wrong."""
     try:
         replace(request.json() if request.method == "PUT" else {})
     except BadInput as error:
@@ -135,7 +135,7 @@ def _value(key: str, wanted: Any, value: object) -> object:
     if wanted is str:
         if isinstance(value, str):
             return value
-        raise InvalidParameter(f"{key}: {value!r} is not a text")
+        raise InvalidParameter(f"{key}: {value!r} is not a string")
     if wanted in (int, float):
         if _is_number(value):
             return value

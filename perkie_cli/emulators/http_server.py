@@ -1,7 +1,7 @@
-"""A small HTTP/1.1 server for emulators: quick answers, and a hand on the raw connection for faults.
+"""A small HTTP/1.1 server for emulators: fast answers, and access to the raw connection for faults.
 
-An answer leaves in one send: a head and a body sent apart cost 40 ms where Nagle's algorithm meets delayed
-acknowledgements (RFC 9293 section 3.7.4). asyncio sets TCP_NODELAY by itself.
+An answer is sent with one call: separate sends of head and body cost 40 ms when Nagle's algorithm meets delayed
+acknowledgements (RFC 9293 section 3.7.4). asyncio sets TCP_NODELAY.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ BACKLOG = 1024
 
 
 class BadRequest(Exception):
-    """The bytes are no HTTP request that this server takes."""
+    """The bytes are not an HTTP request that this server supports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request; header names in lower case, the path percent-decoded. ``query`` has the last of repeated names.
 
-    ``base``: scheme and host by which the client knows the server.
+    ``base``: scheme and host under which the client addressed the server.
     """
 
     method: str
@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One whole answer. ``head``: to a HEAD request, which is told of the body but not given it."""
+    """One complete answer. ``head``: to a HEAD request, which gets the headers of the body but not the body."""
 
     status: int = 200
     body: bytes = b""
@@ -73,11 +73,11 @@ class Response:
 
     @classmethod
     def of(cls, value: object, status: int = 200, **headers: str) -> Response:
-        """JSON; underscores in header names become dashes."""
+        """An answer with JSON; underscores in header names become dashes."""
         return cls(status, json.dumps(value).encode(), headers={k.replace("_", "-"): v for k, v in headers.items()})
 
     def bytes(self) -> bytes:
-        """As it goes over the wire."""
+        """The answer's bytes on the wire."""
         try:
             phrase = http.HTTPStatus(self.status).phrase
         except ValueError:
@@ -96,12 +96,12 @@ class Wire:
         self._writer = writer
 
     async def send(self, data: bytes) -> None:
-        """Raw bytes."""
+        """Sends raw bytes."""
         self._writer.write(data)
         await self._writer.drain()
 
     def cut(self) -> None:
-        """Closes without further ado; what was sent arrives."""
+        """Closes the connection at once; bytes already sent still arrive."""
         self._writer.close()
 
     def reset(self) -> None:
@@ -111,12 +111,12 @@ class Wire:
         self._writer.transport.abort()
 
 
-# An answer, or None when the handler has used the wire itself and the connection is done with.
+# An answer, or None when the handler has used the wire itself and the connection is finished.
 Handler = Callable[[Request, Wire], Awaitable[Response | None]]
 
 
 class HttpServer:
-    """Serves one handler on a port of its own; ``port`` 0 takes a free one. ``tls``: serves https."""
+    """Serves one handler on its own port; ``port`` 0 picks a free one. ``tls``: serves https."""
 
     def __init__(
         self, handler: Handler, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
@@ -130,12 +130,12 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port that the server listens on."""
         return self._port
 
     @property
     def url(self) -> str:
-        """Where it is, without a slash at the end."""
+        """The server's URL, without a trailing slash."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{self._scheme}://{host}:{self._port}"
 
@@ -144,7 +144,7 @@ class HttpServer:
         return "http" if self._tls is None else "https"
 
     async def start(self) -> None:
-        """Raises: OSError, when the address cannot be had."""
+        """Starts listening. Raises: OSError when the address cannot be used."""
         self._server = await asyncio.start_server(
             self._connected, self._host, self._port, limit=MAX_HEAD, backlog=BACKLOG, ssl=self._tls
         )
@@ -200,8 +200,8 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     """
     try:
         start = await reader.readexactly(1)
-        if not start.isalpha():  # a TLS client would else wait for us as we for it
-            raise BadRequest("this is no HTTP; does the address begin with https?")
+        if not start.isalpha():  # otherwise a TLS client and this server would wait for each other
+            raise BadRequest("this is not HTTP; does the address begin with https?")
         head = (start + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError as error:
         if error.partial:

@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"\s*([\w*.-]+|[(),/])\s*")
 
 @dataclass
 class FieldSelection:
-    """What is wanted of a value: all of it, where nothing below is named."""
+    """The selected part of a value: all of it if nothing below is named."""
 
     below: dict[str, FieldSelection] = field(default_factory=dict)
 
@@ -33,7 +33,7 @@ class FieldSelection:
 def select(value: object, fields: str) -> object:
     """The part of a JSON value that ``fields`` names.
 
-    Raises: ValueError, for a text that is no selection.
+    Raises: ValueError for an invalid selection.
     """
     selection = FieldSelection()
     if _names(_tokens(fields), selection) is not None:

@@ -1,4 +1,4 @@
-"""Makes emulators as they are asked for, and runs them until they are told to stop."""
+"""Makes emulators from command-line options, and runs them until they are stopped."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class Emulator(Protocol):
-    """What can be run until it is interrupted."""
+    """A server that runs until it is interrupted."""
 
     async def start(self) -> None:
-        """Raises: OSError, when the address cannot be had."""
+        """Starts the server. Raises: OSError when the address cannot be used."""
 
     async def aclose(self) -> None:
         """Drops every connection."""
@@ -46,7 +46,7 @@ def make_storage(
     signing_keys: Sequence[Path] = (),
     tls: ssl.SSLContext | None = None,
 ) -> StorageEmulator:
-    """Cloud Storage with empty ``buckets``. Raises: BadInput, for a file or a name that is wrong."""
+    """Cloud Storage with empty ``buckets``. Raises: BadInput for a wrong file or name."""
     from perkie_cli.emulators.storage.faults import StorageFault
     from perkie_cli.emulators.storage.server import StorageEmulator
     from perkie_cli.emulators.storage.signing import load_key
@@ -69,14 +69,14 @@ def make_firestore(
     plan: Path | None = None,
     seed: int = 0,
 ) -> FirestoreEmulator:
-    """An empty Firestore. Raises: BadInput, for a plan or a way of transactions that is wrong."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # a taken port is told by us, not by the library's log
+    """An empty Firestore. Raises: BadInput for a wrong plan or transaction mode."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # perkie reports a port in use itself
     from perkie_cli.emulators.firestore.database import Database, Mode
     from perkie_cli.emulators.firestore.plan import FirestoreFault
     from perkie_cli.emulators.firestore.server import FirestoreEmulator
 
     if transactions not in list(Mode):
-        raise InvalidParameter(f"{transactions!r} is no way of transactions", hint=f"Ways: {', '.join(Mode)}.")
+        raise InvalidParameter(f"{transactions!r} is not a transaction mode", hint=f"Ways: {', '.join(Mode)}.")
     faults = parse_faults(read_plan(plan), FirestoreFault) if plan is not None else ()
     database = Database(clock, Mode(transactions))
     return FirestoreEmulator(database, clock, plan=faults, seed=seed, host=host, port=port, admin_port=admin_port)
@@ -93,7 +93,7 @@ def make_gemini(
     seed: int = 0,
     api_key: str | None = None,
 ) -> GeminiEmulator:
-    """The Gemini API; ``painter`` draws. Raises: BadInput, for a plan that is wrong."""
+    """The Gemini API; ``painter`` draws. Raises: BadInput for a wrong plan."""
     from perkie_cli.emulators.gemini.plan import GeminiPlan
     from perkie_cli.emulators.gemini.server import GeminiEmulator
 
@@ -103,9 +103,9 @@ def make_gemini(
 
 @asynccontextmanager
 async def running(*emulators: Emulator) -> AsyncIterator[None]:
-    """Started within, stopped after.
+    """Runs the emulators for the block.
 
-    Raises: UsageError, when an address cannot be had.
+    Raises: UsageError when an address cannot be used.
     """
     async with AsyncExitStack() as stack:
         for emulator in emulators:

@@ -1,4 +1,4 @@
-"""TLS for emulators: a certificate of the user's, or one made for the moment. gsutil, for one, speaks https alone."""
+"""TLS for emulators: the user's certificate, or a temporary one. gsutil, for example, only uses https."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VALID = timedelta(days=30)
 def tls_for(
     host: str, certificate: Path | None, key: Path | None, *, make: bool
 ) -> Iterator[tuple[ssl.SSLContext | None, Path | None]]:
-    """What to serve with, and the certificate that was made for it (gone afterwards), if any was.
+    """The TLS context, and the temporary certificate made for it, if any.
 
     Raises: UsageError, UnreadableFile, InvalidParameter.
     """
@@ -41,7 +41,7 @@ def tls_for(
 
 
 def load_certificate(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
-    """PEM files; without ``key`` the private key stands in the certificate's own file.
+    """Loads PEM files; without ``key`` the private key is in the certificate's file.
 
     Raises: UnreadableFile, InvalidParameter.
     """
@@ -50,7 +50,7 @@ def load_certificate(certificate: Path, key: Path | None = None) -> ssl.SSLConte
         context.load_cert_chain(certificate, key)
     except ssl.SSLError as error:
         hint = "PEM: a certificate and the unencrypted private key that belongs to it."
-        raise InvalidParameter(f"{certificate} is no certificate with its key", hint=hint) from error
+        raise InvalidParameter(f"{certificate} is not a certificate with its key", hint=hint) from error
     except OSError as error:
         raise UnreadableFile(f"{certificate} or its key cannot be read: {why_unread(error)}") from error
     return context
@@ -64,7 +64,7 @@ def make_certificate(host: str, folder: Path) -> Path:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "perkie emulator")])
-    now = datetime.now(UTC)  # what clients compare with
+    now = datetime.now(UTC)  # clients use the real time
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + VALID)
     names = [_general_name(each) for each in dict.fromkeys((host, "localhost", "127.0.0.1", "::1"))]

@@ -38,7 +38,7 @@ class Owner:
 
     @classmethod
     def session(cls, value: str) -> Owner:
-        """Raises: InvalidIdentity."""
+        """The session of that id. Raises: InvalidIdentity."""
         if value in RESERVED_SESSIONS:
             raise InvalidIdentity(f"session id {value!r} is reserved", hint="Use another session id.")
         return cls(Tier.SESSION, _valid_id("session", value))

@@ -1,9 +1,9 @@
 """Documents and transactions in memory.
 
-Optimistic: a transaction whose reads were overtaken is refused at its commit. Pessimistic: a read takes the
-document's lock and others wait for it, as Firestore's server libraries meet it in native mode; who waits too long is
-refused (https://cloud.google.com/firestore/docs/transaction-data-contention). Read-only transactions see all documents
-as they were at the beginning.
+Optimistic: a transaction is refused at its commit if a document changed after its read. Pessimistic: a read locks the
+document and others wait for it, as in native mode with Firestore's server libraries; waiting too long is refused
+(https://cloud.google.com/firestore/docs/transaction-data-contention). Read-only transactions see all documents as they
+were at the start.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from perkie_cli.emulators.firestore.values import get
 from perkie_cli.emulators.firestore.writes import Refused
 from perkie_cli.ports import Clock
 
-IDLE_LIFETIME = 60.0  # seconds until an idle transaction and its locks are given up
+IDLE_LIFETIME = 60.0  # seconds until an idle transaction and its locks expire
 
 
 class Mode(StrEnum):
-    """How transactions keep out of each other's way."""
+    """The concurrency control of transactions."""
 
     OPTIMISTIC = "optimistic"
     PESSIMISTIC = "pessimistic"
@@ -35,7 +35,7 @@ class Mode(StrEnum):
 
 @dataclass(slots=True)
 class Transaction:
-    """What a transaction has read (at which version) and holds locked; ``used`` on the monotonic clock.
+    """The documents a transaction has read (with versions) and locked; ``used`` is on the monotonic clock.
 
     ``snapshot``: the documents of a read-only one.
     """
@@ -54,7 +54,7 @@ class Database:
         self.documents: dict[str, Any] = {}
         self._clock = clock
         self._lock_timeout = lock_timeout
-        self._versions: dict[str, int] = {}  # of deleted documents too, so that their readers are overtaken
+        self._versions: dict[str, int] = {}  # also of deleted documents, so that transactions that read them are refused
         self._version = itertools.count(1)
         self._transactions: dict[bytes, Transaction] = {}
         self._numbers = itertools.count(1)
@@ -62,12 +62,12 @@ class Database:
         self._last = 0  # µs of the last commit
 
     def time(self) -> Any:
-        """Now, in microseconds that never repeat."""
+        """The current time in microseconds, never the same twice."""
         self._last = max(self._last + 1, int(self._clock.now().timestamp() * 1_000_000))
         return Timestamp(seconds=self._last // 1_000_000, nanos=self._last % 1_000_000 * 1000)
 
     def begin(self, options: Any = None) -> bytes:
-        """A new transaction."""
+        """Begins a transaction."""
         self._give_up_idle()
         id_ = b"transaction %d" % next(self._numbers)
         read_only = options is not None and options.WhichOneof("mode") == "read_only"
@@ -76,13 +76,13 @@ class Database:
         return id_
 
     def end(self, id_: bytes) -> None:
-        """Frees what the transaction holds; an unknown one is no error."""
+        """Releases the transaction's locks; an unknown transaction is not an error."""
         transaction = self._transactions.pop(id_, None)
         for name in transaction.locked if transaction is not None else ():
             self._locks[name].release()
 
     async def read(self, name: str, transaction: bytes = b"") -> Any:
-        """The document or None.
+        """Reads a document; None if it does not exist.
 
         Raises: Refused.
         """
@@ -91,7 +91,7 @@ class Database:
         return self.seen(transaction).get(name)
 
     def seen(self, transaction: bytes = b"") -> Mapping[str, Any]:
-        """All documents as the transaction sees them; a read by it is still to be told by ``read``.
+        """All documents as the transaction sees them; the caller must record its reads with ``read``.
 
         Raises: Refused.
         """
@@ -99,9 +99,9 @@ class Database:
         return self.documents if snapshot is None else snapshot
 
     async def commit(self, requested: Sequence[Any], transaction: bytes = b"") -> tuple[list[Any], Any]:
-        """Applies all writes or none: the result of each, and the commit time.
+        """Applies all writes or none; returns the result of each and the commit time.
 
-        Raises: Refused; the transaction is over in any case.
+        Raises: Refused; the transaction ends in any case.
         """
         id_ = transaction or self.begin()
         try:
@@ -111,7 +111,7 @@ class Database:
             self.end(id_)
 
     def expire(self, ttl_field: str) -> int:
-        """Deletes documents whose TTL field is past; how many."""
+        """Deletes documents whose TTL has expired; returns their number."""
         now = self._clock.now().timestamp()
         gone = [name for name, document in self.documents.items() if _expired(document, ttl_field, now)]
         for name in gone:

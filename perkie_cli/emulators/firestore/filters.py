@@ -1,4 +1,4 @@
-"""The conditions of a query: which documents fit, and which conditions Firestore refuses."""
+"""The conditions of a query: which documents match, and which conditions Firestore refuses."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _ARRAYS = (_Field.ARRAY_CONTAINS, _Field.ARRAY_CONTAINS_ANY)
 
 
 def value_at(document: Any, path: str) -> Any:
-    """The value of a field, or the document's name as one; None where there is none."""
+    """The value of a field, or the document's name as a value; None if the field is missing."""
     return Value(reference_value=document.name) if path == NAME else get(document.fields, field_path(path))
 
 
 def matches(document: Any, where: Any) -> bool:
-    """Whether the document fits.
+    """Whether the document matches.
 
-    Raises: Refused, for an operator that is not emulated.
+    Raises: Refused for an operator that is not emulated.
     """
     match where.WhichOneof("filter_type"):
         case None:
@@ -60,14 +60,14 @@ def matches(document: Any, where: Any) -> bool:
 
 
 def inequalities(where: Any) -> set[str]:
-    """The paths that the query's order begins with where it names none."""
+    """The paths by which a query without an order is sorted first."""
     unary, compared = _conditions(where)
     paths = {each.field.field_path for each in unary if each.op in _UNARY_NEGATIONS}
     return paths | {each.field.field_path for each in compared if each.op in (*_COMPARE, *_NEGATIONS)}
 
 
 def check_limits(where: Any) -> None:
-    """What Firestore refuses with any index.
+    """Refuses queries that Firestore refuses with any index.
 
     https://cloud.google.com/firestore/docs/query-data/queries#limits_on_or_queries. Raises: Refused.
     """
@@ -90,7 +90,7 @@ def _invalid(message: str) -> Refused:
 
 
 def _conditions(where: Any) -> tuple[list[Any], list[Any]]:
-    """All unary and all comparing conditions, however deep."""
+    """All unary and comparing conditions, at any depth."""
     leaves = list(_leaves(where))
     unary = [each.unary_filter for each in leaves if each.HasField("unary_filter")]
     return unary, [each.field_filter for each in leaves if each.HasField("field_filter")]

@@ -1,4 +1,4 @@
-"""ListDocuments and ListCollectionIds: what lies right below a document, by name, page by page."""
+"""ListDocuments and ListCollectionIds: the direct children of a document, by name, page by page."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import grpc
 from perkie_cli.emulators.firestore.values import Document, masked, segments_order
 from perkie_cli.emulators.firestore.writes import Refused
 
-PAGE = 300  # results of a call that names no page size
+PAGE = 300  # results of a call without a page size
 
 
 def list_documents(documents: Mapping[str, Any], request: Any) -> tuple[list[Any], str]:
-    """A page, and the token of the next. ``show_missing``: also names that only have something below them.
+    """A page and the token of the next one. ``show_missing``: also names that only have subcollections.
 
-    Raises: Refused, for an order other than by name.
+    Raises: Refused for an order other than by name.
     """
     if request.order_by not in ("", "__name__"):
         raise Refused(grpc.StatusCode.UNIMPLEMENTED, f"Listing by {request.order_by!r} is not emulated; by name is.")
@@ -31,14 +31,14 @@ def list_documents(documents: Mapping[str, Any], request: Any) -> tuple[list[Any
 
 
 def list_collection_ids(names: Iterable[str], request: Any) -> tuple[list[str], str]:
-    """A page, and the token of the next."""
+    """A page and the token of the next one."""
     prefix = request.parent + "/"
     return _page({name[len(prefix) :].split("/")[0] for name in names if name.startswith(prefix)}, request)
 
 
 def _shown(document: Any, name: str, request: Any) -> Any:
     if document is None:
-        return Document(name=name)  # without times: that is how clients know it from an empty one
+        return Document(name=name)  # without times: clients use that to distinguish it from an empty one
     return masked(document, request.mask.field_paths) if request.HasField("mask") else document
 
 

@@ -1,4 +1,4 @@
-"""The faults of this emulator: to which of Firestore's calls, and what is done to them."""
+"""The faults of this emulator: their effects, and the Firestore calls that they apply to."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ METHODS = (*GROUPS, *UNARY, *STREAMS)
 
 
 class FirestoreFaultKind(StrEnum):
-    """What can be done to a call."""
+    """The effects of faults."""
 
     ERROR = "error"  # ``code`` at once
     SLOW = "slow"  # ``seconds`` later than usual
     HANG = "hang"  # never an answer
-    LOST = "lost"  # it is done, but the answer is UNAVAILABLE
+    LOST = "lost"  # the call is carried out, but the answer is UNAVAILABLE
 
 
 class Code(StrEnum):
-    """How a call can fail, in gRPC's words."""
+    """The gRPC status codes for failures."""
 
     ABORTED = "ABORTED"
     UNAVAILABLE = "UNAVAILABLE"
@@ -57,5 +57,5 @@ class FirestoreFault(PlannedFault):
             raise InvalidParameter(f"method {self.method!r} is not known", hint=f"Known: {', '.join(METHODS)}.")
 
     def fits(self, method: str) -> bool:
-        """Whether this call may be hit."""
+        """Whether the fault can apply to this call."""
         return self.method in (None, method) or method in GROUPS.get(str(self.method), ())

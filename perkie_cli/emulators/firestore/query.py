@@ -18,7 +18,7 @@ _DESCENDING = queries.StructuredQuery.Direction.DESCENDING
 def select(documents: Iterable[Any], parent: str, query: Any) -> list[Any]:
     """The documents that the query finds below ``parent``, in its order.
 
-    Raises: Refused, for a query that Firestore refuses or that is not emulated.
+    Raises: Refused for a query that Firestore refuses or that is not emulated.
     """
     _check(query)
     orders = _orders(query)
@@ -59,7 +59,7 @@ def _check(query: Any) -> None:
 
 
 def _orders(query: Any) -> list[tuple[str, bool]]:
-    """(path, descending), with what is implied: the fields of inequalities by their names, then the document's name.
+    """(path, descending), including implied orders: fields of inequalities by name, then the document's name.
 
     https://cloud.google.com/firestore/docs/query-data/multiple-range-fields
     """
@@ -75,14 +75,14 @@ def _orders(query: Any) -> list[tuple[str, bool]]:
 
 
 def _within(name: str, parent: str, query: Any) -> bool:
-    """A query from no collection takes the documents of all."""
+    """The candidate documents; a query without a collection uses all of them."""
     rest = name.removeprefix(parent + "/").split("/") if name.startswith(parent + "/") else []
     wanted, deep = (query.from_[0].collection_id, query.from_[0].all_descendants) if query.from_ else ("", True)
     return len(rest) >= 2 and (deep or len(rest) == 2) and wanted in ("", rest[-2])
 
 
 def _against(document: Any, cursor: Any, orders: Sequence[tuple[str, bool]]) -> int:
-    """Where the document stands to the cursor: -1 before, 0 at, 1 after."""
+    """The document's position relative to the cursor: -1 before, 0 at, 1 after."""
     for (path, descending), bound in zip(orders, cursor.values, strict=False):
         have, limit = order(value_at(document, path)), order(bound)
         if have != limit:

@@ -1,4 +1,4 @@
-"""The gRPC service google.firestore.v1.Firestore, and beside it the admin API over HTTP under ``/_emulator``."""
+"""The gRPC service google.firestore.v1.Firestore, and the admin API over HTTP under ``/_emulator``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SERVICE = "google.firestore.v1.Firestore"
 
 
 class _NotEmulated(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """Every other call is refused by its name: listeners, write streams, pipelines, partitions.
+    """Refuses every other call by name: listeners, write streams, pipelines, partitions.
 
-    A listener is told that its target is gone, with the reason: Node's client would take an error for a broken
-    connection and try again for ever.
+    A listener gets a removed target with the reason: Node's client would treat an error as a broken connection and
+    retry for ever.
     """
 
     def service(self, call: Any) -> Any:
@@ -44,7 +44,7 @@ class _NotEmulated(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no
 
 
 class FirestoreEmulator:
-    """One emulated Firestore. ``port`` 0 takes a free one; documents are in memory and gone at the end."""
+    """One emulated Firestore. ``port`` 0 picks a free one; documents are in memory and lost at the end."""
 
     def __init__(
         self,
@@ -70,12 +70,12 @@ class FirestoreEmulator:
 
     @property
     def address(self) -> str:
-        """What ``FIRESTORE_EMULATOR_HOST`` is set to."""
+        """The value for ``FIRESTORE_EMULATOR_HOST``."""
         return f"{self._host}:{self._port}"
 
     async def start(self) -> None:
-        """Raises: OSError, when an address cannot be had."""
-        # Without so_reuseport=0 two emulators would share one port and its calls between them.
+        """Starts the servers. Raises: OSError when an address cannot be used."""
+        # Without so_reuseport=0 two emulators could share one port, and each would get part of the calls.
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         handlers = grpc.method_handlers_generic_handler(SERVICE, self._handlers())
         self._server.add_generic_rpc_handlers((handlers, _NotEmulated()))
@@ -161,15 +161,15 @@ class FirestoreEmulator:
         elif (request.method, request.path) == ("POST", "/_emulator/expire"):
             return Response.of({"deleted": self.database.expire(self._ttl_field)})
         elif (request.method, request.path) != ("GET", "/_emulator/state"):
-            return Response.of({"error": f"{request.method} {request.path} is no admin call"}, 404)
+            return Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
         return Response.of({"documents": len(self.database.documents), "calls": dict(self.counts)})
 
 
 @contextlib.asynccontextmanager
 async def running(emulator: FirestoreEmulator) -> AsyncIterator[FirestoreEmulator]:
-    """Starts the emulator, and stops it in the end.
+    """Runs the emulator for the block.
 
-    Raises: OSError, when its address cannot be had.
+    Raises: OSError when its address cannot be used.
     """
     await emulator.start()
     try:

@@ -23,27 +23,27 @@ def message(name: str) -> Any:
 
 
 class FirestoreService:
-    """One method a call, named as in the protocol."""
+    """One method per call, named as in the protocol."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def BeginTransaction(self, request: Any) -> Any:  # noqa: N802 -- methods are named as in the protocol
-        """Begins."""
+        """Begins a transaction."""
         return message("BeginTransactionResponse")(transaction=self._database.begin(request.options))
 
     async def Rollback(self, request: Any) -> Any:  # noqa: N802
-        """Gives up."""
+        """Rolls a transaction back."""
         self._database.end(request.transaction)
         return Empty()
 
     async def Commit(self, request: Any) -> Any:  # noqa: N802
-        """All writes or none."""
+        """Applies all writes or none."""
         results, time = await self._database.commit(request.writes, request.transaction)
         return message("CommitResponse")(commit_time=time, write_results=results)
 
     async def BatchWrite(self, request: Any) -> Any:  # noqa: N802
-        """Each write by itself."""
+        """Applies each write independently."""
         answer = message("BatchWriteResponse")()
         if len({target(write) for write in request.writes}) < len(request.writes):
             message_ = "the same document cannot be written more than once in a single request"
@@ -59,7 +59,7 @@ class FirestoreService:
         return answer
 
     async def GetDocument(self, request: Any) -> Any:  # noqa: N802
-        """One document."""
+        """Returns one document."""
         _refuse_unemulated(request)
         found = await self._database.read(request.name, request.transaction)
         if found is None:
@@ -67,7 +67,7 @@ class FirestoreService:
         return masked(found, request.mask.field_paths) if request.HasField("mask") else found
 
     async def BatchGetDocuments(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802
-        """Documents, in the order asked for; begins a transaction where told to."""
+        """Returns documents in the requested order; begins a transaction if requested."""
         _refuse_unemulated(request)
         make, transaction = message("BatchGetDocumentsResponse"), request.transaction
         if request.WhichOneof("consistency_selector") == "new_transaction":
@@ -83,7 +83,7 @@ class FirestoreService:
             yield answer
 
     async def RunQuery(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802
-        """The documents of a query."""
+        """Returns the documents of a query."""
         _refuse_unemulated(request)
         make, transaction = message("RunQueryResponse"), request.transaction
         if request.WhichOneof("consistency_selector") == "new_transaction":
@@ -99,7 +99,7 @@ class FirestoreService:
             yield make(read_time=self._database.time())
 
     async def RunAggregationQuery(self, request: Any) -> AsyncIterator[Any]:  # noqa: N802
-        """Counts, sums and averages."""
+        """Returns counts, sums and averages."""
         _refuse_unemulated(request)
         make, transaction = message("RunAggregationQueryResponse"), request.transaction
         if request.WhichOneof("consistency_selector") == "new_transaction":
@@ -113,7 +113,7 @@ class FirestoreService:
         yield answer
 
     async def ListDocuments(self, request: Any) -> Any:  # noqa: N802
-        """A collection's documents by name, page by page."""
+        """Lists a collection's documents by name, page by page."""
         _refuse_unemulated(request)
         page, more = list_documents(self._database.seen(request.transaction), request)
         for document in page if request.transaction else ():
@@ -121,7 +121,7 @@ class FirestoreService:
         return message("ListDocumentsResponse")(documents=page, next_page_token=more)
 
     async def ListCollectionIds(self, request: Any) -> Any:  # noqa: N802
-        """The collections right below a document, page by page."""
+        """Lists the direct subcollections of a document, page by page."""
         _refuse_unemulated(request)
         page, more = list_collection_ids(self._database.documents, request)
         return message("ListCollectionIdsResponse")(collection_ids=page, next_page_token=more)
@@ -135,7 +135,7 @@ class FirestoreService:
 
 
 def _refuse_unemulated(request: Any) -> None:
-    """What would be answered wrongly otherwise.
+    """Refuses requests that would otherwise get a wrong answer.
 
     Raises: Refused.
     """

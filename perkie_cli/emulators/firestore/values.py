@@ -36,7 +36,7 @@ def get(fields: Any, path: Sequence[str]) -> Any:
 
 
 def put(fields: Any, path: Sequence[str], value: Any) -> None:
-    """Sets the value at the path; what stands in the way of a nested path becomes a map."""
+    """Sets the value at the path; a value in the way of a nested path becomes a map."""
     *parents, last = path
     for name in parents:
         if fields[name].WhichOneof("value_type") != "map_value":
@@ -46,7 +46,7 @@ def put(fields: Any, path: Sequence[str], value: Any) -> None:
 
 
 def remove(fields: Any, path: Sequence[str]) -> None:
-    """Removes what is at the path, if anything."""
+    """Removes the value at the path, if any."""
     *parents, last = path
     for name in parents:
         if name not in fields:
@@ -77,7 +77,7 @@ def number(value: Any) -> int | float:
 
 
 def number_value(value: int | float) -> Any:
-    """As a Value; integers stay within 64 bits, as the server clamps them."""
+    """The number as a Value; integers are clamped to 64 bits, as by the server."""
     if isinstance(value, float):
         return Value(double_value=value)
     return Value(integer_value=max(-(2**63), min(2**63 - 1, value)))

@@ -1,4 +1,4 @@
-"""What one write makes of one document: preconditions, masks and field transforms."""
+"""Applies one write to one document: preconditions, masks and field transforms."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Refused(Exception):
 
 
 def target(write: Any) -> str:
-    """The name of the document that the write is about.
+    """The name of the document that the write changes.
 
-    Raises: Refused, for a name that is none.
+    Raises: Refused for an invalid name.
     """
     kind = write.WhichOneof("operation")
     name: str = {"delete": write.delete, "transform": write.transform.document}.get(kind, write.update.name)
@@ -50,7 +50,7 @@ def target(write: Any) -> str:
 
 
 def check(write: Any, current: Any, name: str) -> None:
-    """Raises: Refused, when the write's precondition does not hold."""
+    """Checks the write's precondition. Raises: Refused."""
     condition = write.current_document
     kind = condition.WhichOneof("condition_type")
     exists = current is not None
@@ -66,8 +66,8 @@ def check(write: Any, current: Any, name: str) -> None:
 def apply(write: Any, current: Any, name: str, time: Any) -> tuple[Any, Any]:
     """The document after the write (None: deleted) and the write's result.
 
-    A write that changes nothing leaves the document as it is, with its update time. Raises: Refused, for one that grows
-    too large.
+    A write without changes leaves the document and its update time as they are. Raises: Refused for a document that
+    becomes too large.
     """
     kind = write.WhichOneof("operation")
     if kind == "delete":
@@ -104,7 +104,7 @@ def _update(made: Any, write: Any) -> None:
 
 
 def _transform(made: Any, transform: Any, time: Any) -> Any:
-    """The value that a transform reports: the new one of numbers and times, null of arrays."""
+    """The value that a transform returns: the new number or time, null for arrays."""
     path = field_path(transform.field_path)
     current, kind = get(made.fields, path), transform.WhichOneof("transform_type")
     argument = getattr(transform, kind)

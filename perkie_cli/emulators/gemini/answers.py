@@ -19,13 +19,13 @@ STATUSES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-REFERENCE_TOKENS = 1120  # what one photo takes
+REFERENCE_TOKENS = 1120  # tokens of one photo
 SIGNATURE = base64.b64encode(b"emulated").decode()
 Json = dict[str, Any]
 
 
 def error(status: int, message: str, details: Sequence[Json] = (), retry_after: float | None = None) -> Response:
-    """An error body; 429 carries RetryInfo where a time is given."""
+    """An error body; a 429 has RetryInfo if a time is given."""
     told = list(details)
     if retry_after is not None:
         told.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{retry_after:g}s"})
@@ -34,7 +34,7 @@ def error(status: int, message: str, details: Sequence[Json] = (), retry_after: 
 
 
 def wrong_key(key: str) -> Response:
-    """As the real API refuses a key: a 400 whose details say so. It repeats the key, which callers must not."""
+    """The real API's refusal of a key: a 400 with details. It repeats the key, which callers must not show."""
     reason = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": "API_KEY_INVALID",
@@ -45,7 +45,7 @@ def wrong_key(key: str) -> Response:
 
 
 def prompt_tokens(prompt: str, photos: int) -> tuple[int, list[Json]]:
-    """In all, and by modality."""
+    """The prompt's tokens in total and by modality."""
     counts = {"TEXT": -(-len(prompt) // 4), "IMAGE": photos * REFERENCE_TOKENS}
     details = [{"modality": modality, "tokenCount": count} for modality, count in counts.items() if count]
     return sum(counts.values()), details
@@ -66,7 +66,7 @@ def usage(prompt: str, photos: int, image_tokens: int) -> Json:
 
 
 def picture(data: bytes, media_type: str, counts: Mapping[str, Any], model: str) -> Json:
-    """A good answer, signed as newer models sign what a chat has to send back."""
+    """A good answer with a thought signature, which newer models expect back in a chat."""
     part = picture_part(data, media_type)
     return candidate("STOP", counts, model, [{**part, "thoughtSignature": SIGNATURE}])
 

@@ -1,4 +1,4 @@
-"""Does a fault to one call: over the answer's content, or over the wire."""
+"""Applies a fault to one call: to the answer's content, or to the connection."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DRIPS = 20  # pieces of a dripping answer
 
 @dataclass(frozen=True, slots=True)
 class FaultyCall:
-    """One ``generateContent`` that is to be answered: ``good`` makes the answer it would get without a fault.
+    """One ``generateContent`` to answer: ``good`` makes the answer without a fault.
 
-    ``counts`` are the tokens of an answer with a picture, ``spent`` of one without; ``form`` makes of an answer what
-    goes over the wire.
+    ``counts`` are the tokens of an answer with a picture, ``spent`` of one without; ``form`` converts an answer to its
+    form on the wire.
     """
 
     model: str
@@ -36,7 +36,7 @@ class FaultyCall:
 
 
 async def answer_with(fault: GeminiFault, call: FaultyCall, clock: Clock, rng: random.Random) -> Response | None:
-    """The faulty answer, or None when the connection is done with."""
+    """The faulty answer, or None when the connection is finished."""
     if fault.kind in (GeminiFaultKind.OUTAGE, GeminiFaultKind.ERROR, GeminiFaultKind.OVERLOADED):
         return _refusal(fault)
     if fault.kind in (
@@ -100,7 +100,7 @@ async def _content(fault: GeminiFault, call: FaultyCall, rng: random.Random) -> 
 
 
 def _with_drafts(good: Response, how: str) -> Response:
-    """Words and two drafts before the final picture: marked as thoughts, not marked, or all of them marked."""
+    """Text and two drafts before the final picture: drafts marked as thoughts, none marked, or all marked."""
     body = json.loads(good.body)
     if good.status != 200:
         return good

@@ -1,6 +1,6 @@
-"""Draws what the emulator answers: the sent photo by the local engine, or one small picture over and over.
+"""Draws the emulator's pictures: the sent photo with the local engine, or always the same small picture.
 
-Without a photo it draws a scene made from the prompt: the same for the same words.
+Without a photo it draws a scene made from the prompt: the same for the same text.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Painter(Protocol):
     async def paint(self, photo: bytes | None, prompt: str, ratio: float | None, side: int) -> bytes:
         """A JPEG of that aspect ratio (None: the photo's, else square) and long side in px.
 
-        Raises: BadInput, when the photo cannot be read.
+        Raises: BadInput when the photo cannot be read.
         """
 
 
 class LocalPainter:
-    """Draws the photo in the style whose prompt was sent, else in the first one."""
+    """Draws the photo in the style whose prompt was sent, otherwise in the first style."""
 
     def __init__(self, engine: StyleEngine, styles: StyleCatalogue, workers: Workers) -> None:
         self._engine = engine
@@ -46,7 +46,7 @@ class LocalPainter:
         }
 
     async def paint(self, photo: bytes | None, prompt: str, ratio: float | None, side: int) -> bytes:
-        """See the protocol."""
+        """Draws one picture."""
         if photo is None:
             raster = await self._workers.run(_scene, prompt)
         else:
@@ -63,7 +63,7 @@ class TinyPainter:
         self._drawn: dict[tuple[float, int], bytes] = {}
 
     async def paint(self, photo: bytes | None, prompt: str, ratio: float | None, side: int) -> bytes:  # noqa: ARG002
-        """See the protocol."""
+        """Draws one picture."""
         shape = (ratio or 1.0, side)
         if shape not in self._drawn:
             self._drawn[shape] = await asyncio.to_thread(small_picture, side, shape[0])
@@ -75,7 +75,7 @@ def make_painter(picture: str, engine: Callable[[], StyleEngine], styles: StyleC
     if picture == "tiny":
         return TinyPainter()
     if picture != "style":
-        raise InvalidParameter(f"{picture!r} is no picture mode", hint="Modes: style, tiny.")
+        raise InvalidParameter(f"{picture!r} is not a picture mode", hint="Modes: style, tiny.")
     return LocalPainter(engine(), styles, workers)
 
 

@@ -1,4 +1,4 @@
-"""The faults of this emulator: to which calls, and what is done to them; and how long it takes to draw."""
+"""The faults of this emulator: their effects and the calls they apply to; and the latency of drawing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from perkie_cli.emulators.fault_plan import PlannedFault, parse_faults, parse_re
 
 
 class GeminiFaultKind(StrEnum):
-    """What can be done to a call."""
+    """The effects of faults."""
 
     OUTAGE = "outage"  # 503 at once
     ERROR = "error"  # any ``status`` with its error body
@@ -22,7 +22,7 @@ class GeminiFaultKind(StrEnum):
     DRIP = "drip"  # a good answer, spread over ``seconds``
     RESET = "reset"  # the connection is reset before the answer
     TRUNCATED = "truncated"  # the connection ends in the middle of the answer
-    CORRUPT = "corrupt"  # a picture that is none; ``how``: cut, noise, small
+    CORRUPT = "corrupt"  # an invalid picture; ``how``: cut, noise, small
     EMPTY = "empty"  # no picture; ``how``: object, content, text, zero
     BLOCKED = "blocked"  # ``reason``; ``how``: answer, prompt
     WRONG_JSON = "wrong_json"  # ``how``: html, shape, half
@@ -40,13 +40,13 @@ HOWS: Mapping[GeminiFaultKind, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long a call takes: log-normal with this median and 95th percentile in seconds; 0 is at once."""
+    """The duration of a call: log-normal with this median and 95th percentile in seconds; 0 answers at once."""
 
     median: float = 0.0
     p95: float = 0.0
 
     def draw(self, rng: random.Random) -> float:
-        """Seconds."""
+        """A random duration in seconds."""
         if self.median <= 0:
             return 0.0
         from math import exp, log
@@ -57,9 +57,9 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class GeminiFault(PlannedFault):
-    """One line of the plan. ``calls`` by number, from 1, or all; ``model`` only of that model.
+    """One entry of the plan. ``calls`` by number, from 1, or all; ``model``: only of that model.
 
-    ``how`` picks a variety, by chance where it is not set. Raises: InvalidParameter.
+    ``how`` selects a variety, at random if not set. Raises: InvalidParameter.
     """
 
     kind: GeminiFaultKind
@@ -79,17 +79,17 @@ class GeminiFault(PlannedFault):
             raise InvalidParameter(f"how {self.how!r} is not known for {self.kind}", hint=hint)
 
     def fits(self, number: int, model: str) -> bool:
-        """Whether this call may be hit."""
+        """Whether the fault can apply to this call."""
         return (not self.calls or number in self.calls) and self.model in (None, model)
 
     def variety(self, rng: random.Random) -> str:
-        """``how``, or one by chance."""
+        """``how``, or a random variety."""
         return self.how or rng.choice(HOWS.get(self.kind, ("",)))
 
 
 @dataclass(frozen=True, slots=True)
 class GeminiPlan:
-    """How long calls take, and what is done to them."""
+    """The latency of calls, and their faults."""
 
     faults: tuple[GeminiFault, ...] = ()
     latency: Latency = field(default_factory=Latency)

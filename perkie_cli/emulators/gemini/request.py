@@ -1,4 +1,4 @@
-"""What a call of the Gemini API asks for: one turn or a chat, with a photo or in words alone."""
+"""Reads requests to the Gemini API: one turn or a chat, with a photo or only text."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ROLES = ("user", "model")
 
 @dataclass(frozen=True, slots=True)
 class DrawRequest:
-    """``photo``: what is to be drawn anew, if anything; ``photos``: how many were sent in all, for their tokens.
+    """``photo``: the photo to redraw, if any; ``photos``: the number of all sent photos, for their tokens.
 
-    ``ratio`` None: as the photo.
+    ``ratio`` None: that of the photo.
     """
 
     model: ImageModel
@@ -31,7 +31,7 @@ class DrawRequest:
 
 
 def read_draw_request(model: ImageModel, body: object) -> DrawRequest:
-    """The last turn is drawn: its own photo, else the newest picture of the chat before it.
+    """Reads the last turn: its own photo, else the newest picture of the chat before it.
 
     Raises: ValueError, KeyError, TypeError, IndexError or AttributeError for a body that the API refuses.
     """
@@ -62,7 +62,7 @@ def read_draw_request(model: ImageModel, body: object) -> DrawRequest:
 
 
 def words_and_pictures(body: object) -> tuple[str, int]:
-    """What ``countTokens`` counts. Raises: as ``read_draw_request``."""
+    """The text and pictures that ``countTokens`` counts. Raises: as ``read_draw_request``."""
     request: Any = _camel(body)
     turns = _turns(request.get("generateContentRequest") or request)
     return " ".join(map(_words, turns)), sum(1 for turn in turns for _ in _pictures(turn))
@@ -92,7 +92,7 @@ def _words(turn: Any) -> str:
 
 
 def _pictures(turn: Any) -> Iterator[str]:
-    """Drafts, which are marked as thoughts, are no pictures of the chat."""
+    """The pictures of the chat, without drafts, which are marked as thoughts."""
     for part in turn["parts"]:
         if "inlineData" in part and not part.get("thought"):
             yield part["inlineData"]["data"]
@@ -104,7 +104,7 @@ def _decoded(text: str) -> bytes:
 
 
 def _camel(value: object) -> object:
-    """Names as the API writes them: it reads ``inline_data`` as well as ``inlineData``."""
+    """Names in camel case: the API accepts ``inline_data`` as well as ``inlineData``."""
     if isinstance(value, dict):
         return {re.sub(r"_([a-z])", lambda m: m[1].upper(), name): _camel(each) for name, each in value.items()}
     return [_camel(each) for each in value] if isinstance(value, list) else value

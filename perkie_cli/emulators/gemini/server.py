@@ -36,7 +36,7 @@ _VERTEX = re.compile(
 
 
 class InvalidCall(Exception):
-    """The request itself is wrong."""
+    """The request itself is invalid."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -58,7 +58,7 @@ class CallRecord:
 
 
 class GeminiEmulator:
-    """One emulated upstream. Randomness comes from ``seed``, so that the same calls meet the same faults."""
+    """One emulated upstream. Randomness comes from ``seed``, so that the same calls get the same faults."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class GeminiEmulator:
 
     @property
     def url(self) -> str:
-        """What ``GOOGLE_GEMINI_BASE_URL`` is set to."""
+        """The value for ``GOOGLE_GEMINI_BASE_URL``."""
         return self.server.url
 
     @property
@@ -95,7 +95,7 @@ class GeminiEmulator:
 
     @property
     def plan(self) -> GeminiPlan:
-        """What is done to calls; another one counts from the next call on."""
+        """The fault plan; a new one applies from the next call on."""
         return self._plan
 
     @plan.setter
@@ -104,7 +104,7 @@ class GeminiEmulator:
         self._faults.set(plan.faults)
 
     def reset(self) -> None:
-        """Begins anew: call numbers, the time of the plan, randomness and records."""
+        """Resets call numbers, the plan's time, randomness and records."""
         self._rng = random.Random(self._seed)  # noqa: S311 -- faults, no secrets
         self._faults = Faults(self._clock, self._plan.faults, self._seed)
         self._number = 0
@@ -112,7 +112,7 @@ class GeminiEmulator:
         self.counts.clear()
 
     async def start(self) -> None:
-        """Raises: OSError, when the address cannot be had."""
+        """Starts the server. Raises: OSError when the address cannot be used."""
         await self.server.start()
 
     async def aclose(self) -> None:
@@ -149,7 +149,7 @@ class GeminiEmulator:
         return None if answer is None else form(answer)
 
     def _admin(self, request: Request) -> Response:
-        """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST reset`` begins anew, ``GET`` tells."""
+        """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST reset`` resets all state, ``GET`` shows it."""
         what = (request.method, request.path.removeprefix("/_emulator/"))
         if request.path == PLAN and request.method in ("PUT", "DELETE"):
             refusal = answer_plan(request, self._replace_plan)
@@ -160,7 +160,7 @@ class GeminiEmulator:
         elif what == ("GET", "calls"):
             return Response.of([asdict(call) for call in self.calls])
         elif what != ("GET", "state"):
-            return Response.of({"error": f"{request.method} {request.path} is no admin call"}, 404)
+            return Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
         state = {"calls": self._number, "elapsed": self._faults.elapsed, "faults": dict(self.counts)}
         return Response.of({**state, "plan": len(self.plan.faults)})
 
@@ -220,7 +220,7 @@ class GeminiEmulator:
             return read_draw_request(model, request.json())
 
     async def _generate(self, wanted: DrawRequest, wire: Wire, form: Callable[[Response], Response]) -> Response | None:
-        """``form``: of the answer on the wire, for faults that happen there."""
+        """Answers ``generateContent``. ``form`` converts the answer for the wire, where some faults occur."""
         self._number += 1
         fault = self._faults.choose(lambda fault: fault.fits(self._number, wanted.model.id))
         name = fault.kind.value if fault is not None else None
@@ -257,7 +257,7 @@ class GeminiEmulator:
 
 
 def _form(request: Request) -> Callable[[Response], Response]:
-    """Whole, or streamed where that was called."""
+    """The form of the answer: whole, or streamed for the streaming call."""
     if not request.path.endswith(":streamGenerateContent"):
         return lambda response: response
     return partial(streamed, sse=request.query.get("alt") == "sse")
@@ -269,7 +269,7 @@ def _no_model(model_id: str) -> Response:
 
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Raises: InvalidCall, for what reading a malformed body raises."""
+    """Turns errors from reading a malformed body into InvalidCall."""
     try:
         yield
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:

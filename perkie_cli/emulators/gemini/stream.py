@@ -10,7 +10,7 @@ from perkie_cli.emulators.http_server import Response
 
 
 def streamed(response: Response, *, sse: bool) -> Response:
-    """A JSON answer in its streamed form; what is no JSON object stays as it is."""
+    """A JSON answer in its streamed form; anything but a JSON object stays unchanged."""
     try:
         body = json.loads(response.body)
     except ValueError:
@@ -26,7 +26,7 @@ def streamed(response: Response, *, sse: bool) -> Response:
 
 
 def _pieces(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Why it ended comes with the last one."""
+    """The parts of the answer; the last one has the finish reason."""
     candidates = body.get("candidates")
     only = candidates[0] if isinstance(candidates, list) and candidates else {}
     parts = (only.get("content") or {}).get("parts") or []

@@ -1,6 +1,6 @@
 """Routes of the JSON API over one in-memory state.
 
-https://docs.cloud.google.com/storage/docs/json_api/v1. What is not emulated is refused with 501, never left out.
+https://docs.cloud.google.com/storage/docs/json_api/v1. Parts that are not emulated are refused with 501, never ignored.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from perkie_cli.emulators.storage.resources import bucket_json, object_json
 from perkie_cli.emulators.storage.state import State, check_preconditions
 from perkie_cli.emulators.storage.uploads import UploadSessions
 
-FAMILIES = ("storage", "upload", "resumable", "download")  # what the JSON API's paths begin with
-# What reading a client's malformed JSON, number or time raises.
+FAMILIES = ("storage", "upload", "resumable", "download")  # the first segments of the JSON API's paths
+# Errors from reading a client's malformed JSON, number or time.
 _MALFORMED = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 HARMLESS_ACLS = (None, "private", "projectPrivate", "bucketOwnerFullControl", "bucketOwnerRead")
 
@@ -41,7 +41,7 @@ class Api:
         self._links = Links(state, self._objects, self._uploads, keys)
 
     def answer(self, request: Request) -> Response:
-        """Every refusal as the API words it."""
+        """Answers a request; refusals are worded like the API's."""
         is_json = segments(request)[0] in FAMILIES
         try:
             return self._json(request) if is_json else self._links.answer(*target(request), request)
@@ -193,7 +193,7 @@ def segments(request: Request) -> list[str]:
 
 
 def _refuse_unemulated(request: Request) -> None:
-    """Raises: ApiError 501."""
+    """Refuses parts that are not emulated. Raises: ApiError 501."""
     if any(name.startswith(("x-goog-encryption-", "x-goog-copy-source-encryption-")) for name in request.headers):
         raise not_emulated("Encryption by a key of your own")
     if request.query.get("predefinedAcl") not in HARMLESS_ACLS:

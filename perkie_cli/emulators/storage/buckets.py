@@ -1,4 +1,4 @@
-"""What the API does with buckets: create, list, change, delete, retention, IAM policies and managed folders."""
+"""Buckets: create, list, change, delete, retention, IAM policies and managed folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_RETENTION = 3_155_760_000  # seconds
 
 
 class Buckets:
-    """Each call checks and acts in one go."""
+    """Each call checks and acts atomically."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -36,7 +36,7 @@ class Buckets:
         return {"kind": "storage#buckets", "items": items, **({"nextPageToken": token} if token else {})}
 
     def create(self, given: Json) -> Bucket:
-        """Raises: ApiError 400, 409."""
+        """Creates a bucket. Raises: ApiError 400, 409."""
         if given["name"] in self._state.buckets:
             raise ApiError(409, "Your previous request to create the named bucket succeeded and you already own it.")
         now = self._state.clock.now()
@@ -51,13 +51,13 @@ class Buckets:
         bucket.metageneration += 1
 
     def delete(self, bucket: Bucket) -> None:
-        """Raises: ApiError 409."""
+        """Deletes an empty bucket. Raises: ApiError 409."""
         if any(self._state.all_versions(bucket)):
             raise ApiError(409, "The bucket you tried to delete is not empty.")
         del self._state.buckets[bucket.name]
 
     def lock_retention(self, bucket: Bucket, query: Mapping[str, str]) -> None:
-        """From now on the period can only grow. Raises: ApiError 400, 412."""
+        """Locks the retention period, which can then only grow. Raises: ApiError 400, 412."""
         if "ifMetagenerationMatch" not in query:
             raise ApiError(400, "Required parameter: ifMetagenerationMatch")
         check_preconditions(query, bucket)
@@ -67,7 +67,7 @@ class Buckets:
         bucket.metageneration += 1
 
     def folders(self, bucket: Bucket, request: Request) -> Json:
-        """Lists managed folders, or makes one. Raises: ApiError."""
+        """Lists managed folders, or creates one. Raises: ApiError."""
         if request.method == "GET":
             return folders.listing(bucket, request.query, request.base)
         made = folders.create(bucket, request.json_object(), self._state.clock.now())
@@ -83,13 +83,13 @@ def policy(owner: Bucket | ManagedFolder, request: Request) -> Json:
 
 
 def permissions(request: Request) -> Json:
-    """Whoever asks may do everything."""
+    """The caller has every permission."""
     asked = [value for name, value in parse_qsl(request.raw_query) if name == "permissions"]
     return {"kind": "storage#testIamPermissionsResponse", "permissions": asked}
 
 
 def _checked(before: Json, after: Json, now: datetime) -> Json:
-    """With the retention policy completed. Raises: ApiError 400, 403, or what reading lifecycle rules raises."""
+    """The fields with a complete retention policy. Raises: ApiError 400, 403, and errors of the lifecycle rules."""
     rules_from(after.get("lifecycle") or {})
     old, new = before.get("retentionPolicy") or {}, after.get("retentionPolicy") or {}
     period = int(new.get("retentionPeriod") or 0)

@@ -1,4 +1,4 @@
-"""The API's way to say no."""
+"""The API's error responses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ApiError(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
     def response(self) -> Response:
-        """As the JSON API words it; 304 has no body."""
+        """The error in the JSON API's format; 304 has no body."""
         if self.status == 304:
             return Response(304)
         detail = {"message": self.message, "domain": "global", "reason": self.reason}
@@ -44,7 +44,7 @@ class ApiError(Exception):
         return Response(self.status, json.dumps(body).encode(), headers=self.headers)
 
     def xml(self) -> Response:
-        """As the XML API words it, which answers signed URLs."""
+        """The error in the XML API's format, for signed URLs."""
         if self.status == 304:
             return Response(304)
         code, message = XML_CODES.get(self.status, "InvalidArgument"), escape(self.message)
@@ -53,10 +53,10 @@ class ApiError(Exception):
 
 
 def not_emulated(what: str) -> ApiError:
-    """The real service may well do it; this one says so instead of doing something else."""
+    """The error for features of the real service that are not emulated."""
     return ApiError(501, f"{what} is not emulated by perkie.")
 
 
 def not_found(bucket: str, name: str = "") -> ApiError:
-    """No such bucket or object."""
+    """The error for a bucket or object that does not exist."""
     return ApiError(404, f"No such object: {bucket}/{name}" if name else "The specified bucket does not exist.")

@@ -1,4 +1,4 @@
-"""The faults of this emulator: to which requests, and what is done to them."""
+"""The faults of this emulator: their effects, and the requests that they apply to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ READS = ("GET", "HEAD")
 
 
 class StorageFaultKind(StrEnum):
-    """What can be done to a request."""
+    """The effects of faults."""
 
     ERROR = "error"  # ``status`` at once
     SLOW = "slow"  # ``seconds`` later than usual
@@ -37,5 +37,5 @@ class StorageFault(PlannedFault):
     seconds: float = 1.0
 
     def fits(self, request: Request) -> bool:
-        """Whether this request may be hit."""
+        """Whether the fault can apply to this request."""
         return self.method in (None, Method.READ if request.method in READS else Method.WRITE)

@@ -15,7 +15,7 @@ from perkie_cli.emulators.storage.resources import stamp
 
 
 def create(bucket: Bucket, given: Json, now: datetime) -> ManagedFolder:
-    """Raises: ApiError 400, 409."""
+    """Creates a managed folder. Raises: ApiError 400, 409."""
     uniform = bucket.fields.get("iamConfiguration", {}).get("uniformBucketLevelAccess", {}).get("enabled")
     if not uniform:
         raise ApiError(400, "Managed folders need a bucket with uniform bucket-level access.")
@@ -27,7 +27,7 @@ def create(bucket: Bucket, given: Json, now: datetime) -> ManagedFolder:
 
 
 def find(bucket: Bucket, name: str) -> ManagedFolder:
-    """Raises: ApiError 404."""
+    """The managed folder of that name. Raises: ApiError 404."""
     folder = bucket.folders.get(_full(name))
     if folder is None:
         raise ApiError(404, "The specified managed folder does not exist.")
@@ -35,7 +35,7 @@ def find(bucket: Bucket, name: str) -> ManagedFolder:
 
 
 def delete(bucket: Bucket, name: str, query: Mapping[str, str]) -> None:
-    """Raises: ApiError 404, 409 when there is something in it."""
+    """Deletes a managed folder. Raises: ApiError 404, 409 when it is not empty."""
     folder = find(bucket, name)
     inside = any(other.startswith(folder.name) and bucket.live(other) is not None for other in bucket.versions)
     inside = inside or any(other.startswith(folder.name) and other != folder.name for other in bucket.folders)
@@ -53,7 +53,7 @@ def listing(bucket: Bucket, query: Mapping[str, str], base: str) -> Json:
 
 
 def resource(bucket: Bucket, folder: ManagedFolder, base: str) -> Json:
-    """As the API has it."""
+    """The folder as a resource of the API."""
     return {
         "kind": "storage#managedFolder",
         "id": f"{bucket.name}/{folder.name}",

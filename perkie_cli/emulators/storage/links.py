@@ -1,4 +1,4 @@
-"""The XML API, as far as signed URLs and Go's client speak it: get, put and delete an object, open a resumable upload.
+"""The part of the XML API that signed URLs and Go's client use: get, put and delete objects, open resumable uploads.
 
 https://docs.cloud.google.com/storage/docs/xml-api/reference-methods
 """
@@ -40,7 +40,7 @@ _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110: what a header
 
 
 class Links:
-    """``keys``: public keys (PEM) of those who may sign."""
+    """``keys``: public keys (PEM) of the allowed signers."""
 
     def __init__(self, state: State, objects: Objects, uploads: UploadSessions, keys: Mapping[str, bytes]) -> None:
         self._state = state
@@ -49,7 +49,7 @@ class Links:
         self._keys = keys
 
     def answer(self, bucket: str, name: str, request: Request) -> Response:
-        """Raises: ApiError."""
+        """Answers a request of the XML API. Raises: ApiError."""
         if request.method == "OPTIONS":
             return cors.preflight(request, self._state.bucket(bucket))
         self._admit(request)
@@ -62,7 +62,7 @@ class Links:
         return replace(answer, headers={**answer.headers, **cors.headers(request, self._state.bucket(bucket))})
 
     def _admit(self, request: Request) -> None:
-        """A client library is let in without credentials, as to the JSON API; a link has to be signed.
+        """Admits client libraries without credentials, as the JSON API does; a link must be signed.
 
         Raises: ApiError 400, 403.
         """

@@ -15,7 +15,7 @@ MOST = 1000  # results a page
 
 @dataclass
 class Page:
-    """One page: versions, prefixes, and where the next one begins."""
+    """One page: versions, prefixes, and the start of the next page."""
 
     versions: list[Version] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
@@ -25,7 +25,7 @@ class Page:
 def list_page(bucket: Bucket, query: Mapping[str, str]) -> Page:
     """Prefixes count as results, as with the real service.
 
-    Raises: ApiError 400 for a page token that is none.
+    Raises: ApiError 400 for an invalid page token.
     """
     limit = _limit(query.get("maxResults"))
     page, after = Page(), _decode(query.get("pageToken"))
@@ -45,7 +45,7 @@ def list_page(bucket: Bucket, query: Mapping[str, str]) -> Page:
 
 
 def page_of(names: Sequence[str], size: str | None, token: str | None) -> tuple[Sequence[str], str | None]:
-    """One page of sorted names, and the token of the next.
+    """One page of sorted names and the token of the next one.
 
     Raises: ApiError 400.
     """
@@ -56,7 +56,7 @@ def page_of(names: Sequence[str], size: str | None, token: str | None) -> tuple[
 
 
 def _limit(asked: str | None) -> int:
-    """Zero and nothing are the most. Raises: ApiError 400."""
+    """The page size; zero and no value mean the maximum. Raises: ApiError 400."""
     limit = int(asked or 0)
     if limit < 0:
         raise ApiError(400, f"Invalid value '{limit}'. Values must be within the range: [0, {MOST}]")

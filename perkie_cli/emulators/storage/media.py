@@ -1,4 +1,4 @@
-"""The bytes of an object: headers, ranges, and gzip that is undone for who does not take it."""
+"""The bytes of an object: headers, ranges, and decompression of gzip for clients that do not accept it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _FIELDS = {
 
 
 def media(version: Version, request: Request) -> Response:
-    """The whole, or the range that is asked for.
+    """The whole object, or the requested range.
 
     Raises: ApiError 304, 412, 416.
     """
     check_etag(version, request)
     headers, kind = media_headers(version), version.fields["contentType"]
     if _is_undone(version, request):
-        # https://docs.cloud.google.com/storage/docs/transcoding: ranges count for nothing then
+        # https://docs.cloud.google.com/storage/docs/transcoding: ranges are ignored then
         del headers["Content-Encoding"]
         headers |= {"Accept-Ranges": "none", "Vary": "Accept-Encoding", "Warning": "214 UploadServer gunzipped"}
         return Response(200, gunzip(version.data), kind, headers)
@@ -42,7 +42,7 @@ def media(version: Version, request: Request) -> Response:
 
 
 def media_headers(version: Version) -> dict[str, str]:
-    """What is told of an object beside its bytes."""
+    """The headers of an object's bytes."""
     stored = {header: version.fields[name] for name, header in _FIELDS.items() if version.fields.get(name)}
     return {
         "ETag": etag(version),
@@ -60,7 +60,7 @@ def media_headers(version: Version) -> dict[str, str]:
 
 
 def check_etag(version: Version, request: Request) -> None:
-    """``If-Match`` and ``If-None-Match``. Raises: ApiError 304, 412."""
+    """Checks ``If-Match`` and ``If-None-Match``. Raises: ApiError 304, 412."""
     wanted, unwanted = (_tags(request.headers.get(name)) for name in ("if-match", "if-none-match"))
     if wanted and not wanted & {etag(version), "*"}:
         raise ApiError(412, "At least one of the pre-conditions you specified did not hold.")
@@ -69,9 +69,9 @@ def check_etag(version: Version, request: Request) -> None:
 
 
 def gunzip(data: bytes) -> bytes:
-    """The plain bytes, of several members too.
+    """The decompressed bytes, also of several gzip members.
 
-    Raises: ApiError 400, when they are none or too many.
+    Raises: ApiError 400 when the data is not gzip or too large.
     """
     plain = b""
     try:

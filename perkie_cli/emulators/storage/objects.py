@@ -1,4 +1,4 @@
-"""What the API does with objects once a request is understood."""
+"""Objects: read, write, change, delete, copy, compose, restore."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MOST_SOURCES = 32
 
 
 class Objects:
-    """Each call checks its preconditions and acts in one go: create-only writes cannot race."""
+    """Each call checks its preconditions and acts atomically: create-only writes cannot race."""
 
     def __init__(self, state: State) -> None:
         self._state = state
 
     def check_bucket(self, bucket: str) -> None:
-        """Raises: ApiError 404."""
+        """Checks that the bucket exists. Raises: ApiError 404."""
         self._state.bucket(bucket)
 
     def read(self, bucket: str, name: str, query: Query) -> Version:
-        """Raises: ApiError 404, 412, 304."""
+        """The version to read. Raises: ApiError 404, 412, 304."""
         version = self._state.existing(bucket, name, query.get("generation"))
         reading = {key: value for key, value in query.items() if key.endswith("NotMatch")}
         try:
@@ -37,7 +37,7 @@ class Objects:
         return version
 
     def insert(self, bucket: str, name: str, data: bytes, given: Json, query: Query) -> Version:
-        """Raises: ApiError 404, 412, 400 for a checksum that does not match."""
+        """Stores a new version. Raises: ApiError 404, 412, 400 for a checksum that does not match."""
         if not name:
             raise ApiError(400, "Required")
         home = self._state.bucket(bucket)
@@ -62,7 +62,7 @@ class Objects:
         return version
 
     def delete(self, bucket: str, name: str, query: Query) -> None:
-        """Raises: ApiError 403, 404, 412."""
+        """Deletes a version. Raises: ApiError 403, 404, 412."""
         generation = query.get("generation")
         version = self._state.existing(bucket, name, generation)
         check_preconditions(query, version)

@@ -54,12 +54,12 @@ class Version:
 
     @property
     def custom_time(self) -> datetime | None:
-        """What sliding lifetimes count from."""
+        """The custom time, from which sliding lifetimes count."""
         given = self.fields.get("customTime")
         return None if given is None else datetime.fromisoformat(given)
 
     def stored(self, newer: int) -> StoredFacts:
-        """What lifecycle rules look at."""
+        """The facts that lifecycle rules check."""
         storage_class = self.fields.get("storageClass", "STANDARD")
         return StoredFacts(self.name, self.created, self.custom_time, storage_class, self.noncurrent, newer)
 

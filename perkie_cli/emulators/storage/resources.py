@@ -1,4 +1,4 @@
-"""The API's JSON: buckets and objects out, and what of a client's JSON may be written."""
+"""The API's JSON: buckets and objects as resources, and the fields that a client may write."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def etag(target: Version | Bucket | ManagedFolder) -> str:
 
 
 def writable(given: Json, allowed: frozenset[str]) -> Json:
-    """Those of the fields that a client may write. Raises: ApiError 501, for what is not emulated."""
+    """The fields that a client may write. Raises: ApiError 501 for fields that are not emulated."""
     refuse_unemulated(given)
     return {name: value for name, value in given.items() if name in allowed and value is not None}
 
@@ -119,14 +119,14 @@ def patched(fields: Json, change: Json, allowed: frozenset[str]) -> Json:
 
 
 def refuse_unemulated(given: Json) -> None:
-    """Raises: ApiError 501, naming the first field that is not emulated."""
+    """Refuses fields that are not emulated. Raises: ApiError 501, naming the first one."""
     for name, what in NOT_EMULATED.items():
         if given.get(name) and given[name] != {"enabled": False}:
             raise not_emulated(f"{what} ({name})")
 
 
 def check_custom_time(before: datetime | None, fields: Json) -> None:
-    """Custom time can neither be removed nor move back.
+    """Checks that custom time is neither removed nor moved back.
 
     Raises: ApiError 400.
     """

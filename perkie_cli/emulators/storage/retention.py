@@ -1,4 +1,4 @@
-"""What keeps a version: holds, and the bucket's retention policy.
+"""Protection of versions: holds, and the bucket's retention policy.
 
 https://docs.cloud.google.com/storage/docs/object-holds and https://docs.cloud.google.com/storage/docs/bucket-lock
 """
@@ -20,7 +20,7 @@ def retained_until(bucket: Bucket, version: Version) -> datetime | None:
 
 
 def check_removable(bucket: Bucket, version: Version, now: datetime) -> None:
-    """Before it is deleted, overwritten or made noncurrent. Raises: ApiError 403."""
+    """Checks that a version may be deleted, overwritten or made noncurrent. Raises: ApiError 403."""
     what = f"Object '{bucket.name}/{version.name}'"
     for field_name, hold in (("temporaryHold", "Temporary"), ("eventBasedHold", "Event-Based")):
         if version.fields.get(field_name):
@@ -33,7 +33,7 @@ def check_removable(bucket: Bucket, version: Version, now: datetime) -> None:
 
 
 def is_removable(bucket: Bucket, version: Version, now: datetime) -> bool:
-    """Whether neither a hold nor retention keeps it."""
+    """Whether neither a hold nor retention protects it."""
     try:
         check_removable(bucket, version, now)
     except ApiError:

@@ -29,7 +29,7 @@ KEPT_REQUESTS = 10_000
 class StorageEmulator(HttpServer):
     """Cloud Storage on loopback. ``keys``: public keys (PEM) by e-mail of those who may sign URLs, ``*`` anybody's.
 
-    ``tls``: gsutil speaks nothing else.
+    ``tls``: needed for gsutil.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class StorageEmulator(HttpServer):
         self._api = Api(self.state, dict(keys or {}))
 
     def sweep(self) -> list[str]:
-        """Runs every bucket's lifecycle once, at the clock's time; the names that went. Delete beats a class change.
+        """Runs every bucket's lifecycle rules once, at the clock's time; returns the deleted names.
 
-        What is held or retained stays.
+        Delete takes precedence over a class change. Held or retained versions stay.
         """
         gone, now = [], self.state.clock.now()
         for bucket in self.state.buckets.values():
@@ -90,7 +90,7 @@ class StorageEmulator(HttpServer):
         return replace(self._answer(request), head=request.method == "HEAD")
 
     def _admin(self, request: Request) -> Response:
-        """``GET`` shows the plan, ``PUT`` replaces it, ``DELETE`` heals."""
+        """``GET`` shows the plan, ``PUT`` replaces it, ``DELETE`` clears it."""
         if request.method in ("PUT", "DELETE"):
             refusal = answer_plan(request, lambda table: self.faults.set(parse_faults(table, StorageFault)))
             if refusal is not None:

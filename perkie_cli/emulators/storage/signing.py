@@ -22,7 +22,7 @@ from perkie_cli.emulators.storage.errors import ApiError, not_emulated
 
 ALGORITHM = "GOOG4-RSA-SHA256"
 LONGEST = timedelta(days=7)
-ANYBODY = "*"  # a key that counts for any signer
+ANYBODY = "*"  # a key that is valid for any signer
 _WRONG = "The request signature we calculated does not match the signature you provided."
 
 
@@ -32,7 +32,7 @@ def is_signed(request: Request) -> bool:
 
 
 def check_signature(request: Request, keys: Mapping[str, bytes], now: datetime) -> None:
-    """``keys``: public keys (PEM) by the signers' e-mail; the one of ``*`` counts for any.
+    """``keys``: public keys (PEM) by the signers' e-mail; the one of ``*`` is valid for any signer.
 
     Raises: ApiError 400 when expired or malformed, 403 when the signature is not by a known key over this request.
     """
@@ -59,7 +59,7 @@ def load_key(path: Path) -> tuple[str, bytes]:
         raise UnreadableFile(f"signing key {path} cannot be read: {why_unread(error)}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         hint = "A service account's JSON key, or PEM: an RSA key (private or public) or a certificate."
-        raise InvalidParameter(f"signing key {path} is no key ({type(error).__name__})", hint=hint) from error
+        raise InvalidParameter(f"signing key {path} is not a key ({type(error).__name__})", hint=hint) from error
 
 
 def _public(pem: bytes) -> bytes:

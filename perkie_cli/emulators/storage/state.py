@@ -1,4 +1,4 @@
-"""All buckets with their objects, in memory, and what may be done to them."""
+"""All buckets with their objects, in memory, and the operations on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from perkie_cli.ports import Clock
 
 
 class State:
-    """Everything the emulator keeps. Nothing awaits between check and change: that makes preconditions race-free."""
+    """The emulator's state. There is no ``await`` between check and change, so preconditions cannot race."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -33,9 +33,9 @@ class State:
         return version
 
     def write(self, bucket: Bucket, name: str, data: bytes, fields: Json, components: int | None = None) -> Version:
-        """Makes a new live version; the old one is archived or gone.
+        """Makes a new live version; the old one is archived or deleted.
 
-        Raises: ApiError 403, when that one is held or retained.
+        Raises: ApiError 403 when the old one is held or retained.
         """
         now = self.clock.now()
         self._retire(bucket, bucket.live(name))
@@ -47,9 +47,9 @@ class State:
         return version
 
     def delete(self, bucket: Bucket, version: Version, *, named: bool) -> None:
-        """Deletes as a client does: a ``named`` generation is gone, the live one may become noncurrent.
+        """Deletes for a client: a ``named`` generation is removed, the live one may become noncurrent.
 
-        Raises: ApiError 403, when it is held or retained.
+        Raises: ApiError 403 when it is held or retained.
         """
         if named:
             self._erase(bucket, version)
@@ -57,7 +57,7 @@ class State:
             self._retire(bucket, version)
 
     def _erase(self, bucket: Bucket, version: Version) -> None:
-        """For good, or softly where the bucket's policy says so."""
+        """Deletes permanently, or softly if the bucket's policy says so."""
         check_removable(bucket, version, self.clock.now())
         if bucket.soft_retention:
             version.soft_deleted = self.clock.now()
@@ -84,9 +84,9 @@ class State:
 
 
 def check_preconditions(query: Mapping[str, str], target: Version | Bucket | None, *, source: bool = False) -> None:
-    """``ifGenerationMatch`` and its three siblings; an absent object has generation 0.
+    """Checks ``ifGenerationMatch`` and its three siblings; a missing object has generation 0.
 
-    Raises: ApiError 412; 304 is for the caller to make of it when reading.
+    Raises: ApiError 412; readers turn it into 304.
     """
     prefix = "ifSource" if source else "if"
     actual = {

@@ -22,7 +22,7 @@ QUANTUM = 262_144  # bytes; every chunk but the last is a multiple of it
 
 @dataclass
 class Session:
-    """A resumable upload under way. ``total``: bytes in all, once they are known."""
+    """A resumable upload in progress. ``total``: bytes in total, once known."""
 
     bucket: str
     name: str
@@ -49,9 +49,9 @@ class UploadSessions:
         return self._objects.insert(bucket, _name(request, fields), data, _told(request, fields), request.query)
 
     def begin(self, bucket: str, name: str, fields: Json, request: Request) -> str:
-        """Opens a session; the address to send the bytes to.
+        """Opens a session; returns the address for the bytes.
 
-        Raises: ApiError 404, for a bucket that is not there.
+        Raises: ApiError 404 for a bucket that does not exist.
         """
         self._objects.check_bucket(bucket)
         if "x-upload-content-type" in request.headers:
@@ -63,13 +63,13 @@ class UploadSessions:
         return f"{request.base}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={id_}"
 
     def begin_json(self, bucket: str, request: Request) -> Response:
-        """As the JSON API opens a session: the address is in ``Location``."""
+        """Opens a session of the JSON API: the address is in ``Location``."""
         fields = request.json_object()
         location = self.begin(bucket, _name(request, fields), fields, request)
         return Response(200, headers={"Location": location, "X-GUploader-UploadID": location.rpartition("=")[2]})
 
     def go_on(self, request: Request) -> Version | Response:
-        """Takes a chunk, or says how far it is. Raises: ApiError."""
+        """Accepts a chunk, or reports the progress. Raises: ApiError."""
         session = self._sessions.get(request.query["upload_id"])
         if session is None:
             raise ApiError(404, "No such upload.")
@@ -86,7 +86,7 @@ class UploadSessions:
 
 
 def _incomplete(session: Session, request: Request) -> Response:
-    """How far it is. Go's client takes a 308 for a redirect and asks for another status."""
+    """Reports the progress. Go's client treats 308 as a redirect and requests another status."""
     sofar = {"Range": f"bytes=0-{len(session.received) - 1}"} if session.received else {}
     if request.headers.get("x-guploader-no-308") == "yes":
         return Response(200, headers={**sofar, "X-Http-Status-Code-Override": "308"})
@@ -94,7 +94,7 @@ def _incomplete(session: Session, request: Request) -> Response:
 
 
 def _take(session: Session, request: Request) -> bool:
-    """Appends the chunk; whether the upload is complete.
+    """Appends the chunk; returns whether the upload is complete.
 
     https://docs.cloud.google.com/storage/docs/performing-resumable-uploads. Raises: ApiError 400, 503.
     """
@@ -109,13 +109,13 @@ def _take(session: Session, request: Request) -> bool:
     kept = end if end == total else max(first, end - end % QUANTUM)
     if kept == first and request.body:
         raise ApiError(400, f"Every chunk but the last has at least {QUANTUM} bytes (and a multiple of them).")
-    if kept > len(session.received):  # else it was all received before
+    if kept > len(session.received):  # otherwise all of it was received before
         session.received[first:] = request.body[: kept - first]
     return len(session.received) == total
 
 
 def _place(session: Session, request: Request) -> tuple[int | None, int | None]:
-    """Where the body begins (None: it is asked how far the upload is) and the bytes in all, once they are known.
+    """The offset of the body (None: a status request) and the total bytes, once known.
 
     Raises: ApiError 400.
     """
@@ -132,7 +132,7 @@ def _place(session: Session, request: Request) -> tuple[int | None, int | None]:
     if match[2] != "*" and int(match[2]) + 1 != end:
         raise ApiError(400, f"Content-Range {header} does not fit a body of {len(request.body)} bytes.")
     if match[2] == "*" and total is None:
-        total = end  # all that there was to send
+        total = end  # the end of the data
     return int(match[1]), total
 
 
@@ -141,13 +141,13 @@ def _name(request: Request, fields: Json) -> str:
 
 
 def _told(request: Request, fields: Json) -> Json:
-    """With what a request tells of an object beside its JSON: checksums and its encoding."""
+    """The fields plus the checksums and encoding from the request's headers."""
     encoding = request.query.get("contentEncoding")
     return {**fields, **checksums(request), **({"contentEncoding": encoding} if encoding else {})}
 
 
 def checksums(request: Request) -> Json:
-    """What the headers say that the bytes come to, named as in the resource."""
+    """The checksums in the headers, named as in the resource."""
     told = dict(each.strip().split("=", 1) for each in request.headers.get("x-goog-hash", "").split(",") if "=" in each)
     sums = {"md5Hash": told.get("md5") or request.headers.get("content-md5"), "crc32c": told.get("crc32c")}
     return {name: value for name, value in sums.items() if value}
@@ -172,11 +172,11 @@ def split_parts(request: Request) -> list[tuple[dict[str, str], bytes]]:
     Raises: ApiError 400 without a boundary.
     """
     header = email.parser.HeaderParser().parsestr(f"Content-Type: {request.headers.get('content-type', '')}")
-    boundary = (header.get_boundary() or "").strip("'")  # gcloud quotes it so
+    boundary = (header.get_boundary() or "").strip("'")  # gcloud quotes it
     if not boundary:
         raise ApiError(400, "The multipart body has no boundary.")
     parts = []
-    # Python's own clients end lines with LF alone: a CR before it is then the data's own last byte.
+    # Python's clients end lines with LF only: a CR before it is the last byte of the data.
     line_end = rb"\n" if re.match(rb"[^\r\n]*\n", request.body) else rb"\r\n"
     delimiter = rb"(?:^|" + line_end + rb")--" + re.escape(boundary.encode())
     for chunk in re.split(delimiter, request.body)[1:-1]:
