@@ -43,8 +43,8 @@ def matting_engine(incomplete: str) -> list[tuple[str, str]]:
 
 
 def _engines(named: Mapping[str, EngineFacts], auto: str, incomplete: str) -> list[tuple[str, str]]:
-    told = {AUTO: auto, **{name: facts.help for name, facts in named.items()}}
-    return [(name, help_) for name, help_ in told.items() if name.startswith(incomplete)]
+    helps = {AUTO: auto, **{name: facts.help for name, facts in named.items()}}
+    return [(name, help_) for name, help_ in helps.items() if name.startswith(incomplete)]
 
 
 def background(incomplete: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Fault plans: which faults an emulator injects into which calls. From a TOML or JSON file, or live by its admin API."""
+"""Fault plans: which faults an emulator injects into which calls; from a TOML or JSON file, or by its admin API."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def read_plan(path: Path) -> object:
 
 
 def parse_faults(table: object, kind: type[F], beside: Collection[str] = ()) -> tuple[F, ...]:
-    """The rows of ``{"fault": [{"kind": "error", "share": 0.3}, …]}``; ``beside`` names other allowed keys of the table.
+    """The rows of ``{"fault": [{"kind": "error", "share": 0.3}, …]}``; ``beside``: other allowed keys of the table.
 
     Raises: InvalidParameter, naming the entry.
     """
@@ -114,7 +114,7 @@ def parse_record(row: object, kind: type[R], name: str) -> R:
 
 
 def answer_plan(request: Request, replace: Callable[[object], None]) -> Response | None:
-    """``PUT`` passes the body's table to ``replace``, ``DELETE`` an empty one; returns an error response if it is wrong."""
+    """``PUT`` passes the body's table to ``replace``, ``DELETE`` an empty one; a wrong one gives an error response."""
     try:
         replace(request.json() if request.method == "PUT" else {})
     except BadInput as error:

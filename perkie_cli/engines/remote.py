@@ -78,8 +78,8 @@ class RemoteEngine:
     async def _post(self, body: bytes, job: MattingJob) -> httpx2.Response:
         import httpx2
 
-        patience = min(_LONGEST, job.deadline.remaining(self._clock.monotonic()))
-        timeout = httpx2.Timeout(patience, connect=min(_CONNECT, patience), write=_WRITE, pool=_POOL)
+        time_left = min(_LONGEST, job.deadline.remaining(self._clock.monotonic()))
+        timeout = httpx2.Timeout(time_left, connect=min(_CONNECT, time_left), write=_WRITE, pool=_POOL)
         headers = {"Content-Type": "application/octet-stream", "Accept": "image/png"}
         if self._key is not None:
             headers["X-API-Key"] = self._key
@@ -135,8 +135,8 @@ def _confidence(headers: Mapping[str, Any]) -> float:
 
 def _notes(headers: Mapping[str, Any]) -> tuple[str, ...]:
     """The other side's warnings from its percent-encoded headers; low confidence is evaluated here again."""
-    told = unquote(str(headers.get("x-perkie-warnings", ""))).split("; ")
-    return tuple(each for each in told if each and not each.startswith("low confidence"))
+    warnings = unquote(str(headers.get("x-perkie-warnings", ""))).split("; ")
+    return tuple(each for each in warnings if each and not each.startswith("low confidence"))
 
 
 def _as_png(job: MattingJob) -> Any:

@@ -84,13 +84,13 @@ async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
         return steps
 
     payload = (run.photo.hash, tuple(each.style for each in run.requests))
-    told = 0
+    sent = 0
     async with alongside(call.once(work, deadline, Repeat(owner, payload, _weight))) as working:
         working.add_done_callback(lambda _: ended.put_nowait(None))
         while (step := await ended.get()) is not None:
-            told += 1
+            sent += 1
             yield step
-        for step in working.result()[told:]:
+        for step in working.result()[sent:]:
             yield step
 
 

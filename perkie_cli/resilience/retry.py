@@ -63,5 +63,5 @@ def wait_patiently(error: PerkieError, waited: float, longest: float, rng: rando
 
     A little longer than advised, with jitter, so that not all waiters retry at the same moment.
     """
-    told = error.retry_after if error.retry_after is not None else max(5.0, waited)
-    return None if told > longest else told + rng.uniform(0.0, 1.0)
+    advised = error.retry_after if error.retry_after is not None else max(5.0, waited)
+    return None if advised > longest else advised + rng.uniform(0.0, 1.0)

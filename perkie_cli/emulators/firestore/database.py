@@ -54,7 +54,9 @@ class Database:
         self.documents: dict[str, Any] = {}
         self._clock = clock
         self._lock_timeout = lock_timeout
-        self._versions: dict[str, int] = {}  # also of deleted documents, so that transactions that read them are refused
+        self._versions: dict[
+            str, int
+        ] = {}  # also of deleted documents, so that transactions that read them are refused
         self._version = itertools.count(1)
         self._transactions: dict[bytes, Transaction] = {}
         self._numbers = itertools.count(1)

@@ -26,11 +26,11 @@ Json = dict[str, Any]
 
 def error(status: int, message: str, details: Sequence[Json] = (), retry_after: float | None = None) -> Response:
     """An error body; a 429 has RetryInfo if a time is given."""
-    told = list(details)
+    infos = list(details)
     if retry_after is not None:
-        told.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{retry_after:g}s"})
+        infos.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{retry_after:g}s"})
     body: Json = {"code": status, "message": message, "status": STATUSES.get(status, "UNKNOWN")}
-    return Response.of({"error": {**body, "details": told} if told else body}, status)
+    return Response.of({"error": {**body, "details": infos} if infos else body}, status)
 
 
 def wrong_key(key: str) -> Response:

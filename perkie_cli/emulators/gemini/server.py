@@ -149,7 +149,7 @@ class GeminiEmulator:
         return None if answer is None else form(answer)
 
     def _admin(self, request: Request) -> Response:
-        """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST reset`` resets all state, ``GET`` shows it."""
+        """``PUT plan`` sets the faults, ``DELETE plan`` clears them, ``POST reset`` resets state, ``GET`` shows it."""
         what = (request.method, request.path.removeprefix("/_emulator/"))
         if request.path == PLAN and request.method in ("PUT", "DELETE"):
             refusal = answer_plan(request, self._replace_plan)

@@ -90,8 +90,8 @@ class Links:
         given = {field: request.query[name] for name, field in _OVERRIDES.items() if name in request.query}
         answer = media(replace(version, fields={**version.fields, **given}), request)
         metadata = (version.fields.get("metadata") or {}).items()
-        told = {f"{_META}{name}": value for name, value in metadata if _TOKEN.fullmatch(name)}
-        return replace(answer, headers={**answer.headers, **told})
+        given = {f"{_META}{name}": value for name, value in metadata if _TOKEN.fullmatch(name)}
+        return replace(answer, headers={**answer.headers, **given})
 
 
 def target(request: Request) -> tuple[str, str]:

@@ -46,7 +46,7 @@ class UploadSessions:
             fields, data = parse_multipart(request)
         else:
             fields, data = {"contentType": request.headers.get("content-type")}, request.body
-        return self._objects.insert(bucket, _name(request, fields), data, _told(request, fields), request.query)
+        return self._objects.insert(bucket, _name(request, fields), data, _with_headers(request, fields), request.query)
 
     def begin(self, bucket: str, name: str, fields: Json, request: Request) -> str:
         """Opens a session; returns the address for the bytes.
@@ -59,7 +59,7 @@ class UploadSessions:
         length = request.headers.get("x-upload-content-length")
         id_ = secrets.token_hex(16)
         total = None if length is None else int(length)
-        self._sessions[id_] = Session(bucket, name, _told(request, fields), request.query, total)
+        self._sessions[id_] = Session(bucket, name, _with_headers(request, fields), request.query, total)
         return f"{request.base}/upload/storage/v1/b/{bucket}/o?uploadType=resumable&upload_id={id_}"
 
     def begin_json(self, bucket: str, request: Request) -> Response:
@@ -80,7 +80,7 @@ class UploadSessions:
             return session.made
         if not _take(session, request):
             return _incomplete(session, request)
-        data, fields = bytes(session.received), _told(request, session.fields)
+        data, fields = bytes(session.received), _with_headers(request, session.fields)
         session.made = self._objects.insert(session.bucket, session.name, data, fields, session.query)
         return session.made
 
@@ -140,7 +140,7 @@ def _name(request: Request, fields: Json) -> str:
     return str(request.query.get("name") or fields.get("name") or "")
 
 
-def _told(request: Request, fields: Json) -> Json:
+def _with_headers(request: Request, fields: Json) -> Json:
     """The fields plus the checksums and encoding from the request's headers."""
     encoding = request.query.get("contentEncoding")
     return {**fields, **checksums(request), **({"contentEncoding": encoding} if encoding else {})}
@@ -148,8 +148,10 @@ def _told(request: Request, fields: Json) -> Json:
 
 def checksums(request: Request) -> Json:
     """The checksums in the headers, named as in the resource."""
-    told = dict(each.strip().split("=", 1) for each in request.headers.get("x-goog-hash", "").split(",") if "=" in each)
-    sums = {"md5Hash": told.get("md5") or request.headers.get("content-md5"), "crc32c": told.get("crc32c")}
+    given = dict(
+        each.strip().split("=", 1) for each in request.headers.get("x-goog-hash", "").split(",") if "=" in each
+    )
+    sums = {"md5Hash": given.get("md5") or request.headers.get("content-md5"), "crc32c": given.get("crc32c")}
     return {name: value for name, value in sums.items() if value}
 
 

@@ -64,22 +64,22 @@ def refusal(error: APIError, scrubbed: Scrubber, now: datetime, *, vertex: bool)
     return UpstreamFault(f"gemini is unavailable ({status}){said}")
 
 
-def _over_quota(error: APIError, told: str, now: datetime) -> PerkieError:
+def _over_quota(error: APIError, message: str, now: datetime) -> PerkieError:
     """The error for a quota that refills within a minute, one that is used up for the day, or one of zero."""
     quotas = list(_quotas(error))
-    if any(value == "0" for _, value in quotas) or _NOTHING.search(told):
-        return WrongCredentials(f"gemini gives this account no quota {told}", hint=_PLAN_HINT)
+    if any(value == "0" for _, value in quotas) or _NOTHING.search(message):
+        return WrongCredentials(f"gemini gives this account no quota {message}", hint=_PLAN_HINT)
     wait = _retry_after(error, now)
     if any(_A_DAY.search(name) for name, _ in quotas):
         midnight = next_midnight(now, PACIFIC)
         wait = (midnight - now).total_seconds()
         return UpstreamExhausted(
-            f"gemini's quota of the day is used up until {midnight:%H:%M} UTC, midnight in California {told}",
+            f"gemini's quota of the day is used up until {midnight:%H:%M} UTC, midnight in California {message}",
             hint=f"Try again in {format_duration(wait)}.",
             retry_after=wait,
         )
     when = f"in {format_duration(wait)}" if wait is not None else "later"
-    return UpstreamOverloaded(f"gemini is over its quota {told}", hint=f"Try again {when}.", retry_after=wait)
+    return UpstreamOverloaded(f"gemini is over its quota {message}", hint=f"Try again {when}.", retry_after=wait)
 
 
 def _quotas(error: APIError) -> Iterator[tuple[str, str]]:

@@ -60,17 +60,17 @@ async def process(request: Request, call: Annotated[Call, Depends(calling(Scope.
 
 async def whole(call: Call, steps: AsyncGenerator[StepEvent, None]) -> ProcessAnswer:
     """All steps in one answer."""
-    told: dict[str, list[Any]] = {"accepted": [], "cutout": [], "style": [], "done": []}
+    events: dict[str, list[Any]] = {"accepted": [], "cutout": [], "style": [], "done": []}
     async with aclosing(steps) as each:
         async for name, body in each:
-            told[name].append(body)
-    accepted, done = told["accepted"][0], told["done"][0]
+            events[name].append(body)
+    accepted, done = events["accepted"][0], events["done"][0]
     order = {style: place for place, style in enumerate(accepted.styles)}
     return ProcessAnswer(
         success=done.success,
         image_hash=accepted.image_hash,
-        cutout=told["cutout"][0],
-        results=sorted(told["style"], key=lambda outcome: order[outcome.style]),
+        cutout=events["cutout"][0],
+        results=sorted(events["style"], key=lambda outcome: order[outcome.style]),
         quota=done.quota,
         request_id=call.request_id,
     )
@@ -85,7 +85,7 @@ async def as_events(call: Call, steps: AsyncGenerator[StepEvent, None]) -> Async
             async for name, body in each:
                 number += 1
                 yield event(name, body.model_dump(mode="json"), END if name == "done" else number)
-        except Exception as error:  # noqa: BLE001  # the status is out already: a bug must be told in the stream
+        except Exception as error:  # noqa: BLE001  # the status is out already: a bug must be reported in the stream
             yield event("error", inner_problem(call.request.scope, error).model_dump(mode="json"), END)
 
 

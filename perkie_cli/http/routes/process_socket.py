@@ -50,7 +50,7 @@ async def _talk(socket: WebSocket) -> None:
             await _tell_steps(socket, json_object(text))
     except WebSocketDisconnect:
         pass  # the client left: closing the steps has released everything they held
-    except Exception as error:  # noqa: BLE001  # the last boundary of a socket: a bug must be told, not swallowed
+    except Exception as error:  # noqa: BLE001  # the last boundary of a socket: a bug must be reported, not swallowed
         await _send(socket, "error", inner_problem(socket.scope, error))
 
 

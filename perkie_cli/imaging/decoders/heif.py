@@ -19,10 +19,10 @@ def decode(data: bytes) -> Pixels:
     """
     opened = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
     image = opened[opened.primary_index]
-    told: dict[str, Any] = image.info
+    info: dict[str, Any] = image.info
     # copied: with an older pillow-heif the memory goes with the image
-    samples = _over_whole_range(np.array(image), told["bit_depth"])
-    nclx = told.get("nclx_profile")
+    samples = _over_whole_range(np.array(image), info["bit_depth"])
+    nclx = info.get("nclx_profile")
     alpha = None
     if image.has_alpha:
         alpha = shallow(samples[..., -1])
@@ -32,7 +32,7 @@ def decode(data: bytes) -> Pixels:
     return Pixels(
         np.ascontiguousarray(samples),
         alpha,
-        profile=told.get("icc_profile") or None,
+        profile=info.get("icc_profile") or None,
         code_points=CodePoints(nclx["color_primaries"], nclx["transfer_characteristics"]) if nclx else None,
     )
 
