@@ -118,7 +118,7 @@ def test_nonsense_is_refused_in_a_sentence(table: object) -> None:
         ({}, "fault 1: kind is missing"),
         ({"kind": "error", "method": "commmit"}, "fault 1: method 'commmit' is not known"),
         ({"kind": "error", "code": "TIRED"}, "fault 1: code 'TIRED' is not known"),
-        ({"kind": "slow", "share": 2}, "fault 1: share must lie between 0 and 1"),
+        ({"kind": "slow", "share": 2}, "fault 1: share must be between 0 and 1"),
         ({"kind": "slow", "seconds": True}, "fault 1: seconds: True is not a number from 0"),
     ],
 )

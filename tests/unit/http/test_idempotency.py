@@ -68,14 +68,14 @@ async def test_a_key_whose_work_failed_may_be_used_for_anything() -> None:
 
 
 async def test_results_are_kept_within_their_room() -> None:
-    memory, work = Memory(room=10, most=1000), Work()
+    memory, work = Memory(max_bytes=10, max_keys=1000), Work()
     for number in range(5):
         await memory.run(number, "", work)
     await memory.run(4, "", work)
     assert work.calls == 5  # the youngest are still there
     await memory.run(0, "", work)
     assert work.calls == 6
-    few = Memory(most=2)
+    few = Memory(max_keys=2)
     for key in "abca":
         await few.run(key, "", work)
     assert work.calls == 10  # the oldest had gone

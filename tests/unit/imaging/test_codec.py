@@ -407,5 +407,5 @@ def test_sizes_survive_a_round_trip(width: int, height: int, kind: ImageFormat) 
 def test_what_a_format_cannot_hold_is_refused(kind: ImageFormat, most: int) -> None:
     widest = Raster(np.zeros((1, most, 3), np.uint8))
     assert codec.encode(widest, kind).width == most
-    with pytest.raises(InvalidParameter, match=f"ends at {most} px"):
+    with pytest.raises(InvalidParameter, match=f"its maximum is {most} px"):
         codec.encode(Raster(np.zeros((1, most + 1, 3), np.uint8)), kind)

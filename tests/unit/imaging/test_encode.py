@@ -120,7 +120,7 @@ def test_a_master_too_long_for_jpeg_is_a_png() -> None:
 
 def test_the_longest_png_is_known() -> None:
     assert codec.encode(Raster(np.zeros((1, 1_000_000, 3), np.uint8)), ImageFormat.PNG).width == 1_000_000
-    with pytest.raises(InvalidParameter, match="ends at 1000000 px"):
+    with pytest.raises(InvalidParameter, match="its maximum is 1000000 px"):
         codec.encode(Raster(np.zeros((1, 1_000_001, 3), np.uint8)), ImageFormat.PNG)
 
 
