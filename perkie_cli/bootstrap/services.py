@@ -44,8 +44,7 @@ if TYPE_CHECKING:
         Workers,
     )
     from perkie_cli.resilience.admission import Admission
-    from perkie_cli.resilience.guarded import GuardedStyleEngine
-    from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
+    from perkie_cli.resilience.guarded import GuardedMattingEngine, GuardedStyleEngine
     from perkie_cli.resilience.pace import Pace
     from perkie_cli.services.cutouts.cut_out import Cutouts
     from perkie_cli.services.cutouts.evaluate import Evaluate

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.photo import InputFormat, Inspection, Photo
 from perkie_cli.domain.picture import QUALITY
 from perkie_cli.domain.pictures.cache_key import content_hash
-from perkie_cli.imaging.inspection import Inspection, inspect
-from perkie_cli.imaging.sniff import InputFormat, sniff
+from perkie_cli.imaging.inspection import inspect
+from perkie_cli.imaging.sniff import sniff
 
 if TYPE_CHECKING:
     from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
@@ -21,6 +21,7 @@ __all__ = [
     "InputFormat",
     "Inspection",
     "decode",
+    "decode_photo",
     "encode",
     "encode_master",
     "inspect",
@@ -38,8 +39,7 @@ def photo(data: bytes, limits: ImageLimits, name: str = "image", *, uploaded_as:
 
     Raises: the BadInput family, as ``inspect``.
     """
-    seen = inspect(data, limits, name)
-    return Photo(data, uploaded_as or content_hash(data), name, seen.pixels)
+    return Photo(data, uploaded_as or content_hash(data), name, inspect(data, limits, name))
 
 
 def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
@@ -47,6 +47,13 @@ def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
     from perkie_cli.imaging import decode as module
 
     return module.decode(data, limits, source)
+
+
+def decode_photo(photo: Photo, limits: ImageLimits) -> Decoded:
+    """``decode`` for a photo, whose header was read within these limits at the door."""
+    from perkie_cli.imaging import decode as module
+
+    return module.decode(photo.data, limits, photo.name, photo.seen)
 
 
 def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> EncodedPicture:

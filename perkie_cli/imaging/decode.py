@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from perkie_cli.domain.photo import InputFormat, Inspection
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.imaging.colour import as_image, in_8_bits, to_srgb
 from perkie_cli.imaging.damage import Damage, damage_named
 from perkie_cli.imaging.decoders import heif, jpeg, png, webp
 from perkie_cli.imaging.decoders.pixels import Pixels
-from perkie_cli.imaging.inspection import Inspection, inspect, shrunk
+from perkie_cli.imaging.inspection import inspect, shrunk
 from perkie_cli.imaging.raster import Decoded, Raster
-from perkie_cli.imaging.sniff import InputFormat
 
 # Pillow warns about broken metadata, which perkie drops anyway; users need not see that.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -41,12 +41,13 @@ _TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[Any]]] = {
 }
 
 
-def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
-    """The complete picture; ``notes`` list changes and problems. ``source`` names it in messages.
+def decode(data: bytes, limits: ImageLimits, source: str = "image", seen: Inspection | None = None) -> Decoded:
+    """The complete picture; ``notes`` list changes and problems. ``source`` names it in messages; ``seen`` is
+    what ``inspect`` found within the same limits, if it was asked already.
 
     Raises: UnreadableFile, NotAnImage, TooManyBytes, CorruptImage, TooManyPixels, TooSmall.
     """
-    seen = inspect(data, limits, source)
+    seen = seen or inspect(data, limits, source)
     size = shrunk(seen.width, seen.height, limits.max_side)
     lying = size[::-1] if seen.lies_on_its_side else size
     with damage_named(source, "the picture data ends too early or does not decode"):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from perkie_cli.domain.photo import InputFormat
 from perkie_cli.imaging.containers import heif, jpeg, png, webp
 from perkie_cli.imaging.containers.header import Header
 from perkie_cli.imaging.damage import Damage
-from perkie_cli.imaging.sniff import InputFormat
 
 
 def read_header(data: bytes, kind: InputFormat) -> Header:

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from perkie_cli.domain.errors import TooManyBytes, TooManyPixels, TooSmall
+from perkie_cli.domain.photo import InputFormat, Inspection
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
 from perkie_cli.imaging.containers.header import Header
 from perkie_cli.imaging.damage import Damage, damage_named
 from perkie_cli.imaging.headers import read_header
-from perkie_cli.imaging.sniff import InputFormat, sniff
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What the header says. ``width`` and ``height`` in px, upright; ``orientation`` is the EXIF value behind that."""
-
-    format: InputFormat
-    width: int
-    height: int
-    frames: int
-    has_alpha: bool
-    orientation: int
-
-    @property
-    def lies_on_its_side(self) -> bool:
-        """Whether width and height are exchanged in the file."""
-        return self.orientation >= 5
-
-    @property
-    def pixels(self) -> int:
-        """The number of pixels, the measure of decoding cost."""
-        return self.width * self.height
+from perkie_cli.imaging.sniff import sniff
 
 
 def inspect(data: bytes, limits: ImageLimits, source: str = "image") -> Inspection:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 
 from perkie_cli.domain.errors import UnreadableFile
+from perkie_cli.domain.photo import InputFormat
 from perkie_cli.imaging.containers import png
 from perkie_cli.imaging.damage import ACCEPTED, not_an_image
 
 HEAD = 512  # bytes that are inspected
-
-
-class InputFormat(StrEnum):
-    """The formats that perkie reads."""
-
-    JPEG = "jpeg"
-    PNG = "png"
-    WEBP = "webp"
-    HEIF = "heif"
-
-    @property
-    def media_type(self) -> str:
-        """The IANA media type."""
-        return f"image/{self.value}"
-
 
 _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"mif3", b"msf1"}

@@ -1,4 +1,4 @@
-"""A style engine with a guard around it."""
+"""Engines with a guard around them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from decimal import Decimal
 from perkie_cli.domain.picture import DEFAULT_SIZE
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
-from perkie_cli.ports import PricedEngine, Rendering, RenderJob
+from perkie_cli.ports import Matte, MattingEngine, MattingJob, PricedEngine, Rendering, RenderJob
 from perkie_cli.resilience.guard import Attempt, Guard
 
 
@@ -55,6 +55,31 @@ class GuardedStyleEngine:
     async def live_models(self) -> set[str]:
         """Ids of the models that the upstream lists; one call, outside the guard."""
         return await self._engine.live_models()
+
+    async def aclose(self) -> None:
+        """Closes the inner engine."""
+        await self._engine.aclose()
+
+
+class GuardedMattingEngine:
+    """``ports.MattingEngine``: each ``matte`` calls the inner engine as often as the guard allows."""
+
+    def __init__(self, engine: MattingEngine, guard: Guard) -> None:
+        self._engine = engine
+        self.guard = guard
+
+    @property
+    def name(self) -> str:
+        """The inner engine's name."""
+        return self._engine.name
+
+    def recipe(self, mode: str) -> Recipe:
+        """The inner engine's recipe."""
+        return self._engine.recipe(mode)
+
+    async def matte(self, job: MattingJob) -> Matte:
+        """Finds the subject, with retries."""
+        return await self.guard.run(lambda _: self._engine.matte(job), job.deadline)
 
     async def aclose(self) -> None:
         """Closes the inner engine."""

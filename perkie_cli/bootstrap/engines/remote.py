@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.bootstrap.engines.guard import build_guard
 from perkie_cli.engines.remote import RemoteEngine
-from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
+from perkie_cli.resilience.guarded import GuardedMattingEngine
 from perkie_cli.resilience.retry import TimeRules
 from perkie_cli.resilience.upstream_limits import UpstreamPolicy
 

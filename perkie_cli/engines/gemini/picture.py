@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.errors import BadAnswer, BadInput
+from perkie_cli.domain.photo import InputFormat
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.engines.gemini.question import RATIOS
 from perkie_cli.imaging import codec
-from perkie_cli.imaging.sniff import InputFormat, sniff
+from perkie_cli.imaging.sniff import sniff
 
 if TYPE_CHECKING:
     from perkie_cli.imaging.raster import Raster

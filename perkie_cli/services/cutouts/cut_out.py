@@ -208,7 +208,7 @@ class Cutouts:
 
     async def _make(self, plan: CutoutPlan) -> _Made:
         request = plan.request
-        decoded = await self._workers.run(codec.decode, request.photo.data, self._limits, request.photo.name)
+        decoded = await self._workers.run(codec.decode_photo, request.photo, self._limits)
         job = MattingJob(decoded.raster, plan.mode, plan.deadline, request.photo.data)
         matte = await plan.engine.matte(job)
         raster, master = await self._workers.run(cut_out, decoded.raster, matte)
@@ -261,7 +261,7 @@ def _compose(request: CutoutRequest, made: _Made, limits: ImageLimits) -> Encode
     original = picture = None
     background = request.background
     if background.kind is BackgroundKind.BLUR:
-        original = codec.decode(request.photo.data, limits, request.photo.name).raster.rgb
+        original = codec.decode_photo(request.photo, limits).raster.rgb
     if background.picture is not None:
         photo = background.picture
         picture = codec.decode(photo.data, replace(limits, min_side=1), photo.name).raster

@@ -231,7 +231,7 @@ class Generate:
         """The photo or its cut-out; the reason for a substitute cut-out, if any; the plan adapted to it."""
         photo = plan.request.photo
         if plan.cutout is None:
-            return await self._workers.run(codec.decode, photo.data, self._limits, photo.name), None, plan
+            return await self._workers.run(codec.decode_photo, photo, self._limits), None, plan
         decoded, cutout = await self._cutouts.decode(plan.request)
         return decoded, cutout.degradation_reason, plan.cut_out_by(cutout.fingerprint)
 

@@ -25,7 +25,7 @@ from perkie_cli.engines.remote import RemoteEngine
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import Matte, MattingJob
-from perkie_cli.resilience.guarded_matting import GuardedMattingEngine
+from perkie_cli.resilience.guarded import GuardedMattingEngine
 from perkie_cli.system.clock import SystemClock
 from perkie_cli.system.threads import thread_workers
 from tests.http_server import running
