@@ -117,9 +117,9 @@ def test_links_of_the_users_key_open_over_tls(tmp_path: Path, signing_key: tuple
 def test_a_wrong_key_or_certificate_is_a_sentence(perkie: Perkie, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("no key")
     for flags, exit_code, sentence in (
-        (["--signing-key", "key"], 3, "signing key key is no key"),
+        (["--signing-key", "key"], 3, "signing key key is not a key"),
         (["--signing-key", "missing"], 3, "signing key missing cannot be read"),
-        (["--tls-cert", "key"], 3, "key is no certificate"),
+        (["--tls-cert", "key"], 3, "key is not a certificate"),
         (["--tls-key", "key"], 2, "--tls-key needs --tls-cert"),
     ):
         done = perkie("emulate", "storage", "--port", "0", *flags)

@@ -90,7 +90,7 @@ def test_bad_flags_get_a_sentence_before_anything_is_downloaded(
     done = perkie_here("remove-bg", "cat.png", *flags)
     assert done.returncode == code
     assert said in done.stderr
-    assert "pulled" not in done.stderr
+    assert "downloaded" not in done.stderr
     assert "Traceback" not in done.stderr
 
 

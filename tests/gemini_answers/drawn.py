@@ -120,7 +120,7 @@ def pictures() -> Iterator[Row]:
         "a square",
         parts(part(drawn(size=(400, 400)))),
         FINAL,
-        says="another shape",
+        says="aspect ratio",
         source="https://github.com/QuantumNous/new-api/issues/2470",
     )
     yield Row("turned by EXIF", parts(part(drawn(size=(320, 480), kind="JPEG", exif=_orientation(6)))), FINAL)
@@ -141,10 +141,10 @@ def bad() -> Iterator[Row]:
         parts(part(drawn(size=(270, 480)))),
         errors.BadAnswer,
         2,
-        says="where 3:2 was asked for",
+        says="instead of 3:2",
         source="https://github.com/lelandg/ImageAI/issues/1",
     )
-    yield Row("a strip", parts(part(drawn(size=(900, 110)))), errors.BadAnswer, 2, says="where 3:2")
+    yield Row("a strip", parts(part(drawn(size=(900, 110)))), errors.BadAnswer, 2, says="instead of 3:2")
     yield Row("a stamp", parts(part(drawn(size=(240, 160)))), errors.BadAnswer, 2, says="only 240 × 160 px", size=1024)
     yield Row(
         "one colour",

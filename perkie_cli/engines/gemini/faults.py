@@ -46,7 +46,7 @@ def fault(error: Exception, scrubbed: Scrubber, now: datetime, *, vertex: bool =
     if isinstance(error, GoogleAuthError):
         return _unauthorised(error), False
     if isinstance(error, UNREADABLE):
-        return UpstreamFault("gemini sent an unreadable answer"), True
+        return UpstreamFault("gemini sent an answer that cannot be read"), True
     frames = traceback.extract_tb(error.__traceback__)
     where = f", {frames[-1].name} in line {frames[-1].lineno}" if frames else ""
     return UnexpectedAnswer(f"the call to gemini failed in an unforeseen way ({type(error).__name__}{where})"), True

@@ -88,7 +88,7 @@ def _objections(raster: Raster, wanted: RequestedPicture) -> Iterator[str]:
     if likeness.is_invisible(raster):
         yield "a completely transparent picture"
     if likeness.is_one_colour(raster):
-        yield "a picture of a single colour"
+        yield "a picture of only one colour"
     if likeness.is_copy(raster, wanted.photo):
         yield "the photo back unchanged"
 

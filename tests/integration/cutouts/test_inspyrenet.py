@@ -188,7 +188,7 @@ def test_another_networks_checkpoint_is_named(state: dict[str, Any], tmp_path: P
         {key: torch.zeros(value) if isinstance(value, int) else value for key, value in state.items()},
         tmp_path / FAST.file,
     )
-    with pytest.raises(MissingWeights, match=r"another network|holds no weights"):
+    with pytest.raises(MissingWeights, match=r"another network|contains no weights"):
         open_backend(FAST, DiskModels([tmp_path]), "cpu", "torch")
 
 

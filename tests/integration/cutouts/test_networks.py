@@ -190,4 +190,4 @@ def test_the_file_of_the_image_models_may_hold_both(tmp_path: Path) -> None:
 def test_models_list_shows_them(perkie_here: Perkie) -> None:
     shown = perkie_here("models", "list").stdout
     assert "isnet-general-use" in shown
-    assert "u2net.onnx is absent" in shown
+    assert "u2net.onnx is missing" in shown

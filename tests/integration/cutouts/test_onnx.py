@@ -57,7 +57,7 @@ def test_nothing_else_is_left_behind(exported: tuple[Any, Path]) -> None:
 
 
 def test_a_disk_that_is_too_small_is_told_beforehand(tmp_path: Path) -> None:
-    with pytest.raises(UnwritableFile, match=r"needs 1073741824 MiB in .*, and \d+ are free"):
+    with pytest.raises(UnwritableFile, match=r"needs 1073741824 MiB in .*, but only \d+ are free"):
         check_room(tmp_path, 1 << 50)
 
 

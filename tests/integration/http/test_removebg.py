@@ -234,7 +234,7 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"channels": "alpha", "bg_color": "fff"}, "invalid_channels"),
     ({"type": "unicorn"}, "invalid_type"),
     ({"type_level": "3"}, "invalid_type_level"),
-    ({"bg_color": "no colour"}, "invalid_bg_color"),
+    ({"bg_color": "not a colour"}, "invalid_bg_color"),
     ({"bg_color": "12345"}, "invalid_bg_color"),
     ({"bg_color": "rgb(1,2,3)"}, "invalid_bg_color"),
     ({"crop": "yes please"}, "invalid_crop"),
