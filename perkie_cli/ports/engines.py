@@ -29,7 +29,7 @@ class RenderJob:
     deadline: Deadline = field(default_factory=Deadline.never)
     model: str | None = None
     safe: bool = False  # use the style's safe prompt
-    patient: bool = False  # wait for the upstream's quota, up to the deadline, instead of failing
+    wait_for_quota: bool = False  # wait for the upstream's quota, up to the deadline, instead of failing
     cutout: str | None = None  # fingerprint of the cut-out's recipe, if the raster was cut out
     receipt: Receipt = field(default_factory=Receipt)  # filled in as calls are made
 

@@ -21,7 +21,7 @@ from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried
 from perkie_cli.ports import Clock, EventSink
 from perkie_cli.resilience.breaker import Breaker, Verdict
 from perkie_cli.resilience.known_refusal import KnownRefusal
-from perkie_cli.resilience.retry import PATIENCE, TimeRules, wait_before_retry, wait_patiently
+from perkie_cli.resilience.retry import MAX_QUOTA_WAIT, TimeRules, quota_wait, wait_before_retry
 from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits
 from perkie_cli.system.waiting import time_limit
@@ -41,7 +41,7 @@ class Attempt:
 class _Course:
     """The progress of one run."""
 
-    patient: bool
+    wait_for_quota: bool
     attempt: Attempt = field(default_factory=Attempt)
     failure: PerkieError | None = None  # the error of the last attempt that was sent
     waited: float = 0.0  # seconds in total
@@ -87,16 +87,18 @@ class Guard:
         self._times = times
         self._events = events
 
-    async def run(self, call: Callable[[Attempt], Awaitable[T]], deadline: Deadline, *, patient: bool = False) -> T:
+    async def run(
+        self, call: Callable[[Attempt], Awaitable[T]], deadline: Deadline, *, wait_for_quota: bool = False
+    ) -> T:
         """The first successful result of ``call`` within the deadline.
 
-        ``patient``: wait instead of failing while the upstream's quota or our own limits are exhausted.
+        ``wait_for_quota``: wait instead of failing while the upstream's quota or our own limits are exhausted.
 
         Raises: the last attempt's error; AtCapacity, BreakerOpen or DeadlineExceeded when nothing could be sent; a
         lasting refusal that an earlier call met.
         """
         self._retry_budget.deposit()
-        course = _Course(patient=patient)
+        course = _Course(wait_for_quota=wait_for_quota)
         while True:
             try:
                 return await self._attempt(call, course, deadline)
@@ -118,9 +120,9 @@ class Guard:
     def _wait(self, error: PerkieError, course: _Course, deadline: Deadline) -> float | None:
         """Seconds until the next attempt, or None for no retry; takes a token from the retry budget for a retry."""
         now = self._clock.monotonic()
-        if course.patient and isinstance(error, (AtCapacity, UpstreamOverloaded)):
-            longest = self._times.longest_wait(deadline, now, at_most=PATIENCE - course.waited)
-            return wait_patiently(error, course.waited, longest, self._rng)
+        if course.wait_for_quota and isinstance(error, (AtCapacity, UpstreamOverloaded)):
+            longest = self._times.longest_wait(deadline, now, at_most=MAX_QUOTA_WAIT - course.waited)
+            return quota_wait(error, course.waited, longest, self._rng)
         if not error.sent or course.probe:
             return None
         longest = self._times.longest_wait(deadline, now)
@@ -134,7 +136,7 @@ class Guard:
         verdict = Verdict.NONE
         outcome: str | None = "cancelled"  # None: nothing was sent
         try:
-            with self.limits.slot(sure=course.promised, patient=course.patient):
+            with self.limits.slot(sure=course.promised, wait_for_quota=course.wait_for_quota):
                 result = await self._in_time(lambda: call(course.attempt), deadline)
         except PerkieError as error:
             verdict, outcome = (_verdict(error), error.code) if error.sent else (Verdict.NONE, None)

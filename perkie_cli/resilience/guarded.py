@@ -39,7 +39,7 @@ class GuardedStyleEngine:
         def attempt(which: Attempt) -> Awaitable[Rendering]:
             return self._engine.render(replace(job, safe=job.safe or which.safe))
 
-        rendering = await self.guard.run(attempt, job.deadline, patient=job.patient)
+        rendering = await self.guard.run(attempt, job.deadline, wait_for_quota=job.wait_for_quota)
         return replace(rendering, usage=job.receipt.usage)
 
     async def warm_up(self) -> None:

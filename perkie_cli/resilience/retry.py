@@ -12,7 +12,7 @@ from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.resilience.pace import Pace
 
-PATIENCE = 600.0  # total seconds that one picture of a batch waits for quotas
+MAX_QUOTA_WAIT = 600.0  # total seconds that one picture of a batch waits for quotas
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def wait_before_retry(error: PerkieError, failed: int, longest: float, rng: rand
     return min(rng.uniform(0.0, retry.waits[min(failed, len(retry.waits)) - 1]), longest)
 
 
-def wait_patiently(error: PerkieError, waited: float, longest: float, rng: random.Random) -> float | None:
-    """Seconds to wait for a quota or limit, up to ``PATIENCE`` in total; None when that is used up.
+def quota_wait(error: PerkieError, waited: float, longest: float, rng: random.Random) -> float | None:
+    """Seconds to wait for a quota or limit, up to ``MAX_QUOTA_WAIT`` in total; None when that is used up.
 
     A little longer than advised, with jitter, so that not all waiters retry at the same moment.
     """

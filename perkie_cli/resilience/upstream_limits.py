@@ -56,20 +56,20 @@ class UpstreamLimits:
         self._day_ends = datetime.min.replace(tzinfo=clock.now().tzinfo)
 
     @contextmanager
-    def slot(self, *, sure: bool = False, patient: bool = False) -> Iterator[None]:
+    def slot(self, *, sure: bool = False, wait_for_quota: bool = False) -> Iterator[None]:
         """Holds a concurrency slot during a call.
 
-        ``sure``: the time that the upstream asked to wait is over; ``patient``: the call can wait for that time. The
-        throttle never refuses these at random.
+        ``sure``: the time that the upstream asked to wait is over; ``wait_for_quota``: the call can wait for that time.
+        The throttle never refuses these at random.
 
         Raises: AtCapacity, with the seconds after which to retry.
         """
         now = self._clock.monotonic()
         self._forget_before(now - MINUTE)
         self._check(now)
-        if patient and now < self._quiet_until:
+        if wait_for_quota and now < self._quiet_until:
             raise self._refusal("calls before the time set by the upstream", self._quiet_until - now)
-        if sure or patient:
+        if sure or wait_for_quota:
             self._asked.append(now)
         else:
             self._throttle(now)

@@ -70,7 +70,7 @@ class _Options:
             cover_setup=False,
             deadline=self.deadline,
             overtime=OVERTIME,
-            patient=several and not fallback,
+            wait_for_quota=several and not fallback,
             budget=self.budget,
             charge=charge,
         )

@@ -52,5 +52,5 @@ class GenerateRequest:
     deadline: float | None = None
     budget: Budget | None = None
     charge: Charge | None = None  # the quota counters to charge; None: unmetered
-    patient: bool = False  # wait for the upstream's quota instead of failing
+    wait_for_quota: bool = False  # wait for the upstream's quota instead of failing
     overtime: float = 0.0  # seconds that a substitute may take after the deadline: late is better than nothing

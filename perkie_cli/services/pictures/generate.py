@@ -220,7 +220,7 @@ class Generate:
             request.model,
             receipt=Receipt(request.budget),
             cutout=plan.cutout,
-            patient=request.patient,
+            wait_for_quota=request.wait_for_quota,
         )
         drawn = await self._ladder.draw(plan.engine, job, request, plan.key)
         result = self._result(plan, drawn, decoded.notes, reason)

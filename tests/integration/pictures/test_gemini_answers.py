@@ -97,7 +97,7 @@ async def test_a_batch_waits_and_loses_no_picture(gemini: tuple[Bench, Answering
     queue = iter(range(30))
 
     async def lane() -> int:
-        return len([await made.engine.render(made.job(patient=True)) for _ in queue])
+        return len([await made.engine.render(made.job(wait_for_quota=True)) for _ in queue])
 
     server.choose = choose
     try:

@@ -67,9 +67,9 @@ class Bench:
             events=self.events,
         )
 
-    async def run(self, seconds: float | None = 50.0, *, patient: bool = False) -> str:
+    async def run(self, seconds: float | None = 50.0, *, wait_for_quota: bool = False) -> str:
         deadline = Deadline.after(seconds, self.clock.monotonic())
-        return await self.clock.drive(self.guard.run(self.upstream, deadline, patient=patient))
+        return await self.clock.drive(self.guard.run(self.upstream, deadline, wait_for_quota=wait_for_quota))
 
     @property
     def outcomes(self) -> list[str]:
@@ -225,7 +225,7 @@ async def test_the_retry_that_the_upstream_promised_is_not_thinned_out(seed: int
 async def test_who_is_patient_waits_for_quotas_as_often_as_it_takes() -> None:
     bench = Bench(*[errors.UpstreamOverloaded("x", retry_after=50.0)] * 8)
     began = bench.clock.monotonic()
-    assert await bench.run(None, patient=True) == "picture"
+    assert await bench.run(None, wait_for_quota=True) == "picture"
     assert 8 * 50 <= bench.clock.monotonic() - began < 8 * 52
     assert [each.number for each in bench.upstream.attempts] == list(range(1, 10))
 
@@ -238,7 +238,7 @@ async def test_patience_ends_after_ten_minutes() -> None:
         bench = Bench(*[error] * 100)
         began = bench.clock.monotonic()
         with pytest.raises(errors.UpstreamOverloaded):
-            await bench.run(None, patient=True)
+            await bench.run(None, wait_for_quota=True)
         assert least < bench.clock.monotonic() - began <= 610
 
 
@@ -246,14 +246,14 @@ async def test_patience_does_not_outlast_the_deadline() -> None:
     bench = Bench(*[errors.UpstreamOverloaded("x", retry_after=5.0)] * 100)
     began = bench.clock.monotonic()
     with pytest.raises(errors.UpstreamOverloaded):
-        await bench.run(50.0, patient=True)
+        await bench.run(50.0, wait_for_quota=True)
     assert bench.clock.monotonic() - began <= 40
 
 
 async def test_who_is_patient_waits_for_our_own_limits_too() -> None:
     bench = Bench(per_minute=1)
     for _ in range(4):
-        assert await bench.run(None, patient=True) == "picture"
+        assert await bench.run(None, wait_for_quota=True) == "picture"
     assert bench.outcomes == ["ok"] * 4
     assert 180 <= bench.clock.monotonic() - 1000 < 190
 
@@ -261,7 +261,7 @@ async def test_who_is_patient_waits_for_our_own_limits_too() -> None:
 async def test_other_faults_are_not_waited_for_longer_by_who_is_patient() -> None:
     bench = Bench(*[errors.UpstreamBroken("x")] * 5)
     with pytest.raises(errors.UpstreamBroken):
-        await bench.run(None, patient=True)
+        await bench.run(None, wait_for_quota=True)
     assert len(bench.upstream.attempts) == 2
 
 
