@@ -1,4 +1,4 @@
-"""Puts a cut-out on a canvas and before a background."""
+"""Puts a cut-out on a canvas and in front of a background."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BAND = 256  # rows composed at a time: whole-picture temporaries of 12 MP would
 def compose(
     cutout: Raster, framing: Framing, background: Background, original: Bytes | None, picture: Raster | None
 ) -> Raster:
-    """The cut-out framed and before its background.
+    """The framed cut-out in front of its background.
 
     ``cutout`` has decontaminated colours and alpha; ``original`` is the picture with its old background, for ``blur``;
     ``picture`` the new one, for ``picture``.
@@ -66,7 +66,7 @@ def before(cutout: Raster, behind: Bytes) -> Raster:
 
 
 def blurred(original: Bytes, alpha: Bytes) -> Bytes:
-    """The old background out of focus; the subject's own colours are kept from bleeding into it."""
+    """The old background out of focus, without the subject's colours bleeding into it."""
     height, width = alpha.shape
     size = shrunk(width, height, _BLUR_SIDE)
     small = cv2.resize(original, size, interpolation=cv2.INTER_AREA).astype(np.float32)

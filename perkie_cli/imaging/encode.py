@@ -22,11 +22,11 @@ _NO_MEMORY = -4  # OpenCV's StsNoMem
 
 
 def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> EncodedPicture:
-    """``raster`` as a file; alpha is composed over white where the format has none.
+    """``raster`` as a file; alpha is composed over white if the format has none.
 
-    ``quality`` (1 to 100) counts for JPEG and WebP.
+    ``quality`` (1 to 100) is for JPEG and WebP.
 
-    Raises: InvalidParameter, where the format cannot hold the picture; OutOfMemory; Unavailable, where it fails.
+    Raises: InvalidParameter if the format cannot hold the picture; OutOfMemory; Unavailable if encoding fails.
     """
     check_fits(raster.width, raster.height, kind)
     with _answered(kind):
@@ -36,7 +36,7 @@ def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> Encoded
 
 @contextmanager
 def _answered(kind: ImageFormat) -> Iterator[None]:
-    """No encoder is known to fail on a picture of a size that it takes; one that does is answered in our own words."""
+    """Translates encoder errors: none is known for a supported size, but one must not surface as a bug."""
     try:
         yield
     except Exception as error:
@@ -70,7 +70,7 @@ def _webp(raster: Raster, quality: int) -> bytes:
 
 def _png(raster: Raster, _: int) -> bytes:
     """At zlib's quickest level and with one filter for all rows: a cut-out of 12 MP takes a sixth of Pillow's default
-    time, for a tenth more bytes. Pillow cannot be told the filter; the average suits photos and drawings best.
+    time, for a tenth more bytes. Pillow cannot set the filter; ``average`` is best for photos and drawings.
     """
     planes = (*cv2.split(raster.rgb)[::-1], *(() if raster.alpha is None else (raster.alpha,)))
     options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG]

@@ -1,4 +1,4 @@
-"""Black-and-white fine art: a darkroom print exposed for the pet, its surroundings held back, on warm paper."""
+"""Black-and-white fine art: a darkroom print exposed for the pet, with subdued surroundings, on warm paper."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -148,7 +148,7 @@ def _glow(x: Plane, scene: Scene, strength: float) -> Plane:
 
 
 def _vignette(scene: Scene, strength: float) -> Plane:
-    """Darker corners; the pet itself is spared."""
+    """Darkens the corners, but not the pet."""
     h, w = scene.height, scene.width
     x, y = columns(w)[:, ::SMOOTH] / (w / 2) - 1, rows(h)[::SMOOTH] / (h / 2) - 1
     radius = np.sqrt(x * x + y * y) / 1.4142

@@ -43,7 +43,7 @@ def resize(x: Plane, width: int, height: int, how: int = LINEAR) -> Plane:
 
 
 def blur(x: Plane, sigma: float) -> Plane:
-    """Gaussian blur; a wide one runs on a smaller copy, which no eye tells apart."""
+    """Gaussian blur; a wide one runs on a smaller copy, without a visible difference."""
     if sigma <= 3.5:
         return cast(Plane, cv2.GaussianBlur(x, (0, 0), max(sigma, 0.25), borderType=EDGE))
     factor = 2 if sigma < 14 else 4 if sigma < 32 else 8

@@ -20,8 +20,8 @@ Floats = NDArray[np.float32]
 HALF = 0.5  # more likely subject than not
 # measure → confidence: none at the first, 0.5 at the second (the limit), full at the third
 _AGREEMENT = (0.5, 0.86, 1.0)  # intersection over union with the mirror image's mask
-_ROUGHLY = (0.25, 0.75, 1.0)  # the same, at a glance
-_IN_DOUBT = (0.5, 0.8)  # at a glance
+_ROUGHLY = (0.25, 0.75, 1.0)  # the same, for the first pass
+_IN_DOUBT = (0.5, 0.8)  # for the first pass
 _UNDECIDED = (1.0, 0.3, 0.0)  # see ``undecided``
 _AREA = (0.0, 0.02, 0.05)  # the subject's share of the picture
 _PEAK = (HALF, 0.9, 0.99)  # the map's maximum
@@ -29,7 +29,7 @@ _PEAK = (HALF, 0.9, 0.99)  # the map's maximum
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """``value`` is 0..1, under 0.5 where a limit is missed; ``has_subject`` is False where nothing can be cut out."""
+    """``value`` is 0..1, under 0.5 where a limit is missed; ``has_subject`` is False when nothing can be cut out."""
 
     value: float
     has_subject: bool

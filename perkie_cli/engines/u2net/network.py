@@ -41,7 +41,7 @@ class SubjectNetwork:
 
 
 def mirrored(network: SubjectNetwork, rgb: Bytes, side: int) -> Floats:
-    """The map of the picture's mirror image, turned back: an opinion of its own."""
+    """The map of the picture's mirror image, mirrored back: an independent opinion."""
     return np.ascontiguousarray(network.map(np.ascontiguousarray(rgb[:, ::-1]), side)[:, ::-1])
 
 
@@ -69,7 +69,7 @@ def to_input(rgb: Bytes, side: int, mean: Sequence[float] = MEAN, deviation: Seq
 
 
 def scale_to(rgb: Bytes, width: int, height: int) -> Bytes:
-    """Averaged where it shrinks, interpolated where it grows: a tall picture may do both."""
+    """Averages where it shrinks and interpolates where it grows: a tall picture may need both."""
     least = min(width, rgb.shape[1]), min(height, rgb.shape[0])
     shrunk = cv2.resize(rgb, least, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -1,8 +1,8 @@
 """From the network's 320 px to the picture's own edges.
 
-A guided filter draws the coarse map to the edges. Closed-form matting, from coarse to fine, then finds the hair in the
-band that is still open; the network holds it back where subject and ground are of like colours. Last, the local colour
-model of the finest copy is evaluated on the whole picture.
+A guided filter aligns the coarse map with the edges. Closed-form matting, from coarse to fine, then finds the hair in
+the undecided band; where subject and background have similar colours, the network's map takes precedence. Finally the
+local colour model of the finest copy is evaluated on the whole picture.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Floats = NDArray[np.float32]
 _FIRST = (192, 60)  # px on the long side, steps
 # px and steps of the finer levels, each of which starts from the one before, and the least picture that is worth it
 _FINER = ((384, 40, 240), (640, 15, 1280))
-_MOST_OPEN = 60_000  # px: a map that leaves more open is not worth finer levels
+_MOST_OPEN = 60_000  # px: maps with more undecided pixels get no finer levels
 
 _SUBJECT, _GROUND = 0.92, 0.06  # what the network is sure of, away from the edge
 _INNER, _OUTER = 1 / 100, 1 / 80  # of the long side: the first band reaches further out than in, for hair
 _DECIDED, _GROWN = 0.02, 3  # of alpha, px: the next band is what the last level left between, and a little more
 _SURE = 0.8  # |2p - 1| from which on the network has a say against colour
 _LEAST = 1e-4, 1e-3  # priors where colour decides: on the first level, and on the others
-_PRIOR = 1.0, 0.3  # what is added where it cannot: towards the network, and towards the level before
+_PRIOR = 1.0, 0.3  # priors added where colour cannot decide: towards the network, and towards the previous level
 _WIDE, _NARROW = (1 / 64, 1e-4), (1 / 1000, 1e-4)  # guided filters: radius as a share of the long side, variance
 
 
@@ -51,7 +51,7 @@ def refine(rgb: Bytes, coarse: Floats) -> Bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """What is known of a small copy. ``subject`` and ``ground`` are 1 where nothing is open; all planes are (h, w)."""
+    """A small copy with its known pixels. ``subject`` and ``ground`` are 1 where decided; all planes are (h, w)."""
 
     alpha: Floats
     model: ColourModel

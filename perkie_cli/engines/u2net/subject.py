@@ -1,8 +1,8 @@
 """Where the subject of a picture is, at full resolution, and how sure that is.
 
-A glance at the mirror image finds roughly where it is, and is a second opinion. Then the network looks closely: at the
-surroundings of a small subject; in a smaller size where the subject fills the picture, for at 320 px the network often
-takes an eye or the nose of a face for the subject.
+A quick first pass on the mirror image finds its rough position and serves as a second opinion. The main pass then runs
+on the surroundings of a small subject, or at a smaller size if the subject fills the picture, because at 320 px the
+network often mistakes an eye or a nose for the subject.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Floats = NDArray[np.float32]
 _GLANCE = 192  # px of the network's input
 _CLOSE_UP = 224  # px of the network's input where the subject fills the picture
 _FILLS = 0.35  # of the picture
-_SMALL = 0.6  # of the picture: a subject that with its surroundings needs less is looked at closer
+_SMALL = 0.6  # of the picture: if the subject and its surroundings take less, the main pass runs on that part
 _ROOMS = 0.15, 0.5  # of the subject's long side, around it; the second where the first cuts it
-_CLEAR = 0.3  # of ``undecided``: a vaguer glance does not say where to look
+_CLEAR = 0.3  # of ``undecided``: a vaguer first pass does not locate the subject
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +65,7 @@ def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """The part of the picture that is matted; the network's map of it, and what the glance said of it."""
+    """The part of the picture that is matted, the network's map of it, and the first pass's map of it."""
 
     rgb: Bytes
     place: tuple[slice, slice]
@@ -94,7 +94,7 @@ def _view(rgb: Bytes, glance: Floats, box: Box, side: int, network: SubjectNetwo
 
 
 def _part(glance: Floats, box: Box, height: int, width: int) -> Floats:
-    """What a map of the whole picture says of the box."""
+    """The part of a whole-picture map inside the box."""
     y, x = glance.shape[0] / height, glance.shape[1] / width
     rows = slice(int(box.top * y), math.ceil(box.bottom * y))
     return glance[rows, int(box.left * x) : math.ceil(box.right * x)]
@@ -116,7 +116,7 @@ def _surroundings(map_: Floats, height: int, width: int, room: float) -> Box:
 
 
 def _cuts(box: Box, subject: NDArray[np.bool_], height: int, width: int) -> bool:
-    """Whether the subject, seen within the box, goes on beyond it inside the picture."""
+    """Whether the subject inside the box continues outside it within the picture."""
     inside = box.top > 0, box.bottom < height, box.left > 0, box.right < width
     edges = subject[0], subject[-1], subject[:, 0], subject[:, -1]
     return any(within and bool(edge.any()) for within, edge in zip(inside, edges, strict=True))

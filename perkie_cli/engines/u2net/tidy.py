@@ -1,4 +1,4 @@
-"""What a coarse map gets wrong in small: holes inside the subject, and specks away from it."""
+"""Removes small errors of a coarse map: holes inside the subject, and specks away from it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reads the boxes of a HEIF file (ISO/IEC 23008-12 in ISO/IEC 14496-12) as far as libheif does not look.
+"""Checks the boxes of a HEIF file (ISO/IEC 23008-12 in ISO/IEC 14496-12) where libheif does not.
 
-libheif decodes a file that broke off, its missing tiles black or green, and says nothing of a codec that it lacks.
+libheif decodes a truncated file with black or green tiles, and does not name a codec that it lacks.
 """
 
 from __future__ import annotations

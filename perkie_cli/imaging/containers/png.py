@@ -24,7 +24,7 @@ class Png:
     """The parts of a PNG that decide its pixels.
 
     ``key`` is the one transparent grey or colour, in samples as they are stored. ``profile`` is empty where there is
-    one that does not read.
+    an unreadable one.
     """
 
     depth: int  # bits a sample

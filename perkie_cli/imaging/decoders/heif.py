@@ -15,7 +15,7 @@ from perkie_cli.imaging.decoders.pixels import Pixels, Samples, shallow
 def decode(data: bytes) -> Pixels:
     """The primary picture, turned as its container says; of 16 bits where the file has more than 8.
 
-    Raises: whatever pillow-heif raises.
+    Raises: pillow-heif's own errors.
     """
     opened = pillow_heif.open_heif(data, convert_hdr_to_8bit=False)
     image = opened[opened.primary_index]

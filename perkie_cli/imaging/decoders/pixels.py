@@ -20,7 +20,7 @@ class Pixels:
 
     ``colour`` is (height, width) in grey, (height, width, 3) in RGB or (height, width, 4) in CMYK, of uint8, or of
     uint16 over its whole range; ``alpha`` is uint8 (height, width), straight. ``profile`` (ICC) is empty where there
-    is one that does not read; it or ``code_points`` are given, never both. ``notes`` say what is wrong.
+    is an unreadable one; either it or ``code_points`` is set, never both. ``notes`` list problems.
     """
 
     colour: Samples

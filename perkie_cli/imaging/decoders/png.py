@@ -16,7 +16,7 @@ from perkie_cli.imaging.decoders.pixels import Pixels, Samples, shallow
 
 
 def decode(data: bytes) -> Pixels:
-    """Grey or RGB, of 8 or 16 bits. Raises: Damage."""
+    """Decodes to grey or RGB with 8 or 16 bits. Raises: Damage."""
     png = parts(data)
     found = cv2.imdecode(np.frombuffer(png.file, np.uint8), cv2.IMREAD_UNCHANGED)
     if found is None:

@@ -11,7 +11,7 @@ from perkie_cli.imaging.decoders.pixels import Pixels
 
 
 def decode(data: bytes) -> Pixels:
-    """The first frame. Raises: whatever Pillow raises."""
+    """Decodes the first frame. Raises: Pillow's own errors."""
     image = WebPImagePlugin.WebPImageFile(io.BytesIO(data))
     image.load()
     profile = image.info.get("icc_profile")

@@ -46,7 +46,7 @@ def frame_pet(pet: Pet, scale: float, *, within: bool) -> Frame:
 
 
 def _grown(span: tuple[float, float], wanted: float, size: int, closed: tuple[bool, bool]) -> tuple[float, float]:
-    """The span made `wanted` long; where 0..size is closed it is moved inside before room is given up."""
+    """The span extended to `wanted`; at a closed side of 0..size it is shifted inside before it is shortened."""
     low, high = span
     more = max(0.0, wanted - (high - low))
     low -= more / 2

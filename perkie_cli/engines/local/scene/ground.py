@@ -1,4 +1,4 @@
-"""The ground a pet stands or lies on, so that nothing floats before a new background."""
+"""The ground that a pet stands or lies on, so that it does not float on a new background."""
 
 from dataclasses import dataclass
 from typing import cast

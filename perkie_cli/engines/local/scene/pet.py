@@ -62,6 +62,6 @@ def find_pet(rgb: Bytes) -> Pet | None:
 
 
 def _look(rgb: Bytes) -> Pet | None:
-    """With a network of its own, let go at once: it holds 250 MB, and what draws afterwards needs the room."""
+    """Finds the pet with its own network, which is freed at once: it holds 250 MB that the drawing needs."""
     found = find_subject(rgb, SubjectNetwork(read_weights()))
     return Pet(found.map, found.confidence.value) if (found.map > 0.5).any() else None

@@ -33,7 +33,7 @@ BINS = 12
 
 
 class Background(Enum):
-    """What becomes of what is behind the subject."""
+    """What happens to the background behind the subject."""
 
     KEPT = "kept"  # the matte only says where the subject is
     REPLACED = "replaced"  # by the style's own, with the photo at hand for the colours of the ground
@@ -42,7 +42,7 @@ class Background(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a style paints: the colours, where the subject is, and what becomes of the background."""
+    """The input of a style: the colours, the subject's position, and what happens to the background."""
 
     rgb: Picture  # of a cut-out: the subject's own colours continued under and beyond its soft edge
     subject: Plane
