@@ -134,9 +134,25 @@ def refused() -> Iterator[Row]:
     yield Row(
         "a place without the API",
         refusal(400, place, "FAILED_PRECONDITION"),
-        errors.UpstreamRefused,
+        errors.WrongCredentials,
         status=400,
         says=place,
+    )
+    plan = "Gemini API free tier is not available in your country. Please enable billing on your project."
+    yield Row(
+        "a place without the free plan",
+        refusal(400, plan, "FAILED_PRECONDITION"),
+        errors.WrongCredentials,
+        status=400,
+        says=plan,
+        source="https://ai.google.dev/gemini-api/docs/troubleshooting",
+    )
+    yield Row(
+        "a precondition of the request",
+        refusal(400, "Precondition check failed.", "FAILED_PRECONDITION"),
+        errors.UpstreamRefused,
+        status=400,
+        says="Precondition check failed.",
     )
     field_ = 'Invalid JSON payload received. Unknown name "responseModalities": Cannot find field.'
     yield Row(

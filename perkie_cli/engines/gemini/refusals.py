@@ -38,10 +38,13 @@ _VERTEX_KEY_HINT = (
     "Vertex AI needs its own keys (express mode); for a key of Google AI Studio unset GOOGLE_GENAI_USE_VERTEXAI."
 )
 _PLAN_HINT = "Check the plan and billing of the key's project: https://aistudio.google.com/usage."
+_LOCATION_HINT = "Not every country and plan has it: https://ai.google.dev/gemini-api/docs/available-regions."
 _PROXY_HINT = "Set user name and password in HTTPS_PROXY or HTTP_PROXY."
 
 _CREDENTIAL_REASONS = {"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_EXPIRED", "SERVICE_DISABLED"}
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
+# Of FAILED_PRECONDITION: what holds for the whole account. Other preconditions concern one request.
+_NOT_SERVED = re.compile(r"\blocation is not supported\b|\bin your (country|region)\b|\bbill(ed|ing)\b", re.IGNORECASE)
 _A_DAY = re.compile(r"per ?day", re.IGNORECASE)
 # A quota of zero often lacks ``quotaValue``, and used-up prepaid credit has no details at all.
 _NOTHING = re.compile(r"\blimit: 0\b(?![.\d])|\bcredits?\b.{0,40}\b(depleted|exhausted|used up)\b", re.IGNORECASE)
@@ -54,6 +57,8 @@ def refusal(error: APIError, scrubbed: Scrubber, now: datetime, *, vertex: bool)
         return _over_quota(error, f"({status}){said}", now)
     if error.code in (401, 402, 403) or not _CREDENTIAL_REASONS.isdisjoint(_reasons(error)):
         return WrongCredentials(f"gemini refused the key or account ({status}){said}", hint=_advice(error, vertex))
+    if error.status == "FAILED_PRECONDITION" and _NOT_SERVED.search(said):
+        return WrongCredentials(f"gemini does not serve this account ({status}){said}", hint=_LOCATION_HINT)
     if error.code in (408, 504):
         return UpstreamTimeout(f"gemini ran out of time ({status}){said}")
     if error.code == 500:
