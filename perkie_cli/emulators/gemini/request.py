@@ -12,6 +12,7 @@ from perkie_cli.domain.money.price_list import ImageModel
 
 RATIOS = {"1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"}
 ROLES = ("user", "model")
+NOT_EMULATED = ("tools", "cachedContent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ def read_draw_request(model: ImageModel, body: object) -> DrawRequest:
     Raises: ValueError, KeyError, TypeError, IndexError or AttributeError for a body that the API refuses.
     """
     request: Any = _camel(body)
+    if unknown := [name for name in NOT_EMULATED if request.get(name)]:
+        raise ValueError(f"{unknown[0]} is not emulated by perkie")
     turns = _turns(request)
     config = request.get("generationConfig") or {}
     _check(config)

@@ -148,6 +148,8 @@ async def test_models_and_tokens_are_told(client: genai.Client) -> None:
         ("x", {"response_modalities": ["TEXT"]}, "modalities"),
         ("x", {"candidate_count": 2}, "Multiple candidates"),
         ("x", {"image_config": {"aspect_ratio": "7:5"}}, "aspectRatio"),
+        ("x", {"tools": [types.Tool(google_search=types.GoogleSearch())]}, "tools is not emulated"),
+        ("x", {"cached_content": "cachedContents/x"}, "cachedContent is not emulated"),
         ([types.Part.from_uri(file_uri="files/x", mime_type="image/png"), types.Part(text="x")], {}, "not emulated"),
     ],
 )
