@@ -84,7 +84,8 @@ def _sentence(wrong: ErrorDetails) -> str:
     if wrong["type"] == "extra_forbidden":
         return f"{name}: there is no such field"
     if isinstance(wrong["input"], list) and len(wrong["loc"]) == 1:
-        return f"{name}: one value is expected, but {len(wrong['input'])} were sent"
+        sent = len(wrong["input"])
+        return f"{name}: one value is expected, " + (f"but {sent} were sent" if sent > 1 else "not a list")
     return f"{name}: {wrong['msg'].lower()}"
 
 
