@@ -76,7 +76,7 @@ async def test_a_hand_made_change_shows(lifecycle: Lifecycle, bucket: GcsOpener)
 async def test_a_change_between_looking_and_writing_is_not_overwritten(lifecycle: Lifecycle, bucket: GcsOpener) -> None:
     change = await lifecycle.compare(RULES, given=False)
     bucket.server.state.buckets[BUCKET].metageneration += 1
-    with pytest.raises(ChangesPending, match="meanwhile"):
+    with pytest.raises(ChangesPending, match="in the meantime"):
         await lifecycle.apply(change)
     assert "lifecycle" not in bucket.server.state.buckets[BUCKET].fields
 
