@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -15,12 +16,17 @@ from perkie_cli.domain.quotas.limits import QuotaFacts
 _PREFIX = "X-Perkie-"
 
 
-def as_fields(facts: Any) -> dict[str, Any]:
-    """The values of a dataclass by name, including those of nested ones."""
-    return {
-        each.name: as_fields(value) if is_dataclass(value := getattr(facts, each.name)) else value
-        for each in fields(facts)
-    }
+def as_fields(facts: PictureFacts | CutoutFacts | QuotaFacts) -> dict[str, Any]:
+    """The values by name, including those of a quota inside."""
+    found = {name: getattr(facts, name) for name in _names(type(facts))}
+    if isinstance(quota := found.get("quota"), QuotaFacts):
+        found["quota"] = as_fields(quota)
+    return found
+
+
+@cache
+def _names(kind: type[PictureFacts | CutoutFacts | QuotaFacts]) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
 
 
 def as_headers(facts: PictureFacts | CutoutFacts) -> dict[str, str]:
