@@ -25,7 +25,7 @@ def as_fields(facts: PictureFacts | CutoutFacts | QuotaFacts) -> dict[str, Any]:
 
 
 @cache
-def _names(kind: type[PictureFacts | CutoutFacts | QuotaFacts]) -> tuple[str, ...]:
+def _names(kind: type[Any]) -> tuple[str, ...]:
     return tuple(each.name for each in fields(kind))
 
 
