@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -14,19 +13,15 @@ from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.quotas.limits import QuotaFacts
 
 _PREFIX = "X-Perkie-"
+_NAMES = {kind: [each.name for each in fields(kind)] for kind in (PictureFacts, CutoutFacts, QuotaFacts)}
 
 
 def as_fields(facts: PictureFacts | CutoutFacts | QuotaFacts) -> dict[str, Any]:
     """The values by name, including those of a quota inside."""
-    found = {name: getattr(facts, name) for name in _names(type(facts))}
+    found = {name: getattr(facts, name) for name in _NAMES[type(facts)]}
     if isinstance(quota := found.get("quota"), QuotaFacts):
         found["quota"] = as_fields(quota)
     return found
-
-
-@cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(kind))
 
 
 def as_headers(facts: PictureFacts | CutoutFacts) -> dict[str, str]:
