@@ -126,9 +126,14 @@ async def finish_in_thread(function: Callable[P, T], /, *args: P.args, **kwargs:
 
 async def stop(*tasks: asyncio.Future[Any]) -> None:
     """Cancels the tasks and waits until each has cleaned up and ended; their errors are dropped."""
-    for task in tasks:
+    running = [task for task in tasks if not task.done()]
+    for task in running:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    if running:  # one turn of the loop for all of them, none where all have ended
+        await asyncio.wait(running)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # retrieved, so that asyncio does not warn of it
 
 
 @asynccontextmanager
@@ -139,6 +144,16 @@ async def alongside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[
         yield task
     finally:
         await stop(task)
+
+
+@asynccontextmanager
+async def all_alongside(*works: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """Runs all of them alongside the block; they are stopped together when it ends."""
+    tasks = [asyncio.get_running_loop().create_task(work) for work in works]
+    try:
+        yield tasks
+    finally:
+        await stop(*tasks)
 
 
 async def first_of(*tasks: asyncio.Future[Any], seconds: float | None = None) -> None:

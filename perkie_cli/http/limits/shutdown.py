@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from perkie_cli.domain.errors import DeadlineExceeded, Interrupted, Unavailable
-from perkie_cli.system.waiting import alongside, first_of
+from perkie_cli.system.waiting import all_alongside, first_of
 
 T = TypeVar("T")
 
@@ -51,10 +51,11 @@ async def while_wanted(request: Request, shutdown: Shutdown, work: Coroutine[Any
     of ``work``.
     """
     seconds = limit.total_seconds()
-    async with alongside(_disconnected(request)) as gone, alongside(shutdown.over()) as over, alongside(work) as task:
+    async with all_alongside(work, _disconnected(request), shutdown.over()) as (task, gone, over):
         await first_of(task, gone, over, seconds=seconds)
         if task.done():
-            return task.result()
+            result: T = task.result()
+            return result
         if gone.done():
             raise Interrupted("the client left")
         if over.done():

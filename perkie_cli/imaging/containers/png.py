@@ -38,8 +38,11 @@ class Png:
 def header(data: bytes) -> Header:
     """The header chunk, EXIF and what tells of frames and transparency."""
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
-    turned, frames, alpha, has_samples = UPRIGHT, 1, colour in (4, 6), False
+    turned, frames, alpha, has_samples, before = UPRIGHT, 1, colour in (4, 6), False, b""
     for name, start, end in chunks(data):
+        if name == b"IDAT" and has_samples and before != b"IDAT":
+            raise Damage("its samples are not in one piece")  # as libpng refuses it
+        before = name
         if name == b"eXIf":
             turned = orientation(data[start:end])
         elif name == b"acTL":

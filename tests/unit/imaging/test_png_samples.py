@@ -196,3 +196,12 @@ def test_missing_rows_are_noticed(rows: bytes) -> None:
 def test_kinds_that_png_does_not_have_are_refused(depth: int, colour: int) -> None:
     with pytest.raises(CorruptImage, match="of a kind that PNG has"):
         codec.inspect(raw_png(SIDE, SIDE, depth, colour, bytes(SIDE * SIDE)), LIMITS)
+
+
+def test_samples_in_several_chunks_stand_together() -> None:
+    packed_rows = zlib.compress(ROWS)
+    first, second = (png_chunk(b"IDAT", part) for part in (packed_rows[:5000], packed_rows[5000:]))
+    whole = png_of(packed_rows).replace(png_chunk(b"IDAT", packed_rows), first + second)
+    assert (codec.decode(whole, LIMITS).raster.rgb == np.asarray(photo())).all()
+    with pytest.raises(CorruptImage, match="not in one piece"):
+        codec.inspect(whole.replace(first, first + png_chunk(b"tEXt", b"a\0b")), LIMITS)
