@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 
@@ -21,6 +22,7 @@ def client_address(peer: str, forwarded_for: str, trusted_hops: int) -> str:
     return _plain(entries[-trusted_hops]) or peer
 
 
+@functools.lru_cache(maxsize=1024)  # asked for each request, mostly about the same few
 def is_loopback(address: str) -> bool:
     """Whether only this machine can have that address."""
     try:

@@ -181,6 +181,8 @@ def _check_query(request: Request, *, proxied: bool) -> None:
 
     Raises: InvalidFields.
     """
+    if not request.scope["query_string"]:
+        return
     known = {field.alias for field in request.scope["route"].dependant.query_params}
     given = Counter(name for name, _ in request.query_params.multi_items())
     if proxied:
