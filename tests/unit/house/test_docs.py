@@ -81,7 +81,7 @@ def test_the_table_of_exit_codes_is_the_error_tree() -> None:
     table = {int(code) for code in re.findall(r"^\| (\d+) \|", TEXTS["README.md"], flags=re.M)}
     codes = {cls.exit_code for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, PerkieError)}
     differ = sorted((codes | {0}) ^ table)
-    assert differ == [], f"exit codes {differ} stand in only one of domain/errors.py and README.md's table"
+    assert differ == [], f"exit codes {differ} stand in only one of domain/errors/__init__.py and README.md's table"
 
 
 def test_links_between_pages_lead_somewhere() -> None:

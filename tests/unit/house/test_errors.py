@@ -14,7 +14,7 @@ def family(cls: type[PerkieError]) -> list[type[PerkieError]]:
     return [each for child in cls.__subclasses__() for each in (child, *family(child))]
 
 
-TREE = [cls for cls in family(PerkieError) if cls.__module__ == errors.__name__]
+TREE = [cls for cls in family(PerkieError) if cls.__module__.startswith(f"{errors.__name__}.")]
 
 
 def meaning(cls: type[PerkieError]) -> str:
@@ -31,8 +31,8 @@ def meaning(cls: type[PerkieError]) -> str:
 def test_the_drawing_in_the_docstring_tells_what_the_error_means(cls: type[PerkieError]) -> None:
     row = re.search(rf"[├└]─ {cls.__name__} +(.+)", errors.__doc__ or "")
     line = f"{cls.__name__}  {meaning(cls)}"
-    assert row is not None, f"the docstring of domain/errors.py lacks the line of {cls.__name__}; draw: {line}"
-    assert " ".join(row[1].split()) == meaning(cls), f"the docstring of domain/errors.py draws {row[0]!r}; draw: {line}"
+    assert row is not None, f"the docstring of domain/errors lacks the line of {cls.__name__}; draw: {line}"
+    assert " ".join(row[1].split()) == meaning(cls), f"the docstring of domain/errors draws {row[0]!r}; draw: {line}"
 
 
 def test_only_what_was_sent_speaks_against_the_upstream_or_is_sent_again() -> None:
@@ -40,6 +40,10 @@ def test_only_what_was_sent_speaks_against_the_upstream_or_is_sent_again() -> No
         if not cls.sent:
             assert cls.speaks_against is False
             assert cls.retry.attempts == 1
+
+
+def test_every_error_is_offered_by_the_package() -> None:
+    assert {cls.__name__ for cls in TREE} | {"PerkieError"} == set(errors.__all__)
 
 
 def test_codes_are_unique() -> None:

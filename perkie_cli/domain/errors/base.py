@@ -1,0 +1,74 @@
+"""The root of the error tree, and the errors that belong to no subject."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from perkie_cli.domain.policy import Cover, Retry
+
+
+class PerkieError(Exception):
+    """Base of everything perkie raises on purpose. ``message`` says in one sentence what was wrong and where, ``hint``
+    what to do about it. ``retry_after`` is in seconds; None where waiting does not help.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    retry: ClassVar[Retry] = Retry()
+    covered: ClassVar[Cover] = Cover.NEVER
+    speaks_against: ClassVar[bool | None] = False  # is the upstream at fault? None: says nothing about its health
+    sent: ClassVar[bool] = True
+    hidden: ClassVar[bool] = False
+    ends_run: ClassVar[bool] = False
+    usual_hint: ClassVar[str | None] = None  # used when no other hint is given
+
+    def __init_subclass__(cls) -> None:
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or self.usual_hint
+        self.retry_after = retry_after
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors cross process borders (worker pools); keyword fields must survive pickling."""
+        return _restore, (type(self), self.message, self.hint, self.retry_after)
+
+
+def _restore(cls: type[PerkieError], message: str, hint: str | None, retry_after: float | None) -> PerkieError:
+    return cls(message, hint=hint, retry_after=retry_after)
+
+
+class BrokenInstall(PerkieError):
+    """A file of the installed package is missing or was changed."""
+
+    hidden = True
+    usual_hint = "Install perkie again: pip install --force-reinstall --no-deps perkie-cli."
+
+
+class UsageError(PerkieError):
+    """The command line or the request does not make sense as a whole."""
+
+    exit_code, http_status = 2, 422
+
+
+class PartialFailure(PerkieError):
+    """Some items of one command are done, some failed; each failure is reported separately."""
+
+    exit_code, http_status = 6, 207
+
+
+class ChangesPending(PerkieError):
+    """A check found differences or findings."""
+
+    exit_code, http_status = 8, 409
+
+
+class Interrupted(PerkieError):
+    """Stopped by the user; finished work is kept."""
+
+    exit_code, http_status = 130, 499

@@ -1,0 +1,59 @@
+"""What perkie depends on cannot serve now."""
+
+from __future__ import annotations
+
+from perkie_cli.domain.errors.base import PerkieError
+from perkie_cli.domain.policy import Cover
+
+
+class Unavailable(PerkieError):
+    """Something perkie depends on cannot serve now."""
+
+    covered = Cover.ALWAYS
+    exit_code, http_status, retryable = 5, 503, True
+
+
+class AtCapacity(Unavailable):
+    """Our own limit on upstream calls, or on work in progress, is reached."""
+
+    sent = False
+
+
+class BreakerOpen(Unavailable):
+    """The circuit breaker blocks calls to a failing upstream."""
+
+    sent = False
+
+
+class DeadlineExceeded(Unavailable):
+    """The caller's deadline has passed."""
+
+    sent, http_status = False, 504
+
+
+class StoreUnavailable(Unavailable):
+    """The cache, quota or ledger store does not answer."""
+
+    sent, hidden = False, True
+
+
+class OutOfMemory(Unavailable):
+    """The device has too little memory for this work; a smaller batch may fit."""
+
+
+class MissingExtra(Unavailable):
+    """An optional package is not installed; the hint names the extra."""
+
+    hidden, sent, retryable = True, False, False
+
+
+class MissingWeights(Unavailable):
+    """Model weights are missing or damaged; the hint says how to get them."""
+
+    hidden, retryable = True, False
+
+
+class MissingDevice(Unavailable):
+    """This machine does not have the requested device."""
+
+    hidden, retryable = True, False
