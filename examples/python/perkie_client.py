@@ -31,7 +31,7 @@ from perkie_models import (
     ProcessBody,
     ProcessEvent,
     QuotaAnswer,
-    QuotaFacts,
+    QuotaFields,
     ReadyAnswer,
     StyleEvent,
     StyleFacts,
@@ -80,7 +80,7 @@ class Perkie:
         """Every style."""
         return StylesAnswer.model_validate_json(self._get("/api/v1/styles")).styles
 
-    def quota(self) -> QuotaFacts | None:
+    def quota(self) -> QuotaFields | None:
         """What is left today; None for those who are not metered."""
         return QuotaAnswer.model_validate_json(self._get("/api/v1/quota", self._who)).quota
 

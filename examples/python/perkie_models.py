@@ -192,7 +192,7 @@ class ProblemBody(BaseModel):
     """Seconds."""
 
 
-class QuotaFacts(BaseModel):
+class QuotaFields(BaseModel):
     """Today's quota."""
 
     tier: Literal["customer", "session", "ip"]
@@ -458,7 +458,7 @@ class DoneFacts(BaseModel):
     """The overall result."""
 
     success: bool
-    quota: QuotaFacts | None
+    quota: QuotaFields | None
     request_id: str
 
 
@@ -508,7 +508,7 @@ class GenerateAnswer(BaseModel):
     tokens: int
     width: int
     height: int
-    quota: QuotaFacts | None
+    quota: QuotaFields | None
     """Null if the caller is unmetered."""
 
     warnings: list[str]
@@ -571,7 +571,7 @@ class ProcessForm(BaseModel):
 class QuotaAnswer(BaseModel):
     """The caller's remaining quota; null if it is unmetered."""
 
-    quota: QuotaFacts | None
+    quota: QuotaFields | None
     request_id: str
 
 
@@ -616,7 +616,7 @@ class BatchAnswer(BaseModel):
 
     success: bool
     results: list[StyleOutcome]
-    quota: QuotaFacts | None
+    quota: QuotaFields | None
     request_id: str
 
 
@@ -641,7 +641,7 @@ class ProcessAnswer(BaseModel):
     image_hash: str
     cutout: CutoutOutcome
     results: list[StyleOutcome]
-    quota: QuotaFacts | None
+    quota: QuotaFields | None
     request_id: str
 
 

@@ -22,10 +22,10 @@ class Part:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, whole: Parts | None, owner: type) -> Any:
+    def __get__(self, whole: LazyParts | None, owner: type) -> Any:
         return self if whole is None else whole._make(self)
 
-    def make(self, whole: Parts) -> Any:
+    def make(self, whole: LazyParts) -> Any:
         """Makes the part's object."""
         return getattr(import_module(self.module), self.name)(whole)
 
@@ -35,7 +35,7 @@ def part(module: str) -> Any:
     return Part(module)
 
 
-class Parts:
+class LazyParts:
     """Holds parts. They are passed to the constructor or made at first use; none can be replaced later.
 
     Replacing a part after others were built from it would not work: half of the program would silently keep using the

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from perkie_cli.bootstrap.parts import Parts, part
+from perkie_cli.bootstrap.parts import LazyParts, part
 from perkie_cli.config.schema import Settings
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Profile(Enum):
     SERVER = "server"  # excess work is refused; requests and events are counted
 
 
-class Services(Parts):
+class Services(LazyParts):
     """All parts of a running perkie. Each is made at first use and then kept."""
 
     settings: Settings

@@ -16,6 +16,7 @@ from perkie_cli.batch.status import Status
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.pictures.result import PictureFacts
+from perkie_cli.domain.quotas.limits import CounterState
 
 _IF_ANY = {"if_any": True}  # a field that is left out when it is None
 _INSIDE = {"inside": True, **_IF_ANY}  # a dataclass whose fields become fields of the row
@@ -114,25 +115,12 @@ class FindingRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CounterRow:
-    """One of today's counters, in pictures."""
-
-    counter: str
-    used: int
-    in_flight: int
-    granted: int
-    limit: int
-    remaining: int
-    reset_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class CounterChangeRow:
     """A counter before and after a change."""
 
     counter: str
-    before: CounterRow
-    after: CounterRow
+    before: CounterState
+    after: CounterState
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +274,9 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "cache inspect": (ObjectRow,),
     "cache purge": (AreaRow,),
     "cache verify": (FindingRow,),
-    "quota show": (CounterRow,),
-    "quota reset": (CounterRow, CounterChangeRow),
-    "quota grant": (CounterRow, CounterChangeRow),
+    "quota show": (CounterState,),
+    "quota reset": (CounterState, CounterChangeRow),
+    "quota grant": (CounterState, CounterChangeRow),
     "lifecycle show": (RuleRow,),
     "lifecycle diff": (RuleChangeRow,),
     "lifecycle apply": (RuleChangeRow,),

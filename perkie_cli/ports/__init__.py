@@ -14,7 +14,7 @@ from perkie_cli.ports.records import (
     OutputStore,
     SpendLedger,
 )
-from perkie_cli.ports.world import Clock, Downloads, EventSink, Gate, Workers
+from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Gate, Workers
 
 if TYPE_CHECKING:
     from perkie_cli.ports.engines import (
@@ -42,6 +42,7 @@ __all__ = [
     "Document",
     "DocumentRef",
     "DocumentStore",
+    "DownloadProgress",
     "Downloads",
     "EventSink",
     "Gate",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+DownloadProgress = Callable[[int, int | None], None]  # bytes done, bytes in total
+
 
 class Clock(Protocol):
     """The source of time."""
@@ -42,8 +44,8 @@ class Workers(Protocol):
 class Downloads(Protocol):
     """Fetches large files over the network."""
 
-    async def fetch(self, url: str, part: Path, progress: Callable[[int, int | None], None]) -> None:
-        """Downloads to ``part``, resuming from its current content; ``progress`` gets (bytes done, bytes in total).
+    async def fetch(self, url: str, part: Path, progress: DownloadProgress) -> None:
+        """Downloads to ``part``, resuming from its current content.
 
         Raises: UpstreamFault when the transfer breaks (``part`` keeps what arrived), UpstreamRefused when the server
         does not have the file, StoreUnavailable when ``part`` cannot be written, AtCapacity when another process is

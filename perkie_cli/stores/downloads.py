@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from perkie_cli.domain.errors import AtCapacity, StoreUnavailable, UpstreamFault, UpstreamRefused
 from perkie_cli.domain.units import format_size
+from perkie_cli.ports import DownloadProgress
 
 if TYPE_CHECKING:
     import httpx2
-
-Progress = Callable[[int, int | None], None]
 
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 _STALLED = 30.0  # s without a byte
@@ -25,7 +24,7 @@ _STALLED = 30.0  # s without a byte
 class HttpDownloads:
     """``ports.Downloads`` over HTTP. Proxies come from the environment (``HTTPS_PROXY``, ``NO_PROXY``)."""
 
-    async def fetch(self, url: str, part: Path, progress: Progress) -> None:
+    async def fetch(self, url: str, part: Path, progress: DownloadProgress) -> None:
         """Downloads in a thread; see the port for resuming and errors."""
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +34,7 @@ class HttpDownloads:
             raise StoreUnavailable(f"{part} cannot be written: {error.strerror}") from error
 
 
-async def _fetch(url: str, file: BinaryIO, progress: Progress) -> None:
+async def _fetch(url: str, file: BinaryIO, progress: DownloadProgress) -> None:
     import httpx2
 
     done = file.tell()
@@ -60,7 +59,7 @@ async def _fetch(url: str, file: BinaryIO, progress: Progress) -> None:
         ) from error
 
 
-async def _receive(answer: httpx2.Response, file: BinaryIO, done: int, progress: Progress) -> None:
+async def _receive(answer: httpx2.Response, file: BinaryIO, done: int, progress: DownloadProgress) -> None:
     length = answer.headers.get("content-length", "")
     total = done + int(length) if length.isdigit() else None
     _check_room(file, total, done)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from perkie_cli.cli.options import DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report
-from perkie_cli.cli.rows import CounterChangeRow, CounterRow
+from perkie_cli.cli.rows import CounterChangeRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import UsageError
 from perkie_cli.domain.people.identity import Owner
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-    from perkie_cli.services.quotas.admin import CounterChange, CounterState, QuotaAdmin
+    from perkie_cli.domain.quotas.limits import CounterState
+    from perkie_cli.services.quotas.admin import CounterChange, QuotaAdmin
 
 MOST = 1_000_000  # pictures a grant: stores count in 64 bits
 
@@ -61,7 +61,7 @@ def show(
         if not shown:
             renderer.say("nobody used anything today")
         return Report(
-            results=[_row(state) for state in shown],
+            results=shown,
             summary={"store": services.documents.name, "count": len(shown)},
             text=[_line(state) for state in shown],
         )
@@ -137,13 +137,13 @@ def _change(
         if dry_run:
             summary = {"store": store, "count": len(found), "dry_run": True}
             lines = [f"would {verb} {_line(state)}" for state in found]
-            return Report(results=[_row(state) for state in found], summary=summary, text=lines)
+            return Report(results=found, summary=summary, text=lines)
         whole = f"{len(found)} counter{'s' * (len(found) != 1)}"
         target = whole if owner is None else ", ".join(state.counter for state in found)
         renderer.confirm(f"{verb.capitalize()} {target} in {store}?", yes=yes, typed="all" if owner is None else None)
         changes = [change async for change in step(services.quota_admin)]
         return Report(
-            results=[CounterChangeRow(each.after.counter, _row(each.before), _row(each.after)) for each in changes],
+            results=[CounterChangeRow(each.after.counter, each.before, each.after) for each in changes],
             summary={"store": store, "count": len(changes), "dry_run": False},
             text=[_line(change.after) for change in changes],
         )
@@ -163,10 +163,6 @@ def _owner(customer: str | None, session: str | None, ip: str | None, all_: bool
     if session is not None:
         return Owner.session(session)
     return Owner.address(ip) if ip is not None else None
-
-
-def _row(state: CounterState) -> CounterRow:
-    return CounterRow(**asdict(state))
 
 
 def _line(state: CounterState) -> str:

@@ -90,6 +90,19 @@ class QuotaLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class CounterState:
+    """One of today's counters. Counts are pictures; ``limit`` includes grants."""
+
+    counter: str
+    used: int
+    in_flight: int
+    granted: int
+    limit: int
+    remaining: int
+    reset_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class QuotaFacts:
     """The public facts of a quota, the same everywhere. ``degraded``: counted in memory, because the store is down."""
 

@@ -25,7 +25,7 @@ from perkie_cli.http.answer.schemas import (
     CutoutOutcome,
     GenerateAnswer,
     ProblemBody,
-    QuotaFacts,
+    QuotaFields,
     StyleOutcome,
 )
 from perkie_cli.http.middleware import as_problem, ids_of, note
@@ -140,7 +140,7 @@ async def style_outcome(call: Call, end: StyleResult) -> StyleOutcome:
     return StyleOutcome(style=end.style, success=False, problem=inner_problem(call.request.scope, end.error))
 
 
-async def quota_left(call: Call, charge: Charge) -> QuotaFacts | None:
+async def quota_left(call: Call, charge: Charge) -> QuotaFields | None:
     """The remaining quota after the work; None if it cannot be read, since the pictures must not be lost for that."""
     try:
         return quota_facts(await call.parts.services.quotas.status(charge))
@@ -149,11 +149,11 @@ async def quota_left(call: Call, charge: Charge) -> QuotaFacts | None:
         return None
 
 
-def quota_facts(status: QuotaStatus | None) -> QuotaFacts | None:
+def quota_facts(status: QuotaStatus | None) -> QuotaFields | None:
     """The quota's fields; None if the caller is unmetered."""
     if status is None:
         return None
-    return QuotaFacts(**as_fields(status.facts()))
+    return QuotaFields(**as_fields(status.facts()))
 
 
 def picture_answer(picture: EncodedPicture, facts: PictureFacts | CutoutFacts) -> Response:

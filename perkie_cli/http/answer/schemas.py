@@ -70,14 +70,14 @@ class Identity(Body):
     session_id: Session = None
 
 
-class Photo(Identity):
+class PhotoBody(Identity):
     """A photo and its owner."""
 
     image_data: Picture = None
     image_hash: Hash = None
 
 
-class GenerateBody(Photo):
+class GenerateBody(PhotoBody):
     """One picture in one style: `image_data` or `image_hash`."""
 
     style: str = Field(min_length=1, max_length=100, description="Id or alias.", examples=["ink_wash"])
@@ -91,7 +91,7 @@ class GenerateForm(GenerateBody):
     image: File = None
 
 
-class BatchBody(Photo):
+class BatchBody(PhotoBody):
     """One picture in several styles."""
 
     styles: Styles = Field("all", description="Ids or aliases, `all` or `popular`.", examples=["popular"])
@@ -105,7 +105,7 @@ class BatchForm(BatchBody):
     image: File = None
 
 
-class ProcessBody(Photo):
+class ProcessBody(PhotoBody):
     """One picture, cut out and then drawn."""
 
     strategy: Strategy = Field(Strategy.HYBRID, description="`on_demand` draws none, `hybrid` the popular styles.")
@@ -156,7 +156,7 @@ class ProblemBody(BaseModel):
     retry_after: int | None = Field(None, description="Seconds.")
 
 
-class QuotaFacts(Answer):
+class QuotaFields(Answer):
     """Today's quota."""
 
     tier: str = _one_of(Tier)
@@ -189,7 +189,7 @@ class GenerateAnswer(Answer):
     tokens: int
     width: int
     height: int
-    quota: QuotaFacts | None = Field(None, description="Null if the caller is unmetered.")
+    quota: QuotaFields | None = Field(None, description="Null if the caller is unmetered.")
     warnings: list[str] = []
     request_id: str
 
@@ -208,7 +208,7 @@ class BatchAnswer(Answer):
 
     success: bool
     results: list[StyleOutcome]
-    quota: QuotaFacts | None = None
+    quota: QuotaFields | None = None
     request_id: str
 
 
@@ -247,7 +247,7 @@ class ProcessAnswer(Answer):
     image_hash: str
     cutout: CutoutOutcome
     results: list[StyleOutcome]
-    quota: QuotaFacts | None = None
+    quota: QuotaFields | None = None
     request_id: str
 
 
@@ -263,7 +263,7 @@ class DoneFacts(Answer):
     """The overall result."""
 
     success: bool
-    quota: QuotaFacts | None
+    quota: QuotaFields | None
     request_id: str
 
 
@@ -347,7 +347,7 @@ class StylesAnswer(Answer):
 class QuotaAnswer(Answer):
     """The caller's remaining quota; null if it is unmetered."""
 
-    quota: QuotaFacts | None
+    quota: QuotaFields | None
     request_id: str
 
 

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from perkie_cli.domain.cutouts.checkpoint import Checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError, UpstreamFault
-from perkie_cli.ports import Downloads, ModelStore, Workers
-
-Progress = Callable[[int, int | None], None]
+from perkie_cli.ports import DownloadProgress, Downloads, ModelStore, Workers
 
 _TRIES = 3  # attempts; each resumes the download
 
@@ -89,7 +87,7 @@ class ModelFiles:
         wrong = tuple([path for path, tell in checks if await self._workers.run(tell, path) != checkpoint.md5])
         return replace(found, state=WeightState.WRONG if wrong else WeightState.GOOD, wrong=wrong)
 
-    async def pull(self, checkpoint: Checkpoint, progress: Progress) -> Path:
+    async def pull(self, checkpoint: Checkpoint, progress: DownloadProgress) -> Path:
         """Downloads the file, verifies it and moves it into place. Resumes an interrupted download.
 
         Raises: MissingWeights when offline or when the download has a wrong checksum; the download's errors.
@@ -102,7 +100,7 @@ class ModelFiles:
         await self._download(checkpoint, progress)
         return await self._workers.run(self._store.finish, checkpoint.file)
 
-    async def _download(self, checkpoint: Checkpoint, progress: Progress) -> None:
+    async def _download(self, checkpoint: Checkpoint, progress: DownloadProgress) -> None:
         # An old partial download may belong to another file: then a second, fresh download can succeed.
         for _ in range(2 if await self._workers.run(self._store.is_begun, checkpoint.file) else 1):
             await self._complete(checkpoint, progress)
@@ -114,7 +112,7 @@ class ModelFiles:
             hint="Check matting.weights_url, matting.mirror_url and your proxy; then run perkie models pull again.",
         )
 
-    async def _complete(self, checkpoint: Checkpoint, progress: Progress) -> None:
+    async def _complete(self, checkpoint: Checkpoint, progress: DownloadProgress) -> None:
         """Downloads from the first address that has the file; resumes a broken connection a few times."""
         part = self._store.unfinished(checkpoint.file)
         failure: PerkieError | None = None

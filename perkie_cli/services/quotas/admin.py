@@ -5,30 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from perkie_cli.domain.events import Audited
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.quotas import limits as quota
-from perkie_cli.domain.quotas.limits import Counter, QuotaLimits
+from perkie_cli.domain.quotas.limits import Counter, CounterState, QuotaLimits
 from perkie_cli.domain.quotas.tally import Tally
 from perkie_cli.ports import Clock, DocumentStore, EventSink
 from perkie_cli.services.quotas.counters import CounterStore
 
 Step = Callable[[Tally], Tally]
-
-
-@dataclass(frozen=True, slots=True)
-class CounterState:
-    """One of today's counters. Counts are pictures; ``limit`` includes grants."""
-
-    counter: str
-    used: int
-    in_flight: int
-    granted: int
-    limit: int
-    remaining: int
-    reset_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import pytest
 from perkie_cli import bootstrap
 from perkie_cli.bootstrap import Overrides, Profile, Services, build_services
 from perkie_cli.bootstrap.engines import DRAWING_PARTS, MATTING_PARTS
-from perkie_cli.bootstrap.parts import Part, Parts, part
+from perkie_cli.bootstrap.parts import LazyParts, Part, part
 from perkie_cli.cli import complete
 from perkie_cli.config.schema import (
     GeminiSettings,
@@ -76,7 +76,7 @@ async def test_everything_is_closed_users_first_whatever_goes_wrong() -> None:
 async def test_a_part_is_closed_before_what_it_was_built_from_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
 
-    class Made(Parts):
+    class Made(LazyParts):
         user: object = part("made_here")
         used: object = part("made_here")
         alias: object = part("made_here")
@@ -111,7 +111,7 @@ def module_of(makers: Mapping[str, object]) -> ModuleType:
 
 
 def test_a_part_that_needs_itself_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Round(Parts):
+    class Round(LazyParts):
         hen: object = part("made_here")
         egg: object = part("made_here")
 

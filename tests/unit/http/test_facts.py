@@ -42,7 +42,7 @@ FACTS = PictureFacts(
     [
         (schemas.GenerateAnswer, PictureFacts, {"success", "image_url", "expires_at", "original_url", "request_id"}),
         (schemas.CutoutAnswer, CutoutFacts, {"image_url", "expires_at"}),
-        (schemas.QuotaFacts, QuotaFacts, set()),
+        (schemas.QuotaFields, QuotaFacts, set()),
     ],
 )
 def test_an_answer_has_the_facts_and_what_only_http_knows(answer: type, facts: type, besides: set[str]) -> None:
