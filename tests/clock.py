@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -17,7 +17,23 @@ START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TURNS = 30  # turns of the loop after which everything that can run without I/O has run
 
 
-class ManualClock(Clock):
+class SleepingClock(Clock):
+    """Its alarms are tasks that ``sleep``."""
+
+    def alarm(self, seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
+        async def sleep_and_ring() -> None:
+            await self.sleep(seconds)
+            ring()
+
+        task = asyncio.get_running_loop().create_task(sleep_and_ring())
+
+        def cancel() -> None:
+            task.cancel()
+
+        return cancel
+
+
+class ManualClock(SleepingClock):
     """``sleep`` returns at once, having moved the time by as much; ``slept`` keeps the durations."""
 
     def __init__(self, start: datetime = START) -> None:
@@ -40,7 +56,7 @@ class ManualClock(Clock):
         await asyncio.sleep(0)
 
 
-class VirtualClock(Clock):
+class VirtualClock(SleepingClock):
     """Stands still until it is moved; ``drive`` runs a coroutine to its end, jumping from one wake-up to the next."""
 
     def __init__(self, start: datetime = START) -> None:

@@ -16,7 +16,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
-from perkie_cli.ports import Clock
+from perkie_cli.system.clock import SystemClock
 from tests.clock import START
 
 # Real seconds for the kernel to deliver what was sent over loopback: far more where a jump would end a time limit.
@@ -83,7 +83,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         super().close()
 
 
-class LoopClock(Clock):
+class LoopClock(SystemClock):
     """``ports.Clock`` by the time of the loop that runs when it is made; its threads may ask it too."""
 
     def __init__(self) -> None:
@@ -94,6 +94,3 @@ class LoopClock(Clock):
 
     def monotonic(self) -> float:
         return self._loop.time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)

@@ -30,6 +30,9 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Waits; cancellable."""
 
+    def alarm(self, seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
+        """Calls ``ring`` on the running loop once ``seconds`` have passed, unless the returned function is called."""
+
 
 class Workers(Protocol):
     """A bounded pool for work that would stall the event loop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 
@@ -21,3 +22,7 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Waits; cancellable."""
         await asyncio.sleep(seconds)
+
+    def alarm(self, seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
+        """A timer of the loop."""
+        return asyncio.get_running_loop().call_later(seconds, ring).cancel

@@ -40,16 +40,11 @@ async def time_limit(seconds: float, clock: Clock) -> AsyncIterator[asyncio.Time
         return
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as scope:
-        alarm = loop.create_task(_ring(scope, seconds, clock))
+        cancel_alarm = clock.alarm(seconds, lambda: scope.reschedule(loop.time()))
         try:
             yield scope
         finally:
-            alarm.cancel()
-
-
-async def _ring(scope: asyncio.Timeout, seconds: float, clock: Clock) -> None:
-    await clock.sleep(seconds)
-    scope.reschedule(asyncio.get_running_loop().time())
+            cancel_alarm()
 
 
 async def within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T]) -> T:

@@ -20,14 +20,14 @@ class Shutdown:
 
     def __init__(self, grace: timedelta) -> None:
         self._grace = grace
-        self._over = asyncio.Event()
+        self._over: asyncio.Future[None] | None = None
         self.begun = False
 
     def begin(self) -> None:
         """Begins the shutdown; called on the event loop after the signal. Repeated calls change nothing."""
         if not self.begun:
             self.begun = True
-            asyncio.get_running_loop().call_later(self._grace.total_seconds(), self._over.set)
+            asyncio.get_running_loop().call_later(self._grace.total_seconds(), self.over().set_result, None)
 
     def check(self) -> None:
         """Refuses new work once the shutdown has begun.
@@ -37,9 +37,11 @@ class Shutdown:
         if self.begun:
             raise server_stops()
 
-    async def over(self) -> None:
-        """Returns when the time for requests in flight is over."""
-        await self._over.wait()
+    def over(self) -> asyncio.Future[None]:
+        """Done when the time for requests in flight is over. All requests share it: do not cancel it."""
+        if self._over is None:
+            self._over = asyncio.get_running_loop().create_future()
+        return self._over
 
 
 async def while_wanted(request: Request, shutdown: Shutdown, work: Coroutine[Any, Any, T], limit: timedelta) -> T:
@@ -51,7 +53,8 @@ async def while_wanted(request: Request, shutdown: Shutdown, work: Coroutine[Any
     of ``work``.
     """
     seconds = limit.total_seconds()
-    async with all_alongside(work, _disconnected(request), shutdown.over()) as (task, gone, over):
+    over = shutdown.over()
+    async with all_alongside(work, _disconnected(request)) as (task, gone):
         await first_of(task, gone, over, seconds=seconds)
         if task.done():
             result: T = task.result()

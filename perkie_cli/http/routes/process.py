@@ -22,6 +22,7 @@ from perkie_cli.http.request.accept import EVENT_STREAM, JSON, negotiate
 from perkie_cli.http.request.bodies import read_fields
 from perkie_cli.http.request.call import GRACE, Call, calling
 from perkie_cli.http.steps import StepEvent, begin, step_events
+from perkie_cli.system.waiting import first_of
 
 router = APIRouter(tags=["drawing"])
 KEEP_ALIVE_EVERY = 10.0  # seconds
@@ -91,10 +92,9 @@ async def as_events(call: Call, steps: AsyncGenerator[StepEvent, None]) -> Async
 
 async def _cut(call: Call, limit: timedelta) -> bytes:
     """A task that ends when the stream must be cut: at its deadline or at shutdown."""
-    seconds = limit.total_seconds()
+    seconds, over = limit.total_seconds(), call.parts.shutdown.over()
     error: PerkieError = server_stops()
-    try:
-        await asyncio.wait_for(call.parts.shutdown.over(), seconds)
-    except TimeoutError:
+    await first_of(over, seconds=seconds)
+    if not over.done():
         error = DeadlineExceeded(f"not done within {seconds:g} s", hint="What is done is kept: ask again.")
     return event("error", inner_problem(call.request.scope, error).model_dump(mode="json"), END)

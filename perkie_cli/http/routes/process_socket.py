@@ -34,8 +34,8 @@ async def process_over_websocket(socket: WebSocket) -> None:
     token may be in that message as ``token``.
     """
     await socket.accept()
-    async with alongside(_talk(socket)) as talking, alongside(parts_of(socket).shutdown.over()) as over:
-        await first_of(talking, over)
+    async with alongside(_talk(socket)) as talking:
+        await first_of(talking, parts_of(socket).shutdown.over())
         if not talking.done():
             await _send(socket, "error", inner_problem(socket.scope, server_stops()))
     with suppress(RuntimeError, WebSocketDisconnect):  # the client may have closed it first
