@@ -28,6 +28,7 @@ def generate(its: Services) -> Generate:
         quotas=its.quotas,
         ladder=its.ladder,
         admission=its.admission,
+        leases=its.leases,
         cutouts=its.cutout_source,
     )
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     )
     from perkie_cli.resilience.admission import Admission
     from perkie_cli.resilience.guarded import GuardedMattingEngine, GuardedStyleEngine
+    from perkie_cli.resilience.leases import Leases
     from perkie_cli.resilience.pace import Pace
     from perkie_cli.services.cutouts.cut_out import Cutouts
     from perkie_cli.services.cutouts.evaluate import Evaluate
@@ -126,6 +127,7 @@ class Services(LazyParts):
     protection: Protection = part("keeping")
 
     documents: DocumentStore = part("stores.documents")
+    leases: Leases = part("reservations")
     quota_limits: QuotaLimits = part("quotas")
     quotas: Quotas = part("reservations")
     quota_admin: QuotaAdmin = part("quota_admin")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perkie_cli.services.pictures.originals import Originals
-from perkie_cli.services.shop.idempotency import Idempotency, IdempotencyRecords
+from perkie_cli.services.shop.idempotency import Idempotency
 from perkie_cli.services.shop.process import Process
 from perkie_cli.services.shop.storefront import Storefront
 from perkie_cli.services.storage.uploads import Uploads
@@ -36,4 +36,4 @@ def process(its: Services) -> Process:
 
 def idempotency(its: Services) -> Idempotency:
     """Runs the work of each idempotency key once, across all processes."""
-    return Idempotency(IdempotencyRecords(its.documents, its.clock, its.events), its.clock)
+    return Idempotency(its.leases, its.clock)

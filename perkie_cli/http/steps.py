@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.people.proof import Requester
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
@@ -72,12 +73,14 @@ async def step_events(call: Call, run: Run) -> AsyncGenerator[StepEvent, None]:
 async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
     """Yields each step as it ends; for a repeated ``Idempotency-Key``, all of them when the first request is done."""
     process, owner = call.parts.services.process, run.requester.owner
-    deadline = call.parts.settings.process_deadline
+    clock = call.parts.services.clock
+    deadline = Deadline.after(call.parts.settings.process_deadline.total_seconds(), clock.monotonic())
     ended: asyncio.Queue[Step | None] = asyncio.Queue()
 
     async def work() -> list[Step]:
         steps: list[Step] = []
-        async with aclosing(process(run.photo, owner, run.requests, deadline.total_seconds())) as each:
+        left = deadline.remaining(clock.monotonic())  # another server may have held the key
+        async with aclosing(process(run.photo, owner, run.requests, left)) as each:
             async for step in each:
                 steps.append(step)
                 ended.put_nowait(step)
@@ -85,7 +88,7 @@ async def _steps(call: Call, run: Run) -> AsyncGenerator[Step, None]:
 
     payload = (run.photo.hash, tuple(each.style for each in run.requests))
     sent = 0
-    async with alongside(call.once(work, deadline, Repeat(owner, payload, _weight))) as working:
+    async with alongside(call.once(work, Repeat(owner, payload, _weight))) as working:
         working.add_done_callback(lambda _: ended.put_nowait(None))
         while (step := await ended.get()) is not None:
             sent += 1

@@ -59,8 +59,11 @@ class Downloads(Protocol):
 class Gate(Protocol):
     """Admits work up to a capacity."""
 
-    def hold(self, weight: float) -> AbstractAsyncContextManager[None]:
-        """Holds capacity for work of that weight (pixels, bytes) during the block; may wait. Raises: AtCapacity."""
+    def hold(self, weight: float) -> AbstractAsyncContextManager[bool]:
+        """Holds capacity for work of that weight (pixels, bytes) during the block; may wait, and tells whether it did.
+
+        Raises: AtCapacity.
+        """
 
 
 class EventSink(Protocol):

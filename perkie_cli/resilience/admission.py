@@ -27,22 +27,22 @@ class Admission:
         self.waiting = 0.0
 
     @asynccontextmanager
-    async def hold(self, weight: float) -> AsyncIterator[None]:
-        """Waits for its turn; always releases the weight at the end.
+    async def hold(self, weight: float) -> AsyncIterator[bool]:
+        """Waits for its turn, and tells whether it had to; always releases the weight at the end.
 
         Raises: AtCapacity when the queue is full.
         """
         weight = min(weight, self._capacity)
-        await self._enter(weight)
+        waited = await self._enter(weight)
         try:
-            yield
+            yield waited
         finally:
             self._leave(weight)
 
-    async def _enter(self, weight: float) -> None:
+    async def _enter(self, weight: float) -> bool:
         if not self._waiters and self.at_work + weight <= self._capacity:
             self.at_work += weight
-            return
+            return False
         if self.waiting + weight > self._queue:
             raise AtCapacity(f"too much {self._what} at once", hint="Try again shortly.", retry_after=self._retry_after)
         turn = asyncio.get_running_loop().create_future()
@@ -59,6 +59,7 @@ class Admission:
             elif not turn.cancelled():  # admitted and cancelled at the same moment
                 self._leave(weight)
             raise
+        return True
 
     def _leave(self, weight: float) -> None:
         self.at_work -= weight

@@ -33,9 +33,9 @@ class GenerateRequest:
 
     ``engine`` is ``auto``, ``gemini`` or ``local``, ``size`` the long side in px; None uses the settings.
     ``background`` is for the local engine; None uses the style's. ``deadline`` is in seconds, None for the engine's
-    usual time. ``budget`` is shared by all requests of a run. ``cover_setup``: the ladder also covers missing or
-    refused credentials and a configured model that was shut down: a customer cannot fix these, while an engineer
-    should see the error.
+    usual time; it runs from ``since`` (on the monotonic clock), or from when the picture is planned. ``budget`` is
+    shared by all requests of a run. ``cover_setup``: the ladder also covers missing or refused credentials and a
+    configured model that was shut down: a customer cannot fix these, while an engineer should see the error.
     """
 
     photo: Photo
@@ -50,6 +50,7 @@ class GenerateRequest:
     fallback: frozenset[Fallback] = frozenset(Fallback)
     cover_setup: bool = True
     deadline: float | None = None
+    since: float | None = None
     budget: Budget | None = None
     charge: Charge | None = None  # the quota counters to charge; None: unmetered
     wait_for_quota: bool = False  # wait for the upstream's quota instead of failing

@@ -106,14 +106,12 @@ class Call:
         Raises: Interrupted, DeadlineExceeded, Unavailable, and as ``once``.
         """
         assert isinstance(self.request, Request), "WebSockets detect by themselves that the client left"
-        return await while_wanted(
-            self.request, self.parts.shutdown, self.once(work, deadline, repeat), deadline + GRACE
-        )
+        return await while_wanted(self.request, self.parts.shutdown, self.once(work, repeat), deadline + GRACE)
 
-    async def once(self, work: Callable[[], Awaitable[T]], deadline: timedelta, repeat: Repeat[T] | None) -> T:
+    async def once(self, work: Callable[[], Awaitable[T]], repeat: Repeat[T] | None) -> T:
         """Runs ``work()``, or returns its earlier result for the same ``Idempotency-Key`` of the same owner and route.
 
-        Without ``repeat`` the route ignores keys. ``deadline``: the maximum duration of the work.
+        Without ``repeat`` the route ignores keys.
 
         Raises: InvalidFields for an invalid key, IdempotencyMismatch, and the errors of ``work``.
         """
@@ -121,7 +119,7 @@ class Call:
             return await work()
         key = repr((self.principal.name, str(repeat.owner), self.request.url.path, given))
         digest = hashlib.sha256(repr(repeat.payload).encode()).hexdigest()
-        return await self.parts.services.idempotency.run(Repeatable(key, digest, work, repeat.weigh, deadline))
+        return await self.parts.services.idempotency.run(Repeatable(key, digest, work, repeat.weigh))
 
 
 def calling(scope: Scope | None, *, costly: bool = True) -> Callable[[Request], Awaitable[Call]]:

@@ -49,10 +49,11 @@ def generate_request(
     style: str,
     deadline: timedelta | None = None,
     *,
+    since: float | None = None,
     remove_background: bool = False,
     background: BackgroundUse | None = None,
 ) -> GenerateRequest:
-    """The request for one style for one requester."""
+    """The request for one style for one requester. ``since``: monotonic time from which the deadline runs."""
     return GenerateRequest(
         photo,
         style,
@@ -60,6 +61,7 @@ def generate_request(
         remove_background=remove_background,
         background=background,
         deadline=None if deadline is None else deadline.total_seconds(),
+        since=since,
         charge=requester.charge,
     )
 

@@ -39,9 +39,11 @@ async def generate(request: Request, call: Caller) -> Response:
     body = validated(GenerateForm, fields)
     requester = requester_of(call, body)
     photo = await photo_in(call, fields, body.image_hash, requester)
-    deadline = settings.generate_deadline
+    deadline, since = settings.generate_deadline, call.parts.services.clock.monotonic()
     cut_out, background = body.remove_background, body.background
-    wanted = generate_request(requester, photo, body.style, deadline, remove_background=cut_out, background=background)
+    wanted = generate_request(
+        requester, photo, body.style, deadline, since=since, remove_background=cut_out, background=background
+    )
     repeat = Repeat(requester.owner, (photo.hash, body.style, cut_out, background), _weight)
     drawn = await call.work(lambda: storefront.draw(wanted), deadline, repeat)
     return await generated_answer(call, drawn, kind)
@@ -63,10 +65,12 @@ async def batch_generate(request: Request, call: Caller) -> Response:
     requester = requester_of(call, body)
     styles = select_styles(call, body.styles)
     photo = await photo_in(call, fields, body.image_hash, requester)
-    deadline = settings.process_deadline
+    deadline, since = settings.process_deadline, services.clock.monotonic()
     cut_out, background = body.remove_background, body.background
     wanted = [
-        generate_request(requester, photo, style, deadline, remove_background=cut_out, background=background)
+        generate_request(
+            requester, photo, style, deadline, since=since, remove_background=cut_out, background=background
+        )
         for style in styles
     ]
 

@@ -2,8 +2,8 @@
 
 ::
 
-    plan → look up → join → admit → look up → reserve → decode, draw or substitute, keep → commit
-                     └────── once ─────────┘ └ charges ┘        └── ladder ──┘
+    plan → look up → join → lease → look up → admit → reserve → decode, draw or substitute, keep → commit
+                     └────────── once ─────────────┘ └ charges ┘        └── ladder ──┘
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Decoded
 from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.admission import Admission
+from perkie_cli.resilience.leases import Leases
 from perkie_cli.resilience.once import Once
 from perkie_cli.services.cutouts.source import CutoutSource
 from perkie_cli.services.pictures.cache import PictureCache
@@ -81,6 +82,7 @@ class Generate:
         quotas: Quotas,
         ladder: Ladder,
         admission: Admission,
+        leases: Leases,
         cutouts: CutoutSource,
     ) -> None:
         self._styles = styles
@@ -94,7 +96,7 @@ class Generate:
         self._ladder = ladder
         self._cutouts = cutouts
         self._charges = SharedCharges(quotas)
-        self._once: Once[Generated] = Once(admission, personal=(QuotaExceeded,))
+        self._once: Once[Generated] = Once(admission, leases, personal=(QuotaExceeded,))
 
     async def __call__(self, request: GenerateRequest) -> Generated:
         """The picture, from the cache or drawn.
@@ -104,7 +106,7 @@ class Generate:
         return await self.carry_out(self.plan(request))
 
     def plan(self, request: GenerateRequest) -> PicturePlan:
-        """Plans the request. Its deadline starts now.
+        """Plans the request. Its deadline starts now, unless the request says since when it runs.
 
         Raises: UnknownStyle, UsageError, InvalidParameter.
         """
@@ -115,9 +117,7 @@ class Generate:
         cutout = self._cutouts.fingerprint(request)
         recipe = engine.recipe(style, size, request.model).with_cutout(cutout)
         key = CacheKey(request.photo.hash, style.id, recipe.fingerprint)
-        return PicturePlan(
-            request, style, engine, size, recipe, key, cutout, Deadline.after(request.deadline, now), now
-        )
+        return PicturePlan(request, style, engine, size, recipe, key, cutout, _deadline(request, now), now)
 
     async def carry_out(self, plan: PicturePlan) -> Generated:
         """Makes the planned picture; adds the owner's remaining quota.
@@ -170,6 +170,7 @@ class Generate:
                 request.photo.pixels,
                 find=lambda: self._look_up(plan),
                 make=lambda: self._charged(plan, charge),
+                leased=_leased(plan),
             )
             return await self._as_follower(plan, made) if joined else made
 
@@ -297,6 +298,16 @@ class Generate:
 
     def _since(self, plan: PicturePlan) -> float:
         return self._clock.monotonic() - plan.started
+
+
+def _deadline(request: GenerateRequest, now: float) -> Deadline:
+    return Deadline.after(request.deadline, now if request.since is None else request.since)
+
+
+def _leased(plan: PicturePlan) -> str | None:
+    """The name under which one of all processes draws this, if it costs money and the others will find it."""
+    paid = isinstance(plan.engine, PricedEngine) and plan.request.cache is CacheUse.NORMAL
+    return f"picture {plan.key.shared()}" if paid else None
 
 
 def _facts(plan: PicturePlan, result: Generated) -> dict[str, str]:

@@ -297,7 +297,7 @@ async def test_a_server_counts_and_refuses_whatever_was_built_before_it(touched:
             await services.generate(GenerateRequest(PET, "ink_wash"))
         with pytest.raises(AtCapacity, match="cutting out"):
             await services.cutouts(CutoutRequest(PET, engine="builtin"))
-    assert b'perkie_cache_lookups_total{outcome="miss"} 2.0' in metrics.text()
+    assert b'perkie_cache_lookups_total{outcome="miss"} 4.0' in metrics.text()
     await services.aclose()
 
 

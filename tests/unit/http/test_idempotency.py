@@ -11,7 +11,8 @@ import pytest
 
 from perkie_cli.domain.errors import IdempotencyMismatch
 from perkie_cli.domain.events import NoEvents
-from perkie_cli.services.shop.idempotency import Idempotency, IdempotencyRecords, Repeatable
+from perkie_cli.resilience.leases import Leases
+from perkie_cli.services.shop.idempotency import Idempotency, Repeatable
 from perkie_cli.stores.memory import MemoryDocuments
 from tests.clock import ManualClock
 
@@ -31,14 +32,14 @@ class Memory:
     def __init__(self, clock: ManualClock | None = None, **limits: Any) -> None:
         self.clock = clock or ManualClock()
         self.limits = limits
-        self.made = Idempotency(self._records(), self.clock, **limits)
+        self.made = Idempotency(self._leases(), self.clock, **limits)
 
-    def _records(self) -> IdempotencyRecords:
-        return IdempotencyRecords(MemoryDocuments(), self.clock, NoEvents())
+    def _leases(self) -> Leases:
+        return Leases(MemoryDocuments(), self.clock, NoEvents())
 
     async def run(self, key: object, payload: str, work: Callable[[], Awaitable[str]]) -> str:
         digest = hashlib.sha256(payload.encode()).hexdigest()
-        return await self.made.run(Repeatable(str(key), digest, work, len, timedelta(minutes=1)))
+        return await self.made.run(Repeatable(str(key), digest, work, len))
 
 
 async def test_replays_end_with_their_lifetime() -> None:
