@@ -30,6 +30,7 @@ IMPORTS: dict[str, set[str]] = {
     "auth": {"domain", "config"},
     "batch": {"domain", "imaging", "ports", "services", "system"},
     "emulators": {"domain", "ports", "imaging"},
+    "loadtest": {"domain", "imaging"},
     "bootstrap": {
         *("config", "domain", "engines", "ops", "ports", "resilience", "services", "stores", "system", "telemetry"),
     },
@@ -47,6 +48,7 @@ FOREIGN = {
     "http": {"typer", "rich", "google", "sqlite3", "cv2"},
     "cli": {"fastapi", "starlette", "google", "sqlite3", "cv2"},
     "batch": {"typer", "fastapi", "rich", "google", "sqlite3"},
+    "loadtest": {"typer", "fastapi", "rich", "google", "sqlite3", "aiohttp", "httpx2"},
 }
 MAX_FILES = 18  # in one folder, with its __init__
 
@@ -171,7 +173,7 @@ def test_only_the_renderer_prints() -> None:
 
 
 def test_tasks_are_made_by_the_tools_for_waiting() -> None:
-    """The others share one task among many callers, or pull a stream; emulators stand for other people's servers."""
+    """The others share one task among callers, pull a stream, or open connections; emulators stand for servers."""
     makers = {
         named(path)
         for path in MODULES
@@ -184,6 +186,7 @@ def test_tasks_are_made_by_the_tools_for_waiting() -> None:
         "engines/inspyrenet/batching.py",
         "http/answer/sse.py",
         "http/routes/process.py",
+        "loadtest/connection.py",
         "resilience/coalesce.py",
         "system/waiting.py",
     }

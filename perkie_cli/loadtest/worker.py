@@ -1,0 +1,171 @@
+"""One process of the generator: prepares, waits for the common start, runs its part, and hands its counts over."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from perkie_cli.domain.errors import PerkieError, Unavailable
+from perkie_cli.loadtest.answers import Pictures, judge, shown
+from perkie_cli.loadtest.choices import Choice, choices
+from perkie_cli.loadtest.connection import Connections, Exchange
+from perkie_cli.loadtest.driver import Driver
+from perkie_cli.loadtest.photos import Photos
+from perkie_cli.loadtest.samples import SampleFile
+from perkie_cli.loadtest.scenario import Scenario
+from perkie_cli.loadtest.schedule import arrivals
+from perkie_cli.loadtest.tally import Outcome, Tally
+from perkie_cli.loadtest.wire import Message
+
+TELL = 0.5  # seconds between two reports to the parent
+FILLING = 8  # requests at once while the cache is filled
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A worker's part of a run: the ``worker``-th of ``workers``. ``most``: its requests in flight."""
+
+    scenario: Scenario
+    target: str
+    seed: int = 0
+    run: str = "0"
+    worker: int = 0
+    workers: int = 1
+    most: int = 1
+    headers: Mapping[str, str] = field(default_factory=dict)
+    insecure: bool = False
+    samples: Path | None = None
+    keep: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """It has prepared everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The counts so far; ``final`` when its part has ended."""
+
+    tally: Tally
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It cannot go on."""
+
+    error: PerkieError
+
+
+def work(job: Job, pipe: Pipe) -> None:
+    """The process's main function. Ctrl-C is the parent's to handle."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # a file for each connection
+    import uvloop
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_whole(job, pipe))
+    except PerkieError as error:
+        pipe.send(Failed(error))
+    except (BrokenPipeError, EOFError):  # the parent died
+        os._exit(1)
+
+
+async def _whole(job: Job, pipe: Pipe) -> None:
+    loop = asyncio.get_running_loop()
+    scenario, target = job.scenario, urlsplit(job.target)
+    pool = Photos(scenario.photos.side, job.seed) if any(call.photo for call in scenario.calls) else None
+    messages = [Message(call, target, pool, job.headers) for call in scenario.calls]
+    times, phases = arrivals(scenario, job.seed)
+    connections = Connections(target, time.monotonic, insecure=job.insecure)
+    with ExitStack() as stack:
+        log = stack.enter_context(SampleFile(job.samples, scenario)) if job.samples else None
+        if job.worker == 0:
+            await fill(scenario, messages, connections, job.run)
+        row = choices(scenario, job.seed, job.worker, job.workers)
+        pictures = Pictures(job.keep)
+        driver = Driver(scenario, messages, row, connections, run=job.run, most=job.most, pictures=pictures, log=log)
+        pipe.send(Ready())
+        begin: float = await loop.run_in_executor(None, pipe.recv)
+        threading.Thread(target=_listen, args=(pipe, loop, driver), daemon=True).start()
+        telling = loop.call_later(TELL, _tell, pipe, driver, loop)
+        gc.collect()
+        gc.freeze()  # the generator's own pauses would look like the server's
+        if scenario.open:
+            mine = slice(job.worker, None, job.workers)
+            await driver.run_open(begin, times[mine], phases[mine])
+        else:
+            await driver.run_closed(begin, job.worker, job.workers)
+        telling.cancel()
+        await connections.aclose()
+    pipe.send(Told(driver.tally, final=True))
+
+
+def _tell(pipe: Pipe, driver: Driver, loop: asyncio.AbstractEventLoop) -> None:
+    if driver.running:
+        pipe.send(Told(driver.tally))
+        loop.call_later(TELL, _tell, pipe, driver, loop)
+
+
+def _listen(pipe: Pipe, loop: asyncio.AbstractEventLoop, driver: Driver) -> None:
+    """Ends the run when the parent says so, or has died."""
+    try:
+        pipe.recv()
+        loop.call_soon_threadsafe(driver.stop)
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+async def fill(scenario: Scenario, messages: list[Message], connections: Connections, run: str) -> None:
+    """Sends each warm photo once by each call that sends photos, before the clock starts.
+
+    Raises: Unavailable when one is not answered as expected.
+    """
+    calls = [number for number, call in enumerate(scenario.calls) if call.photo]
+    wanted = [(call, photo) for call in calls for photo in range(scenario.photos.warm)]
+    gate = asyncio.Semaphore(FILLING)
+
+    async def send(number: int, call: int, photo: int) -> None:
+        async with gate:
+            owner = number % scenario.owners if scenario.owners else -1 - number
+            await _warm(scenario, messages, connections, Choice(-1 - number, call, photo, owner), run)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number, (call, photo) in enumerate(wanted):
+                group.create_task(send(number, call, photo))
+    except* PerkieError as errors:
+        raise errors.exceptions[0] from None
+
+
+async def _warm(
+    scenario: Scenario, messages: list[Message], connections: Connections, choice: Choice, run: str
+) -> None:
+    ended = asyncio.get_running_loop().create_future()
+    exchange = Exchange(choice, 0, connections.now(), ended.set_result)
+    exchange.payload = messages[choice.call].payload(choice, run)
+    call = scenario.calls[choice.call]
+    connections.send(exchange, call.timeout)
+    await ended
+    verdict = judge(exchange, call)
+    if verdict.outcome is not Outcome.OK:
+        raise Unavailable(
+            f"the cache could not be filled before the start: {call.name}: {verdict.reason} {shown(exchange)}".rstrip(),
+            hint="Is the target up, and does it accept these requests?",
+        )
