@@ -6,26 +6,25 @@ import json
 import random
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
-from perkie_cli.domain.errors import BadInput, InvalidParameter, UnreadableFile
+from perkie_cli.domain.errors import InvalidParameter, UnreadableFile
 from perkie_cli.domain.units import why_unread
-from perkie_cli.emulators.http_server import Request, Response
+from perkie_cli.emulators.lease import Lease
 from perkie_cli.ports import Clock
-
-PLAN = "/_emulator/plan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFault:
     """When a fault applies; each emulator adds the calls and the effect.
 
-    ``share`` of the matching calls, at random; ``begin`` and ``end`` in seconds since the start; ``first``: at most
-    this many calls. Raises: InvalidParameter.
+    ``share`` of the matching calls, at random; ``begin`` and ``end`` in seconds since the start, or since the plan was
+    set if it has a lease; ``first``: at most this many calls. Raises: InvalidParameter.
     """
 
     share: float = 1.0
@@ -43,33 +42,64 @@ R = TypeVar("R")
 
 
 class Faults(Generic[F]):
-    """A running plan: random choices from ``seed``, and the count of each fault."""
+    """A running plan: random choices from ``seed``, and the count of each fault.
+
+    ``met``: how many calls met each fault of the last plan that had any; kept after its end.
+    """
 
     def __init__(self, clock: Clock, plan: Sequence[F] = (), seed: int = 0) -> None:
+        self.lease = Lease(clock)
+        self.met: list[int] = []
         self._clock = clock
-        self._began = clock.monotonic()
-        self._dice = random.Random(seed)  # noqa: S311 -- faults, no secrets
-        self.set(plan)
+        self._began = self._since = clock.monotonic()
+        self._set(plan)
+        self.restart(seed)
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
         return self._clock.monotonic() - self._began
 
-    def set(self, plan: Sequence[F]) -> None:
-        """Replaces the plan; an empty one ends all faults."""
-        self.plan = tuple(plan)
-        self._met = [0] * len(plan)
+    @property
+    def plan(self) -> tuple[F, ...]:
+        """The faults in force: none once their lease has ended."""
+        return self._plan if self.lease.runs else ()
+
+    def set(self, plan: Sequence[F], lease: float | None = None) -> None:
+        """Replaces the plan; an empty one ends all faults.
+
+        With a ``lease`` in seconds they end by themselves, and their times count from now, not from the start.
+        """
+        self.lease.begin(lease)
+        self._set(plan)
+        self._since = self._began if lease is None else self._clock.monotonic()
+
+    def restart(self, seed: int = 0) -> None:
+        """Resets time, randomness and counts; a lease still ends when it would have."""
+        self._began = self._since = self._clock.monotonic()
+        self._dice = random.Random(seed)  # noqa: S311 -- faults, no secrets
+        self.met = [0] * len(self.met)
 
     def choose(self, fits: Callable[[F], bool]) -> F | None:
         """The fault for a call: the first one that applies now and ``fits`` the call, if any."""
-        elapsed = self.elapsed
+        elapsed = self._clock.monotonic() - self._since
         for number, fault in enumerate(self.plan):
-            due = fault.begin <= elapsed < fault.end and self._met[number] < fault.first
+            due = fault.begin <= elapsed < fault.end and self.met[number] < fault.first
             if due and fits(fault) and (fault.share >= 1 or self._dice.random() < fault.share):
-                self._met[number] += 1
+                self.met[number] += 1
                 return fault
         return None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The faults in force as a plan has them."""
+        return [
+            {key: value for key, value in asdict(fault).items() if value not in (inf, None, ())} for fault in self.plan
+        ]
+
+    def _set(self, plan: Sequence[F]) -> None:
+        self._plan = tuple(plan)
+        if plan:
+            self.met = [0] * len(plan)
 
 
 def read_plan(path: Path) -> object:
@@ -111,17 +141,6 @@ def parse_record(row: object, kind: type[R], name: str) -> R:
         return kind(**{key: _value(key, wanted[key], value) for key, value in {**missing, **row}.items()})
     except InvalidParameter as error:
         raise InvalidParameter(f"{name}: {error.message}", hint=error.hint) from error
-
-
-def answer_plan(request: Request, replace: Callable[[object], None]) -> Response | None:
-    """``PUT`` passes the body's table to ``replace``, ``DELETE`` an empty one; a wrong one gives an error response."""
-    try:
-        replace(request.json() if request.method == "PUT" else {})
-    except BadInput as error:
-        return Response.of({"error": error.message, "hint": error.hint}, 400)
-    except ValueError as error:
-        return Response.of({"error": str(error)}, 400)
-    return None
 
 
 def _value(key: str, wanted: Any, value: object) -> object:

@@ -52,7 +52,7 @@ class Database:
     def __init__(self, clock: Clock, mode: Mode = Mode.OPTIMISTIC, lock_timeout: float = 1.0) -> None:
         self.mode = mode
         self.documents: dict[str, Any] = {}
-        self._clock = clock
+        self.clock = clock
         self._lock_timeout = lock_timeout
         self._versions: dict[
             str, int
@@ -65,7 +65,7 @@ class Database:
 
     def time(self) -> Any:
         """The current time in microseconds, never the same twice."""
-        self._last = max(self._last + 1, int(self._clock.now().timestamp() * 1_000_000))
+        self._last = max(self._last + 1, int(self.clock.now().timestamp() * 1_000_000))
         return Timestamp(seconds=self._last // 1_000_000, nanos=self._last % 1_000_000 * 1000)
 
     def begin(self, options: Any = None) -> bytes:
@@ -74,7 +74,7 @@ class Database:
         id_ = b"transaction %d" % next(self._numbers)
         read_only = options is not None and options.WhichOneof("mode") == "read_only"
         snapshot = dict(self.documents) if read_only else None  # documents are replaced, never changed
-        self._transactions[id_] = Transaction(self._clock.monotonic(), snapshot)
+        self._transactions[id_] = Transaction(self.clock.monotonic(), snapshot)
         return id_
 
     def end(self, id_: bytes) -> None:
@@ -114,7 +114,7 @@ class Database:
 
     def expire(self, ttl_field: str) -> int:
         """Deletes documents whose TTL has expired; returns their number."""
-        now = self._clock.now().timestamp()
+        now = self.clock.now().timestamp()
         gone = [name for name, document in self.documents.items() if _expired(document, ttl_field, now)]
         for name in gone:
             self._keep(name, None)
@@ -127,7 +127,7 @@ class Database:
         if transaction is None:
             message = "The referenced transaction has expired or is no longer valid."
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
-        transaction.used = self._clock.monotonic()
+        transaction.used = self.clock.monotonic()
         return transaction
 
     async def _enter(self, transaction: Transaction, name: str) -> None:
@@ -160,7 +160,7 @@ class Database:
             raise Refused(grpc.StatusCode.ABORTED, message)
 
     def _give_up_idle(self) -> None:
-        horizon = self._clock.monotonic() - IDLE_LIFETIME
+        horizon = self.clock.monotonic() - IDLE_LIFETIME
         for id_ in [id_ for id_, each in self._transactions.items() if each.used < horizon]:
             self.end(id_)
 

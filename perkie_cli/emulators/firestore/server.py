@@ -11,12 +11,14 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan, parse_faults
+from perkie_cli.emulators.admin import answer_shared
+from perkie_cli.emulators.fault_plan import Faults, parse_faults
 from perkie_cli.emulators.firestore.database import Database
 from perkie_cli.emulators.firestore.plan import STREAMS, UNARY, FirestoreFault, FirestoreFaultKind
 from perkie_cli.emulators.firestore.service import FirestoreService, message
 from perkie_cli.emulators.firestore.writes import Refused
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
+from perkie_cli.emulators.skew import SkewedClock
 from perkie_cli.ports import Clock
 
 SERVICE = "google.firestore.v1.Firestore"
@@ -60,6 +62,7 @@ class FirestoreEmulator:
     ) -> None:
         self.database = database
         self.faults = Faults(clock, plan, seed)
+        self.clock = database.clock = SkewedClock(database.clock)
         self.counts: Counter[str] = Counter()
         self.admin = HttpServer(self._admin, host, admin_port)
         self._service = FirestoreService(database)
@@ -152,17 +155,19 @@ class FirestoreEmulator:
         await context.abort(code, message)
 
     async def _admin(self, request: Request, wire: Wire) -> Response | None:
-        """``PUT plan`` sets the fault plan, ``DELETE plan`` clears it, ``POST expire`` runs the TTL policy."""
+        """``plan`` and ``clock`` as in all emulators; ``POST expire`` runs the TTL policy, ``GET state`` counts."""
         del wire
-        if request.path == PLAN and request.method in ("PUT", "DELETE"):
-            refusal = answer_plan(request, lambda table: self.faults.set(parse_faults(table, FirestoreFault)))
-            if refusal is not None:
-                return refusal
-        elif (request.method, request.path) == ("POST", "/_emulator/expire"):
+        shared = answer_shared(request, self.faults, self.clock, self._replace_plan, dict)
+        if shared is not None:
+            return shared
+        if (request.method, request.path) == ("POST", "/_emulator/expire"):
             return Response.of({"deleted": self.database.expire(self._ttl_field)})
-        elif (request.method, request.path) != ("GET", "/_emulator/state"):
+        if (request.method, request.path) != ("GET", "/_emulator/state"):
             return Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
         return Response.of({"documents": len(self.database.documents), "calls": dict(self.counts)})
+
+    def _replace_plan(self, table: object, lease: float | None) -> None:
+        self.faults.set(parse_faults(table, FirestoreFault), lease)
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,8 @@ from typing import Any
 
 from perkie_cli.domain.errors import BadInput
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
-from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan
+from perkie_cli.emulators.admin import answer_shared
+from perkie_cli.emulators.fault_plan import Faults
 from perkie_cli.emulators.gemini import answers
 from perkie_cli.emulators.gemini.faults import FaultyCall, answer_with
 from perkie_cli.emulators.gemini.painter import MEDIA_TYPE, Painter
@@ -24,6 +25,7 @@ from perkie_cli.emulators.gemini.plan import GeminiPlan
 from perkie_cli.emulators.gemini.request import DrawRequest, read_draw_request, words_and_pictures
 from perkie_cli.emulators.gemini.stream import streamed
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
+from perkie_cli.emulators.skew import SkewedClock
 from perkie_cli.ports import Clock
 
 KEPT_CALLS = 10_000
@@ -77,10 +79,11 @@ class GeminiEmulator:
         self.server = HttpServer(self._handle, host, port)
         self._painter = painter
         self._models = models
-        self._clock = clock
+        self._clock = SkewedClock(clock)
         self._seed = seed
         self._api_key = api_key
         self._plan = plan or GeminiPlan()
+        self._faults = Faults(self._clock, self._plan.faults, seed)
         self.reset()
 
     @property
@@ -95,18 +98,21 @@ class GeminiEmulator:
 
     @property
     def plan(self) -> GeminiPlan:
-        """The fault plan; a new one applies from the next call on."""
-        return self._plan
+        """The fault plan in force; a new one applies from the next call on."""
+        return self._plan if self._faults.lease.runs else GeminiPlan()
 
     @plan.setter
     def plan(self, plan: GeminiPlan) -> None:
+        self._set_plan(plan)
+
+    def _set_plan(self, plan: GeminiPlan, lease: float | None = None) -> None:
         self._plan = plan
-        self._faults.set(plan.faults)
+        self._faults.set(plan.faults, lease)
 
     def reset(self) -> None:
         """Resets call numbers, the plan's time, randomness and records."""
         self._rng = random.Random(self._seed)  # noqa: S311 -- faults, no secrets
-        self._faults = Faults(self._clock, self._plan.faults, self._seed)
+        self._faults.restart(self._seed)
         self._number = 0
         self.calls.clear()
         self.counts.clear()
@@ -149,13 +155,12 @@ class GeminiEmulator:
         return None if answer is None else form(answer)
 
     def _admin(self, request: Request) -> Response:
-        """``PUT plan`` sets the faults, ``DELETE plan`` clears them, ``POST reset`` resets state, ``GET`` shows it."""
+        """``plan`` and ``clock`` as in all emulators; ``POST reset`` resets state, ``GET`` shows it."""
+        shared = answer_shared(request, self._faults, self._clock, self._replace_plan, self._latency)
+        if shared is not None:
+            return shared
         what = (request.method, request.path.removeprefix("/_emulator/"))
-        if request.path == PLAN and request.method in ("PUT", "DELETE"):
-            refusal = answer_plan(request, self._replace_plan)
-            if refusal is not None:
-                return refusal
-        elif what == ("POST", "reset"):
+        if what == ("POST", "reset"):
             self.reset()
         elif what == ("GET", "calls"):
             return Response.of([asdict(call) for call in self.calls])
@@ -164,8 +169,11 @@ class GeminiEmulator:
         state = {"calls": self._number, "elapsed": self._faults.elapsed, "faults": dict(self.counts)}
         return Response.of({**state, "plan": len(self.plan.faults)})
 
-    def _replace_plan(self, table: object) -> None:
-        self.plan = GeminiPlan.parse(table)
+    def _replace_plan(self, table: object, lease: float | None) -> None:
+        self._set_plan(GeminiPlan.parse(table), lease)
+
+    def _latency(self) -> Mapping[str, Any]:
+        return {"latency": asdict(self.plan.latency)}
 
     def _check_key(self, request: Request, vertex: bool) -> None:
         if vertex:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from math import inf
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from perkie_cli.domain.storage.lifecycle import Action
 from perkie_cli.domain.storage.lifecycle_json import rules_from
-from perkie_cli.emulators.fault_plan import PLAN, Faults, answer_plan, parse_faults
+from perkie_cli.emulators.admin import CLOCK, PLAN, answer_shared
+from perkie_cli.emulators.fault_plan import Faults, parse_faults
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
+from perkie_cli.emulators.skew import SkewedClock
 from perkie_cli.emulators.storage.api import Api, segments
 from perkie_cli.emulators.storage.errors import ApiError
-from perkie_cli.emulators.storage.faults import StorageFault, StorageFaultKind
+from perkie_cli.emulators.storage.faults import StorageFault, answer_with
 from perkie_cli.emulators.storage.records import Bucket
 from perkie_cli.emulators.storage.retention import is_removable
 from perkie_cli.emulators.storage.state import State
@@ -44,7 +44,8 @@ class StorageEmulator(HttpServer):
         tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(self._handle, host, port, tls)
-        self.state = State(clock)
+        self.clock = SkewedClock(clock)
+        self.state = State(self.clock)
         self.faults = Faults(clock, plan, seed)
         self.seen: deque[str] = deque(maxlen=KEPT_REQUESTS)  # the last requests, in order
         self._api = Api(self.state, dict(keys or {}))
@@ -73,30 +74,20 @@ class StorageEmulator(HttpServer):
         return bucket
 
     async def _handle(self, request: Request, wire: Wire) -> Response | None:
-        if request.path == PLAN:
-            return self._admin(request)
+        if request.path in (PLAN, CLOCK):
+            shared = answer_shared(request, self.faults, self.clock, self._replace_plan, dict)
+            return shared or Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
         self.seen.append(f"{request.method} {request.raw_path}")
         fault = self.faults.choose(lambda fault: fault.fits(request))
-        match fault:
-            case StorageFault(kind=StorageFaultKind.ERROR, status=status):
-                return ApiError(status, f"injected fault {status}").response()
-            case StorageFault(kind=StorageFaultKind.RESET):
-                wire.reset()
-                return None
-            case StorageFault(kind=StorageFaultKind.HANG):
-                await asyncio.Event().wait()
-            case StorageFault(kind=StorageFaultKind.SLOW, seconds=seconds):
-                await asyncio.sleep(seconds)
+        if fault is None:
+            return self._good(request)
+        return await answer_with(fault, request, wire, lambda: self._good(request))
+
+    def _good(self, request: Request) -> Response:
         return replace(self._answer(request), head=request.method == "HEAD")
 
-    def _admin(self, request: Request) -> Response:
-        """``GET`` shows the plan, ``PUT`` replaces it, ``DELETE`` clears it."""
-        if request.method in ("PUT", "DELETE"):
-            refusal = answer_plan(request, lambda table: self.faults.set(parse_faults(table, StorageFault)))
-            if refusal is not None:
-                return refusal
-        rows = [{key: value for key, value in asdict(fault).items() if value != inf} for fault in self.faults.plan]
-        return Response.of({"fault": rows})
+    def _replace_plan(self, table: object, lease: float | None) -> None:
+        self.faults.set(parse_faults(table, StorageFault), lease)
 
     def _answer(self, request: Request) -> Response:
         if segments(request)[0] != "batch":

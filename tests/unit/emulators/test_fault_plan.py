@@ -17,6 +17,7 @@ from perkie_cli.domain.money.spend import dollars
 from perkie_cli.emulators.fault_plan import Faults, parse_faults, read_plan
 from perkie_cli.emulators.firestore.plan import FirestoreFault
 from perkie_cli.emulators.gemini.plan import HOWS, GeminiFault, GeminiFaultKind, GeminiPlan, Latency
+from perkie_cli.emulators.lease import take_lease
 from tests.clock import ManualClock
 from tests.conftest import ROOT
 
@@ -153,3 +154,48 @@ def test_the_documented_prices_are_the_shipped_ones() -> None:
         for model in load_models().all()
     }
     assert rows == shipped
+
+
+def test_faults_end_with_their_lease_and_count_from_when_they_were_set() -> None:
+    clock = ManualClock()
+    faults = Faults(clock, parse_faults({"fault": [{"kind": "error", "begin": 5}]}, FirestoreFault))
+    clock.advance(100)
+    assert hits(faults) == 1, "without a lease, times count from the start"
+    faults.set(parse_faults({"fault": [{"kind": "error", "begin": 5}]}, FirestoreFault), lease=60)
+    assert hits(faults) == 0
+    clock.advance(5)
+    assert (hits(faults), faults.lease.left) == (1, 55)
+    clock.advance(55)
+    assert (hits(faults), faults.plan, faults.rows(), faults.lease.left) == (0, (), [], 0)
+    assert faults.met == [1], "what was met is told after the end"
+    faults.set([])
+    assert (faults.met, faults.lease.left) == ([1], None)
+
+
+def test_a_restart_does_not_make_a_fault_last_longer() -> None:
+    clock = ManualClock()
+    faults: Faults[FirestoreFault] = Faults(clock)
+    faults.set(parse_faults({"fault": [{"kind": "error"}]}, FirestoreFault), lease=60)
+    clock.advance(30)
+    assert hits(faults) == 1
+    faults.restart()
+    assert faults.met == [0]
+    assert hits(faults) == 1
+    clock.advance(30)
+    assert hits(faults) == 0
+
+
+def hits(faults: Faults[FirestoreFault]) -> int:
+    """How many faults one call meets."""
+    return int(faults.choose(lambda each: each.fits("Commit")) is not None)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(60, 60), ("60s", 60), ("1.5m", 90), (0.25, 0.25), ("500ms", 0.5)])
+def test_a_lease_is_written_as_any_duration(given: object, seconds: float) -> None:
+    assert take_lease({"for": given, "fault": []}) == ({"fault": []}, seconds)
+
+
+@pytest.mark.parametrize("given", [0, -1, "0s", "soon", True, None, [], "1e9w", float("nan"), float("inf")])
+def test_a_lease_that_is_none_is_refused(given: object) -> None:
+    with pytest.raises(BadInput, match="for"):
+        take_lease({"for": given})
