@@ -7,7 +7,7 @@ imported when one of its parts is first used.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from perkie_cli.domain.engines import DrawingChoice, MattingChoice
     from perkie_cli.domain.money.price_list import ModelCatalogue
     from perkie_cli.domain.picture import ImageLimits
-    from perkie_cli.domain.pictures.style import StyleCatalogue
+    from perkie_cli.domain.pictures.style import BrokenStyle, ParameterFacts, Style, StyleCatalogue
     from perkie_cli.domain.quotas.limits import QuotaLimits
     from perkie_cli.domain.secret import Secret
     from perkie_cli.domain.storage.protection import Protection
@@ -112,6 +112,8 @@ class Services(LazyParts):
     bodies: Gate = part("server")
 
     styles: StyleCatalogue = part("styles")
+    style_check: Callable[[Sequence[Path]], Sequence[Style | BrokenStyle]] = part("styles")
+    style_parameters: Mapping[str, Sequence[ParameterFacts]] = part("styles")
     models: ModelCatalogue = part("prices")
 
     blobs: BlobStore = part("stores.blobs")

@@ -19,7 +19,7 @@ from perkie_cli.domain.errors import UsageError
 COMMANDS: dict[str, str] = {
     "stylize": "Redraw pets in an artistic style.",
     "remove-bg": "Cut pets out of their background.",
-    "styles": "List, show and preview styles.",
+    "styles": "List, show, check and preview styles.",
     "models": "Get, check and evaluate the models that draw and cut out.",
     "cache": "Inspect, check and clear stored pictures.",
     "lifecycle": "Keep the bucket's lifetime rules up to date.",

@@ -16,6 +16,7 @@ from perkie_cli.batch.status import Status
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.pictures.result import PictureFacts
+from perkie_cli.domain.pictures.style import StyleFault
 from perkie_cli.domain.quotas.limits import CounterState
 
 _IF_ANY = {"if_any": True}  # a field that is left out when it is None
@@ -231,14 +232,36 @@ class StyleRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """One parameter of a style's drawing: its value in this style, and what it may be."""
+
+    name: str
+    value: str | int | float | bool
+    default: str | int | float | bool
+    allowed: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
 class FullStyleRow(StyleRow):
-    """One style with all its fields."""
+    """One style with all its fields. ``parameters``: those that the file sets; ``all_parameters``: the drawing's."""
 
     prompt: str
     safe_prompt: str
     prompt_version: str
     recipe: str
     parameters: Mapping[str, Any]
+    all_parameters: Sequence[ParameterRow]
+
+
+@dataclass(frozen=True, slots=True)
+class StyleFileRow:
+    """A checked style file; a broken one has faults, and the others work without it."""
+
+    source: str
+    id: str
+    ok: bool
+    faults: Sequence[StyleFault]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +284,8 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "perkie": (VersionRow,),
     "stylize": (PictureRow, EstimateRow),
     "remove-bg": (CutoutRow,),
-    "styles list": (StyleRow,),
+    "styles list": (StyleRow, StyleFileRow),
+    "styles check": (StyleFileRow,),
     "styles show": (FullStyleRow,),
     "styles preview": (SheetRow, FailedRow),
     "models list": (WeightsRow, NetworkRow, ImageModelRow),

@@ -11,7 +11,7 @@ import typer
 from perkie_cli.bootstrap import Overrides, Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.config.load import Loaded, load
-from perkie_cli.domain.events import AuditLost, Event, SettingShadowed
+from perkie_cli.domain.events import AuditLost, Event, SettingShadowed, StyleLeftOut
 
 Work = Callable[[Services], Awaitable[Report]]
 
@@ -29,6 +29,14 @@ def settings_of(ctx: typer.Context, flags: Mapping[str, Any] | None = None) -> L
     """
     given = renderer_of(ctx).flags
     return load(config=given.config, profile=given.profile, flags=flags)
+
+
+def services_of(ctx: typer.Context) -> Services:
+    """Services for a command that only reads settings and files; nothing of them has to be closed.
+
+    Raises: InvalidSetting, UnreadableFile.
+    """
+    return build_services(settings_of(ctx).settings, listener=_Listener(renderer_of(ctx)))
 
 
 def run(ctx: typer.Context, work: Work, flags: Mapping[str, Any] | None = None, **parts: Unpack[Overrides]) -> None:
@@ -60,6 +68,8 @@ class _Listener:
             self._renderer.warn(f"no audit record was written to {event.path}: {event.reason}")
         elif isinstance(event, SettingShadowed):
             self._renderer.warn(f"both {event.used} and {event.ignored} are set; {event.used} is used")
+        elif isinstance(event, StyleLeftOut):
+            self._renderer.warn(f"a style is left out: {event.reason}. {event.hint or ''}".rstrip())
 
 
 def finish(ctx: typer.Context, report: Report) -> None:

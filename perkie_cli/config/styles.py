@@ -1,140 +1,104 @@
-"""Reads style files: the shipped ones, then the user's own, which may override by id."""
+"""The style catalogue: the shipped styles, then the user's own, which may replace them by id."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
-from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.domain.pictures.style import BUILT_IN, RESERVED, Parameter, Style, StyleCatalogue, plain_name
-from perkie_cli.domain.units import why_unread
+from perkie_cli.config.style_file import CheckDrawing, no_drawing, read_style
+from perkie_cli.domain.errors import BrokenInstall
+from perkie_cli.domain.pictures.style import (
+    BUILT_IN,
+    RESERVED,
+    BrokenStyle,
+    Style,
+    StyleCatalogue,
+    StyleFault,
+    plain_name,
+)
 
-_REQUIRED = {"id": str, "title": str, "prompt": str}
-_OPTIONAL = {"safe_prompt": str, "prompt_version": str, "aliases": list, "popular": bool, "local": dict}
-_LOCAL = {"recipe": str, "parameters": dict}
-_KINDS = {str: "text", list: "a list", bool: "true or false", dict: "a table"}
-_ID = re.compile(r"[A-Za-z0-9_]{1,60}")  # a part of storage keys and of file names
 
-
-def load_styles(own: Path) -> StyleCatalogue:
+def load_styles(own: Path, check: CheckDrawing = no_drawing) -> StyleCatalogue:
     """The shipped styles and those of the folder ``own`` (which need not exist); an own id replaces a shipped one.
 
-    An empty file is skipped: in `perkie styles show ID > own/new.toml` the shell creates it before perkie runs.
-
-    Raises: InvalidSetting, naming the file and the field.
+    Files that cannot be used are in the catalogue's ``broken``. An empty file is skipped: in
+    `perkie styles show ID > own/new.toml` the shell creates it before perkie runs.
     """
-    shipped = resources.files("perkie_cli") / "data" / "styles"
-    files = [(entry, BUILT_IN) for entry in sorted(shipped.iterdir(), key=lambda e: e.name)]
-    if own.is_dir():
-        files += [(entry, str(entry)) for entry in sorted(own.glob("*.toml")) if not _is_empty(entry)]
-    styles = [read_style(entry, source) for entry, source in files if entry.name.endswith(".toml")]
-    book = StyleCatalogue(sorted(styles, key=lambda style: not style.popular))
-    _check_names(book)
-    return book
+    return _catalogue([file for file in style_files(own) if not is_empty(file)], check)
 
 
-def _is_empty(file: Path) -> bool:
+def check_styles(own: Path, files: Sequence[Path], check: CheckDrawing) -> Sequence[Style | BrokenStyle]:
+    """What each of ``files`` would be beside the styles of the folder ``own``; without ``files``: all of the folder."""
+    beside = {file.resolve(): file for file in style_files(own)}
+    chosen = {file.resolve(): file for file in files} or beside
+    book = _catalogue(list((beside | chosen).values()), check)
+    every: list[Style | BrokenStyle] = [*book.all(), *book.broken]
+    found = {each.source: each for each in every}
+    return [found[str(file)] for file in chosen.values()]
+
+
+def style_files(own: Path) -> list[Path]:
+    """The style files of a folder."""
+    return sorted(own.glob("*.toml")) if own.is_dir() else []
+
+
+def is_empty(file: Path) -> bool:
     """Whether the file is empty. False for a broken link, so that reading it raises an error with its name."""
     return file.is_file() and file.stat().st_size == 0
 
 
-def _check_names(book: StyleCatalogue) -> None:
+def _catalogue(files: Sequence[Path], check: CheckDrawing) -> StyleCatalogue:
+    shipped = _shipped(check)
+    popular = {style.id for style in shipped if style.popular}
+    own = [read_style(file, str(file), check, popular) for file in files]
+    replaced = {each.id for each in own}
+    kept = [style for style in shipped if style.id not in replaced]
+    settled = list(_settled(own, kept))
+    good = [each for each in settled if isinstance(each, Style)]
+    broken = [_with_names(each, shipped) for each in settled if isinstance(each, BrokenStyle)]
+    return StyleCatalogue(sorted([*kept, *good], key=lambda style: not style.popular), broken)
+
+
+def _shipped(check: CheckDrawing) -> list[Style]:
+    folder = resources.files("perkie_cli") / "data" / "styles"
+    files = [file for file in sorted(folder.iterdir(), key=lambda file: file.name) if file.name.endswith(".toml")]
+    styles: list[Style] = []
+    for file in files:
+        style = read_style(file, BUILT_IN, check)
+        if isinstance(style, BrokenStyle):
+            raise BrokenInstall(f"the shipped style file {file.name} is damaged: {style.faults[0].message}")
+        styles.append(style)
+    return styles
+
+
+def _settled(own: Sequence[Style | BrokenStyle], kept: Sequence[Style]) -> Iterator[Style | BrokenStyle]:
+    """``own`` in order; a style with a name that is already taken becomes a broken one."""
     taken = dict.fromkeys(RESERVED, "a word for several styles")
-    for style in sorted(book.all(), key=lambda style: style.source != BUILT_IN):
-        for name in {plain_name(name): name for name in style.names}.values():
-            if (holder := taken.setdefault(plain_name(name), style.id)) != style.id:
-                raise InvalidSetting(
-                    f"style file {style.source}: the name {name!r} is already taken ({holder})",
-                    hint="Give it another id and aliases of its own.",
-                )
+    taken |= {plain_name(name): style.id for style in kept for name in style.names}
+    for each in own:
+        if isinstance(each, BrokenStyle):
+            yield each
+            continue
+        clashes = [name for name in each.names if plain_name(name) in taken]
+        if clashes:
+            yield BrokenStyle(each.source, each.names, tuple(_clash(each, name, taken) for name in clashes))
+            continue
+        taken |= {plain_name(name): f"{each.id} in {Path(each.source).name}" for name in each.names}
+        yield each
 
 
-def read_style(file: Traversable | Path, source: str) -> Style:
-    """One style file.
-
-    Raises: InvalidSetting.
-    """
-    try:
-        table = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidSetting(f"style file {file}: {why_unread(error)}") from error
-    _check(f"style file {file}", table)
-    local = table.get("local", {})
-    return Style(
-        id=table["id"],
-        title=table["title"],
-        prompt=table["prompt"].strip(),
-        safe_prompt=table.get("safe_prompt", table["prompt"]).strip(),
-        prompt_version=table.get("prompt_version", "1"),
-        drawing=local.get("recipe", "ink_wash"),
-        aliases=tuple(table.get("aliases", ())),
-        parameters=local.get("parameters", {}),
-        popular=table.get("popular", False),
-        source=source,
+def _clash(style: Style, name: str, taken: dict[str, str]) -> StyleFault:
+    return StyleFault(
+        style.source,
+        f"the name {name!r} is already taken ({taken[plain_name(name)]})",
+        "id" if name == style.id else "aliases",
+        hint="Give it another id and aliases of its own.",
     )
 
 
-def _check(file: str, table: dict[str, Any]) -> None:
-    _check_fields(file, table, _REQUIRED | _OPTIONAL)
-    for key in _REQUIRED:
-        if not table.get(key):
-            raise InvalidSetting(f"{file}: {key} is missing")
-    local = table.get("local", {})
-    _check_fields(f"{file}: [local]", local, _LOCAL)
-    if not _ID.fullmatch(table["id"]):
-        raise InvalidSetting(f"{file}: id {table['id']!r} may only hold letters a to z, digits and '_'")
-    if not all(isinstance(alias, str) for alias in table.get("aliases", [])):
-        raise InvalidSetting(f"{file}: aliases must be strings")
-    if not all(isinstance(value, Parameter) for value in local.get("parameters", {}).values()):
-        raise InvalidSetting(f"{file}: [local.parameters] must be numbers, strings, true or false")
-
-
-def _check_fields(where: str, table: dict[str, Any], known: Mapping[str, type]) -> None:
-    for key, value in table.items():
-        if key not in known:
-            raise InvalidSetting(f"{where}: unknown field {key!r}", hint=f"Fields: {', '.join(known)}.")
-        if not isinstance(value, known[key]):
-            raise InvalidSetting(f"{where}: {key} must be {_KINDS[known[key]]}")
-
-
-def as_toml(style: Style) -> str:
-    """The style as a file that ``read_style`` reads back."""
-    lines = [
-        f"id = {_quoted(style.id)}",
-        f"title = {_quoted(style.title)}",
-        f"aliases = [{', '.join(map(_quoted, style.aliases))}]",
-        f"popular = {str(style.popular).lower()}",
-        f"prompt_version = {_quoted(style.prompt_version)}",
-        f"prompt = {_quoted(style.prompt)}",
-        f"safe_prompt = {_quoted(style.safe_prompt)}",
-        "",
-        "[local]",
-        f"recipe = {_quoted(style.drawing)}",
-        "",
-        "[local.parameters]",
-        *(f"{name} = {_literal(value)}" for name, value in style.parameters.items()),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _literal(value: Parameter) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return _quoted(value) if isinstance(value, str) else repr(value)
-
-
-def _quoted(text: str) -> str:
-    """A TOML string; long text spans lines."""
-    escaped = "".join(_escaped(c) for c in text)
-    return f'"""\n{escaped}"""' if "\n" in text else f'"{escaped}"'
-
-
-def _escaped(character: str) -> str:
-    if character in '\\"':
-        return f"\\{character}"
-    return character if character in "\n\t" or character.isprintable() else f"\\U{ord(character):08X}"
+def _with_names(broken: BrokenStyle, shipped: Sequence[Style]) -> BrokenStyle:
+    """Also with the aliases of the shipped style that it would replace: they must lead to its faults."""
+    aliases = [alias for style in shipped if style.id == broken.id for alias in style.aliases]
+    return replace(broken, names=(*broken.names, *aliases))

@@ -20,6 +20,14 @@ class CacheLookup(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StyleLeftOut(Event):
+    """A style file cannot be used; the other styles work."""
+
+    reason: str  # names the file
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SettingShadowed(Event):
     """Two environment variables give the same setting: ``used`` wins, ``ignored`` has no effect."""
 

@@ -14,12 +14,13 @@ from perkie_cli.domain.events import (
     Event,
     SettingShadowed,
     StoreFailed,
+    StyleLeftOut,
     UpstreamRetried,
 )
 
 log = logging.getLogger("perkie.events")
 _LEVELS: dict[type[Event], int] = {  # all others: DEBUG
-    **dict.fromkeys((AuditLost, BreakerChanged, Degraded, SettingShadowed, StoreFailed), logging.WARNING),
+    **dict.fromkeys((AuditLost, BreakerChanged, Degraded, SettingShadowed, StoreFailed, StyleLeftOut), logging.WARNING),
     **dict.fromkeys((Audited, UpstreamRetried), logging.INFO),
 }
 

@@ -134,7 +134,7 @@ def test_completion_keeps_quiet_about_what_is_wrong_or_not_there(home: Path, tmp
     assert complete("bash", "perkie cache inspect --hash 5") == []
     assert not (home / "cache").exists()
     (tmp_path / "own.toml").write_text("id = 3")
-    assert complete("bash", "perkie stylize --style m", {"PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}) == []
+    assert complete("bash", "perkie stylize --style m", {"PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}) == ["modern"]
     (tmp_path / "own.toml").write_text('id = "mine"\ntitle = "Mine"\nprompt = "p"')
     assert complete("bash", "perkie stylize --style mi", {"PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}) == ["mine"]
 

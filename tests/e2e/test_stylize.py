@@ -195,7 +195,7 @@ def test_a_user_defined_style_varies_parameters(perkie: Perkie, cat: Path, home:
     (own / "plain.toml").write_text(plain.replace("seal = false", "seall = false"))
     wrong = perkie("stylize", "cat.png", "--style", "plain_ink")
     assert wrong.returncode == 3
-    assert "style plain_ink: the recipe ink_wash has no parameter 'seall'" in wrong.stderr
+    assert "the recipe ink_wash has no parameter 'seall'" in wrong.stderr
 
 
 def test_an_own_style_is_begun_as_the_readme_says(perkie: Perkie, cat: Path, home: Path) -> None:
@@ -207,10 +207,32 @@ def test_an_own_style_is_begun_as_the_readme_says(perkie: Perkie, cat: Path, hom
     subprocess.run(["bash", "-c", whole], cwd=ROOT, check=True)
     (file,) = (home / "config" / "perkie" / "styles").iterdir()
     file.write_text(file.read_text().replace('id = "ink_wash"', 'id = "my_ink"'))
-    taken = perkie("styles", "list")
-    assert (taken.returncode, "'modern' is already taken (ink_wash)" in taken.stderr) == (3, True), taken.stderr
+    taken = perkie("styles", "check")
+    assert (taken.returncode, "'modern' is already taken (ink_wash)" in taken.stdout) == (3, True), taken.stderr
     file.write_text(file.read_text().replace('aliases = ["modern"]', "aliases = []"))
+    assert perkie("styles", "check").returncode == 0
     assert perkie("stylize", "cat.png", "--style", "my_ink", "--size", "256").returncode == 0
+
+
+def test_a_broken_style_warns_and_stops_no_other(perkie: Perkie, cat: Path, home: Path) -> None:
+    own = home / "config" / "perkie" / "styles"
+    own.mkdir(parents=True)
+    (own / "z.toml").write_text("id = ")
+    (own / "warm.toml").write_text(
+        'id = "warm"\ntitle = "Warm"\nprompt = "p"\n[local]\nrecipe = "bw_fine_art"\n[local.parameters]\nwarmht = 1\n'
+    )
+    drawn = perkie("stylize", "cat.png", "--style", "ink_wash", "--size", "256")
+    assert drawn.returncode == 0, drawn.stderr
+    assert "warning: a style is left out: style file" in drawn.stderr
+    assert "Did you mean 'warmth'?" in drawn.stderr
+    listed = perkie("styles", "list", "--json")
+    broken = [row for row in json.loads(listed.stdout)["results"] if row.get("ok") is False]
+    assert (listed.returncode, [row["id"] for row in broken]) == (0, ["warm", "z"])
+    asked = perkie("stylize", "cat.png", "--style", "warm", "--size", "256")
+    assert (asked.returncode, "warm.toml:7: the recipe" in asked.stderr) == (3, True), asked.stderr
+    checked = perkie("styles", "check", "--json")
+    faults = [fault for row in json.loads(checked.stdout)["results"] for fault in row["faults"]]
+    assert (checked.returncode, [fault["line"] for fault in faults]) == (3, [7, 1])
 
 
 def test_preview_writes_a_contact_sheet(perkie: Perkie, cat: Path) -> None:

@@ -18,34 +18,47 @@ from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch import report_left_out, summed_up
 from perkie_cli.cli.choices import output_format
 from perkie_cli.cli.render import Renderer, Report, Table
-from perkie_cli.cli.rows import ErrorRow, FailedRow, FullStyleRow, SheetRow, StyleRow, as_fields
-from perkie_cli.cli.session import finish, renderer_of, run, settings_of
-from perkie_cli.config.styles import as_toml
-from perkie_cli.domain.errors import PerkieError
+from perkie_cli.cli.rows import (
+    ErrorRow,
+    FailedRow,
+    FullStyleRow,
+    ParameterRow,
+    SheetRow,
+    StyleFileRow,
+    StyleRow,
+    as_fields,
+)
+from perkie_cli.cli.session import finish, renderer_of, run, services_of, settings_of
+from perkie_cli.config.style_toml import as_toml
+from perkie_cli.domain.errors import InvalidSetting, PerkieError
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
-from perkie_cli.domain.pictures.style import Style
+from perkie_cli.domain.pictures.style import BrokenStyle, Style
 from perkie_cli.system.waiting import finish_in_thread
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.imaging.contact_sheet import Row
 
-app = typer.Typer(help="List, show and preview styles.")
+app = typer.Typer(help="List, show, check and preview styles.")
 
 
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
     """List every style: shipped ones and those of your styles folder.
 
+    Files that cannot be used are marked as broken.
+
     Example:
 
       perkie styles list --json
     """
-    styles = build_services(settings_of(ctx).settings).styles.all()
-    rows = [(s.id, s.title, ", ".join(s.aliases), "yes" if s.popular else "", Path(s.source).name) for s in styles]
+    book = services_of(ctx).styles
+    rows = [(s.id, s.title, ", ".join(s.aliases), "yes" if s.popular else "", Path(s.source).name) for s in book.all()]
+    rows += [(each.id, "(broken)", "", "", Path(each.source).name) for each in book.broken]
     table = Table(("id", "title", "aliases", "popular", "from"), rows)
-    finish(ctx, Report(results=[_brief(s) for s in styles], text=[table]))
+    results = [*map(_brief, book.all()), *map(_file_row, book.broken)]
+    finish(ctx, Report(results=results, text=[table]))
 
 
 @app.command()
@@ -55,11 +68,16 @@ def show(
 ) -> None:
     """Show one style as TOML, which you can copy into your styles folder and change.
 
+    Lists every parameter of its drawing with value, range and default.
+
     Example:
 
       perkie styles show ink_wash > ~/.config/perkie/styles/my_ink.toml
     """
-    style = build_services(settings_of(ctx).settings).styles.get(name)
+    services = services_of(ctx)
+    style = services.styles.get(name)
+    declared = services.style_parameters[style.drawing]
+    values = {each.name: style.parameters.get(each.name, each.default) for each in declared}
     full = FullStyleRow(
         **as_fields(_brief(style)),
         prompt=style.prompt,
@@ -67,8 +85,42 @@ def show(
         prompt_version=style.prompt_version,
         recipe=style.drawing,
         parameters=style.parameters,
+        all_parameters=[ParameterRow(it.name, values[it.name], it.default, it.allowed, it.help) for it in declared],
     )
-    finish(ctx, Report(results=[full], text=[as_toml(style)]))
+    finish(ctx, Report(results=[full], text=[as_toml(style, declared)]))
+
+
+@app.command()
+def check(
+    ctx: typer.Context,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Style files (default: all of your styles folder)."),
+    ] = None,
+) -> None:
+    """Check style files: every field, parameter and name that cannot be used, with its line.
+
+    Exits with 3 if a file is broken. `perkie serve` does not start with one.
+
+    Examples:
+
+      perkie styles check
+
+      perkie styles check my_ink.toml --json
+    """
+    services = build_services(settings_of(ctx).settings)
+    checked = services.style_check(files or ())
+    broken = [each for each in checked if isinstance(each, BrokenStyle)]
+    lines = [line for each in checked for line in _findings(each)]
+    error = None
+    if broken:
+        error = InvalidSetting(
+            f"{len(broken)} of {len(checked)} style files cannot be used",
+            hint="Commands leave them out, and `perkie serve` does not start.",
+        )
+    elif not checked:
+        renderer_of(ctx).say(f"there are no style files in {services.styles_dir}")
+    finish(ctx, Report(results=[_file_row(each) for each in checked], text=lines, error=error))
 
 
 @app.command()
@@ -140,6 +192,17 @@ async def _rows(
 async def _drawn(services: Services, photo: Photo) -> list[bytes]:
     requests = [GenerateRequest(photo, style.id, engine="local") for style in services.styles.all()]
     return [(await services.generate(each)).master.data for each in requests]
+
+
+def _findings(checked: Style | BrokenStyle) -> list[str]:
+    if isinstance(checked, Style):
+        return [f"{checked.source}: ok ({checked.id})"]
+    return [line for fault in checked.faults for line in (str(fault), *([f"  {fault.hint}"] if fault.hint else []))]
+
+
+def _file_row(checked: Style | BrokenStyle) -> StyleFileRow:
+    faults = checked.faults if isinstance(checked, BrokenStyle) else ()
+    return StyleFileRow(checked.source, checked.id, not faults, faults)
 
 
 def _brief(style: Style) -> StyleRow:

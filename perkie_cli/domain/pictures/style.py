@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from perkie_cli.domain.errors import InvalidParameter, UnknownStyle
+from perkie_cli.domain.errors import InvalidParameter, InvalidSetting, UnknownStyle
 
 Parameter = float | int | str | bool
 BUILT_IN = "built in"
@@ -59,11 +59,59 @@ class Style:
         return replace(self, parameters={**self.parameters, **parameters})
 
 
-class StyleCatalogue:
-    """The styles in order, looked up by id or alias."""
+@dataclass(frozen=True, slots=True)
+class ParameterFacts:
+    """One parameter of a drawing: its default, its range or choices in words, and what it does."""
 
-    def __init__(self, styles: Iterable[Style]) -> None:
+    name: str
+    default: Parameter
+    allowed: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class StyleFault:
+    """Something wrong in a style file. ``field`` is dotted (``local.parameters.ink``), ``line`` counts from 1."""
+
+    file: str
+    message: str
+    field: str | None = None
+    line: int | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenStyle:
+    """A style file that cannot be used. ``names``: those that it claims, or the file's if none can be read."""
+
+    source: str
+    names: tuple[str, ...]
+    faults: tuple[StyleFault, ...]
+
+    @property
+    def id(self) -> str:
+        """The style's id, or the file's name."""
+        return self.names[0]
+
+    @property
+    def error(self) -> InvalidSetting:
+        """Its first fault as an error; the hint leads to all of them."""
+        first, more = self.faults[0], len(self.faults) - 1
+        others = f" ({more} more)" if more else ""
+        hint = f"{first.hint} " if first.hint else ""
+        return InvalidSetting(f"style file {first}{others}", hint=f"{hint}`perkie styles check` finds all faults.")
+
+
+class StyleCatalogue:
+    """The styles in order, looked up by id or alias; ``broken`` files are left out of it, but known by name."""
+
+    def __init__(self, styles: Iterable[Style], broken: Iterable[BrokenStyle] = ()) -> None:
         self._styles = {style.id: style for style in styles}
+        self.broken = tuple(broken)
 
     def all(self) -> Sequence[Style]:
         """All styles in the order of the files, shipped ones first."""
@@ -72,12 +120,15 @@ class StyleCatalogue:
     def get(self, name: str) -> Style:
         """The style of that id or alias (case and ``-``/``_`` do not matter).
 
-        Raises: UnknownStyle, with the nearest name.
+        Raises: UnknownStyle, with the nearest name; InvalidSetting if its file is broken.
         """
         wanted = plain_name(name)
         for style in self._styles.values():
             if wanted in map(plain_name, style.names):
                 return style
+        for broken in self.broken:
+            if wanted in map(plain_name, broken.names):
+                raise broken.error
         names = [n for style in self._styles.values() for n in style.names]
         near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
         guess = f"Did you mean {near[0]!r}? " if near else ""

@@ -4,13 +4,14 @@ import dataclasses
 import difflib
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.pictures.style import ParameterFacts
 from perkie_cli.engines.local.looks import BlackAndWhite, InkWash, Look, Parameter, VanGogh
 
 if TYPE_CHECKING:
@@ -39,19 +40,34 @@ class LocalRecipe:
 
         Raises: InvalidParameter, with the nearest name or the allowed range.
         """
+        for _, wrong in self.faults(values):
+            raise wrong
+        return self.look(**cast(Mapping[str, Any], {name: _plain(value) for name, value in values.items()}))
+
+    def faults(self, values: Mapping[str, object]) -> Iterator[tuple[str, InvalidParameter]]:
+        """Each name whose value cannot be used, with the reason."""
         for name, value in values.items():
             if name not in self.parameters:
                 known = ", ".join(self.parameters)
-                raise InvalidParameter(
-                    f"the recipe {self.id} has no parameter {name[:60]!r}", hint=_nearest(name, self.parameters, known)
+                yield (
+                    name,
+                    InvalidParameter(
+                        f"the recipe {self.id} has no parameter {name[:60]!r}",
+                        hint=_nearest(name, self.parameters, known),
+                    ),
                 )
-            allowed = self.parameters[name]
-            if not allowed.accepts(value):
-                raise InvalidParameter(
-                    f"{name} of the recipe {self.id} must be {allowed.allowed}, not {value!r:.60}",
-                    hint=f"{name}: {allowed.help} (default {allowed.default})",
+            elif not (allowed := self.parameters[name]).accepts(value):
+                yield (
+                    name,
+                    InvalidParameter(
+                        f"{name} of the recipe {self.id} must be {allowed.allowed}, not {value!r:.60}",
+                        hint=f"{name}: {allowed.help} (default {allowed.default})",
+                    ),
                 )
-        return self.look(**cast(Mapping[str, Any], {name: _plain(value) for name, value in values.items()}))
+
+    def facts(self) -> Sequence[ParameterFacts]:
+        """The declared parameters, for people and for JSON."""
+        return [ParameterFacts(name, it.default, it.allowed, it.help) for name, it in self.parameters.items()]
 
     def painter(self) -> Painter:
         """The drawing function; its module, and numpy and OpenCV with it, are imported here."""
@@ -80,6 +96,17 @@ def find_recipe(recipe_id: str) -> LocalRecipe:
         known = ", ".join(RECIPES)
         raise InvalidParameter(f"unknown local recipe {recipe_id[:60]!r}", hint=_nearest(recipe_id, RECIPES, known))
     return RECIPES[recipe_id]
+
+
+def drawing_faults(recipe: str, parameters: Mapping[str, object]) -> Iterator[tuple[str, InvalidParameter]]:
+    """What a style file says wrongly below ``[local]``: ``recipe`` or ``parameters.NAME``, with the reason."""
+    try:
+        found = find_recipe(recipe)
+    except InvalidParameter as error:
+        yield "recipe", error
+        return
+    for name, wrong in found.faults(parameters):
+        yield f"parameters.{name}", wrong
 
 
 def _plain(value: object) -> object:
