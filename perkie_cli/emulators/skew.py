@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from math import isfinite
 
@@ -42,6 +42,10 @@ class SkewedClock(Clock):
     async def sleep(self, seconds: float) -> None:
         """Waits; cancellable."""
         await self._clock.sleep(seconds)
+
+    def alarm(self, seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
+        """As the clock's."""
+        return self._clock.alarm(seconds, ring)
 
 
 def parse_offset(table: object) -> float:
