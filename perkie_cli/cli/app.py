@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "cache": "Inspect, check and clear stored pictures.",
     "lifecycle": "Keep the bucket's lifetime rules up to date.",
     "quota": "Show, reset and grant quotas.",
+    "cost": "Estimate what strategies cost, and report what was spent.",
     "emulate": "Run local emulators of the services that perkie uses.",
     "config": "Show settings and their origin, write a config file.",
     "serve": "Serve the same pictures over HTTP.",

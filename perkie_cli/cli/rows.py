@@ -15,6 +15,7 @@ from typing import Any, Literal
 from perkie_cli.batch.status import Status
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.money.report import SpendTotal
 from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.pictures.style import StyleFault
 from perkie_cli.domain.quotas.limits import CounterState
@@ -280,6 +281,44 @@ class VersionRow:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class StrategyRow:
+    """What a strategy costs a day. Counts are expected values; ``break_even`` is a hit rate, 0..1."""
+
+    strategy: str
+    pictures: Decimal
+    waited_for: Decimal
+    unseen: Decimal
+    usd: Decimal
+    usd_per_photo: Decimal
+    break_even: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpendRow:
+    """Spending, summed up by the columns that were asked for."""
+
+    calls: int
+    pictures: int
+    usd: Decimal
+    possible_usd: Decimal
+    wasted_usd: Decimal
+    usd_per_thousand: Decimal | None
+    day: date | None = field(default=None, metadata=_IF_ANY)
+    model: str | None = field(default=None, metadata=_IF_ANY)
+    style: str | None = field(default=None, metadata=_IF_ANY)
+
+    @classmethod
+    def of(cls, columns: Mapping[str, str], total: SpendTotal) -> SpendRow:
+        """The row of a total; ``columns`` by name."""
+        return cls(
+            total.calls, total.pictures, total.usd, total.possible_usd, total.wasted_usd, total.usd_per_thousand,
+            day=date.fromisoformat(columns["day"]) if "day" in columns else None,
+            model=columns.get("model"),
+            style=columns.get("style"),
+        )  # fmt: skip
+
+
 ROWS: Mapping[str, tuple[type, ...]] = {
     "perkie": (VersionRow,),
     "stylize": (PictureRow, EstimateRow),
@@ -304,6 +343,8 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "lifecycle show": (RuleRow,),
     "lifecycle diff": (RuleChangeRow,),
     "lifecycle apply": (RuleChangeRow,),
+    "cost estimate": (StrategyRow,),
+    "cost report": (SpendRow,),
     "config show": (SettingRow,),
     "config path": (PlaceRow,),
     "config init": (FileRow,),

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from perkie_cli.domain.events import Spent, StoreFailed
-from perkie_cli.domain.money.spend import Receipt, Usage
+from perkie_cli.domain.money.spend import Purchase, Receipt, Usage
 from perkie_cli.ports import EventSink, SpendLedger
 
 
 @dataclass(slots=True)
 class Bill:
-    """The cost of one call; None while it is unknown, as after a timeout."""
+    """The cost of one call; None while it is unknown, as after a timeout. ``drawn``: it brought a picture."""
 
     usage: Usage | None = None
+    drawn: bool = False
 
 
 class Meter:
@@ -28,26 +29,26 @@ class Meter:
         self._events = events
 
     @asynccontextmanager
-    async def call(self, model: str, price: Decimal, receipt: Receipt) -> AsyncIterator[Bill]:
+    async def call(self, purchase: Purchase, price: Decimal, receipt: Receipt) -> AsyncIterator[Bill]:
         """Books the call made in the block. A bill without usage at the end counts in full: it may be charged.
 
         Raises: BudgetExceeded, DailyCapReached or StoreUnavailable, before anything is sent.
         """
         with receipt.budget.hold(price) if receipt.budget is not None else nullcontext():
-            booking = await self._ledger.reserve(model, price, self._cap)
+            booking = await self._ledger.reserve(purchase, price, self._cap)
             bill = Bill()
             try:
                 yield bill
             finally:
                 usage = bill.usage or Usage(attempts=1, cost_usd=price)
                 receipt.add(usage)
-                self._events.emit(Spent(model, usage.cost_usd, possible=bill.usage is None))
+                self._events.emit(Spent(purchase.model, usage.cost_usd, possible=bill.usage is None))
                 if bill.usage is not None:
-                    await self._settle(booking, bill.usage)
+                    await self._settle(booking, bill.usage, bill.drawn)
 
-    async def _settle(self, booking: str, usage: Usage) -> None:
+    async def _settle(self, booking: str, usage: Usage, drawn: bool) -> None:
         """Settles the booking. No error here may lose the picture; the booking then stays at its full price."""
         try:
-            await self._ledger.settle(booking, usage)
+            await self._ledger.settle(booking, usage, drawn=drawn)
         except Exception as error:  # noqa: BLE001
             self._events.emit(StoreFailed("ledger", "settle", str(error) or type(error).__name__))

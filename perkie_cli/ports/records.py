@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from perkie_cli.domain.errors import NotAuthorised, StoreUnavailable
 
 if TYPE_CHECKING:
-    from perkie_cli.domain.money.spend import Spend, Usage
+    from perkie_cli.domain.money.spend import Purchase, Spend, Usage
 
 T = TypeVar("T")
 
@@ -108,21 +108,23 @@ class SpendLedger(Protocol):
     Every method raises StoreUnavailable when the store does not answer.
     """
 
-    async def reserve(self, model: str, usd: Decimal, cap: Decimal) -> str:
+    async def reserve(self, purchase: Purchase, usd: Decimal, cap: Decimal) -> str:
         """Books ``usd`` before a call is made and returns the booking's id.
 
         A booking that is never settled (the call timed out or was cancelled, or this process died) remains as
         possible spend. Raises: DailyCapReached when the day's bookings would exceed ``cap``; nothing is booked then.
         """
 
-    async def settle(self, booking: str, usage: Usage) -> None:
-        """Replaces the reserved amount by the call's actual cost; zero if it was not billed."""
+    async def settle(self, booking: str, usage: Usage, *, drawn: bool) -> None:
+        """Replaces the reserved amount by the call's actual cost; zero if it was not billed. ``drawn``: it brought a
+        picture.
+        """
 
     async def spent(self, day: date) -> Decimal:
         """The sum of a day's bookings, possible spend included."""
 
     async def report(self, first: date, last: date) -> Sequence[Spend]:
-        """The days from ``first`` to ``last``, both included, by day and model; days without calls are left out."""
+        """The days from ``first`` to ``last``, both included, by day, model and style, without days of no calls."""
 
     async def ping(self) -> None:
         """Returns when the store answers."""

@@ -282,3 +282,31 @@ def test_the_emulator_draws_the_pet_by_a_plan(perkie: Perkie, cat: Path) -> None
         assert (made["engine"], made["attempts"]) == ("gemini", 2)
     with Image.open(cat.with_name("cat_van_gogh_post_impressionism.jpg")) as picture:
         assert picture.size in {(1024, 682), (1024, 683)}, "3:2, rounded"
+
+
+def test_the_report_tells_what_calls_cost_and_what_was_wasted(
+    perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
+) -> None:
+    drawn = float(str(result(perkie("stylize", "cat.png", "-s", "ink_wash", "--json", env=env))["cost_usd"]))
+    emulator.plan({"kind": "blocked", "how": "answer", "reason": "IMAGE_SAFETY"})
+    result(perkie("stylize", "cat.png", "-s", "van_gogh", "--fallback", "none", "--json", env=env))
+    told = json.loads(perkie("cost", "report", "--by", "style", "--json", env=env).stdout)
+    rows = {row["style"]: row for row in told["results"]}
+    assert list(rows) == ["ink_wash", "van_gogh_post_impressionism"]
+    assert (rows["ink_wash"]["calls"], rows["ink_wash"]["pictures"]) == (1, 1)
+    assert float(rows["ink_wash"]["usd"]) == pytest.approx(drawn)
+    blocked = rows["van_gogh_post_impressionism"]
+    assert (blocked["calls"], blocked["pictures"], blocked["usd_per_thousand"]) == (2, 0, None)  # also the safe prompt
+    assert 0 < float(blocked["wasted_usd"]) == float(blocked["usd"])
+    assert float(told["summary"]["usd_today"]) == pytest.approx(drawn + float(blocked["usd"]))
+    text = perkie("cost", "report", env=env).stdout
+    assert "gemini-nano-banana-2.1" in text
+    assert "of the cap of $10.00" in text
+
+
+def test_an_estimate_states_its_assumptions(perkie: Perkie, env: dict[str, str]) -> None:
+    text = perkie("cost", "estimate", "--customers", "300", "--hit-rate", "60%", env=env).stdout
+    assert "assumed: 300 photos a day, 3 styles (2 popular)" in text
+    assert "60% of pictures in the cache" in text
+    for typed in (["--hit-rate", "3"], ["--views", "9"], ["--customers", "-1"], ["--customers", "nan"]):
+        assert perkie("cost", "estimate", *typed, env=env).returncode in (2, 3)

@@ -105,15 +105,28 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Purchase:
+    """What an upstream call is made for. Nobody's name: the ledger outlives the erasure of a customer."""
+
+    model: str
+    style: str
+
+
+@dataclass(frozen=True, slots=True)
 class Spend:
-    """One day's calls to one model. ``possible_usd`` (part of ``usd``): calls with unknown outcome, such as timeouts,
-    which may have been billed; booked at their full price.
+    """One day's calls to one model for one style (empty: from before styles were booked); ``pictures`` came of them.
+
+    Parts of ``usd``: ``possible_usd``, calls with unknown outcome, such as timeouts, which may have been billed and
+    are booked at their full price; ``wasted_usd``, calls that were billed and brought no picture, such as blocks.
     """
 
     day: date  # UTC
     model: str
+    style: str
     calls: int
+    pictures: int
     usd: Decimal
     possible_usd: Decimal
+    wasted_usd: Decimal
     input_tokens: int
     output_tokens: int

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from perkie_cli.domain.errors import PerkieError, UnexpectedAnswer
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
-from perkie_cli.domain.money.spend import Usage
+from perkie_cli.domain.money.spend import Purchase, Usage
 from perkie_cli.domain.picture import check_size
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
@@ -95,12 +95,14 @@ class GeminiEngine:
         connection = await self._connected()
         photo = await self._workers.run(question.reference, job.raster, model.reference_side)
         asked = question.ask(job, model, photo)
-        async with self._meter.call(model.id, model.price(asked.image_size), job.receipt) as bill:
+        purchase = Purchase(model.id, job.style.id)
+        async with self._meter.call(purchase, model.price(asked.image_size), job.receipt) as bill:
             result = await self._outcome(connection, self._answered(connection, model, asked))
             if isinstance(result, Failure):
                 bill.usage = None if result.maybe_billed else Usage(attempts=1)
                 raise result.error
-            bill.usage = usage_of(result.usage, model, asked.image_size, drawn=bool(result.pictures))
+            bill.drawn = bool(result.pictures)
+            bill.usage = usage_of(result.usage, model, asked.image_size, drawn=bill.drawn)
         if not result.pictures:
             raise result.absence
         wanted = RequestedPicture(job.raster, job.size, SIDES[asked.image_size], asked.ratio)

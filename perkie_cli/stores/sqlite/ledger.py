@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from perkie_cli.domain.errors import StoreUnavailable
-from perkie_cli.domain.money.spend import NANO, Spend, Usage, daily_cap_reached, nanodollars
+from perkie_cli.domain.money.spend import NANO, Purchase, Spend, Usage, daily_cap_reached, nanodollars
 from perkie_cli.ports import Clock, Workers
 from perkie_cli.stores.sqlite.file import open_shared, transaction
 
@@ -32,10 +32,15 @@ CREATE TABLE booking (
     nanodollars INTEGER NOT NULL,
     open INTEGER NOT NULL,           -- 1 until settled
     input_tokens INTEGER NOT NULL DEFAULT 0,
-    output_tokens INTEGER NOT NULL DEFAULT 0
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    style TEXT NOT NULL DEFAULT '',
+    drawn INTEGER NOT NULL DEFAULT 1 -- 0 if the call brought no picture
 ) WITHOUT ROWID;
 CREATE INDEX booking_day ON booking (day, nanodollars);
 """
+
+
+_ADDED = {"style": "TEXT NOT NULL DEFAULT ''", "drawn": "INTEGER NOT NULL DEFAULT 1"}
 
 
 class SqliteLedger:
@@ -48,22 +53,22 @@ class SqliteLedger:
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.Lock()  # one connection, used by one thread at a time
 
-    async def reserve(self, model: str, usd: Decimal, cap: Decimal) -> str:
+    async def reserve(self, purchase: Purchase, usd: Decimal, cap: Decimal) -> str:
         """Books ``usd`` under a new id."""
         booking = uuid.uuid4().hex
-        await self._run(self._reserve, booking, model, usd, cap, self._clock.now())
+        await self._run(self._reserve, booking, purchase, usd, cap, self._clock.now())
         return booking
 
-    async def settle(self, booking: str, usage: Usage) -> None:
+    async def settle(self, booking: str, usage: Usage, *, drawn: bool) -> None:
         """Replaces the reserved amount by the actual cost."""
-        await self._run(self._settle, booking, usage)
+        await self._run(self._settle, booking, usage, drawn)
 
     async def spent(self, day: date) -> Decimal:
         """The sum of a day's bookings."""
         return await self._run(self._spent, day)
 
     async def report(self, first: date, last: date) -> Sequence[Spend]:
-        """The days from ``first`` to ``last``, by day and model."""
+        """The days from ``first`` to ``last``, by day, model and style."""
         return await self._run(self._report, first, last)
 
     async def ping(self) -> None:
@@ -89,25 +94,27 @@ class SqliteLedger:
     def _use(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             if self._connection is None:
-                self._connection = open_shared(self._path, _SCHEMA)
+                self._connection = _with_added_columns(open_shared(self._path, _SCHEMA))
             yield self._connection
 
-    def _reserve(self, booking: str, model: str, usd: Decimal, cap: Decimal, now: datetime) -> None:
+    def _reserve(self, booking: str, purchase: Purchase, usd: Decimal, cap: Decimal, now: datetime) -> None:
         day = now.date()
         with self._use() as connection, transaction(connection):
             spent = self._sum(connection, day)
             if spent + usd > cap:
                 raise daily_cap_reached(spent, cap, now)
             connection.execute(
-                "INSERT INTO booking (id, day, model, nanodollars, open) VALUES (?, ?, ?, ?, 1)",
-                (booking, day.isoformat(), model, nanodollars(usd)),
+                "INSERT INTO booking (id, day, model, style, nanodollars, open) VALUES (?, ?, ?, ?, ?, 1)",
+                (booking, day.isoformat(), purchase.model, purchase.style, nanodollars(usd)),
             )
 
-    def _settle(self, booking: str, usage: Usage) -> None:
+    def _settle(self, booking: str, usage: Usage, drawn: bool) -> None:
+        query = """
+            UPDATE booking SET nanodollars = ?, open = 0, input_tokens = ?, output_tokens = ?, drawn = ? WHERE id = ?
+        """
         with self._use() as connection:
             connection.execute(
-                "UPDATE booking SET nanodollars = ?, open = 0, input_tokens = ?, output_tokens = ? WHERE id = ?",
-                (nanodollars(usage.cost_usd), usage.input_tokens, usage.output_tokens, booking),
+                query, (nanodollars(usage.cost_usd), usage.input_tokens, usage.output_tokens, drawn, booking)
             )
 
     def _spent(self, day: date) -> Decimal:
@@ -120,19 +127,36 @@ class SqliteLedger:
 
     def _report(self, first: date, last: date) -> Sequence[Spend]:
         query = """
-            SELECT day, model, count(*), sum(nanodollars), sum(nanodollars * open),
-                   sum(input_tokens), sum(output_tokens)
-            FROM booking WHERE day BETWEEN ? AND ? GROUP BY day, model ORDER BY day, model
+            SELECT day, model, style, count(*), sum(drawn AND NOT open), sum(nanodollars), sum(nanodollars * open),
+                   sum(nanodollars * (NOT drawn AND NOT open)), sum(input_tokens), sum(output_tokens)
+            FROM booking WHERE day BETWEEN ? AND ? GROUP BY day, model, style ORDER BY day, model, style
         """
         with self._use() as connection:
             rows = connection.execute(query, (first.isoformat(), last.isoformat())).fetchall()
-        return [
-            Spend(date.fromisoformat(day), model, calls, Decimal(nano) / NANO, Decimal(possible) / NANO, taken, given)
-            for day, model, calls, nano, possible, taken, given in rows
-        ]
+        return [_spend(*row) for row in rows]
 
     def _close(self) -> None:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def _with_added_columns(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Adds the columns that a file of an older version lacks; processes of that version go on with it as before."""
+    if _missing(connection):
+        with transaction(connection):
+            for name in _missing(connection):  # another process may have added them meanwhile
+                connection.execute(f"ALTER TABLE booking ADD COLUMN {name} {_ADDED[name]}")
+    return connection
+
+
+def _missing(connection: sqlite3.Connection) -> list[str]:
+    known = {name for _, name, *_ in connection.execute("PRAGMA table_info(booking)")}
+    return [name for name in _ADDED if name not in known]
+
+
+def _spend(day: str, model: str, style: str, calls: int, pictures: int, *sums: int) -> Spend:
+    nano, possible, wasted, taken, given = sums
+    usd, possible_usd, wasted_usd = (Decimal(each) / NANO for each in (nano, possible, wasted))
+    return Spend(date.fromisoformat(day), model, style, calls, pictures, usd, possible_usd, wasted_usd, taken, given)

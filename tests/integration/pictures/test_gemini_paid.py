@@ -14,7 +14,7 @@ from perkie_cli.config.load import load
 from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain import errors
 from perkie_cli.domain.events import SettingShadowed, StoreFailed
-from perkie_cli.domain.money.spend import Receipt, Spend, Usage
+from perkie_cli.domain.money.spend import Purchase, Receipt, Spend, Usage
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome
@@ -82,10 +82,10 @@ async def test_a_fault_of_ours_around_the_call_is_for_the_ladder_and_not_paid_tw
 class FullLedger:
     """Takes reservations, and cannot write what came of them."""
 
-    async def reserve(self, model: str, usd: Decimal, cap: Decimal) -> str:
-        return f"{model} {usd} {cap}"
+    async def reserve(self, purchase: Purchase, usd: Decimal, cap: Decimal) -> str:
+        return f"{purchase} {usd} {cap}"
 
-    async def settle(self, booking: str, usage: Usage) -> None:
+    async def settle(self, booking: str, usage: Usage, *, drawn: bool) -> None:
         raise OverflowError(f"{booking} {usage}")
 
     async def spent(self, day: date) -> Decimal:
@@ -103,7 +103,9 @@ class FullLedger:
 
 async def test_a_ledger_that_fails_afterwards_costs_no_picture(events: Recorder) -> None:
     receipt = Receipt()
-    async with Meter(FullLedger(), Decimal(10), events).call("m", Decimal("0.04"), receipt) as bill:
+    async with Meter(FullLedger(), Decimal(10), events).call(
+        Purchase("m", "ink_wash"), Decimal("0.04"), receipt
+    ) as bill:
         bill.usage = Usage(1, 10, 10, Decimal("0.03"))
     assert receipt.usage.cost_usd == Decimal("0.03")
     assert any(isinstance(event, StoreFailed) for event in events.events)

@@ -1,0 +1,71 @@
+"""What was spent: the ledger's rows summed up, and how the month will end if it goes on like this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from perkie_cli.domain.money.spend import Spend
+
+Column = Literal["day", "model", "style"]
+RECENT = 7  # days that the forecast looks back
+MONTH = 30  # days
+
+
+@dataclass(frozen=True, slots=True)
+class SpendTotal:
+    """The calls of some days, models and styles. ``wasted_usd`` and ``possible_usd`` as in ``Spend``."""
+
+    calls: int = 0
+    pictures: int = 0
+    usd: Decimal = Decimal(0)
+    possible_usd: Decimal = Decimal(0)
+    wasted_usd: Decimal = Decimal(0)
+
+    @property
+    def usd_per_thousand(self) -> Decimal | None:
+        """Dollars for 1,000 pictures, failed calls included; None without a picture."""
+        return self.usd / self.pictures * 1000 if self.pictures else None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The mean day of the last ``days`` finished ones, in dollars, and what follows from it."""
+
+    days: int
+    usd_per_day: Decimal
+    usd_per_month: Decimal
+    share_of_cap: Decimal | None  # of a day's cap; None without a cap
+
+
+def total(rows: Sequence[Spend]) -> SpendTotal:
+    """The sum of the rows."""
+    zero = Decimal(0)
+    return SpendTotal(
+        sum(each.calls for each in rows),
+        sum(each.pictures for each in rows),
+        sum((each.usd for each in rows), zero),
+        sum((each.possible_usd for each in rows), zero),
+        sum((each.wasted_usd for each in rows), zero),
+    )
+
+
+def grouped(rows: Sequence[Spend], by: Sequence[Column]) -> dict[tuple[str, ...], SpendTotal]:
+    """The totals of each combination of the columns, in order."""
+    key: Callable[[Spend], tuple[str, ...]] = lambda each: tuple(str(getattr(each, name)) for name in by)  # noqa: E731
+    keys = sorted({key(each) for each in rows})
+    return {found: total([each for each in rows if key(each) == found]) for found in keys}
+
+
+def forecast(rows: Sequence[Spend], today: date, cap: Decimal) -> Forecast:
+    """From the finished days before ``today``, at most ``RECENT``; a day without calls counts, unless it was before
+    the first call.
+    """
+    first = max(min((each.day for each in rows), default=today), today - timedelta(days=RECENT))
+    days = (today - first).days
+    spent = total([each for each in rows if first <= each.day < today]).usd
+    mean = spent / days if days else Decimal(0)
+    return Forecast(days, mean, mean * MONTH, mean / cap if cap else None)
