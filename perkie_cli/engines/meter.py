@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from perkie_cli.domain.events import Spent, StoreFailed
@@ -14,10 +14,17 @@ from perkie_cli.ports import EventSink, SpendLedger
 
 @dataclass(slots=True)
 class Bill:
-    """The cost of one call; None while it is unknown, as after a timeout. ``drawn``: it brought a picture."""
+    """The cost of one call: nothing until it is ``sent``, then None while it is unknown, as after a timeout.
 
-    usage: Usage | None = None
+    ``drawn``: it brought a picture.
+    """
+
+    usage: Usage | None = field(default_factory=Usage)
     drawn: bool = False
+
+    def sent(self) -> None:
+        """From now on the call may be charged."""
+        self.usage = None
 
 
 class Meter:
@@ -42,7 +49,8 @@ class Meter:
             finally:
                 usage = bill.usage or Usage(attempts=1, cost_usd=price)
                 receipt.add(usage)
-                self._events.emit(Spent(purchase.model, usage.cost_usd, possible=bill.usage is None))
+                if usage.attempts:
+                    self._events.emit(Spent(purchase.model, usage.cost_usd, possible=bill.usage is None))
                 if bill.usage is not None:
                     await self._settle(booking, bill.usage, bill.drawn)
 

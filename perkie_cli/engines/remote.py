@@ -55,7 +55,8 @@ class RemoteEngine:
     async def matte(self, job: MattingJob) -> Matte:
         """Finds the subject. Raises: Unavailable and subclasses; never BadInput, since the picture was checked here."""
         body = job.encoded or (await self._workers.run(_as_png, job)).data
-        answer = await self._post(body, job)
+        async with job.sending():
+            answer = await self._post(body, job)
         _check_status(answer, retry_after(answer.headers.get("retry-after"), self._clock.now()))
         size = job.raster.height, job.raster.width
         alpha = await self._workers.run(_read_mask, answer.content, size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from perkie_cli.imaging.raster import Raster
 
 
+Sending = Callable[[], AbstractAsyncContextManager[None]]
+"""Opened by an engine around the bytes to and from its upstream, and around nothing else, once a job."""
+
+
 @dataclass(frozen=True, slots=True)
 class RenderJob:
     """One picture to draw. ``size``: long side of the result in px."""
@@ -32,6 +38,7 @@ class RenderJob:
     wait_for_quota: bool = False  # wait for the upstream's quota, up to the deadline, instead of failing
     cutout: str | None = None  # fingerprint of the cut-out's recipe, if the raster was cut out
     receipt: Receipt = field(default_factory=Receipt)  # filled in as calls are made
+    sending: Sending = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class MattingJob:
     mode: str = "base"
     deadline: Deadline = field(default_factory=Deadline.never)
     encoded: bytes | None = None
+    sending: Sending = nullcontext
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -117,14 +117,18 @@ class Breaker:
                 retry_after=wait,
             )
 
-    def report(self, permit: Permit, verdict: Verdict) -> None:
-        """Reports the result of a permitted call; exactly once per permit."""
+    def report(self, permit: Permit, verdict: Verdict, seconds: float | None = None) -> None:
+        """Reports the result of a permitted call; exactly once per permit.
+
+        ``seconds``: the upstream's part of it; None: it lasted until now.
+        """
         if permit.epoch != self._epoch:
             return
         if permit.probe:
             self._report_probe(verdict)
         elif verdict is not Verdict.NONE:
-            self._report_call(permit, verdict)
+            now = self._clock.monotonic()
+            self._report_call(now, verdict, now - permit.begun if seconds is None else seconds)
 
     def status(self) -> BreakerStatus:
         """The current state, without changing it."""
@@ -142,11 +146,10 @@ class Breaker:
         else:
             self._open(self._open_for)  # still at most one probe per period
 
-    def _report_call(self, permit: Permit, verdict: Verdict) -> None:
-        now = self._clock.monotonic()
+    def _report_call(self, now: float, verdict: Verdict, seconds: float) -> None:
         fault = verdict is Verdict.FAULT
         self._faults = self._faults + 1 if fault else 0
-        self._window.append((now, fault or now - permit.begun > self._policy.slow_after))
+        self._window.append((now, fault or seconds > self._policy.slow_after))
         while self._window[0][0] <= now - self._policy.window:
             self._window.popleft()
         if self._faults >= self._policy.consecutive or self._window_is_bad():

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import (
     AtCapacity,
-    DeadlineExceeded,
     PerkieError,
     SafetyBlock,
     UpstreamOverloaded,
     UpstreamTimeout,
 )
 from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried
-from perkie_cli.ports import Clock, EventSink
+from perkie_cli.ports import Clock, EventSink, Sending
 from perkie_cli.resilience.breaker import Breaker, Verdict
 from perkie_cli.resilience.known_refusal import KnownRefusal
 from perkie_cli.resilience.retry import MAX_QUOTA_WAIT, TimeRules, quota_wait, wait_before_retry
 from perkie_cli.resilience.retry_budget import RetryBudget
 from perkie_cli.resilience.upstream_limits import UpstreamLimits
-from perkie_cli.system.waiting import time_limit
+from perkie_cli.resilience.wire import Wire
+from perkie_cli.system.waiting import Limit, time_limit
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt: its number from 1, and whether to use the style's safe prompt."""
+    """One attempt: its number from 1, and whether to use the style's safe prompt.
+
+    ``sending`` is opened around the bytes to and from the upstream, and around nothing else.
+    """
 
     number: int = 1
     safe: bool = False
+    sending: Sending = nullcontext
 
 
 @dataclass(slots=True)
@@ -45,6 +50,7 @@ class _Course:
     attempt: Attempt = field(default_factory=Attempt)
     failure: PerkieError | None = None  # the error of the last attempt that was sent
     waited: float = 0.0  # seconds in total
+    theirs: float = 0.0  # seconds of the deadline that the upstream had: its attempts, and waits for it
     probe: bool = False  # the last attempt was the breaker's probe
 
     @property
@@ -59,6 +65,7 @@ class _Course:
     def go_on(self, error: PerkieError, wait: float) -> None:
         """Records that another attempt follows."""
         self.waited += wait
+        self.theirs += wait
         if error.sent:
             self.failure = error
             self.attempt = Attempt(self.attempt.number + 1, self.attempt.safe or isinstance(error, SafetyBlock))
@@ -130,26 +137,27 @@ class Guard:
         return wait if wait is not None and self._retry_budget.withdraw() else None
 
     async def _attempt(self, call: Callable[[Attempt], Awaitable[T]], course: _Course, deadline: Deadline) -> T:
-        self.known_refusal.check()
-        permit = self.breaker.acquire()
-        course.probe = permit.probe
+        self.check()  # before our own work; the permit itself is taken when bytes go out
+        slot = partial(self.limits.slot, sure=course.promised, wait_for_quota=course.wait_for_quota)
+        wire = Wire(self._clock, self._times, self.breaker, slot, deadline, course.theirs)
         verdict = Verdict.NONE
         outcome: str | None = "cancelled"  # None: nothing was sent
         try:
-            with self.limits.slot(sure=course.promised, wait_for_quota=course.wait_for_quota):
-                result = await self._in_time(lambda: call(course.attempt), deadline)
+            result = await self._in_time(lambda: call(replace(course.attempt, sending=wire)), deadline, wire)
         except PerkieError as error:
-            verdict, outcome = (_verdict(error), error.code) if error.sent else (Verdict.NONE, None)
+            verdict, outcome = (_verdict(error, wire), error.code) if error.sent else (Verdict.NONE, None)
             self._learn(error)
             raise
         else:
             verdict, outcome = Verdict.GOOD, "ok"
             return result
         finally:
-            self.breaker.report(permit, verdict)
-            if outcome is not None:
-                seconds = self._clock.monotonic() - permit.begun
-                self._events.emit(UpstreamCalled(self.breaker.upstream, course.attempt.number, outcome, seconds))
+            course.probe = wire.permit is not None and wire.permit.probe
+            course.theirs += wire.seconds
+            wire.report(verdict)
+            if outcome is not None and wire.permit is not None:
+                number = course.attempt.number
+                self._events.emit(UpstreamCalled(self.breaker.upstream, number, outcome, wire.seconds))
 
     def _learn(self, error: PerkieError) -> None:
         """Remembers what other calls would meet too: lasting refusals and overload."""
@@ -157,22 +165,23 @@ class Guard:
         if isinstance(error, UpstreamOverloaded):
             self.limits.overloaded(error.retry_after)
 
-    async def _in_time(self, work: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
-        seconds = self._times.for_attempt(deadline, self._clock.monotonic())
-        if seconds <= 0:
-            raise DeadlineExceeded(f"the {deadline.total:g} s for {self.breaker.upstream} are used up")
-        scope: asyncio.Timeout | None = None
+    async def _in_time(self, work: Callable[[], Awaitable[T]], deadline: Deadline, wire: Wire) -> T:
+        """Our own work before the upstream's part may take what the deadline leaves; ``wire`` then sets its limit."""
+        limit: Limit | None = None
         try:
-            async with time_limit(seconds, self._clock) as scope:
+            async with time_limit(self._times.left(deadline, self._clock.monotonic()), self._clock) as limit:
+                wire.limit = limit
                 return await work()
         except TimeoutError as error:
-            if scope is None or not scope.expired():
+            if limit is None or not limit.expired():
                 raise
-            raise UpstreamTimeout(f"{self.breaker.upstream} did not answer within {seconds:.3g} s") from error
+            raise wire.timeout() from error
 
 
-def _verdict(error: PerkieError) -> Verdict:
-    """The breaker's verdict on an error. Upstream quotas are left to the throttle, and our own faults do not count."""
-    if error.speaks_against is None:
+def _verdict(error: PerkieError, wire: Wire) -> Verdict:
+    """The breaker's verdict on an error. Upstream quotas are left to the throttle, and our own faults do not count, nor
+    does a timeout after our own work had left too little of the deadline.
+    """
+    if error.speaks_against is None or (isinstance(error, UpstreamTimeout) and not wire.was_fair):
         return Verdict.NONE
     return Verdict.FAULT if error.speaks_against else Verdict.GOOD

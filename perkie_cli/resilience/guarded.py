@@ -37,7 +37,7 @@ class GuardedStyleEngine:
         """Draws with retries. The usage is that of all attempts; ``job.receipt`` has it even if none succeeds."""
 
         def attempt(which: Attempt) -> Awaitable[Rendering]:
-            return self._engine.render(replace(job, safe=job.safe or which.safe))
+            return self._engine.render(replace(job, safe=job.safe or which.safe, sending=which.sending))
 
         rendering = await self.guard.run(attempt, job.deadline, wait_for_quota=job.wait_for_quota)
         return replace(rendering, usage=job.receipt.usage)
@@ -79,7 +79,7 @@ class GuardedMattingEngine:
 
     async def matte(self, job: MattingJob) -> Matte:
         """Finds the subject, with retries."""
-        return await self.guard.run(lambda _: self._engine.matte(job), job.deadline)
+        return await self.guard.run(lambda which: self._engine.matte(replace(job, sending=which.sending)), job.deadline)
 
     async def aclose(self) -> None:
         """Closes the inner engine."""

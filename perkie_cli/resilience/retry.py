@@ -21,7 +21,8 @@ class TimeRules:
 
     ``reserve`` is kept for the steps after a failure (a fifth of the deadline if that is shorter), or the recent
     duration of a ``substitute``, up to half of the deadline. A retry starts only if it has ``min_for_retry`` left, or a
-    third of the deadline if that is shorter. Even without a deadline no retry waits longer than ``max_wait``.
+    third of the deadline if that is shorter; with less than half of that nothing is sent at all. Even without a
+    deadline no retry waits longer than ``max_wait``.
     """
 
     max_attempt: float = 40.0
@@ -32,14 +33,22 @@ class TimeRules:
 
     def for_attempt(self, deadline: Deadline, now: float) -> float:
         """The maximum duration of an attempt that starts now; 0 when there is no time."""
-        return max(0.0, min(self.max_attempt, self._left(deadline, now)))
+        return max(0.0, min(self.max_attempt, self.left(deadline, now)))
 
     def longest_wait(self, deadline: Deadline, now: float, at_most: float | None = None) -> float:
         """The longest wait after which a retry would still have enough time; negative when there is none."""
         most = self.max_wait if at_most is None else at_most
-        return min(most, self._left(deadline, now) - min(self.min_for_retry, deadline.total / 3))
+        return min(most, self.left(deadline, now) - self._for_retry(deadline))
 
-    def _left(self, deadline: Deadline, now: float) -> float:
+    def least(self, deadline: Deadline) -> float:
+        """The time that an upstream needs to answer: with less, a call would be paid for nothing."""
+        return self._for_retry(deadline) / 2
+
+    def _for_retry(self, deadline: Deadline) -> float:
+        return min(self.min_for_retry, deadline.total / 3)
+
+    def left(self, deadline: Deadline, now: float) -> float:
+        """Seconds until the steps after a failure have to begin; negative when it is too late."""
         kept = min(self.reserve, deadline.total / 5)
         needed = self.substitute.expected() if self.substitute is not None else 0.0
         return deadline.remaining(now) - max(kept, min(needed, deadline.total / 2))

@@ -27,24 +27,44 @@ T = TypeVar("T")
 CLEANUP = 0.5  # seconds after a deadline that cancelled work gets to clean up
 
 
+class Limit:
+    """A running time limit; ``expired`` distinguishes it from a ``TimeoutError`` raised by the body."""
+
+    def __init__(self, scope: asyncio.Timeout, clock: Clock) -> None:
+        self._scope = scope
+        self._clock = clock
+        self._cancel_alarm: Callable[[], None] | None = None
+        self.expired = scope.expired
+
+    def restart(self, seconds: float) -> None:
+        """The limit is ``seconds`` from now."""
+        self.lift()
+        if not math.isinf(seconds):
+            self._cancel_alarm = self._clock.alarm(seconds, self._ring)
+
+    def lift(self) -> None:
+        """There is no limit any more."""
+        if self._cancel_alarm is not None:
+            self._cancel_alarm()
+            self._cancel_alarm = None
+
+    def _ring(self) -> None:
+        self._scope.reschedule(asyncio.get_running_loop().time())
+
+
 @asynccontextmanager
-async def time_limit(seconds: float, clock: Clock) -> AsyncIterator[asyncio.Timeout]:
+async def time_limit(seconds: float, clock: Clock) -> AsyncIterator[Limit]:
     """Cancels the body once ``seconds`` have passed on the clock and raises ``TimeoutError`` in its place.
 
     A timeout per socket read is not enough: a server that sends a byte per second never reaches it.
-    ``expired()`` of the yielded scope distinguishes this limit from a ``TimeoutError`` raised by the body.
     """
-    if math.isinf(seconds):
-        async with asyncio.timeout(None) as scope:
-            yield scope
-        return
-    loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as scope:
-        cancel_alarm = clock.alarm(seconds, lambda: scope.reschedule(loop.time()))
+        limit = Limit(scope, clock)
+        limit.restart(seconds)
         try:
-            yield scope
+            yield limit
         finally:
-            cancel_alarm()
+            limit.lift()
 
 
 async def within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T]) -> T:

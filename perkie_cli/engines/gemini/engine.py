@@ -97,7 +97,12 @@ class GeminiEngine:
         asked = question.ask(job, model, photo)
         purchase = Purchase(model.id, job.style.id)
         async with self._meter.call(purchase, model.price(asked.image_size), job.receipt) as bill:
-            result = await self._outcome(connection, self._answered(connection, model, asked))
+            async with job.sending():
+                bill.sent()
+                sent = await self._outcome(connection, self._sent(connection, model, asked))
+            result = (
+                sent if isinstance(sent, Failure) else await self._outcome(connection, self._read(sent, connection))
+            )
             if isinstance(result, Failure):
                 bill.usage = None if result.maybe_billed else Usage(attempts=1)
                 raise result.error
@@ -109,11 +114,14 @@ class GeminiEngine:
         taken = await self._workers.run(take, result.pictures, wanted)
         return Rendering(taken.raster, self.name, model.id, bill.usage, taken.notes, taken.paid)
 
-    async def _answered(self, connection: Connection, model: ImageModel, asked: Question) -> GeminiAnswer:
+    async def _sent(self, connection: Connection, model: ImageModel, asked: Question) -> str | None:
         generate = connection.client.aio.models.generate_content
         response = await generate(model=model.id, contents=asked.contents, config=asked.config)
         raw = response.sdk_http_response
-        return await self._workers.run(read, raw.body if raw is not None else None, connection.scrubbed)
+        return raw.body if raw is not None else None
+
+    async def _read(self, body: str | None, connection: Connection) -> GeminiAnswer:
+        return await self._workers.run(read, body, connection.scrubbed)
 
     async def warm_up(self) -> None:
         """Imports the SDK and creates the client."""

@@ -32,8 +32,17 @@ class Upstream:
     script: Iterator[errors.PerkieError | float]
     attempts: list[Attempt] = field(default_factory=list)
     cancelled: int = 0
+    before: float = 0.0  # seconds of our own work
+    after: float = 0.0
 
     async def __call__(self, attempt: Attempt) -> str:
+        await self.clock.sleep(self.before)
+        async with attempt.sending():
+            answer = await self._answer(attempt)
+        await self.clock.sleep(self.after)
+        return answer
+
+    async def _answer(self, attempt: Attempt) -> str:
         self.attempts.append(attempt)
         step = next(self.script, 0.0)
         if isinstance(step, errors.PerkieError):
@@ -139,6 +148,87 @@ async def test_no_time_is_no_call_and_no_fault() -> None:
         await bench.run(seconds=0.0)
     assert bench.upstream.attempts == []
     assert bench.breaker.status().consecutive_faults == 0
+
+
+async def test_when_our_own_work_has_used_up_the_time_nothing_is_sent_and_nobody_is_blamed() -> None:
+    bench = Bench()
+    bench.upstream.before = 45.0
+    for _ in range(20):
+        with pytest.raises(errors.DeadlineExceeded, match="too little was left to ask gemini"):
+            await bench.run()
+    assert bench.upstream.attempts == []
+    assert bench.outcomes == []
+    assert bench.breaker.status().consecutive_faults == 0
+
+
+async def test_our_own_work_that_never_ends_is_cut_in_time_for_a_substitute() -> None:
+    bench = Bench()
+    bench.upstream.before = 1000.0
+    started = bench.clock.monotonic()
+    with pytest.raises(errors.DeadlineExceeded):
+        await bench.run()
+    assert bench.clock.monotonic() - started == 47
+    assert bench.outcomes == []
+
+
+@pytest.mark.parametrize(("before", "state"), [(30.0, BreakerState.CLOSED), (5.0, BreakerState.OPEN)])
+async def test_a_timeout_is_no_fault_where_our_own_work_took_more_of_the_time(
+    before: float, state: BreakerState
+) -> None:
+    bench = Bench(*[1000.0] * 5)
+    bench.upstream.before = before
+    for _ in range(5):
+        with pytest.raises(errors.UpstreamTimeout):
+            await bench.run()
+    assert len(bench.upstream.attempts) == 5
+    assert bench.breaker.status().state is state
+
+
+async def test_our_own_queues_before_and_after_the_call_do_not_make_the_upstream_slow() -> None:
+    bench = Bench()
+    bench.upstream.before, bench.upstream.after = 20.0, 25.0
+    for _ in range(20):
+        assert await bench.run() == "picture"
+    assert bench.breaker.status().state is BreakerState.CLOSED
+    calls = [event for event in bench.events.events if isinstance(event, UpstreamCalled)]
+    assert {call.seconds for call in calls} == {0.0}
+
+
+async def test_an_answer_that_was_paid_for_is_not_given_up_while_it_is_decoded() -> None:
+    bench = Bench(30.0)
+    bench.upstream.after = 100.0
+    assert await bench.run() == "picture"
+
+
+async def in_turn(bench: Bench) -> list[str]:
+    """Two calls, the second five seconds after the first."""
+    deadline = Deadline.after(50, bench.clock.monotonic())
+
+    async def later() -> str:
+        await bench.clock.sleep(5.0)
+        return await bench.guard.run(bench.upstream, deadline)
+
+    async def both() -> list[str]:
+        return list(await asyncio.gather(bench.guard.run(bench.upstream, deadline), later()))
+
+    return await bench.clock.drive(both())
+
+
+async def test_our_own_work_takes_no_place_among_the_calls() -> None:
+    bench = Bench(1.0, 1.0, concurrent=1)
+    bench.upstream.before = bench.upstream.after = 10.0
+    assert await in_turn(bench) == ["picture"] * 2
+
+
+async def test_our_own_work_before_a_probe_does_not_keep_others_from_probing() -> None:
+    bench = Bench(*[errors.UpstreamFault("x")] * 5)
+    while bench.breaker.status().state is not BreakerState.OPEN:
+        with pytest.raises(errors.UpstreamFault):
+            await bench.run()
+    bench.clock.advance(60)
+    bench.upstream.before = 10.0
+    assert await in_turn(bench) == ["picture"] * 2
+    assert bench.breaker.status().state is BreakerState.CLOSED
 
 
 async def test_the_breaker_opens_and_only_probes_pass() -> None:
