@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perkie_cli.ports import Gate
-from perkie_cli.resilience.admission import Admission
 from perkie_cli.telemetry.prometheus import Metrics
 
 if TYPE_CHECKING:
@@ -17,9 +15,3 @@ def metrics(its: Services) -> Metrics:
     if not its.is_server:
         raise TypeError("these services were built for a command: use profile=Profile.SERVER")
     return Metrics(its.audit)
-
-
-def bodies(its: Services) -> Gate:
-    """Limits the memory of request bodies; excess requests are refused at once."""
-    http = its.settings.http
-    return Admission(http.max_bodies, http.max_bodies, "uploading")

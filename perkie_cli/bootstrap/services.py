@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         Clock,
         DocumentStore,
         EventSink,
-        Gate,
         MattingEngine,
         ModelStore,
         OutputStore,
@@ -109,7 +108,6 @@ class Services(LazyParts):
     audit: AuditLog = part("reporting")
     events: EventSink = part("reporting")
     metrics: Metrics = part("server")
-    bodies: Gate = part("server")
 
     styles: StyleCatalogue = part("styles")
     style_check: Callable[[Sequence[Path]], Sequence[Style | BrokenStyle]] = part("styles")

@@ -135,6 +135,7 @@ class HttpSettings:
     max_body: ByteCount = row(32 * MIB, "Largest request body", minimum=1)
     max_image: ByteCount = row(20 * MIB, "Largest picture in a request", minimum=1)
     max_bodies: ByteCount = row(256 * MIB, "Total size of all request bodies in progress", minimum=1)
+    max_connections: int = row(1_000, "Most connections; for more, the longest idle one is closed", minimum=1)
     pixels_waiting: int = row(800_000_000, "Total pixels of waiting pictures; more are refused", minimum=0)
     rate_ip: int = row(100, "Expensive requests per minute and address", minimum=1)
     rate_session: int = row(20, "Expensive requests per minute and session or customer", minimum=1)

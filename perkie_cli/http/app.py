@@ -105,7 +105,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
 
 def _add_middleware(app: FastAPI, parts: Parts) -> None:
     """The last one added is the outermost."""
-    app.add_middleware(Boundary, max_body=parts.settings.max_body, bodies=parts.bodies)
+    app.add_middleware(Boundary, settings=parts.settings, bodies=parts.bodies)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=parts.settings.origins,

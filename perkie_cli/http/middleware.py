@@ -16,16 +16,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perkie_cli.domain.errors import DeadlineExceeded, PerkieError, TooManyBytes
-from perkie_cli.domain.units import format_size
+from perkie_cli.auth.peer import client_address
+from perkie_cli.config.schema import HttpSettings
+from perkie_cli.domain.errors import PerkieError
 from perkie_cli.http.answer.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
 from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
 from perkie_cli.http.answer.removebg import removebg_problem
-from perkie_cli.ports import Gate
+from perkie_cli.http.limits.arrival import Arrival, check_length
+from perkie_cli.http.limits.bodies import Bodies
 
 log = logging.getLogger("perkie.http")
-BODY_WITHIN = 60.0  # seconds: a phone may send a photo slowly, but it uses memory meanwhile
-_SLOW = "Send a smaller picture, or try again."
 _LONGEST_PATH = 300  # characters of a path in the log
 _LENGTH = re.compile(r"[0-9]{1,12}")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -137,14 +137,12 @@ class Context:
 
 
 class Boundary:
-    """Limits the size and duration of bodies while they stream in, and turns every error into a problem.
+    """Limits the size, memory and pace of bodies while they stream in, and turns every error into a problem."""
 
-    ``bodies`` limits the memory for the bodies of all requests in progress.
-    """
-
-    def __init__(self, app: ASGIApp, max_body: int, bodies: Gate) -> None:
+    def __init__(self, app: ASGIApp, settings: HttpSettings, bodies: Bodies) -> None:
         self._app = app
-        self._most = max_body
+        self._most = settings.max_body
+        self._hops = settings.trusted_hops
         self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,53 +160,37 @@ class Boundary:
         try:
             headers = Headers(scope=scope)
             _check_encoding(headers)
-            await self._bounded(scope, receive, sending, self._length(headers))
+            if self._has_body(headers):
+                await self._with_body(scope, headers, receive, sending)
+            else:
+                await self._app(scope, receive, sending)
         except Exception as error:  # the last boundary: a bug must become a 500 without details
             answer = as_problem(error, scope)
             if started:
                 raise  # too late for an answer: closing the connection tells the client
             await problem_response(answer, scope)(scope, receive, send)
 
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send, length: int) -> None:
-        async with self._bodies.hold(length):
-            try:
-                async with asyncio.timeout(BODY_WITHIN if length else None) as time_limit:
-                    await self._app(scope, self._counted(receive, time_limit), send)
-            except TimeoutError as error:
-                if not time_limit.expired():
-                    raise
-                raise DeadlineExceeded(f"the body did not arrive within {BODY_WITHIN:g} s", hint=_SLOW) from error
-
-    def _length(self, headers: Headers) -> int:
+    def _has_body(self, headers: Headers) -> bool:
         given = headers.get("content-length")
-        if given is None:  # unknown length: count the maximum
-            return self._most if "transfer-encoding" in headers else 0
+        if given is None:
+            return "transfer-encoding" in headers
         if not _LENGTH.fullmatch(given):
             raise MalformedBody("Content-Length is not a length")
-        self._check(int(given))
-        return int(given)
+        check_length(int(given), self._most)
+        return int(given) > 0
 
-    def _counted(self, receive: Receive, time_limit: asyncio.Timeout) -> Receive:
-        """Counts the body's bytes; the timeout ends with the body."""
-        seen = 0
-
-        async def counting() -> Message:
-            nonlocal seen
-            message = await receive()
-            if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                self._check(seen)
-                if not message.get("more_body", False) and not time_limit.expired():
-                    time_limit.reschedule(None)
-            return message
-
-        return counting
-
-    def _check(self, length: int) -> None:
-        if length > self._most:
-            raise TooManyBytes(
-                f"the body is over the limit of {format_size(self._most)}", hint="Send a smaller picture."
-            )
+    async def _with_body(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        peer = scope["client"][0] if scope.get("client") else ""
+        address = client_address(peer, ",".join(headers.getlist("x-forwarded-for")), self._hops)
+        try:
+            async with asyncio.timeout(None) as ending:
+                arrival = Arrival(receive, self._bodies, address, self._most, ending)
+                with arrival as scope["perkie.body"]:
+                    await self._app(scope, arrival.receive, send)
+        except TimeoutError as error:
+            if arrival.why is None:
+                raise
+            raise arrival.why from error
 
 
 def _check_encoding(headers: Headers) -> None:

@@ -13,10 +13,10 @@ from perkie_cli.bootstrap import Services
 from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.http.answer.links import LinkSigner
+from perkie_cli.http.limits.bodies import Bodies
 from perkie_cli.http.limits.gcra import Gcra, Rate
 from perkie_cli.http.limits.rate_limits import RateLimiter
 from perkie_cli.http.limits.shutdown import Shutdown
-from perkie_cli.ports import Gate
 
 # https://docs.cloud.google.com/storage/docs/access-control/signed-urls
 _LONGEST_SIGNED = timedelta(days=7)
@@ -31,7 +31,7 @@ class Parts:
     authenticator: Authenticator
     limiter: RateLimiter
     links: LinkSigner
-    bodies: Gate
+    bodies: Bodies
     warmups: Gcra
     shutdown: Shutdown
 
@@ -56,7 +56,7 @@ def build_parts(services: Services) -> Parts:
             }
         ),
         links=LinkSigner(secret.reveal().encode() if secret else secrets.token_bytes(32)),
-        bodies=services.bodies,
+        bodies=Bodies(settings.max_bodies, settings.max_body),
         warmups=Gcra(Rate(settings.warmups, 3600.0, settings.warmups)),
         shutdown=Shutdown(settings.stop_within),
     )

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,6 +17,9 @@ from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.http.app import create_app
 from perkie_cli.http.parts import Parts
+from perkie_cli.http.wire.connections import Connections
+from perkie_cli.http.wire.http import GuardedHttp
+from perkie_cli.http.wire.websocket import GuardedWebSocket
 
 _CLOSING = 1.0  # seconds for closing connections after the last answer
 _KEEP_ALIVE = 75  # seconds; longer than load balancers keep idle connections
@@ -27,6 +31,8 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, grace: float) -> None:
         parts: Parts = app.state.parts
+        settings = parts.settings
+        connections = Connections(settings.max_connections, settings.max_bodies)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -38,7 +44,10 @@ class Server(uvicorn.Server):
                 timeout_keep_alive=_KEEP_ALIVE,
                 timeout_graceful_shutdown=int(grace + _CLOSING + 0.5),
                 backlog=_BACKLOG,
-                ws_max_size=parts.settings.max_body,
+                http=partial(GuardedHttp, connections=connections),  # type: ignore[arg-type]  # makes a protocol
+                ws=partial(GuardedWebSocket, connections=connections, bodies=parts.bodies),  # type: ignore[arg-type]
+                ws_max_size=settings.max_body,
+                ws_per_message_deflate=False,  # a kilobyte could become a gigabyte
             )
         )
         self._shutdown = parts.shutdown

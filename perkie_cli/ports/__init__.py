@@ -14,7 +14,7 @@ from perkie_cli.ports.records import (
     OutputStore,
     SpendLedger,
 )
-from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Gate, Workers
+from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Workers
 
 if TYPE_CHECKING:
     from perkie_cli.ports.engines import (
@@ -46,7 +46,6 @@ __all__ = [
     "DownloadProgress",
     "Downloads",
     "EventSink",
-    "Gate",
     "MadeOutput",
     "Matte",
     "MattingEngine",

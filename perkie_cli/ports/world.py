@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
@@ -53,16 +52,6 @@ class Downloads(Protocol):
         Raises: UpstreamFault when the transfer breaks (``part`` keeps what arrived), UpstreamRefused when the server
         does not have the file, StoreUnavailable when ``part`` cannot be written, AtCapacity when another process is
         downloading it.
-        """
-
-
-class Gate(Protocol):
-    """Admits work up to a capacity."""
-
-    def hold(self, weight: float) -> AbstractAsyncContextManager[bool]:
-        """Holds capacity for work of that weight (pixels, bytes) during the block; may wait, and tells whether it did.
-
-        Raises: AtCapacity.
         """
 
 

@@ -34,6 +34,24 @@ class MethodNotAllowed(PerkieError):
     exit_code, http_status = 2, 405
 
 
+class RequestTooSlow(PerkieError):
+    """The head or the body came too slowly, or not at all."""
+
+    exit_code, http_status, retryable = 2, 408, True
+
+
+class MalformedHead(PerkieError):
+    """The request is not HTTP, or its headers contradict each other."""
+
+    exit_code, http_status = 2, 400
+
+
+class HeadTooLarge(PerkieError):
+    """Too many bytes or lines of headers."""
+
+    exit_code, http_status = 2, 431
+
+
 class NotAcceptable(PerkieError):
     """None of the media types that the caller accepts is available."""
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
-import orjson
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from perkie_cli.domain.errors import Interrupted
-from perkie_cli.http.answer.problems import InvalidFields, MalformedBody, UnsupportedMediaType
-from perkie_cli.http.request.fields import Fields, Upload
-from perkie_cli.http.request.image_field import check_size
+from perkie_cli.http.answer.problems import UnsupportedMediaType
+from perkie_cli.http.limits.bodies import Body
+from perkie_cli.http.parts import parts_of
+from perkie_cli.http.request.fields import Fields
+from perkie_cli.http.request.json_body import LONG, json_object
+from perkie_cli.http.request.multipart import MultipartForm, urlencoded
 
-_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
-_MOST_FIELDS = 64
-_BOM = b"\xef\xbb\xbf"  # Windows editors and PowerShell put it at the start of files
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def media_type(request: Request) -> str:
@@ -31,10 +30,12 @@ async def read_fields(request: Request, max_image: int) -> Fields:
     Raises: MalformedBody, InvalidFields, UnsupportedMediaType, TooManyBytes.
     """
     kind = media_type(request)
-    if kind in _FORMS:
-        return await _form(request, max_image)
+    if kind == "multipart/form-data":
+        return await _multipart(request, max_image)
+    if kind == "application/x-www-form-urlencoded":
+        return await off_loop_if_large(request, urlencoded, await read_raw(request))
     if kind == "application/json" or kind.endswith("+json"):
-        return Fields(json_object(await read_raw(request)))
+        return Fields(await off_loop_if_large(request, json_object, await read_raw(request)))
     raise UnsupportedMediaType(
         f"a body of type {kind[:60] or 'unknown'!r} is not supported",
         hint="Send application/json or multipart/form-data.",
@@ -42,98 +43,38 @@ async def read_fields(request: Request, max_image: int) -> Fields:
 
 
 async def read_raw(request: Request) -> bytes:
-    """The whole body.
+    """The whole body, of which the request keeps no copy.
 
     Raises: Interrupted when the client disconnects.
     """
     try:
-        return await request.body()
+        return b"".join([chunk async for chunk in request.stream() if chunk])
     except ClientDisconnect as error:
         raise Interrupted("the client left while sending") from error
 
 
-def json_object(raw: bytes | str) -> dict[str, Any]:
-    """The members of a JSON object, with or without a byte order mark before it.
-
-    Raises: MalformedBody, InvalidFields for a name that occurs twice.
-    """
-    text = (raw.encode() if isinstance(raw, str) else raw).removeprefix(_BOM)
+async def _multipart(request: Request, max_image: int) -> Fields:
+    form = MultipartForm(request.headers["content-type"], max_image)
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise MalformedBody(f"the body is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise MalformedBody("the body is not a JSON object")
-    if len(value) > _MOST_FIELDS:
-        raise InvalidFields(f"{len(value)} fields were sent; at most {_MOST_FIELDS} are read")
-    if _more_quotes(text, than=_quotes(value)):  # a name that occurs twice leaves two over; so does an escape, rarely
-        _check_repeats(text)
-    return value
-
-
-def _quotes(value: object) -> int:
-    """How many quotation marks JSON without repeats and escapes has around the strings of ``value``."""
-    if isinstance(value, str):
-        return 2
-    if isinstance(value, list):
-        return sum(map(_quotes, value))
-    if isinstance(value, dict):
-        return sum(2 + _quotes(each) for each in value.values())
-    return 0
-
-
-def _more_quotes(text: bytes, than: int) -> bool:
-    """Whether ``text`` has more quotation marks. ``find`` leaps over a picture thirty times as fast as ``count``."""
-    at = -1
-    for _ in range(than + 1):
-        at = text.find(b'"', at + 1)
-        if at < 0:
-            return False
-    return True
-
-
-def _check_repeats(text: bytes) -> None:
-    """Refuses names that occur twice in one object; the fast parser accepts them silently.
-
-    Raises: InvalidFields for a repeated name, MalformedBody for input that only this slower parser refuses.
-    """
-    try:
-        json.loads(text, object_pairs_hook=_without_repeats)
-    except (ValueError, RecursionError) as error:
-        raise MalformedBody("the body is not usual JSON") from error
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidFields(f"{twice[:60]} was sent twice", hint="Send several values as an array.")
-    return found
-
-
-async def _form(request: Request, max_image: int) -> Fields:
-    try:
-        form = await request.form(
-            max_files=_MOST_FIELDS, max_fields=_MOST_FIELDS, max_part_size=max_image * 4 // 3 + 1024
-        )
-    except (MultiPartException, ValueError, LookupError) as error:
-        raise MalformedBody("the form is malformed", hint="Send multipart/form-data as browsers do.") from error
+        async for chunk in request.stream():
+            form.feed(chunk)
     except ClientDisconnect as error:
         raise Interrupted("the client left while sending") from error
-    try:
-        return await _split(form, max_image)
-    finally:
-        await form.close()
+    return form.finish()
 
 
-async def _split(form: FormData, max_image: int) -> Fields:
-    fields = Fields()
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            called = (value.filename or name)[:120]
-            check_size(value.size or 0, max_image, called)
-            fields.add_file(name, Upload(await value.read(), called))
-        else:
-            fields.add_text(name, value)
-    return fields
+async def off_loop_if_large(
+    request: HTTPConnection, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Runs ``function`` on the request's body or a part of it, in a thread if the body is large."""
+    body: Body | None = request.scope.get("perkie.body")
+    if body is None or body.size <= LONG:
+        return function(*args, **kwargs)
+    return await parts_of(request).services.io.run(function, *args, **kwargs)
+
+
+def keep_of_body(request: HTTPConnection, size: int) -> None:
+    """Says that of the request's body only ``size`` bytes are still in memory."""
+    body: Body | None = request.scope.get("perkie.body")
+    if body is not None:
+        body.keep(size)

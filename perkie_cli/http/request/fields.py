@@ -61,7 +61,7 @@ class Fields:
 
 
 def validated(model: type[M], fields: Fields, files: Collection[str] = PICTURES) -> M:
-    """Validates the values with the model; its fields named in ``files`` may be files.
+    """Validates the values with the model, except those named in ``files``: ``picture_of`` takes them.
 
     Raises: InvalidFields with a sentence that names every wrong field.
     """
@@ -72,7 +72,7 @@ def validated(model: type[M], fields: Fields, files: Collection[str] = PICTURES)
             f"{stray[0][:_LONGEST_NAME]}: no file is expected under this name", hint=_hint(stray, known)
         )
     try:
-        return model.model_validate(fields.values)
+        return model.model_validate({name: value for name, value in fields.values.items() if name not in files})
     except ValidationError as error:
         wrong = error.errors(include_url=False)[:5]
         unknown = [str(each["loc"][-1]) for each in wrong if each["type"] == "extra_forbidden"]
@@ -117,7 +117,9 @@ def _hint(unknown: Sequence[str], known: Collection[str]) -> str | None:
 
 
 def picture_of(fields: Fields, names: Sequence[str], max_image: int) -> Upload | None:
-    """The picture under one of ``names``: an uploaded file, base64 or a data URL. Blank strings count as absent.
+    """Takes the picture under one of ``names``: an uploaded file, base64 or a data URL. Blank strings count as absent.
+
+    It is no longer among the fields then, which would keep its text in memory.
 
     Raises: MalformedBody, TooManyBytes, InvalidFields for a value that is not a string, or for two pictures.
     """
@@ -128,8 +130,8 @@ def picture_of(fields: Fields, names: Sequence[str], max_image: int) -> Upload |
         return None
     (name,) = given
     if name in fields.files:
-        return fields.files[name]
-    value = fields.values[name]
+        return fields.files.pop(name)
+    value = fields.values.pop(name)
     if not isinstance(value, str):
         raise InvalidFields(f"{name}: not a string")
     return Upload(decode_image_field(value, max_image, name), name)

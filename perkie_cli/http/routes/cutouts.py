@@ -21,7 +21,7 @@ from perkie_cli.http.answer.document import COSTLY, PICTURES, content_of, proble
 from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import CutoutForm
 from perkie_cli.http.request.accept import IMAGES, image_format, negotiate
-from perkie_cli.http.request.bodies import media_type, read_fields, read_raw
+from perkie_cli.http.request.bodies import keep_of_body, media_type, off_loop_if_large, read_fields, read_raw
 from perkie_cli.http.request.call import Call, calling
 from perkie_cli.http.request.fields import Upload, picture_of, refuse_unknown
 from perkie_cli.http.request.image_field import check_size
@@ -100,9 +100,10 @@ async def read_picture(request: Request, max_bytes: int) -> Upload:
         return Upload(data, "the body")
     fields = await read_fields(request, max_bytes)
     refuse_unknown([*fields.files, *fields.values], _FIELDS)
-    upload = picture_of(fields, _FIELDS, max_bytes)
+    upload = await off_loop_if_large(request, picture_of, fields, _FIELDS, max_bytes)
     if upload is None:
         raise InvalidFields("image: no picture was sent", hint="Send it as the form field `image` or as the raw body.")
+    keep_of_body(request, len(upload.data))
     return upload
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -14,27 +14,40 @@ from pydantic import BaseModel
 from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import DeadlineExceeded
 from perkie_cli.http.answer.answers import inner_problem
+from perkie_cli.http.answer.problems import RequestTooSlow
+from perkie_cli.http.limits.arrival import BODY_WITHIN, PACE_BYTES, PACE_PERIOD
 from perkie_cli.http.limits.shutdown import server_stops
+from perkie_cli.http.middleware import as_problem, problem_response
 from perkie_cli.http.parts import parts_of
-from perkie_cli.http.request.bodies import json_object
-from perkie_cli.http.request.call import GRACE, authenticated
+from perkie_cli.http.request.bodies import off_loop_if_large
+from perkie_cli.http.request.call import GRACE, Call, authenticated
 from perkie_cli.http.request.fields import Fields
+from perkie_cli.http.request.json_body import json_object
 from perkie_cli.http.steps import StepEvent, begin, step_events
+from perkie_cli.http.wire.websocket import GuardedWebSocket
 from perkie_cli.system.waiting import alongside, first_of
 
 router = APIRouter()
-FIRST_MESSAGE_WITHIN = 60.0  # seconds: a phone may send a photo slowly
+SUBPROTOCOL = "perkie"
+_BEARER = "bearer."  # a second subprotocol, with a token: browsers cannot set headers
+_TOKEN_WITHIN = 10.0  # seconds
 
 
 @router.websocket("/api/v2/process")
 async def process_over_websocket(socket: WebSocket) -> None:
     """The same steps as messages ``{"event": …, "data": …}``.
 
-    The client's first message is the body of the POST. Browsers cannot send headers with the handshake, so a key or
-    token may be in that message as ``token``.
+    The client's first message is the body of the POST. Credentials come with the handshake, in a header or as the
+    subprotocol ``bearer.TOKEN`` beside ``perkie``. Without any, the first message must be small and have the key or
+    token as ``token``; if it has nothing else, the body comes in the next one.
     """
-    await socket.accept()
-    async with alongside(_talk(socket)) as talking:
+    try:
+        call = _at_the_door(socket)
+    except Exception as error:  # noqa: BLE001  # the last boundary of a handshake
+        await socket.send_denial_response(problem_response(as_problem(error, socket.scope), socket.scope))
+        return
+    await socket.accept(SUBPROTOCOL if SUBPROTOCOL in socket.scope["subprotocols"] else None)
+    async with alongside(_talk(socket, call)) as talking:
         await first_of(talking, parts_of(socket).shutdown.over())
         if not talking.done():
             await _send(socket, "error", inner_problem(socket.scope, server_stops()))
@@ -42,38 +55,72 @@ async def process_over_websocket(socket: WebSocket) -> None:
         await socket.close()
 
 
-async def _talk(socket: WebSocket) -> None:
+def _at_the_door(socket: WebSocket) -> Call | None:
+    """The call, if the handshake has credentials or none are needed.
+
+    Raises: NotAuthorised, Forbidden, Unavailable, RateLimited.
+    """
+    tokens = [each for each in socket.scope["subprotocols"] if each.startswith(_BEARER)]
+    if tokens:
+        return _let_in(socket, _bearer(tokens[0].removeprefix(_BEARER)))
+    if parts_of(socket).authenticator.open or {"authorization", "x-api-key"} & set(socket.headers):
+        return _let_in(socket, socket.headers)
+    return None
+
+
+def _let_in(socket: WebSocket, credentials: Mapping[str, str]) -> Call:
+    call = authenticated(socket, credentials)
+    call.principal.require(Scope.GENERATE)
+    call.admit()
+    socket.scope["perkie.body"] = _wire(socket).trust(call.address)
+    return call
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+def _wire(socket: WebSocket) -> GuardedWebSocket:
+    wire: GuardedWebSocket = socket.scope["perkie.socket"]
+    return wire
+
+
+async def _talk(socket: WebSocket, call: Call | None) -> None:
     """Handles the socket from the first message to the last; a failure becomes the last message, ``error``."""
     try:
-        text = await _first_message(socket)
-        async with parts_of(socket).bodies.hold(len(text)):
-            await _tell_steps(socket, json_object(text))
+        values = await _message(socket, BODY_WITHIN if call is not None else _TOKEN_WITHIN)
+        token = str(values.pop("token", ""))
+        if call is None or token:
+            call = _let_in(socket, _bearer(token) if token else socket.headers)
+            values = values or await _message(socket, BODY_WITHIN)
+        await _tell_steps(socket, call, values)
     except WebSocketDisconnect:
         pass  # the client left: closing the steps has released everything they held
     except Exception as error:  # noqa: BLE001  # the last boundary of a socket: a bug must be reported, not swallowed
         await _send(socket, "error", inner_problem(socket.scope, error))
 
 
-async def _first_message(socket: WebSocket) -> str | bytes:
-    """The client's request.
+async def _message(socket: WebSocket, within: float) -> dict[str, Any]:
+    """The client's next message, which must keep up a pace once it has begun.
 
-    Raises: DeadlineExceeded when none comes, WebSocketDisconnect.
+    Raises: MalformedBody, InvalidFields, RequestTooSlow, WebSocketDisconnect.
     """
-    try:
-        message = await asyncio.wait_for(socket.receive(), FIRST_MESSAGE_WITHIN)
-    except TimeoutError as error:
-        raise DeadlineExceeded(f"no message came within {FIRST_MESSAGE_WITHIN:g} s") from error
+    wire, loop = _wire(socket), asyncio.get_running_loop()
+    end = loop.time() + within
+    async with alongside(socket.receive()) as receiving:
+        while not receiving.done():
+            before = wire.arrived
+            await first_of(receiving, seconds=min(PACE_PERIOD, max(0.0, end - loop.time())))
+            slow = wire.in_message and wire.arrived - before < PACE_BYTES
+            if not receiving.done() and (slow or loop.time() >= end):
+                raise RequestTooSlow(f"the message did not arrive within {PACE_PERIOD if slow else within:g} s")
+        message = receiving.result()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
-    text: str | bytes = message.get("text") or message.get("bytes") or ""
-    return text
+    return await off_loop_if_large(socket, json_object, message.get("text") or message.get("bytes") or "")
 
 
-async def _tell_steps(socket: WebSocket, values: dict[str, Any]) -> None:
-    token = str(values.pop("token", ""))
-    call = authenticated(socket, {"authorization": f"Bearer {token}"} if token else socket.headers)
-    call.principal.require(Scope.GENERATE)
-    call.admit()
+async def _tell_steps(socket: WebSocket, call: Call, values: dict[str, Any]) -> None:
     run = await begin(call, Fields(values))
     seconds = (call.parts.settings.process_deadline + GRACE).total_seconds()
     async with alongside(_left(socket)) as gone, alongside(_send_all(socket, step_events(call, run))) as telling:

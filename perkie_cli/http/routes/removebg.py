@@ -18,7 +18,7 @@ from perkie_cli.http.answer.problems import NotAcceptable
 from perkie_cli.http.answer.removebg import removebg_answer
 from perkie_cli.http.answer.removebg_schemas import RemovebgAccount
 from perkie_cli.http.request.accept import IMAGES, JSON, negotiate
-from perkie_cli.http.request.bodies import read_fields
+from perkie_cli.http.request.bodies import keep_of_body, off_loop_if_large, read_fields
 from perkie_cli.http.request.call import Call, calling
 from perkie_cli.http.request.inputs import as_backdrop, as_photo
 from perkie_cli.http.request.removebg import RemovebgError, parse, within
@@ -39,7 +39,10 @@ PLENTY = 1_000_000.0  # credits: perkie counts none, but clients that check firs
 async def removebg(request: Request, call: Annotated[Call, Depends(calling(Scope.MATTING))]) -> Response:
     """Removes the background like the remove.bg API."""
     settings = call.parts.settings
-    wanted = parse(await read_fields(request, settings.max_image), settings.max_image)
+    fields = await read_fields(request, settings.max_image)
+    wanted = await off_loop_if_large(request, parse, fields, settings.max_image)
+    del fields  # and with it the text of the picture
+    keep_of_body(request, sum(len(each.data) for each in (wanted.upload, wanted.backdrop) if each is not None))
     photo = await as_photo(call, wanted.upload)
     seen = codec.inspect(photo.data, call.parts.services.limits, photo.name)
     layout = replace(wanted.order.layout, region=within(wanted.region, seen.width, seen.height))

@@ -12,7 +12,7 @@ from perkie_cli.http.answer.answers import inner_problem, json_answer, link_to
 from perkie_cli.http.answer.document import COSTLY, body_of, problems
 from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import Identity, UploadAnswer, UploadBody, UploadForm, UploadOutcome
-from perkie_cli.http.request.bodies import read_fields
+from perkie_cli.http.request.bodies import keep_of_body, off_loop_if_large, read_fields
 from perkie_cli.http.request.call import Call, calling
 from perkie_cli.http.request.fields import Fields, picture_of, refuse_unknown, validated
 from perkie_cli.http.request.inputs import requester_of
@@ -38,7 +38,9 @@ async def upload(request: Request, call: Annotated[Call, Depends(calling(Scope.S
     fields = await read_fields(request, parts.settings.max_image)
     who = {name: fields.values.pop(name) for name in _WHO & fields.values.keys()}
     requester = requester_of(call, validated(Identity, Fields(who)))
-    pictures, failed = _pictures(fields, parts.settings.max_image)
+    pictures, failed = await off_loop_if_large(request, _pictures, fields, parts.settings.max_image)
+    del fields  # and with it the text of the pictures
+    keep_of_body(request, sum(map(len, pictures.values())))
     keep = parts.services.uploads.keep
     kept = await call.work(lambda: keep(requester.owner, pictures), parts.settings.cutout_deadline)
     outcomes = [await _outcome(call, each) for each in (*kept, *failed)]

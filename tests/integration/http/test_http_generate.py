@@ -151,7 +151,7 @@ MALFORMED: list[tuple[bytes, str, int, str]] = [
     (b"", "application/json", 400, "malformed_body"),
     (PHOTO, "image/jpeg", 415, "unsupported_media_type"),
     (b"x", "multipart/form-data", 400, "malformed_body"),
-    (b"--a\r\nx", "multipart/form-data; boundary=a", 422, "invalid_fields"),  # cut off: nothing arrived
+    (b"--a\r\nx", "multipart/form-data; boundary=a", 400, "malformed_body"),  # cut off
     (b"--a\r\n\r\n\r\n--a--", "multipart/form-data; boundary=a", 400, "malformed_body"),
 ]
 
