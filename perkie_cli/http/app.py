@@ -109,7 +109,7 @@ def _add_middleware(app: FastAPI, parts: Parts) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=parts.settings.origins,
-        allow_origin_regex=origins.pattern(local=parts.authenticator.open and not parts.settings.allow_open),
+        allow_origin_regex=origins.pattern(open_=parts.authenticator.open),
         allow_methods=["GET", "POST"],
         allow_headers=["*"],
         expose_headers=[*_EXPOSED, *removebg_answers.HEADERS, *header_names()],

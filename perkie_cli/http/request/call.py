@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from perkie_cli.auth.peer import client_address
 from perkie_cli.auth.principal import Principal, Scope
 from perkie_cli.auth.shopify import OWN_PARAMETERS
+from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.people.proof import Requester, identify
 from perkie_cli.http.answer.problems import InvalidFields
@@ -25,7 +26,7 @@ from perkie_cli.http.limits.shutdown import while_wanted
 from perkie_cli.http.middleware import extra_headers, ids_of
 from perkie_cli.http.parts import Parts, parts_of
 from perkie_cli.http.request.fields import refuse_repeated, refuse_unknown
-from perkie_cli.http.request.origins import check_local
+from perkie_cli.http.request.origins import check_host, check_page
 from perkie_cli.services.shop.idempotency import Repeatable
 
 T = TypeVar("T")
@@ -161,8 +162,8 @@ def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
     """
     parts = parts_of(request)
     now = parts.services.clock.now()
-    if parts.authenticator.open and not parts.settings.allow_open:
-        check_local(request.url.hostname, request.headers.get("origin"), parts.settings.origins)
+    if parts.authenticator.open:
+        _check_local(request, parts.settings)
     hops = parts.settings.trusted_hops
     if behind_proxy(request):
         principal = parts.authenticator.proxied(request.url.query, now).principal
@@ -172,6 +173,13 @@ def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
     peer = request.client.host if request.client else "127.0.0.1"
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     return Call(request, parts, principal, client_address(peer, forwarded, hops))
+
+
+def _check_local(request: HTTPConnection, settings: HttpSettings) -> None:
+    host = request.headers.get("host")
+    if not settings.allow_open:
+        check_host(host)
+    check_page(request.headers.get("origin"), host, settings.origins)
 
 
 def _check_query(request: Request, *, proxied: bool) -> None:
