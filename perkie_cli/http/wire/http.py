@@ -22,6 +22,7 @@ HEAD_BYTES = 32 * 1024  # of a head, of trailers, and of a body's chunk lines be
 HEAD_LINES = 100
 HEAD_WITHIN = 10.0  # seconds from the connection, or from a head's first byte
 MOST_PIPELINED = 8  # requests that may wait for the one before them
+LINGER = 5.0  # seconds in which a refused client may still send: closing at once would cost it the answer
 
 
 class GuardedHttp(HttpToolsProtocol):
@@ -40,6 +41,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._clock: asyncio.TimerHandle | None = None
         self._seen = 0
         self._refusal: PerkieError | None = None
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Starts the clock for the first head."""
@@ -48,6 +50,7 @@ class GuardedHttp(HttpToolsProtocol):
             self._start_clock(HEAD_WITHIN)
         else:
             self._refuse(AtCapacity("too many connections", hint="Try again shortly.", retry_after=5))
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clocks."""
@@ -58,10 +61,12 @@ class GuardedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser, unless too much has come that is not body."""
+        if self._refused:
+            return
         self._around += len(data)
         self._seen += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
         if self._around > HEAD_BYTES + 2 * self._of_body:
             self._refuse(HeadTooLarge(f"more than {HEAD_BYTES} bytes of headers"))
@@ -146,23 +151,26 @@ class GuardedHttp(HttpToolsProtocol):
 
     def _on_time(self, seen: int, rounds: int) -> None:
         """Closes the connection, unless the unwanted body still comes at the pace of a wanted one."""
-        if not self._in_message:  # nothing has come at all
-            self.transport.close()
-        elif self._in_head:
+        if self._in_head and not self._refused:
             self._connections.note(self, "sends its head too slowly")
             self._refuse(RequestTooSlow(f"the head did not arrive within {HEAD_WITHIN:g} s", hint="Try again."))
-        elif self._seen - seen >= PACE_BYTES and rounds * PACE_PERIOD < BODY_WITHIN:
+        elif self._in_message and self._seen - seen >= PACE_BYTES and rounds * PACE_PERIOD < BODY_WITHIN:
             self._start_clock(PACE_PERIOD, rounds + 1)
         else:
             self.transport.close()
 
     def _refuse(self, error: PerkieError) -> None:
-        """Answers with the problem, if no other answer is under way, and closes the connection."""
-        if self.cycle is None or self.cycle.response_complete:
-            answer = problem(error, secrets.token_hex(16))
-            body = orjson.dumps(answer.body)
-            headers = {**answer.headers, "Content-Type": MEDIA_TYPE, "Content-Length": len(body), "Connection": "close"}
-            lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
-            lines += [f"{name}: {value}" for name, value in headers.items()]
-            self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
-        self.transport.close()
+        """Answers with the problem, and reads no more; a connection with another answer under way is cut off."""
+        if self._at_work():
+            self.transport.close()
+            return
+        answer = problem(error, secrets.token_hex(16))
+        body = orjson.dumps(answer.body)
+        headers = {**answer.headers, "Content-Type": MEDIA_TYPE, "Content-Length": len(body), "Connection": "close"}
+        lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
+        self._refused = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._start_clock(LINGER)
