@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
+# What is before an address's host; also with an @ or a / in the password, unless that / follows a port.
+_USER = re.compile(r"(://)(?:[^/?#\s]*|[^/?#\s]*:(?!\d{1,5}/)[^?#\s]*)@")
+_QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:key|token|secret|sig|signature|passw|password|credential)=)[^&#\s'\"]+")
+
+
+def masked(text: str) -> str:
+    """The text without the user names, passwords and keys in its addresses."""
+    if "://" not in text:
+        return text
+    return _QUERY.sub(r"\1****", _USER.sub(r"\1****@", text))
+
 
 class Secret:
     """Holds a secret. Only ``reveal`` returns it, so that it cannot leak into logs, tracebacks or ``config show``."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from perkie_cli.domain.events import Audited, AuditLost, Event
 from perkie_cli.ports import Clock, EventSink
+from perkie_cli.system.private import open_private, private_folder
 
 
 def current_actor() -> str:
@@ -48,7 +49,7 @@ class AuditLog:
             "before": event.before,
             "after": event.after,
         }
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        private_folder(self._path.parent)
+        descriptor = open_private(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         with os.fdopen(descriptor, "ab", buffering=0) as file:  # one write call: lines of several processes never mix
             file.write((json.dumps(record) + "\n").encode())

@@ -17,6 +17,7 @@ from perkie_cli.cli.session import finish, settings_of
 from perkie_cli.config.load import user_config_dir
 from perkie_cli.config.schema import Row, Settings, rows
 from perkie_cli.domain.errors import InvalidParameter, OutputExists
+from perkie_cli.domain.secret import masked
 from perkie_cli.domain.units import exact_duration
 
 app = typer.Typer(help="Show settings and their origin, write a config file.")
@@ -53,13 +54,13 @@ def _shown(settings: Settings, row: Row) -> Any:
     """The value for JSON; durations as they are written in a file."""
     match row.value(settings):
         case tuple() as values:
-            return list(values)
+            return [masked(str(each)) for each in values]
         case None | bool() | int() | float() as value:
             return value
         case timedelta() as value:
             return exact_duration(value)
         case value:
-            return str(value)
+            return masked(str(value))
 
 
 @app.command()
@@ -126,4 +127,4 @@ def format_setting(value: object) -> str:
             return f'"{exact_duration(value)}"'
         case tuple():
             return "[" + ", ".join(map(format_setting, value)) + "]"
-    return f'"{value}"'
+    return f'"{masked(str(value))}"'

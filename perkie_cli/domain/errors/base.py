@@ -6,11 +6,13 @@ import re
 from typing import ClassVar
 
 from perkie_cli.domain.policy import Cover, Retry
+from perkie_cli.domain.secret import masked
 
 
 class PerkieError(Exception):
     """Base of everything perkie raises on purpose. ``message`` says in one sentence what was wrong and where, ``hint``
-    what to do about it. ``retry_after`` is in seconds; None where waiting does not help.
+    what to do about it; both without credentials in addresses. ``retry_after`` is in seconds; None where waiting does
+    not help.
     """
 
     code: ClassVar[str] = "error"
@@ -29,9 +31,9 @@ class PerkieError(Exception):
         cls.code = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
     def __init__(self, message: str, *, hint: str | None = None, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint or self.usual_hint
+        self.message = masked(message)
+        super().__init__(self.message)
+        self.hint = masked(hint) if hint else self.usual_hint
         self.retry_after = retry_after
 
     def __reduce__(self) -> tuple[object, ...]:

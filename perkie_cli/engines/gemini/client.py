@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from perkie_cli.domain.errors import InvalidSetting, MissingCredentials, PerkieError, UnexpectedAnswer
-from perkie_cli.domain.secret import Secret
+from perkie_cli.domain.secret import Secret, masked
 from perkie_cli.engines.gemini.network import http_clients
 from perkie_cli.engines.gemini.refusals import KEY_HINT
 from perkie_cli.engines.gemini.sentences import Scrubber
@@ -120,7 +120,7 @@ def checked_url(url: str) -> str:
         usable = False
     if not usable or not url.isascii() or not url.isprintable() or " " in url:
         raise InvalidSetting(
-            f"gemini.base_url (GOOGLE_GEMINI_BASE_URL) is not a valid address: {url[:100]!r}",
+            f"gemini.base_url (GOOGLE_GEMINI_BASE_URL) is not a valid address: {masked(url)[:100]!r}",
             hint="Use http://HOST:PORT or https://HOST, or leave it out for Google's own.",
         )
     return url

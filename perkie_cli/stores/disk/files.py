@@ -11,6 +11,7 @@ from pathlib import Path
 
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.pictures.cache_key import check_key
+from perkie_cli.system.private import private_folder
 
 
 class DiskFiles:
@@ -23,7 +24,7 @@ class DiskFiles:
     def prepare(self) -> None:
         """Creates the folders."""
         for folder in (self._objects, self._temp):
-            _make_private(folder)
+            private_folder(folder)
 
     def read(self, key: str) -> bytes | None:
         """The bytes, or None if there is no file."""
@@ -58,7 +59,7 @@ class DiskFiles:
     def place(self, written: Path, key: str) -> None:
         """Moves the file to its key atomically; an existing file is replaced."""
         path = self._path(key)
-        _make_private(path.parent)
+        private_folder(path.parent)
         written.replace(path)
 
     def remove(self, key: str) -> bool:
@@ -100,11 +101,3 @@ class DiskFiles:
         with suppress(InvalidParameter):
             return check_key(Path(path).relative_to(self._objects).as_posix())
         return None
-
-
-def _make_private(folder: Path) -> None:
-    """Creates the folder with private parents: ``mkdir(parents=True, mode=0o700)`` gives parents the default mode."""
-    if folder.is_dir():
-        return
-    _make_private(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from perkie_cli.system.private import open_private, private_folder
+
 BUSY_TIMEOUT = 10.0  # seconds that a writer waits for others; a transaction takes far less than a millisecond
 
 
@@ -61,10 +63,10 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _make(path: Path, schema: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path.parent)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
         made = Path(folder) / path.name
-        os.close(os.open(made, os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(open_private(made, os.O_CREAT | os.O_EXCL))
         with closing(sqlite3.connect(made)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(schema)
