@@ -20,6 +20,7 @@ _DHT, _DAC, _END, _SCAN, _DQT, _DRI = 0xC4, 0xCC, 0xD9, 0xDA, 0xDB, 0xDD
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {_DHT, 0xC8, _DAC}
 _READ_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA})  # none of hierarchical JPEG, which nobody decodes
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
+_ARITHMETIC = frozenset({0xC9, 0xCA})
 _TABLES = frozenset({_DHT, _DAC, _DQT, _DRI})
 _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 # What may follow coded data. Any other byte after an 0xFF is a restart marker, a stuffed zero, or damage inside of it.
@@ -56,6 +57,7 @@ class Jpeg:
     components: tuple[int, ...]
     sampling: tuple[int, int]  # blocks of 8 px in a unit of the one scan that holds all components
     is_progressive: bool
+    is_arithmetic: bool  # not Huffman
     head: bytes  # what stands before the first scan's tables
     scans: tuple[Scan, ...]
     profile: bytes | None
@@ -145,6 +147,7 @@ def parts(data: bytes) -> Jpeg:
         components=tuple(data[frame.body + 6 : frame.end : 3]),
         sampling=(max(f >> 4 for f in factors), max(f & 15 for f in factors)) if len(factors) > 1 else (1, 1),
         is_progressive=frame.marker in _PROGRESSIVE,
+        is_arithmetic=frame.marker in _ARITHMETIC,
         head=_first(data, walked, _APP0, b"JFIF\0") + adobe + data[frame.start : frame.end],
         scans=scans,
         profile=_profile(data, walked),

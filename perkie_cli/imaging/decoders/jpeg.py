@@ -22,9 +22,11 @@ _SPACES = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 _COEFFICIENTS = 64
 _LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _PADDING = 64  # zeros that some cameras write behind the last pixel
+_STRAY = 0.01  # share of the coded data that a fault leaves over at most; a size that is not the picture's leaves more
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _BRIDGED = 2  # lost restart markers over which libjpeg finds its way again
 _BEARABLE = 0.1  # share of a picture that may be damaged
+_MISFIT = "its header does not fit its picture data"
 
 
 def decode(data: bytes, size: tuple[int, int], least: tuple[int, int]) -> Pixels:
@@ -36,6 +38,7 @@ def decode(data: bytes, size: tuple[int, int], least: tuple[int, int]) -> Pixels
     _check_coverage(jpeg)
     reduction = next(r for r in (8, 4, 2, 1) if r == 1 or (size[0] // least[0] >= r and size[1] // least[1] >= r))
     reduced = math.ceil(size[0] / reduction), math.ceil(size[1] / reduction)
+    _check_size(jpeg, size)
     note = None
     try:
         colour = _samples(jpeg, reduced, strict=True)
@@ -73,10 +76,28 @@ def _consequence(jpeg: Jpeg, size: tuple[int, int], warning: str) -> str | None:
     """
     left_over = _LEFT_OVER.search(warning)
     if left_over:
-        return None if _is_padding(jpeg.scans[-1].coded, int(left_over[1])) else DAMAGED
+        coded, count = jpeg.scans[-1].coded, int(left_over[1])
+        if _has_more(coded, count):
+            raise Damage(_MISFIT)
+        return None if _is_padding(coded, count) else DAMAGED
     if not (jpeg.is_ended and _is_confined(jpeg, size)):
         raise Damage("the picture data ends too early or is damaged")
     return DAMAGED
+
+
+def _check_size(jpeg: Jpeg, size: tuple[int, int]) -> None:
+    """Raises: Damage for fewer bits than blocks need, and for more restart markers than they have."""
+    across, down = _units(jpeg, size)
+    least = across * down * len(jpeg.components) * (1 if jpeg.is_progressive else 2)  # a Huffman code has a bit
+    if not jpeg.is_arithmetic and 8 * sum(len(scan.coded) for scan in jpeg.scans) < least:
+        raise Damage("the picture data ends too early")
+    if len(jpeg.scans) == 1 and jpeg.scans[0].restart_interval and _lost_intervals(jpeg, size) < -_BRIDGED:
+        raise Damage(_MISFIT)
+
+
+def _has_more(coded: bytes, left_over: int) -> bool:
+    """Whether so much is left over that there must be more of the picture than its header says."""
+    return left_over > _PADDING + _STRAY * len(coded) and any(coded.rstrip(b"\xff")[-left_over:])
 
 
 def _is_padding(coded: bytes, left_over: int) -> bool:
@@ -90,7 +111,20 @@ def _is_confined(jpeg: Jpeg, size: tuple[int, int]) -> bool:
     """Whether restart markers keep the damage to a small part of a picture of one scan."""
     if len(jpeg.scans) > 1 or not jpeg.scans[0].restart_interval:
         return False
+    lost = _lost_intervals(jpeg, size)
+    return lost <= _BRIDGED and lost + 1 <= _BEARABLE * _intervals(jpeg, size)
+
+
+def _lost_intervals(jpeg: Jpeg, size: tuple[int, int]) -> int:
+    return _intervals(jpeg, size) - 1 - len(_RESTART.findall(jpeg.scans[0].coded))
+
+
+def _units(jpeg: Jpeg, size: tuple[int, int]) -> tuple[int, int]:
+    """How many units of the scan with all components are in a row and in a column."""
     across, down = (math.ceil(side / (8 * factor)) for side, factor in zip(size, jpeg.sampling, strict=True))
-    intervals = math.ceil(across * down / jpeg.scans[0].restart_interval)
-    lost = intervals - 1 - len(_RESTART.findall(jpeg.scans[0].coded))
-    return lost <= _BRIDGED and lost + 1 <= _BEARABLE * intervals
+    return across, down
+
+
+def _intervals(jpeg: Jpeg, size: tuple[int, int]) -> int:
+    across, down = _units(jpeg, size)
+    return math.ceil(across * down / jpeg.scans[0].restart_interval)

@@ -203,6 +203,21 @@ def test_much_that_is_left_over_is_noted() -> None:
     assert codec.decode(data[:-2] + bytes(500) + EOI, LIMITS).notes == (DAMAGED,)
 
 
+def of_size(data: bytes, width: int, height: int) -> bytes:
+    """With another size in its frame header."""
+    frame = next(at for at in map(data.find, (b"\xff\xc0", b"\xff\xc2")) if at > 0)
+    return data[: frame + 5] + struct.pack(">HH", height, width) + data[frame + 9 :]
+
+
+@pytest.mark.parametrize("made_with", [{}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("factors", [(1, 0.7), (0.7, 1), (0.5, 0.5), (1, 1.5), (1.5, 1), (3, 3), (11, 12)])
+def test_a_header_that_lies_about_the_size_is_refused(made_with: dict[str, Any], factors: tuple[float, float]) -> None:
+    whole = file_of(photo(640, 560), **made_with)
+    assert codec.decode(whole, LIMITS).notes == ()
+    with pytest.raises(CorruptImage):
+        codec.decode(of_size(whole, round(640 * factors[0]), round(560 * factors[1])), LIMITS)
+
+
 # ------------------------------------------------------------------ kinds
 
 
