@@ -73,7 +73,7 @@ class Bench:
 
     async def fresh(self) -> None:
         """Forgets what the guard has learned and what was spent, so that one case does not colour the next."""
-        self.engine = GuardedStyleEngine(self.gemini, make_guard(self.clock, self.events))
+        self.engine = GuardedStyleEngine(self.gemini, make_guard(self.clock, self.events), self.clock)
         self.events.events.clear()
         self.plan()
         self._before = await self.ledger.spent(self.clock.now().date())
@@ -126,7 +126,7 @@ async def bench(
         io=workers,
         clock=clock,
     )
-    engine = GuardedStyleEngine(gemini, make_guard(clock, events, seed))
+    engine = GuardedStyleEngine(gemini, make_guard(clock, events, seed), clock)
     made = Bench(emulator, engine, gemini, ledger, clock, events)
     try:
         if warm and (access is None or access.api_key or access.project):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
 from perkie_cli.http.parts import Parts
 from perkie_cli.http.server import Server, listen
-from perkie_cli.telemetry.log import EventLog
+from perkie_cli.telemetry.log import EventLog, handler_on
 from tests.engines import Centre, Negative
 from tests.pictures import file_of, photo
 
@@ -97,6 +99,20 @@ def secured(home: Path, **changes: Any) -> HttpSettings:
         trusted_hops=1,
     )
     return replace(settings, **changes)
+
+
+@contextmanager
+def server_log(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
+    """What a server in this process logs meanwhile, as on its stderr."""
+    logger, text = logging.getLogger("perkie"), io.StringIO()
+    handler, before = handler_on(text), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield text
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 @asynccontextmanager

@@ -28,10 +28,15 @@ CUSTOMER = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """``name`` is for logs and audit records; it is never the credential itself."""
+    """``name`` identifies the caller within the server; it is never the credential itself."""
 
     name: str
     credential: Credential
+
+    @property
+    def log_name(self) -> str:
+        """The name of an API key; of others the kind of credentials, because their name may be a customer's id."""
+        return self.name if self.credential.proof is Proof.API_KEY else self.credential.proof.value
 
     def require(self, scope: Scope) -> None:
         """Checks that the caller's credential has the scope.

@@ -43,6 +43,23 @@ class StoreFailed(Event):
     store: str
     operation: str
     reason: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAnswered(Event):
+    """A store worked: at reading or writing (``operation``), or at everything if that is empty."""
+
+    store: str
+    operation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreBack(Event):
+    """A store that failed works again."""
+
+    store: str
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +134,7 @@ class Degraded(Event):
     reason: str
     engine: str
     cause: str  # the error message
+    hint: str | None = None
 
 
 class NoEvents:

@@ -24,6 +24,7 @@ from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
 from perkie_cli.http.answer.removebg import removebg_problem
 from perkie_cli.http.limits.arrival import Arrival, check_length
 from perkie_cli.http.limits.bodies import Bodies
+from perkie_cli.system.current_request import CurrentRequest, serving
 
 log = logging.getLogger("perkie.http")
 _LONGEST_PATH = 300  # characters of a path in the log
@@ -117,6 +118,7 @@ class Context:
         scope["perkie.ids"], scope["perkie.headers"] = ids, {}
         status = 0
         began = time.perf_counter()
+        request = CurrentRequest(ids.request_id, ids.trace_id)
 
         async def send_with_ids(message: Message) -> None:
             nonlocal status
@@ -126,15 +128,16 @@ class Context:
                 MutableHeaders(scope=message).update({**common, **extra_headers(scope)})
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_ids)
-        finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
-            status = status or (101 if scope["type"] == "websocket" else 499)
-            seconds = time.perf_counter() - began
-            self._observe(scope.get("method", "WS"), route, status, seconds)
-            if log.isEnabledFor(logging.DEBUG):
-                log.debug("%s: %d in %.3f s", _where(scope), status, seconds)
+        with serving(request):
+            try:
+                await self._app(scope, receive, send_with_ids)
+            finally:
+                route = getattr(scope.get("route"), "path", "unmatched")
+                status = status or (101 if scope["type"] == "websocket" else 499)
+                seconds = time.perf_counter() - began
+                self._observe(scope.get("method", "WS"), route, status, seconds)
+                if log.isEnabledFor(logging.DEBUG):
+                    log.debug("%s: %d in %.3f s", _where(scope), status, seconds)
 
 
 class Boundary:
@@ -222,4 +225,4 @@ def note(scope: Scope, error: PerkieError) -> None:
 def _where(scope: Scope) -> str:
     """The route for the log, not the path: an image's token is a credential, and a path could break the line."""
     path = getattr(scope.get("route"), "path", None) or _LONG_PART.sub("…", quote(scope["path"][:_LONGEST_PATH]))
-    return f"{scope.get('method', 'WS')} {path} [{ids_of(scope).request_id}]"
+    return f"{scope.get('method', 'WS')} {path}"

@@ -17,6 +17,8 @@ from perkie_cli.http.limits.bodies import Bodies
 from perkie_cli.http.limits.gcra import Gcra, Rate
 from perkie_cli.http.limits.rate_limits import RateLimiter
 from perkie_cli.http.limits.shutdown import Shutdown
+from perkie_cli.http.readiness import Readiness
+from perkie_cli.http.request.owner_tag import OwnerTags
 
 # https://docs.cloud.google.com/storage/docs/access-control/signed-urls
 _LONGEST_SIGNED = timedelta(days=7)
@@ -31,8 +33,10 @@ class Parts:
     authenticator: Authenticator
     limiter: RateLimiter
     links: LinkSigner
+    owner_tags: OwnerTags
     bodies: Bodies
     warmups: Gcra
+    readiness: Readiness
     shutdown: Shutdown
 
 
@@ -43,7 +47,7 @@ def build_parts(services: Services) -> Parts:
     """
     _check(services)
     settings = _with_secrets(services)
-    secret = settings.link_secret
+    secret = settings.link_secret.reveal().encode() if settings.link_secret else secrets.token_bytes(32)
     minute = 60.0
     return Parts(
         services=services,
@@ -55,9 +59,11 @@ def build_parts(services: Services) -> Parts:
                 "session": Rate(settings.rate_session, minute, settings.rate_burst),
             }
         ),
-        links=LinkSigner(secret.reveal().encode() if secret else secrets.token_bytes(32)),
+        links=LinkSigner(secret),
+        owner_tags=OwnerTags(secret),
         bodies=Bodies(settings.max_bodies, settings.max_body),
         warmups=Gcra(Rate(settings.warmups, 3600.0, settings.warmups)),
+        readiness=Readiness(services, settings.role),
         shutdown=Shutdown(settings.stop_within),
     )
 

@@ -14,9 +14,11 @@ from fastapi import FastAPI
 
 from perkie_cli.bootstrap import Services
 from perkie_cli.config.schema import HttpSettings
-from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.errors import InvalidSetting, PerkieError
 from perkie_cli.http.app import create_app
 from perkie_cli.http.parts import Parts
+from perkie_cli.http.readiness import check_start
+from perkie_cli.http.startup import tell_start
 from perkie_cli.http.wire.connections import Connections
 from perkie_cli.http.wire.http import GuardedHttp
 from perkie_cli.http.wire.websocket import GuardedWebSocket
@@ -93,13 +95,21 @@ def listen(settings: HttpSettings) -> socket.socket:
 async def serve(services: Services, started: Callable[[str], None]) -> signal.Signals | None:
     """Serves until a signal; calls ``started`` with the address once it listens. Closes ``services``.
 
-    Returns the signal that stopped it. Raises: InvalidSetting.
+    Returns the signal that stopped it. Raises: InvalidSetting, and as ``check_start``, before anybody could connect.
     """
     settings = services.settings.http
     app = create_app(services, warming=True)
-    server = Server(app, settings.stop_within.total_seconds())
-    with server.heeding_signals(), listen(settings) as bound:
+    try:
+        await check_start(services, settings.role)
+        server = Server(app, settings.stop_within.total_seconds())
+        bound = listen(settings)
+    except PerkieError:
+        await services.aclose()
+        raise
+    with server.heeding_signals(), bound:
         host, port = bound.getsockname()[:2]
-        started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        started(address)
+        tell_start(services, address)
         await server.serve(sockets=[bound])
     return server.stopped_by

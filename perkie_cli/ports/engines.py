@@ -143,5 +143,8 @@ class PricedEngine(WarmableEngine, Protocol):
         Raises: RetiredModel, InvalidParameter.
         """
 
+    async def reach(self) -> None:
+        """Asks the upstream for the configured model, which costs nothing. Raises: NotAuthorised, Unavailable."""
+
     async def live_models(self) -> set[str]:
         """Ids of the models that the upstream currently lists. Raises: NotAuthorised, Unavailable."""

@@ -9,16 +9,18 @@ from decimal import Decimal
 from perkie_cli.domain.picture import DEFAULT_SIZE
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
-from perkie_cli.ports import Matte, MattingEngine, MattingJob, PricedEngine, Rendering, RenderJob
+from perkie_cli.ports import Clock, Matte, MattingEngine, MattingJob, PricedEngine, Rendering, RenderJob
 from perkie_cli.resilience.guard import Attempt, Guard
+from perkie_cli.resilience.probe import Probe
 
 
 class GuardedStyleEngine:
     """``ports.PricedEngine``: each ``render`` calls the inner engine as often as the guard allows."""
 
-    def __init__(self, engine: PricedEngine, guard: Guard) -> None:
+    def __init__(self, engine: PricedEngine, guard: Guard, clock: Clock) -> None:
         self._engine = engine
         self.guard = guard
+        self._probe = Probe(engine.name, engine.reach, clock)
 
     @property
     def name(self) -> str:
@@ -46,11 +48,22 @@ class GuardedStyleEngine:
         """Warms up the inner engine."""
         await self._engine.warm_up()
 
-    async def ping(self) -> None:
-        """Checks, without an upstream call, that a picture could be requested. Raises: the error that prevents it."""
-        self._engine.price(DEFAULT_SIZE)  # raises if the configured model was shut down
+    async def check_settings(self) -> None:
+        """Checks model, key and address without an upstream call. Raises: the error that prevents a picture."""
+        self._engine.price(DEFAULT_SIZE)  # raises if the configured model is unknown or was shut down
         await self._engine.warm_up()
+
+    async def ping(self) -> None:
+        """Checks that a picture could be drawn: also that the breaker lets calls through and, by a call that costs
+        nothing and is made at most twice a minute, that the upstream answers. Raises: the error that prevents it.
+        """
+        await self.check_settings()
         self.guard.check()
+        await self._probe.check()
+
+    async def reach(self) -> None:
+        """Asks the upstream at once."""
+        await self._engine.reach()
 
     async def live_models(self) -> set[str]:
         """Ids of the models that the upstream lists; one call, outside the guard."""
@@ -58,6 +71,7 @@ class GuardedStyleEngine:
 
     async def aclose(self) -> None:
         """Closes the inner engine."""
+        await self._probe.aclose()
         await self._engine.aclose()
 
 

@@ -43,7 +43,18 @@ def test_it_says_where_it_listens_and_ends_well(tmp_path: Path) -> None:
         assert httpx.get(f"{server.url}/health", timeout=60).json()["status"] == "ok"
         assert httpx.get(f"{server.url}/", timeout=60).status_code == 200
         assert server.stop(signal.SIGTERM) == 0
-        assert server.log == f"listening on {server.url}\n"
+        first, said, *_ = server.log.splitlines()
+        assert first == f"listening on {server.url}"
+        for fact in (
+            "role=all",
+            "engine=local",
+            "images=disk:",
+            "quotas=sqlite:",
+            "auth=none",
+            f"address={server.url}",
+        ):
+            assert fact in said
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO serving: version=", said)
 
 
 def test_an_interrupt_is_one_and_a_verbose_log_tells_requests_and_no_secrets(tmp_path: Path) -> None:
@@ -56,7 +67,7 @@ def test_an_interrupt_is_one_and_a_verbose_log_tells_requests_and_no_secrets(tmp
         httpx.get(f"{server.url}/images/{KEY}", timeout=60)
         assert server.stop(signal.SIGINT) == 130
     assert "Traceback" not in server.log
-    assert re.search(r"DEBUG GET /health \[\w+\]: 200 in \d", server.log)
+    assert re.search(r"DEBUG GET /health: 200 in \d\.\d+ s \[request=\w+\]", server.log)
     assert KEY not in server.log
 
 

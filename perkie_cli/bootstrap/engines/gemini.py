@@ -37,7 +37,7 @@ def gemini(its: Services) -> GuardedStyleEngine:
         clock=its.clock,
     )
     times = TimeRules(substitute=its.local_pace)
-    return GuardedStyleEngine(engine, build_guard("gemini", its.clock, its.events, _limits(settings), times))
+    return GuardedStyleEngine(engine, build_guard("gemini", its.clock, its.events, _limits(settings), times), its.clock)
 
 
 def _limits(gemini: GeminiSettings) -> UpstreamPolicy:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import Interrupted, MissingExtra
 from perkie_cli.system.imports import uncollected
-from perkie_cli.telemetry.log import EventLog
+from perkie_cli.telemetry.log import EventLog, log_to_stderr
 
 app = typer.Typer()
 
@@ -47,7 +46,7 @@ def serve(
     renderer = renderer_of(ctx)
     flags = {"http.host": host, "http.port": port, "http.role": role, "http.auth": auth}
     settings = settings_of(ctx, {**flags, "http.allow_open": allow_open or None}).settings
-    _log_to_stderr(verbose=renderer.flags.verbose)
+    log_to_stderr(verbose=renderer.flags.verbose)
     ended_by = _run(build_services(settings, profile=Profile.SERVER, listener=EventLog()), renderer)
     if ended_by is signal.SIGINT:
         raise Interrupted("interrupted; requests in flight were answered")
@@ -66,10 +65,3 @@ def _run(services: Services, renderer: Renderer) -> signal.Signals | None:
         ) from error
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serving(services, lambda address: renderer.say(f"listening on {address}")))
-
-
-def _log_to_stderr(*, verbose: bool) -> None:
-    """Logs to stderr. Libraries never below INFO: at DEBUG they log headers and messages, including keys."""
-    level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=level)
-    logging.getLogger("perkie").setLevel(logging.DEBUG if verbose else logging.INFO)

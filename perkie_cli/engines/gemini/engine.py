@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from perkie_cli.domain.errors import PerkieError, UnexpectedAnswer
+from perkie_cli.domain.errors import PerkieError, UnexpectedAnswer, UpstreamRefused
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.domain.money.spend import Purchase, Usage
 from perkie_cli.domain.picture import check_size
@@ -126,6 +126,18 @@ class GeminiEngine:
     async def warm_up(self) -> None:
         """Imports the SDK and creates the client."""
         await self._connected()
+
+    async def reach(self) -> None:
+        """Asks for the configured model. Elsewhere than at Google's own Gemini API any answer will do: Vertex AI has
+        other permissions for that question, and a gateway may not know it.
+        """
+        connection = await self._connected()
+        result = await self._outcome(connection, connection.client.aio.models.get(model=self._default_model))
+        if not isinstance(result, Failure):
+            return
+        asked_google = not connection.vertex and self._access.base_url is None
+        if asked_google or not isinstance(result.error, UpstreamRefused):
+            raise result.error
 
     async def live_models(self) -> set[str]:
         """Ids of the models that the API lists."""

@@ -55,7 +55,7 @@ async def link_to(call: Call, key: str) -> Link | None:
     try:
         url = await blobs.signed_url(key, lifetime)
     except PerkieError as error:
-        parts.services.events.emit(StoreFailed(blobs.name, "sign", error.message))
+        parts.services.events.emit(StoreFailed(blobs.name, "sign", error.message, error.hint))
         return None
     return Link(url or f"{_base(call)}/images/{parts.links.sign(key, expires_at)}", expires_at)
 

@@ -28,6 +28,7 @@ from perkie_cli.http.parts import Parts, parts_of
 from perkie_cli.http.request.fields import refuse_repeated, refuse_unknown
 from perkie_cli.http.request.origins import check_host, check_page
 from perkie_cli.services.shop.idempotency import Repeatable
+from perkie_cli.system.current_request import current_request
 
 T = TypeVar("T")
 PROXY_PREFIX = "/apps/perkie"
@@ -75,7 +76,11 @@ class Call:
         Raises: Forbidden, InvalidIdentity.
         """
         limits = self.parts.services.quota_limits
-        return identify(self.principal.credential, limits, address=self.address, customer=customer, session=session)
+        credential = self.principal.credential
+        found = identify(credential, limits, address=self.address, customer=customer, session=session)
+        if (request := current_request()) is not None:
+            request.owner = self.parts.owner_tags(found.owner)
+        return found
 
     def admit(self) -> None:
         """Admits an expensive request, unless the server is stopping or the address is over its rate.
@@ -170,6 +175,8 @@ def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
         hops += 1  # Shopify's own proxy
     else:
         principal = parts.authenticator.caller(headers, now)
+    if (current := current_request()) is not None:
+        current.caller = principal.log_name
     peer = request.client.host if request.client else "127.0.0.1"
     forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
     return Call(request, parts, principal, client_address(peer, forwarded, hops))

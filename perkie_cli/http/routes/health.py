@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 import orjson
@@ -16,7 +15,7 @@ from perkie_cli.http.answer.schemas import HealthAnswer, ReadyAnswer, WarmupAnsw
 from perkie_cli.http.parts import parts_of
 from perkie_cli.http.request.accept import JSON
 from perkie_cli.http.request.call import Call, calling
-from perkie_cli.http.warmup import dependencies, ping, warm_up
+from perkie_cli.http.warmup import warm_up
 
 router = APIRouter(tags=["operations"])
 warmups = APIRouter(tags=["operations"])  # separate: the widget calls it through the shop's proxy
@@ -44,14 +43,13 @@ async def health() -> Response:
 async def ready(request: Request) -> Response:
     """Whether everything that this role needs answers; optional parts that do not are named as degraded."""
     parts = parts_of(request)
-    needed = dependencies(parts.services, parts.settings.role)
-    states = await asyncio.gather(*map(ping, needed))
-    down = [each for each, state in zip(needed, states, strict=True) if state != "ok"]
+    states = await parts.readiness.look()
+    down = [each for each, state in states.items() if state != "ok"]
     failed = any(each.required for each in down)
     status = "stopping" if parts.shutdown.begun else "unavailable" if failed else "ready"
     body = {
         "status": status,
-        "dependencies": {each.name: state for each, state in zip(needed, states, strict=True)},
+        "dependencies": {each.name: state for each, state in states.items()},
         "degraded": sorted(each.name for each in down if not each.required),
     }
     return _json(body, 200 if status == "ready" else 503)
@@ -72,7 +70,7 @@ async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
         return _json({"status": "skipped", "loaded": [], "seconds": 0.0})
     clock = parts.services.clock
     began = clock.monotonic()
-    loaded = await call.work(lambda: warm_up(parts.services, parts.settings.role), parts.settings.cutout_deadline)
+    loaded = await call.work(lambda: warm_up(parts), parts.settings.cutout_deadline)
     return _json({"status": "warm", "loaded": loaded, "seconds": round(clock.monotonic() - began, 3)})
 
 

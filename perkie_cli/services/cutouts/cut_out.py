@@ -163,7 +163,7 @@ class Cutouts:
                 made = await self._look_up(other) or await self._shared(other)
             except PerkieError:
                 raise error from None
-            self._events.emit(Degraded(_KIND, error.code, STAND_IN, error.message))
+            self._events.emit(Degraded(_KIND, error.code, STAND_IN, error.message, error.hint))
             return replace(made, reason=error.code, warnings=(*made.warnings, _substitute_warning(plan.request, error)))
 
     def _stand_in(self, plan: CutoutPlan, error: PerkieError) -> CutoutPlan | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.domain.events import CacheLookup, StoreFailed
+from perkie_cli.domain.events import CacheLookup, StoreAnswered, StoreFailed
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import NOT_KEPT, EncodedPicture
@@ -43,8 +43,9 @@ class PictureCache:
     async def _by_key(self, key: CacheKey, owner: Owner) -> Found | None:
         try:
             found = await self._find(key, owner)
+            self._events.emit(StoreAnswered(self._blobs.name, "read"))
         except PerkieError as error:
-            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message, error.hint))
             found = None
         outcome = found.outcome if found else CacheOutcome.MISS
         self._events.emit(CacheLookup(outcome.value, key.style))
@@ -68,8 +69,9 @@ class PictureCache:
         """The object at exactly that key, for pictures without an owner. ``kind`` is their name in the metrics."""
         try:
             blob = await self._blobs.get(key)
+            self._events.emit(StoreAnswered(self._blobs.name, "read"))
         except PerkieError as error:
-            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message, error.hint))
             blob = None
         outcome = CacheOutcome.MISS if blob is None else CacheOutcome.HIT
         self._events.emit(CacheLookup(outcome.value, kind))
@@ -82,7 +84,7 @@ class PictureCache:
         try:
             await self._blobs.touch(info, self._clock.now())
         except PerkieError as error:
-            self._events.emit(StoreFailed(self._blobs.name, "touch", error.message))
+            self._events.emit(StoreFailed(self._blobs.name, "touch", error.message, error.hint))
 
     async def find_older(self, key: CacheKey, owner: Owner, *, but_not_by: str, cut_out: bool) -> Found | None:
         """The newest picture of the same upload in the same style by any recipe of any engine but one, with or without
@@ -96,7 +98,7 @@ class PictureCache:
                     if (blob := await self._blobs.get(info.key)) is not None:
                         return found_in(blob, await self._to_owner(info.key, owner), outcome)
         except PerkieError as error:
-            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message, error.hint))
         return None
 
     async def _to_owner(self, key: str, owner: Owner) -> str:
@@ -106,7 +108,7 @@ class PictureCache:
             if own != key and not await self._blobs.copy(key, own):
                 return key
         except PerkieError as error:
-            self._events.emit(StoreFailed(self._blobs.name, "copy", error.message))
+            self._events.emit(StoreFailed(self._blobs.name, "copy", error.message, error.hint))
             return key
         return own
 
@@ -140,8 +142,9 @@ class PictureCache:
             await self._blobs.put(
                 key, picture.data, content_type=picture.format.media_type, metadata=metadata, overwrite=replace
             )
+            self._events.emit(StoreAnswered(self._blobs.name, "write"))
         except PerkieError as error:
-            self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
+            self._events.emit(StoreFailed(self._blobs.name, "write", error.message, error.hint))
             return f"{NOT_KEPT}: {error.message}"
         return None
 

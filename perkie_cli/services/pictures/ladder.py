@@ -90,7 +90,7 @@ class Ladder:
             other = await self._local_drawing(job, request, key, error)
         if other is None:
             raise _sorry(request, error) from error
-        self._events.emit(Degraded(job.style.id, error.code, other.engine, error.message))
+        self._events.emit(Degraded(job.style.id, error.code, other.engine, error.message, error.hint))
         late = self._clock.monotonic() - job.deadline.due
         return replace(other, warnings=(*other.warnings, LATE.format(late))) if late > 0 else other
 

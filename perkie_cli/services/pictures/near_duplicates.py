@@ -57,7 +57,7 @@ class NearDuplicates:
             nearest = await self._nearest(key, owner, wanted)
             blob = await self._blobs.get(nearest.key) if nearest else None
         except PerkieError as error:
-            self._events.emit(StoreFailed(self._blobs.name, "read", error.message))
+            self._events.emit(StoreFailed(self._blobs.name, "read", error.message, error.hint))
             return None
         if blob is None:
             return None

@@ -76,7 +76,7 @@ class Originals:
         except BadInput:
             pass  # drawing will report the error; a missing bucket does not prevent drawing
         except PerkieError as error:
-            self._events.emit(StoreFailed(self._blobs.name, "write", error.message))
+            self._events.emit(StoreFailed(self._blobs.name, "write", error.message, error.hint))
         return None
 
     async def find(self, owner: Owner, hash_: str) -> Original | None:

@@ -17,7 +17,7 @@ from itertools import count
 from typing import Literal
 
 from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable
-from perkie_cli.domain.events import StoreFailed
+from perkie_cli.domain.events import StoreAnswered, StoreFailed
 from perkie_cli.domain.quotas import limits as quota
 from perkie_cli.domain.quotas.limits import Charge, Counter, QuotaStatus
 from perkie_cli.ports import STORE_DOWN, Clock, DocumentStore, EventSink
@@ -128,7 +128,7 @@ class Quotas:
         if self._may_use_store():
             try:
                 tallies = await self._book.read(day, charge.counters)
-                self._probe_at = None
+                self._answered()
                 return quota.status(charge, tallies, now)
             except STORE_DOWN as error:
                 self._went_down("read", error)
@@ -183,10 +183,10 @@ class Quotas:
             except STORE_DOWN as error:
                 self._went_down("reserve", error)
             except QuotaExceeded:
-                self._probe_at = None  # a refusal also shows that the store answers
+                self._answered()  # a refusal also shows that the store answers
                 raise
             else:
-                self._probe_at = None
+                self._answered()
                 return
         self._refuse_if_denied()
         await self._reserve_in(self._fallback, reservation)
@@ -231,7 +231,11 @@ class Quotas:
 
     def _went_down(self, operation: str, error: PerkieError) -> None:
         self._probe_at = self.clock.monotonic() + PROBE_EVERY
-        self._events.emit(StoreFailed(self._store_name, operation, error.message))
+        self._events.emit(StoreFailed(self._store_name, operation, error.message, error.hint))
+
+    def _answered(self) -> None:
+        self._probe_at = None
+        self._events.emit(StoreAnswered(self._store_name))
 
     def _refuse_if_denied(self) -> None:
         if self.rules.when_down == "deny":

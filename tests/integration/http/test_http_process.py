@@ -31,7 +31,7 @@ from perkie_cli.domain.errors import (
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
 from perkie_cli.services.shop.process import Accepted
-from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured
+from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured, server_log
 from tests.pictures import exif_of, file_of, photo
 
 REFERENCE = Secret("sm://a reference of the wrong form, which would be guessed as a secret")
@@ -374,14 +374,14 @@ async def test_websockets_ask_for_credentials_too(home: Path) -> None:
             assert json.loads(await socket.recv())["event"] == "accepted"
 
 
-async def test_messages_that_are_none(server: Running, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "perkie.http")
+async def test_messages_that_are_none(server: Running) -> None:
     for message, status in (("{", 400), (b"\xff", 400), ("[]", 400), ("{}", 422), ('{"image_data": 7}', 422)):
-        async with socket_of(server) as socket:
-            await socket.send(message)
-            told = json.loads(await socket.recv())
+        with server_log() as log:
+            async with socket_of(server) as socket:
+                await socket.send(message)
+                told = json.loads(await socket.recv())
         assert (told["event"], told["data"]["status"]) == ("error", status)
-        assert told["data"]["request_id"] in caplog.text
+        assert f"request={told['data']['request_id']}" in log.getvalue()
 
 
 # ------------------------------------------------------------------ local only

@@ -1,0 +1,120 @@
+"""A server that cannot serve does not start; one that could serve better says so, at its start and at /ready."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+
+from perkie_cli.config.models import load_models
+from perkie_cli.emulators.gemini.painter import TinyPainter
+from perkie_cli.emulators.gemini.server import GeminiEmulator
+from perkie_cli.system.clock import SystemClock
+from tests.conftest import Perkie
+from tests.serving import ServerProcess, perkie_serve
+
+KEY = "CanarySecretKey"
+NOWHERE = {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
+
+
+@pytest.fixture
+async def gemini() -> AsyncIterator[GeminiEmulator]:
+    emulator = GeminiEmulator(TinyPainter(), load_models(), SystemClock(), api_key=KEY)
+    await emulator.start()
+    yield emulator
+    await emulator.aclose()
+
+
+@pytest.mark.parametrize(
+    ("env", "flags", "code", "said"),
+    [
+        ({"PERKIE_CACHE_STORE": "gcs"}, (), 3, ("no bucket is set", "PERKIE_CACHE_BUCKET")),
+        ({"PERKIE_STYLE_ENGINE": "gemini"}, (), 4, ("no key for the Gemini API", "Set GEMINI_API_KEY")),
+        ({**NOWHERE, "PERKIE_GEMINI_MODEL": "gemini-nano-bananna-2.1"}, (), 3, ("unknown model", "Did you mean")),
+        ({**NOWHERE, "GEMINI_API_KEY": "sm://my-key"}, (), 3, ("not a reference to a secret", "sm://projects/")),
+        ({**NOWHERE, "GOOGLE_GEMINI_BASE_URL": "localhost"}, (), 3, ("not a valid address", "http://HOST:PORT")),
+        ({**NOWHERE, "HTTPS_PROXY": "http://h:abc"}, (), 3, ("HTTPS_PROXY", "http://HOST:PORT")),
+        ({"PERKIE_HTTP_API_KEYS": "/nowhere/keys.toml"}, ("--auth", "api-key"), 3, ("keys.toml cannot be read",)),
+        ({"PERKIE_HTTP_LINK_SECRET": "sm://x"}, (), 3, ("not a reference to a secret",)),
+    ],
+)
+def test_what_no_waiting_mends_refuses_the_start(
+    perkie: Perkie, env: Mapping[str, str], flags: tuple[str, ...], code: int, said: tuple[str, ...]
+) -> None:
+    done = perkie("serve", "--port", "0", *flags, env=env)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert all(each in done.stderr for each in said), done.stderr
+    assert "listening" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_broken_style_refuses_the_start_with_file_and_line(perkie: Perkie, home: Path) -> None:
+    own = home / "config" / "perkie" / "styles"
+    own.mkdir(parents=True)
+    (own / "z.toml").write_text('id = "z"\ntitle = "Z"\nprompt = "p"\n[local.parameters]\nseel = true\n')
+    done = perkie("serve", "--port", "0")
+    assert done.returncode == 3
+    assert "z.toml:5: the recipe ink_wash has no parameter 'seel'" in done.stderr
+    assert "Did you mean 'seal'?" in done.stderr
+    assert "listening" not in done.stderr
+
+
+def test_the_matting_role_refuses_to_start_without_its_weights(perkie: Perkie) -> None:
+    done = perkie("serve", "--port", "0", "--role", "matting", env={"PERKIE_MATTING_ENGINE": "inspyrenet"})
+    assert done.returncode != 0
+    assert "perkie models pull" in done.stderr
+
+
+async def _degraded(server: ServerProcess, name: str) -> str:
+    """Asks /ready until it has an answer about ``name``: a first look may take longer than a ping's limit."""
+    async with asyncio.timeout(60), httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+        while True:
+            answer = await client.get("/ready")
+            body = answer.json()
+            state = body["dependencies"][name]
+            if state != "timeout":
+                assert (answer.status_code, body["status"]) == (200, "ready")
+                assert (name in body["degraded"]) == (state != "ok")
+                return str(state)
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    ("env", "state", "said"),
+    [
+        ({}, "ok", ""),
+        ({"GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}, "upstream_fault", "no connection to gemini at 127.0.0.1:9"),
+        ({"GEMINI_API_KEY": "another"}, "wrong_credentials", "gemini refused the key"),
+        ({"PERKIE_GEMINI_MODEL": "gemini-2.5-flash-image"}, "retired_model", "was shut down on"),
+    ],
+)
+async def test_ready_tells_whether_gemini_would_draw(
+    tmp_path: Path, gemini: GeminiEmulator, env: Mapping[str, str], state: str, said: str
+) -> None:
+    own = {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url}
+    with perkie_serve(tmp_path, env={**own, **env}) as server:
+        assert await _degraded(server, "gemini") == state
+        assert await _degraded(server, "ledger") == "ok"
+        assert server.stop() == 0
+    told = [line for line in server.log.splitlines() if "WARNING gemini: " in line]
+    assert len(told) == (1 if said else 0), server.log  # once, however often /ready was asked
+    assert all(f"WARNING gemini: {state}: " in line and said in line for line in told)
+    assert "engine=gemini, model=gemini-" in server.log
+    assert gemini.total == 0  # nothing was spent
+    assert KEY not in server.log
+
+
+def test_a_server_says_what_several_of_it_would_lack(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text(f'[[key]]\nname = "shop"\nsha256 = "{"0" * 64}"\nscopes = ["generate"]\n')
+    env = {"PERKIE_HTTP_API_KEYS": str(keys), "K_REVISION": "perkie-00042-abc", "PORT": "8080"}
+    with perkie_serve(tmp_path, "--auth", "api-key", env=env) as server:
+        assert server.stop() == 0
+    assert "WARNING image links are signed with a secret of this process" in server.log
+    assert "set http.link_secret" in server.log
+    assert "WARNING PORT is set, as container platforms do" in server.log
+    assert "auth=api-key" in server.log
+    assert "revision=perkie-00042-abc" in server.log
