@@ -45,6 +45,11 @@ class KeyRing:
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._keys = tuple(keys)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys' names."""
+        return tuple(key.name for key in self._keys)
+
     def authenticate(self, presented: str, now: datetime) -> Principal:
         """The caller that holds this key. Compares with every key in constant time.
 

@@ -127,11 +127,18 @@ class HttpSettings:
     jwt_secret: Secret | None = row(None, "Signs and checks tokens (HS256), at least 32 bytes")
     shopify_secret: Secret | None = row(None, "The app's secret, for proxy signatures", env=("SHOPIFY_API_SECRET",))
     shops: tuple[str, ...] = row((), "Shops whose proxy calls are accepted, such as x.myshopify.com; empty for any")
-    public_url: str | None = row(None, "Base address for links (default: the one that the client used)")
-    link_secret: Secret | None = row(None, "Signs image links; without it they become invalid when the server restarts")
+    public_url: str | None = row(
+        None, "Base address for links, such as https://shop.example/perkie (default: as called)"
+    )
+    link_secret: Secret | None = row(
+        None, "Encrypts image links; without it they end with the process and are read by no other"
+    )
     link_lifetime: timedelta = row(timedelta(days=1), "How long image links are valid")
+    bucket_links: bool = row(
+        False, "Let links lead to the bucket itself; they then show the customer's or session's id"
+    )
     origins: tuple[str, ...] = row((), "Origins that browsers may call from, in addition to https://*.myshopify.com")
-    trusted_hops: int = row(0, "Number of own proxies that append to X-Forwarded-For (Cloud Run: 1)", minimum=0)
+    trusted_hops: int = row(0, "Number of own proxies whose X-Forwarded-… count (Cloud Run: 1)", minimum=0)
     max_body: ByteCount = row(32 * MIB, "Largest request body", minimum=1)
     max_image: ByteCount = row(20 * MIB, "Largest picture in a request", minimum=1)
     max_bodies: ByteCount = row(256 * MIB, "Total size of all request bodies in progress", minimum=1)

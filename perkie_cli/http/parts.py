@@ -9,6 +9,7 @@ from datetime import timedelta
 from starlette.requests import HTTPConnection
 
 from perkie_cli.auth.authenticate import Authenticator, build_authenticator
+from perkie_cli.auth.credentials import Credentials
 from perkie_cli.bootstrap import Services
 from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.errors import InvalidSetting
@@ -19,6 +20,7 @@ from perkie_cli.http.limits.rate_limits import RateLimiter
 from perkie_cli.http.limits.shutdown import Shutdown
 from perkie_cli.http.readiness import Readiness
 from perkie_cli.http.request.owner_tag import OwnerTags
+from perkie_cli.http.request.public_address import PublicAddress
 
 # https://docs.cloud.google.com/storage/docs/access-control/signed-urls
 _LONGEST_SIGNED = timedelta(days=7)
@@ -30,14 +32,20 @@ class Parts:
 
     services: Services
     settings: HttpSettings
-    authenticator: Authenticator
+    credentials: Credentials
     limiter: RateLimiter
     links: LinkSigner
     owner_tags: OwnerTags
+    public_address: PublicAddress
     bodies: Bodies
     warmups: Gcra
     readiness: Readiness
     shutdown: Shutdown
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """Checks credentials, as they are now."""
+        return self.credentials.current
 
 
 def build_parts(services: Services) -> Parts:
@@ -52,7 +60,7 @@ def build_parts(services: Services) -> Parts:
     return Parts(
         services=services,
         settings=settings,
-        authenticator=build_authenticator(settings),
+        credentials=Credentials(build_authenticator(settings), lambda: build_authenticator(_with_secrets(services))),
         limiter=RateLimiter(
             {
                 "ip": Rate(settings.rate_ip, minute, settings.rate_burst),
@@ -61,6 +69,7 @@ def build_parts(services: Services) -> Parts:
         ),
         links=LinkSigner(secret),
         owner_tags=OwnerTags(secret),
+        public_address=PublicAddress(settings.public_url, settings.trusted_hops),
         bodies=Bodies(settings.max_bodies, settings.max_body),
         warmups=Gcra(Rate(settings.warmups, 3600.0, settings.warmups)),
         readiness=Readiness(services, settings.role),

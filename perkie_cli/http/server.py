@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -22,7 +23,9 @@ from perkie_cli.http.startup import tell_start
 from perkie_cli.http.wire.connections import Connections
 from perkie_cli.http.wire.http import GuardedHttp
 from perkie_cli.http.wire.websocket import GuardedWebSocket
+from perkie_cli.system.waiting import alongside
 
+log = logging.getLogger("perkie.http")
 _CLOSING = 1.0  # seconds for closing connections after the last answer
 _KEEP_ALIVE = 75  # seconds; longer than load balancers keep idle connections
 _BACKLOG = 2048
@@ -52,7 +55,8 @@ class Server(uvicorn.Server):
                 ws_per_message_deflate=False,  # a kilobyte could become a gigabyte
             )
         )
-        self._shutdown = parts.shutdown
+        self._parts = parts
+        self._hung_up = asyncio.Event()
         self.stopped_by: signal.Signals | None = None
 
     @contextlib.contextmanager
@@ -62,21 +66,40 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def heeding_signals(self) -> Iterator[None]:
-        """Shuts down cleanly on SIGTERM and SIGINT; a clean end after SIGTERM is a success."""
+        """Shuts down cleanly on SIGTERM and SIGINT; a clean end after SIGTERM is a success. SIGHUP reads keys again."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
 
     def _on_signal(self, number: signal.Signals) -> None:
         self.force_exit = self.should_exit
         self.should_exit = True
         self.stopped_by = number
-        self._shutdown.begin()
+        self._parts.shutdown.begin()
+
+    async def reload_on_hangup(self) -> None:
+        """Reads the credentials again after each SIGHUP, until it is cancelled."""
+        while await self._hung_up.wait():
+            self._hung_up.clear()
+            await _reload(self._parts)
+
+
+async def _reload(parts: Parts) -> None:
+    """A file that is broken now changes nothing."""
+    try:
+        await asyncio.to_thread(parts.credentials.reload)
+    except PerkieError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        log.warning("the credentials in force stay, the new ones cannot be used: %s%s", error.message, hint)
+        return
+    keys = parts.authenticator.keys
+    log.info("credentials were read again%s", f"; API keys: {', '.join(keys.names)}" if keys is not None else "")
 
 
 def listen(settings: HttpSettings) -> socket.socket:
@@ -111,5 +134,6 @@ async def serve(services: Services, started: Callable[[str], None]) -> signal.Si
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         started(address)
         tell_start(services, address)
-        await server.serve(sockets=[bound])
+        async with alongside(server.reload_on_hangup()):
+            await server.serve(sockets=[bound])
     return server.stopped_by

@@ -77,7 +77,7 @@ def _customer(credential: Credential, claimed: str | None) -> Owner | None:
     owner = Owner.customer(claimed)
     if not credential.proves(claimed):
         raise Forbidden(
-            f"customer id {claimed!r} was claimed, not proven",
+            "the customer id was claimed, not proven",
             hint="Come through the shop's signed proxy, with its token, or with an API key of the act-as scope.",
         )
     return owner

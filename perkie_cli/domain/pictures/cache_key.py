@@ -79,6 +79,11 @@ def cutout_key(hash_: str, fingerprint: str) -> str:
     return f"cutouts/{hash_[:2]}/{hash_}_{fingerprint}.png"
 
 
+def names_owner(key: str) -> bool:
+    """Whether the key contains the id of a customer or session."""
+    return key.startswith(("generated/", "originals/"))
+
+
 def check_key(key: str) -> str:
     """Returns the key if every store can hold it.
 

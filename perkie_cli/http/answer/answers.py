@@ -16,6 +16,7 @@ from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.picture import NOT_KEPT, EncodedPicture
+from perkie_cli.domain.pictures.cache_key import names_owner
 from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.quotas.limits import Charge, QuotaStatus
 from perkie_cli.http.answer.facts import as_fields, as_headers
@@ -30,7 +31,7 @@ from perkie_cli.http.answer.schemas import (
 )
 from perkie_cli.http.middleware import as_problem, ids_of, note
 from perkie_cli.http.request.accept import IMAGES, JSON, image_format
-from perkie_cli.http.request.call import Call
+from perkie_cli.http.request.call import Call, behind_proxy
 from perkie_cli.services.pictures.found import deliver
 from perkie_cli.services.shop.process import CutoutResult
 from perkie_cli.services.shop.storefront import StoredPicture, StyleResult
@@ -48,15 +49,20 @@ class Link:
 
 
 async def link_to(call: Call, key: str) -> Link | None:
-    """The store's own signed link, or one of ours; None if the store cannot make one now."""
+    """A link of ours, or the store's own signed one; None if the store cannot make one now.
+
+    The store's own shows the key, so it is used for keys that name nobody, or if the settings allow it.
+    """
     parts, blobs = call.parts, call.parts.services.blobs
     lifetime = parts.settings.link_lifetime
     expires_at = (parts.services.clock.now() + lifetime).replace(microsecond=0)
-    try:
-        url = await blobs.signed_url(key, lifetime)
-    except PerkieError as error:
-        parts.services.events.emit(StoreFailed(blobs.name, "sign", error.message, error.hint))
-        return None
+    url = None
+    if parts.settings.bucket_links or not names_owner(key):
+        try:
+            url = await blobs.signed_url(key, lifetime)
+        except PerkieError as error:
+            parts.services.events.emit(StoreFailed(blobs.name, "sign", error.message, error.hint))
+            return None
     return Link(url or f"{_base(call)}/images/{parts.links.sign(key, expires_at)}", expires_at)
 
 
@@ -70,13 +76,7 @@ async def _picture_at(call: Call, key: str | None, picture: EncodedPicture) -> t
 
 
 def _base(call: Call) -> str:
-    settings = call.parts.settings
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    url = call.request.base_url
-    proto = call.request.headers.get("x-forwarded-proto", "").rpartition(",")[2].strip()
-    scheme = proto if settings.trusted_hops and proto in ("http", "https") else url.scheme.replace("ws", "http")
-    return f"{scheme}://{url.netloc}"
+    return call.parts.public_address.of(call.request, behind_shop=behind_proxy(call.request))
 
 
 def json_answer(model: BaseModel, status: int = 200) -> Response:

@@ -237,7 +237,8 @@ async def test_a_picture_that_no_link_can_be_signed_for_is_in_the_answer(tmp_pat
         async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
             raise StoreUnavailable("/srv/account.json may not sign")
 
-    async with running(blobs=SignsNothing(tmp_path, SystemClock(), thread_workers(2))) as server:
+    http = HttpSettings(bucket_links=True)
+    async with running(http, blobs=SignsNothing(tmp_path, SystemClock(), thread_workers(2))) as server:
         answer = await server.generate()
         facts = answer.json()
         assert (answer.status_code, facts["expires_at"], facts["original_url"]) == (200, None, None)

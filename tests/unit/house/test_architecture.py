@@ -188,6 +188,7 @@ def test_tasks_are_made_by_the_tools_for_waiting() -> None:
         "http/routes/process.py",
         "loadtest/connection.py",
         "resilience/coalesce.py",
+        "resilience/probe.py",
         "system/waiting.py",
     }
 

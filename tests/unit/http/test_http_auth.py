@@ -307,6 +307,16 @@ def test_a_link_opens_until_it_ends() -> None:
     assert LinkSigner(b"other").open(token, START) is None
 
 
+def test_a_link_tells_nobody_whose_picture_it_is() -> None:
+    import base64
+
+    token = LinkSigner(b"secret").sign("generated/customers/alice42/abc.jpg", START + timedelta(hours=1))
+    raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    for name in (b"alice", b"customers", b"generated"):
+        assert name not in raw
+    assert LinkSigner(b"secret").open(token, START) is not None, "another server with the same secret reads it"
+
+
 @given(st.integers(0, 200), st.integers(1, 255))
 def test_no_byte_of_a_link_can_be_changed(at: int, flip: int) -> None:
     import base64
