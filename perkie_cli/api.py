@@ -7,6 +7,7 @@ once and await them.
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -123,7 +124,10 @@ async def open_services(settings: Mapping[str, Any] | None = None) -> AsyncItera
 
     Raises: InvalidSetting, UnreadableFile.
     """
-    services = build_services(load(flags=settings).settings)
+    loaded = load(flags=settings)
+    for text in loaded.warnings:
+        warnings.warn(text, stacklevel=2)
+    services = build_services(loaded.settings)
     try:
         yield services
     finally:

@@ -9,7 +9,7 @@ import stat
 import sys
 from pathlib import Path
 
-from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UnwritableFile, UsageError
+from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UsageError, unwritable
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
@@ -80,7 +80,7 @@ def read_photo(path: Path, limits: ImageLimits, name: str | None = None) -> Phot
 def write_atomically(path: Path, data: bytes) -> None:
     """Writes a temporary file and renames it, so that readers never see half a file. Creates parent folders.
 
-    Raises: UnwritableFile.
+    Raises: UnwritableFile, DiskFull.
     """
     temporary = (
         path.parent / f".{secrets.token_hex(8)}.tmp"
@@ -93,4 +93,4 @@ def write_atomically(path: Path, data: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise UnwritableFile(f"{path} cannot be written: {error.strerror}") from error
+        raise unwritable(str(path), error) from error

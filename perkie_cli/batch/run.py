@@ -59,7 +59,7 @@ class Reporter(Protocol):
         """A progress display for the duration of the run."""
 
     def ended(self, result: JobResult, total: int) -> None:
-        """Reports one finished job. Raises: UnwritableFile when output is no longer possible."""
+        """Reports one finished job. Raises: UnwritableFile or DiskFull when output is no longer possible."""
 
     def given_up(self, count: int) -> None:
         """Reports ``count`` jobs that were not tried, since they would fail the same way."""
@@ -117,7 +117,7 @@ class _Run:
 async def run_jobs(jobs: Sequence[Job], work: Work, reporter: Reporter, at_once: int) -> RunResult:
     """Runs ``work`` for each job, ``at_once`` at a time, and reports each as it ends.
 
-    Raises: UnwritableFile when stdout cannot be written.
+    Raises: UnwritableFile or DiskFull when stdout cannot be written.
     """
     run = _Run(work, reporter, jobs)
     with reporter.progress(len(jobs), jobs[0].source.name if jobs else "") as bar:

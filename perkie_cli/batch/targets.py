@@ -20,7 +20,7 @@ from pathlib import Path
 
 from perkie_cli.batch.files import STDIO, located, write_atomically
 from perkie_cli.batch.inputs import InputFile, holds
-from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile
+from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, unwritable
 from perkie_cli.ports import MadeOutput, OutputStore
 
 
@@ -122,7 +122,7 @@ class OutputRecord:
     def write(self, made: OutputFile, data: bytes) -> list[str]:
         """Writes an output and records it. A failure to record is only a warning, since the output exists.
 
-        Raises: UnwritableFile.
+        Raises: UnwritableFile, DiskFull.
         """
         write_atomically(made.target, data)
         try:
@@ -171,7 +171,7 @@ def check_place(target: Path, source: Path) -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UnwritableFile(f"{target} cannot be written: {folder} is not writable (permission denied)")
     except OSError as error:
-        raise UnwritableFile(f"{target} cannot be written: {error.strerror}") from error
+        raise unwritable(str(target), error) from error
 
 
 def _name(path: Path) -> bytes:

@@ -83,7 +83,7 @@ class FileWork:
     async def __call__(self, job: Job) -> JobResult:
         """Runs one job.
 
-        Raises: BadInput, OutputExists, UnwritableFile, and everything that the maker raises.
+        Raises: BadInput, OutputExists, UnwritableFile, DiskFull, and everything that the maker raises.
         """
         photo = await asyncio.to_thread(read_photo, job.source, self._limits)
         planned = self._maker.plan(photo, job.style)

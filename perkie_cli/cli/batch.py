@@ -13,7 +13,7 @@ from perkie_cli.batch.status import Status
 from perkie_cli.cli.render import Progress, Renderer, Report
 from perkie_cli.cli.rows import CutoutRow, ErrorRow, PictureRow
 from perkie_cli.domain.cutouts.result import CutoutFacts
-from perkie_cli.domain.errors import Interrupted, PartialFailure, PerkieError
+from perkie_cli.domain.errors import Interrupted, LimitReached, PartialFailure, PerkieError
 from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.units import format_duration
 
@@ -78,23 +78,41 @@ def batch_report(ended: RunResult) -> Report:
         code = 0
     return Report(
         results=[_row(each) for each in ended.results],
-        summary={"total": ended.total, **{name: count for name, count in counts.items() if count}},
+        summary={
+            "total": ended.total,
+            **{name: count for name, count in counts.items() if count},
+            **({"failed_by_limit": len(limited)} if (limited := _limited(failures)) else {}),
+        },
         error=error,
         exit_code=code,
     )
 
 
 def summed_up(failures: Sequence[PerkieError], total: int) -> tuple[PerkieError | None, int]:
-    """The error of a run of ``total`` jobs and its exit code: the failures' own if all failed with the same one."""
+    """The error of a run of ``total`` jobs and its exit code: the failures' own if all failed with the same one, or if
+    a quota, budget or cap is all that made some fail: then the rest of the run waits for money, not for anybody.
+    """
     if not failures:
         return None, 0
     if total == 1:
         return failures[0], failures[0].exit_code
-    all_failed = len(failures) == total
+    limited = _limited(failures)
+    shared = len(failures) == total or len(limited) == len(failures)
     kinds, codes = {type(failure) for failure in failures}, {failure.exit_code for failure in failures}
-    kind = kinds.pop() if all_failed and len(kinds) == 1 else PartialFailure
-    code = codes.pop() if all_failed and len(codes) == 1 else PartialFailure.exit_code
-    return kind(f"{len(failures)} of {total} failed", hint="Each is named with its reason."), code
+    code = codes.pop() if shared and len(codes) == 1 else PartialFailure.exit_code
+    kind = (
+        kinds.pop()
+        if shared and len(kinds) == 1
+        else LimitReached
+        if code == LimitReached.exit_code
+        else PartialFailure
+    )
+    money = f", {len(limited)} of them by a quota, budget or cap" if 0 < len(limited) < len(failures) else ""
+    return kind(f"{len(failures)} of {total} failed{money}", hint="Each is named with its reason."), code
+
+
+def _limited(failures: Sequence[PerkieError]) -> list[PerkieError]:
+    return [failure for failure in failures if isinstance(failure, LimitReached)]
 
 
 def _row(result: JobResult) -> PictureRow | CutoutRow:

@@ -25,7 +25,8 @@ async def ensure_weights(
     """Downloads the mode's checkpoint if the engine (by default the configured one) runs it in this process and neither
     the checkpoint nor its export exists.
 
-    Raises: MissingExtra, MissingDevice; if ``required`` also MissingWeights, with a hint about the alternatives.
+    Raises: MissingExtra, MissingDevice; if ``required`` also MissingWeights or what a retry may mend, with a hint about
+    the alternatives.
     """
     if not services.matting_choice.needs_weights(engine) or services.cutout_readiness.has_weights():
         return
@@ -36,7 +37,8 @@ async def ensure_weights(
     try:
         await pull(services, renderer, wanted)
     except PerkieError as error:
-        missing = MissingWeights(f"no weights for {wanted.model}: {error.message}", hint=_OTHERWISE)
+        kind = type(error) if error.retryable else MissingWeights  # a retry may mend the network
+        missing = kind(f"no weights for {wanted.model}: {error.message}", hint=_OTHERWISE)
         if required:
             raise missing from error
         renderer.warn(missing.message)

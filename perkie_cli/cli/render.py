@@ -20,7 +20,7 @@ import typer
 
 from perkie_cli.cli import streams
 from perkie_cli.cli.flags import GlobalFlags
-from perkie_cli.domain.errors import PerkieError, UnwritableFile, UsageError
+from perkie_cli.domain.errors import DiskFull, PerkieError, UnwritableFile, UsageError, unwritable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,7 +64,8 @@ class Renderer:
     def line(self, text: str) -> None:
         """Prints one line of data and flushes: a reader at the other end of a pipe may be waiting.
 
-        Raises: BrokenPipeError when the reader has closed the pipe, UnwritableFile when stdout cannot be written.
+        Raises: BrokenPipeError when the reader has closed the pipe, UnwritableFile or DiskFull when stdout cannot
+        be written.
         """
         try:
             sys.stdout.write(text.rstrip("\n") + "\n")
@@ -74,7 +75,7 @@ class Renderer:
             self.flags = replace(self.flags, json=False)  # from now on report on stderr
             if isinstance(error, BrokenPipeError):
                 raise
-            raise UnwritableFile(f"stdout cannot be written: {error.strerror}") from error
+            raise unwritable("stdout", error) from error
 
     def check_takes_pictures(self) -> None:
         """Checks that stdout can take a picture, before anybody pays for it.
@@ -91,7 +92,7 @@ class Renderer:
     def picture(self, data: bytes) -> None:
         """Writes a picture to stdout, instead of its path.
 
-        Raises: BrokenPipeError, UnwritableFile.
+        Raises: BrokenPipeError, UnwritableFile, DiskFull.
         """
         try:
             sys.stdout.buffer.write(data)
@@ -100,7 +101,7 @@ class Renderer:
             streams.mute(sys.stdout)
             if isinstance(error, BrokenPipeError):
                 raise
-            raise UnwritableFile(f"stdout cannot be written: {error.strerror}") from error
+            raise unwritable("stdout", error) from error
 
     def result(self, data: str, remark: str) -> None:
         """Prints one finished item: the remark on stderr, the data on stdout; only one of them on a terminal."""
@@ -162,7 +163,9 @@ class Renderer:
             self._stderr(text)
 
     def warn(self, text: str) -> None:
-        """Prints a warning; the envelope lists it under ``warnings``."""
+        """Prints a warning, once; the envelope lists it under ``warnings``."""
+        if text in self.warnings:
+            return
         self.warnings.append(text)
         if not self.flags.json:
             self._stderr(f"warning: {text}", "yellow")
@@ -176,7 +179,7 @@ class Renderer:
         """Ends the run with an error; returns the exit code. If stdout cannot be written, reports on stderr."""
         try:
             return self.finish(Report(error=error))
-        except (BrokenPipeError, UnwritableFile):
+        except (BrokenPipeError, UnwritableFile, DiskFull):
             return self.finish(Report(error=error))
 
     def unexpected(self, error: Exception) -> PerkieError:

@@ -27,8 +27,11 @@ def settings_of(ctx: typer.Context, flags: Mapping[str, Any] | None = None) -> L
 
     Raises: InvalidSetting, UnreadableFile.
     """
-    given = renderer_of(ctx).flags
-    return load(config=given.config, profile=given.profile, flags=flags)
+    renderer = renderer_of(ctx)
+    loaded = load(config=renderer.flags.config, profile=renderer.flags.profile, flags=flags)
+    for warning in loaded.warnings:
+        renderer.warn(warning)
+    return loaded
 
 
 def services_of(ctx: typer.Context) -> Services:

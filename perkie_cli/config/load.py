@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from perkie_cli.config.coerce import coerce
-from perkie_cli.config.schema import Settings, default_groups, rows
+from perkie_cli.config.environment import CONFIG, PROFILE, FromEnv, env_values, strange_variables
+from perkie_cli.config.schema import Row, Settings, default_groups, rows
 from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
+from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import why_unread
 
 PROJECT_FILE = "perkie.toml"
+_PROJECT = "project file"
 FLAG = "flag"  # a flag has the name of its setting without the group
 
 
@@ -30,11 +32,14 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, the origin of each value, and the files that were looked for (path, whether it exists)."""
+    """The settings, the origin of each value, the files that were looked for (path, whether it exists), and warnings
+    about variables that have no effect.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
     files: tuple[tuple[Path, bool], ...]
+    warnings: tuple[str, ...] = ()
 
 
 def user_config_dir(environ: Mapping[str, str]) -> Path:
@@ -78,19 +83,22 @@ def load(
 
     Raises: InvalidSetting, UnreadableFile.
     """
-    profile = profile or environ.get("PERKIE_PROFILE") or None
+    profile = profile or environ.get(PROFILE) or None
+    if config is None and environ.get(CONFIG):
+        config = Path(environ[CONFIG]).expanduser()
     if config is not None:
         paths = [("config file", config)]
     else:
         project = (project_dir or Path.cwd()) / PROJECT_FILE
-        paths = [("project file", project), ("user file", user_config_dir(environ) / "config.toml")]
+        paths = [(_PROJECT, project), ("user file", user_config_dir(environ) / "config.toml")]
     tables = [(label, path, _read(path, required=config is not None)) for label, path in paths]
     _check_profile(profile, [table for _, _, table in tables])
     files = [layer for label, path, table in tables for layer in _file_layers(f"{label} {path}", table, profile)]
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    layers = [Layer(FLAG, given), _env_layer(environ), *files]
+    layers = [Layer(FLAG, given), Layer("environment", env_values(environ)), *files]
     settings, origins = _merge(layers)
-    return Loaded(settings, origins, tuple((path, path.is_file()) for _, path in paths))
+    found = tuple((path, path.is_file()) for _, path in paths)
+    return Loaded(settings, origins, found, tuple(strange_variables(environ)))
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
@@ -143,23 +151,7 @@ def _flatten(origin: str, table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _nearest(name: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return (f"Did you mean {near[0]!r}? " if near else "") + "`perkie config show` lists all of them."
-
-
-def _env_layer(environ: Mapping[str, str]) -> Layer:
-    values: dict[str, Any] = {}
-    for each in rows():
-        name = next((n for n in each.env_names if environ.get(n)), None)
-        if name is not None:
-            values[each.name] = _FromEnv(name, environ[name])
-    return Layer("environment", values)
-
-
-@dataclass(frozen=True, slots=True)
-class _FromEnv:
-    name: str
-    text: str
+    return f"{did_you_mean(name, known)} `perkie config show` lists all of them.".lstrip()
 
 
 def _merge(layers: list[Layer]) -> tuple[Settings, dict[str, str]]:
@@ -172,7 +164,9 @@ def _merge(layers: list[Layer]) -> tuple[Settings, dict[str, str]]:
             origins[each.name] = "default"
             continue
         raw, origin = layer.values[each.name], layer.origin
-        if isinstance(raw, _FromEnv):
+        if each.names_place and origin.startswith(_PROJECT) and raw != "":
+            raise _not_from_a_folder(each, origin)
+        if isinstance(raw, FromEnv):
             origin = f"environment {raw.name}"
             raw = raw.text
         elif origin == FLAG:
@@ -181,3 +175,11 @@ def _merge(layers: list[Layer]) -> tuple[Settings, dict[str, str]]:
         origins[each.name] = origin
     made = {name: dataclasses.replace(default, **groups.get(name, {})) for name, default in default_groups().items()}
     return Settings(**made), origins
+
+
+def _not_from_a_folder(each: Row, origin: str) -> InvalidSetting:
+    """A folder of photos from a stranger may hold a perkie.toml: it must not send them, or a key, to the stranger."""
+    return InvalidSetting(
+        f"{origin}: {each.name} decides where photos, keys or customers' ids are sent, so a folder's own file may not",
+        hint=f"If you trust it, name it: --config {PROJECT_FILE}. Or set {each.env_names[0]}, or your own config file.",
+    )

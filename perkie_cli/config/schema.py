@@ -23,9 +23,14 @@ KEY_NAMES = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # the first one wins when both
 ByteCount = NewType("ByteCount", int)  # can also be written as 500kB or 20MiB
 
 
-def row(default: Any, text: str, *, env: tuple[str, ...] = (), minimum: float | None = None) -> Any:
-    """One setting: default, one line of help, environment names honoured after perkie's own, a lower bound."""
-    return field(default=default, metadata={"help": text, "env": env, "minimum": minimum})
+def row(
+    default: Any, text: str, *, env: tuple[str, ...] = (), minimum: float | None = None, place: bool = False
+) -> Any:
+    """One setting: default, one line of help, environment names honoured after perkie's own, a lower bound.
+
+    ``place``: it decides where photos, keys or customers' ids are sent. A project's perkie.toml may not set it.
+    """
+    return field(default=default, metadata={"help": text, "env": env, "minimum": minimum, "place": place})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,8 @@ class MattingSettings:
     models_dir: Path | None = row(None, "Folder of the model files (default: models/ in the user's data folder)")
     weights_url: str = row(RELEASE, "Address to download model files from")
     mirror_url: str | None = row(None, "Mirror to try before weights_url")
-    remote_url: str | None = row(None, "Address of another perkie that removes backgrounds")
-    remote_key: Secret | None = row(None, "Its API key")
+    remote_url: str | None = row(None, "Address of another perkie that removes backgrounds", place=True)
+    remote_key: Secret | None = row(None, "Its API key", place=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,10 @@ class CacheSettings:
 
     store: Literal["disk", "gcs"] = row("disk", "Where pictures are stored")
     dir: Path | None = row(None, "Folder of the disk store (default: the user's cache folder)")
-    bucket: str | None = row(None, "The private bucket of the gcs store")
-    endpoint: str | None = row(None, "Other storage address, such as an emulator's", env=("STORAGE_EMULATOR_HOST",))
+    bucket: str | None = row(None, "The private bucket of the gcs store", place=True)
+    endpoint: str | None = row(
+        None, "Other storage address, such as an emulator's", env=("STORAGE_EMULATOR_HOST",), place=True
+    )
     protected_buckets: tuple[str, ...] = row(
         ("perkieprints-processing-cache", "perkieprints-customer-images"),
         "Buckets in which no command deletes by accident",
@@ -97,13 +104,19 @@ class CacheSettings:
 class GeminiSettings:
     """The Gemini image models."""
 
-    api_key: Secret | None = row(None, "Developer API key, or sm://projects/P/secrets/NAME/versions/V", env=KEY_NAMES)
-    base_url: str | None = row(None, "Other API address, such as an emulator's", env=("GOOGLE_GEMINI_BASE_URL",))
+    api_key: Secret | None = row(
+        None, "Developer API key, or sm://projects/P/secrets/NAME/versions/V", env=KEY_NAMES, place=True
+    )
+    base_url: str | None = row(
+        None, "Other API address, such as an emulator's", env=("GOOGLE_GEMINI_BASE_URL",), place=True
+    )
     model: str = row("gemini-nano-banana-2.1", "Image model (see perkie models list)")
     models_file: Path | None = row(None, "Your own models and prices (default: models.toml next to the user config)")
-    vertexai: bool = row(False, "Use Vertex AI instead of a developer key", env=("GOOGLE_GENAI_USE_VERTEXAI",))
-    project: str | None = row(None, "Project for Vertex AI (default: GOOGLE_CLOUD_PROJECT)")
-    location: str = row("global", "Location for Vertex AI", env=("GOOGLE_CLOUD_LOCATION",))
+    vertexai: bool = row(
+        False, "Use Vertex AI instead of a developer key", env=("GOOGLE_GENAI_USE_VERTEXAI",), place=True
+    )
+    project: str | None = row(None, "Project for Vertex AI (default: GOOGLE_CLOUD_PROJECT)", place=True)
+    location: str = row("global", "Location for Vertex AI", env=("GOOGLE_CLOUD_LOCATION",), place=True)
     calls_per_minute: int = row(2_000, "Calls per minute that the API allows", minimum=1)
     tokens_per_minute: int = row(4_000_000, "Tokens per minute that the API allows", minimum=10_000)
     calls_per_day: int = row(50_000, "Calls per day (Pacific time) that the API allows", minimum=1)
@@ -173,7 +186,9 @@ class QuotaSettings:
 class FirestoreSettings:
     """Firestore, if a store uses it. Credentials are Google's default ones."""
 
-    project: str | None = row(None, "Project (default: that of the credentials)", env=("GOOGLE_CLOUD_PROJECT",))
+    project: str | None = row(
+        None, "Project (default: that of the credentials)", env=("GOOGLE_CLOUD_PROJECT",), place=True
+    )
     database: str = row("(default)", "Database")
     prefix: str = row("perkie_", "Prefix of all collection names")
     patience: timedelta = row(timedelta(seconds=3), "How long a transaction may take before the store counts as down")
@@ -211,6 +226,11 @@ class Row:
         """The setting's value in ``settings``."""
         group, name = self.name.split(".", 1)
         return getattr(getattr(settings, group), name)
+
+    @property
+    def names_place(self) -> bool:
+        """Whether it decides where photos, keys or customers' ids are sent."""
+        return bool(self.field.metadata["place"])
 
     @property
     def help(self) -> str:

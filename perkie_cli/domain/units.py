@@ -9,20 +9,22 @@ from decimal import Decimal
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
 _LONGEST = 1000 * 365.25 * 86400  # seconds; short enough that ``date - duration`` never overflows
 _LARGEST = 2**63
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, None: 1}
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|KB|MB|GB|KiB|MiB|GiB)?")
 _BYTES = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, None: 1}
 
 
 def parse_duration(text: str) -> timedelta:
-    """Reads ``90``, ``500ms``, ``45s``, ``10m``, ``6h``, ``7d``, ``2w``.
+    """Reads ``500ms``, ``45s``, ``10m``, ``6h``, ``7d``, ``2w``; of numbers without a unit only ``0``.
 
     Raises: ValueError.
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration such as 45s, 10m, 6h or 7d")
-    seconds = float(match[1]) * _SECONDS[match[2]]
+    if match[2] is None and float(match[1]):
+        raise ValueError(f"{text!r} has no unit: 's' for seconds, 'm' minutes, 'h' hours, 'd' days")
+    seconds = float(match[1]) * _SECONDS[match[2] or "s"]
     if seconds > _LONGEST:
         raise ValueError(f"{text!r} is longer than 1000 years")
     return timedelta(seconds=seconds)

@@ -31,10 +31,10 @@ class ModelStore(Protocol):
         """Whether a partial download exists."""
 
     def finish(self, name: str) -> Path:
-        """Moves the complete download to its final place. Raises: UnwritableFile."""
+        """Moves the complete download to its final place. Raises: UnwritableFile, DiskFull."""
 
     def discard(self, name: str) -> None:
-        """Removes the partial download. Raises: UnwritableFile."""
+        """Removes the partial download. Raises: UnwritableFile, DiskFull."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ class Downloads(Protocol):
         """Downloads to ``part``, resuming from its current content.
 
         Raises: UpstreamFault when the transfer breaks (``part`` keeps what arrived), UpstreamRefused when the server
-        does not have the file, StoreUnavailable when ``part`` cannot be written, AtCapacity when another process is
-        downloading it.
+        does not have the file, UnwritableFile or DiskFull when ``part`` cannot be written, AtCapacity when another
+        process is downloading it.
         """
 
 

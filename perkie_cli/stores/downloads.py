@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from perkie_cli.domain.errors import AtCapacity, StoreUnavailable, UpstreamFault, UpstreamRefused
+from perkie_cli.domain.errors import AtCapacity, DiskFull, UpstreamFault, UpstreamRefused, unwritable
 from perkie_cli.domain.units import format_size
 from perkie_cli.ports import DownloadProgress
 
@@ -31,7 +31,7 @@ class HttpDownloads:
             with part.open("ab") as file, _exclusive(file, part):
                 await _fetch(url, file, progress)
         except OSError as error:
-            raise StoreUnavailable(f"{part} cannot be written: {error.strerror}") from error
+            raise unwritable(str(part), error) from error
 
 
 async def _fetch(url: str, file: BinaryIO, progress: DownloadProgress) -> None:
@@ -82,7 +82,7 @@ def _check(answer: httpx2.Response, url: str) -> None:
 def _check_room(file: BinaryIO, total: int | None, done: int) -> None:
     free = shutil.disk_usage(Path(file.name).parent).free
     if total is not None and total - done > free:
-        raise StoreUnavailable(
+        raise DiskFull(
             f"{format_size(total - done)} remain to be downloaded, but only {format_size(free)} are free",
             hint="Free some disk space, or set matting.models_dir to another disk.",
         )

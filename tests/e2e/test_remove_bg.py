@@ -96,7 +96,7 @@ def test_bad_flags_get_a_sentence_before_anything_is_downloaded(
 
 def test_no_weights_offline_names_the_ways_out(perkie: Perkie, cat: Path) -> None:
     done = perkie("remove-bg", "cat.png", "--engine", "inspyrenet", "--fallback", "none", env={"PERKIE_OFFLINE": "1"})
-    assert (done.returncode, done.stdout) == (5, "")
+    assert (done.returncode, done.stdout) == (9, "")
     for word in ("inspyrenet-base", "PERKIE_OFFLINE", "perkie models pull", "--engine builtin"):
         assert word in done.stderr
     assert not cat.with_name("cat_cutout.png").exists()
@@ -107,7 +107,7 @@ def test_auto_pulls_once_and_says_why_another_engine_stood_in(perkie: Perkie, ca
         env = {"PERKIE_MATTING_WEIGHTS_URL": server.url}
         refused = perkie("remove-bg", "cat.png", "--fallback", "none", env=env)
         done = perkie("remove-bg", "cat.png", env=env)
-    assert refused.returncode == 5
+    assert refused.returncode == 9
     assert "--engine builtin" in refused.stderr
     assert (done.returncode, done.stdout) == (0, "cat_cutout.png\n")
     assert "checksum is wrong" in done.stderr
@@ -117,16 +117,16 @@ def test_auto_pulls_once_and_says_why_another_engine_stood_in(perkie: Perkie, ca
 def test_models_list_pull_and_verify(perkie: Perkie, home: Path) -> None:
     listed = perkie("models", "list", "--json")
     assert [each["state"] for each in envelope(listed)["results"][:2]] == ["absent", "absent"]
-    assert perkie("models", "verify").returncode == 5
+    assert perkie("models", "verify").returncode == 9
     data = random.Random(1).randbytes(10_000)
     with scripted(serves(data)) as server:
         pulled = perkie("models", "pull", "--mode", "fast", env={"PERKIE_MATTING_MIRROR_URL": server.url})
-    assert pulled.returncode == 5  # it is not the published file, whose checksum is known
+    assert pulled.returncode == 9  # it is not the published file, whose checksum is known
     folder = home / "data" / "perkie" / "models"
     assert list(folder.iterdir()) == []
     (folder / "ckpt_fast.pth").write_bytes(data)
     verified = perkie("models", "verify", "--json")
-    assert verified.returncode == 5
+    assert verified.returncode == 8
     assert envelope(verified)["results"][1]["state"] == "wrong"
     assert hashlib.md5(data).hexdigest() != envelope(verified)["results"][1]["md5"]
 

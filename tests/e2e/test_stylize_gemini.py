@@ -105,7 +105,7 @@ def test_an_outage_still_gives_a_picture_and_the_next_run_tries_again(
 ) -> None:
     emulator.plan({"kind": "error", "status": 404})
     made = result(perkie("stylize", "cat.png", "-s", "bw_fine_art", "--json", env=env))
-    assert (made["engine"], made["degraded"], made["degradation_reason"]) == ("local", True, "upstream_refused")
+    assert (made["engine"], made["degraded"], made["degradation_reason"]) == ("local", True, "model_gone")
     assert made["warnings"]
     told = perkie("stylize", "cat.png", "-s", "bw_fine_art", env=env)
     assert "degraded" in told.stderr
@@ -124,10 +124,10 @@ def test_an_outage_still_gives_a_picture_and_the_next_run_tries_again(
         (["--fallback", "none"], {"PERKIE_GEMINI_DAILY_CAP_USD": "0.01"}, 7, "next day", 0),
         (["--fallback", "maybe"], {}, 3, "--fallback", 0),
         (["--size", "100"], {}, 3, "256", 0),
-        (["--fallback", "none"], {}, 5, "gemini", 1),
+        (["--fallback", "none"], {}, 3, "perkie models check", 1),
         (["--deadline", "2", "--fallback", "none"], {}, 5, "within", 1),
     ],
-    ids=["no-key", "retired", "unknown", "budget", "cap", "fallback", "size", "refused", "deadline"],
+    ids=["no-key", "retired", "unknown", "budget", "cap", "fallback", "size", "model-gone", "deadline"],
 )
 def test_exit_codes(
     perkie: Perkie,
@@ -160,7 +160,7 @@ def test_a_reason_of_tomorrow_prints_no_warning(
 ) -> None:
     emulator.plan({"kind": "blocked", "how": "prompt", "reason": "A_REASON_OF_TOMORROW"})
     done = perkie("stylize", "cat.png", "-s", "ink_wash", "--fallback", "none", env=env)
-    assert done.returncode == 5
+    assert done.returncode == 3
     assert "A_REASON_OF_TOMORROW" in done.stderr
     assert "UserWarning" not in done.stderr
 
@@ -192,7 +192,8 @@ def test_the_models_and_whether_they_live(perkie: Perkie, env: dict[str, str]) -
 def test_a_budget_holds_for_the_whole_run(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
     done = perkie("stylize", "cat.png", "-s", "all", "--budget", "0.08", "--json", env=env)
     body = json.loads(done.stdout)
-    assert (done.returncode, body["summary"]) == (6, {"total": 3, "done": 2, "failed": 1})
+    assert (done.returncode, body["error"]["code"]) == (7, "budget_exceeded"), "money alone stopped it"
+    assert body["summary"] == {"total": 3, "done": 2, "failed": 1, "failed_by_limit": 1}
     assert emulator.calls == 2
 
 
@@ -217,7 +218,7 @@ def test_a_spent_cap_ends_a_batch_and_says_until_when(
 ) -> None:
     capped = {**env, "PERKIE_GEMINI_DAILY_CAP_USD": "0.04"}
     done = perkie("stylize", *several(cat), "-s", "ink_wash", env=capped)
-    assert (done.returncode, emulator.calls) == (6, 1)
+    assert (done.returncode, emulator.calls) == (7, 1)
     assert "next day (UTC)" in done.stderr
     assert "2 more were not tried" in done.stderr
 

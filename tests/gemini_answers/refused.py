@@ -167,13 +167,13 @@ def refused() -> Iterator[Row]:
     yield Row(
         "a model that is gone",
         refusal(404, gone, "NOT_FOUND"),
-        errors.UpstreamRefused,
+        errors.ModelGone,
         status=404,
         says=gone,
         source="https://github.com/presenton/presenton/issues/402",
     )
     yield Row("too large", b"<html>413</html>", errors.UpstreamRefused, status=413)
-    yield Row("a proxy that wants a password", b"", errors.UpstreamRefused, status=407)
+    yield Row("a proxy that wants a password", b"", errors.WrongCredentials, status=407)
     yield Row(
         "an inner error",
         refusal(500, "An internal error has occurred.", "INTERNAL"),

@@ -17,7 +17,7 @@ from perkie_cli.cli.render import Report, Table
 from perkie_cli.cli.rows import ErrorRow, FailedRow, NetworkRow, ScoreRow, WeightsRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
-from perkie_cli.domain.errors import MissingWeights, PerkieError
+from perkie_cli.domain.errors import ChangesPending, MissingWeights, PerkieError
 from perkie_cli.services.cutouts.evaluate import Evaluated, mean_scores
 from perkie_cli.services.cutouts.weights import Weights, WeightState
 
@@ -100,7 +100,7 @@ def pull(
 
 @app.command()
 def verify(ctx: typer.Context, mode: Modes = None) -> None:
-    """Compare local checkpoints, and the sources of exports, with the published ones. Exit 5 when one is wrong.
+    """Compare local checkpoints, and the sources of exports, with the published ones. Exit 8 when one is wrong.
 
     Examples:
 
@@ -113,11 +113,12 @@ def verify(ctx: typer.Context, mode: Modes = None) -> None:
         files = [await services.model_files.verify(each) for each in _chosen(mode)]
         wrong = [path.name for each in files for path in each.wrong]
         absent = all(each.state is WeightState.ABSENT for each in files)
-        error = None
-        if wrong or absent:
-            said = f"not (made of) the published file: {', '.join(wrong)}" if wrong else "no checkpoint is here"
-            hint = "Download it: perkie models pull --force; then perkie models export." if wrong else _PULL
-            error = MissingWeights(said, hint=hint)
+        error: PerkieError | None = None
+        if wrong:
+            hint = "Download it: perkie models pull --force; then perkie models export."
+            error = ChangesPending(f"not (made of) the published file: {', '.join(wrong)}", hint=hint)
+        elif absent:
+            error = MissingWeights("no checkpoint is here", hint=_PULL)
         return _files_report(services, files, error)
 
     run(ctx, work)
@@ -240,7 +241,7 @@ def _chosen(modes: list[str] | None) -> Sequence[Checkpoint]:
     return [checkpoint(mode) for mode in modes] if modes else list(CHECKPOINTS.values())
 
 
-def _files_report(services: Services, files: Sequence[Weights], error: MissingWeights | None = None) -> Report:
+def _files_report(services: Services, files: Sequence[Weights], error: PerkieError | None = None) -> Report:
     table = Table(
         ("model", "state", "file", "ONNX"),
         [(each.checkpoint.model, each.state.value, described(each.path), described(each.exported)) for each in files],

@@ -3,7 +3,7 @@
 ::
 
     PerkieError                       exit  http  again  tries  marks
-    ├─ BrokenInstall                      1   500    -       1   ---H-
+    ├─ BrokenInstall                      9   500    -       1   ---H-
     ├─ UsageError                         2   422    -       1   -----
     ├─ BadInput                           3   422    -       1   -----
     │  ├─ NotAnImage                      3   415    -       1   -----
@@ -33,19 +33,22 @@
     │  │  ├─ UpstreamOverloaded           5   503   yes      2   L--H-
     │  │  ├─ UpstreamBroken               5   503   yes      2   LF-H-
     │  │  ├─ BadAnswer                    5   503   yes      2   LF-H-
-    │  │  └─ UnexpectedAnswer             5   503   yes      1   L--H-
+    │  │  └─ UnexpectedAnswer             1   503    -       1   L--H-
     │  ├─ UpstreamExhausted               5   503   yes      1   L--HE
-    │  ├─ UpstreamRefused                 5   503    -       1   L--H-
-    │  ├─ Blocked                         5   422    -       1   L----
-    │  │  └─ SafetyBlock                  5   422    -       2   L----
+    │  ├─ UpstreamRefused                 9   503    -       1   L--H-
+    │  │  └─ ModelGone                    3   503    -       1   L--HE
+    │  ├─ Blocked                         3   422    -       1   L----
+    │  │  └─ SafetyBlock                  3   422    -       2   L----
     │  ├─ AtCapacity                      5   503   yes      1   L-N--
     │  ├─ BreakerOpen                     5   503   yes      1   L-N--
     │  ├─ DeadlineExceeded                5   504   yes      1   L-N--
     │  ├─ StoreUnavailable                5   503   yes      1   L-NH-
+    │  │  └─ StoreBroken                  9   503    -       1   L-NHE
+    │  │     └─ CorruptStore              9   503    -       1   L-NHE
     │  ├─ OutOfMemory                     5   503   yes      1   L----
-    │  ├─ MissingExtra                    5   503    -       1   L-NH-
-    │  ├─ MissingWeights                  5   503    -       1   L--H-
-    │  └─ MissingDevice                   5   503    -       1   L--H-
+    │  ├─ MissingExtra                    9   503    -       1   L-NHE
+    │  ├─ MissingWeights                  9   503    -       1   L--HE
+    │  └─ MissingDevice                   9   503    -       1   L--HE
     ├─ PartialFailure                     6   207    -       1   -----
     ├─ LimitReached                       7   429   yes      1   -----
     │  ├─ QuotaExceeded                   7   429   yes      1   -----
@@ -53,6 +56,7 @@
     │  └─ BudgetExceeded                  7   429    -       1   --N--
     │     └─ DailyCapReached              7   503   yes      1   L-NHE
     ├─ ChangesPending                     8   409    -       1   -----
+    ├─ DiskFull                           9   500    -       1   ---HE
     └─ Interrupted                      130   499    -       1   -----
 
     again  ``retryable``: the same request may succeed later
@@ -68,6 +72,7 @@
 
 from perkie_cli.domain.errors.access import Forbidden, MissingCredentials, NotAuthorised, WrongCredentials
 from perkie_cli.domain.errors.base import (
+    EXIT_CODES,
     BrokenInstall,
     ChangesPending,
     Interrupted,
@@ -75,6 +80,7 @@ from perkie_cli.domain.errors.base import (
     PerkieError,
     UsageError,
 )
+from perkie_cli.domain.errors.disk import CorruptStore, DiskFull, StoreBroken, unwritable
 from perkie_cli.domain.errors.given import (
     BadInput,
     CorruptImage,
@@ -110,6 +116,7 @@ from perkie_cli.domain.errors.unavailable import (
 from perkie_cli.domain.errors.upstream import (
     BadAnswer,
     Blocked,
+    ModelGone,
     SafetyBlock,
     UnexpectedAnswer,
     UpstreamBroken,
@@ -121,6 +128,7 @@ from perkie_cli.domain.errors.upstream import (
 )
 
 __all__ = [
+    "EXIT_CODES",
     "AtCapacity",
     "BadAnswer",
     "BadInput",
@@ -130,8 +138,10 @@ __all__ = [
     "BudgetExceeded",
     "ChangesPending",
     "CorruptImage",
+    "CorruptStore",
     "DailyCapReached",
     "DeadlineExceeded",
+    "DiskFull",
     "Forbidden",
     "IdempotencyMismatch",
     "Interrupted",
@@ -144,6 +154,7 @@ __all__ = [
     "MissingDevice",
     "MissingExtra",
     "MissingWeights",
+    "ModelGone",
     "NotAnImage",
     "NotAuthorised",
     "NotFound",
@@ -156,6 +167,7 @@ __all__ = [
     "RateLimited",
     "RetiredModel",
     "SafetyBlock",
+    "StoreBroken",
     "StoreUnavailable",
     "TooManyBytes",
     "TooManyPixels",
@@ -173,4 +185,5 @@ __all__ = [
     "UpstreamTimeout",
     "UsageError",
     "WrongCredentials",
+    "unwritable",
 ]

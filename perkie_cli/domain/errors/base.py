@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import ClassVar
 
 from perkie_cli.domain.policy import Cover, Retry
 from perkie_cli.domain.secret import masked
+
+ACT = 9  # the exit code of what somebody has to mend first
+EXIT_CODES: Mapping[int, str] = {
+    0: "all done",
+    1: "unexpected error (a bug; `-v` shows the traceback)",
+    2: "usage",
+    3: "bad input (image, file, setting), or a photo that the upstream blocks",
+    4: "not authorised, credentials missing",
+    5: "unavailable now: the same command may succeed later",
+    6: "partial: some items done, some failed (each is named, with its own `retryable`)",
+    7: "quota or budget exceeded; also if nothing else made items fail",
+    8: "changes pending, or findings (`diff`, `--check`, `verify`)",
+    ACT: "somebody has to act: something is not installed, a disk is full, a store is corrupt, a request is refused",
+    130: "interrupted; finished work is kept, the same command goes on",
+}
+"""What each exit code tells a script. `python -m tests.made_exit_codes` writes the README's table."""
 
 
 class PerkieError(Exception):
@@ -48,7 +65,7 @@ def _restore(cls: type[PerkieError], message: str, hint: str | None, retry_after
 class BrokenInstall(PerkieError):
     """A file of the installed package is missing or was changed."""
 
-    hidden = True
+    hidden, exit_code = True, ACT
     usual_hint = "Install perkie again: pip install --force-reinstall --no-deps perkie-cli."
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perkie_cli.domain.errors.base import PerkieError
+from perkie_cli.domain.errors.base import ACT, PerkieError
 from perkie_cli.domain.policy import Cover
 
 
@@ -44,16 +44,16 @@ class OutOfMemory(Unavailable):
 class MissingExtra(Unavailable):
     """An optional package is not installed; the hint names the extra."""
 
-    hidden, sent, retryable = True, False, False
+    hidden, sent, ends_run, exit_code, retryable = True, False, True, ACT, False
 
 
 class MissingWeights(Unavailable):
     """Model weights are missing or damaged; the hint says how to get them."""
 
-    hidden, retryable = True, False
+    hidden, ends_run, exit_code, retryable = True, True, ACT, False
 
 
 class MissingDevice(Unavailable):
     """This machine does not have the requested device."""
 
-    hidden, retryable = True, False
+    hidden, ends_run, exit_code, retryable = True, True, ACT, False

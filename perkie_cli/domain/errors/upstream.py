@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from perkie_cli.domain.errors.base import ACT
 from perkie_cli.domain.errors.unavailable import Unavailable
 from perkie_cli.domain.policy import Retry
 
@@ -43,7 +44,7 @@ class BadAnswer(UpstreamFault):
 class UnexpectedAnswer(UpstreamFault):
     """A call, or reading its answer, failed in an unforeseen way; a retry would fail too."""
 
-    retry, speaks_against = Retry(1), None
+    retry, speaks_against, exit_code, retryable = Retry(1), None, 1, False
 
 
 class UpstreamExhausted(Unavailable):
@@ -55,13 +56,19 @@ class UpstreamExhausted(Unavailable):
 class UpstreamRefused(Unavailable):
     """The upstream refused the request itself; a retry is useless."""
 
-    hidden, retryable = True, False
+    hidden, exit_code, retryable = True, ACT, False
+
+
+class ModelGone(UpstreamRefused):
+    """The upstream does not offer the model that is set."""
+
+    ends_run, exit_code = True, 3
 
 
 class Blocked(Unavailable):
-    """A safety or policy block by the upstream."""
+    """A safety or policy block by the upstream: of this photo and style."""
 
-    http_status, retryable = 422, False
+    exit_code, http_status, retryable = 3, 422, False
     usual_hint = "Try another photo or style, or --engine local."
 
 

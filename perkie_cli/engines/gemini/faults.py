@@ -14,7 +14,7 @@ from perkie_cli.domain.errors import (
     UpstreamTimeout,
     WrongCredentials,
 )
-from perkie_cli.engines.gemini.refusals import VERTEX_HINT, refusal
+from perkie_cli.engines.gemini.refusals import PROXY_HINT, VERTEX_HINT, refusal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,6 +57,8 @@ def _broken(error: httpx2.HTTPError, scrubbed: Scrubber) -> tuple[PerkieError, b
 
     what = f"({type(error).__name__}{scrubbed(error)})"
     where = _address(error)
+    if isinstance(error, httpx2.ProxyError) and str(error).startswith("407"):  # nothing else holds the status
+        return WrongCredentials(f"the proxy on the way to gemini wants a password {what}", hint=PROXY_HINT), False
     if isinstance(error, httpx2.ProxyError):
         return UpstreamFault(f"the proxy on the way to gemini refused {what}", hint=_PROXY_HINT), False
     if isinstance(error, (httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ConnectError, httpx2.UnsupportedProtocol)):

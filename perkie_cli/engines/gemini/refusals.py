@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from perkie_cli.domain.days import PACIFIC, next_midnight
 from perkie_cli.domain.errors import (
+    ModelGone,
     PerkieError,
     UpstreamBroken,
     UpstreamExhausted,
@@ -39,7 +40,7 @@ _VERTEX_KEY_HINT = (
 )
 _PLAN_HINT = "Check the plan and billing of the key's project: https://aistudio.google.com/usage."
 _LOCATION_HINT = "Not every country and plan has it: https://ai.google.dev/gemini-api/docs/available-regions."
-_PROXY_HINT = "Set user name and password in HTTPS_PROXY or HTTP_PROXY."
+PROXY_HINT = "Set user name and password in HTTPS_PROXY or HTTP_PROXY."
 
 _CREDENTIAL_REASONS = {"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_EXPIRED", "SERVICE_DISABLED"}
 _SECONDS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
@@ -63,9 +64,13 @@ def refusal(error: APIError, scrubbed: Scrubber, now: datetime, *, vertex: bool)
         return UpstreamTimeout(f"gemini ran out of time ({status}){said}")
     if error.code == 500:
         return UpstreamBroken(f"gemini had an internal error ({status}){said}")
+    if error.code == 407:
+        return WrongCredentials(f"the proxy on the way to gemini wants a password ({status}){said}", hint=PROXY_HINT)
+    if error.code == 404:
+        hint = "`perkie models check` shows which models are offered."
+        return ModelGone(f"gemini has nothing under this model or address ({status}){said}", hint=hint)
     if 400 <= error.code < 500:
-        hint = {404: "`perkie models check` shows which models are offered.", 407: _PROXY_HINT}.get(error.code)
-        return UpstreamRefused(f"gemini refused the request ({status}){said}", hint=hint)
+        return UpstreamRefused(f"gemini refused the request ({status}){said}")
     return UpstreamFault(f"gemini is unavailable ({status}){said}")
 
 

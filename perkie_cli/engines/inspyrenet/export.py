@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from perkie_cli.domain.cutouts.checkpoint import Checkpoint
-from perkie_cli.domain.errors import MissingWeights, UnwritableFile
+from perkie_cli.domain.errors import DiskFull, MissingWeights, unwritable
 from perkie_cli.engines.inspyrenet import network as networks
 from perkie_cli.engines.inspyrenet import onnx_backend
 from perkie_cli.engines.inspyrenet.backend import missing
@@ -27,7 +27,8 @@ def export(checkpoint: Checkpoint, source: Path, models: ModelStore) -> Path:
     """Writes the checkpoint's network for ONNX Runtime into ``models.folder`` (two files) and compares both backends.
 
     Takes a minute or two and 4 GB. Input ``pixels`` float32 (1, 3, side, side), output ``saliency`` float32
-    (1, 1, side, side), not stretched. Raises: MissingExtra, MissingWeights, OutOfMemory, UnwritableFile.
+    (1, 1, side, side), not stretched. Raises: MissingExtra, MissingWeights, OutOfMemory, UnwritableFile,
+    DiskFull.
     """
     network, folder = networks.open_network(source, checkpoint.side), models.folder
     try:
@@ -36,7 +37,7 @@ def export(checkpoint: Checkpoint, source: Path, models: ModelStore) -> Path:
         origin = {_CHECKPOINT: models.md5(source)}
         return export_network(network, checkpoint.side, folder / checkpoint.onnx_file, origin)
     except OSError as error:
-        raise UnwritableFile(f"the export cannot be written into {folder}: {error.strerror or error}") from error
+        raise unwritable(f"the export into {folder}", error) from error
 
 
 def export_network(network: Any, side: int, target: Path, metadata: dict[str, str]) -> Path:
@@ -57,10 +58,10 @@ def exported_from(path: Path) -> str | None:
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Checks for free disk space (bytes) first: ONNX Runtime does not report a full disk. Raises: UnwritableFile."""
+    """Checks for free disk space (bytes) first: ONNX Runtime does not report a full disk. Raises: DiskFull."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise UnwritableFile(
+        raise DiskFull(
             f"the export needs {needed >> 20} MiB in {folder} temporarily, but only {free >> 20} are free",
             hint="Free some disk space, or set matting.models_dir to a larger disk.",
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from perkie_cli.domain.errors import MissingWeights, UnwritableFile
+from perkie_cli.domain.errors import MissingWeights, unwritable
 
 
 class DiskModels:
@@ -63,4 +63,4 @@ def _writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnwritableFile(f"{path} cannot be written: {error.strerror}") from error
+        raise unwritable(str(path), error) from error

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint
-from perkie_cli.domain.errors import MissingDevice, MissingWeights, UnwritableFile
+from perkie_cli.domain.errors import DiskFull, MissingDevice, MissingWeights
 from perkie_cli.engines.inspyrenet.choose import open_backend
 from perkie_cli.engines.inspyrenet.engine import prepare
 from perkie_cli.engines.inspyrenet.export import check_room, export, export_network, exported_from
@@ -57,7 +57,7 @@ def test_nothing_else_is_left_behind(exported: tuple[Any, Path]) -> None:
 
 
 def test_a_disk_that_is_too_small_is_told_beforehand(tmp_path: Path) -> None:
-    with pytest.raises(UnwritableFile, match=r"needs 1073741824 MiB in .*, but only \d+ are free"):
+    with pytest.raises(DiskFull, match=r"needs 1073741824 MiB in .*, but only \d+ are free"):
         check_room(tmp_path, 1 << 50)
 
 

@@ -50,7 +50,7 @@ FAULTS = [
     ({"kind": "error", "status": 400}, errors.UpstreamRefused, 1, 0),
     ({"kind": "error", "status": 401}, errors.WrongCredentials, 1, 0),
     ({"kind": "error", "status": 403}, errors.WrongCredentials, 1, 0),
-    ({"kind": "error", "status": 404}, errors.UpstreamRefused, 1, 0),
+    ({"kind": "error", "status": 404}, errors.ModelGone, 1, 0),
     ({"kind": "overloaded"}, errors.UpstreamOverloaded, 2, 0),
     ({"kind": "overloaded", "retry_after": 5}, errors.UpstreamOverloaded, 2, 0),
     ({"kind": "overloaded", "retry_after": 40}, errors.UpstreamOverloaded, 1, 0),

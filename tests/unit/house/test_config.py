@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from perkie_cli.cli.commands.config import template
 from perkie_cli.config.load import Loaded, load
@@ -109,6 +111,65 @@ def test_an_unknown_setting_names_the_nearest(tmp_path: Path) -> None:
     assert "style.size" in (caught.value.hint or "")
     with pytest.raises(InvalidSetting, match="not valid TOML"):
         loaded("[style\n", tmp=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("PERKIE_STYLE_SISE", "PERKIE_STYLE_SIZE"),
+        ("PERKIE_GEMINI_DAILY_CAP", "PERKIE_GEMINI_DAILY_CAP_USD"),
+        ("PERKIE_QUOTA_CUSTOMERS", "PERKIE_QUOTA_CUSTOMER"),
+    ],
+)
+def test_a_misspelt_variable_of_a_group_is_an_error_as_in_a_file(name: str, near: str) -> None:
+    with pytest.raises(InvalidSetting, match=name) as caught:
+        loaded(env={name: ""})
+    assert f"Did you mean '{near}'?" in (caught.value.hint or "")
+
+
+def test_other_unknown_variables_are_warned_about_and_those_of_kubernetes_are_not() -> None:
+    pod = {"PERKIE_PORT": "tcp://10.0.0.1:80", "PERKIE_SERVICE_HOST": "10.0.0.1", "PERKIE_HTTP_SERVICE_PORT": "80"}
+    pod |= {"PERKIE_HTTP_PORT_80_TCP_ADDR": "10.0.0.1", "PERKIE_SERVICE_PORT_WEB": "80"}
+    assert loaded(env=pod).warnings == ()
+    (warning,) = loaded(env={"PERKIE_OFLINE": "1", "_PERKIE_COMPLETE": "bash_complete", "PERKIE": "x"}).warnings
+    assert warning.startswith("the environment variable PERKIE_OFLINE is no setting")
+    assert "Did you mean 'PERKIE_OFFLINE'?" in warning
+
+
+@given(st.sampled_from([row.env_names[0] for row in rows()]), st.integers(0, 100), st.sampled_from("XQ_7"))
+def test_no_slip_of_one_key_passes_in_silence(name: str, place: int, typed: str) -> None:
+    at = len("PERKIE_") + place % (len(name) - len("PERKIE_"))
+    slip = name[:at] + typed + name[at + 1 :]
+    assume(slip not in {known for row in rows() for known in row.env_names})
+    try:
+        told = " ".join(loaded(env={slip: "1"}).warnings)
+    except InvalidSetting as error:
+        told = error.message
+    assert slip in told
+
+
+@pytest.mark.parametrize("table", ["", "profile.mine."])
+@pytest.mark.parametrize("name", [row.name for row in rows() if row.names_place])
+def test_a_folders_own_file_does_not_decide_where_photos_and_keys_are_sent(
+    tmp_path: Path, table: str, name: str
+) -> None:
+    group, _, field = name.partition(".")
+    text = f"[profile.mine]\n[{table}{group}]\n{field} = 'http://127.0.0.1:9'\n"
+    with pytest.raises(InvalidSetting, match=rf"{name} decides where") as caught:
+        loaded(text, tmp=tmp_path, profile="mine")
+    assert "perkie.toml" in caught.value.message
+    variable = next(row.env_names[0] for row in rows() if row.name == name)
+    assert loaded(tmp=tmp_path, env={variable: "1"}, profile="mine").origins[name].startswith("environment")
+    if name != "gemini.vertexai":
+        named = load(config=tmp_path / "perkie.toml", profile="mine", environ={})
+        assert load(environ={"PERKIE_CONFIG": str(tmp_path / "perkie.toml")}, profile="mine") == named
+
+
+def test_every_setting_that_leads_away_from_this_machine_is_known_as_one() -> None:
+    """An address, a bucket, a project or a credential to reach one."""
+    led = re.compile(r"address of|other .*address|bucket of|project|api key|developer key|location", re.IGNORECASE)
+    found = {row.name for row in rows() if led.search(row.help) and not row.name.startswith("http.")}
+    assert found - {"quota.ip"} <= {row.name for row in rows() if row.names_place} | {"gemini.ledger"}
 
 
 def test_a_named_config_file_must_exist_and_replaces_the_others(tmp_path: Path) -> None:

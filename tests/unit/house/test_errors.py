@@ -42,8 +42,15 @@ def test_only_what_was_sent_speaks_against_the_upstream_or_is_sent_again() -> No
             assert cls.retry.attempts == 1
 
 
+def test_only_what_a_retry_mends_tells_a_script_to_try_again() -> None:
+    for cls in TREE:
+        assert (cls.exit_code == 5) <= cls.retryable, f"{cls.__name__}: exit 5 means that a retry may succeed"
+        assert cls.retryable <= (cls.exit_code in (5, 7)), f"{cls.__name__}: its exit code does not say try again"
+
+
 def test_every_error_is_offered_by_the_package() -> None:
-    assert {cls.__name__ for cls in TREE} | {"PerkieError"} == set(errors.__all__)
+    offered = {name for name in errors.__all__ if isinstance(getattr(errors, name), type)}
+    assert {cls.__name__ for cls in TREE} | {"PerkieError"} == offered
 
 
 def test_codes_are_unique() -> None:

@@ -11,7 +11,7 @@ from perkie_cli.domain.units import exact_duration, format_duration, format_size
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("500ms", 0.5), ("45s", 45), ("10m", 600), ("6h", 21600), ("7d", 604800), ("2w", 1209600)],
+    [("0", 0), ("500ms", 0.5), ("45s", 45), ("10m", 600), ("6h", 21600), ("7d", 604800), ("2w", 1209600)],
 )
 def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
@@ -30,7 +30,13 @@ def test_nonsense_is_refused(text: str) -> None:
         parse_size(text)
 
 
-@pytest.mark.parametrize("text", ["9" * 30 + "w", "1001000d", "9" * 400])
+@pytest.mark.parametrize("text", ["7", "180", "0.5", " 90 "])
+def test_a_bare_number_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="has no unit"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 30 + "w", "1001000d", "9" * 400 + "s"])
 def test_durations_end_before_the_calendar_does(text: str) -> None:
     with pytest.raises(ValueError, match="longer than 1000 years"):
         parse_duration(text)
