@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ModelStore,
         OutputStore,
         SpendLedger,
+        StateFiles,
         StyleEngine,
         Workers,
     )
@@ -169,6 +170,7 @@ class Services(LazyParts):
     idempotency: Idempotency = part("shop")
 
     outputs: OutputStore = part("stores.outputs")
+    state_files: StateFiles = part("stores.state")
 
 
 class Overrides(TypedDict, total=False):

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "lifecycle": "Keep the bucket's lifetime rules up to date.",
     "quota": "Show, reset and grant quotas.",
     "cost": "Estimate what strategies cost, and report what was spent.",
+    "state": "Check the files of quotas, spending and outputs.",
     "emulate": "Run local emulators of the services that perkie uses.",
     "config": "Show settings and their origin, write a config file.",
     "serve": "Serve the same pictures over HTTP.",

@@ -19,6 +19,7 @@ from perkie_cli.domain.money.report import SpendTotal
 from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.pictures.style import StyleFault
 from perkie_cli.domain.quotas.limits import CounterState
+from perkie_cli.ports import StateFile
 
 _IF_ANY = {"if_any": True}  # a field that is left out when it is None
 _INSIDE = {"inside": True, **_IF_ANY}  # a dataclass whose fields become fields of the row
@@ -340,6 +341,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "quota show": (CounterState,),
     "quota reset": (CounterState, CounterChangeRow),
     "quota grant": (CounterState, CounterChangeRow),
+    "state verify": (StateFile,),
     "lifecycle show": (RuleRow,),
     "lifecycle diff": (RuleChangeRow,),
     "lifecycle apply": (RuleChangeRow,),

@@ -13,6 +13,8 @@ from perkie_cli.ports.records import (
     MadeOutput,
     OutputStore,
     SpendLedger,
+    StateFile,
+    StateFiles,
 )
 from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Workers
 
@@ -59,6 +61,8 @@ __all__ = [
     "Rendering",
     "Sending",
     "SpendLedger",
+    "StateFile",
+    "StateFiles",
     "Stray",
     "StrayKind",
     "StyleEngine",

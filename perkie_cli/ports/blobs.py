@@ -100,6 +100,12 @@ class BlobStore(Protocol):
     def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:
         """Streams the remains of crashes under the prefix; ``repair`` adopts or removes them."""
 
+    async def renew_index(self) -> str | None:
+        """Moves a corrupt index aside, so that ``strays`` can rebuild it from the objects. Returns its new place.
+
+        None if it is whole, or if there is none (a bucket).
+        """
+
     async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
         """A link that expires, or None if the store cannot sign (disk: the HTTP app signs its own)."""
 

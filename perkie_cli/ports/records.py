@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from perkie_cli.domain.errors import NotAuthorised, StoreUnavailable
@@ -131,3 +132,25 @@ class SpendLedger(Protocol):
 
     async def aclose(self) -> None:
         """Frees connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """A file of quotas, spending or outputs. ``holds``: what is lost with it; ``wrong``: None if it is whole;
+    ``aside``: where it was moved to, if it was.
+    """
+
+    path: Path
+    holds: str
+    wrong: str | None
+    aside: Path | None = None
+
+
+class StateFiles(Protocol):
+    """Checks the local files of quotas, spending and outputs."""
+
+    async def verify(self, *, repair: bool) -> Sequence[StateFile]:
+        """Reads every file. A repair moves corrupt ones aside, so that the next command begins new ones.
+
+        Raises: StoreUnavailable when a file cannot be read at all.
+        """

@@ -237,7 +237,7 @@ async def test_a_folder_that_is_removed_under_a_running_store_is_made_anew(root:
 
 async def test_a_full_disk_is_unavailable_and_leaves_no_half_file(root: Path, store: DiskBlobs) -> None:
     process = writer(root, "limited")
-    assert process.communicate()[0].strip() == "store_unavailable"
+    assert process.communicate()[0].strip() == "store_broken"
     assert await strays(store) == []
     assert list((root / "tmp").iterdir()) == []
     assert [info.key async for info in store.list()] == ["shared/ab/small.jpg"]

@@ -15,4 +15,5 @@ def documents(its: Services) -> DocumentStore:
     """The configured document store."""
     if its.settings.quota.store == "firestore":
         return its.firestore_documents
-    return SqliteDocuments(its.settings.quota.path or its.state_dir / "quotas.sqlite", its.clock)
+    path = its.settings.quota.path or its.state_dir / "quotas.sqlite"
+    return SqliteDocuments(path, its.clock, look_anyway=not its.is_server)

@@ -25,11 +25,14 @@ class Found:
 
 
 def found_in(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
-    """The picture in a stored object."""
+    """The picture in a stored object. Raises: the BadInput family for one without facts that does not read."""
     facts = blob.info.metadata
-    picture = EncodedPicture(
-        blob.data, ImageFormat(blob.info.key.rpartition(".")[2]), int(facts["width"]), int(facts["height"])
-    )
+    if "width" in facts:
+        width, height = int(facts["width"]), int(facts["height"])
+    else:  # its row was rebuilt from the file
+        seen = codec.inspect(blob.data, _MASTERS, "the stored picture")
+        width, height = seen.width, seen.height
+    picture = EncodedPicture(blob.data, ImageFormat(blob.info.key.rpartition(".")[2]), width, height)
     return Found(picture, key, outcome, facts)
 
 

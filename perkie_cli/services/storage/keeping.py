@@ -81,13 +81,14 @@ class FindingKind(StrEnum):
     """The kinds of problems in a store."""
 
     DAMAGED = "damaged"  # the bytes are missing or do not match the stored hash
+    DAMAGED_INDEX = "damaged index"
     FILE_WITHOUT_ENTRY = "file without entry"
     LEFTOVER = "leftover"  # of an interrupted write
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem, and what a repair does about it: ``removed`` or ``adopted``."""
+    """One problem, and what a repair does about it: ``removed``, ``adopted`` or ``moved aside``."""
 
     key: str
     kind: FindingKind
@@ -163,14 +164,18 @@ class CacheKeeping:
     ) -> AsyncGenerator[Finding, None]:
         """Reads every object and compares its hash; then looks for the remains of crashes.
 
-        An audit record holds the repairs, even if it fails.
+        A repair first moves a corrupt index aside and rebuilds it from the files. An audit record holds the repairs,
+        even if it fails.
 
-        Raises: ProtectedBucket for a repair in a protected bucket.
+        Raises: ProtectedBucket for a repair in a protected bucket, CorruptStore without a repair.
         """
         if repair:
             self._protection.permit(self._store.name, acknowledged)
         count = 0
         try:
+            if repair and (aside := await self._store.renew_index()) is not None:
+                count += 1
+                yield Finding(aside, FindingKind.DAMAGED_INDEX, 0, "moved aside")
             async for finding in self._findings(chosen, repair):
                 count += 1
                 yield finding
@@ -210,14 +215,23 @@ class CacheKeeping:
         """Removes objects by rank: derived objects before the owner's objects that lead to them."""
         derived = [info for info in batch if area_of(info.key) in ("shared", "cutouts")]
         for rank in (derived, [info for info in batch if info not in derived]):
-            outcomes = await asyncio.gather(*(self._store.delete(i.key) for i in rank), return_exceptions=True)
-            for info, outcome in zip(rank, outcomes, strict=True):
-                if outcome is True:
-                    area = area_of(info.key)
-                    gone[area] = gone.get(area, StoredTotal()) + StoredTotal(1, info.size, info.touched)
-            for outcome in outcomes:
-                if isinstance(outcome, BaseException):
-                    raise outcome
+            left = await self._delete_all(rank, gone)
+            if left:  # on a full disk the files that went have made room for the index
+                left = await self._delete_all([info for info, _ in left], gone)
+            if left:
+                raise left[0][1]
+
+    async def _delete_all(
+        self, batch: Sequence[BlobInfo], gone: dict[str, StoredTotal]
+    ) -> Sequence[tuple[BlobInfo, BaseException]]:
+        """Counts what went into ``gone``; returns the rest with their errors."""
+        outcomes = await asyncio.gather(*(self._store.delete(i.key) for i in batch), return_exceptions=True)
+        for info, outcome in zip(batch, outcomes, strict=True):
+            if outcome is True:
+                area = area_of(info.key)
+                gone[area] = gone.get(area, StoredTotal()) + StoredTotal(1, info.size, info.touched)
+        pairs = zip(batch, outcomes, strict=True)
+        return [(info, outcome) for info, outcome in pairs if isinstance(outcome, BaseException)]
 
     async def _findings(self, chosen: Filter, repair: bool) -> AsyncIterator[Finding]:
         async for batch in _batches(self.inspect(chosen)):

@@ -8,7 +8,8 @@
 
 A write goes to ``tmp``, is renamed into place under the index's write lock, and its row is committed last: at worst a
 crash leaves a file without a row. A delete unlinks the file before the commit: at worst a crash leaves a row without
-a file, so that an interrupted erasure can be continued. ``strays`` repairs both.
+a file, so that an interrupted erasure can be continued. ``strays`` repairs both, and rebuilds a lost index: the key
+says which picture it is, the picture its size.
 
 Nothing is fsynced: a cache can be rebuilt, and after a power loss a torn file does not match its hash and is not
 served. Files have mode 0600, folders 0700.
@@ -20,19 +21,20 @@ import asyncio
 import hashlib
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from perkie_cli.domain.errors import StoreUnavailable
-from perkie_cli.domain.pictures.cache_key import check_key
+from perkie_cli.domain.pictures.cache_key import check_key, parse_name
 from perkie_cli.domain.storage.metadata import check_metadata
 from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTotal
 from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, Stray, StrayKind, Workers
 from perkie_cli.stores.disk.files import DiskFiles
-from perkie_cli.stores.disk.index import DiskIndex, microseconds
+from perkie_cli.stores.disk.index import REPAIR, DiskIndex, microseconds
+from perkie_cli.stores.sqlite.trouble import UNWRITABLE, Cause, StoreFile, cause_of, store_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,7 +51,9 @@ class DiskBlobs:
         self._clock = clock
         self._workers = workers
         self._files = DiskFiles(self._root)
-        self._index = DiskIndex(self._root / "index.sqlite")
+        # No path in its title: messages about the cache reach customers, hints do not.
+        self._index_file = StoreFile(self._root / "index.sqlite", "the cache", REPAIR)
+        self._index = DiskIndex(self._index_file.path)
         self._prepared = False
 
     @property
@@ -63,7 +67,7 @@ class DiskBlobs:
         """Stores the object; a damaged one counts as absent and is replaced."""
         now, facts = self._clock.now(), check_metadata(metadata)
         unhashed = BlobInfo(check_key(key), len(data), content_type, "", now, now, microseconds(now), facts)
-        return await self._run(self._put, unhashed, data, overwrite)
+        return await self._run(self._prepared_for(self._put), unhashed, data, overwrite)
 
     async def get(self, key: str) -> Blob | None:
         """The object; None when it is absent or damaged."""
@@ -110,13 +114,18 @@ class DiskBlobs:
             for stray in batch:
                 yield stray
 
+    async def renew_index(self) -> str | None:
+        """Moves a corrupt index aside; ``strays`` then finds every file without its row."""
+        aside = await self._run(self._index.renew, self._clock.now())
+        return None if aside is None else str(aside)
+
     async def signed_url(self, key: str, lifetime: timedelta) -> str | None:  # noqa: ARG002  the port's signature
         """None: the HTTP app signs its own links."""
         return None
 
     async def ping(self) -> None:
         """Takes and releases the write lock: this fails on a read-only or full disk."""
-        await self._run(self._ping)
+        await self._run(self._prepared_for(self._ping))
 
     async def aclose(self) -> None:
         """Waits for running calls, then closes the index and the store's own workers."""
@@ -126,25 +135,23 @@ class DiskBlobs:
     # ------------------------------------------------------------------ in a worker thread
 
     async def _run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        def call() -> T:
-            self._prepare()
-            return function(*args, **kwargs)
-
         try:
-            return await self._workers.run(call)
+            return await self._workers.run(function, *args, **kwargs)
         except (OSError, sqlite3.Error) as error:
             self._prepared = False  # the user may have deleted the cache by hand
             self._index.reopen()
-            reason = error.strerror if isinstance(error, OSError) else error  # without paths: customers may see it
-            raise StoreUnavailable(
-                f"the cache cannot be used: {reason}",
-                hint=f"Check the space and permissions of {self._root}, or set cache.dir to another folder.",
-            ) from error
+            raise store_error(self._index_file, error) from error
 
-    def _prepare(self) -> None:
-        if not self._prepared:
-            self._files.prepare()
-            self._prepared = True
+    def _prepared_for(self, write: Callable[P, T]) -> Callable[P, T]:
+        """Makes the folders first. A read does without: it must also work where nothing can be made."""
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            if not self._prepared:
+                self._files.prepare()
+                self._prepared = True
+            return write(*args, **kwargs)
+
+        return call
 
     def _put(self, unhashed: BlobInfo, data: bytes, overwrite: bool) -> bool:
         if not overwrite and self._get(unhashed.key) is not None:
@@ -166,7 +173,7 @@ class DiskBlobs:
     def _get(self, key: str) -> Blob | None:
         blob = self._read_whole(key)
         if blob is None and self._index.find(key) is not None:
-            with self._index.writing():  # wait for writers: between rename and commit their row and file differ
+            with self._after_writers():  # between rename and commit their row and file differ
                 blob = self._read_whole(key)
         return blob
 
@@ -177,7 +184,27 @@ class DiskBlobs:
             return None
         return Blob(info, data)
 
+    @contextmanager
+    def _after_writers(self) -> Iterator[None]:
+        """Waits for running writers and keeps others out; on a disk where nobody can write there are none."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._index.writing())
+            except (OSError, sqlite3.Error) as error:
+                if cause_of(error, self._index_file.path) not in UNWRITABLE:
+                    raise
+            yield
+
     def _delete(self, key: str) -> bool:
+        try:
+            return self._delete_both(key)
+        except (OSError, sqlite3.Error) as error:
+            if cause_of(error, self._index_file.path) is not Cause.FULL:
+                raise
+        self._files.remove(key)  # makes room for the index on a full disk; a row that stays is found again
+        return self._delete_both(key)
+
+    def _delete_both(self, key: str) -> bool:
         with self._index.writing():
             gone = self._files.remove(key)
             return self._index.remove(key) or gone
@@ -204,11 +231,11 @@ class DiskBlobs:
             after = page[-1].key
 
     def _file_without_entry(self, key: str, repair: bool) -> Iterator[Stray]:
-        with self._index.writing():  # wait for a writer that may be about to commit
+        with self._index.writing() if repair else self._after_writers():  # one may be about to commit
             data = self._files.read(key)
             if data is None or self._index.find(key) is not None:
                 return
-            adopted = key.startswith("originals/") and len(data) > 0
+            adopted = _is_worth_adopting(key, data)
             if repair and adopted:
                 self._index.save(self._describe(key, data))
             elif repair:
@@ -219,14 +246,27 @@ class DiskBlobs:
         written = self._files.modified(key)
         media_type = _MEDIA_TYPES.get(key.rpartition(".")[2], "application/octet-stream")
         digest = hashlib.sha256(data).hexdigest()
-        return BlobInfo(key, len(data), media_type, digest, written, written, microseconds(written))
+        _, style = parse_name(key)
+        facts = {"style": style, "recipe": key.rpartition("_")[2].partition(".")[0]} if style else {}
+        return BlobInfo(key, len(data), media_type, digest, written, written, microseconds(written), facts)
 
     def _entry_without_file(self, info: BlobInfo, repair: bool) -> Iterator[Stray]:
         if self._files.exists(info.key):
             return
-        with self._index.writing():
+        with self._index.writing() if repair else self._after_writers():
             if self._index.find(info.key) is None or self._files.exists(info.key):
                 return
             if repair:
                 self._index.remove(info.key)
         yield Stray(info.key, StrayKind.ENTRY_WITHOUT_FILE, info.size, adopted=False)
+
+
+def _is_worth_adopting(key: str, data: bytes) -> bool:
+    """Whether a file without a row is kept: an upload, or a drawn picture that is whole, which may have been paid for.
+
+    A cut-out is made again, with the facts that its row had.
+    """
+    if key.startswith("originals/"):
+        return len(data) > 0
+    whole = data.endswith(b"\xff\xd9") if key.endswith(".jpg") else data.endswith(b"IEND\xaeB`\x82")
+    return whole and key.startswith(("generated/", "shared/"))

@@ -87,7 +87,7 @@ class DiskFiles:
 
     def leftovers(self, before: datetime) -> Iterator[tuple[Path, int]]:
         """Temporary files older than that time, with their sizes: their writer is gone."""
-        with os.scandir(self._temp) as entries:
+        with suppress(FileNotFoundError), os.scandir(self._temp) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):
                     facts = entry.stat(follow_symlinks=False)

@@ -8,20 +8,23 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.errors import CorruptStore, StoreBroken
 from perkie_cli.domain.pictures.cache_key import parse_name
 from perkie_cli.domain.storage.selection import AREAS, Selection, StoredTotal, area_of
 from perkie_cli.ports import BlobInfo
-from perkie_cli.stores.sqlite.file import open_shared, transaction
+from perkie_cli.stores.sqlite.file import move_aside, open_shared, reading, transaction, verdict
+from perkie_cli.stores.sqlite.trouble import Cause, cause_of
 
+T = TypeVar("T")
 VERSION = 2
+REPAIR = "perkie cache verify --repair"
 
 _SCHEMA = f"""
 CREATE TABLE objects (
@@ -77,14 +80,48 @@ class DiskIndex:
 
     def _open(self) -> sqlite3.Connection:
         connection = open_shared(self._path, _SCHEMA)
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
+        try:
+            self._check_version(connection)
+        except BaseException:
             connection.close()
-            raise StoreUnavailable(
+            raise
+        return connection
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            raise CorruptStore("the cache's index is empty or is another file", hint=f"`{REPAIR}` rebuilds it.")
+        if version != VERSION:
+            raise StoreBroken(
                 f"the cache's index has version {version}, this perkie reads {VERSION}",
                 hint=f"Use the perkie that made {self._path}, or set another cache.dir.",
             )
-        return connection
+
+    def _reading(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        return reading(self._path, _SCHEMA, self._connection, query)
+
+    def renew(self, now: datetime) -> Path | None:
+        """Moves a corrupt index aside, so that the next call makes an empty one. Returns the place it was moved to.
+
+        Raises: StoreBroken for an index of another version; sqlite3.Error, OSError.
+        """
+        if self._is_whole():
+            return None
+        self.reopen()
+        return move_aside(self._path, now)
+
+    def _is_whole(self) -> bool:
+        if not self._path.exists():
+            return True
+        try:
+            self._reading(self._check_version)
+            return verdict(self._path, _SCHEMA) is None
+        except CorruptStore:
+            return False
+        except sqlite3.Error as error:
+            if cause_of(error, self._path) is not Cause.CORRUPT:
+                raise
+            return False
 
     def close(self) -> None:
         """Closes every thread's connection; no call may be running."""
@@ -100,26 +137,28 @@ class DiskIndex:
 
     def find(self, key: str) -> BlobInfo | None:
         """The row of a key, or None."""
-        row = self._connection().execute(f"SELECT {_COLUMNS} FROM objects WHERE key = ?", (key,)).fetchone()  # noqa: S608  constants
+        sql = f"SELECT {_COLUMNS} FROM objects WHERE key = ?"  # noqa: S608  constants
+        row = self._reading(lambda connection: connection.execute(sql, (key,)).fetchone())
         return _info(row) if row else None
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys (a few hundred at most) that have a row."""
         marks = ", ".join("?" * len(keys))
-        rows = self._connection().execute(f"SELECT key FROM objects WHERE key IN ({marks})", keys)  # noqa: S608  only marks
-        return {key for (key,) in rows}
+        sql = f"SELECT key FROM objects WHERE key IN ({marks})"  # noqa: S608  only marks
+        return {key for (key,) in self._reading(lambda connection: connection.execute(sql, keys).fetchall())}
 
     def page(self, selection: Selection, after: str, limit: int) -> list[BlobInfo]:
         """The next ``limit`` rows after the key ``after``, in key order."""
         where, values = _condition(selection)
         sql = f"SELECT {_COLUMNS} FROM objects WHERE key > ? AND {where} ORDER BY key LIMIT ?"  # noqa: S608  constants
-        return [_info(row) for row in self._connection().execute(sql, (after, *values, limit))]
+        rows = self._reading(lambda connection: connection.execute(sql, (after, *values, limit)).fetchall())
+        return [_info(row) for row in rows]
 
     def totals(self, selection: Selection) -> dict[str, StoredTotal]:
         """Totals by area."""
         where, values = _condition(selection, by_area=True)
         sql = f"SELECT area, COUNT(*), SUM(size), MIN(touched) FROM objects WHERE {where} GROUP BY area"  # noqa: S608  constants
-        rows = self._connection().execute(sql, values)
+        rows = self._reading(lambda connection: connection.execute(sql, values).fetchall())
         return {area: StoredTotal(count, size, _time(oldest)) for area, count, size, oldest in rows}
 
     def save(self, info: BlobInfo) -> None:

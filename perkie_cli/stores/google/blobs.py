@@ -176,6 +176,10 @@ class GcsBlobs:
         for stray in none:
             yield stray
 
+    async def renew_index(self) -> str | None:
+        """None: a bucket lists its objects itself."""
+        return None
+
     async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
         """A V4 link for GET; None if our credentials cannot sign (a user's login, an emulator)."""
         check_key(key)

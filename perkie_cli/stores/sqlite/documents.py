@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.ports import Change, Clock, Document, DocumentRef
-from perkie_cli.stores.sqlite.file import BUSY_TIMEOUT, open_shared, transaction
+from perkie_cli.stores.sqlite.file import BUSY_TIMEOUT, REPAIR, open_shared, reading, transaction
+from perkie_cli.stores.sqlite.trouble import StoreFile, store_error
 
 T = TypeVar("T")
 Outcome = tuple[Any, Exception | None]
@@ -22,7 +22,7 @@ BATCH = 32  # calls per thread switch: the first must not wait long for the last
 PAGE = 500  # documents read at a time by a scan
 PRUNE_EVERY = 3600.0  # seconds between deletions of expired documents
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE documents (
     collection TEXT NOT NULL, id TEXT NOT NULL, expires REAL NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (collection, id)
@@ -39,10 +39,17 @@ _SCAN = "SELECT id, body FROM documents WHERE collection = ? AND id > ? AND subs
 
 
 class SqliteDocuments:
-    """One connection on one thread: SQLite allows one writer anyway, and calls stay in order."""
+    """One connection on one thread: SQLite allows one writer anyway, and calls stay in order.
 
-    def __init__(self, path: Path, clock: Clock, *, busy_timeout: float = BUSY_TIMEOUT) -> None:
+    ``look_anyway``: reads also work on a full or read-only disk. Not for a server: there a read that works says that
+    the store is back.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, *, busy_timeout: float = BUSY_TIMEOUT, look_anyway: bool = False
+    ) -> None:
         self._path = path
+        self._look_anyway = look_anyway
         self._clock = clock
         self._busy_timeout = busy_timeout
         self._connection: sqlite3.Connection | None = None
@@ -73,8 +80,8 @@ class SqliteDocuments:
             last = rows[-1][0]
 
     async def ping(self) -> None:
-        """Opens the file and reads from it."""
-        await self.read([DocumentRef("ping", "ping")])
+        """Takes and releases the write lock: this fails on a read-only disk, and on a full one."""
+        await self._run(self._ping)
 
     async def aclose(self) -> None:
         """Closes the file once running calls are done."""
@@ -113,15 +120,17 @@ class SqliteDocuments:
             return function(*args)
         except (sqlite3.DatabaseError, OSError) as error:
             self._close()  # reconnect next time: the file may have been replaced
-            raise StoreUnavailable(
-                f"the store {self._path} does not answer: {error}",
-                hint="Check that the file and its folder are writable.",
-            ) from error
+            raise store_error(StoreFile(self._path, f"the store {self._path}", REPAIR), error) from error
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = open_shared(self._path, _SCHEMA, busy_timeout=self._busy_timeout)
+            self._connection = open_shared(self._path, SCHEMA, busy_timeout=self._busy_timeout)
         return self._connection
+
+    def _reading(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        if not self._look_anyway:
+            return query(self._open())
+        return reading(self._path, SCHEMA, self._open, query)
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -148,12 +157,16 @@ class SqliteDocuments:
             self._prune_at = now + PRUNE_EVERY
 
     def _read(self, refs: tuple[DocumentRef, ...]) -> Sequence[Document | None]:
-        connection = self._open()
-        return [_get(connection, ref) for ref in refs]
+        return self._reading(lambda connection: [_get(connection, ref) for ref in refs])
 
     def _page(self, collection: str, prefix: str, last: str) -> list[tuple[str, Document]]:
-        rows = self._open().execute(_SCAN, (collection, last, len(prefix), prefix, PAGE))
+        values = (collection, last, len(prefix), prefix, PAGE)
+        rows = self._reading(lambda connection: connection.execute(_SCAN, values).fetchall())
         return [(id_, json.loads(body)) for id_, body in rows]
+
+    def _ping(self) -> None:
+        with transaction(self._open()):
+            pass
 
 
 def _outcomes(calls: Sequence[Callable[[], Any]]) -> list[Outcome]:

@@ -16,15 +16,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.money.spend import NANO, Purchase, Spend, Usage, daily_cap_reached, nanodollars
 from perkie_cli.ports import Clock, Workers
-from perkie_cli.stores.sqlite.file import open_shared, transaction
+from perkie_cli.stores.sqlite.file import REPAIR, open_shared, reading, transaction
+from perkie_cli.stores.sqlite.trouble import StoreFile, store_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE booking (
     id TEXT PRIMARY KEY,
     day TEXT NOT NULL,               -- UTC
@@ -72,8 +72,8 @@ class SqliteLedger:
         return await self._run(self._report, first, last)
 
     async def ping(self) -> None:
-        """Reads from the file to check that it can be used."""
-        await self._run(self._spent, self._clock.now().date())
+        """Takes and releases the write lock: nothing is sent upstream while spending cannot be recorded."""
+        await self._run(self._ping)
 
     async def aclose(self) -> None:
         """Closes the file."""
@@ -85,17 +85,25 @@ class SqliteLedger:
         try:
             return await self._io.run(function, *args, **kwargs)
         except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(
-                f"the spend ledger {self._path} does not answer: {error}",
-                hint="Nothing is sent upstream while spending cannot be recorded. Check the file and its folder.",
-            ) from error
+            raise store_error(StoreFile(self._path, f"the spend ledger {self._path}", REPAIR), error) from error
 
     @contextmanager
     def _use(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            if self._connection is None:
-                self._connection = _with_added_columns(open_shared(self._path, _SCHEMA))
-            yield self._connection
+            yield self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = _with_added_columns(open_shared(self._path, SCHEMA))
+        return self._connection
+
+    def _reading(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        with self._lock:
+            return reading(self._path, SCHEMA, self._open, query)
+
+    def _ping(self) -> None:
+        with self._use() as connection, transaction(connection):
+            pass
 
     def _reserve(self, booking: str, purchase: Purchase, usd: Decimal, cap: Decimal, now: datetime) -> None:
         day = now.date()
@@ -118,8 +126,7 @@ class SqliteLedger:
             )
 
     def _spent(self, day: date) -> Decimal:
-        with self._use() as connection:
-            return self._sum(connection, day)
+        return self._reading(lambda connection: self._sum(connection, day))
 
     def _sum(self, connection: sqlite3.Connection, day: date) -> Decimal:
         row = connection.execute("SELECT sum(nanodollars) FROM booking WHERE day = ?", (day.isoformat(),)).fetchone()
@@ -131,8 +138,8 @@ class SqliteLedger:
                    sum(nanodollars * (NOT drawn AND NOT open)), sum(input_tokens), sum(output_tokens)
             FROM booking WHERE day BETWEEN ? AND ? GROUP BY day, model, style ORDER BY day, model, style
         """
-        with self._use() as connection:
-            rows = connection.execute(query, (first.isoformat(), last.isoformat())).fetchall()
+        days = first.isoformat(), last.isoformat()
+        rows = self._reading(lambda connection: connection.execute(query, days).fetchall())
         return [_spend(*row) for row in rows]
 
     def _close(self) -> None:

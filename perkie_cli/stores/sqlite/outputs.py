@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.ports import MadeOutput
-from perkie_cli.stores.sqlite.file import open_shared
+from perkie_cli.stores.sqlite.file import REPAIR, open_shared, reading
+from perkie_cli.stores.sqlite.trouble import StoreFile, store_error
 
-_SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
+SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
     path BLOB PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
     input BLOB NOT NULL, input_stat TEXT NOT NULL, input_sha256 TEXT NOT NULL,
     options TEXT NOT NULL, final INTEGER NOT NULL) WITHOUT ROWID"""
@@ -31,8 +33,7 @@ class SqliteOutputs:
 
     def find(self, path: bytes) -> MadeOutput | None:
         """The record of a file, or None."""
-        with self._open() as connection:
-            row = connection.execute(_FIND, (path,)).fetchone()
+        row = self._read(_FIND, (path,), lambda rows: rows.fetchone())
         if row is None:
             return None
         stat, sha256, input_, input_stat, input_sha256, options, final = row
@@ -40,27 +41,42 @@ class SqliteOutputs:
 
     def put(self, made: MadeOutput) -> None:
         """Inserts or replaces the record of a file."""
-        with self._open() as connection:
-            connection.execute(_PUT, astuple(made))
+        try:
+            with closing(self._open()) as connection:
+                connection.execute(_PUT, astuple(made))
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(error) from error
 
     def below(self, folder: bytes) -> list[bytes]:
         """Recorded paths that begin with ``folder``."""
-        with self._open() as connection:
-            return [path for (path,) in connection.execute(_BELOW, (len(folder), folder))]
+        return [path for (path,) in self._read(_BELOW, (len(folder), folder), lambda rows: rows.fetchall())]
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _read(self, sql: str, values: tuple[object, ...], fetch: Callable[[sqlite3.Cursor], Any]) -> Any:
+        def query(connection: sqlite3.Connection) -> Any:
+            with closing(connection):
+                return fetch(connection.execute(sql, values))
+
         try:
-            with closing(open_shared(self._path, _SCHEMA)) as connection:
-                if not self._prepared:
-                    self._prepare(connection)
-                yield connection
+            return reading(self._path, None, self._open, query)
         except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"the record of outputs {self._path} cannot be used: {error}") from error
+            raise self._error(error) from error
+
+    def _error(self, error: sqlite3.Error | OSError) -> StoreUnavailable:
+        return store_error(StoreFile(self._path, f"the record of outputs {self._path}", REPAIR), error)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = open_shared(self._path, SCHEMA)
+        try:
+            if not self._prepared:
+                self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Repairs a file of an earlier perkie: its table may be missing after a kill, and others could read it."""
-        connection.execute(_SCHEMA)
+        connection.execute(SCHEMA)
         if self._path.stat().st_mode & 0o077:
             self._path.chmod(_PRIVATE)
         self._prepared = True

@@ -1,0 +1,28 @@
+"""The files of the state folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from perkie_cli.ports import StateFiles
+from perkie_cli.stores.sqlite import documents, ledger, outputs
+from perkie_cli.stores.sqlite.state import Expected, SqliteState
+from perkie_cli.telemetry.audit import current_actor
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap.services import Services
+
+_QUOTAS = "today's use and grants, so everybody starts at zero; idempotency keys, so a repeated request is paid again"
+_SPENDING = "what was spent, so today's cap starts at zero"
+_OUTPUTS = "which outputs are finished"
+
+
+def state_files(its: Services) -> StateFiles:
+    """Checks quotas, spending and the record of outputs, as far as they are files."""
+    quotas = its.settings.quota.path or its.state_dir / "quotas.sqlite"
+    files = [
+        Expected(quotas, documents.SCHEMA, _QUOTAS),
+        Expected(its.state_dir / "spend.sqlite", ledger.SCHEMA, _SPENDING),
+        Expected(its.state_dir / "outputs.sqlite", outputs.SCHEMA, _OUTPUTS),
+    ]
+    return SqliteState(files, its.clock, its.io, its.events, current_actor())
