@@ -12,6 +12,7 @@ from typer.main import get_command
 
 import perkie_cli
 from perkie_cli.cli.flags import GlobalFlags
+from perkie_cli.cli.help import HELP_NAMES, shape_help
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.domain.errors import UsageError
 
@@ -32,7 +33,11 @@ COMMANDS: dict[str, str] = {
 }
 
 
-HELP_NAMES = ["-h", "--help"]
+EXAMPLES = (
+    "perkie stylize pet.jpg --style ink_wash",
+    "perkie remove-bg pet.jpg -o cut.png",
+    "perkie help quota",
+)
 ROOT_OPTIONS = {"install_completion", "show_completion"}  # Typer adds them to every app; they belong to the root
 
 
@@ -43,6 +48,10 @@ class LazyGroup(TyperGroup):
         """Imports the command that is about to run, and sets its name for the envelope: ``cache stats``."""
         if args and args[0] in COMMANDS:
             self.commands[args[0]] = load_command(args[0])
+            if not isinstance(
+                ctx.obj, Renderer
+            ):  # during shell completion: offer global options after the command, too
+                _add_options(self.commands[args[0]], [each for each in self.params if each.name not in ROOT_OPTIONS])
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(ctx.obj, Renderer):  # there is none during shell completion
             inner = rest[:1] if isinstance(command, TyperGroup) and rest and rest[0] in command.commands else []
@@ -56,30 +65,29 @@ def load_command(name: str) -> Any:
     command = get_command(module.app)
     command.name = name
     command.params = [param for param in command.params if param.name not in ROOT_OPTIONS]
-    _shape_help(command)
-    _tell_of_global_options(command)
+    shape_help(command)
     return command
 
 
-def _shape_help(command: Any) -> None:
-    """Removes the type of switches: ``--json <bool>`` looks as if it needed a value."""
-    for param in command.get_params(typer.Context(command, help_option_names=HELP_NAMES)):
-        if getattr(param, "is_flag", False):
-            param.metavar = ""
+def _add_options(command: Any, more: list[Any]) -> None:
+    command.params = [*command.params, *more]
     for inner in getattr(command, "commands", {}).values():
-        _shape_help(inner)
+        _add_options(inner, more)
 
 
-def _tell_of_global_options(command: Any) -> None:
-    command.epilog = "Global options, such as --json, --quiet and --config: perkie --help"
-    for inner in getattr(command, "commands", {}).values():
-        _tell_of_global_options(inner)
+def _profiles(incomplete: str) -> list[tuple[str, str]]:
+    from perkie_cli.cli.complete import profile  # imported late: only completion needs it
+
+    return profile(incomplete)
 
 
 def _root(
     ctx: typer.Context,
     config: Annotated[Path | None, typer.Option(help="Read settings from this file only.", metavar="FILE")] = None,
-    profile: Annotated[str | None, typer.Option(help="Use this profile of the config file.", metavar="NAME")] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Use this profile of the config file.", metavar="NAME", autocompletion=_profiles),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON envelope on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only data and errors.")] = False,
     verbose: Annotated[
@@ -89,7 +97,7 @@ def _root(
     no_input: Annotated[
         bool, typer.Option("--no-input", help="Never ask; fail if a confirmation would be needed.")
     ] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
 ) -> None:
     """Cut out, stylize, cache, meter and serve pet portraits.
 
@@ -123,6 +131,6 @@ def command_line() -> Any:
     )
     app.callback(invoke_without_command=True)(_root)
     root = cast(LazyGroup, get_command(app))
-    _shape_help(root)
+    shape_help(root, EXAMPLES, footer="")
     root.commands.update({name: TyperCommand(name, help=text) for name, text in COMMANDS.items()})
     return root

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 import typer
@@ -11,6 +12,13 @@ from perkie_cli.cli.app import command_line
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.render import Renderer
 from perkie_cli.domain.errors import Interrupted, PerkieError, UsageError
+
+_PLAINER = {
+    "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it must be a number",
+}
+_NEGATIVE = re.compile(r"o such option: -\d")
+COMPLETING = "_PERKIE_COMPLETE"  # set by the shell's completion function
 
 
 def run(args: Sequence[str]) -> int:
@@ -23,6 +31,8 @@ def run(args: Sequence[str]) -> int:
     except typer.TyperException as error:
         return renderer.fail(_usage_error(error, renderer.command))
     except (KeyboardInterrupt, typer.Abort):
+        if COMPLETING in os.environ:  # Ctrl-C while the shell asks: nothing may be printed into the prompt
+            return Interrupted.exit_code
         if renderer.ended is not None:
             return renderer.ended  # too late: one envelope is printed, and a second would make stdout unreadable
         return renderer.fail(Interrupted("interrupted; finished work is kept"))
@@ -37,7 +47,7 @@ def run(args: Sequence[str]) -> int:
 def _invoke(args: list[str], renderer: Renderer) -> int:
     """Runs the command without click's ``main``, which has its own handling of SIGINT and broken pipes."""
     command = command_line()
-    if "_PERKIE_COMPLETE" in os.environ:
+    if COMPLETING in os.environ:
         command.main(prog_name="perkie")  # answers the shell's completion request and exits
     try:
         with command.make_context("perkie", args, obj=renderer) as context:
@@ -51,4 +61,9 @@ def _usage_error(error: typer.TyperException, running: str) -> UsageError:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else f"perkie {running.removeprefix('perkie')}".rstrip()
     message = error.format_message().rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows its arguments and options.")
+    for theirs, ours in _PLAINER.items():
+        message = message.replace(theirs, ours)
+    hint = f"`{command} --help` shows its arguments and options."
+    if _NEGATIVE.search(message):
+        hint = f"A negative number stands after --: {command} --customer 42 -- -5"
+    return UsageError(message[:1].lower() + message[1:], hint=hint)

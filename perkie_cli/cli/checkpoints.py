@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _OTHERWISE = (
     "Put the file there yourself, run `perkie models pull` later, or "
-    "use the builtin engine (`remove-bg --engine builtin`, PERKIE_MATTING_ENGINE=builtin)."
+    "use the builtin engine (`remove-bg --engine builtin`, `stylize --matting-engine builtin`)."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from perkie_cli.domain.errors import InvalidParameter, UsageError
@@ -26,6 +27,28 @@ def cache_use(refresh: bool, no_cache: bool) -> CacheUse:
     if no_cache:
         return CacheUse.OFF
     return CacheUse.REFRESH if refresh else CacheUse.NORMAL
+
+
+def matting_flags(remove_bg: bool, engine: str | None, mode: str | None, device: str | None) -> dict[str, str | None]:
+    """The settings for ``--remove-bg``, by dotted name. Raises: UsageError for flags without it."""
+    flags = {"matting.engine": engine, "matting.mode": mode, "matting.device": device}
+    if not remove_bg and any(flags.values()):
+        raise UsageError("--matting-engine, --mode and --device need --remove-bg", hint="Add --remove-bg.")
+    return flags
+
+
+def output_place(output: str | None, out_dir: Path | None) -> tuple[Path | None, Path | None]:
+    """The output file and the output folder: ``-o DIR/`` names a folder, as in cp and rclone. Raises: UsageError."""
+    if output is None or not output.endswith(("/", os.sep)):
+        return None if output is None else Path(output), out_dir
+    if out_dir is not None:
+        raise UsageError("-o and --out-dir exclude each other")
+    return None, Path(output)
+
+
+def output_in(output: str, name: str) -> Path:
+    """The output file; ``name`` in the folder that ``-o DIR/`` names."""
+    return Path(output) / name if output.endswith(("/", os.sep)) else Path(output)
 
 
 def output_format(name: str | None, output: Path | None, default: str) -> ImageFormat:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from perkie_cli.bootstrap import Services, build_services
-from perkie_cli.config.load import load
-from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, MODES, EngineFacts
+from perkie_cli.config.load import known_profiles, load
+from perkie_cli.config.schema import default_groups, rows
+from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, EngineFacts
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.cache_key import parse_name
 from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.domain.storage.selection import Selection
 
 MOST_HASHES = 30
+
+Completer = Callable[[str], list[tuple[str, str]]]
 
 
 def style(incomplete: str) -> list[tuple[str, str]]:
@@ -27,34 +31,74 @@ def style(incomplete: str) -> list[tuple[str, str]]:
 
 def styles(incomplete: str) -> list[tuple[str, str]]:
     """Completes styles, words for several styles, and the part after the last comma."""
-    head, comma, tail = incomplete.rpartition(",")
-    several = [] if comma else [("all", "every style"), ("popular", "the popular ones")]
-    return [(head + comma + name, title) for name, title in [*style(tail), *several] if name.startswith(tail)]
+    return several_of([*style(""), ("all", "every style"), ("popular", "the popular ones")])(incomplete)
 
 
-def drawing_engine(incomplete: str) -> list[tuple[str, str]]:
-    """Completes the engines that draw."""
-    return _engines(DRAWING, AUTO_DRAWING, incomplete)
+def among(values: Iterable[str | tuple[str, str]]) -> Completer:
+    """Completes one of the values; a pair is a value and its help."""
+    pairs = [each if isinstance(each, tuple) else (each, "") for each in values]
+
+    def completer(incomplete: str) -> list[tuple[str, str]]:
+        return [pair for pair in pairs if pair[0].startswith(incomplete)]
+
+    return completer
 
 
-def matting_engine(incomplete: str) -> list[tuple[str, str]]:
-    """Completes the engines that cut out."""
-    return _engines(MATTING, AUTO_MATTING, incomplete)
+def several_of(values: Iterable[str | tuple[str, str]], *alone: str) -> Completer:
+    """Completes a comma-separated list of the values, or one of ``alone``."""
+    one, first = among(values), among((*values, *alone))
+
+    def completer(incomplete: str) -> list[tuple[str, str]]:
+        head, comma, tail = incomplete.rpartition(",")
+        return [(head + comma + name, help_) for name, help_ in (one if comma else first)(tail)]
+
+    return completer
 
 
-def _engines(named: Mapping[str, EngineFacts], auto: str, incomplete: str) -> list[tuple[str, str]]:
-    helps = {AUTO: auto, **{name: facts.help for name, facts in named.items()}}
-    return [(name, help_) for name, help_ in helps.items() if name.startswith(incomplete)]
+def _engines(named: Mapping[str, EngineFacts], auto: str) -> Completer:
+    return among([(AUTO, auto), *((name, facts.help) for name, facts in named.items())])
 
 
-def background(incomplete: str) -> list[str]:
-    """Completes the uses of the background."""
-    return [use for use in BackgroundUse if use.startswith(incomplete)]
+drawing_engine = _engines(DRAWING, AUTO_DRAWING)
+matting_engine = _engines(MATTING, AUTO_MATTING)
+matting_mode = among([("base", "finer"), ("fast", "ten times faster")])
+background = among(BackgroundUse)
+device = among(("auto", "cpu", "cuda", "mps"))
+image_format = among(ImageFormat)
 
 
-def matting_mode(incomplete: str) -> list[str]:
-    """Completes the modes of matting."""
-    return [mode for mode in MODES if mode.startswith(incomplete)]
+def image_model(incomplete: str) -> list[tuple[str, str]]:
+    """Completes Gemini's image models."""
+    services = _services()
+    return [] if services is None else among((each.id, each.title) for each in services.models.all())(incomplete)
+
+
+def profile(incomplete: str) -> list[tuple[str, str]]:
+    """Completes the profiles of the config files."""
+    try:
+        return among(known_profiles())(incomplete)
+    except PerkieError:
+        return []
+
+
+def setting(incomplete: str) -> list[tuple[str, str]]:
+    """Completes names of settings: first their groups."""
+    if "." not in incomplete:
+        return among(f"{group}." for group in default_groups())(incomplete)
+    return among((row.name, row.help) for row in rows())(incomplete)
+
+
+def protected_bucket(incomplete: str) -> list[tuple[str, str]]:
+    """Completes the protected buckets."""
+    services = _services()
+    return [] if services is None else among(services.settings.cache.protected_buckets)(incomplete)
+
+
+def _services() -> Services | None:
+    try:
+        return build_services(load().settings)
+    except PerkieError:  # not reported during completion; the command itself will report it
+        return None
 
 
 def hashes(incomplete: str) -> list[str]:

@@ -15,6 +15,7 @@ from perkie_cli.cli import complete
 from perkie_cli.cli.choices import owner_of
 from perkie_cli.cli.session import settings_of
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.storage.selection import AREAS
 from perkie_cli.domain.units import parse_duration, parse_size
 from perkie_cli.services.storage.keeping import Filter
 
@@ -48,7 +49,14 @@ def _chosen(
     style: Annotated[
         str | None, typer.Option(metavar="ID", help="Only pictures in this style.", autocompletion=complete.style)
     ] = None,
-    prefix: Annotated[str, typer.Option(metavar="PATH", help="Only keys with this prefix, such as shared/.")] = "",
+    prefix: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="Only keys with this prefix, such as shared/.",
+            autocompletion=complete.among(f"{area}/" for area in AREAS),
+        ),
+    ] = "",
     older_than: Annotated[
         timedelta | None,
         typer.Option(parser=_duration, metavar="AGE", help="Only unused for this long, such as 36h or 7d."),

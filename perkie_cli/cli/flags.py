@@ -14,6 +14,7 @@ SWITCHES = {
     "--verbose": "verbose",
     "--no-color": "no_color",
     "--no-input": "no_input",
+    "-V": "version",
     "--version": "version",
 }
 VALUES = {"--config": "config", "--profile": "profile"}
@@ -60,7 +61,7 @@ def hoist(args: Sequence[str]) -> list[str]:
     """
     front: list[str] = []
     rest: list[str] = []
-    words = iter(args)
+    words = iter(_spelled_out(args))
     for word in words:
         if word == "--":
             rest += [word, *words]
@@ -71,3 +72,10 @@ def hoist(args: Sequence[str]) -> list[str]:
         else:
             rest.append(word)
     return front + rest
+
+
+def _spelled_out(args: Sequence[str]) -> Sequence[str]:
+    """``perkie help COMMAND`` and ``perkie version``, which people type, as options."""
+    if args[:1] == ["help"]:
+        return [*args[1:], "--help"]
+    return ["--version"] if list(args) == ["version"] else args

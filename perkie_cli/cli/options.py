@@ -10,6 +10,7 @@ import typer
 from perkie_cli.cli import complete
 from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, MODES, STAND_IN
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.pictures.request import Fallback
 from perkie_cli.domain.pictures.style import BackgroundUse
 
 
@@ -27,25 +28,32 @@ def _pixels(text: str) -> int:
 
 Inputs = Annotated[list[str], typer.Argument(metavar="INPUT", help="Pictures, folders or glob patterns; - is stdin.")]
 StyleNames = Annotated[
-    str,
+    list[str],
     typer.Option(
         "--style",
         "-s",
         metavar="ID[,ID…]|all|popular",
-        help="Style ids or aliases (see perkie styles list).",
+        help="Style ids or aliases (see perkie styles list); may be given several times.",
         autocompletion=complete.styles,
     ),
 ]
 Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", readable=False, metavar="FILE", help="Output file (for one picture); - is stdout."),
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Output file for one picture, or a folder as DIR/; - is stdout."
+    ),
 ]
 OutDir = Annotated[
     Path | None, typer.Option(readable=False, metavar="DIR", help="Output folder (default: next to each input).")
 ]
 Format = Annotated[
     str | None,
-    typer.Option("--format", metavar="jpg|png|webp", help="Output format (default: by the extension of -o, else jpg)."),
+    typer.Option(
+        "--format",
+        metavar="jpg|png|webp",
+        help="Output format (default: by the extension of -o, else jpg).",
+        autocompletion=complete.image_format,
+    ),
 ]
 RemoveBackground = Annotated[
     bool, typer.Option("--remove-bg", help="Cut the pet out first (see perkie remove-bg --help).")
@@ -61,7 +69,12 @@ PictureBackground = Annotated[
 ]
 CutoutFormat = Annotated[
     str | None,
-    typer.Option("--format", metavar="png|webp|jpg", help="Output format (default: by the extension of -o, else png)."),
+    typer.Option(
+        "--format",
+        metavar="png|webp|jpg",
+        help="Output format (default: by the extension of -o, else png).",
+        autocompletion=complete.image_format,
+    ),
 ]
 StyleEngineName = Annotated[
     str | None,
@@ -72,24 +85,49 @@ StyleEngineName = Annotated[
         autocompletion=complete.drawing_engine,
     ),
 ]
-Model = Annotated[str | None, typer.Option(metavar="ID", help="Gemini model (see perkie models list).")]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="Gemini model (see perkie models list).", autocompletion=complete.image_model),
+]
 FallbackSteps = Annotated[
-    str | None, typer.Option("--fallback", metavar="cache,local|none", help="Substitutes allowed when Gemini fails.")
+    str | None,
+    typer.Option(
+        "--fallback",
+        metavar="cache,local|none",
+        autocompletion=complete.several_of(Fallback, "none"),
+        help="Substitutes allowed when Gemini fails (default: cache,local for one photo, none for several).",
+    ),
 ]
 CutoutFallback = Annotated[
     str | None,
     typer.Option(
         "--fallback",
         metavar=f"{STAND_IN}|none",
-        help="Engine to use when the chosen one fails.",
+        autocompletion=complete.among((STAND_IN, "none")),
+        help=f"Engine to use when the chosen one fails (default: {STAND_IN} for one photo, none for several).",
     ),
 ]
 DeadlineSeconds = Annotated[
-    float | None, typer.Option("--deadline", min=0.1, metavar="S", help="Time limit for one picture.")
+    float | None,
+    typer.Option(
+        "--deadline",
+        min=0.1,
+        metavar="S",
+        help="Time limit for one picture in seconds (default: none; Gemini gets up to 3 tries of 40 s).",
+    ),
 ]
 Estimate = Annotated[bool, typer.Option("--estimate", help="Print the maximum cost, draw nothing.")]
 BudgetDollars = Annotated[
     float | None, typer.Option("--budget", min=0, metavar="USD", help="Spending limit of the whole run.")
+]
+StylizeMatting = Annotated[
+    str | None,
+    typer.Option(
+        "--matting-engine",
+        metavar="ENGINE",
+        help="Engine for --remove-bg (see --engine of perkie remove-bg).",
+        autocompletion=complete.matting_engine,
+    ),
 ]
 MattingEngineName = Annotated[
     str | None,
@@ -110,20 +148,40 @@ MattingMode = Annotated[
     ),
 ]
 Device = Annotated[
-    str | None, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Device that runs the network.")
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda[:N]|mps",
+        help="Device that runs the network.",
+        autocompletion=complete.device,
+    ),
 ]
 Size = Annotated[
-    int | None, typer.Option(parser=_pixels, metavar="PX|1K|2K|4K", help="Long side of the result (default 1024).")
+    int | None,
+    typer.Option(
+        parser=_pixels,
+        metavar="PX|1K|2K|4K",
+        help="Long side of the result (default 1024).",
+        autocompletion=complete.among(("1K", "2K", "4K")),
+    ),
 ]
 Customer = Annotated[str | None, typer.Option(metavar="ID", help="Customer that owns the picture.")]
 Session = Annotated[str | None, typer.Option(metavar="ID", help="Session that owns the picture (not logged in).")]
 Refresh = Annotated[bool, typer.Option("--refresh", help="Make it again even if it is in the cache.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the cache.")]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Also search subfolders.")]
-Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="Pictures at once; more than 1 uses processes.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Pictures at once; more than 1 uses processes.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that perkie did not make.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Print what would be done, do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Acknowledged = Annotated[
-    str | None, typer.Option("--i-know-this-is-protected", metavar="BUCKET", help="Required for a protected bucket.")
+    str | None,
+    typer.Option(
+        "--i-know-this-is-protected",
+        metavar="BUCKET",
+        help="Required for a protected bucket.",
+        autocompletion=complete.protected_bucket,
+    ),
 ]

@@ -18,7 +18,7 @@ from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import why_unread
 
 PROJECT_FILE = "perkie.toml"
-_PROJECT = "project file"
+_PROJECT, _NAMED = "project file", "config file"
 FLAG = "flag"  # a flag has the name of its setting without the group
 
 
@@ -71,6 +71,12 @@ def _user_dir(kind: str, environ: Mapping[str, str]) -> Path:
     return Path(find("perkie", appauthor=False))
 
 
+def known_profiles(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The profiles of the config files. Raises: InvalidSetting, UnreadableFile."""
+    tables = [_read(path, required=False) for _, path in _paths(None, Path.cwd(), environ)]
+    return sorted({name for table in tables for name in table["profile"]})
+
+
 def load(
     *,
     config: Path | None = None,
@@ -84,14 +90,8 @@ def load(
     Raises: InvalidSetting, UnreadableFile.
     """
     profile = profile or environ.get(PROFILE) or None
-    if config is None and environ.get(CONFIG):
-        config = Path(environ[CONFIG]).expanduser()
-    if config is not None:
-        paths = [("config file", config)]
-    else:
-        project = (project_dir or Path.cwd()) / PROJECT_FILE
-        paths = [(_PROJECT, project), ("user file", user_config_dir(environ) / "config.toml")]
-    tables = [(label, path, _read(path, required=config is not None)) for label, path in paths]
+    paths = _paths(config, project_dir or Path.cwd(), environ)
+    tables = [(label, path, _read(path, required=label == _NAMED)) for label, path in paths]
     _check_profile(profile, [table for _, _, table in tables])
     files = [layer for label, path, table in tables for layer in _file_layers(f"{label} {path}", table, profile)]
     given = {name: value for name, value in (flags or {}).items() if value is not None}
@@ -99,6 +99,15 @@ def load(
     settings, origins = _merge(layers)
     found = tuple((path, path.is_file()) for _, path in paths)
     return Loaded(settings, origins, found, tuple(strange_variables(environ)))
+
+
+def _paths(config: Path | None, project_dir: Path, environ: Mapping[str, str]) -> list[tuple[str, Path]]:
+    """The files to read, and what each is called in messages."""
+    if config is None and environ.get(CONFIG):
+        config = Path(environ[CONFIG]).expanduser()
+    if config is not None:
+        return [(_NAMED, config)]
+    return [(_PROJECT, project_dir / PROJECT_FILE), ("user file", user_config_dir(environ) / "config.toml")]
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,96 +92,3 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
-
-
-def complete(shell: str, typed: str, env: dict[str, str] | None = None) -> list[str]:
-    """What the shell's completion function is told for the last word of ``typed``."""
-    asked = {"_PERKIE_COMPLETE": f"complete_{shell}", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
-    done = subprocess.run(
-        [sys.executable, "-m", "perkie_cli"],
-        cwd=ROOT,
-        env={**os.environ, **asked, **(env or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.split()
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_files_have_not_drifted(perkie: Perkie, shell: str) -> None:
-    made = perkie(env={"_PERKIE_COMPLETE": f"source_{shell}"}).stdout.lstrip()  # zsh looks for #compdef in line 1 only
-    kept = (ROOT / "completions" / f"perkie.{shell}").read_text()
-    assert kept == made, (
-        f"make it again: _PERKIE_COMPLETE=source_{shell} perkie | sed '/./,$!d' > completions/perkie.{shell}"
-    )
-
-
-def test_completion_of_commands_and_styles() -> None:
-    assert "stylize" in complete("bash", "perkie sty")
-    assert complete("bash", "perkie stylize --style modern,van") == [
-        "modern,van_gogh_post_impressionism",
-        "modern,van_gogh",
-    ]
-    assert "all" in complete("bash", "perkie stylize --style a")
-    assert complete("bash", "perkie cache stats --style a") == [], "it takes one"
-    assert "--out-dir" in complete("bash", "perkie stylize --o")
-
-
-def test_completion_keeps_quiet_about_what_is_wrong_or_not_there(home: Path, tmp_path: Path) -> None:
-    assert complete("bash", "perkie cache inspect --hash 5") == []
-    assert not (home / "cache").exists()
-    (tmp_path / "own.toml").write_text("id = 3")
-    assert complete("bash", "perkie stylize --style m", {"PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}) == ["modern"]
-    (tmp_path / "own.toml").write_text('id = "mine"\ntitle = "Mine"\nprompt = "p"')
-    assert complete("bash", "perkie stylize --style mi", {"PERKIE_GENERAL_STYLES_DIR": str(tmp_path)}) == ["mine"]
-
-
-@pytest.fixture
-def on_path(tmp_path: Path) -> dict[str, str]:
-    """An environment where shells find ``perkie``."""
-    script = tmp_path / "perkie"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m perkie_cli "$@"\n')
-    script.chmod(0o755)
-    return {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-
-
-def test_the_bash_file_works_in_bash(on_path: dict[str, str]) -> None:
-    typed = """
-    source completions/perkie.bash
-    COMP_WORDS=(perkie sty) COMP_CWORD=1
-    _perkie_completion perkie sty perkie
-    echo "${COMPREPLY[@]}"
-    """
-    done = subprocess.run(["bash", "-c", typed], cwd=ROOT, env=on_path, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["stylize", "styles"]
-
-
-TYPED = {
-    "perkie sty": {"stylize", "styles"},
-    "perkie cache insp": {"inspect"},
-    "perkie stylize --style modern,van": {"modern,van_gogh", "modern,van_gogh_post_impressionism"},
-}
-
-
-@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
-@pytest.mark.parametrize("typed", TYPED)
-def test_the_fish_file_works_in_fish(on_path: dict[str, str], typed: str) -> None:
-    line = f"source completions/perkie.fish; complete -C '{typed}'"
-    done = subprocess.run(["fish", "-c", line], cwd=ROOT, env=on_path, capture_output=True, text=True, check=True)
-    assert {row.split("\t")[0] for row in done.stdout.splitlines() if row} == TYPED[typed]
-
-
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
-@pytest.mark.parametrize("typed", TYPED)
-def test_the_zsh_file_works_in_zsh(on_path: dict[str, str], typed: str) -> None:
-    line = f"""
-    compdef() {{ }}
-    _describe() {{ print -l -- ${{(P)2%%:*}} }}
-    _arguments() {{ print -r -- "$@" | grep -o '"[^":]*' | tr -d '"' }}
-    source completions/perkie.zsh
-    words=({typed}) CURRENT=${{#words}}
-    _perkie_completion
-    """
-    done = subprocess.run(["zsh", "-f", "-c", line], cwd=ROOT, env=on_path, capture_output=True, text=True, check=True)
-    assert TYPED[typed] <= set(re.split(r"[\s()\\]+", done.stdout.replace('"', " "))), done.stdout

@@ -61,7 +61,7 @@ def test_a_bad_file_in_a_folder_does_not_stop_the_rest(perkie: Perkie, cat: Path
 def test_mask_and_dry_run(perkie: Perkie, cat: Path) -> None:
     assert perkie("remove-bg", "cat.png", *BUILTIN, "--dry-run").returncode == 0
     assert [path.name for path in cat.parent.iterdir()] == ["cat.png"]
-    done = perkie("remove-bg", "cat.png", *BUILTIN, "--output", "mask", "--format", "webp")
+    done = perkie("remove-bg", "cat.png", *BUILTIN, "--as", "mask", "--format", "webp")
     assert done.stdout == "cat_mask.webp\n", done.stderr
 
 
@@ -78,8 +78,9 @@ def test_mask_and_dry_run(perkie: Perkie, cat: Path) -> None:
         (("--background", "cat.png", "--format", "PNG"), 3, "cat.png has"),
         (("--aspect", "4"), 3, "aspect '4'"),
         (("--margin", "200"), 3, "margin 200"),
-        (("--output", "alpha"), 3, "not an output"),
-        (("--output", "mask", "--background", "#fff"), 2, "a mask has no background"),
+        (("--as", "alpha"), 3, "not a kind of result"),
+        (("--output", "mask"), 2, "Use --as mask"),
+        (("--as", "mask", "--background", "#fff"), 2, "a mask has no background"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.bootstrap import build_services
+from perkie_cli.cli import complete
+from perkie_cli.cli.choices import output_in
 from perkie_cli.cli.render import Report, Table
 from perkie_cli.cli.rows import FileRow, PlaceRow, SettingRow
 from perkie_cli.cli.session import finish, settings_of
-from perkie_cli.config.load import user_config_dir
+from perkie_cli.config.load import PROJECT_FILE, user_config_dir
 from perkie_cli.config.schema import Row, Settings, rows
 from perkie_cli.domain.errors import InvalidParameter, OutputExists
 from perkie_cli.domain.secret import masked
@@ -27,7 +28,10 @@ app = typer.Typer(help="Show settings and their origin, write a config file.")
 def show(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Only settings whose name begins with this.")
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Only settings whose name begins with this.", autocompletion=complete.setting
+        ),
     ] = None,
 ) -> None:
     """Show every setting, its value and its origin. Secrets are masked.
@@ -65,7 +69,14 @@ def _shown(settings: Settings, row: Row) -> Any:
 
 @app.command()
 def path(ctx: typer.Context) -> None:
-    """Show where perkie reads settings and stores its files."""
+    """Show where perkie reads settings and stores its files.
+
+    Examples:
+
+      perkie config path
+
+      perkie config path --json
+    """
     loaded = settings_of(ctx)
     services = build_services(loaded.settings)
     places = [PlaceRow("config file", file, exists) for file, exists in loaded.files]
@@ -86,12 +97,19 @@ def path(ctx: typer.Context) -> None:
 def init(
     ctx: typer.Context,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: the user's config file.")
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Default: the user's config file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Write a config file with every setting, commented out at its default."""
-    target = output or user_config_dir(os.environ) / "config.toml"
+    """Write a config file with every setting, commented out at its default.
+
+    Examples:
+
+      perkie config init
+
+      perkie config init -o perkie.toml
+    """
+    target = output_in(output, PROJECT_FILE) if output else user_config_dir(os.environ) / "config.toml"
     if target.exists() and not force:
         raise OutputExists(f"{target} exists", hint="Use --force to replace it, or -o for another file.")
     write_atomically(target, template().encode())

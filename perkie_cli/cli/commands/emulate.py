@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perkie_cli.bootstrap import build_services
+from perkie_cli.cli import complete
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 
@@ -28,14 +29,22 @@ Seed = Annotated[int, typer.Option(metavar="N", help="Seed: the same calls get t
 Locking = Annotated[
     str,
     typer.Option(
-        "--transactions", metavar="optimistic|pessimistic", help="Concurrency mode of Firestore transactions."
+        "--transactions",
+        metavar="optimistic|pessimistic",
+        help="Concurrency mode of Firestore transactions.",
+        autocompletion=complete.among(("optimistic", "pessimistic")),
     ),
 ]
 Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Create this bucket; repeatable.")]
 GeminiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Gemini; 0 picks a free one.")]
 StoragePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Storage.")]
 Picture = Annotated[
-    str, typer.Option(metavar="style|tiny", help="Draw each photo, or answer at once with one small picture.")
+    str,
+    typer.Option(
+        metavar="style|tiny",
+        help="Draw each photo, or answer at once with one small picture.",
+        autocompletion=complete.among(("style", "tiny")),
+    ),
 ]
 FirestorePort = Annotated[
     int, typer.Option(min=0, max=65535, metavar="N", help="Port of Firestore; 0 picks a free one.")
@@ -64,11 +73,12 @@ def gemini(
 
     Prints its address, then runs until it is interrupted.
 
-    Example:
+    Examples:
 
       perkie emulate gemini --port 8081 &
 
-      GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:8081 GEMINI_API_KEY=any perkie stylize pet.jpg --style ink_wash
+      GOOGLE_GEMINI_BASE_URL=http://127.0.0.1:8081 GEMINI_API_KEY=any \\
+      perkie stylize pet.jpg --style ink_wash
     """
     services = build_services(settings_of(ctx).settings)
     emulator = _gemini(services, picture, host=host, port=port, plan=plan, seed=seed, api_key=api_key)
@@ -101,7 +111,8 @@ def firestore(
 
       perkie emulate firestore --port 8086 &
 
-      FIRESTORE_EMULATOR_HOST=127.0.0.1:8086 PERKIE_QUOTA_STORE=firestore perkie quota show --customer 42
+      FIRESTORE_EMULATOR_HOST=127.0.0.1:8086 PERKIE_QUOTA_STORE=firestore \\
+      perkie quota show --customer 42
 
       FIRESTORE_EMULATOR_HOST=127.0.0.1:8086 node app.js
     """
@@ -147,7 +158,8 @@ def storage(
 
       perkie emulate storage --port 8085 --bucket pets &
 
-      STORAGE_EMULATOR_HOST=http://127.0.0.1:8085 PERKIE_CACHE_STORE=gcs PERKIE_CACHE_BUCKET=pets perkie cache stats
+      STORAGE_EMULATOR_HOST=http://127.0.0.1:8085 PERKIE_CACHE_STORE=gcs \\
+      PERKIE_CACHE_BUCKET=pets perkie cache stats
 
       perkie emulate storage --bucket pets --signing-key service-account.json --tls
     """
@@ -190,7 +202,7 @@ def gcp(
 
     Prints the variables to set, then runs until it is interrupted.
 
-    Example:
+    Examples:
 
       perkie emulate gcp --storage-port 8085 --firestore-port 8086 --bucket pets
     """
@@ -224,7 +236,7 @@ def all_(
 
     Prints the variables to set, then runs until it is interrupted.
 
-    Example:
+    Examples:
 
       perkie emulate all --bucket pets --picture tiny
     """

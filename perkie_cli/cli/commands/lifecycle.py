@@ -74,7 +74,7 @@ def _shown(rules: Sequence[Mapping[str, Any]], **summary: object) -> Report:
 def diff(ctx: typer.Context, bucket: BucketName = None, file: File = None, check: Check = False) -> None:
     """Show what `apply` would change and which objects would be deleted. Exit 8 when the bucket differs.
 
-    Example:
+    Examples:
 
       perkie lifecycle diff --bucket my-cache
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.cli import image_models, options
+from perkie_cli.cli import complete, image_models, options
 from perkie_cli.cli.batch import summed_up
 from perkie_cli.cli.checkpoints import described, ensure_weights
 from perkie_cli.cli.checkpoints import pull as pull_file
@@ -29,7 +29,13 @@ _PULL = "Download it: perkie models pull."
 app = typer.Typer(help="Get, check and evaluate the models that draw and cut out.")
 
 Modes = Annotated[
-    list[str] | None, typer.Option("--mode", metavar="base|fast", help="Only this one; may be given twice.")
+    list[str] | None,
+    typer.Option(
+        "--mode",
+        metavar="base|fast",
+        help="Only this one; may be given twice.",
+        autocompletion=complete.matting_mode,
+    ),
 ]
 
 
@@ -158,7 +164,12 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of photos and their true mattes.")],
     engine: Annotated[
         list[str] | None,
-        typer.Option("--engine", metavar="ENGINE", help="Score this engine; repeat it to compare several."),
+        typer.Option(
+            "--engine",
+            metavar="ENGINE",
+            help="Score this engine; repeat it to compare several.",
+            autocompletion=complete.matting_engine,
+        ),
     ] = None,
     mode: options.MattingMode = None,
     device: options.Device = None,

@@ -16,10 +16,10 @@ from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.run import Job, run_jobs
 from perkie_cli.batch.targets import OutputRecord, plan_targets
 from perkie_cli.batch.work import FileWork, Rules
-from perkie_cli.cli import options
+from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, report_left_out
 from perkie_cli.cli.checkpoints import ensure_weights
-from perkie_cli.cli.choices import cache_use, output_format
+from perkie_cli.cli.choices import cache_use, output_format, output_place
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.request import (
@@ -32,7 +32,7 @@ from perkie_cli.domain.cutouts.request import (
     parse_aspect,
 )
 from perkie_cli.domain.engines import FINER_FUR, STAND_IN
-from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 
@@ -40,6 +40,24 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
 app = typer.Typer()
+
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--as", metavar="rgba|mask", help="The cut-out, or its alpha.", autocompletion=complete.among(CutoutOutput)
+    ),
+]
+NewBackground = Annotated[
+    str,
+    typer.Option(
+        metavar="WHAT",
+        help="New background: transparent, #RRGGBB, blur or the path of a picture.",
+        autocompletion=complete.among(BackgroundKind),
+    ),
+]
+MarginPercent = Annotated[
+    float, typer.Option(metavar="PCT", help="Margin around the pet, in percent of its long side.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +92,15 @@ class _Options:
 def remove_bg(
     ctx: typer.Context,
     inputs: options.Inputs,
-    file: Annotated[
-        Path | None,
-        typer.Option("-o", readable=False, metavar="FILE", help="Output file (for one picture); - is stdout."),
-    ] = None,
+    output: options.Output = None,
     out_dir: options.OutDir = None,
     engine: options.MattingEngineName = None,
     mode: options.MattingMode = None,
     device: options.Device = None,
-    kind: Annotated[str, typer.Option("--output", metavar="rgba|mask", help="The cut-out, or its alpha.")] = "rgba",
-    background: Annotated[
-        str, typer.Option(metavar="WHAT", help="New background: transparent, #RRGGBB, blur or the path of a picture.")
-    ] = "transparent",
+    kind: Kind = "rgba",
+    background: NewBackground = "transparent",
     trim: Annotated[bool, typer.Option("--trim", help="Crop to the pet.")] = False,
-    margin: Annotated[
-        float, typer.Option(metavar="PCT", help="Margin around the pet, in percent of its long side.")
-    ] = 0,
+    margin: MarginPercent = 0,
     aspect: Annotated[str | None, typer.Option(metavar="W:H", help="Extend the canvas to this aspect ratio.")] = None,
     format_: options.CutoutFormat = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail if no clear subject is found.")] = False,
@@ -97,7 +108,7 @@ def remove_bg(
     refresh: options.Refresh = False,
     no_cache: options.NoCache = False,
     recursive: options.Recursive = False,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Pictures processed at once.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Pictures processed at once.")] = 1,
     force: options.Force = False,
     dry_run: options.DryRun = False,
 ) -> None:
@@ -110,11 +121,13 @@ def remove_bg(
 
       perkie remove-bg pet.jpg
 
-      perkie remove-bg pet.jpg -o print.jpg --background "#ffffff" --trim --margin 8 --aspect 4:5
+      perkie remove-bg pet.jpg -o print.jpg --background "#ffffff" --trim \\
+      --margin 8 --aspect 4:5
 
       perkie remove-bg photos/ -r --out-dir cut/ --mode fast --jobs 2 --json
     """
     renderer = renderer_of(ctx)
+    file, out_dir = _place(output, out_dir)
 
     async def work(services: Services) -> Report:
         options = _Options(
@@ -164,11 +177,17 @@ class _Run:
         return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), options.jobs))
 
 
+def _place(output: str | None, out_dir: Path | None) -> tuple[Path | None, Path | None]:
+    if output in tuple(CutoutOutput):
+        raise UsageError(f"--output names the file; {output!r} is a kind of result", hint=f"Use --as {output}.")
+    return output_place(output, out_dir)
+
+
 def _output_kind(name: str) -> CutoutOutput:
     try:
         return CutoutOutput(name)
     except ValueError:
-        raise InvalidParameter(f"{name!r} is not an output", hint="Outputs: rgba, mask.") from None
+        raise InvalidParameter(f"--as: {name!r} is not a kind of result", hint="Use rgba or mask.") from None
 
 
 def _fallback(name: str | None) -> bool | None:

@@ -9,11 +9,15 @@ from typing import Annotated
 import typer
 
 from perkie_cli.bootstrap import Profile, Services, build_services
+from perkie_cli.cli import complete
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import Interrupted, MissingExtra
 from perkie_cli.system.imports import uncollected
 from perkie_cli.telemetry.log import EventLog, log_to_stderr
+
+ROLES = ("all", "artistic", "matting")
+AUTH_MODES = ("none", "api-key", "jwt", "shopify-proxy")
 
 app = typer.Typer()
 
@@ -25,9 +29,17 @@ def serve(
     port: Annotated[
         int | None, typer.Option(metavar="N", help="Port (default 8080, or $PORT); 0 picks a free one.")
     ] = None,
-    role: Annotated[str | None, typer.Option(metavar="all|artistic|matting", help="Which service to provide.")] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(metavar="|".join(ROLES), help="Which service to provide.", autocompletion=complete.among(ROLES)),
+    ] = None,
     auth: Annotated[
-        str | None, typer.Option(metavar="MODE[,MODE]", help="none, api-key, jwt, shopify-proxy (default none).")
+        str | None,
+        typer.Option(
+            metavar="MODE[,MODE]",
+            help=f"{', '.join(AUTH_MODES)} (default none).",
+            autocompletion=complete.several_of(AUTH_MODES),
+        ),
     ] = None,
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Allow auth none on an address that others can reach.")

@@ -16,7 +16,7 @@ from perkie_cli.batch.targets import OutputFile, OutputRecord, check_place
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch import report_left_out, summed_up
-from perkie_cli.cli.choices import output_format
+from perkie_cli.cli.choices import output_format, output_in
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.rows import (
     ErrorRow,
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.imaging.contact_sheet import Row
 
+SHEET = "contact_sheet.png"
+
 app = typer.Typer(help="List, show, check and preview styles.")
 
 
@@ -49,7 +51,7 @@ def list_(ctx: typer.Context) -> None:
 
     Files that cannot be used are marked as broken.
 
-    Example:
+    Examples:
 
       perkie styles list --json
     """
@@ -70,7 +72,7 @@ def show(
 
     Lists every parameter of its drawing with value, range and default.
 
-    Example:
+    Examples:
 
       perkie styles show ink_wash > ~/.config/perkie/styles/my_ink.toml
     """
@@ -128,20 +130,21 @@ def preview(
     ctx: typer.Context,
     inputs: options.Inputs,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", readable=False, metavar="FILE", help="Output file: .png, .jpg or .webp."),
-    ] = Path("contact_sheet.png"),
+        str,
+        typer.Option("--output", "-o", metavar="FILE", help="Output file: .png, .jpg or .webp; or a folder as DIR/."),
+    ] = SHEET,
     size: Annotated[int, typer.Option(min=96, max=1024, metavar="PX", help="Long side of each picture.")] = 384,
     force: options.Force = False,
 ) -> None:
     """Draw pictures in every style with the local engine, on one contact sheet.
 
-    Example:
+    Examples:
 
       perkie styles preview examples/photos/cat.png -o sheet.png
     """
     renderer = renderer_of(ctx)
-    kind = output_format(None, output, "png")
+    target = output_in(output, SHEET)
+    kind = output_format(None, target, "png")
 
     async def work(services: Services) -> Report:
         from perkie_cli.imaging.contact_sheet import contact_sheet
@@ -151,8 +154,8 @@ def preview(
         found = expand(inputs, recursive=False, kind=OutputKind.PICTURE, made_by_us=made_by_us)
         sources = [file.path for file in report_left_out(renderer, found)]
         for source in sources:
-            check_place(output, source)
-        record.check(output, sources[0], "", force=force)
+            check_place(target, source)
+        record.check(target, sources[0], "", force=force)
         rows, failures = await _rows(services, renderer, sources)
         error, code = summed_up(list(failures.values()), len(sources))
         failed = [FailedRow(source, ErrorRow.of(each)) for source, each in failures.items()]
@@ -160,11 +163,11 @@ def preview(
             return Report(failed, error=error, exit_code=code)
         titles = [style.title for style in services.styles.all()]
         sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, kind)
-        made = OutputFile(output, sources[0], "", "", final=False)
+        made = OutputFile(target, sources[0], "", "", final=False)
         for warning in await finish_in_thread(record.write, made, sheet.data):
             renderer.warn(warning)
         return Report(
-            [SheetRow(output, sheet.width, sheet.height), *failed], text=[str(output)], error=error, exit_code=code
+            [SheetRow(target, sheet.width, sheet.height), *failed], text=[str(target)], error=error, exit_code=code
         )
 
     run(ctx, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -18,7 +19,7 @@ from perkie_cli.batch.work import FileWork, Rules
 from perkie_cli.cli import options
 from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, report_left_out
 from perkie_cli.cli.checkpoints import ensure_weights
-from perkie_cli.cli.choices import cache_use, output_format, owner_of
+from perkie_cli.cli.choices import cache_use, matting_flags, output_format, output_place, owner_of
 from perkie_cli.cli.render import Renderer, Report, Table
 from perkie_cli.cli.rows import EstimateRow
 from perkie_cli.cli.session import renderer_of, run
@@ -92,6 +93,9 @@ def stylize(
     refresh: options.Refresh = False,
     no_cache: options.NoCache = False,
     remove_bg: options.RemoveBackground = False,
+    matting_engine: options.StylizeMatting = None,
+    mode: options.MattingMode = None,
+    device: options.Device = None,
     background: options.PictureBackground = None,
     recursive: options.Recursive = False,
     fallback: options.FallbackSteps = None,
@@ -116,8 +120,10 @@ def stylize(
       perkie stylize photos/ -r --style popular --out-dir gallery/ --jobs 2 --json
     """
     renderer = renderer_of(ctx)
+    file, out_dir = output_place(output, out_dir)
+    matting = matting_flags(remove_bg, matting_engine, mode, device)
     options = _Options(
-        format=output_format(format_, output, "jpg"),
+        format=output_format(format_, file, "jpg"),
         owner=owner_of(customer, session) or ANONYMOUS,
         rules=Rules(cache_use(refresh, no_cache), force, dry_run),
         jobs=jobs,
@@ -129,14 +135,10 @@ def stylize(
         background=None if background is None else BackgroundUse.parse(background),
     )
 
-    async def work(services: Services) -> Report:
-        whole = _Run(services, renderer, options)
-        files, styles = whole.settle(inputs, style, recursive, output, out_dir)
-        if estimate:
-            return await _estimated(services, options, len(files), styles)
-        return await whole.all(files, styles, output, out_dir)
+    def work(services: Services) -> Awaitable[Report]:
+        return _Run(services, renderer, options).start(inputs, ",".join(style), recursive, file, out_dir, estimate)
 
-    run(ctx, work, {"style.engine": engine, "style.size": size}, **_parts(jobs))
+    run(ctx, work, {"style.engine": engine, "style.size": size, **matting}, **_parts(jobs))
 
 
 def _parts(jobs: int) -> Overrides:
@@ -156,6 +158,15 @@ class _Run:
         self._record = OutputRecord(services.outputs)
         self._options = options
         self._fallback = options.fallback if options.fallback is not None else frozenset(Fallback)
+
+    async def start(
+        self, inputs: list[str], style: str, recursive: bool, file: Path | None, out_dir: Path | None, estimate: bool
+    ) -> Report:
+        """Draws all pictures, or only estimates their cost. Raises: as ``settle``."""
+        files, styles = self.settle(inputs, style, recursive, file, out_dir)
+        if estimate:
+            return await _estimated(self._services, self._options, len(files), styles)
+        return await self.all(files, styles, file, out_dir)
 
     def settle(
         self, inputs: list[str], style: str, recursive: bool, output: Path | None, out_dir: Path | None

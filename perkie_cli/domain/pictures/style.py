@@ -135,15 +135,19 @@ class StyleCatalogue:
         raise UnknownStyle(f"unknown style {name[:60]!r}", hint=f"{guess}{self._known()}")
 
     def select(self, names: str) -> Sequence[Style]:
-        """The styles of ``all``, ``popular`` or a comma-separated list; each once, in the order given."""
-        if plain_name(names) == "all":
-            return self.all()
-        if plain_name(names) == "popular":
-            return tuple(style for style in self.all() if style.popular)
-        chosen = [self.get(name.strip()) for name in names.split(",") if name.strip()]
+        """The styles of a comma-separated list of names, ``popular`` and ``all``; each once, in the order given."""
+        chosen = [style for name in names.split(",") if name.strip() for style in self._group(name)]
         if not chosen:
             raise UnknownStyle("no style was named", hint=self._known())
         return tuple({style.id: style for style in chosen}.values())
+
+    def _group(self, name: str) -> Sequence[Style]:
+        match plain_name(name):
+            case "all":
+                return self.all()
+            case "popular":
+                return tuple(style for style in self.all() if style.popular)
+        return (self.get(name.strip()),)
 
     def _known(self) -> str:
         return f"Styles: {', '.join(self._styles)}."
