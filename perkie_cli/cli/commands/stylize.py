@@ -119,7 +119,6 @@ def stylize(
 
       perkie stylize photos/ -r --style popular --out-dir gallery/ --jobs 2 --json
     """
-    renderer = renderer_of(ctx)
     file, out_dir = output_place(output, out_dir)
     matting = matting_flags(remove_bg, matting_engine, mode, device)
     options = _Options(
@@ -136,7 +135,9 @@ def stylize(
     )
 
     def work(services: Services) -> Awaitable[Report]:
-        return _Run(services, renderer, options).start(inputs, ",".join(style), recursive, file, out_dir, estimate)
+        return _Run(services, renderer_of(ctx), options).start(
+            inputs, ",".join(style), recursive, file, out_dir, estimate
+        )
 
     run(ctx, work, {"style.engine": engine, "style.size": size, **matting}, **_parts(jobs))
 
