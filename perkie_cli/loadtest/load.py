@@ -126,7 +126,7 @@ class Load:
         self._collector.start()
 
     def _spawn(self, number: int) -> None:
-        from perkie_cli.loadtest.worker import Job, work
+        from perkie_cli.loadtest.generator.worker import Job, work
 
         options = self._options
         job = Job(
@@ -155,7 +155,7 @@ class Load:
         self._pipes.append(ours)
 
     def _await_ready(self, number: int, pipe: Pipe) -> None:
-        from perkie_cli.loadtest.worker import Failed
+        from perkie_cli.loadtest.generator.worker import Failed
 
         try:
             message = pipe.recv()
@@ -165,7 +165,7 @@ class Load:
             raise message.error
 
     def _collect(self) -> None:
-        from perkie_cli.loadtest.worker import Failed, Told
+        from perkie_cli.loadtest.generator.worker import Failed, Told
 
         open_pipes = dict(enumerate(self._pipes))
         while open_pipes:
@@ -221,7 +221,7 @@ class Load:
         if self._errors:
             raise self._errors[0]
         if self._options.samples is not None:
-            from perkie_cli.loadtest.samples import join
+            from perkie_cli.loadtest.generator.samples import join
 
             join([part_of(self._options.samples, each) for each in range(len(self._pipes))], self._options.samples)
         return self.latest()

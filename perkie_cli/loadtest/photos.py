@@ -1,6 +1,6 @@
 """Photos to send: pets drawn by the seed, and any number of different uploads made of them at no cost.
 
-Encoding a photo takes longer than sending it. So ``DRAWINGS`` of them are drawn before the clock starts, and each
+Encoding a photo takes longer than sending it. So a few of them are drawn before the clock starts, and each
 upload is one of these with a comment segment of its own: other bytes, so another photo to every cache.
 """
 
@@ -12,26 +12,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-DRAWINGS = 24
+MOST_DRAWINGS, LEAST_DRAWINGS = 24, 4
 _HEAD = 20  # bytes: start of image and the JFIF segment, which comes first
 _MARK = 28  # bytes of the comment segment: head and comment together are whole groups of three, for base64
 QUALITY = 88
 
 
 class Photos:
-    """The pool. Photo ``n`` shows drawing ``n % DRAWINGS``."""
+    """The pool. Photo ``n`` shows drawing ``n % drawings``; there are fewer of large ones."""
 
     def __init__(self, side: int, seed: int) -> None:
+        self.drawings = max(LEAST_DRAWINGS, min(MOST_DRAWINGS, MOST_DRAWINGS * 1024 // side))
         dice = np.random.default_rng([seed, 3])
         grain = dice.normal(0, 7, (side * 3 // 4, side, 1))
-        encoded = [draw(side, number, dice, grain) for number in range(DRAWINGS)]
+        encoded = [draw(side, number * 180 // self.drawings, dice, grain) for number in range(self.drawings)]
         self._heads = [data[:_HEAD] for data in encoded]
         self._rests = [data[_HEAD:] for data in encoded]
         self._seed = seed
 
     def parts(self, number: int) -> tuple[bytes, bytes]:
         """A photo's beginning, which is its own, and the rest, which it shares with others."""
-        which = number % DRAWINGS
+        which = number % self.drawings
         return self._heads[which] + _comment(self._seed, number), self._rests[which]
 
     def photo(self, number: int) -> bytes:
@@ -44,10 +45,9 @@ def _comment(seed: int, number: int) -> bytes:
     return struct.pack(">HH", 0xFFFE, _MARK - 2) + text.ljust(_MARK - 4)
 
 
-def draw(side: int, number: int, dice: np.random.Generator, grain: NDArray[np.float64]) -> bytes:
-    """A JPEG of ``side`` × three quarters of it: a pet with a face before a plain ground, in colours of its own."""
+def draw(side: int, hue: int, dice: np.random.Generator, grain: NDArray[np.float64]) -> bytes:
+    """A JPEG of ``side`` × three quarters of it: a pet of that hue (0 to 179) with a face, on a plain ground."""
     width, height = side, side * 3 // 4
-    hue = (number * 180 // DRAWINGS + int(dice.integers(6))) % 180
     ground, fur, dark = (_colour(hue + 90, 60, 225), _colour(hue, 150, 150), _colour(hue, 160, 60))
     picture = np.full((height, width, 3), ground, np.uint8)
     unit, x = height / 10, int(width * dice.uniform(0.4, 0.6))
@@ -59,7 +59,7 @@ def draw(side: int, number: int, dice: np.random.Generator, grain: NDArray[np.fl
     for side_of in (-1, 1):
         _ellipse(picture, (int(x + side_of * 0.9 * unit), int(3.8 * unit)), (0.35 * unit, 0.45 * unit), (20, 20, 20))
     _ellipse(picture, (x, int(5.0 * unit)), (0.4 * unit, 0.3 * unit), (40, 30, 60))
-    grainy = np.clip(picture + np.roll(grain, number * 37), 0, 255).astype(np.uint8)
+    grainy = np.clip(picture + np.roll(grain, hue * 37), 0, 255).astype(np.uint8)
     written, data = cv2.imencode(".jpg", grainy, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     assert written, "OpenCV writes JPEG"
     return bytes(data)

@@ -10,6 +10,7 @@ from typing import Any
 from perkie_cli.loadtest.thresholds import Threshold
 
 RAW = "body"  # ``Call.photo``: the photo is the whole body
+SLOTS = ("customer", "session", "n")  # what texts of a call may hold, in braces
 
 
 class Check(StrEnum):
@@ -84,6 +85,15 @@ class PhotoPool:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfSetup:
+    """What ``--self`` starts: ``gemini`` is the plan of its emulator, ``environ`` the server's environment."""
+
+    picture: str = "style"
+    gemini: Mapping[str, Any] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """The whole. Durations are in seconds; the first ``warm_up`` of the schedule are sent, but not judged."""
 
@@ -100,6 +110,7 @@ class Scenario:
     owners: int = 0  # distinct customers and sessions; 0: a new one for each request
     thresholds: tuple[Threshold, ...] = ()
     fresh_servers: int = 0  # above 0: as many servers are started, and each gets one request
+    hosting: SelfSetup = SelfSetup()
 
     @property
     def open(self) -> bool:

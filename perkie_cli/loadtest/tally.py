@@ -148,8 +148,8 @@ class Generator:
     def add(self, other: Generator) -> None:
         """Merges another process's."""
         self.lag.add(other.lag)
-        self.windows += other.windows
-        self.busy = max(self.busy, other.busy)
+        if other.busy * max(self.windows, 1) >= self.busy * max(other.windows, 1):  # the busiest process counts
+            self.windows, self.busy = other.windows, other.busy
         self.connections += other.connections
 
 

@@ -17,6 +17,7 @@
     │  ├─ InvalidParameter                3   422    -       1   -----
     │  ├─ InvalidIdentity                 3   422    -       1   -----
     │  ├─ InvalidSetting                  3   500    -       1   S-NHE
+    │  ├─ InvalidScenario                 3   422    -       1   -----
     │  ├─ OutputExists                    3   409    -       1   -----
     │  ├─ NotFound                        3   404    -       1   -----
     │  ├─ RetiredModel                    3   422    -       1   S-N--
@@ -57,6 +58,8 @@
     │     └─ DailyCapReached              7   503   yes      1   L-NHE
     ├─ ChangesPending                     8   409    -       1   -----
     ├─ DiskFull                           9   500    -       1   ---HE
+    ├─ RunInvalid                        98   500    -       1   -----
+    ├─ ThresholdsFailed                  99   500    -       1   -----
     └─ Interrupted                      130   499    -       1   -----
 
     again  ``retryable``: the same request may succeed later
@@ -81,12 +84,14 @@ from perkie_cli.domain.errors.base import (
     UsageError,
 )
 from perkie_cli.domain.errors.disk import CorruptStore, DiskFull, StoreBroken, unwritable
+from perkie_cli.domain.errors.gates import RunInvalid, ThresholdsFailed
 from perkie_cli.domain.errors.given import (
     BadInput,
     CorruptImage,
     IdempotencyMismatch,
     InvalidIdentity,
     InvalidParameter,
+    InvalidScenario,
     InvalidSetting,
     LowConfidence,
     NotAnImage,
@@ -147,6 +152,7 @@ __all__ = [
     "Interrupted",
     "InvalidIdentity",
     "InvalidParameter",
+    "InvalidScenario",
     "InvalidSetting",
     "LimitReached",
     "LowConfidence",
@@ -166,9 +172,11 @@ __all__ = [
     "QuotaExceeded",
     "RateLimited",
     "RetiredModel",
+    "RunInvalid",
     "SafetyBlock",
     "StoreBroken",
     "StoreUnavailable",
+    "ThresholdsFailed",
     "TooManyBytes",
     "TooManyPixels",
     "TooSmall",

@@ -66,6 +66,10 @@ class InvalidSetting(BadInput):
     covered, hidden, sent, ends_run, http_status = Cover.SETUP, True, False, True, 500
 
 
+class InvalidScenario(BadInput):
+    """A load-test scenario, experiment or report that cannot be used; names file, line and field."""
+
+
 class OutputExists(BadInput):
     """The output path holds a file that perkie did not make."""
 

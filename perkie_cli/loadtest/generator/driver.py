@@ -10,13 +10,13 @@ from itertools import accumulate
 from math import ceil, log2
 from typing import Protocol
 
-from perkie_cli.loadtest.answers import Facts, Pictures, Verdict, body_of, facts, judge, shown
-from perkie_cli.loadtest.choices import Choice
-from perkie_cli.loadtest.connection import Connections, Exchange
+from perkie_cli.loadtest.generator.answers import Facts, Pictures, Verdict, body_of, facts, judge, shown
+from perkie_cli.loadtest.generator.choices import Choice
+from perkie_cli.loadtest.generator.connection import Connections, Exchange
+from perkie_cli.loadtest.generator.schedule import Numbers, Times
+from perkie_cli.loadtest.generator.wire import Message
 from perkie_cli.loadtest.scenario import Check, Scenario
-from perkie_cli.loadtest.schedule import Numbers, Times
 from perkie_cli.loadtest.tally import BINS, Outcome, Sample, Tally
-from perkie_cli.loadtest.wire import Message
 
 RECOVER = 0.1  # seconds that a user waits after a failure: a refused connection takes no time
 WATCH = 0.25  # seconds over which the use of the core is measured
@@ -83,6 +83,15 @@ class Driver:
         self._all_sent = True
         self._check_end()
         await self._to_the_end()
+
+    async def run_one(self, begin: float) -> None:
+        """Sends a single request, which was meant for ``begin``."""
+        self._begin = begin
+        self._send(next(self._choices), 0.0, 0, self._ended)
+        self._all_sent = True
+        await self._finished.wait()
+        self._stopped = True
+        self._checks.shutdown()
 
     @property
     def running(self) -> bool:
@@ -161,7 +170,8 @@ class Driver:
         exchange.payload = self._messages[choice.call].payload(choice, self._run)
         exchange.whole = call.check is not Check.NONE
         self._in_flight.add(exchange)
-        self.tally.generator.lag.record(max(0.0, self._now() - exchange.intended))
+        if at >= self._scenario.warm_up and not self._scenario.fresh_servers:
+            self.tally.generator.lag.record(max(0.0, self._now() - exchange.intended))
         self._connections.send(exchange, call.timeout)
 
     # ---------------------------------------------------------------- what came of it

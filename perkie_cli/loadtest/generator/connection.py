@@ -14,7 +14,7 @@ from urllib.parse import SplitResult
 
 import httptools
 
-from perkie_cli.loadtest.choices import Choice
+from perkie_cli.loadtest.generator.choices import Choice
 
 KEPT = 64 * 1024  # bytes of an answer that are kept where nobody looks at the whole
 FACTS = (b"x-perkie-cache-hit", b"x-perkie-degraded", b"content-type")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from perkie_cli.loadtest.answers import Facts, Verdict
-from perkie_cli.loadtest.connection import Exchange
+from perkie_cli.loadtest.generator.answers import Facts, Verdict
+from perkie_cli.loadtest.generator.connection import Exchange
 from perkie_cli.loadtest.scenario import Scenario
 
 COLUMNS = (

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from perkie_cli.domain.errors import BadInput
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.imaging import codec
-from perkie_cli.loadtest.connection import Exchange
+from perkie_cli.loadtest.generator.connection import Exchange
 from perkie_cli.loadtest.scenario import Call, Check
 from perkie_cli.loadtest.tally import Outcome
 

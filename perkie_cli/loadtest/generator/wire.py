@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import SplitResult
 
 import perkie_cli
-from perkie_cli.loadtest.choices import Choice
+from perkie_cli.loadtest.generator.choices import Choice
 from perkie_cli.loadtest.photos import Photos
-from perkie_cli.loadtest.scenario import RAW, Call
+from perkie_cli.loadtest.scenario import RAW, SLOTS, Call
 
 BOUNDARY = b"perkie-load-test-7MA4YWxkTrZu0gW"
 _PHOTO = "\x00photo\x00"  # stands for the photo in a JSON body; no JSON text holds a NUL
-_SLOT = re.compile(r"\{(customer|session|n)\}")
-SLOTS = ("customer", "session", "n")
+_SLOT = re.compile(r"\{(" + "|".join(SLOTS) + r")\}")
 
 
 class Message:

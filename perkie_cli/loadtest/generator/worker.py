@@ -17,16 +17,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from perkie_cli.domain.errors import PerkieError, Unavailable
-from perkie_cli.loadtest.answers import Pictures, judge, shown
-from perkie_cli.loadtest.choices import Choice, choices
-from perkie_cli.loadtest.connection import Connections, Exchange
-from perkie_cli.loadtest.driver import Driver
+from perkie_cli.loadtest.generator.answers import Pictures, judge, shown
+from perkie_cli.loadtest.generator.choices import Choice, choices
+from perkie_cli.loadtest.generator.connection import Connections, Exchange
+from perkie_cli.loadtest.generator.driver import Driver
+from perkie_cli.loadtest.generator.samples import SampleFile
+from perkie_cli.loadtest.generator.schedule import arrivals
+from perkie_cli.loadtest.generator.wire import Message
 from perkie_cli.loadtest.photos import Photos
-from perkie_cli.loadtest.samples import SampleFile
 from perkie_cli.loadtest.scenario import Scenario
-from perkie_cli.loadtest.schedule import arrivals
 from perkie_cli.loadtest.tally import Outcome, Tally
-from perkie_cli.loadtest.wire import Message
 
 TELL = 0.5  # seconds between two reports to the parent
 FILLING = 8  # requests at once while the cache is filled

@@ -1,0 +1,1 @@
+"""The worker processes of a load test: what they send, when, and what came of it."""

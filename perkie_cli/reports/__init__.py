@@ -1,0 +1,1 @@
+"""Reports for people and for CI: HTML without scripts, SVG charts, Markdown, JUnit."""
