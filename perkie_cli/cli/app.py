@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "quota": "Show, reset and grant quotas.",
     "cost": "Estimate what strategies cost, and report what was spent.",
     "state": "Check the files of quotas, spending and outputs.",
+    "load-test": "Test the service under load, as a gate for CI.",
     "emulate": "Run local emulators of the services that perkie uses.",
     "config": "Show settings and their origin, write a config file.",
     "serve": "Serve the same pictures over HTTP.",

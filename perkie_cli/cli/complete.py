@@ -94,6 +94,13 @@ def protected_bucket(incomplete: str) -> list[tuple[str, str]]:
     return [] if services is None else among(services.settings.cache.protected_buckets)(incomplete)
 
 
+def load_scenario(incomplete: str) -> list[tuple[str, str]]:
+    """Completes the shipped load-test scenarios."""
+    from perkie_cli.loadtest.scenario_file import find, shipped
+
+    return among((name, find(name).title) for name in shipped())(incomplete)
+
+
 def _services() -> Services | None:
     try:
         return build_services(load().settings)

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import date, timedelta
@@ -143,16 +143,8 @@ class Renderer:
         return json.dumps(body, default=plain)
 
     def _table(self, table: Table) -> None:
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        drawn = RichTable(box=None, pad_edge=False, header_style="bold")
-        for column in table.columns:
-            drawn.add_column(column, justify="right" if column in table.numeric else "left", overflow="fold")
-        for cells in table.rows:
-            drawn.add_row(*[Text(str(cell)) for cell in cells])  # a plain str would be parsed as markup
         out = io.StringIO()
-        self._console(out, like=sys.stdout).print(drawn)
+        self._console(out, like=sys.stdout).print(_drawn(table))
         self.line("\n".join(row.rstrip() for row in out.getvalue().splitlines()))
 
     # ---------------------------------------------------------------- messages
@@ -246,6 +238,18 @@ class Renderer:
         with RichProgress(*columns, TimeRemainingColumn(), console=self._console(sys.stderr), transient=True) as bar:
             yield _RichTransfer(bar, bar.add_task(name, total=None))
 
+    @contextmanager
+    def live(self) -> Iterator[Callable[[Sequence[str | Table]], None]]:
+        """A part of the screen that is drawn again with each call. Silent without a terminal."""
+        if self.flags.quiet or self.flags.json or not sys.stderr.isatty():
+            yield lambda _: None
+            return
+        from rich.console import Group
+        from rich.live import Live
+
+        with Live(console=self._console(sys.stderr), transient=True, auto_refresh=False) as screen:
+            yield lambda parts: screen.update(Group(*map(_drawn, parts)), refresh=True)
+
     # ---------------------------------------------------------------- internals
 
     def _stderr(self, text: str, colour: str | None = None) -> None:
@@ -303,6 +307,21 @@ class _RichBar(Progress):
 
     def advance(self, item: str) -> None:
         self._bar.update(self._task, advance=1, description=streams.printable(item))
+
+
+def _drawn(part: str | Table) -> Any:
+    """A table for Rich; text as it is, not as markup."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    if isinstance(part, str):
+        return Text(part)
+    drawn = RichTable(box=None, pad_edge=False, header_style="bold")
+    for column in part.columns:
+        drawn.add_column(column, justify="right" if column in part.numeric else "left", overflow="fold")
+    for cells in part.rows:
+        drawn.add_row(*[Text(str(cell)) for cell in cells])
+    return drawn
 
 
 def plain(value: object) -> object:

@@ -19,6 +19,7 @@ from perkie_cli.domain.money.report import SpendTotal
 from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.pictures.style import StyleFault
 from perkie_cli.domain.quotas.limits import CounterState
+from perkie_cli.loadtest.report import Group, ThresholdRow
 from perkie_cli.ports import StateFile
 
 _IF_ANY = {"if_any": True}  # a field that is left out when it is None
@@ -276,6 +277,60 @@ class SheetRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadRunRow:
+    """One run of a load test; the files in ``reports`` hold the rest."""
+
+    scenario: str
+    target: str
+    status: str
+    ending: str
+    invalid: Sequence[str]
+    seed: int
+    started: str
+    seconds: float
+    thresholds: Sequence[ThresholdRow]
+    total: Group
+    reports: Sequence[Path]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadChangeRow:
+    """One figure of two sets of runs. ``ratio``: B to A; ``detectable``: the smallest factor that would be found.
+
+    ``p`` and ``detectable`` are null where there are too few runs to judge.
+    """
+
+    measure: str
+    a: float
+    b: float
+    ratio: float
+    p: float | None
+    detectable: float | None
+    regressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoadScenarioRow:
+    """One shipped scenario in brief; ``rate`` (requests a second) or ``users`` is the highest of its phases."""
+
+    name: str
+    title: str
+    rate: float
+    users: int
+    duration: float
+    requests: Sequence[str]
+    thresholds: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadScenarioFileRow:
+    """The TOML of a scenario."""
+
+    name: str
+    toml: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRow:
     """The version."""
 
@@ -350,6 +405,10 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "config show": (SettingRow,),
     "config path": (PlaceRow,),
     "config init": (FileRow,),
+    "load-test run": (LoadRunRow, LoadChangeRow),
+    "load-test compare": (LoadChangeRow,),
+    "load-test list": (LoadScenarioRow,),
+    "load-test show": (LoadScenarioFileRow,),
     "serve": (),
     "emulate gemini": (),
     "emulate firestore": (),

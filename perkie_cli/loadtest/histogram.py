@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from hdrh.histogram import HdrHistogram
 
-LONGEST = 600.0  # seconds
+from perkie_cli.loadtest.scenario import LONGEST
+
 DIGITS = 3  # significant ones: a value is at most 0.1 % off
 _MICRO = 1_000_000
 _TOP = int(LONGEST * _MICRO)

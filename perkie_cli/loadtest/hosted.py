@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from perkie_cli.domain.errors import Unavailable
 
@@ -125,20 +128,21 @@ class Process:
 class Hosted:
     """``with Hosted() as hosted: … hosted.url``. ``processes`` by name: gemini, storage, firestore, server.
 
-    ``environ`` adds to the server's environment, ``plan`` is the Gemini emulator's, ``picture`` how it draws.
+    ``environ`` adds to the server's environment, ``plan`` is the Gemini emulator's, ``picture`` how
+    it draws.
     """
 
     def __init__(
         self,
         environ: Mapping[str, str] | None = None,
         *,
-        plan: Path | None = None,
+        plan: Mapping[str, Any] | None = None,
         picture: str = "style",
         serve: Sequence[str] = (),
     ) -> None:
         self._stack = ExitStack()
         self._extra = dict(environ or {})
-        self._gemini = ("emulate", "gemini", "--picture", picture, *(("--plan", str(plan)) if plan else ()))
+        self._plan, self._picture = plan, picture
         self._serve = ("serve", *serve)
         self.processes: dict[str, Process] = {}
         self.home = Path()
@@ -153,7 +157,7 @@ class Hosted:
             self.home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="perkie-load-")))
             own = self._own_environ()
             for name, arguments in (
-                ("gemini", self._gemini),
+                ("gemini", self._gemini()),
                 ("storage", ("emulate", "storage", "--bucket", BUCKET)),
                 ("firestore", ("emulate", "firestore")),
             ):
@@ -168,6 +172,14 @@ class Hosted:
         process = self.processes[name] = Process(name, arguments, environ, self.home)
         stack.callback(process.stop)
         return process
+
+    def _gemini(self) -> tuple[str, ...]:
+        arguments = ("emulate", "gemini", "--picture", self._picture)
+        if not self._plan:
+            return arguments
+        file = self.home / "plan.json"
+        file.write_text(json.dumps(self._plan), "utf-8")
+        return (*arguments, "--plan", str(file))
 
     def _own_environ(self) -> dict[str, str]:
         """Nothing of the user's settings, files and credentials reaches the test, and nothing of it stays."""
@@ -195,4 +207,19 @@ class Hosted:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        with undisturbed():
+            self._stack.close()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ignores Ctrl-C and SIGTERM for the block, however often they come: what cleans up must end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import resource
@@ -36,12 +37,13 @@ class Ending(StrEnum):
     DONE = "done"
     ABORTED = "aborted"  # a threshold with ``abort_on_fail``
     INTERRUPTED = "interrupted"
+    BUDGET = "budget"  # ``max_usd`` is spent
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to run. ``run`` makes the owners of this run differ from those of others; ``keep``: a folder for each picture
-    that was answered, named by the request's number.
+    that was answered, named by the request's number. ``max_usd``: the run ends once the answers cost more.
     """
 
     seed: int = 1
@@ -50,6 +52,7 @@ class Options:
     insecure: bool = False
     samples: Path | None = None
     keep: Path | None = None
+    max_usd: float = math.inf
     run: str = field(default_factory=lambda: secrets.token_hex(3))
 
 
@@ -72,11 +75,11 @@ class Run:
         return max(0.0, self.seconds - self.scenario.warm_up)
 
 
-Watch = Callable[[Run], bool]
+Watch = Callable[[Run], Ending | None]
 
 
 class Load:
-    """A run in the background. ``watch`` sees the counts twice a second, in another thread; True aborts the run."""
+    """A run in the background. ``watch`` sees the counts twice a second, in another thread, and may name an ending."""
 
     def __init__(
         self, scenario: Scenario, target: str, options: Options | None = None, watch: Watch | None = None
@@ -141,6 +144,7 @@ class Load:
             insecure=options.insecure,
             samples=options.samples and part_of(options.samples, number),
             keep=options.keep,
+            max_usd=options.max_usd,
         )
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
@@ -185,9 +189,15 @@ class Load:
                         del open_pipes[number]
                 elif isinstance(message, Failed):
                     self._errors.append(message.error)
-            if open_pipes and self._watch is not None and self._watch(self.latest()):
-                self.stop(Ending.ABORTED)
+            if open_pipes and (ending := self._early()):
+                self.stop(ending)
         self._ended = time.monotonic()
+
+    def _early(self) -> Ending | None:
+        """Why the run must end before its time."""
+        run = self.latest()
+        asked = self._watch(run) if self._watch is not None else None
+        return Ending.BUDGET if run.tally.usd > self._options.max_usd else asked
 
     def latest(self) -> Run:
         """The counts so far."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from perkie_cli.loadtest.thresholds import Threshold
 
+LONGEST = 600.0  # seconds that are measured; no timeout is longer
 RAW = "body"  # ``Call.photo``: the photo is the whole body
 SLOTS = ("customer", "session", "n")  # what texts of a call may hold, in braces
 

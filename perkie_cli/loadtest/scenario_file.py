@@ -12,8 +12,19 @@ from typing import Any
 
 from perkie_cli.domain.errors import InvalidScenario
 from perkie_cli.domain.spelling import did_you_mean
-from perkie_cli.loadtest.histogram import LONGEST
-from perkie_cli.loadtest.scenario import RAW, SLOTS, Call, Check, Phase, PhotoPool, Scenario, SelfSetup, Spacing
+from perkie_cli.emulators.gemini.plan import GeminiPlan
+from perkie_cli.loadtest.scenario import (
+    LONGEST,
+    RAW,
+    SLOTS,
+    Call,
+    Check,
+    Phase,
+    PhotoPool,
+    Scenario,
+    SelfSetup,
+    Spacing,
+)
 from perkie_cli.loadtest.table import Table, read_table, read_text
 from perkie_cli.loadtest.thresholds import Threshold, parse_rule
 
@@ -206,6 +217,8 @@ def _hosting(table: Table) -> SelfSetup:
         environ=table.texts("environ"),
     )
     table.done()
+    if setup.gemini:
+        table.read("gemini", lambda: GeminiPlan.parse(setup.gemini))
     return setup
 
 

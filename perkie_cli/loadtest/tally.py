@@ -38,6 +38,7 @@ class Series:
     misses: int = 0
     degraded: int = 0
     bytes: int = 0
+    usd: float = 0.0  # as the answers say
     seconds: float = 0.0  # of the schedule, that it covers
 
     def add(self, other: Series) -> None:
@@ -51,6 +52,7 @@ class Series:
         self.misses += other.misses
         self.degraded += other.degraded
         self.bytes += other.bytes
+        self.usd += other.usd
 
     @property
     def meant(self) -> int:
@@ -196,6 +198,11 @@ class Tally:
             if call in ("", name) and phase in ("", in_phase):
                 whole.add(each)
         return whole
+
+    @property
+    def usd(self) -> float:
+        """What the answers cost, with the warm-up."""
+        return self.warm_up.usd + sum(series.usd for series in self.cells.values())
 
     def second(self, at: float) -> Second:
         """The second of the schedule that ``at`` is in."""

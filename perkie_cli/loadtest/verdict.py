@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from perkie_cli.domain.errors import Interrupted, PerkieError, RunInvalid, ThresholdsFailed
+from perkie_cli.domain.errors import BudgetExceeded, Interrupted, PerkieError, RunInvalid, ThresholdsFailed
 from perkie_cli.domain.units import format_duration
 from perkie_cli.loadtest.load import Ending, Run, in_flight
 from perkie_cli.loadtest.tally import Outcome
@@ -34,6 +34,7 @@ class RunVerdict:
     status: Status
     judgements: tuple[Judgement, ...]
     invalid: tuple[str, ...]
+    ending: Ending = Ending.DONE
 
     @property
     def failed(self) -> list[Judgement]:
@@ -42,6 +43,8 @@ class RunVerdict:
 
     def error(self) -> PerkieError | None:
         """The error with the exit code; None when all is well."""
+        if self.ending is Ending.BUDGET:
+            return BudgetExceeded("--max-usd is spent; the report is of the part that ran")
         match self.status:
             case Status.INTERRUPTED:
                 return Interrupted("interrupted; the report is of the part that ran")
@@ -59,13 +62,13 @@ class RunVerdict:
 def verdict_of(run: Run) -> RunVerdict:
     """Judges a finished run: interrupted, else invalid, else its thresholds."""
     judgements, invalid = judged(run), tuple(reasons(run))
-    if run.ending is Ending.INTERRUPTED:
+    if run.ending in (Ending.INTERRUPTED, Ending.BUDGET):
         status = Status.INTERRUPTED
     elif invalid:
         status = Status.INVALID
     else:
         status = Status.PASSED if all(each.holds for each in judgements) else Status.FAILED
-    return RunVerdict(status, judgements, invalid)
+    return RunVerdict(status, judgements, invalid, run.ending)
 
 
 def judged(run: Run) -> tuple[Judgement, ...]:

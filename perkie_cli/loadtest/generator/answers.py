@@ -20,6 +20,7 @@ SHOWN = 500  # characters of an answer in a report
 _LIMITS = ImageLimits(min_side=100, max_side=16_384, max_pixels=100_000_000)
 _HIT = re.compile(rb'"cache_hit":\s*(true|false)')
 _DEGRADED = re.compile(rb'"degraded":\s*true')
+_COST = re.compile(rb'"cost_usd":\s*"?([0-9.eE+-]+)')
 _DONE = re.compile(rb"(?m)^event: done\r?$")
 
 
@@ -74,19 +75,31 @@ class Facts(NamedTuple):
     hits: int
     misses: int
     degraded: int
+    usd: float
+
+
+NOTHING = Facts(0, 0, 0, 0.0)
 
 
 def facts(exchange: Exchange) -> Facts:
     """The facts of a good answer; a stream of several pictures has several."""
     if (hit := exchange.headers.get(b"x-perkie-cache-hit")) is not None:
-        return Facts(hit == b"true", hit != b"true", exchange.headers.get(b"x-perkie-degraded") == b"true")
+        degraded = exchange.headers.get(b"x-perkie-degraded") == b"true"
+        return Facts(hit == b"true", hit != b"true", degraded, _usd(exchange.headers.get(b"x-perkie-cost-usd", b"")))
     kind = exchange.headers.get(b"content-type", b"")
     if not kind.startswith((b"application/json", b"text/event-stream")):
-        return Facts(0, 0, 0)
+        return NOTHING
     body = body_of(exchange)
     found = _HIT.findall(body)
     hits = found.count(b"true")
-    return Facts(hits, len(found) - hits, len(_DEGRADED.findall(body)))
+    usd = sum(map(_usd, _COST.findall(body)))
+    return Facts(hits, len(found) - hits, len(_DEGRADED.findall(body)), usd)
+
+
+def _usd(text: bytes) -> float:
+    with suppress(ValueError):
+        return float(text)
+    return 0.0
 
 
 class Pictures:

@@ -17,7 +17,7 @@ import httptools
 from perkie_cli.loadtest.generator.choices import Choice
 
 KEPT = 64 * 1024  # bytes of an answer that are kept where nobody looks at the whole
-FACTS = (b"x-perkie-cache-hit", b"x-perkie-degraded", b"content-type")
+FACTS = (b"x-perkie-cache-hit", b"x-perkie-degraded", b"x-perkie-cost-usd", b"content-type")
 IDLE = 30.0  # seconds after which an idle connection is not used again: servers close them
 
 

@@ -10,7 +10,7 @@ from itertools import accumulate
 from math import ceil, log2
 from typing import Protocol
 
-from perkie_cli.loadtest.generator.answers import Facts, Pictures, Verdict, body_of, facts, judge, shown
+from perkie_cli.loadtest.generator.answers import NOTHING, Facts, Pictures, Verdict, body_of, facts, judge, shown
 from perkie_cli.loadtest.generator.choices import Choice
 from perkie_cli.loadtest.generator.connection import Connections, Exchange
 from perkie_cli.loadtest.generator.schedule import Numbers, Times
@@ -202,7 +202,7 @@ class Driver:
             return
         self._in_flight.discard(exchange)
         at, call = exchange.intended - self._begin, self._scenario.calls[exchange.choice.call]
-        told = facts(exchange) if verdict.outcome is Outcome.OK else Facts(0, 0, 0)
+        told = facts(exchange) if verdict.outcome is Outcome.OK else NOTHING
         self._count(at, exchange.phase, exchange.choice, verdict, exchange, told)
         second = self.tally.second(at)
         if verdict.outcome is Outcome.OK:
@@ -220,7 +220,7 @@ class Driver:
         at, verdict = exchange.intended - self._begin, Verdict(Outcome.CUT_OFF, "the run ended")
         self._count(at, exchange.phase, exchange.choice, verdict)
         if self._log is not None:
-            self._log.write(exchange, verdict, Facts(0, 0, 0), self._begin)
+            self._log.write(exchange, verdict, NOTHING, self._begin)
 
     def _count(
         self,
@@ -248,6 +248,7 @@ class Driver:
         series.misses += told.misses
         series.degraded += told.degraded
         series.bytes += exchange.size
+        series.usd += told.usd
 
     def _check_end(self) -> None:
         if self._all_sent and not self._in_flight and not self._turns:

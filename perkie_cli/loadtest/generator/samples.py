@@ -13,7 +13,7 @@ from perkie_cli.loadtest.scenario import Scenario
 
 COLUMNS = (
     *("number", "phase", "request", "photo", "owner", "intended", "sent", "first_byte", "ended"),
-    *("latency", "service", "status", "outcome", "reason", "bytes", "hits", "misses", "degraded", "warm_up"),
+    *("latency", "service", "status", "outcome", "reason", "bytes", "hits", "misses", "degraded", "usd", "warm_up"),
 )
 
 
@@ -43,7 +43,8 @@ class SampleFile:
             [
                 *(choice.number, scenario.phases[exchange.phase].name, scenario.calls[choice.call].name),
                 *(choice.photo if choice.photo >= 0 else "", choice.owner, *times, f"{latency:.6f}", f"{service:.6f}"),
-                *(exchange.status or "", verdict.outcome.value, verdict.reason, exchange.size, *map(int, facts)),
+                *(exchange.status or "", verdict.outcome.value, verdict.reason, exchange.size, *map(int, facts[:3])),
+                facts.usd,
                 int(exchange.intended - begin < scenario.warm_up),
             ]
         )

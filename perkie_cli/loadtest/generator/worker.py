@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import resource
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from perkie_cli.domain.errors import PerkieError, Unavailable
-from perkie_cli.loadtest.generator.answers import Pictures, judge, shown
+from perkie_cli.domain.errors import BudgetExceeded, PerkieError, Unavailable
+from perkie_cli.loadtest.generator.answers import Pictures, facts, judge, shown
 from perkie_cli.loadtest.generator.choices import Choice, choices
 from perkie_cli.loadtest.generator.connection import Connections, Exchange
 from perkie_cli.loadtest.generator.driver import Driver
@@ -47,6 +48,7 @@ class Job:
     insecure: bool = False
     samples: Path | None = None
     keep: Path | None = None
+    max_usd: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,11 @@ async def _whole(job: Job, pipe: Pipe) -> None:
     connections = Connections(target, time.monotonic, insecure=job.insecure)
     with ExitStack() as stack:
         log = stack.enter_context(SampleFile(job.samples, scenario)) if job.samples else None
-        if job.worker == 0:
-            await fill(scenario, messages, connections, job.run)
+        filled = await fill(job, messages, connections) if job.worker == 0 else 0.0
         row = choices(scenario, job.seed, job.worker, job.workers)
         pictures = Pictures(job.keep)
         driver = Driver(scenario, messages, row, connections, run=job.run, most=job.most, pictures=pictures, log=log)
+        driver.tally.warm_up.usd = filled
         pipe.send(Ready())
         begin: float = await loop.run_in_executor(None, pipe.recv)
         threading.Thread(target=_listen, args=(pipe, loop, driver), daemon=True).start()
@@ -132,34 +134,38 @@ def _listen(pipe: Pipe, loop: asyncio.AbstractEventLoop, driver: Driver) -> None
         os._exit(1)
 
 
-async def fill(scenario: Scenario, messages: list[Message], connections: Connections, run: str) -> None:
-    """Sends each warm photo once by each call that sends photos, before the clock starts.
+async def fill(job: Job, messages: Sequence[Message], connections: Connections) -> float:
+    """Sends each warm photo once by each call that sends photos, before the clock starts. Returns what that cost.
 
-    Raises: Unavailable when one is not answered as expected.
+    Raises: Unavailable when one is not answered as expected; BudgetExceeded.
     """
+    scenario = job.scenario
     calls = [number for number, call in enumerate(scenario.calls) if call.photo]
-    wanted = [(call, photo) for call in calls for photo in range(scenario.photos.warm)]
-    gate = asyncio.Semaphore(FILLING)
+    wanted = enumerate((call, photo) for call in calls for photo in range(scenario.photos.warm))
+    spent = 0.0
 
-    async def send(number: int, call: int, photo: int) -> None:
-        async with gate:
+    async def filler() -> None:
+        nonlocal spent
+        for number, (call, photo) in wanted:
             owner = number % scenario.owners if scenario.owners else -1 - number
-            await _warm(scenario, messages, connections, Choice(-1 - number, call, photo, owner), run)
+            choice = Choice(-1 - number, call, photo, owner)
+            spent += await _warm(scenario, messages[call], connections, choice, job.run)
+            if spent > job.max_usd:
+                raise BudgetExceeded(f"filling the cache cost ${spent:.4f}, more than --max-usd {job.max_usd:g}")
 
     try:
         async with asyncio.TaskGroup() as group:
-            for number, (call, photo) in enumerate(wanted):
-                group.create_task(send(number, call, photo))
+            for _ in range(FILLING):
+                group.create_task(filler())
     except* PerkieError as errors:
         raise errors.exceptions[0] from None
+    return spent
 
 
-async def _warm(
-    scenario: Scenario, messages: list[Message], connections: Connections, choice: Choice, run: str
-) -> None:
+async def _warm(scenario: Scenario, message: Message, connections: Connections, choice: Choice, run: str) -> float:
     ended = asyncio.get_running_loop().create_future()
     exchange = Exchange(choice, 0, connections.now(), ended.set_result)
-    exchange.payload = messages[choice.call].payload(choice, run)
+    exchange.payload = message.payload(choice, run)
     call = scenario.calls[choice.call]
     connections.send(exchange, call.timeout)
     await ended
@@ -169,3 +175,4 @@ async def _warm(
             f"the cache could not be filled before the start: {call.name}: {verdict.reason} {shown(exchange)}".rstrip(),
             hint="Is the target up, and does it accept these requests?",
         )
+    return facts(exchange).usd

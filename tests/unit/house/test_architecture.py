@@ -30,7 +30,7 @@ IMPORTS: dict[str, set[str]] = {
     "auth": {"domain", "config"},
     "batch": {"domain", "imaging", "ports", "services", "system"},
     "emulators": {"domain", "ports", "imaging"},
-    "loadtest": {"domain", "imaging", "reports"},
+    "loadtest": {"domain", "emulators", "imaging", "reports"},
     "reports": set(),
     "bootstrap": {
         *("config", "domain", "engines", "ops", "ports", "resilience", "services", "stores", "system", "telemetry"),
@@ -38,8 +38,8 @@ IMPORTS: dict[str, set[str]] = {
     "api": {"batch", "bootstrap", "config", "domain", "imaging", "services"},
     "http": {*("auth", "bootstrap", "config", "domain", "imaging", "ports", "services", "system")},
     "cli": {
-        *("batch", "bootstrap", "config", "domain", "emulators", "http", "imaging", "ops", "ports", "services"),
-        *("system", "telemetry"),
+        *("batch", "bootstrap", "config", "domain", "emulators", "http", "imaging", "loadtest", "ops", "ports"),
+        *("services", "system", "telemetry"),
     },
 }
 # What a folder leaves to others: libraries that belong behind a port, or to one face.
