@@ -1,4 +1,4 @@
-"""Makes docs/envelope.schema.json from the rows of the command line: python -m tests.made_schema"""
+"""Makes docs/envelope.schema.json and docs/load-report.schema.json from their classes: python -m tests.made_schema"""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from pydantic import TypeAdapter
 
 from perkie_cli.cli.render import SCHEMA
 from perkie_cli.cli.rows import ROWS, ErrorRow
+from perkie_cli.loadtest.report import SCHEMA as REPORT_SCHEMA
+from perkie_cli.loadtest.report import Report
 from tests.conftest import ROOT
 
 _NUMBERS: dict[Any, Any] = {Decimal: float, Mapping[str, Decimal]: Mapping[str, float]}  # decimals, as JSON has them
 DOCUMENT = ROOT / "docs" / "envelope.schema.json"
+LOAD_REPORT = ROOT / "docs" / "load-report.schema.json"
 
 
 def document() -> dict[str, Any]:
@@ -106,5 +109,27 @@ def _without_titles(schema: Any) -> Any:
     return schema
 
 
+def load_report_document() -> dict[str, Any]:
+    """JSON Schema 2020-12 of a load test's JSON report."""
+    schema = TypeAdapter(Report).json_schema(mode="serialization")
+    plain: dict[str, Any] = _without_titles(_closed(schema))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"The JSON report of perkie load-test run ({REPORT_SCHEMA})",
+        **plain,
+    }
+
+
+def _closed(schema: Any) -> Any:
+    """No object has other fields than those of its class."""
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(value) for name, value in schema.items()}
+    return {**closed, "additionalProperties": False} if "properties" in schema and "type" in schema else closed
+
+
 if __name__ == "__main__":
-    DOCUMENT.write_text(json.dumps(document(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    for path, made in ((DOCUMENT, document()), (LOAD_REPORT, load_report_document())):
+        path.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from perkie_cli.domain.errors import UsageError
 from perkie_cli.domain.units import format_duration, format_size
 from perkie_cli.loadtest.report import Group, Report, as_json
+from perkie_cli.loadtest.thresholds import short_duration
 from perkie_cli.reports import html, markdown, svg
 from perkie_cli.reports.junit import Case, Result, junit
 
@@ -44,10 +45,13 @@ def check_suffix(path: Path) -> None:
 
 
 def seconds(value: float | None) -> str:
-    """``340 ms``; a dash for nothing."""
-    if value is None:
-        return "–"
-    return f"{value * 1000:.3g} ms" if value < 1 else format_duration(value)
+    """``6.6 ms``; a dash for nothing."""
+    return "–" if value is None else short_duration(value)
+
+
+def plural(count: int, one: str, several: str) -> str:
+    """``1 process``, ``2 processes``."""
+    return f"{count:,} {one if count == 1 else several}"
 
 
 def percent(value: float | None) -> str:
@@ -104,7 +108,8 @@ def about(report: Report) -> str:
     return (
         f"{report.target} · {report.started} · {format_duration(report.seconds)} of "
         f"{format_duration(scenario.duration)} · {model} · seed {scenario.seed} · perkie {report.perkie} · "
-        f"{report.platform}; generator: {generator.workers} processes, {generator.connections:,} connections, "
+        f"{report.platform}; generator: {plural(generator.workers, 'process', 'processes')}, "
+        f"{plural(generator.connections, 'connection', 'connections')}, "
         f"p99 of its delay {seconds(generator.lag.p99)} (allowed {seconds(generator.allowed_lag)})"
     )
 

@@ -164,4 +164,4 @@ class Report:
 
 def as_json(report: Report) -> str:
     """The file."""
-    return json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(asdict(report), indent=1) + "\n"

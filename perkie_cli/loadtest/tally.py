@@ -21,6 +21,9 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"  # never sent: as many as allowed were in flight
 
 
+MOST_REASONS, OTHER_REASONS = 100, "others"
+
+
 @dataclass(slots=True)
 class Series:
     """Counts and durations of some requests.
@@ -53,6 +56,11 @@ class Series:
         self.degraded += other.degraded
         self.bytes += other.bytes
         self.usd += other.usd
+
+    def fail(self, reason: str) -> None:
+        """Counts a reason; the rarer of very many are counted together."""
+        known = reason in self.errors or len(self.errors) < MOST_REASONS
+        self.errors[reason if known else OTHER_REASONS] += 1
 
     @property
     def meant(self) -> int:

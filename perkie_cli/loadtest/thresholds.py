@@ -95,8 +95,13 @@ class Judgement:
         if self.value is None:
             return "nothing measured"
         if _is_time(self.threshold.metric):
-            return format_duration(self.value)
+            return short_duration(self.value)
         return f"{self.value:.4g}/s" if self.threshold.metric == "rate" else f"{self.value * 100:.4g} %"
+
+
+def short_duration(seconds: float) -> str:
+    """``6.6 ms``, ``1.72 s``, ``4 min``."""
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else format_duration(seconds)
 
 
 def parse_rule(text: str) -> tuple[str, str, float]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from perkie_cli.reports.text import xml_safe
+
 MOST_BYTES = 64 * 1024  # GitHub drops a step's summaries altogether above 1 MiB
 
 
@@ -20,21 +22,13 @@ def _row(cells: Sequence[object]) -> str:
 
 def escape(text: str) -> str:
     """Text in one line that Markdown and HTML leave alone."""
-    text = " ".join(text.split())
+    text = " ".join(xml_safe(text).split())
     for character in "\\`*_[]<>|&":
         text = text.replace(character, f"\\{character}" if character not in "<>&" else _ENTITY[character])
     return text
 
 
 _ENTITY = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
-
-
-def code(text: str) -> str:
-    """A block of code; the fence is longer than any inside it."""
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}\n{text}\n{fence}"
 
 
 def document(parts: Sequence[str]) -> str:

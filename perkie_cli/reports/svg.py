@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 920, 300
-LEFT, RIGHT, TOP, BOTTOM = 74, 16, 34, 46  # margins around the plot, in px
+LEFT, RIGHT, TOP, BOTTOM = 74, 34, 34, 46  # margins around the plot, in px
 _INK, _FAINT, _GRID = "#1c2330", "#5b6676", "#e4e8ee"
 COLOURS = ("#1f5fbf", "#c2571a", "#7a3fa0", "#17663a", "#b3261e")
 

@@ -11,8 +11,3 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 def xml_safe(text: str) -> str:
     """Only characters of XML 1.0: control characters and lone surrogates are replaced."""
     return _NOT_XML.sub(_REPLACEMENT, text)
-
-
-def shortened(text: str, most: int) -> str:
-    """At most ``most`` characters."""
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -20,6 +20,7 @@ SHOWN = 500  # characters of an answer in a report
 _LIMITS = ImageLimits(min_side=100, max_side=16_384, max_pixels=100_000_000)
 _HIT = re.compile(rb'"cache_hit":\s*(true|false)')
 _DEGRADED = re.compile(rb'"degraded":\s*true')
+_CODE = re.compile(r"[a-z_]{1,60}")
 _COST = re.compile(rb'"cost_usd":\s*"?([0-9.eE+-]+)')
 _DONE = re.compile(rb"(?m)^event: done\r?$")
 
@@ -49,9 +50,11 @@ def judge(exchange: Exchange, call: Call) -> Verdict:
 
 def _problem(exchange: Exchange) -> str:
     """The code of a problem+json, such as `` at_capacity``."""
-    with suppress(ValueError, AttributeError):
-        return " " + str(json.loads(body_of(exchange))["type"]).rpartition(":")[2]
-    return ""
+    try:
+        code = json.loads(body_of(exchange))["type"].rpartition(":")[2]
+    except (ValueError, AttributeError, LookupError, TypeError):
+        return ""
+    return f" {code}" if _CODE.fullmatch(code) else ""
 
 
 def body_of(exchange: Exchange) -> bytes:

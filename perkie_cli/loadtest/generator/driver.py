@@ -240,7 +240,7 @@ class Driver:
         if exchange.status:
             series.statuses[exchange.status] += 1
         if verdict.reason:
-            series.errors[verdict.reason] += 1
+            series.fail(verdict.reason)
         if verdict.outcome is not Outcome.ERROR:
             series.latency.record(exchange.done - exchange.intended)
             series.service.record(exchange.done - (exchange.sent or exchange.done))
