@@ -105,7 +105,8 @@ def _without_titles(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_without_titles(each) for each in schema]
     if isinstance(schema, dict):
-        return {name: _without_titles(value) for name, value in schema.items() if name != "title"}
+        kept = {name: value for name, value in schema.items() if name != "title" or isinstance(value, dict)}
+        return {name: _without_titles(value) for name, value in kept.items()}  # a field may be named title
     return schema
 
 

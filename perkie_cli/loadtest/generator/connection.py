@@ -7,6 +7,7 @@ load a fast server.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -237,4 +238,6 @@ def _reason(error: OSError) -> str:
     """Without the address, so that equal failures look equal."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not trusted ({error.verify_message})"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
     return error.strerror or str(error) or type(error).__name__

@@ -13,7 +13,7 @@ from perkie_cli.loadtest.compare import MEASURES, Change, compare, detectable, e
 
 
 def reports(p95: list[float], **more: float) -> list[Mapping[str, Any]]:
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for value in p95:
         latency = {"p50": more.get("p50", 0.05), "p95": value, "p99": more.get("p99", 0.5)}
         total = {"latency": latency, "error_rate": more.get("error_rate", 0.0), "rate": more.get("rate", 10.0)}
