@@ -28,6 +28,8 @@ from perkie_cli.engines.local.tone import ToneKey, catch_lights, tone_key
 
 SMOOTH = 4  # light and vignette are smooth: computed for every fourth pixel
 NO_GLASS, YELLOW, ORANGE, GREEN = (0.30, 0.59, 0.11), (0.42, 0.50, 0.08), (0.58, 0.38, 0.04), (0.20, 0.68, 0.12)
+SHOULDER = (0.66, 0.40)  # the tone from which lights are held back, and how far
+FALL_OFF = 0.45  # stops: how much darker the surroundings become away from the pet, whatever their tone
 BARE, BUSY = 0.015, 0.050  # mean texture of a wall, and of a cluttered room
 
 
@@ -64,7 +66,7 @@ def _expose(grey: Plane, tone: ToneKey) -> Plane:
     """Levels on the pet; a white animal stays high-key, a black one low-key."""
     span = tone.high - tone.low + 1e-3
     middle = min(max((tone.mid - tone.low) / span, 0.10), 0.88)
-    wanted = 0.48 + 0.17 * tone.white - 0.28 * tone.black
+    wanted = 0.48 + 0.17 * tone.white - 0.31 * tone.black
     gamma = min(max(solve_gamma(middle, wanted), 0.62 + 0.25 * tone.black), 1.1 + 0.5 * tone.black)
     return power(np.clip((grey - tone.low) * (1 / span), 0, 1.1), gamma)
 
@@ -78,9 +80,10 @@ def _model(grey: Plane, scene: Scene, tone: ToneKey, contrast: float) -> Plane:
     more = 0.35 * (form - base) + 0.42 * _soft_limit(fine - form, 0.30) + 0.55 * _soft_limit(grey - fine, 0.16)
     shade, shine = smoothstep(0.42 - form, 0, 0.36), smoothstep(form, 0.65, 0.95)
     open_ = 1 + 1.1 * tone.black * shade + 1.2 * shine  # form lies in the shadows of black fur, in the lights of white
-    lift = 0.40 * (1 - 0.4 * tone.black) * scene.subject * shade * form  # and the eyes of most in shade
+    lift = 0.40 * (1 - 0.75 * tone.black) * scene.subject * shade * form  # and the eyes of most in shade
     sparks = 0.35 * catch_lights(grey, scale) * np.clip(1 - grey, 0, 1)
-    return cast(Plane, grey + contrast * open_ * more + lift + sparks)
+    held = SHOULDER[1] * np.maximum(form - SHOULDER[0], 0)  # the lightest fur keeps its texture
+    return cast(Plane, grey - held + contrast * open_ * more + lift + sparks)
 
 
 def _soft_limit(x: Plane, limit: float) -> Plane:
@@ -113,10 +116,14 @@ def _hold_back(x: Plane, around: _Surroundings, scene: Scene, tone: ToneKey, loo
     """Burn in the surroundings, more with the distance, so that the pet is the lightest and sharpest thing."""
     scale = scene.scale
     pet = smoothstep(blur(scene.subject, 1.2 * scale), 0.45, 0.98)  # choked: no bright rim
-    wanted = (0.55 if tone.black > 0.4 else 0.50 * float(np.mean(scene.samples(x)))) * look.backdrop
-    need = min(max((around.tone - wanted) / 0.25, 0.4), 1.0) * (1 - 0.7 * around.airy) * (1 - 0.4 * tone.black)
-    far = 1 - blur(scene.subject, 100 * scale) / 0.5
-    stops = need * (0.45 + 0.75 * np.clip(far, 0, 1)) * (1.0 if scene.known else 0.3)
+    own = float(np.mean(scene.samples(x)))
+    dark = max(tone.black, min(max((0.36 - own) / 0.12, 0.0), 1.0))  # such a pet stands off light surroundings
+    wanted = (0.50 * own * (1 - dark) + 0.55 * dark) * look.backdrop
+    need = min(max((around.tone - wanted) / 0.25, 0.4), 1.0) * (1 - 0.7 * around.airy) * (1 - 0.8 * dark)
+    far = 1 - blur(scene.subject, 140 * scale) / 0.5
+    far = np.clip(far, 0, 1)
+    stops = need * (0.7 + 0.4 * far) + FALL_OFF * (1 - around.airy) * far
+    stops *= 1.0 if scene.known else 0.3
     behind = (x + (blur(x, 4 * scale) - x) * (0.5 * around.busy)) * np.exp2(-stops)
     return cast(Plane, behind + (x - behind) * pet)
 
@@ -137,7 +144,7 @@ def _film_curve(x: Plane) -> Plane:
     """A gentle toe and shoulder."""
     x = np.clip(x, 0, 1.25)
     x = np.where(x > 0.75, 0.75 + 0.25 * np.tanh((x - 0.75) / 0.25 * 0.9), x)
-    return cast(Plane, x + 0.22 * (x * x * (3 - 2 * x) - x))
+    return cast(Plane, x + 0.28 * (x * x * (3 - 2 * x) - x))
 
 
 def _glow(x: Plane, scene: Scene, strength: float) -> Plane:

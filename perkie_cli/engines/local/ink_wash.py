@@ -5,7 +5,7 @@ import numpy as np
 
 from perkie_cli.engines.local.ink.lines import brush_strokes, draw_lines, read_lines
 from perkie_cli.engines.local.ink.paper import press_seal, soak
-from perkie_cli.engines.local.ink.study import Study, study
+from perkie_cli.engines.local.ink.study import PALE, Study, study
 from perkie_cli.engines.local.looks import InkWash
 from perkie_cli.engines.local.noise import stream
 from perkie_cli.engines.local.planes import (
@@ -69,14 +69,15 @@ def _washes(view: Study) -> Plane:
 
 
 def _ground(view: Study) -> Plane:
-    """Thin ink around the subject; a white animal is drawn by it."""
-    subject, scale, water, white = view.scene.subject, view.scene.scale, view.water, view.tone.white
-    pool = blur(subject, 60 * scale) * (1 - subject) * smoothstep(water.broad + 0.3 * water.broad2, -0.1, 1.0)
-    if white > 0.2:
-        near = blur(subject, 22 * scale) * (1 - smoothstep(subject, 0.2, 0.8))
-        pool = np.maximum(pool, 0.9 * white * near * smoothstep(water.broad + 0.5 * water.small, -1.8, 0.3))
-    ink = (0.30 + 0.30 * white) * pool * view.frame
-    return (ink + _shadow(view)) * (1 + 0.2 * view.paper.tooth)
+    """Thin ink around the subject; a pale one is drawn by it."""
+    subject, scale, water = view.scene.subject, view.scene.scale, view.water
+    pool = 0.30 * blur(subject, 60 * scale) * (1 - subject) * smoothstep(water.broad + 0.3 * water.broad2, -0.1, 1.0)
+    pale = 0.9 * view.tone.white * blur(subject, 22 * scale) if view.tone.white > 0.2 else np.zeros_like(subject)
+    if view.scene.cut_out:
+        lights = subject * smoothstep(blur(view.lightness, 4 * scale), *PALE)
+        pale = np.maximum(pale, blur(lights, 44 * scale))
+    pale = pale * (1 - smoothstep(subject, 0.2, 0.8)) * smoothstep(water.broad + 0.5 * water.small, -1.5, 0.6)
+    return (np.maximum(pool, 0.65 * pale) * view.frame + _shadow(view)) * (1 + 0.2 * view.paper.tooth)
 
 
 def _shadow(view: Study) -> Plane:

@@ -79,9 +79,9 @@ RECIPES: Final[Mapping[str, LocalRecipe]] = MappingProxyType(
     {
         recipe.id: recipe
         for recipe in (
-            LocalRecipe("ink_wash", "3", InkWash, replace_from=0.6),
-            LocalRecipe("van_gogh", "3", VanGogh, replace_from=0.6),
-            LocalRecipe("bw_fine_art", "2", BlackAndWhite, replace_from=math.inf),
+            LocalRecipe("ink_wash", "4", InkWash, replace_from=0.6),
+            LocalRecipe("van_gogh", "4", VanGogh, replace_from=0.6),
+            LocalRecipe("bw_fine_art", "3", BlackAndWhite, replace_from=math.inf),
         )
     }
 )

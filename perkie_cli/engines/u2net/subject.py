@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perkie_cli.engines.u2net.confidence import HALF, Confidence, area, assess, nothing_found, sees_subject, undecided
+from perkie_cli.engines.u2net.doubt import in_doubt
 from perkie_cli.engines.u2net.network import SIDE, SubjectNetwork, mirrored, shared_network
 from perkie_cli.engines.u2net.refine import refine
 from perkie_cli.engines.u2net.tidy import tidy
@@ -32,10 +33,14 @@ _CLEAR = 0.3  # of ``undecided``: a vaguer first pass does not locate the subjec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """``alpha`` is uint8 (h, w) of the picture, all 0 where there is no subject."""
+    """``alpha`` is uint8 (h, w) of the picture, all 0 where there is no subject.
+
+    ``doubt`` is float32 of 0..1, any size, of the whole picture: what lies outside, but may be part of the subject.
+    """
 
     alpha: Bytes
     confidence: Confidence
+    doubt: Floats
 
     @property
     def map(self) -> Floats:
@@ -52,7 +57,7 @@ def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
     view = _look(rgb, mirrored(network, rgb, _GLANCE), network)
     alpha = np.zeros(rgb.shape[:2], np.uint8)
     if not sees_subject(view.map):
-        return Subject(alpha, nothing_found(view.map))
+        return Subject(alpha, nothing_found(view.map), np.zeros((1, 1), np.float32))
     alpha[view.place] = refine(view.rgb, tidy(view.map))
     confidence = assess(
         view.map,
@@ -60,7 +65,7 @@ def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
         lambda: mirrored(network, view.rgb, view.map.shape[0]),
         view.rgb[..., 0].size / alpha.size,
     )
-    return Subject(alpha, confidence)
+    return Subject(alpha, confidence, in_doubt(view.map, alpha, view.place))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

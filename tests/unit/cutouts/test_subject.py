@@ -17,6 +17,7 @@ from PIL import Image
 from perkie_cli.domain.cutouts.result import LOW_CONFIDENCE
 from perkie_cli.domain.errors import BrokenInstall
 from perkie_cli.engines.u2net import closed_form, confidence, guided, weights
+from perkie_cli.engines.u2net.doubt import in_doubt
 from perkie_cli.engines.u2net.engine import BuiltinEngine
 from perkie_cli.engines.u2net.network import SIDE, shared_network, to_input
 from perkie_cli.engines.u2net.refine import refine
@@ -106,6 +107,20 @@ def test_a_small_pet_is_looked_at_again_and_lands_where_it_was() -> None:
     found = find_subject(wide)
     assert found.confidence.has_subject
     assert error(found.alpha, expected) < 0.5
+
+
+def test_doubt_is_a_wide_place_of_middling_values_and_no_soft_edge() -> None:
+    coarse: Any = np.zeros((SIDE, SIDE), np.float32)
+    coarse[100:220, 100:220] = 1
+    coarse = cv2.GaussianBlur(coarse, (0, 0), 2)
+    coarse[120:200, 220:260] = 0.5  # a second eye, say
+    alpha = np.zeros((600, 900), np.uint8)
+    alpha[187:413, 281:619] = 255
+    doubt: Any = cv2.resize(in_doubt(coarse, alpha, (slice(0, 600), slice(0, 900))), (SIDE, SIDE))
+    assert doubt[140:180, 230:250].min() > 0.8
+    assert doubt[:90].max() == 0
+    assert doubt[:, :210].max() < 0.1
+    assert find_subject(cat()).doubt[:30, -30:].max() == 0
 
 
 @pytest.mark.parametrize("grey", [False, True])

@@ -1,5 +1,6 @@
 """What the local styles make of what is known of the pet: frame, ground, and whether the background stays."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,12 @@ def rectangle(shape: tuple[int, int], left: int, top: int, right: int, bottom: i
     """A pet that fills a rectangle of a map."""
     map_ = np.zeros(shape, np.float32)
     map_[top:bottom, left:right] = 1
-    return Pet(map_, 0.9)
+    return Pet(map_, 0.9, np.zeros_like(map_))
+
+
+def in_doubt(pet: Pet, share: float) -> Pet:
+    """The pet with doubt of that share of its area."""
+    return replace(pet, doubt=np.full_like(pet.map, share * pet.map.mean()))
 
 
 def cat() -> Bytes:
@@ -66,6 +72,12 @@ def test_a_pet_that_the_border_cuts_stays_at_that_border() -> None:
     frame = frame_pet(rectangle((600, 800), 300, 250, 600, 600), 1.0, within=False)
     assert frame.bottom == 600
     assert frame.top < 250
+
+
+def test_an_ear_that_only_grazes_the_border_is_not_given_room_beyond_it() -> None:
+    pet = rectangle((600, 800), 300, 100, 500, 500)
+    pet.map[:100, 300:310] = 1
+    assert frame_pet(pet, 1.0, within=False).top == 0
 
 
 def test_a_tiny_pet_is_not_blown_up_to_mush() -> None:
@@ -118,7 +130,9 @@ def test_a_bust_and_a_soft_guess_have_no_ground(known: bool) -> None:
         (rectangle((60, 80), 0, 20, 80, 50), "auto", Background.KEPT),  # both ends are
         (rectangle((60, 80), 20, 0, 60, 50), "replace", Background.REPLACED),
         (rectangle((60, 80), 20, 20, 60, 50), "keep", Background.KEPT),
-        (Pet(rectangle((60, 80), 20, 20, 60, 50).map, 0.6), "auto", Background.KEPT),
+        (replace(rectangle((60, 80), 20, 20, 60, 50), trust=0.6), "auto", Background.KEPT),
+        (in_doubt(rectangle((60, 80), 20, 20, 60, 50), 0.03), "auto", Background.REPLACED),
+        (in_doubt(rectangle((60, 80), 20, 20, 60, 50), 0.3), "auto", Background.KEPT),
     ],
 )
 def test_auto_replaces_the_background_only_where_nothing_of_the_pet_is_missing(

@@ -141,6 +141,23 @@ def test_ink_leaves_the_paper_light_and_the_pupils_dark() -> None:
     assert drawing.min() < 60
 
 
+def _edge_of_a_white_pet(ground: int) -> float:
+    """How dark ink draws the upper edge of a plain white pet before a ground of that grey."""
+    matte = np.zeros((640, 512), np.uint8)
+    cv2.ellipse(matte, (256, 340), (150, 200), 0, 0, 360, 255, -1, cv2.LINE_AA)
+    coat = np.random.default_rng(1).integers(225, 250, matte.shape, np.uint8)
+    cv2.circle(coat, (256, 300), 25, 10, -1)  # a nose, for the tone
+    photo = np.where(matte > 127, coat, ground).astype(np.uint8)
+    drawing = draw("ink_wash", np.dstack([photo] * 3), matte, {"seal": False}, 7, background=Background.REPLACED)
+    edge = cv2.morphologyEx(matte, cv2.MORPH_GRADIENT, np.ones((7, 7))) > 127
+    return float(np.percentile(drawing[:300, ..., 1][edge[:300]], 25))
+
+
+def test_ink_outlines_a_white_pet_where_the_photo_has_an_edge() -> None:
+    assert _edge_of_a_white_pet(90) < 130
+    assert _edge_of_a_white_pet(238) > 170  # the matte may be wrong here
+
+
 def test_the_seal_goes_to_the_emptiest_corner() -> None:
     rgb, alpha = cut_out_pet(320, 320)
     alpha[:, 200:] = 255  # the pet fills the right side, so only the left is free
@@ -175,6 +192,14 @@ def test_the_print_holds_back_the_surroundings_and_not_the_pet() -> None:
     before, after = (p[matte == 255].mean() / p[outside].mean() for p in (photo[..., 1], drawing))
     assert after > 1.3 * before
     assert drawing[matte == 255].mean() > 0.85 * photo[..., 1][matte == 255].mean()
+
+
+def test_the_print_leaves_light_surroundings_behind_a_black_pet() -> None:
+    rgb, matte = cut_out_pet(320, 256, fur=30)
+    photo = np.where(matte[..., None] > 127, rgb, 150).astype(np.uint8)
+    drawing = draw("bw_fine_art", photo, matte, {"grain": 0.0}, 7, background=Background.KEPT)[..., 1].astype(int)
+    near = (cv2.dilate(matte, np.ones((31, 31))) > 127) & (cv2.dilate(matte, np.ones((9, 9))) < 8)
+    assert drawing[near].mean() > np.median(drawing[matte == 255]) + 60
 
 
 @pytest.mark.parametrize("recipe", ["van_gogh", "ink_wash"])

@@ -1,7 +1,9 @@
 """What an ink painter looks at before the first stroke: tone, flow, water and paper."""
 
 from dataclasses import dataclass
+from typing import cast
 
+import cv2
 import numpy as np
 
 from perkie_cli.engines.local.flow import Flow, direction, orientation
@@ -20,6 +22,10 @@ from perkie_cli.engines.local.planes import (
 )
 from perkie_cli.engines.local.scene.subject import Scene
 from perkie_cli.engines.local.tone import ToneKey, calm_texture, tone_key
+
+PALE = (0.55, 0.85)  # lightness of an edge that needs no line, and of one that needs a full one
+SEEN = (0.004, 0.014)  # change a pixel of the photo's lightness across an edge that is doubtful, and of a clear one
+OUTLINE = 0.75  # how much darker that line is
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ def _key_lightness(scene: Scene) -> tuple[Plane, ToneKey]:
     scale = scene.scale
     x = weighted(scene.rgb, 0.36, 0.50, 0.14)
     tone = tone_key(x, scene)
-    wanted = 0.60 + (0.10 if tone.key > 0 else 0.34) * tone.key
+    wanted = 0.67 + (0.06 if tone.key > 0 else 0.41) * tone.key
     middle = min(max((tone.mid - tone.low) / (tone.high - tone.low + 1e-3), 0.08), 0.92)
     gamma = min(max(solve_gamma(middle, wanted), 0.5 + 0.4 * tone.black), 1.8 - 0.65 * tone.white)
     x = power(np.clip((x - tone.low) * (1 / (tone.high - tone.low)), 0, 1), gamma)
@@ -80,7 +86,31 @@ def _key_lightness(scene: Scene) -> tuple[Plane, ToneKey]:
     if scene.cut_out:
         ground = 0.97 if tone.key < 0.35 else 0.97 - 0.22 * tone.key
         x = x * scene.subject + (1 - scene.subject) * np.maximum(x, ground)
+        x = x * (1 - OUTLINE * _pale_edge(x, scene))
     return x, tone
+
+
+def _pale_edge(lightness: Plane, scene: Scene) -> Plane:
+    """0..1, a line on the subject's edge where it is too light to stand off the paper by itself.
+
+    Only where the photo has an edge, too: elsewhere the matte guesses.
+    """
+    scale = scene.scale
+    soft = blur(scene.subject, 2 * scale)
+    gx, gy = _slopes(soft)
+    steep = cv2.magnitude(gx, gy) + 1e-3
+    line = smoothstep(2.6 * scale - np.abs(soft - 0.5) / steep, 0, 1.6 * scale)
+    inner = blur(lightness * scene.subject, 7 * scale) / (blur(scene.subject, 7 * scale) + 1e-3)
+    line *= smoothstep(inner, *PALE)
+    if scene.photo is not None:
+        px, py = _slopes(blur(weighted(scene.photo, 0.3, 0.59, 0.11), 2 * scale))
+        line *= smoothstep(blur(np.abs(px * gx + py * gy) / steep, 3 * scale) * scale, *SEEN)
+    return line
+
+
+def _slopes(x: Plane) -> tuple[Plane, Plane]:
+    """Change to the right and downwards, a pixel."""
+    return cast(Plane, cv2.Sobel(x, -1, 1, 0, scale=0.125)), cast(Plane, cv2.Sobel(x, -1, 0, 1, scale=0.125))
 
 
 def _reach(scene: Scene, rough: Plane, broad: Plane) -> tuple[Plane, Plane | float]:

@@ -13,6 +13,7 @@ from perkie_cli.engines.local.scene.pet import MAP_SIDE, Pet, find_pet
 from perkie_cli.engines.local.scene.subject import OPAQUE, Background
 from perkie_cli.imaging.raster import Raster
 
+MISSING = 0.1  # share of a pet that may lie outside its matte: with more, the background stays
 SURE = 0.5  # trust from which the map is better than a soft guess
 
 
@@ -33,7 +34,7 @@ def compose(raster: Raster, look: Look, replace_from: float) -> Composition:
     if pet is None or (pet.trust < SURE and look.background != "replace"):
         return Composition(Raster(raster.rgb), Background.KEPT)
     background = choose_background(pet, look.background, replace_from)
-    matte = cv2.resize(to_bytes(pet.map), (raster.width, raster.height), interpolation=cv2.INTER_LINEAR)
+    matte = cv2.resize(to_bytes(pet.matte), (raster.width, raster.height), interpolation=cv2.INTER_LINEAR)
     photo = Raster(raster.rgb, cast(Bytes, matte))
     return Composition(_framed(photo, pet, look, within=background is Background.KEPT), background)
 
@@ -46,9 +47,9 @@ def choose_background(pet: Pet, wanted: str, replace_from: float) -> Background:
 
 
 def _is_whole(pet: Pet) -> bool:
-    """Whether the border cuts the pet at most at the bottom and one side, so that the whole head is there."""
+    """Whether the whole head is there, cut by the border at most at the bottom and one side, and little is in doubt."""
     left, top, right, _bottom = pet.cuts()
-    return not top and not (left and right)
+    return not top and not (left and right) and pet.missing < MISSING
 
 
 def _cut_out(alpha: Bytes) -> Pet | None:
@@ -57,7 +58,7 @@ def _cut_out(alpha: Bytes) -> Pet | None:
     scale = min(1.0, MAP_SIDE / max(h, w))
     small = cv2.resize(alpha, (max(1, round(w * scale)), max(1, round(h * scale))), interpolation=AREA)
     map_ = small.astype(np.float32) * (1 / 255)
-    return Pet(map_, 1.0) if (map_ > 0.5).any() else None
+    return Pet(map_, 1.0, np.zeros_like(map_)) if (map_ > 0.5).any() else None
 
 
 def _framed(raster: Raster, pet: Pet, look: Look, *, within: bool) -> Raster:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from perkie_cli.engines.local.planes import AREA, Bytes, Plane
+from perkie_cli.engines.local.planes import AREA, Bytes, Plane, resize
 from perkie_cli.engines.u2net.network import SubjectNetwork
 from perkie_cli.engines.u2net.subject import find_subject
 from perkie_cli.engines.u2net.weights import read_weights
@@ -21,22 +21,36 @@ REMEMBERED = 4  # photos
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pet:
-    """A pet found in a photo. ``map`` is (h, w), 0..1; ``trust`` 0..1, 0.5 where a limit is just met."""
+    """A pet found in a photo. ``map`` is (h, w), 0..1; ``trust`` 0..1, 0.5 where a limit is just met.
+
+    ``doubt`` (h, w), 0..1, is what the map leaves out although it may belong to the pet.
+    """
 
     map: Plane
     trust: float
+    doubt: Plane
+
+    @property
+    def matte(self) -> Plane:
+        """What a painting keeps: the map and what is in doubt."""
+        return np.maximum(self.map, self.doubt)
+
+    @property
+    def missing(self) -> float:
+        """How much of the pet the map may lack, as a share of what it has."""
+        return float(self.doubt.sum()) / max(float(self.map.sum()), 1.0)
 
     def extent(self) -> tuple[int, int, int, int]:
         """x0, y0, x1, y1 of the map."""
         x, y = (np.flatnonzero((self.map > 0.5).any(axis)) for axis in (0, 1))
         return int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1
 
-    def cuts(self) -> tuple[bool, bool, bool, bool]:
-        """Whether the photo's left, upper, right and lower border cut the pet."""
+    def cuts(self, least: float = TOUCH) -> tuple[bool, bool, bool, bool]:
+        """Whether the photo's left, upper, right and lower border cut the pet, over `least` of its extent there."""
         solid = self.map > 0.5
         x0, y0, x1, y1 = self.extent()
         strips = solid[y0:y1, :3], solid[:3, x0:x1].T, solid[y0:y1, -3:], solid[-3:, x0:x1].T
-        left, top, right, bottom = (bool(strip.any(1).mean() > TOUCH) for strip in strips)
+        left, top, right, bottom = (bool(strip.any(1).mean() > least) for strip in strips)
         return left, top, right, bottom
 
 
@@ -64,4 +78,7 @@ def find_pet(rgb: Bytes) -> Pet | None:
 def _look(rgb: Bytes) -> Pet | None:
     """Finds the pet with its own network, which is freed at once: it holds 250 MB that the drawing needs."""
     found = find_subject(rgb, SubjectNetwork(read_weights()))
-    return Pet(found.map, found.confidence.value) if (found.map > 0.5).any() else None
+    if not (found.map > 0.5).any():
+        return None
+    h, w = found.map.shape
+    return Pet(found.map, found.confidence.value, np.clip(resize(found.doubt, w, h), 0, 1))
