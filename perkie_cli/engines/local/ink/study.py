@@ -10,11 +10,13 @@ from perkie_cli.engines.local.flow import Flow, direction, orientation
 from perkie_cli.engines.local.ink.paper import Paper, make_paper
 from perkie_cli.engines.local.noise import fractal_noise, stream
 from perkie_cli.engines.local.planes import (
+    AREA,
     Plane,
     blur,
     columns,
     guided_filter,
     power,
+    resize,
     rows,
     smoothstep,
     solve_gamma,
@@ -91,21 +93,26 @@ def _key_lightness(scene: Scene) -> tuple[Plane, ToneKey]:
 
 
 def _pale_edge(lightness: Plane, scene: Scene) -> Plane:
-    """0..1, a line on the subject's edge where it is too light to stand off the paper by itself.
-
-    Only where the photo has an edge, too: elsewhere the matte guesses.
-    """
+    """0..1, a line on the subject's edge where it is too light to stand off the paper by itself."""
     scale = scene.scale
     soft = blur(scene.subject, 2 * scale)
-    gx, gy = _slopes(soft)
-    steep = cv2.magnitude(gx, gy) + 1e-3
+    steep = cv2.magnitude(*_slopes(soft)) + 1e-3
     line = smoothstep(2.6 * scale - np.abs(soft - 0.5) / steep, 0, 1.6 * scale)
-    inner = blur(lightness * scene.subject, 7 * scale) / (blur(scene.subject, 7 * scale) + 1e-3)
-    line *= smoothstep(inner, *PALE)
-    if scene.photo is not None:
-        px, py = _slopes(blur(weighted(scene.photo, 0.3, 0.59, 0.11), 2 * scale))
-        line *= smoothstep(blur(np.abs(px * gx + py * gy) / steep, 3 * scale) * scale, *SEEN)
-    return line
+    return line * resize(_paleness(lightness, soft, scene), scene.width, scene.height)
+
+
+def _paleness(lightness: Plane, soft: Plane, scene: Scene) -> Plane:
+    """How much of a line the subject's edge needs, at half size; none where the photo has none: the matte guesses."""
+    size = -(-scene.width // 2), -(-scene.height // 2)
+    scale = scene.scale / 2
+    subject, light = (resize(x, *size, AREA) for x in (scene.subject, lightness))
+    pale = smoothstep(blur(light * subject, 7 * scale) / (blur(subject, 7 * scale) + 1e-3), *PALE)
+    if scene.photo is None:
+        return pale
+    gx, gy = _slopes(resize(soft, *size, AREA))
+    px, py = _slopes(blur(weighted(resize(scene.photo, *size, AREA), 0.3, 0.59, 0.11), 2 * scale))
+    across = np.abs(px * gx + py * gy) / (cv2.magnitude(gx, gy) + 1e-3)
+    return pale * smoothstep(blur(across, 3 * scale) * scale, *SEEN)
 
 
 def _slopes(x: Plane) -> tuple[Plane, Plane]:
