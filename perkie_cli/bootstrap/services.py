@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from perkie_cli.domain.secret import Secret
     from perkie_cli.domain.storage.protection import Protection
     from perkie_cli.engines.inspyrenet.engine import InspyrenetEngine
+    from perkie_cli.engines.networks.engine import NetworkEngines
     from perkie_cli.engines.u2net.engine import BuiltinEngine
     from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
     from perkie_cli.ports import (
@@ -139,7 +140,7 @@ class Services(LazyParts):
     engines: Mapping[str, StyleEngine] = part("engines")
     matting_engines: Mapping[str, MattingEngine] = part("engines")
     networks: Mapping[str, MattingNetwork] = part("models")
-    network_engines: Mapping[str, MattingEngine] = part("engines")
+    network_engines: NetworkEngines = part("engines")
     gemini: GuardedStyleEngine = part("engines.gemini")
     local: StyleEngine = part("engines.local")
     inspyrenet: InspyrenetEngine = part("engines.inspyrenet")

@@ -78,6 +78,7 @@ async def check_start(services: Services, role: str) -> None:
 
     Raises: the error that no waiting mends.
     """
+    services.cutouts.engine()  # Raises: UsageError for a name that neither perkie nor models.toml knows
     if role != "matting" and (broken := services.styles.broken):
         raise broken[0].error
     needed = dependencies(services, role)

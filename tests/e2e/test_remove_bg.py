@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.conftest import Perkie
+from tests.conftest import ROOT, Perkie
 from tests.pets import cut_out_pet, pet
 from tests.scripted_server import scripted, serves
 
@@ -41,6 +42,30 @@ def test_cut_out_then_skipped_then_cached(perkie: Perkie, cat: Path) -> None:
     assert 0 < result["confidence"] < 1
     with Image.open(cat.with_name("white.jpg")) as picture:
         assert picture.mode == "RGB"
+
+
+def _without_inspyrenet(folder: Path) -> Path:
+    """A folder for PYTHONPATH that hides the extra ``matting``, installed or not."""
+    hidden = folder / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import importlib.util as util\n"
+        "found = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name == 'transparent_background' else found(name, *more)\n"
+    )
+    return hidden
+
+
+def test_the_hint_for_finer_fur_comes_once_and_after_a_success(perkie: Perkie, cat: Path) -> None:
+    (cat.parent / "broken.png").write_bytes(cat.read_bytes()[:500])
+    plain = {"PYTHONPATH": f"{_without_inspyrenet(cat.parent)}{os.pathsep}{ROOT}"}
+    failed = perkie("remove-bg", "broken.png", env=plain)
+    assert failed.returncode == 3
+    assert "finer fur" not in failed.stderr
+    shutil.copy(cat, cat.parent / "other.png")
+    done = perkie("remove-bg", "cat.png", "other.png", env=plain)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("finer fur") == 1
 
 
 def test_a_bad_file_in_a_folder_does_not_stop_the_rest(perkie: Perkie, cat: Path) -> None:

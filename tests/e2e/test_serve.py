@@ -103,6 +103,13 @@ def test_settings_that_cannot_serve(perkie: Perkie, flags: list[str], said: str)
     assert "Traceback" not in done.stderr
 
 
+def test_a_misspelt_matting_engine_is_told_at_the_start(perkie: Perkie) -> None:
+    done = perkie("serve", env={"PERKIE_MATTING_ENGINE": "inspirenet"})
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "no matting engine 'inspirenet'" in done.stderr
+    assert "Did you mean 'inspyrenet'?" in done.stderr
+
+
 def test_a_missing_extra_is_named(perkie: Perkie, tmp_path: Path) -> None:
     (tmp_path / "uvloop.py").write_text("raise ModuleNotFoundError('absent', name='uvloop')")
     done = perkie("serve")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from perkie_cli.domain.engines import AUTO, DRAWING, MATTING, DrawingChoice, MattingChoice, auto_drawing, auto_matting
 from perkie_cli.engines.inspyrenet.backend import is_installed
-from perkie_cli.engines.networks.engine import NetworkEngine
+from perkie_cli.engines.networks.engine import NetworkEngine, NetworkEngines
 from perkie_cli.ports import MattingEngine, StyleEngine
 
 if TYPE_CHECKING:
@@ -56,12 +56,11 @@ class MattingEngines(Engines[MattingEngine]):
         return super().__len__() + len(self._networks)
 
 
-def network_engines(its: Services) -> Mapping[str, MattingEngine]:
-    """The networks of models.toml by id; a file is looked up when its network is first used."""
+def network_engines(its: Services) -> NetworkEngines:
+    """The networks of models.toml; a file is looked up when its network is first used."""
     threads = its.settings.matting.threads
-    return {
-        name: NetworkEngine(network, its.model_store, its.workers, threads) for name, network in its.networks.items()
-    }
+    made = {name: NetworkEngine(row, its.model_store, its.workers, threads) for name, row in its.networks.items()}
+    return NetworkEngines(made)
 
 
 def drawing_choice(its: Services) -> DrawingChoice:

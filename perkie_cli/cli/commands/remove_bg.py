@@ -14,6 +14,7 @@ from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.inputs import check_targets, expand, holds
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.run import Job, run_jobs
+from perkie_cli.batch.status import Status
 from perkie_cli.batch.targets import OutputRecord, plan_targets
 from perkie_cli.batch.work import FileWork, Rules
 from perkie_cli.cli import complete, options
@@ -166,15 +167,17 @@ class _Run:
         fallback = len(files) == 1 if options.fallback is None else options.fallback
         if not options.rules.dry_run:
             await ensure_weights(self._services, self._renderer, required=not fallback)
-            if self._services.matting_choice.could_be_finer:
-                self._renderer.say(FINER_FUR)
         tail = f"_{'mask' if options.output is CutoutOutput.MASK else 'cutout'}.{options.format.value}"
         targets = plan_targets(files, [tail], file, out_dir)
         jobs = [Job(each.path, row[0]) for each, row in zip(files, targets, strict=True)]
         check_stdout(self._renderer, jobs)
         maker = CutoutMaker(self._services.cutouts, partial(options.request, fallback=fallback))
         work = FileWork(maker, self._record, self._services.limits, options.rules, self._renderer.picture)
-        return batch_report(await run_jobs(jobs, work, BatchReporter(self._renderer), options.jobs))
+        ended = await run_jobs(jobs, work, BatchReporter(self._renderer), options.jobs)
+        cut_out = any(each.status in (Status.DONE, Status.CACHED) for each in ended.results)
+        if cut_out and self._services.matting_choice.could_be_finer:
+            self._renderer.say(FINER_FUR)
+        return batch_report(ended)
 
 
 def _place(output: str | None, out_dir: Path | None) -> tuple[Path | None, Path | None]:

@@ -73,6 +73,15 @@ class NetworkEngine:
         return open_network(self._network, path, self._threads)
 
 
+class NetworkEngines(dict[str, NetworkEngine]):
+    """Networks by id, closed together."""
+
+    async def aclose(self) -> None:
+        """Closes each."""
+        for engine in self.values():
+            await engine.aclose()
+
+
 def _find(
     session: NetworkSession, network: MattingNetwork, rgb: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], float, tuple[str, ...]]:

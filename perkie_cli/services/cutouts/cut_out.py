@@ -24,6 +24,7 @@ from perkie_cli.domain.pictures.cache_key import Recipe, cutout_key
 from perkie_cli.domain.pictures.request import CacheUse
 from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.domain.policy import Cover
+from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.storage.metadata import LONGEST
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, EventSink, Matte, MattingEngine, MattingJob, Workers
@@ -140,10 +141,12 @@ class Cutouts:
         try:
             return self._engines[name]
         except KeyError:
+            known = (
+                f"There is {', '.join(self._engines)}; remote needs matting.remote_url, others a row in models.toml."
+            )
             raise UsageError(
                 f"there is no matting engine {name[:30]!r}",
-                hint=f"There is {', '.join(self._engines)}; "
-                "remote needs matting.remote_url, others need a row in models.toml.",
+                hint=f"{did_you_mean(name[:100], self._engines)} {known}".lstrip(),
             ) from None
 
     async def _finished(self, plan: CutoutPlan) -> tuple[_Made, EncodedPicture]:

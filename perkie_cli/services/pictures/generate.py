@@ -127,7 +127,7 @@ class Generate:
         """
         # every waiter for the same picture has its own deadline
         found = await within(plan.ends, self._clock, self._found_or_made(plan))
-        return await self._with_quota(plan, found)
+        return await self._with_quota(plan, _with_remarks(plan, found))
 
     def _style(self, request: GenerateRequest) -> Style:
         style = self._styles.get(request.style)
@@ -308,6 +308,15 @@ def _leased(plan: PicturePlan) -> str | None:
     """The name under which one of all processes draws this, if it costs money and the others will find it."""
     paid = isinstance(plan.engine, PricedEngine) and plan.request.cache is CacheUse.NORMAL
     return f"picture {plan.key.shared()}" if paid else None
+
+
+def _with_remarks(plan: PicturePlan, found: Generated) -> Generated:
+    """Adds a warning where the engine that drew it does not do what was asked of the background."""
+    wanted = plan.request.background
+    if wanted in (None, BackgroundUse.AUTO) or found.engine == LOCAL:
+        return found
+    told = f"background={wanted.value} was not applied: {found.engine} decides itself what is behind the pet"
+    return replace(found, warnings=(*found.warnings, told))
 
 
 def _facts(plan: PicturePlan, result: Generated) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -175,10 +177,32 @@ def test_a_wrong_row_is_told_with_its_file(tmp_path: Path, wrong: str) -> None:
         load_networks(path)
 
 
-def test_an_unknown_engine_lists_the_known(tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as raised:
-        services_of(tmp_path).cutouts.recipe("nosuch")
-    assert "mine" in str(raised.value.hint)
+async def test_closing_the_services_lets_go_of_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[weakref.ref[session.NetworkSession]] = []
+
+    def opens(*args: Any) -> session.NetworkSession:
+        made = open_network(*args)
+        opened.append(weakref.ref(made))
+        return made
+
+    open_network = session.open_network
+    monkeypatch.setattr(session, "open_network", opens)
+    bright(tmp_path / "mine.onnx")
+    services = services_of(tmp_path)
+    await services.cutouts(CutoutRequest(PHOTO, "mine", fallback=False))
+    gc.collect()
+    assert [each() is not None for each in opened] == [True]
+    await services.aclose()
+    gc.collect()
+    assert [each() for each in opened] == [None]
+
+
+def test_an_unknown_engine_lists_the_known_and_names_the_nearest(tmp_path: Path) -> None:
+    for wanted, near in (("nosuch", ""), ("mime", "Did you mean 'mine'?"), ("buildin", "Did you mean 'builtin'?")):
+        with pytest.raises(UsageError) as raised:
+            services_of(tmp_path).cutouts.recipe(wanted)
+        assert "mine" in str(raised.value.hint)
+        assert str(raised.value.hint).startswith(near or "There is ")
 
 
 def test_the_file_of_the_image_models_may_hold_both(tmp_path: Path) -> None:

@@ -73,6 +73,21 @@ def test_a_background_is_not_both_removed_and_kept(services: Services) -> None:
         services.generate.plan(request(remove_background=True, background=BackgroundUse.KEEP))
 
 
+async def test_an_engine_that_does_not_heed_the_background_says_so(services: Services) -> None:
+    for _ in range(2):  # drawn, then from the cache
+        kept = await services.generate(request(background=BackgroundUse.KEEP))
+        assert kept.warnings == ("background=keep was not applied: negative decides itself what is behind the pet",)
+    for heeded in (None, BackgroundUse.AUTO):
+        assert (await services.generate(request(background=heeded))).warnings == ()
+
+
+async def test_the_local_engine_heeds_the_background(tmp_path: Path) -> None:
+    services = build_services(Settings(cache=CacheSettings(dir=tmp_path / "cache")))
+    drawn = await services.generate(request(engine="local", size=256, background=BackgroundUse.REPLACE))
+    assert drawn.warnings == ()
+    await services.aclose()
+
+
 @pytest.mark.parametrize("change", [{"size": 512}, {"style": "classic"}, {"photo": OTHER}, {"model": "other"}])
 async def test_what_changes_the_look_or_the_input_is_another_picture(
     services: Services, engine: Negative, change: dict[str, object]
