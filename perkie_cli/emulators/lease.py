@@ -44,7 +44,7 @@ def take_lease(table: object) -> tuple[object, float | None]:
     rest = {key: value for key, value in table.items() if key != LEASE}
     given = table[LEASE]
     try:
-        seconds = parse_duration(str(given)).total_seconds() if isinstance(given, str | int | float) else 0.0
+        seconds = parse_duration(given).total_seconds() if isinstance(given, str) else 0.0
     except ValueError as error:
         raise InvalidParameter(f"for: {error}") from error
     if seconds <= 0:

@@ -3,7 +3,7 @@
 ::
 
     PerkieError                       exit  http  again  tries  marks
-    ├─ BrokenInstall                      9   500    -       1   ---H-
+    ├─ BrokenInstall                      1   500    -       1   ---H-
     ├─ UsageError                         2   422    -       1   -----
     ├─ BadInput                           3   422    -       1   -----
     │  ├─ NotAnImage                      3   415    -       1   -----

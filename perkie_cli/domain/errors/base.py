@@ -67,7 +67,7 @@ def _restore(cls: type[PerkieError], message: str, hint: str | None, retry_after
 class BrokenInstall(PerkieError):
     """A file of the installed package is missing or was changed."""
 
-    hidden, exit_code = True, ACT
+    hidden = True
     usual_hint = "Install perkie again: pip install --force-reinstall --no-deps perkie-cli."
 
 

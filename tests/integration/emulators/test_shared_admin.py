@@ -63,7 +63,7 @@ async def test_a_plan_is_shown_and_ends_with_its_lease(admin: httpx.AsyncClient,
     assert ([row["kind"] for row in shown["fault"]], shown["left"], shown["met"]) == ([kind], 40, [0])
     again = await admin.put("/plan", json={"fault": shown["fault"]})
     assert (again.status_code, again.json()["left"]) == (200, None), "what is shown is a plan"
-    await admin.put("/plan", json={"for": 5, "fault": [{"kind": kind}]})
+    await admin.put("/plan", json={"for": "5s", "fault": [{"kind": kind}]})
     clock.advance(5)
     assert ((await show(admin))["fault"], (await show(admin))["met"]) == ([], [0])
 

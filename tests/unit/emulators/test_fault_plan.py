@@ -190,12 +190,12 @@ def hits(faults: Faults[FirestoreFault]) -> int:
     return int(faults.choose(lambda each: each.fits("Commit")) is not None)
 
 
-@pytest.mark.parametrize(("given", "seconds"), [(60, 60), ("60s", 60), ("1.5m", 90), (0.25, 0.25), ("500ms", 0.5)])
+@pytest.mark.parametrize(("given", "seconds"), [("60s", 60), ("1.5m", 90), ("500ms", 0.5)])
 def test_a_lease_is_written_as_any_duration(given: object, seconds: float) -> None:
     assert take_lease({"for": given, "fault": []}) == ({"fault": []}, seconds)
 
 
-@pytest.mark.parametrize("given", [0, -1, "0s", "soon", True, None, [], "1e9w", float("nan"), float("inf")])
+@pytest.mark.parametrize("given", [0, -1, 60, "60", "0s", "soon", True, None, [], "1e9w", float("nan"), float("inf")])
 def test_a_lease_that_is_none_is_refused(given: object) -> None:
     with pytest.raises(BadInput, match="for"):
         take_lease({"for": given})
