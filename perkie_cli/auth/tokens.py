@@ -54,8 +54,12 @@ class Tokens:
         begins = max(issued, _moment(claims.get("nbf", claims["iat"])))
         if now >= expires:
             raise NotAuthorised("the token has expired", hint="Ask the shop for a new one.")
-        if begins > now + _SKEW or expires - issued > LIFETIME:
-            raise NotAuthorised("the token's times are not acceptable")
+        if begins > now + _SKEW:
+            raise NotAuthorised("the token is not valid yet", hint="Compare the clocks of its issuer and this server.")
+        if expires - issued > LIFETIME:
+            raise NotAuthorised(
+                "the token is valid for too long", hint=f"Set exp to {LIFETIME.seconds} s after iat at most."
+            )
         customer = claims.get("sub")
         scopes = claims.get("scope")
         granted = frozenset(str(scopes).split()) & CUSTOMER if scopes is not None else CUSTOMER
@@ -77,7 +81,7 @@ def _moment(value: object) -> datetime:
     try:
         return datetime.fromtimestamp(float(str(value)), UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise NotAuthorised("the token's times are not acceptable") from error
+        raise NotAuthorised("a time in the token is not a number of seconds", hint="RFC 7519: NumericDate.") from error
 
 
 def _valid_customer(value: object) -> str | None:

@@ -70,6 +70,24 @@ def test_every_recipe_works(server: ServerProcess, photo_file: Path) -> None:
         assert picture.format == "JPEG"
 
 
+def test_the_key_that_the_reader_makes_opens_the_server(tmp_path: Path) -> None:
+    (made,) = [block for block in re.findall(r"```bash\n(.*?)```", DOCS, flags=re.S) if "keys.toml" in block]
+    keys = [
+        subprocess.run(
+            ["bash", "-euc", made], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    env = {"PERKIE_HTTP_API_KEYS": str(tmp_path / "keys.toml"), "PERKIE_HTTP_LINK_SECRET": "x" * 32}
+    with perkie_serve(tmp_path, "--auth", "api-key", env=env) as server:
+        for key in keys:
+            named = httpx.get(
+                f"{server.url}/api/v1/quota", params={"customer_id": "42"}, headers={"X-API-Key": key}, timeout=60
+            )
+            assert (named.status_code, named.json()["quota"]["tier"]) == (200, "customer")
+        assert httpx.get(f"{server.url}/api/v1/quota", headers={"X-API-Key": "x"}, timeout=60).status_code == 401
+
+
 def test_every_route_is_documented(server: ServerProcess) -> None:
     paths = set(httpx.get(f"{server.url}/openapi.json", timeout=60).json()["paths"]) - {"/"}
     assert {path for path in paths if f"{path}`" not in DOCS} == set()

@@ -18,7 +18,7 @@ from perkie_cli.auth.principal import Principal, Scope
 from perkie_cli.auth.shopify import OWN_PARAMETERS
 from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.people.identity import Owner
-from perkie_cli.domain.people.proof import Requester, identify
+from perkie_cli.domain.people.proof import Proof, Requester, identify
 from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
 from perkie_cli.http.answer.removebg import rate_headers
@@ -104,6 +104,8 @@ class Call:
         if self.request.url.path.startswith(REMOVEBG):
             headers |= rate_headers(outcome, self.parts.services.clock.now().timestamp())
         if outcome.error is not None:
+            if self.principal.credential.proof is Proof.API_KEY:
+                outcome.error.hint = f"{outcome.error.hint} A back end's key may have the scope {Scope.NO_RATE_LIMIT}."
             raise outcome.error
 
     async def work(self, work: Callable[[], Awaitable[T]], deadline: timedelta, repeat: Repeat[T] | None = None) -> T:

@@ -168,6 +168,7 @@ async def test_a_flood_is_told_to_slow_down(home: Path) -> None:
         refused = answers[-1]
         assert refused.json()["type"] == "urn:perkie:problem:rate_limited"
         assert refused.json()["detail"] == "too many requests by this ip: at most 1 in 60 s, and 3 at once"
+        assert "scope no-rate-limit" in refused.json()["hint"], "a back end's key was made without it"
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.headers["ratelimit-policy"] == '"ip";q=1;w=60'
         assert refused.headers["ratelimit"].startswith('"ip";r=0;t=')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import jwt
@@ -129,6 +130,21 @@ def forged(secret: str = SECRET.reveal(), algorithm: str | None = "HS256", **cha
 def test_tokens_that_are_not_ours(token: str) -> None:
     with pytest.raises(NotAuthorised):
         Tokens(SECRET).authenticate(token, START)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "hint"),
+    [
+        ({"exp": START + timedelta(hours=2)}, "valid for too long", "3600 s after iat"),
+        ({"iat": START + timedelta(minutes=2), "exp": START + timedelta(minutes=9)}, "not valid yet", "clocks"),
+        ({"nbf": START + timedelta(minutes=2)}, "not valid yet", "clocks"),
+        ({"exp": START - timedelta(minutes=2)}, "has expired", "new one"),
+    ],
+)
+def test_what_is_wrong_with_a_tokens_times_is_told(changes: dict[str, Any], said: str, hint: str) -> None:
+    with pytest.raises(NotAuthorised, match=said) as refused:
+        Tokens(SECRET).authenticate(forged(**changes), START)
+    assert hint in (refused.value.hint or "")
 
 
 def test_a_token_can_only_narrow_its_scopes() -> None:
