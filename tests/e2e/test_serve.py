@@ -61,7 +61,7 @@ def test_an_interrupt_is_one_and_a_verbose_log_tells_requests_and_no_secrets(tmp
     with perkie_serve(tmp_path, "-v") as server:
         address = server.url.replace("http", "ws", 1) + "/api/v2/process"
         with connect(address, additional_headers={"X-API-Key": KEY}, open_timeout=60, ping_timeout=None) as socket:
-            socket.send(json.dumps({"token": KEY}))
+            socket.send(json.dumps({"token": KEY, "image_data": 7}))
             assert json.loads(socket.recv(timeout=60))["event"] == "error"
         httpx.get(f"{server.url}/health", timeout=60)
         httpx.get(f"{server.url}/images/{KEY}", timeout=60)
@@ -113,7 +113,7 @@ def test_a_misspelt_matting_engine_is_told_at_the_start(perkie: Perkie) -> None:
 def test_a_missing_extra_is_named(perkie: Perkie, tmp_path: Path) -> None:
     (tmp_path / "uvloop.py").write_text("raise ModuleNotFoundError('absent', name='uvloop')")
     done = perkie("serve")
-    assert done.returncode == 5
+    assert done.returncode == 9
     assert "pip install 'perkie-cli[serve]'" in done.stderr
 
 
