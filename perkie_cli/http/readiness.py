@@ -14,6 +14,7 @@ from perkie_cli.domain.errors import (
     MissingCredentials,
     PerkieError,
     RetiredModel,
+    StoreFull,
     WrongCredentials,
 )
 
@@ -74,7 +75,7 @@ async def check_start(services: Services, role: str) -> None:
     """Checks that this server could serve, from its own settings, files and stores.
 
     What another party may mend meanwhile is no reason: a restart must not turn substitutes into an outage. So a model
-    that was shut down, an upstream or a store that does not answer lets it start.
+    that was shut down, a full disk, an upstream or a store that does not answer lets it start.
 
     Raises: the error that no waiting mends.
     """
@@ -89,7 +90,7 @@ async def check_start(services: Services, role: str) -> None:
 
 
 def _prevents_start(dependency: Dependency, error: PerkieError) -> bool:
-    if isinstance(error, RetiredModel):
+    if isinstance(error, RetiredModel | StoreFull):
         return False
     return isinstance(error, _WRONG_SETTINGS) or (dependency.vital and not error.retryable)
 

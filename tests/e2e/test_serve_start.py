@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -14,6 +16,7 @@ from perkie_cli.emulators.gemini.painter import TinyPainter
 from perkie_cli.emulators.gemini.server import GeminiEmulator
 from perkie_cli.system.clock import SystemClock
 from tests.conftest import Perkie
+from tests.http_server import PHOTO64
 from tests.serving import ServerProcess, perkie_serve
 
 KEY = "CanarySecretKey"
@@ -38,13 +41,19 @@ async def gemini() -> AsyncIterator[GeminiEmulator]:
         ({**NOWHERE, "GOOGLE_GEMINI_BASE_URL": "localhost"}, (), 3, ("not a valid address", "http://HOST:PORT")),
         ({**NOWHERE, "HTTPS_PROXY": "http://h:abc"}, (), 3, ("HTTPS_PROXY", "http://HOST:PORT")),
         ({"PERKIE_HTTP_API_KEYS": "/nowhere/keys.toml"}, ("--auth", "api-key"), 3, ("keys.toml cannot be read",)),
+        ({**NOWHERE, "XDG_STATE_HOME": "/dev/null"}, (), 9, ("spend ledger /dev/null/", "cannot be used")),
+        ({**NOWHERE, "XDG_STATE_HOME": "{corrupt}"}, (), 9, ("spend ledger", "is corrupt", "perkie state verify")),
+        ({"PERKIE_HTTP_PUBLIC_URL": "shop.example"}, (), 3, ("http.public_url", "https://shop.example")),
         ({"PERKIE_HTTP_LINK_SECRET": "sm://x"}, (), 3, ("not a reference to a secret",)),
     ],
 )
 def test_what_no_waiting_mends_refuses_the_start(
-    perkie: Perkie, env: Mapping[str, str], flags: tuple[str, ...], code: int, said: tuple[str, ...]
+    perkie: Perkie, tmp_path: Path, env: Mapping[str, str], flags: tuple[str, ...], code: int, said: tuple[str, ...]
 ) -> None:
-    done = perkie("serve", "--port", "0", *flags, env=env)
+    (tmp_path / "perkie").mkdir()
+    (tmp_path / "perkie" / "spend.sqlite").write_text("this is no database" * 100)
+    own = {name: value.replace("{corrupt}", str(tmp_path)) for name, value in env.items()}
+    done = perkie("serve", "--port", "0", *flags, env=own)
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert all(each in done.stderr for each in said), done.stderr
     assert "listening" not in done.stderr
@@ -105,6 +114,45 @@ async def test_ready_tells_whether_gemini_would_draw(
     assert "engine=gemini, model=gemini-" in server.log
     assert gemini.total == 0  # nothing was spent
     assert KEY not in server.log
+
+
+async def test_ready_tells_of_a_ledger_that_is_down_and_of_its_return(tmp_path: Path, gemini: GeminiEmulator) -> None:
+    with perkie_serve(tmp_path, env={"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url}) as server:
+        assert await _degraded(server, "ledger") == "ok"
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            with closing(
+                sqlite3.connect(tmp_path / "state" / "perkie" / "spend.sqlite", isolation_level=None)
+            ) as other:
+                other.execute("BEGIN IMMEDIATE")  # another process holds it, and does not let go
+                answer = (await client.get("/ready")).json()
+                assert (answer["status"], answer["degraded"]) == ("ready", ["ledger", "weights"])
+                assert answer["dependencies"]["ledger"] in ("timeout", "store_unavailable")
+        assert await _degraded(server, "ledger") == "ok"
+        assert server.stop() == 0
+    told = [line.split(" ", 1)[1] for line in server.log.splitlines() if " ledger: " in line]
+    assert told[0].startswith("WARNING ledger: "), server.log
+    assert told[-1].startswith("INFO ledger: ok again"), server.log
+    assert len(told) <= 3
+
+
+@pytest.mark.parametrize("engine", ["local", "gemini"])
+async def test_a_store_that_cannot_be_written_stops_only_who_needs_it(
+    tmp_path: Path, perkie: Perkie, engine: str
+) -> None:
+    """In a container whose root is read-only the local engine draws on, and counts in memory."""
+    env = {"XDG_STATE_HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "PERKIE_STYLE_ENGINE": engine}
+    if engine == "gemini":
+        assert perkie("serve", "--port", "0", env={**NOWHERE, **env}).returncode == 9
+        return
+    with perkie_serve(tmp_path, env=env) as server:
+        assert await _degraded(server, "quotas") == "store_broken"
+        assert await _degraded(server, "images") == "store_broken"
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
+            drawn = await client.post("/api/v1/generate", json={"image_data": PHOTO64, "style": "ink_wash"})
+            assert (drawn.status_code, drawn.json()["image_url"][:11]) == (200, "data:image/")
+        assert server.stop() == 0
+    for name in ("images", "quotas"):
+        assert server.log.count(f"WARNING {name}: store_broken: ") == 1
 
 
 def test_a_server_says_what_several_of_it_would_lack(tmp_path: Path) -> None:

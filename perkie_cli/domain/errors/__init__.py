@@ -45,6 +45,7 @@
     │  ├─ DeadlineExceeded                5   504   yes      1   L-N--
     │  ├─ StoreUnavailable                5   503   yes      1   L-NH-
     │  │  └─ StoreBroken                  9   503    -       1   L-NHE
+    │  │     ├─ StoreFull                 9   503    -       1   L-NHE
     │  │     └─ CorruptStore              9   503    -       1   L-NHE
     │  ├─ OutOfMemory                     5   503   yes      1   L----
     │  ├─ MissingExtra                    9   503    -       1   L-NHE
@@ -83,7 +84,7 @@ from perkie_cli.domain.errors.base import (
     PerkieError,
     UsageError,
 )
-from perkie_cli.domain.errors.disk import CorruptStore, DiskFull, StoreBroken, unwritable
+from perkie_cli.domain.errors.disk import CorruptStore, DiskFull, StoreBroken, StoreFull, unwritable
 from perkie_cli.domain.errors.gates import RunInvalid, ThresholdsFailed
 from perkie_cli.domain.errors.given import (
     BadInput,
@@ -175,6 +176,7 @@ __all__ = [
     "RunInvalid",
     "SafetyBlock",
     "StoreBroken",
+    "StoreFull",
     "StoreUnavailable",
     "ThresholdsFailed",
     "TooManyBytes",

@@ -19,9 +19,13 @@ class DiskFull(PerkieError):
 
 
 class StoreBroken(StoreUnavailable):
-    """A store's disk is full or read-only, or its file may not be used."""
+    """A store's disk is read-only, or its file may not be used."""
 
     ends_run, exit_code, retryable = True, ACT, False
+
+
+class StoreFull(StoreBroken):
+    """A store's disk is full."""
 
 
 class CorruptStore(StoreBroken):

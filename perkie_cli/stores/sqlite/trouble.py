@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from perkie_cli.domain.errors import CorruptStore, StoreBroken, StoreUnavailable
+from perkie_cli.domain.errors import CorruptStore, StoreBroken, StoreFull, StoreUnavailable
 
 _ROOM = "Free some space on the disk of {folder}; `perkie cache purge --expired` removes old pictures."
 _LITTLE = 256 * 1024  # bytes; with less room SQLite cannot make its write-ahead and shared-memory files
@@ -98,7 +98,7 @@ def store_error(file: StoreFile, error: sqlite3.Error | OSError) -> StoreUnavail
             hint = f"Try again. If it stays locked, find the process that holds {path}: fuser {path}"
             return StoreUnavailable(f"{title} is locked by another process", hint=hint)
         case Cause.FULL:
-            return StoreBroken(f"the disk of {title} is full", hint=_ROOM.format(folder=folder))
+            return StoreFull(f"the disk of {title} is full", hint=_ROOM.format(folder=folder))
         case Cause.READ_ONLY:
             return StoreBroken(f"the disk of {title} is read-only", hint=f"Mount the disk of {folder} for writing.")
         case Cause.DENIED:
