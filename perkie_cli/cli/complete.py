@@ -15,7 +15,7 @@ from perkie_cli.domain.pictures.cache_key import parse_name
 from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.domain.storage.selection import Selection
 
-MOST_HASHES = 30
+MOST = 30
 
 Completer = Callable[[str], list[tuple[str, str]]]
 
@@ -110,19 +110,29 @@ def _services() -> Services | None:
 
 def hashes(incomplete: str) -> list[str]:
     """Completes hashes of pictures on the local disk; a bucket is too slow for completion."""
+    return _stored(Selection(hash=incomplete), lambda key: parse_name(key)[0])
+
+
+def keys(incomplete: str) -> list[str]:
+    """Completes keys of objects on the local disk."""
+    return _stored(Selection(prefix=incomplete), lambda key: key)
+
+
+def _stored(selection: Selection, part: Callable[[str], str]) -> list[str]:
+    services = _services()
+    if services is None or services.settings.cache.store != "disk" or not services.cache_dir.is_dir():
+        return []
     try:
-        services = build_services(load().settings)
-        near = services.settings.cache.store == "disk" and services.cache_dir.is_dir()
-        return asyncio.run(_hashes(services, incomplete)) if near else []
+        return asyncio.run(_found(services, selection, part))
     except PerkieError:
         return []
 
 
-async def _hashes(services: Services, beginning: str) -> list[str]:
+async def _found(services: Services, selection: Selection, part: Callable[[str], str]) -> list[str]:
     found: dict[str, None] = {}
-    async for info in services.blobs.list(Selection(hash=beginning)):
-        found[parse_name(info.key)[0]] = None
-        if len(found) == MOST_HASHES:
+    async for info in services.blobs.list(selection):
+        found[part(info.key)] = None
+        if len(found) == MOST:
             break
     await services.aclose()
     return sorted(found)

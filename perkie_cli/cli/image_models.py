@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.render import Report
 from perkie_cli.cli.rows import ImageModelRow
+from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import ChangesPending
 from perkie_cli.domain.money.price_list import SIDES, ImageModel
 from perkie_cli.domain.money.spend import dollars
@@ -46,9 +47,9 @@ def _report(services: Services, live: Collection[str] | None, error: ChangesPend
                 model.successor,
             )
         )
-        priced = " ".join(dollars(prices[size]) for size in SIDES if size in prices)
-        rows.append((model.id, priced, model.retires or "", state))
-    table = Table(("image model", " ".join(SIDES), "shut down", "state"), rows)
+        priced = [dollars(prices[size]) if size in prices else "" for size in SIDES]
+        rows.append((model.id, *priced, model.retires or "", state))
+    table = Table(("image model", *SIDES, "shut down", "state"), rows, frozenset(SIDES))
     return Report(results, {"model": services.settings.gemini.model}, [table], error, error.exit_code if error else 0)
 
 
@@ -60,7 +61,9 @@ def _state(services: Services, model: ImageModel, live: Collection[str] | None) 
         return "not listed by the API"
     if model.warning(today):
         return "shut down soon"
-    used = "in use" if model.id == services.settings.gemini.model else ""
+    used = ""
+    if model.id == services.settings.gemini.model:
+        used = "in use" if services.drawing_choice.meant() == "gemini" else "would be used with a key"
     return used if live is None else ", ".join(filter(None, ("lives", used)))
 
 

@@ -20,6 +20,7 @@ import typer
 
 from perkie_cli.cli import streams
 from perkie_cli.cli.flags import GlobalFlags
+from perkie_cli.cli.table import Table, drawn
 from perkie_cli.domain.errors import DiskFull, PerkieError, UnwritableFile, UsageError, unwritable
 
 if TYPE_CHECKING:
@@ -28,15 +29,6 @@ if TYPE_CHECKING:
 SCHEMA = "perkie/1"
 UNFOLDED = 10_000  # width in columns of a table that a program reads
 REPORT_BUG = "This is a bug in perkie: please report it with what you typed and the traceback that -v shows."
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows for people. Columns named in ``numeric`` are right-aligned."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[object]]
-    numeric: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +136,9 @@ class Renderer:
 
     def _table(self, table: Table) -> None:
         out = io.StringIO()
-        self._console(out, like=sys.stdout).print(_drawn(table))
+        console = self._console(out, like=sys.stdout)
+        console.width = max(console.width, table.least_width)
+        console.print(drawn(table, console.width))
         self.line("\n".join(row.rstrip() for row in out.getvalue().splitlines()))
 
     # ---------------------------------------------------------------- messages
@@ -191,6 +185,11 @@ class Renderer:
     def interactive(self) -> bool:
         """Whether a person can answer questions and see progress."""
         return not self.flags.no_input and not self.flags.json and sys.stdin.isatty() and sys.stderr.isatty()
+
+    @property
+    def prints_for_a_person(self) -> bool:
+        """Whether stdout is a terminal and gets text."""
+        return not self.flags.json and sys.stdout.isatty()
 
     def confirm(self, question: str, *, yes: bool, typed: str | None = None) -> None:
         """Asks before a change of something shared. ``typed``: a word that must be typed instead of y.
@@ -248,7 +247,9 @@ class Renderer:
         from rich.live import Live
 
         with Live(console=self._console(sys.stderr), transient=True, auto_refresh=False) as screen:
-            yield lambda parts: screen.update(Group(*map(_drawn, parts)), refresh=True)
+            yield lambda parts: screen.update(
+                Group(*(drawn(part, screen.console.width) for part in parts)), refresh=True
+            )
 
     # ---------------------------------------------------------------- internals
 
@@ -307,21 +308,6 @@ class _RichBar(Progress):
 
     def advance(self, item: str) -> None:
         self._bar.update(self._task, advance=1, description=streams.printable(item))
-
-
-def _drawn(part: str | Table) -> Any:
-    """A table for Rich; text as it is, not as markup."""
-    from rich.table import Table as RichTable
-    from rich.text import Text
-
-    if isinstance(part, str):
-        return Text(part)
-    drawn = RichTable(box=None, pad_edge=False, header_style="bold")
-    for column in part.columns:
-        drawn.add_column(column, justify="right" if column in part.numeric else "left", overflow="fold")
-    for cells in part.rows:
-        drawn.add_row(*[Text(str(cell)) for cell in cells])
-    return drawn
 
 
 def plain(value: object) -> object:

@@ -109,6 +109,13 @@ class ObjectRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchedRow(ObjectRow):
+    """A stored object, and the file that it was copied to."""
+
+    output: Path
+
+
+@dataclass(frozen=True, slots=True)
 class FindingRow:
     """One problem in the cache."""
 
@@ -391,6 +398,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "models evaluate": (ScoreRow, FailedRow),
     "cache stats": (AreaRow,),
     "cache inspect": (ObjectRow,),
+    "cache get": (FetchedRow,),
     "cache purge": (AreaRow,),
     "cache verify": (FindingRow,),
     "quota show": (CounterState,),

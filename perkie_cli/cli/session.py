@@ -11,7 +11,8 @@ import typer
 from perkie_cli.bootstrap import Overrides, Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.config.load import Loaded, load
-from perkie_cli.domain.events import AuditLost, Event, SettingShadowed, StyleLeftOut
+from perkie_cli.domain.events import AuditLost, CacheTrimmed, Event, SettingShadowed, StyleLeftOut
+from perkie_cli.domain.units import format_size
 
 Work = Callable[[Services], Awaitable[Report]]
 
@@ -69,6 +70,11 @@ class _Listener:
         """Prints the event as a warning, if the user must see it."""
         if isinstance(event, AuditLost):
             self._renderer.warn(f"no audit record was written to {event.path}: {event.reason}")
+        elif isinstance(event, CacheTrimmed):
+            self._renderer.warn(
+                f"the cache has reached cache.max_size ({format_size(event.limit)}): the pictures that were unused the "
+                "longest are removed"
+            )
         elif isinstance(event, SettingShadowed):
             self._renderer.warn(f"both {event.used} and {event.ignored} are set; {event.used} is used")
         elif isinstance(event, StyleLeftOut):

@@ -88,6 +88,9 @@ class CacheSettings:
     endpoint: str | None = row(
         None, "Other storage address, such as an emulator's", env=("STORAGE_EMULATOR_HOST",), place=True
     )
+    max_size: ByteCount | None = row(
+        None, "Limit of the disk store, such as 5GiB: the least recently used go first (default: none)", minimum=1
+    )
     protected_buckets: tuple[str, ...] = row(
         ("perkieprints-processing-cache", "perkieprints-customer-images"),
         "Buckets in which no command deletes by accident",

@@ -63,6 +63,13 @@ class StoreBack(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CacheTrimmed(Event):
+    """The cache has reached its limit in bytes: from now on the objects that were unused the longest go."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Audited(Event):
     """A change of something shared: who did what to what, and its state before and after where known."""
 

@@ -13,6 +13,7 @@ from perkie_cli.domain.events import (
     Audited,
     AuditLost,
     BreakerChanged,
+    CacheTrimmed,
     Degraded,
     Event,
     SettingShadowed,
@@ -27,7 +28,8 @@ from perkie_cli.telemetry.outages import Outages
 log = logging.getLogger("perkie.events")
 _LEVELS: dict[type[Event], int] = {  # all others: DEBUG
     **dict.fromkeys(
-        (AuditLost, BreakerChanged, Degraded, SettingShadowed, StoreBack, StoreFailed, StyleLeftOut), logging.WARNING
+        (AuditLost, BreakerChanged, CacheTrimmed, Degraded, SettingShadowed, StoreBack, StoreFailed, StyleLeftOut),
+        logging.WARNING,
     ),
     **dict.fromkeys((Audited, UpstreamRetried), logging.INFO),
 }

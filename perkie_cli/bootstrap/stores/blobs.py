@@ -17,4 +17,5 @@ def blobs(its: Services) -> BlobStore:
     """The cache's store, with its own threads, so that a hanging disk blocks nothing else."""
     if its.settings.cache.store == "gcs":
         return its.gcs_blobs
-    return DiskBlobs(its.cache_dir, its.clock, thread_workers(IO_THREADS))
+    limit = its.settings.cache.max_size
+    return DiskBlobs(its.cache_dir, its.clock, thread_workers(IO_THREADS), limit=limit, events=its.events)

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perkie_cli.batch.files import STDIO, write_atomically
+from perkie_cli.cli import complete
+from perkie_cli.cli.choices import output_in
 from perkie_cli.cli.filters import filtered
 from perkie_cli.cli.options import Acknowledged, DryRun, Yes
+from perkie_cli.cli.purge import Purge, confirm, nothing_of
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import AreaRow, FindingRow, ObjectRow, as_fields
+from perkie_cli.cli.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, as_fields
 from perkie_cli.cli.session import renderer_of, run
-from perkie_cli.domain.errors import ChangesPending
+from perkie_cli.domain.errors import ChangesPending, OutputExists
 from perkie_cli.domain.storage.selection import StoredTotal, total
 from perkie_cli.domain.units import format_size
-from perkie_cli.services.storage.keeping import Filter
+from perkie_cli.services.storage.keeping import SHORTENED, SHORTEST_HASH, Filter
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -39,7 +45,8 @@ def stats(ctx: typer.Context, chosen: Filter) -> None:
     """
 
     async def work(services: Services) -> Report:
-        return _tallied(await services.cache_keeping.stats(chosen), store=services.blobs.name)
+        limit = services.settings.cache.max_size if services.settings.cache.store == "disk" else None
+        return _tallied(await services.cache_keeping.stats(chosen), store=services.blobs.name, max_size=limit)
 
     run(ctx, work)
 
@@ -51,7 +58,7 @@ def inspect(
     chosen: Filter,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="Stop after this many.")] = 50,
 ) -> None:
-    """List objects: size, last use, engine, key.
+    """List objects: size, last use (UTC), engine, key. On a terminal by folder, with hashes shortened.
 
     Examples:
 
@@ -60,6 +67,7 @@ def inspect(
       perkie cache inspect --style ink_wash --larger-than 1MiB --json
     """
     renderer = renderer_of(ctx)
+    row = ByFolder() if renderer.prints_for_a_person else _row
 
     async def work(services: Services) -> Report:
         shown: list[ObjectRow] = []
@@ -72,8 +80,47 @@ def inspect(
             if renderer.flags.json:
                 shown.append(ObjectRow(**as_fields(info)))
             else:
-                renderer.line(_row(info))
+                renderer.line(row(info))
         return Report(results=shown, summary={"store": services.blobs.name, "count": count})
+
+    run(ctx, work)
+
+
+@app.command()
+def get(
+    ctx: typer.Context,
+    key: Annotated[
+        str,
+        typer.Argument(metavar="KEY", help="As inspect prints it, also shortened.", autocompletion=complete.keys),
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Output file, or a folder as DIR/; - is stdout."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Copy one object out of the cache: an upload, a picture or a cut-out. Leaves an audit record.
+
+    Without -o the file has the name of the object and stands in the current folder.
+
+    Examples:
+
+      perkie cache get shared/59/596aa1e7…_ink_wash_e8b4f64deb1d.jpg -o cat.jpg
+    """
+    renderer = renderer_of(ctx)
+    if output == str(STDIO):
+        renderer.check_takes_pictures()
+
+    async def work(services: Services) -> Report:
+        blob = await services.cache_keeping.fetch(key)
+        if output == str(STDIO):
+            renderer.picture(blob.data)
+            return Report()
+        target = output_in(output or "./", blob.info.key.rpartition("/")[2])
+        if target.exists() and not force:
+            raise OutputExists(f"{target} exists", hint="Use --force to replace it, or -o for another file.")
+        write_atomically(target, blob.data)
+        return Report([FetchedRow(**as_fields(blob.info), output=target)], text=[str(target)])
 
     run(ctx, work)
 
@@ -86,9 +133,14 @@ def purge(
     dry_run: DryRun = False,
     yes: Yes = False,
     acknowledged: Acknowledged = None,
+    receipt: Annotated[
+        Path | None,
+        typer.Option("--receipt", metavar="FILE", help="Write what was removed, and what was not, as JSON."),
+    ] = None,
 ) -> None:
     """Remove objects. For a customer or session also the shared copies and cut-outs of the same pictures.
 
+    --customer or --session alone is an erasure: the quota counters go, too, and nothing found is an error (exit 3).
     An interrupted purge can be run again.
 
     Examples:
@@ -96,19 +148,30 @@ def purge(
       perkie cache purge --expired --yes
 
       perkie cache purge --customer 42 --dry-run
+
+      perkie cache purge --customer 42 --receipt erased-42.json
     """
     renderer = renderer_of(ctx)
 
     async def work(services: Services) -> Report:
         planned = await services.cache_keeping.would_purge(chosen)
-        whole = total(planned)
+        amount, store = _amount(total(planned)), services.blobs.name
+        if not planned and (dry_run or chosen.owner is None):
+            if chosen.erases:
+                raise nothing_of(chosen)
+            renderer.say("nothing to remove")
+            return _tallied(planned, store=store, dry_run=dry_run)
         if dry_run:
-            renderer.say(f"would remove {_amount(whole)} from {services.blobs.name}")
-            return _tallied(planned, store=services.blobs.name, dry_run=True)
-        renderer.confirm(f"Remove {_amount(whole)} from {services.blobs.name}?", yes=yes)
-        gone = await services.cache_keeping.purge(chosen, acknowledged)
-        renderer.say(f"removed {_amount(total(gone))}")
-        return _tallied(gone, store=services.blobs.name, dry_run=False)
+            renderer.say(f"would remove {amount} from {store}")
+            return _tallied(planned, store=store, dry_run=True)
+        confirm(renderer, chosen, amount, store, yes=yes)
+        done = Purge(services, chosen, services.clock.now())
+        error = await done.run(acknowledged, receipt)
+        renderer.say(f"removed {_amount(total(done.totals))}")
+        if done.counters is not None:
+            renderer.say(f"forgot {done.counters} quota counter{'s' * (done.counters != 1)}")
+        more = {} if done.counters is None else {"quota_counters": done.counters}
+        return replace(_tallied(done.totals, store=store, dry_run=False, receipt=receipt, **more), error=error)
 
     run(ctx, work)
 
@@ -156,9 +219,11 @@ def verify(
 def _tallied(totals: Mapping[str, StoredTotal], **summary: object) -> Report:
     whole = total(totals)
     lines = [
-        f"{'area':<20} {'objects':>9} {'size':>10}  unused since"
+        f"{'area':<20} {'objects':>9} {'size':>10}  unused since (UTC)"
     ]  # without Rich: this should start as fast as `ls`
     lines += [_line(area, found) for area, found in {**totals, "all": whole}.items()]
+    if limit := summary.get("max_size"):
+        lines.append(f"{'cache.max_size':<20} {'':>9} {format_size(int(str(limit))):>10}")
     results = [AreaRow(area, each.count, each.bytes, each.oldest) for area, each in totals.items()]
     return Report(results, {**summary, "count": whole.count, "bytes": whole.bytes}, lines)
 
@@ -181,4 +246,29 @@ def _objects(count: int) -> str:
 
 def _row(info: BlobInfo) -> str:
     size, engine = format_size(info.size), info.metadata.get("engine", "")
-    return f"{size:>10}  {info.touched:%Y-%m-%d %H:%M}  {engine:<7} {info.key}"
+    return f"{size:>10}  {info.touched:%Y-%m-%dT%H:%MZ}  {engine:<7} {info.key}"
+
+
+class ByFolder:
+    """Rows that fit a terminal: the folder stands once, above its objects; ``cache get`` takes the shortened names."""
+
+    def __init__(self) -> None:
+        self._folder: str | None = None
+
+    def __call__(self, info: BlobInfo) -> str:
+        """The row of one object, below its folder if that is a new one."""
+        folder, _, name = info.key.rpartition("/")
+        head = "" if folder == self._folder else f"{folder}/\n"
+        self._folder = folder
+        hash_, _, rest = name.partition("_")
+        short = (
+            f"{hash_[:SHORTEST_HASH]}{SHORTENED}_{rest}"
+            if rest
+            else f"{hash_[:SHORTEST_HASH]}{SHORTENED}{_ending(name)}"
+        )
+        engine = info.metadata.get("engine", "")
+        return f"{head}{format_size(info.size):>10}  {info.touched:%Y-%m-%d}  {engine:<7} {short}"
+
+
+def _ending(name: str) -> str:
+    return name[name.rindex(".") :]

@@ -12,9 +12,10 @@ from perkie_cli.batch.files import write_atomically
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import output_in
-from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.render import Report
 from perkie_cli.cli.rows import FileRow, PlaceRow, SettingRow
 from perkie_cli.cli.session import finish, settings_of
+from perkie_cli.cli.table import Table
 from perkie_cli.config.load import PROJECT_FILE, user_config_dir
 from perkie_cli.config.schema import Row, Settings, rows
 from perkie_cli.domain.errors import InvalidParameter, OutputExists
@@ -50,7 +51,7 @@ def show(
         raise InvalidParameter(f"no setting begins with {name!r}", hint="`perkie config show` lists all of them.")
     results = [SettingRow(row.name, _shown(loaded.settings, row), loaded.origins[row.name], row.help) for row in chosen]
     lines = [(row.name, format_setting(row.value(loaded.settings)), loaded.origins[row.name]) for row in chosen]
-    table = Table(("setting", "value", "from"), lines)
+    table = Table(("setting", "value", "from"), lines, prose=frozenset({"value", "from"}))
     finish(ctx, Report(results=results, text=[table]))
 
 

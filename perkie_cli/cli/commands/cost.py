@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from perkie_cli.cli import options
-from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.render import Report
 from perkie_cli.cli.rows import SpendRow, StrategyRow
 from perkie_cli.cli.session import run
+from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.money.report import Column, Forecast, forecast, grouped, total
 from perkie_cli.domain.money.spend import dollars

@@ -11,9 +11,10 @@ import typer
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.options import Acknowledged, DryRun, Yes
-from perkie_cli.cli.render import Renderer, Report, Table
+from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.rows import RuleChangeRow, RuleRow
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
+from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import ChangesPending, UsageError
 from perkie_cli.domain.storage.lifecycle import Rule, rules_for
 from perkie_cli.domain.storage.lifecycle_json import rule_to
@@ -66,7 +67,8 @@ def show(ctx: typer.Context, bucket: ShownBucket = None, file: File = None) -> N
 def _shown(rules: Sequence[Mapping[str, Any]], **summary: object) -> Report:
     from perkie_cli.ops.lifecycle.lifecycle import describe_json
 
-    table = Table(("rule", "does"), [(number, describe_json(rule)) for number, rule in enumerate(rules, 1)])
+    lines = [(number, describe_json(rule)) for number, rule in enumerate(rules, 1)]
+    table = Table(("rule", "does"), lines, prose=frozenset({"does"}))
     return Report([RuleRow(**each) for each in rules], summary, [table if rules else "no rules"])
 
 

@@ -11,9 +11,10 @@ import typer
 
 from perkie_cli.cli import complete
 from perkie_cli.cli.load_test import Settings, compared, read_headers, run_all
-from perkie_cli.cli.render import Report, Table
+from perkie_cli.cli.render import Report
 from perkie_cli.cli.rows import LoadScenarioFileRow, LoadScenarioRow
 from perkie_cli.cli.session import finish, renderer_of
+from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter, MissingExtra, UsageError
 from perkie_cli.domain.units import format_duration, parse_duration
 

@@ -17,7 +17,7 @@ from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch import report_left_out, summed_up
 from perkie_cli.cli.choices import output_format, output_in
-from perkie_cli.cli.render import Renderer, Report, Table
+from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.rows import (
     ErrorRow,
     FailedRow,
@@ -29,6 +29,7 @@ from perkie_cli.cli.rows import (
     as_fields,
 )
 from perkie_cli.cli.session import finish, renderer_of, run, services_of, settings_of
+from perkie_cli.cli.table import Table
 from perkie_cli.config.style_toml import as_toml
 from perkie_cli.domain.errors import InvalidSetting, PerkieError
 from perkie_cli.domain.photo import Photo
@@ -58,7 +59,7 @@ def list_(ctx: typer.Context) -> None:
     book = services_of(ctx).styles
     rows = [(s.id, s.title, ", ".join(s.aliases), "yes" if s.popular else "", Path(s.source).name) for s in book.all()]
     rows += [(each.id, "(broken)", "", "", Path(each.source).name) for each in book.broken]
-    table = Table(("id", "title", "aliases", "popular", "from"), rows)
+    table = Table(("id", "title", "aliases", "popular", "from"), rows, prose=frozenset({"title", "aliases"}))
     results = [*map(_brief, book.all()), *map(_file_row, book.broken)]
     finish(ctx, Report(results=results, text=[table]))
 

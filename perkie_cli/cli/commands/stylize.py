@@ -20,9 +20,10 @@ from perkie_cli.cli import options
 from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, report_left_out
 from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import cache_use, matting_flags, output_format, output_place, owner_of
-from perkie_cli.cli.render import Renderer, Report, Table
+from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.rows import EstimateRow
 from perkie_cli.cli.session import renderer_of, run
+from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.money.spend import Budget, dollars
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner

@@ -68,6 +68,20 @@ class QuotaAdmin:
         id_ = uuid.uuid4().hex
         return self._change("quota.grant", owner, lambda tally: tally.grant(id_, count))
 
+    async def forget(self, owner: Owner) -> int:
+        """Deletes all counters of an owner who is erased, of today and of the days before. Returns how many there were.
+
+        Raises: StoreUnavailable.
+        """
+        counters = self._limits.held_by(owner)
+        count = await self._book.forget(quota.utc_day(self._clock.now()), counters)
+        if count:
+            target = ", ".join(counter.name for counter in counters)
+            self._events.emit(
+                Audited("quota.forget", target, self._actor, f"in {self._store}", f"{count} days", "none")
+            )
+        return count
+
     async def _change(self, action: str, owner: Owner | None, step: Step) -> AsyncIterator[CounterChange]:
         async for state in self.show(owner):
             change = await self._step(self._limits.named(state.counter), step)

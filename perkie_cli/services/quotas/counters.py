@@ -85,6 +85,18 @@ class CounterStore:
 
         return await self._documents.update([_ref(day, name) for name in names], apply)
 
+    async def forget(self, today: date, counters: Sequence[Counter]) -> int:
+        """Deletes the counters of every day that is still kept; returns how many there were.
+
+        Raises: StoreUnavailable.
+        """
+        days = [today - timedelta(days=back) for back in range(KEPT.days + 2)]
+
+        def drop(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], int]:
+            return [None] * len(documents), sum(document is not None for document in documents)
+
+        return await self._documents.update([_ref(day, each.name) for day in days for each in counters], drop)
+
     async def scan(self, day: date) -> AsyncIterator[tuple[str, Tally]]:
         """Every counter used on that day, by name.
 

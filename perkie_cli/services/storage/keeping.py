@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.errors import InvalidParameter, NotFound, UsageError
 from perkie_cli.domain.events import Audited
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.pictures.cache_key import HASH_LENGTH, parse_name
 from perkie_cli.domain.storage.lifecycle import Rule, expired
 from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.domain.storage.selection import Selection, StoredTotal, area_of, total
-from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, StrayKind
+from perkie_cli.ports import Blob, BlobInfo, BlobStore, Clock, EventSink, StrayKind
 
 AT_ONCE = 16  # concurrent requests; a bucket is a network round trip away
 SHORTEST_HASH = 8  # hex digits that are enough to identify a picture
@@ -77,6 +77,9 @@ def _within(one: Selection, other: Selection) -> Iterator[Selection]:
         yield replace(one, prefix=longer, touched_until=min(times, default=None))
 
 
+SHORTENED = "…"  # what ``inspect`` prints in place of a part of a hash, and ``fetch`` accepts
+
+
 class FindingKind(StrEnum):
     """The kinds of problems in a store."""
 
@@ -131,16 +134,50 @@ class CacheKeeping:
         if not chosen.erases:
             return await self.stats(chosen)
         totals: dict[str, StoredTotal] = {}
-        async for info in self._with_derived(chosen):
+        async for info in self.victims(chosen):
             area = area_of(info.key)
             totals[area] = totals.get(area, StoredTotal()) + StoredTotal(1, info.size, info.touched)
         return dict(sorted(totals.items()))
 
-    async def purge(self, chosen: Filter, acknowledged: str | None = None) -> Mapping[str, StoredTotal]:
+    async def fetch(self, name: str) -> Blob:
+        """One object, whose bytes match their hash; ``name`` is its key, also as ``inspect`` shortens it.
+
+        Leaves an audit record: it may be a customer's photo. Raises: NotFound, InvalidParameter.
+        """
+        key = await self._key(name)
+        blob = await self._store.get(key)
+        if blob is None:
+            damaged = await self._store.head(key) is not None
+            said = "is damaged" if damaged else "is not in the cache"
+            raise NotFound(f"{key} {said}", hint="`perkie cache inspect` lists the keys.")
+        self._events.emit(Audited("cache get", f"{self._store.name} {key}", self._protection.actor))
+        return blob
+
+    async def _key(self, name: str) -> str:
+        """The key that ``name`` means: with its folder or without, whole or shortened."""
+        folder, _, file = name.rpartition("/")
+        head, shortened, _ = file.partition(SHORTENED)
+        if folder and not shortened:
+            return name
+        wanted = Selection(f"{folder}/{head}") if folder else Selection(hash=head.partition("_")[0].partition(".")[0])
+        keys = [info.key async for info in self._store.list(wanted) if _means(file, info.key)]
+        if len(keys) != 1:
+            hint = f"Such as {' and '.join(keys[:2])}." if keys else "`perkie cache inspect` lists the keys."
+            raise NotFound(f"{len(keys)} keys look like {name}", hint=hint)
+        return keys[0]
+
+    def victims(self, chosen: Filter) -> AsyncIterator[BlobInfo]:
+        """Streams the objects that ``purge`` would remove."""
+        return self._with_derived(chosen) if chosen.erases else self.inspect(chosen)
+
+    async def purge(
+        self, chosen: Filter, acknowledged: str | None = None, removed: list[BlobInfo] | None = None
+    ) -> Mapping[str, StoredTotal]:
         """Removes the objects; for an owner also the shared copies and cut-outs of the same pictures: an erasure.
 
         Those are removed first, so that an interrupted purge finds them again through the owner's remaining objects.
-        Audit records hold the start and the removed amount, even if it fails.
+        Audit records hold the start and the removed amount, even if it fails. Every removed object is appended to
+        ``removed``, also if it fails.
 
         Raises: UsageError without any filter, ProtectedBucket.
         """
@@ -151,9 +188,8 @@ class CacheKeeping:
         try:
             if chosen.erases:
                 await self._adopt(chosen)
-            victims = self._with_derived(chosen) if chosen.erases else self.inspect(chosen)
-            async for batch in _batches(victims):
-                await self._remove(batch, gone)
+            async for batch in _batches(self.victims(chosen)):
+                await self._remove(batch, gone, removed)
         finally:
             whole = total(gone)
             self._audit("cache purge", chosen, f"{whole.count} objects, {whole.bytes} bytes")
@@ -211,18 +247,20 @@ class CacheKeeping:
                         yield derived
             yield info
 
-    async def _remove(self, batch: Sequence[BlobInfo], gone: dict[str, StoredTotal]) -> None:
+    async def _remove(
+        self, batch: Sequence[BlobInfo], gone: dict[str, StoredTotal], removed: list[BlobInfo] | None
+    ) -> None:
         """Removes objects by rank: derived objects before the owner's objects that lead to them."""
         derived = [info for info in batch if area_of(info.key) in ("shared", "cutouts")]
         for rank in (derived, [info for info in batch if info not in derived]):
-            left = await self._delete_all(rank, gone)
+            left = await self._delete_all(rank, gone, removed)
             if left:  # on a full disk the files that went have made room for the index
-                left = await self._delete_all([info for info, _ in left], gone)
+                left = await self._delete_all([info for info, _ in left], gone, removed)
             if left:
                 raise left[0][1]
 
     async def _delete_all(
-        self, batch: Sequence[BlobInfo], gone: dict[str, StoredTotal]
+        self, batch: Sequence[BlobInfo], gone: dict[str, StoredTotal], removed: list[BlobInfo] | None
     ) -> Sequence[tuple[BlobInfo, BaseException]]:
         """Counts what went into ``gone``; returns the rest with their errors."""
         outcomes = await asyncio.gather(*(self._store.delete(i.key) for i in batch), return_exceptions=True)
@@ -230,6 +268,8 @@ class CacheKeeping:
             if outcome is True:
                 area = area_of(info.key)
                 gone[area] = gone.get(area, StoredTotal()) + StoredTotal(1, info.size, info.touched)
+                if removed is not None:
+                    removed.append(info)
         pairs = zip(batch, outcomes, strict=True)
         return [(info, outcome) for info, outcome in pairs if isinstance(outcome, BaseException)]
 
@@ -255,6 +295,12 @@ class CacheKeeping:
         given = {name: getattr(chosen, name) for name in Filter.__slots__}
         target = " ".join(f"{name}={value}" for name, value in given.items() if value)
         self._events.emit(Audited(action, f"{self._store.name} {target}".rstrip(), self._protection.actor, detail))
+
+
+def _means(file: str, key: str) -> bool:
+    head, shortened, tail = file.partition(SHORTENED)
+    found = key.rpartition("/")[2]
+    return found.startswith(head) and found.endswith(tail) if shortened else found == file
 
 
 def _require_some(chosen: Filter) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,10 +28,13 @@ from itertools import islice
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from perkie_cli.domain.errors import TooManyBytes
+from perkie_cli.domain.events import CacheTrimmed
 from perkie_cli.domain.pictures.cache_key import check_key, parse_name
 from perkie_cli.domain.storage.metadata import check_metadata
 from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTotal
-from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, Stray, StrayKind, Workers
+from perkie_cli.domain.units import format_size
+from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, EventSink, Stray, StrayKind, Workers
 from perkie_cli.stores.disk.files import DiskFiles
 from perkie_cli.stores.disk.index import REPAIR, DiskIndex, microseconds
 from perkie_cli.stores.sqlite.trouble import UNWRITABLE, Cause, StoreFile, cause_of, store_error
@@ -44,10 +47,19 @@ _MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
 class DiskBlobs:
-    """``ports.BlobStore`` over a folder. The constructor does no I/O; the first call opens or creates the folder."""
+    """``ports.BlobStore`` over a folder. The constructor does no I/O; the first call opens or creates the folder.
 
-    def __init__(self, root: Path, clock: Clock, workers: Workers) -> None:
+    With a ``limit`` in bytes a write removes the objects that were unused the longest, across all processes. The first
+    time this is told to ``events``.
+    """
+
+    def __init__(
+        self, root: Path, clock: Clock, workers: Workers, *, limit: int | None = None, events: EventSink | None = None
+    ) -> None:
         self._root = root.absolute()
+        self._limit = limit
+        self._events = events
+        self._trimmed = False
         self._clock = clock
         self._workers = workers
         self._files = DiskFiles(self._root)
@@ -67,7 +79,11 @@ class DiskBlobs:
         """Stores the object; a damaged one counts as absent and is replaced."""
         now, facts = self._clock.now(), check_metadata(metadata)
         unhashed = BlobInfo(check_key(key), len(data), content_type, "", now, now, microseconds(now), facts)
-        return await self._run(self._prepared_for(self._put), unhashed, data, overwrite)
+        written = await self._run(self._prepared_for(self._put), unhashed, data, overwrite)
+        if self._trimmed and self._events is not None and self._limit is not None:
+            self._events.emit(CacheTrimmed(self._limit))
+            self._events = None
+        return written
 
     async def get(self, key: str) -> Blob | None:
         """The object; None when it is absent or damaged."""
@@ -156,6 +172,8 @@ class DiskBlobs:
     def _put(self, unhashed: BlobInfo, data: bytes, overwrite: bool) -> bool:
         if not overwrite and self._get(unhashed.key) is not None:
             return False
+        if self._limit is not None and len(data) > self._limit:
+            raise TooManyBytes(f"the object has {format_size(len(data))}, more than cache.max_size")
         info = replace(unhashed, sha256=hashlib.sha256(data).hexdigest())
         written = self._files.write_aside(data)
         try:
@@ -164,11 +182,19 @@ class DiskBlobs:
                     return False
                 previous = self._index.find(info.key)
                 generation = max(info.generation, previous.generation + 1) if previous else info.generation
+                if self._limit is not None:
+                    self._trim(self._index.make_room(info.key, info.size, self._limit))
                 self._files.place(written, info.key)
                 self._index.save(replace(info, generation=generation))
         finally:
             written.unlink(missing_ok=True)
         return True
+
+    def _trim(self, victims: Sequence[str]) -> None:
+        for key in victims:
+            self._files.remove(key)
+            self._index.remove(key)
+        self._trimmed = self._trimmed or bool(victims)
 
     def _get(self, key: str) -> Blob | None:
         blob = self._read_whole(key)
@@ -201,8 +227,13 @@ class DiskBlobs:
         except (OSError, sqlite3.Error) as error:
             if cause_of(error, self._index_file.path) is not Cause.FULL:
                 raise
-        self._files.remove(key)  # makes room for the index on a full disk; a row that stays is found again
-        return self._delete_both(key)
+        gone = self._files.remove(key)  # makes room for the index on a full disk; a row that stays is found again
+        try:
+            return self._index.remove_alone(key) or gone
+        except sqlite3.Error as error:
+            if cause_of(error, self._index_file.path) is not Cause.LOCKED:
+                raise
+        return self._delete_both(key) or gone
 
     def _delete_both(self, key: str) -> bool:
         with self._index.writing():

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from perkie_cli.domain.errors import CorruptStore, StoreBroken
 from perkie_cli.domain.pictures.cache_key import parse_name
 from perkie_cli.domain.storage.selection import AREAS, Selection, StoredTotal, area_of
 from perkie_cli.ports import BlobInfo
+from perkie_cli.stores.disk.usage import make_room
 from perkie_cli.stores.sqlite.file import move_aside, open_shared, reading, transaction, verdict
 from perkie_cli.stores.sqlite.trouble import Cause, cause_of
 
@@ -162,7 +163,7 @@ class DiskIndex:
         return {area: StoredTotal(count, size, _time(oldest)) for area, count, size, oldest in rows}
 
     def save(self, info: BlobInfo) -> None:
-        """Inserts or replaces the row."""
+        """Inserts or replaces the row, inside ``writing``."""
         times = microseconds(info.created), microseconds(info.touched)
         facts = info.key, info.size, info.content_type, info.sha256
         values = (
@@ -173,13 +174,26 @@ class DiskIndex:
             *parse_name(info.key),
             area_of(info.key),
         )
-        sql = f"INSERT OR REPLACE INTO objects ({_COLUMNS}, hash, style, area) VALUES ({', '.join('?' * 11)})"  # noqa: S608  constants
+        self.remove(info.key)  # REPLACE would not fire the triggers of ``usage``
+        sql = f"INSERT INTO objects ({_COLUMNS}, hash, style, area) VALUES ({', '.join('?' * 11)})"  # noqa: S608  constants
         self._connection().execute(sql, values)
+
+    def make_room(self, key: str, size: int, limit: int) -> list[str]:
+        """The keys that must go so that the object fits, inside ``writing``; see ``usage.make_room``."""
+        return make_room(self._connection(), key, size, limit)
 
     def touch(self, key: str, when: datetime, min_step: timedelta) -> None:
         """Moves ``touched`` to ``when`` if that is at least ``min_step`` later."""
         sql = "UPDATE objects SET touched = ? WHERE key = ? AND touched <= ?"
         self._connection().execute(sql, (microseconds(when), key, microseconds(when - min_step)))
+
+    def remove_alone(self, key: str) -> bool:
+        """``remove`` without the 32 KiB of shared memory that a connection needs beside others, for a full disk.
+
+        The index is locked for it while others use it; they have that memory already.
+        """
+        with closing(open_shared(self._path, _SCHEMA, busy_timeout=1, alone=True)) as connection:
+            return connection.execute("DELETE FROM objects WHERE key = ?", (key,)).rowcount > 0
 
     def remove(self, key: str) -> bool:
         """Deletes the row; True when it existed."""

@@ -26,11 +26,14 @@ REPAIR = "perkie state verify --repair"  # moves a corrupt file of the state fol
 BUSY_TIMEOUT = 10.0  # seconds that a writer waits for others; a transaction takes far less than a millisecond
 
 
-def open_shared(path: Path, schema: str, *, busy_timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
+def open_shared(
+    path: Path, schema: str, *, busy_timeout: float = BUSY_TIMEOUT, alone: bool = False
+) -> sqlite3.Connection:
     """A connection in autocommit mode, for one thread at a time. A missing file is created with mode 0600.
 
     ``synchronous=NORMAL``: a crash of the process loses nothing; a power loss may lose the last transactions, never
-    the file (https://sqlite.org/pragma.html#pragma_synchronous).
+    the file (https://sqlite.org/pragma.html#pragma_synchronous). ``alone`` locks all others out, and needs no room for
+    shared memory (https://sqlite.org/wal.html#noshm).
 
     Raises: sqlite3.Error, OSError.
     """
@@ -44,6 +47,8 @@ def open_shared(path: Path, schema: str, *, busy_timeout: float = BUSY_TIMEOUT) 
         check_same_thread=False,
     )
     try:
+        if alone:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA synchronous = NORMAL")
     except sqlite3.Error:
         connection.close()

@@ -71,8 +71,10 @@ def cause_of(error: sqlite3.Error | OSError, path: Path) -> Cause:
     if code == sqlite3.SQLITE_ERROR and str(error).startswith("no such "):
         return Cause.CORRUPT  # a table or column is missing: a database, but not this one
     cause = _CODES.get(code & 0xFF) if code is not None else None  # the lowest byte is the primary code
-    if cause in (None, Cause.READ_ONLY):
-        return _seen(path) or cause or Cause.OTHER
+    if cause is None:
+        return _seen(path) or Cause.OTHER
+    if cause is Cause.READ_ONLY:  # of the disk, or of the file for this user
+        return _seen(path) or Cause.DENIED
     return cause
 
 
@@ -85,7 +87,8 @@ def _seen(path: Path) -> Cause | None:
         if disk.f_bavail * disk.f_frsize < _LITTLE or (disk.f_files and not disk.f_favail):
             return Cause.FULL
     places = [place for place in (path.parent, path) if place.exists()]
-    if not all(os.access(place, os.R_OK | os.W_OK) for place in places):
+    effective = os.access in os.supports_effective_ids
+    if not all(os.access(place, os.R_OK | os.W_OK, effective_ids=effective) for place in places):
         return Cause.DENIED
     return None
 
