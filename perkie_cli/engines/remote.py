@@ -20,6 +20,7 @@ from perkie_cli.domain.errors import (
 )
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.cache_key import Recipe
+from perkie_cli.engines.bounded import ENCODINGS, AnswerTooLarge, read_bounded
 from perkie_cli.engines.retry_after import retry_after
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, Matte, MattingJob, Workers
@@ -81,7 +82,7 @@ class RemoteEngine:
 
         time_left = min(_LONGEST, job.deadline.remaining(self._clock.monotonic()))
         timeout = httpx2.Timeout(time_left, connect=min(_CONNECT, time_left), write=_WRITE, pool=_POOL)
-        headers = {"Content-Type": "application/octet-stream", "Accept": "image/png"}
+        headers = {"Content-Type": "application/octet-stream", "Accept": "image/png", "Accept-Encoding": ENCODINGS}
         if self._key is not None:
             headers["X-API-Key"] = self._key
         # no substitute: it would be cached as the real result, and we have our own
@@ -92,6 +93,8 @@ class RemoteEngine:
             )
         except UnicodeEncodeError:  # not chained: the error contains the key
             raise WrongCredentials("matting.remote_key has characters that no key has", hint=_KEY_HINT) from None
+        except AnswerTooLarge as error:
+            raise BadAnswer(f"the answer of {self._url} is not read: {error}") from error
         except httpx2.TimeoutException as error:
             raise UpstreamTimeout(f"{self._url} did not answer in time") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -103,7 +106,7 @@ class RemoteEngine:
         import httpx2
 
         if self._client is None:
-            self._client = httpx2.AsyncClient()
+            self._client = httpx2.AsyncClient(event_hooks={"response": [read_bounded]})
         return self._client
 
 

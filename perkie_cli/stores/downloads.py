@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 _STALLED = 30.0  # s without a byte
+_LARGEST = 8 * 1024**3  # bytes; twenty times the largest network
+_HINT = "Check matting.weights_url and matting.mirror_url."
 
 
 class HttpDownloads:
@@ -65,8 +67,10 @@ async def _receive(answer: httpx2.Response, file: BinaryIO, done: int, progress:
     _check_room(file, total, done)
     progress(done, total)
     async for chunk in answer.aiter_raw():
-        await asyncio.to_thread(file.write, chunk)
         done += len(chunk)
+        if done > _LARGEST:
+            raise UpstreamRefused(f"the file is larger than {format_size(_LARGEST)}", hint=_HINT)
+        await asyncio.to_thread(file.write, chunk)
         progress(done, total)
 
 
@@ -76,7 +80,7 @@ def _check(answer: httpx2.Response, url: str) -> None:
     said = f"{url} answered {answer.status_code}"
     if answer.is_server_error or answer.status_code in (408, 429):
         raise UpstreamFault(said, hint="Try again later.")
-    raise UpstreamRefused(said, hint="Check matting.weights_url and matting.mirror_url.")
+    raise UpstreamRefused(said, hint=_HINT)
 
 
 def _check_room(file: BinaryIO, total: int | None, done: int) -> None:

@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.errors import (
+    BadAnswer,
     MissingCredentials,
     PerkieError,
     UnexpectedAnswer,
@@ -14,6 +15,7 @@ from perkie_cli.domain.errors import (
     UpstreamTimeout,
     WrongCredentials,
 )
+from perkie_cli.engines.bounded import AnswerTooLarge
 from perkie_cli.engines.gemini.refusals import PROXY_HINT, VERTEX_HINT, refusal
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ def fault(error: Exception, scrubbed: Scrubber, now: datetime, *, vertex: bool =
         return _broken(error, scrubbed)
     if isinstance(error, GoogleAuthError):
         return _unauthorised(error), False
+    if isinstance(error, AnswerTooLarge):
+        return BadAnswer(f"gemini's answer is not read: {error}"), True
     if isinstance(error, UNREADABLE):
         return UpstreamFault("gemini sent an answer that cannot be read"), True
     frames = traceback.extract_tb(error.__traceback__)

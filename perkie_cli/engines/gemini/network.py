@@ -9,9 +9,11 @@ import importlib.util
 import os
 import ssl
 import urllib.request
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from perkie_cli.domain.errors import InvalidSetting, MissingExtra
+from perkie_cli.engines.bounded import ENCODINGS, read_bounded
 
 if TYPE_CHECKING:
     import httpx2
@@ -35,8 +37,9 @@ def http_clients() -> tuple[httpx2.AsyncClient, httpx2.Client]:
     async def set_phases(request: httpx2.Request) -> None:
         """Sets our timeouts on a request: the SDK switches all timeouts off."""
         request.extensions["timeout"] = phases
+        request.headers["Accept-Encoding"] = ENCODINGS
 
-    hooks = {"request": [set_phases]}
+    hooks: dict[str, list[Callable[..., Any]]] = {"request": [set_phases], "response": [read_bounded]}
     try:
         return httpx2.AsyncClient(verify=tls, limits=limits, event_hooks=hooks), httpx2.Client(verify=tls)
     except (ValueError, httpx2.InvalidURL) as error:

@@ -8,11 +8,12 @@ from typing import ParamSpec, TypeVar
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 
 from perkie_cli.domain.errors import Interrupted
+from perkie_cli.domain.json_shape import LONG
 from perkie_cli.http.answer.problems import UnsupportedMediaType
 from perkie_cli.http.limits.bodies import Body
 from perkie_cli.http.parts import parts_of
 from perkie_cli.http.request.fields import Fields
-from perkie_cli.http.request.json_body import LONG, json_object
+from perkie_cli.http.request.json_body import json_object
 from perkie_cli.http.request.multipart import MultipartForm, urlencoded
 
 P = ParamSpec("P")

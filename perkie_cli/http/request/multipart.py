@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from perkie_cli.domain.json_shape import LONG
 from perkie_cli.http.answer.problems import MalformedBody
 from perkie_cli.http.request.fields import Fields, Upload
 from perkie_cli.http.request.image_field import check_size
-from perkie_cli.http.request.json_body import LONG, MOST_FIELDS
+from perkie_cli.http.request.json_body import MOST_FIELDS
 from perkie_cli.http.request.percent import unquoted
 
 _LONGEST_BOUNDARY = 200  # RFC 2046 allows 70

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.pictures.cache_key import check_key, is_key
 from perkie_cli.domain.storage.metadata import check_metadata
 from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTotal, area_of
+from perkie_cli.domain.units import format_size
 from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, Stray
 from perkie_cli.stores.google.storage_client import CALL_OPTIONS, GcsConnection
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000  # objects per request
 ASKS = 10
+LARGEST = 256 * 1024 * 1024  # bytes
 HASH_FIELD = "sha256"
 FIELDS = "items(name,size,contentType,metadata,generation,timeCreated,customTime),nextPageToken"
 
@@ -75,7 +79,9 @@ class GcsBlobs:
             blob = bucket.get_blob(key, **CALL_OPTIONS)
             if blob is None:
                 return None
-            data = blob.download_as_bytes(if_generation_match=blob.generation, **CALL_OPTIONS)
+            received = _Received()
+            blob.download_to_file(received, if_generation_match=blob.generation, raw_download=True, **CALL_OPTIONS)
+            data = received.getvalue()
             info, digest = _info(blob), hashlib.sha256(data).hexdigest()
             return Blob(info, data) if info.sha256 in ("", digest) else None
 
@@ -212,6 +218,15 @@ class GcsBlobs:
             version="v4", expiration=lifetime, method="GET", credentials=credentials, **signer
         )
         return url
+
+
+class _Received(io.BytesIO):
+    """The bytes of an object, as they are stored; not more of them than a picture has."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > LARGEST:
+            raise StoreUnavailable(f"an object of more than {format_size(LARGEST)} is no picture")
+        return super().write(data)
 
 
 def _info(blob: GcsBlob) -> BlobInfo:
