@@ -16,12 +16,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from perkie_cli.domain.errors import AtCapacity, PerkieError
 from perkie_cli.http.answer.problems import MEDIA_TYPE, HeadTooLarge, MalformedHead, RequestTooSlow, problem
 from perkie_cli.http.limits.arrival import BODY_WITHIN, PACE_BYTES, PACE_PERIOD
-from perkie_cli.http.wire.connections import Connections, Reading
+from perkie_cli.http.wire.connections import STALLED, Connections, Reading
 
 HEAD_BYTES = 32 * 1024  # of a head, of trailers, and of a body's chunk lines beyond its own size
 HEAD_LINES = 100
 HEAD_WITHIN = 10.0  # seconds from the connection, or from a head's first byte
 MOST_PIPELINED = 8  # requests that may wait for the one before them
+_TOO_LARGE = HeadTooLarge(f"more than {HEAD_BYTES} bytes of headers")
 LINGER = 5.0  # seconds in which a refused client may still send: closing at once would cost it the answer
 
 
@@ -50,7 +51,7 @@ class GuardedHttp(HttpToolsProtocol):
             self._start_clock(HEAD_WITHIN)
         else:
             self._refuse(AtCapacity("too many connections", hint="Try again shortly.", retry_after=5))
-            self.transport.close()
+            self._close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clocks."""
@@ -69,7 +70,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         if self._around > HEAD_BYTES + 2 * self._of_body:
-            self._refuse(HeadTooLarge(f"more than {HEAD_BYTES} bytes of headers"))
+            self._refuse(_TOO_LARGE)
         elif len(self.pipeline) > MOST_PIPELINED:
             self._refuse(HeadTooLarge(f"more than {MOST_PIPELINED} requests at once"))
         elif self._clock is None and self.timeout_keep_alive_task is None and not self._at_work():
@@ -85,6 +86,8 @@ class GuardedHttp(HttpToolsProtocol):
         names = [name for name, _ in self.headers]
         if len(names) > HEAD_LINES:
             self._refusal = HeadTooLarge(f"more than {HEAD_LINES} headers")
+        elif self._around > HEAD_BYTES and self._head_size() > HEAD_BYTES:
+            self._refusal = _TOO_LARGE
         elif names.count(b"host") != 1 and (b"host" in names or self.parser.get_http_version() != "1.0"):
             self._refusal = MalformedHead("exactly one Host header is needed")
         elif names.count(b"origin") > 1:
@@ -137,6 +140,9 @@ class GuardedHttp(HttpToolsProtocol):
         self._connections.closed(self)
         super().handle_websocket_upgrade()
 
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
     def _at_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
@@ -157,12 +163,17 @@ class GuardedHttp(HttpToolsProtocol):
         elif self._in_message and self._seen - seen >= PACE_BYTES and rounds * PACE_PERIOD < BODY_WITHIN:
             self._start_clock(PACE_PERIOD, rounds + 1)
         else:
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Closes, even if the client does not read what is still to be sent."""
+        self.transport.close()
+        self.loop.call_later(STALLED, self.transport.abort)
 
     def _refuse(self, error: PerkieError) -> None:
         """Answers with the problem, and reads no more; a connection with another answer under way is cut off."""
         if self._at_work():
-            self.transport.close()
+            self._close()
             return
         answer = problem(error, secrets.token_hex(16))
         body = orjson.dumps(answer.body)
