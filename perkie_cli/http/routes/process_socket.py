@@ -28,6 +28,14 @@ from perkie_cli.http.wire.websocket import GuardedWebSocket
 from perkie_cli.system.waiting import alongside, first_of
 
 router = APIRouter()
+
+
+class ReadyFacts(BaseModel):
+    """The data of ``ready``: the token is good, the body may come."""
+
+    request_id: str
+
+
 SUBPROTOCOL = "perkie"
 _BEARER = "bearer."  # a second subprotocol, with a token: browsers cannot set headers
 _TOKEN_WITHIN = 10.0  # seconds
@@ -39,7 +47,7 @@ async def process_over_websocket(socket: WebSocket) -> None:
 
     The client's first message is the body of the POST. Credentials come with the handshake, in a header or as the
     subprotocol ``bearer.TOKEN`` beside ``perkie``. Without any, the first message must be small and have the key or
-    token as ``token``; if it has nothing else, the body comes in the next one.
+    token as ``token``; if it has nothing else, it is answered by ``ready``, and the body comes in the next one.
     """
     try:
         call = _at_the_door(socket)
@@ -92,7 +100,9 @@ async def _talk(socket: WebSocket, call: Call | None) -> None:
         token = str(values.pop("token", ""))
         if call is None or token:
             call = _let_in(socket, _bearer(token) if token else socket.headers)
-            values = values or await _message(socket, BODY_WITHIN)
+            if not values:
+                await _send(socket, "ready", ReadyFacts(request_id=call.request_id))
+                values = await _message(socket, BODY_WITHIN)
         await _tell_steps(socket, call, values)
     except WebSocketDisconnect:
         pass  # the client left: closing the steps has released everything they held

@@ -42,7 +42,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._clock: asyncio.TimerHandle | None = None
         self._seen = 0
         self._refusal: PerkieError | None = None
-        self._refused = False
+        self._done = False  # refused, or another protocol's
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Starts the clock for the first head."""
@@ -62,12 +62,12 @@ class GuardedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser, unless too much has come that is not body."""
-        if self._refused:
+        if self._done:
             return
         self._around += len(data)
         self._seen += len(data)
         super().data_received(data)
-        if self._refused or self.transport.is_closing():
+        if self._done or self.transport.is_closing():
             return
         if self._around > HEAD_BYTES + 2 * self._of_body:
             self._refuse(_TOO_LARGE)
@@ -136,6 +136,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """The connection is another protocol's from now on."""
+        self._done = True
         self._stop_clock()
         self._connections.closed(self)
         super().handle_websocket_upgrade()
@@ -157,7 +158,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def _on_time(self, seen: int, rounds: int) -> None:
         """Closes the connection, unless the unwanted body still comes at the pace of a wanted one."""
-        if self._in_head and not self._refused:
+        if self._in_head and not self._done:
             self._connections.note(self, "sends its head too slowly")
             self._refuse(RequestTooSlow(f"the head did not arrive within {HEAD_WITHIN:g} s", hint="Try again."))
         elif self._in_message and self._seen - seen >= PACE_BYTES and rounds * PACE_PERIOD < BODY_WITHIN:
@@ -181,7 +182,7 @@ class GuardedHttp(HttpToolsProtocol):
         lines = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
-        self._refused = True
+        self._done = True
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self._start_clock(LINGER)

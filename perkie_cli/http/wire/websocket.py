@@ -29,6 +29,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self._body: Body | None = None
         self._arriving = False
         self.arrived = 0  # bytes since the handshake
+        self.in_message = False  # whether one has begun to arrive
         self._let_in(DOOR_BYTES)
 
     def trust(self, address: str) -> Body:
@@ -37,11 +38,6 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         self._arriving = True
         self._body = self._bodies.open(address, self._give_way)
         return self._body
-
-    @property
-    def in_message(self) -> bool:
-        """Whether a message has begun to arrive."""
-        return bool(self.frames or self.conn.reader.buffer)
 
     def _let_in(self, size: int) -> None:
         self.conn.max_message_size = min(size, self.config.ws_max_size)
@@ -79,6 +75,12 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
             self._fail(CloseCode.POLICY_VIOLATION, f"more than {MOST_FRAGMENTS} fragments")
         elif self.queue.qsize() > MOST_MESSAGES:
             self._fail(CloseCode.POLICY_VIOLATION, f"more than {MOST_MESSAGES} messages at once")
+
+    def handle_events(self) -> None:
+        """Of what has arrived; what is left is the beginning of a frame."""
+        ended = bool(self.conn.events)
+        super().handle_events()
+        self.in_message = bool(self.frames or self.conn.reader.buffer) or not ended
 
     def handle_text(self, event: Frame) -> None:
         """Leaves text as bytes: the JSON parser decodes it, and only it."""
