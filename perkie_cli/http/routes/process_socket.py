@@ -98,11 +98,12 @@ async def _talk(socket: WebSocket, call: Call | None) -> None:
     try:
         values = await _message(socket, BODY_WITHIN if call is not None else _TOKEN_WITHIN)
         token = str(values.pop("token", ""))
+        was_known = call is not None
         if call is None or token:
             call = _let_in(socket, _bearer(token) if token else socket.headers)
-            if not values:
-                await _send(socket, "ready", ReadyFacts(request_id=call.request_id))
-                values = await _message(socket, BODY_WITHIN)
+        if not (was_known or values):
+            await _send(socket, "ready", ReadyFacts(request_id=call.request_id))
+            values = await _message(socket, BODY_WITHIN)
         await _tell_steps(socket, call, values)
     except WebSocketDisconnect:
         pass  # the client left: closing the steps has released everything they held
