@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-from perkie_cli.resilience.admission import Admission
+from perkie_cli.resilience.turns import Turns
 from perkie_cli.services.cutouts.cut_out import Cutouts
 from perkie_cli.services.cutouts.readiness import CutoutReadiness
 
@@ -22,7 +21,7 @@ def cutouts(its: Services) -> Cutouts:
         workers=its.workers,
         clock=its.clock,
         limits=its.limits,
-        admission=its.matting_admission,
+        turns=its.matting_turns,
         events=its.events,
     )
 
@@ -32,7 +31,6 @@ def cutout_readiness(its: Services) -> CutoutReadiness:
     return CutoutReadiness(its.matting_engines, its.matting_choice, its.model_files)
 
 
-def matting_admission(its: Services) -> Admission:
-    """The gate for cut-outs. Not the one for drawing: a drawing holds its place there while it waits for a cut-out."""
-    waiting = its.settings.http.pixels_waiting if its.is_server else math.inf
-    return Admission(its.settings.image.pixels_in_work, waiting, "cutting out")
+def matting_turns(its: Services) -> Turns:
+    """The queue of pictures to be cut out."""
+    return Turns("cutting out", its.room, its.clock)

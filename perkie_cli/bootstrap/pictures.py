@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from perkie_cli.resilience.admission import Admission
 from perkie_cli.resilience.pace import Pace
+from perkie_cli.resilience.turns import Room, Turns
 from perkie_cli.services.cutouts.source import CutoutSource
 from perkie_cli.services.pictures.generate import Generate
 from perkie_cli.services.pictures.ladder import Ladder
@@ -27,7 +27,7 @@ def generate(its: Services) -> Generate:
         limits=its.limits,
         quotas=its.quotas,
         ladder=its.ladder,
-        admission=its.admission,
+        turns=its.drawing_turns,
         leases=its.leases,
         cutouts=its.cutout_source,
     )
@@ -40,7 +40,7 @@ def cutout_source(its: Services) -> CutoutSource:
 
 def ladder(its: Services) -> Ladder:
     """The degradation ladder: substitutes for pictures that cannot be drawn."""
-    return Ladder(its.pictures, its.local, its.workers, its.events, its.clock, its.local_pace)
+    return Ladder(its.pictures, its.local, its.workers, its.events, its.clock, its.drawing_turns, its.local_pace)
 
 
 def local_pace(its: Services) -> Pace:  # noqa: ARG001 -- the shape of every maker
@@ -48,7 +48,14 @@ def local_pace(its: Services) -> Pace:  # noqa: ARG001 -- the shape of every mak
     return Pace()
 
 
-def admission(its: Services) -> Admission:
-    """Limits the memory of pictures being drawn. A command waits; a server refuses, so that the visitor retries."""
-    waiting = its.settings.http.pixels_waiting if its.is_server else math.inf
-    return Admission(its.settings.image.pixels_in_work, waiting, "drawing")
+def room(its: Services) -> Room:
+    """A command waits for memory only, since it has its own number of jobs; a server refuses what comes too late."""
+    pixels = its.settings.image.pixels_in_work
+    if not its.is_server:
+        return Room(math.inf, pixels, math.inf)
+    return Room(its.settings.general.workers, pixels, its.settings.http.pixels_waiting)
+
+
+def drawing_turns(its: Services) -> Turns:
+    """The queue of pictures to be drawn."""
+    return Turns("drawing", its.room, its.clock)

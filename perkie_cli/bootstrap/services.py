@@ -44,10 +44,10 @@ if TYPE_CHECKING:
         StyleEngine,
         Workers,
     )
-    from perkie_cli.resilience.admission import Admission
     from perkie_cli.resilience.guarded import GuardedMattingEngine, GuardedStyleEngine
     from perkie_cli.resilience.leases import Leases
     from perkie_cli.resilience.pace import Pace
+    from perkie_cli.resilience.turns import Room, Turns
     from perkie_cli.services.cutouts.cut_out import Cutouts
     from perkie_cli.services.cutouts.evaluate import Evaluate
     from perkie_cli.services.cutouts.readiness import CutoutReadiness
@@ -153,7 +153,8 @@ class Services(LazyParts):
     generate: Generate = part("pictures")
     ladder: Ladder = part("pictures")
     local_pace: Pace = part("pictures")
-    admission: Admission = part("pictures")
+    room: Room = part("pictures")
+    drawing_turns: Turns = part("pictures")
     near_duplicates: NearDuplicates | None = part("cache")
 
     model_store: ModelStore = part("models")
@@ -161,7 +162,7 @@ class Services(LazyParts):
     cutouts: Cutouts = part("cutouts")
     cutout_source: CutoutSource = part("pictures")
     cutout_readiness: CutoutReadiness = part("cutouts")
-    matting_admission: Admission = part("cutouts")
+    matting_turns: Turns = part("cutouts")
     evaluate: Evaluate = part("models")
 
     originals: Originals = part("shop")

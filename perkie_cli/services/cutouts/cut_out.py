@@ -28,8 +28,8 @@ from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.storage.metadata import LONGEST
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Clock, EventSink, Matte, MattingEngine, MattingJob, Workers
-from perkie_cli.resilience.admission import Admission
 from perkie_cli.resilience.once import Once
+from perkie_cli.resilience.turns import Load, Turn, Turns
 from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.found import Found
 from perkie_cli.system.waiting import within
@@ -87,7 +87,7 @@ class Cutouts:
         workers: Workers,
         clock: Clock,
         limits: ImageLimits,
-        admission: Admission,
+        turns: Turns,
         events: EventSink,
     ) -> None:
         self._engines = engines
@@ -97,7 +97,7 @@ class Cutouts:
         self._clock = clock
         self._limits = limits
         self._events = events
-        self._once: Once[_Made] = Once(admission)
+        self._once: Once[_Made] = Once(turns)
 
     async def __call__(self, request: CutoutRequest) -> Cutout:
         """The cut-out, from the cache or made.
@@ -203,15 +203,17 @@ class Cutouts:
     async def _shared(self, plan: CutoutPlan) -> _Made:
         made, joined = await self._once.make(
             (plan.key, plan.request.cache),
-            plan.request.photo.pixels,
+            _load(plan),
             find=lambda: self._look_up(plan),
-            make=lambda: self._make(plan),
+            make=lambda turn: self._make(plan, turn),
         )
         return replace(made, outcome=CacheOutcome.JOINED) if joined else made
 
-    async def _make(self, plan: CutoutPlan) -> _Made:
+    async def _make(self, plan: CutoutPlan, turn: Turn) -> _Made:
         request = plan.request
         decoded = await self._workers.run(codec.decode_photo, request.photo, self._limits)
+        if plan.engine.name != STAND_IN:
+            turn.leave_lane()  # the others have queues of their own, which also fill batches
         job = MattingJob(decoded.raster, plan.mode, plan.deadline, request.photo.data)
         matte = await plan.engine.matte(job)
         raster, master = await self._workers.run(cut_out, decoded.raster, matte)
@@ -232,6 +234,12 @@ class Cutouts:
         if plain and request.output is CutoutOutput.RGBA and request.format is ImageFormat.PNG:
             return made.master
         return await self._workers.run(_compose, request, made, self._limits)
+
+
+def _load(plan: CutoutPlan) -> Load:
+    """What cutting out takes here; pictures whose sizes are within a factor of two take about as long."""
+    pixels = plan.request.photo.pixels
+    return Load(pixels, (plan.engine.name, plan.mode, pixels.bit_length()), plan.deadline)
 
 
 def cut_out(raster: Raster, matte: Matte) -> tuple[Raster, EncodedPicture]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from perkie_cli.domain.errors import PerkieError, Unavailable
+from perkie_cli.domain.errors import AtCapacity, PerkieError, Unavailable
 from perkie_cli.domain.events import Degraded
 from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.picture import EncodedPicture
@@ -19,10 +19,12 @@ from perkie_cli.domain.pictures.request import CacheUse, Fallback, GenerateReque
 from perkie_cli.domain.policy import Cover
 from perkie_cli.ports import Clock, EventSink, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.pace import Pace
+from perkie_cli.resilience.turns import Load, Turns
 from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.found import Found, master_of
 
 LATE = "the picture was ready {:.1f} s after the deadline"
+_SUBSTITUTE = "substitute"  # the kind of its load
 RETRY_AFTER = 60.0  # seconds, if the upstream's error has none
 
 
@@ -47,14 +49,22 @@ class Ladder:
     """Draws with the chosen engine; if that fails, uses the best substitute that the request allows."""
 
     def __init__(
-        self, cache: PictureCache, local: StyleEngine, workers: Workers, events: EventSink, clock: Clock, pace: Pace
+        self,
+        cache: PictureCache,
+        local: StyleEngine,
+        workers: Workers,
+        events: EventSink,
+        clock: Clock,
+        turns: Turns,
+        pace: Pace,
     ) -> None:
-        """``pace`` records how long the local engine takes."""
+        """``pace`` records how long the local engine takes; ``turns`` has a lane for it."""
         self._cache = cache
         self._local = local
         self._workers = workers
         self._events = events
         self._clock = clock
+        self._turns = turns
         self._pace = pace
 
     async def draw(self, engine: StyleEngine, job: RenderJob, request: GenerateRequest, key: CacheKey) -> LadderResult:
@@ -118,14 +128,21 @@ class Ladder:
             own = CacheKey(key.hash, key.style, recipe.fingerprint)
             if (kept := await self._cache.find(own, request.owner)) is not None:
                 return _substitute(job, request, error, kept, made_by, note)
-        began = self._clock.monotonic()
         try:
-            drawn = await self._drawn(self._local, job, recipe.fingerprint)
+            async with self._turns.lane(Load(0, (_SUBSTITUTE, job.style.id), job.deadline.later(request.overtime))):
+                drawn = await self._paced(job, recipe.fingerprint)
+        except AtCapacity as second:
+            raise _sorry(request, error, second.retry_after) from second
         except Unavailable as second:
             raise _sorry(request, error) from second
+        return _substitute(job, request, error, drawn.picture, made_by, note)
+
+    async def _paced(self, job: RenderJob, fingerprint: str) -> LadderResult:
+        began = self._clock.monotonic()
+        try:
+            return await self._drawn(self._local, job, fingerprint)
         finally:
             self._pace.took(self._clock.monotonic() - began)
-        return _substitute(job, request, error, drawn.picture, made_by, note)
 
 
 def _substitute(
@@ -150,9 +167,9 @@ def _substitute(
     )
 
 
-def _sorry(request: GenerateRequest, error: PerkieError) -> Unavailable:
+def _sorry(request: GenerateRequest, error: PerkieError, retry_after: float | None = None) -> Unavailable:
     return Unavailable(
         "pictures cannot be drawn right now; your photo is fine, please try again in a little while",
         hint=None if request.cover_setup else f"The cause: {error.message}.",  # hidden from customers
-        retry_after=error.retry_after or RETRY_AFTER,
+        retry_after=retry_after or error.retry_after or RETRY_AFTER,
     )

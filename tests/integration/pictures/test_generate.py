@@ -13,6 +13,7 @@ import pytest
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, Settings
+from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import BadInput, TooSmall, Unavailable, UnknownStyle, UsageError
 from perkie_cli.domain.events import CacheLookup, Event
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
@@ -21,6 +22,7 @@ from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.ports import EventSink
+from perkie_cli.resilience.turns import Load
 from tests.clock import TURNS, ManualClock
 from tests.conftest import CAT
 from tests.engines import Negative
@@ -189,9 +191,9 @@ async def test_a_refresh_does_not_join_one_who_takes_what_is_there(services: Ser
 async def test_what_another_process_drew_while_one_waited_its_turn_is_taken(services: Services, tmp_path: Path) -> None:
     idle = Negative()
     waiting = serving(tmp_path, idle)
-    async with waiting.admission.hold(math.inf):
+    async with waiting.drawing_turns.hold(Load(math.inf, "all", Deadline.never())):
         late = asyncio.create_task(waiting.generate(request()))
-        while not waiting.admission.waiting:  # noqa: ASYNC110  # the queue tells nobody
+        while not waiting.drawing_turns.waiting:  # noqa: ASYNC110  # the queue tells nobody
             await asyncio.sleep(0)
         await services.generate(request())
     assert ((await late).cache, idle.calls) == (CacheOutcome.HIT, 0)

@@ -30,6 +30,7 @@ from perkie_cli.config.schema import (
     StyleSettings,
 )
 from perkie_cli.domain.cutouts.request import CutoutRequest
+from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.engines import AUTO, DRAWING, MATTING, MODES, EngineFacts
 from perkie_cli.domain.errors import AtCapacity
 from perkie_cli.domain.events import NoEvents
@@ -37,6 +38,7 @@ from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
 from perkie_cli.ports import WarmableMatting
+from perkie_cli.resilience.turns import Load
 from tests.pictures import file_of, photo, taken
 
 PARTS = {name: each for name, each in vars(Services).items() if isinstance(each, Part)}
@@ -144,7 +146,7 @@ def test_two_threads_get_one_part() -> None:
 # ---------------------------------------------------------------------------------------------- giving
 
 
-@pytest.mark.parametrize("name", ["aclose", "nonsense", "metrics", "admission"])
+@pytest.mark.parametrize("name", ["aclose", "nonsense", "metrics", "drawing_turns"])
 def test_only_parts_that_stand_for_the_world_can_be_given(name: str) -> None:
     given: dict[str, Any] = {name: None}
     with pytest.raises(TypeError, match=f"'{name}' is not a part that can be passed in; those are clock, "):
@@ -292,7 +294,8 @@ async def test_a_server_counts_and_refuses_whatever_was_built_before_it(touched:
         getattr(services, name)
     app = create_app(services)
     metrics = app.state.parts.services.metrics
-    async with services.admission.hold(1), services.matting_admission.hold(1):
+    load = Load(1, "all", Deadline.never())
+    async with services.drawing_turns.hold(load), services.matting_turns.hold(load):
         with pytest.raises(AtCapacity, match="drawing"):
             await services.generate(GenerateRequest(PET, "ink_wash"))
         with pytest.raises(AtCapacity, match="cutting out"):

@@ -1,0 +1,232 @@
+"""Turns: order, lanes and memory, refusals of what would come too late, and everything given back."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.errors import AtCapacity
+from perkie_cli.resilience.turns import Load, Room, Turns
+from tests.clock import VirtualClock
+
+NEVER = Deadline.never()
+WIDE = Room(math.inf, math.inf, math.inf)
+
+
+class Machine:
+    """Turns on a virtual clock, and what happened to each piece of work by its name."""
+
+    def __init__(self, lanes: float = math.inf, capacity: float = math.inf, queue: float = math.inf) -> None:
+        self.clock = VirtualClock()
+        self.turns = Turns("work", Room(lanes, capacity, queue), self.clock)
+        self.began: list[str] = []
+        self.ended: dict[str, float] = {}
+        self.refused: dict[str, tuple[float, float | None]] = {}  # when, and Retry-After
+        self.weight = self.busy = 0.0
+        self.most = [0.0, 0.0]
+
+    async def work(
+        self,
+        name: str,
+        seconds: float,
+        *,
+        weight: float = 1,
+        due: float | None = None,
+        kind: str = "picture",
+        upstream: float | None = None,
+        after: float = 0.0,
+    ) -> None:
+        await self.clock.sleep(after)
+        load = Load(weight, kind, Deadline.after(due, self.clock.monotonic()))
+        try:
+            async with self.turns.hold(load) as turn:
+                self.began.append(name)
+                self._count(weight, 1)
+                await self.clock.sleep(seconds)
+                self._count(0, -1)
+                if upstream is not None:
+                    turn.leave_lane()
+                    await self.clock.sleep(upstream)
+                self._count(-weight, 0)
+            self.ended[name] = self.clock.monotonic() - 1000
+        except AtCapacity as error:
+            self.refused[name] = (self.clock.monotonic() - 1000, error.retry_after)
+
+    def _count(self, weight: float, busy: int) -> None:
+        self.weight += weight
+        self.busy += busy
+        self.most = [max(self.most[0], self.weight), max(self.most[1], self.busy)]
+
+    async def run(self, *works: tuple[str, float, dict[str, Any]]) -> None:
+        async def all_of_them() -> None:
+            await asyncio.gather(*(self.work(name, seconds, **more) for name, seconds, more in works))
+
+        await self.clock.drive(all_of_them())
+
+    async def same(self, count: int, seconds: float, **more: object) -> None:
+        await self.run(*((f"{number}", seconds, more) for number in range(count)))
+
+
+async def test_work_takes_its_turn_in_order_of_arrival_as_lanes_get_free() -> None:
+    machine = Machine(lanes=2)
+    await machine.same(6, 1.0)
+    assert machine.began == list("012345")
+    assert machine.ended == {"0": 1, "1": 1, "2": 2, "3": 2, "4": 3, "5": 3}
+    assert machine.most[1] == 2
+
+
+async def test_work_waits_in_order_for_its_weight() -> None:
+    machine = Machine(capacity=100)
+    weights = {"a": 60, "b": 60, "c": 10, "d": 40}
+    await machine.run(*((name, 1.0, {"weight": weight}) for name, weight in weights.items()))
+    assert machine.began == list("abcd")
+    assert machine.ended == {"a": 1, "b": 2, "c": 2, "d": 3}, "c would have fitted beside a, but b came first"
+
+
+async def test_what_is_heavier_than_all_runs_alone() -> None:
+    machine = Machine(capacity=10)
+    await machine.run(("light", 1.0, {"weight": 1}), ("heavy", 1.0, {"weight": 1000}), ("next", 1.0, {"weight": 1}))
+    assert machine.ended == {"light": 1, "heavy": 2, "next": 3}
+
+
+async def test_more_than_may_wait_is_refused_at_once() -> None:
+    machine = Machine(lanes=1, queue=20)
+    await machine.run(
+        *((name, 1.0, {"weight": 10}) for name in "abcd"),
+        ("small", 1.0, {"weight": 1, "after": 0.5}),
+    )
+    assert (machine.began, set(machine.refused)) == (list("abc"), {"d", "small"})
+    assert machine.refused["d"] == (0.0, 1.0)
+
+
+async def test_what_would_come_too_late_is_refused_at_once_and_the_rest_is_in_time() -> None:
+    """Three times as much as two lanes can do: they stay busy to the end, and nobody waits for nothing."""
+    machine = Machine(lanes=2)
+    await machine.same(4, 1.0)  # to be measured
+    began, machine.ended = machine.clock.monotonic() - 1000, {}
+    await machine.run(*((f"{n}", 1.0, {"due": 5.0, "after": n / 6}) for n in range(180)))  # 30 s
+    assert len(machine.ended) >= 0.9 * 2 * 30
+    assert len(machine.ended) + len(machine.refused) == 180
+    assert all(end - began <= int(name) / 6 + 5.0 for name, end in machine.ended.items())
+    waited = {name: at - began - int(name) / 6 for name, (at, _) in machine.refused.items()}
+    assert max(waited.values()) <= 1.0, "as long as one piece of work: where in it the others are is estimated"
+    assert {retry_after for _, retry_after in machine.refused.values()} == {1.0}
+
+
+async def test_retry_after_is_as_long_as_the_queue_is_too_long() -> None:
+    machine = Machine(lanes=1)
+    await machine.same(1, 4.0)
+    await machine.run(*((name, 4.0, {"due": None}) for name in "abcdefgh"), ("late", 4.0, {"due": 20.0}))
+    # one at work, seven waiting, and its own: 36 s
+    assert machine.refused["late"][1] == pytest.approx(36 - 20)
+
+
+async def test_a_burst_before_anything_was_measured_is_thinned_out_as_soon_as_something_is() -> None:
+    machine = Machine(lanes=2)
+    await machine.same(100, 1.0, due=10.0)
+    assert len(machine.ended) >= 0.9 * 20
+    assert max(machine.ended.values()) <= 10
+    assert {at for at, _ in machine.refused.values()} == {1.0}
+
+
+async def test_work_that_turns_out_slower_is_refused_before_its_deadline() -> None:
+    machine = Machine(lanes=1)
+    await machine.same(1, 1.0)
+    await machine.run(("stuck", 100.0, {}), ("waits", 1.0, {"due": 5.0}))
+    assert machine.refused["waits"][0] - 1.0 == pytest.approx(4.5), "while a client could still be told"
+
+
+async def test_who_waits_for_an_upstream_leaves_the_lane_but_keeps_its_memory() -> None:
+    machine = Machine(lanes=1, capacity=3)
+    await machine.same(4, 1.0, upstream=8.0)
+    assert machine.most == [3, 1]
+    assert machine.ended == {"0": 9, "1": 10, "2": 11, "3": 18}
+
+
+async def test_when_memory_is_short_the_wait_for_it_counts() -> None:
+    machine = Machine(lanes=4, capacity=4)
+    await machine.same(4, 1.0, upstream=9.0)
+    await machine.run(*((f"{n}", 1.0, {"due": 25.0, "upstream": 9.0}) for n in range(20)))
+    assert set(machine.ended) >= {str(n) for n in range(8)}
+    assert {name for name, (at, _) in machine.refused.items() if at == 10} == {str(n) for n in range(10, 20)}
+
+
+async def test_a_substitute_gets_a_lane_before_new_work_whose_memory_it_holds() -> None:
+    machine = Machine(lanes=1, capacity=2)
+    order: list[str] = []
+
+    async def falls_back(name: str) -> None:
+        async with machine.turns.hold(Load(1, "gemini", NEVER)) as turn:
+            turn.leave_lane()
+            await machine.clock.sleep(1.0)
+            async with machine.turns.lane(Load(0, "substitute", NEVER)):
+                await machine.clock.sleep(1.0)
+                order.append(name)
+
+    async def everything() -> None:
+        await asyncio.gather(falls_back("a"), falls_back("b"), *(machine.work(n, 1.0, weight=2) for n in "cd"))
+
+    await asyncio.wait_for(machine.clock.drive(everything()), 60)
+    assert order + machine.began == list("abcd")
+
+
+async def test_a_substitute_that_would_come_too_late_is_refused_at_once() -> None:
+    turns = Turns("work", Room(1, math.inf, math.inf), clock := VirtualClock())
+
+    async def substitute(seconds: float | None) -> None:
+        async with turns.lane(Load(0, "substitute", Deadline.after(seconds, clock.monotonic()))):
+            await clock.sleep(4.0)
+
+    async def everything() -> list[BaseException | None]:
+        await substitute(None)
+        return await asyncio.gather(*(substitute(10.0) for _ in range(4)), return_exceptions=True)
+
+    ended = await clock.drive(everything())
+    assert [type(each) for each in ended] == [type(None), type(None), AtCapacity, AtCapacity]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 120), st.sampled_from(["finish", "cancel", "fail", "leave"])), max_size=25),
+    st.data(),
+)
+def test_every_lane_and_weight_comes_back(jobs: Sequence[tuple[int, str]], data: st.DataObject) -> None:
+    async def scenario() -> None:
+        turns = Turns("work", Room(3, 100, 300), VirtualClock())
+        inside: Counter[str] = Counter()
+
+        async def one(weight: int, ending: str, go: asyncio.Event) -> None:
+            async with turns.hold(Load(weight, ending, NEVER)) as turn:
+                inside.update(weight=min(weight, 100), lanes=1)
+                try:
+                    assert inside["weight"] <= 100
+                    assert inside["lanes"] <= 3
+                    if ending == "leave":
+                        turn.leave_lane()
+                        inside["lanes"] -= 1
+                    await go.wait()
+                    if ending == "fail":
+                        raise RuntimeError
+                finally:
+                    inside["weight"] -= min(weight, 100)
+                    inside["lanes"] -= ending != "leave"
+
+        events = [asyncio.Event() for _ in jobs]
+        tasks = [asyncio.create_task(one(w, e, go)) for (w, e), go in zip(jobs, events, strict=True)]
+        for index in data.draw(st.permutations(range(len(jobs)))):
+            for _ in range(data.draw(st.integers(0, 3))):
+                await asyncio.sleep(0)
+            tasks[index].cancel() if jobs[index][1] == "cancel" else events[index].set()
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
+        assert turns.waiting == 0
+        async with asyncio.timeout(60), turns.hold(Load(1000, "all of it", NEVER)):
+            pass
+
+    asyncio.run(scenario())
