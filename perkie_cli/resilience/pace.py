@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Hashable
 
 KEPT = 8  # the longest of the last durations counts
-MARGIN = 1.5
+MARGIN = 1.5  # durations vary
 RECENT = 0.2  # share of the last duration in a mean
 
 

@@ -18,7 +18,7 @@ from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import AtCapacity
 from perkie_cli.domain.units import format_duration
 from perkie_cli.ports import Clock
-from perkie_cli.resilience.pace import MeanPaces
+from perkie_cli.resilience.pace import MARGIN, MeanPaces
 from perkie_cli.system.waiting import time_limit
 
 SOONEST = 1.0  # seconds after which a refused client may come back
@@ -117,7 +117,7 @@ class Turns:
         if waiter.turn.done():
             return waiter.turn.result(), False
         # where nobody gets a turn for a while, nobody looks ahead: this is the last chance to say so in time
-        left = load.due.remaining(self._clock.monotonic()) - self._paces.expected(load.kind) / 2
+        left = load.due.remaining(self._clock.monotonic()) - self._paces.expected(load.kind)
         try:
             async with time_limit(left, self._clock) as limit:
                 return await waiter.turn, True
@@ -175,8 +175,8 @@ class Turns:
             for waiter in tuple(queue):
                 load, wait = waiter.load, free[0]
                 needed = self._paces.expected(load.kind)
-                if waiter.accepted:  # estimates waver: who was let wait is refused only when it is clearly too late
-                    needed /= 2
+                if not waiter.accepted:  # durations vary; who was let wait is refused only when it is clearly too late
+                    needed *= MARGIN
                 if wait + needed > load.due.remaining(now):
                     queue.remove(waiter)
                     if not waiter.turn.done():
@@ -197,7 +197,7 @@ class Turns:
 
     def _refusal(self, wait: float, load: Load) -> AtCapacity:
         """After how long a new request would be accepted: as much later as this one is late."""
-        late = wait + self._paces.expected(load.kind) - load.due.total
+        late = wait + MARGIN * self._paces.expected(load.kind) - load.due.total
         retry_after = max(SOONEST, late)
         return AtCapacity(
             f"too much {self._what} at once",

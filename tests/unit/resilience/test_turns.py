@@ -125,8 +125,8 @@ async def test_retry_after_is_as_long_as_the_queue_is_too_long() -> None:
     machine = Machine(lanes=1)
     await machine.same(1, 4.0)
     await machine.run(*((name, 4.0, {"due": None}) for name in "abcdefgh"), ("late", 4.0, {"due": 20.0}))
-    # one at work, seven waiting, and its own: 36 s
-    assert machine.refused["late"][1] == pytest.approx(36 - 20)
+    # one at work, seven waiting, and its own with a margin: 38 s
+    assert machine.refused["late"][1] == pytest.approx(38 - 20)
 
 
 async def test_a_burst_before_anything_was_measured_is_thinned_out_as_soon_as_something_is() -> None:
@@ -141,7 +141,7 @@ async def test_work_that_turns_out_slower_is_refused_before_its_deadline() -> No
     machine = Machine(lanes=1)
     await machine.same(1, 1.0)
     await machine.run(("stuck", 100.0, {}), ("waits", 1.0, {"due": 5.0}))
-    assert machine.refused["waits"][0] - 1.0 == pytest.approx(4.5), "while a client could still be told"
+    assert machine.refused["waits"][0] - 1.0 == pytest.approx(4.0), "while a client could still be told"
 
 
 async def test_who_waits_for_an_upstream_leaves_the_lane_but_keeps_its_memory() -> None:
@@ -193,11 +193,16 @@ async def test_a_substitute_that_would_come_too_late_is_refused_at_once() -> Non
     assert [type(each) for each in ended] == [type(None), type(None), AtCapacity, AtCapacity]
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 120), st.sampled_from(["finish", "cancel", "fail", "leave"])), max_size=25),
-    st.data(),
+JOBS = st.tuples(
+    st.integers(1, 120),  # weight
+    st.sampled_from(["finish", "cancel", "fail", "leave"]),
+    st.integers(0, 1000),  # its place in the order of endings
+    st.integers(0, 3),  # turns of the loop before that
 )
-def test_every_lane_and_weight_comes_back(jobs: Sequence[tuple[int, str]], data: st.DataObject) -> None:
+
+
+@given(st.lists(JOBS, max_size=25))
+def test_every_lane_and_weight_comes_back(jobs: Sequence[tuple[int, str, int, int]]) -> None:
     async def scenario() -> None:
         turns = Turns("work", Room(3, 100, 300), VirtualClock())
         inside: Counter[str] = Counter()
@@ -219,11 +224,11 @@ def test_every_lane_and_weight_comes_back(jobs: Sequence[tuple[int, str]], data:
                     inside["lanes"] -= ending != "leave"
 
         events = [asyncio.Event() for _ in jobs]
-        tasks = [asyncio.create_task(one(w, e, go)) for (w, e), go in zip(jobs, events, strict=True)]
-        for index in data.draw(st.permutations(range(len(jobs)))):
-            for _ in range(data.draw(st.integers(0, 3))):
+        tasks = [asyncio.create_task(one(w, e, go)) for (w, e, *_), go in zip(jobs, events, strict=True)]
+        for index, (_, ending, _, pause) in sorted(enumerate(jobs), key=lambda job: job[1][2]):
+            for _ in range(pause):
                 await asyncio.sleep(0)
-            tasks[index].cancel() if jobs[index][1] == "cancel" else events[index].set()
+            tasks[index].cancel() if ending == "cancel" else events[index].set()
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
         assert turns.waiting == 0
         async with asyncio.timeout(60), turns.hold(Load(1000, "all of it", NEVER)):
