@@ -74,3 +74,16 @@ async def drive(found: Scenario, url: str, begin: float, now: Callable[[], float
         await driver.run_closed(begin)
     await connections.aclose()
     return driver.tally
+
+
+def serve_stalling() -> None:
+    """A process's main: the stalling server on a free port; says where on stderr."""
+    import sys
+    import time
+
+    async def main() -> None:
+        async with stalling(time.monotonic, time.monotonic()) as url:
+            print(f"listening on {url}", file=sys.stderr, flush=True)
+            await asyncio.Event().wait()
+
+    asyncio.run(main())

@@ -127,13 +127,23 @@ def run_all(renderer: Renderer, settings: Settings) -> Printed:
 
     Raises: PerkieError when a run cannot begin.
     """
+    from perkie_cli.loadtest.interrupts import first_interrupt_only
+
+    with first_interrupt_only():
+        return _run_all(renderer, settings)
+
+
+def _run_all(renderer: Renderer, settings: Settings) -> Printed:
+    from perkie_cli.loadtest.interrupts import undisturbed
+
     done: list[tuple[Report, PerkieError | None]] = []
     rows: list[LoadRunRow] = []
     turns = list(_turns(settings))
     for label, target, seed in turns:
         run = _run(renderer, settings, target, seed, label)
-        report, error = _judged(run)
-        written = _write(settings, report, label)
+        with undisturbed():
+            report, error = _judged(run)
+            written = _write(settings, report, label)
         rows.append(_row(report, written))
         done.append((report, error))
         if label:

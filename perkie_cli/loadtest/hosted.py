@@ -9,15 +9,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from perkie_cli.domain.errors import Unavailable
+from perkie_cli.loadtest.interrupts import undisturbed
 
 BUCKET = "perkie-load-test"
 PROJECT = "perkie-load-test"
@@ -209,17 +209,3 @@ class Hosted:
     ) -> None:
         with undisturbed():
             self._stack.close()
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ignores Ctrl-C and SIGTERM for the block, however often they come: what cleans up must end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread is interrupted
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
