@@ -98,6 +98,13 @@ def perkie(tmp_path: Path) -> Perkie:
     return run_process
 
 
+def counts(summary: object) -> dict[str, object]:
+    """A batch's summary without what differs from run to run."""
+    assert isinstance(summary, dict)
+    assert summary.keys() >= {"cost_usd", "seconds", "run"}
+    return {name: value for name, value in summary.items() if name not in ("cost_usd", "seconds", "run")}
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     """Time that moves when told to."""

@@ -11,7 +11,8 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter
 
 from perkie_cli.cli.render import SCHEMA
-from perkie_cli.cli.rows import ROWS, ErrorRow
+from perkie_cli.cli.row_parts import ErrorRow
+from perkie_cli.cli.rows import ROWS
 from perkie_cli.loadtest.report import SCHEMA as REPORT_SCHEMA
 from perkie_cli.loadtest.report import Report
 from tests.conftest import ROOT

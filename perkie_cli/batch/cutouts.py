@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.work import MakerResult, Planned
+from perkie_cli.batch.work import NO_PHOTO, MakerResult
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.cutouts.result import Cutout
+from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.photo import Photo
-from perkie_cli.services.cutouts.cut_out import CutoutPlan, Cutouts
+from perkie_cli.services.cutouts.cut_out import Cutouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +22,26 @@ class CutoutMaker:
     cutouts: Cutouts
     request: Callable[[Photo], CutoutRequest]
 
-    @property
-    def kind(self) -> OutputKind:
+    def kind(self, job: Job) -> OutputKind:
         """The mark of cut-outs."""
+        del job
         return OutputKind.CUTOUT
 
-    def plan(self, photo: Photo, style: str) -> Planned:
-        """Plans one cut-out; it has no style."""
-        del style
-        plan = self.cutouts.plan(self.request(photo))
-        return Planned(f"{plan.recipe.fingerprint} {_tag(plan.request)}", lambda: self._make(plan))
+    def tag(self, job: Job) -> str:
+        """See ``Maker``; a cut-out has no style."""
+        del job
+        plan = self.cutouts.plan(self.request(NO_PHOTO))
+        return f"{plan.recipe.fingerprint} {_tag(plan.request)}"
 
-    async def _make(self, plan: CutoutPlan) -> MakerResult:
-        made = await self.cutouts.carry_out(plan)
+    async def is_cached(self, photo: Photo, job: Job) -> bool:
+        """See ``Maker``."""
+        del job
+        return await self.cutouts.is_cached(self.cutouts.plan(self.request(photo)))
+
+    async def make(self, photo: Photo, job: Job, purse: Budget) -> MakerResult:
+        """See ``Maker``; a cut-out costs nothing."""
+        del job, purse
+        made = await self.cutouts(self.request(photo))
         return MakerResult(made.picture.data, made.facts(), _remark(made), final=not made.degraded)
 
 

@@ -14,6 +14,7 @@ from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
 from perkie_cli.imaging import codec
+from perkie_cli.system.private import private_folder
 
 STDIO = Path("-")  # stdin as an input, stdout as an output
 
@@ -44,7 +45,7 @@ def read_input(path: Path, max_bytes: int) -> bytes:
         if facts.st_size == 0:
             raise UnreadableFile(f"{path} is empty")
         if facts.st_size > max_bytes:
-            raise _too_many(f"{path} has {format_size(facts.st_size)}", max_bytes)
+            raise too_many_bytes(f"{path} has {format_size(facts.st_size)}", max_bytes)
         return path.read_bytes()
     except FileNotFoundError as error:
         raise UnreadableFile(f"{path} does not exist") from error
@@ -61,11 +62,12 @@ def _from_stdin(max_bytes: int) -> bytes:
     if not data:
         raise UnreadableFile("stdin is empty")
     if len(data) > max_bytes:
-        raise _too_many("stdin has more", max_bytes)
+        raise too_many_bytes("stdin has more", max_bytes)
     return data
 
 
-def _too_many(said: str, max_bytes: int) -> TooManyBytes:
+def too_many_bytes(said: str, max_bytes: int) -> TooManyBytes:
+    """The error for a photo over the limit."""
     return TooManyBytes(f"{said}; at most {format_size(max_bytes)} are accepted", hint="Send a smaller copy.")
 
 
@@ -77,8 +79,10 @@ def read_photo(path: Path, limits: ImageLimits, name: str | None = None) -> Phot
     return codec.photo(read_input(path, limits.max_bytes), limits, name or ("stdin" if path == STDIO else str(path)))
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Writes a temporary file and renames it, so that readers never see half a file. Creates parent folders.
+
+    ``mode`` is restricted by the umask.
 
     Raises: UnwritableFile, DiskFull.
     """
@@ -88,9 +92,23 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_bytes(data)
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
             os.replace(temporary, path)  # noqa: PTH105  # one call, atomic on every platform
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(str(path), error) from error
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """``write_atomically`` for what only its user may read: mode 0600, new folders 0700.
+
+    Raises: UnwritableFile, DiskFull.
+    """
+    try:
+        private_folder(path.parent)
+    except OSError as error:
+        raise unwritable(str(path), error) from error
+    write_atomically(path, data, mode=0o600)

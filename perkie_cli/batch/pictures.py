@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.work import MakerResult, Planned
-from perkie_cli.domain.money.spend import dollars
+from perkie_cli.batch.work import NO_PHOTO, MakerResult
+from perkie_cli.domain.money.spend import Budget, dollars
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.request import GenerateRequest
@@ -23,21 +24,29 @@ class PictureMaker:
 
     generate: Generate
     workers: Workers
-    request: Callable[[Photo, str], GenerateRequest]
+    request: Callable[[Photo, Job, Budget | None], GenerateRequest]
     format: ImageFormat
 
-    @property
-    def kind(self) -> OutputKind:
+    def kind(self, job: Job) -> OutputKind:
         """The mark of styled pictures."""
+        del job
         return OutputKind.PICTURE
 
-    def plan(self, photo: Photo, style: str) -> Planned:
+    def tag(self, job: Job) -> str:
         """See ``Maker``."""
-        plan = self.generate.plan(self.request(photo, style))
-        return Planned(f"{plan.key.style} {plan.key.fingerprint} {self.format.value}", lambda: self._make(plan))
+        key = self._plan(NO_PHOTO, job).key
+        return f"{key.style} {key.fingerprint} {self.format.value}"
 
-    async def _make(self, plan: PicturePlan) -> MakerResult:
-        made = await self.generate.carry_out(plan)
+    async def is_cached(self, photo: Photo, job: Job) -> bool:
+        """See ``Maker``."""
+        return await self.generate.is_cached(self._plan(photo, job))
+
+    def _plan(self, photo: Photo, job: Job) -> PicturePlan:
+        return self.generate.plan(self.request(photo, job, None))
+
+    async def make(self, photo: Photo, job: Job, purse: Budget) -> MakerResult:
+        """See ``Maker``."""
+        made = await self.generate(self.request(photo, job, purse))
         picture = await self.workers.run(deliver, made.master, self.format)
         return MakerResult(picture.data, made.facts(), _remark(made), final=not made.degraded)
 

@@ -1,8 +1,6 @@
-"""Where outputs go, and whether an existing file there is ours.
+"""Whether a file at a target is ours.
 
-A target never overwrites another input's output: inputs that would share a target (``a.jpg``, ``a.png``) get their
-extension into the name (``a-jpg_…``, ``a-png_…``), and a number if that is not enough (``x/a.jpg``, ``y/a.jpg``). A
-record of outputs distinguishes fresh ones (skipped) and stale ones (replaced) from files that perkie did not make
+A record of outputs distinguishes fresh ones (skipped) and stale ones (replaced) from files that perkie did not make
 (refused without ``--force``).
 """
 
@@ -10,59 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import count
 from pathlib import Path
 
-from perkie_cli.batch.files import STDIO, located, write_atomically
-from perkie_cli.batch.inputs import InputFile, holds
+from perkie_cli.batch.files import located, write_atomically
+from perkie_cli.batch.photos.inputs import holds
+from perkie_cli.batch.photos.sources import Source, stat_of
 from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, unwritable
 from perkie_cli.ports import MadeOutput, OutputStore
-
-
-def plan_targets(
-    files: Sequence[InputFile], tails: Sequence[str], output: Path | None, out_dir: Path | None
-) -> list[list[Path]]:
-    """One target per file and tail (``_ink_wash.jpg``), in order."""
-    if output is not None:
-        return [[output]]
-    if out_dir is None and [file.path for file in files] == [STDIO]:
-        return [[STDIO]]
-    crowd = Counter(_folded(_place(file, out_dir) / file.path.stem) for file in files)
-    rows: list[list[Path]] = []
-    taken: set[str] = set()
-    for file in files:
-        folder, stem, ending = _place(file, out_dir), _stem(file), file.path.suffix.lstrip(".")
-        if ending and crowd[_folded(folder / stem)] > 1:
-            stem = f"{stem}-{ending}"
-        row = next(row for row in _numbered(folder, stem, tails) if taken.isdisjoint(map(_folded, row)))
-        taken.update(map(_folded, row))
-        rows.append(row)
-    return rows
-
-
-def _stem(file: InputFile) -> str:
-    return "stdin" if file.path == STDIO else file.path.stem
-
-
-def _numbered(folder: Path, stem: str, tails: Sequence[str]) -> Iterator[list[Path]]:
-    """Yields the stem's targets, then those of ``stem-2``, ``stem-3``, …"""
-    yield [folder / f"{stem}{tail}" for tail in tails]
-    for number in count(2):
-        yield [folder / f"{stem}-{number}{tail}" for tail in tails]
-
-
-def _folded(path: Path) -> str:
-    """A form that is equal for paths that some file systems treat as the same."""
-    return str(located(path)).casefold()
-
-
-def _place(file: InputFile, out_dir: Path | None) -> Path:
-    return file.path.parent if out_dir is None else out_dir / file.folder
 
 
 class OutputState(StrEnum):
@@ -75,14 +31,13 @@ class OutputState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OutputFile:
-    """One output to record. ``final`` is false for degraded ones, which are made again."""
+class Origin:
+    """What an output is made from: the source in that version, its content, and the tag of the options."""
 
-    target: Path
-    source: Path
-    source_sha256: str
+    source: Source
+    version: str
+    sha256: str
     options: str
-    final: bool = True
 
 
 class OutputRecord:
@@ -91,53 +46,65 @@ class OutputRecord:
     def __init__(self, store: OutputStore) -> None:
         self._store = store
 
-    def state(self, target: Path, source: Path, options: str) -> OutputState:
-        """The state of the file at ``target``, if it were made from ``source`` with ``options``."""
+    def fresh(self, targets: Sequence[Path], sources: Sequence[Source], options: Sequence[str]) -> list[bool]:
+        """Which targets are surely fresh, by size and time alone: no photo is read. One answer for each target."""
+        made = self._made(targets)
+        return [
+            _surely_fresh(made.get(target), target, source, tag)
+            for target, source, tag in zip(targets, sources, options, strict=True)
+        ]
+
+    def origins(self, targets: Sequence[Path]) -> dict[Path, bytes]:
+        """The ``Source.key`` of those targets that are recorded and there."""
+        return {path: made.input for path, made in self._made(targets).items() if holds(path.exists)}
+
+    def _made(self, targets: Sequence[Path]) -> Mapping[Path, MadeOutput]:
+        names = {_name(target): target for target in targets}
+        with suppress(StoreUnavailable):  # ``write`` will report it
+            return {names[made.path]: made for made in self._store.find_all(list(names))}
+        return {}
+
+    def state(self, target: Path, origin: Origin) -> OutputState:
+        """The state of the file at ``target``, if it were made from ``origin``."""
         if not target.exists():
             return OutputState.ABSENT
         made = self._store.find(_name(target))
-        if made is None or made.input != _name(source) or not _unchanged(target, made.stat, made.sha256):
+        if made is None or made.input != origin.source.key or not _unchanged(target, made):
             return OutputState.FOREIGN
-        same = made.options == options and made.final and _unchanged(source, made.input_stat, made.input_sha256)
+        same = made.options == origin.options and made.final and made.input_sha256 == origin.sha256
         return OutputState.FRESH if same else OutputState.STALE
 
-    def check(self, target: Path, source: Path, options: str, *, force: bool) -> OutputState:
+    def check(self, target: Path, origin: Origin, *, force: bool) -> OutputState:
         """``state``, but a file that must not be replaced is an error. ``force`` allows replacing foreign files.
 
         Raises: OutputExists, UnwritableFile.
         """
-        check_place(target, source)
+        check_place(target, origin.source)
         try:
-            found = self.state(target, source, options)
+            found = self.state(target, origin)
         except StoreUnavailable as error:
             found, unknown = OutputState.FOREIGN, f"; {error.message}"
         else:
-            unknown = f" and was not made by perkie from {source.name}"
+            unknown = f" and was not made by perkie from {origin.source.path.name}"
         if found is OutputState.FOREIGN and not force:
             raise OutputExists(
-                f"{target} exists{unknown}", hint="Use --force to replace it, or -o / --out-dir for another place."
+                f"{target} exists{unknown}",
+                hint="--force replaces it, --skip-existing keeps it; -o and --out-dir name another place.",
             )
         return OutputState.STALE if force else found
 
-    def write(self, made: OutputFile, data: bytes) -> list[str]:
+    def write(self, target: Path, origin: Origin, data: bytes, *, final: bool = True) -> list[str]:
         """Writes an output and records it. A failure to record is only a warning, since the output exists.
 
-        Raises: UnwritableFile, DiskFull.
+        ``final`` is false for degraded ones, which are made again. Raises: UnwritableFile.
         """
-        write_atomically(made.target, data)
+        write_atomically(target, data)
+        source = origin.source
+        as_read = origin.version if source.version() == origin.version else ""
+        sha256 = hashlib.sha256(data).hexdigest()
+        made = (_name(target), stat_of(target), sha256, source.key, as_read, origin.sha256, origin.options, final)
         try:
-            self._store.put(
-                MadeOutput(
-                    _name(made.target),
-                    _stat(made.target),
-                    hashlib.sha256(data).hexdigest(),
-                    _name(made.source),
-                    _stat_as_read(made),
-                    made.source_sha256,
-                    made.options,
-                    made.final,
-                )
-            )
+            self._store.put(MadeOutput(*made))
         except StoreUnavailable as error:
             return [error.message]
         return []
@@ -154,7 +121,7 @@ class OutputRecord:
         return [path for word in words if holds(Path(word).is_dir) for path in self.below(Path(word))]
 
 
-def check_place(target: Path, source: Path) -> None:
+def check_place(target: Path, source: Source) -> None:
     """Checks that an output can be written there, so that nobody pays for a picture that cannot.
 
     Raises: OutputExists, UnwritableFile, UsageError.
@@ -163,7 +130,7 @@ def check_place(target: Path, source: Path) -> None:
         if target.is_dir() or (target.exists() and not target.is_file()):
             kind = "a directory" if target.is_dir() else "not a regular file"
             raise OutputExists(f"{target} is {kind}", hint="Name a file with -o, or a folder with --out-dir.")
-        if holds(lambda: target.samefile(source)):
+        if source.is_at(target):
             raise OutputExists(f"{target} is the input itself", hint="Name another file with -o.")
         folder = next(place for place in target.absolute().parents if place.exists())
         if not folder.is_dir():
@@ -179,23 +146,18 @@ def _name(path: Path) -> bytes:
     return os.fsencode(located(path))
 
 
-def _stat(path: Path) -> str:
-    facts = path.stat()
-    return f"{facts.st_size}:{facts.st_mtime_ns}"
+def _surely_fresh(made: MadeOutput | None, target: Path, source: Source, options: str) -> bool:
+    if made is None or not (made.final and made.options == options and made.input == source.key):
+        return False
+    try:
+        return made.input_stat == source.version() != "" and made.stat == stat_of(target)
+    except OSError:
+        return False
 
 
-def _stat_as_read(made: OutputFile) -> str:
-    """The input's ``stat``; empty if the file was changed or removed after it was read."""
-    with suppress(OSError):
-        stat = _stat(made.source)
-        if hashlib.sha256(made.source.read_bytes()).hexdigest() == made.source_sha256:
-            return stat
-    return ""
-
-
-def _unchanged(path: Path, stat: str, sha256: str) -> bool:
+def _unchanged(target: Path, made: MadeOutput) -> bool:
     """Compares size and time first, then the content (for a copy or a checkout)."""
     try:
-        return _stat(path) == stat or hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+        return stat_of(target) == made.stat or hashlib.sha256(target.read_bytes()).hexdigest() == made.sha256
     except OSError:
         return False

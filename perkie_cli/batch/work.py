@@ -1,23 +1,29 @@
-"""One job from its file to its output: read, plan, skip if it exists, make, write, record."""
+"""One job from its source to its output: read, skip if it exists, plan, make, write, record."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from perkie_cli.batch.files import STDIO, read_photo
+from perkie_cli.batch.files import STDIO
+from perkie_cli.batch.jobs import Job, JobResult
 from perkie_cli.batch.mark import OutputKind, marked
-from perkie_cli.batch.run import Job, JobResult
-from perkie_cli.batch.status import Status
-from perkie_cli.batch.targets import OutputFile, OutputRecord, OutputState
+from perkie_cli.batch.photos.inputs import holds
+from perkie_cli.batch.photos.sources import photo_from
+from perkie_cli.batch.targets import Origin, OutputRecord, OutputState
 from perkie_cli.domain.cutouts.result import CutoutFacts
-from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.money.spend import Budget
+from perkie_cli.domain.photo import InputFormat, Inspection, Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.request import CacheUse
 from perkie_cli.domain.pictures.result import PictureFacts
-from perkie_cli.system.waiting import finish_in_thread
+from perkie_cli.domain.runs import Status
+from perkie_cli.ports import Workers
+from perkie_cli.system.waiting import finished
+
+NO_PHOTO = Photo(b"", "", "", Inspection(InputFormat.JPEG, 0, 0, 0, False, 1))
+"""Stands for any photo where only the options count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +36,36 @@ class MakerResult:
     final: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """The plan for one photo. ``tag`` holds everything that decides the output, apart from the photo's bytes."""
-
-    tag: str
-    make: Callable[[], Awaitable[MakerResult]]
-
-
 class Maker(Protocol):
-    """Makes outputs of one kind."""
+    """Makes outputs."""
 
-    @property
-    def kind(self) -> OutputKind:
-        """The kind in their mark."""
+    def kind(self, job: Job) -> OutputKind:
+        """The kind in the output's mark."""
 
-    def plan(self, photo: Photo, style: str) -> Planned:
-        """The plan for one photo. Raises: UnknownStyle, UsageError, InvalidParameter."""
+    def tag(self, job: Job) -> str:
+        """Everything that decides the output, apart from the photo's bytes.
+
+        Raises: UnknownStyle, UsageError, InvalidParameter.
+        """
+
+    async def make(self, photo: Photo, job: Job, purse: Budget) -> MakerResult:
+        """Makes it, and books what it costs in ``purse``. Raises: the errors of the use case."""
+
+    async def is_cached(self, photo: Photo, job: Job) -> bool:
+        """Whether it would come from the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How a run treats existing outputs: ``force`` replaces any file, ``dry_run`` makes nothing."""
+    """How a run treats existing outputs: ``force`` replaces any file, ``skip_existing`` keeps any file.
+
+    ``dry_run`` makes nothing.
+    """
 
     cache: CacheUse = CacheUse.NORMAL
     force: bool = False
     dry_run: bool = False
+    skip_existing: bool = False
 
     @property
     def redo(self) -> bool:
@@ -72,38 +82,69 @@ class FileWork:
         record: OutputRecord,
         limits: ImageLimits,
         rules: Rules,
+        io: Workers,
         stdout: Callable[[bytes], None],
     ) -> None:
         self._maker = maker
         self._record = record
         self._limits = limits
         self._rules = rules
+        self._io = io
         self._stdout = stdout
 
-    async def __call__(self, job: Job) -> JobResult:
+    def there(self, jobs: Sequence[Job]) -> frozenset[int]:
+        """The places of those jobs whose output is surely there, without reading a photo. Blocks.
+
+        Raises: as ``Maker.tag``.
+        """
+        if self._rules.skip_existing:
+            return frozenset(place for place, job in enumerate(jobs) if holds(job.target.exists))
+        if self._rules.redo:
+            return frozenset()
+        tags: dict[tuple[str, object], str] = {}
+        for job in jobs:
+            if (job.style, job.owner) not in tags:
+                tags[job.style, job.owner] = self._maker.tag(job)
+        options = [tags[job.style, job.owner] for job in jobs]
+        fresh = self._record.fresh([job.target for job in jobs], [job.source for job in jobs], options)
+        return frozenset(place for place, is_fresh in enumerate(fresh) if is_fresh)
+
+    async def __call__(self, job: Job, purse: Budget) -> JobResult:
         """Runs one job.
 
         Raises: BadInput, OutputExists, UnwritableFile, DiskFull, and everything that the maker raises.
         """
-        photo = await asyncio.to_thread(read_photo, job.source, self._limits)
-        planned = self._maker.plan(photo, job.style)
-        if job.target != STDIO:
-            state = self._record.check(job.target, job.source, planned.tag, force=self._rules.force)
-            if state is OutputState.FRESH and not self._rules.redo:
-                return JobResult(job, Status.SKIPPED, remark="already made")
+        photo, origin = await self._read(job)
+        if job.target != STDIO and await self._is_there(job, origin):
+            return JobResult(job, Status.SKIPPED, remark="already made")
         if self._rules.dry_run:
             return JobResult(job, Status.PLANNED, remark="would be made")
-        output = await planned.make()
-        data = marked(output.data, self._maker.kind)
+        made = await self._maker.make(photo, job, purse)
+        data = marked(made.data, self._maker.kind(job))
+        # to its end, so that a written output is also recorded and reported
         if job.target == STDIO:
-            await finish_in_thread(self._stdout, data)
-            return _done(job, output, ())
-        made = OutputFile(job.target, job.source, photo.hash, planned.tag, output.final)
-        # uninterrupted, so that a written output is also recorded and reported
-        warnings = await finish_in_thread(self._record.write, made, data)
-        return _done(job, output, warnings)
+            await finished(self._io.run(self._stdout, data))
+            return _done(job, made, ())
+        written = self._io.run(self._record.write, job.target, origin, data, final=made.final)
+        return _done(job, made, await finished(written))
+
+    async def needs_drawing(self, job: Job) -> bool:
+        """Whether the output is neither there nor in the cache. Raises: as for running it."""
+        photo, origin = await self._read(job)
+        if job.target != STDIO and await self._is_there(job, origin):
+            return False
+        return self._rules.cache is not CacheUse.NORMAL or not await self._maker.is_cached(photo, job)
+
+    async def _read(self, job: Job) -> tuple[Photo, Origin]:
+        version = await self._io.run(job.source.version)
+        photo = await photo_from(job.source, self._limits, self._io)
+        return photo, Origin(job.source, version, photo.hash, self._maker.tag(job))
+
+    async def _is_there(self, job: Job, origin: Origin) -> bool:
+        state = await self._io.run(self._record.check, job.target, origin, force=self._rules.force)
+        return state is OutputState.FRESH and not self._rules.redo
 
 
-def _done(job: Job, output: MakerResult, warnings: Sequence[str]) -> JobResult:
-    status = Status.CACHED if output.facts.cache_hit else Status.DONE
-    return JobResult(job, status, output.facts, warnings, remark=output.remark)
+def _done(job: Job, made: MakerResult, warnings: Sequence[str]) -> JobResult:
+    status = Status.CACHED if made.facts.cache_hit else Status.DONE
+    return JobResult(job, status if made.final else Status.DEGRADED, made.facts, warnings, remark=made.remark)

@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
     from perkie_cli.ports import (
         BlobStore,
+        Buckets,
         Clock,
         DocumentStore,
         EventSink,
+        Journal,
+        Locks,
         MattingEngine,
         ModelStore,
         OutputStore,
@@ -119,6 +122,7 @@ class Services(LazyParts):
     blobs: BlobStore = part("stores.blobs")
     bucket: GcsConnection = part("stores.google")
     gcs_blobs: BlobStore = part("stores.google")
+    buckets: Buckets = part("stores.google")
     resolved: Callable[[Secret | None], Secret | None] = part("stores.google")
     lifecycle: Lifecycle = part("stores.google")
     firestore: FirestoreConnection = part("stores.firestore")
@@ -173,6 +177,8 @@ class Services(LazyParts):
 
     outputs: OutputStore = part("stores.outputs")
     state_files: StateFiles = part("stores.state")
+    journal: Journal = part("stores.outputs")
+    locks: Locks = part("stores.outputs")
 
 
 class Overrides(TypedDict, total=False):

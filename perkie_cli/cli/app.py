@@ -20,6 +20,8 @@ from perkie_cli.domain.errors import UsageError
 COMMANDS: dict[str, str] = {
     "stylize": "Redraw pets in an artistic style.",
     "remove-bg": "Cut pets out of their background.",
+    "process": "Do all for each pet: cut it out, draw its styles, and put them on a contact sheet.",
+    "report": "Show what runs over many photos did, also of one that goes on or was killed.",
     "styles": "List, show, check and preview styles.",
     "models": "Get, check and evaluate the models that draw and cut out.",
     "cache": "Inspect, check and clear stored pictures.",

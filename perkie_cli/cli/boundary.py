@@ -24,6 +24,7 @@ COMPLETING = "_PERKIE_COMPLETE"  # set by the shell's completion function
 def run(args: Sequence[str]) -> int:
     """Runs the hoisted arguments and returns the exit code. It never raises, except for a bug in itself."""
     renderer = Renderer(GlobalFlags.peek(args))
+    renderer.words = tuple(args)
     if renderer.flags.no_color:
         os.environ["NO_COLOR"] = "1"  # also for the help texts, which Rich prints
     try:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import owner_of
+from perkie_cli.cli.options import shares
 from perkie_cli.cli.session import settings_of
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.storage.selection import AREAS
@@ -72,17 +71,4 @@ def _chosen(
     )
 
 
-def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """Replaces a command's parameter ``chosen: Filter`` by the options above, placed before its own."""
-    options = inspect.signature(_chosen, eval_str=True).parameters
-    own = {n: p for n, p in inspect.signature(command, eval_str=True).parameters.items() if n != "chosen"}
-    parameters = {name: each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, each in (options | own).items()}
-
-    @functools.wraps(command)
-    def with_options(**given: Any) -> None:
-        chosen = _chosen(**{name: given[name] for name in options})
-        command(chosen=chosen, **{name: given[name] for name in own})
-
-    with_options.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]  # read by Typer
-    with_options.__annotations__ = {name: each.annotation for name, each in parameters.items()}
-    return with_options
+filtered = shares("chosen", _chosen, first=True)

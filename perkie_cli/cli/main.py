@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,13 +22,23 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         with uncollected():
             from perkie_cli.cli.boundary import run
 
-        sys.exit(run(hoist(sys.argv[1:] if argv is None else argv)))
+        code = run(hoist(sys.argv[1:] if argv is None else argv))
+        _leave_hanging_threads(code)
+        sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         for late in (signal.SIGINT, signal.SIGTERM):  # Python's shutdown would print a KeyboardInterrupt
             signal.signal(late, signal.SIG_DFL)
         gc.freeze()  # skip the final garbage collection: it would take as long as `quota show` itself
+
+
+def _leave_hanging_threads(code: int) -> None:
+    """Ends the process if a worker thread hangs (a dead network disk): Python's own exit would wait for it for ever."""
+    threads = sys.modules.get("perkie_cli.system.threads")  # otherwise there are no workers
+    if threads is not None and threads.any_hanging():
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def _stop_on_sigterm() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -116,9 +119,12 @@ DeadlineSeconds = Annotated[
         help="Time limit for one picture in seconds (default: none; Gemini gets up to 3 tries of 40 s).",
     ),
 ]
-Estimate = Annotated[bool, typer.Option("--estimate", help="Print the maximum cost, draw nothing.")]
+Estimate = Annotated[bool, typer.Option("--estimate", help="Print what is left to draw and its cost, draw nothing.")]
 BudgetDollars = Annotated[
     float | None, typer.Option("--budget", min=0, metavar="USD", help="Spending limit of the whole run.")
+]
+ConfirmOver = Annotated[
+    float | None, typer.Option(min=0, metavar="USD", help="Ask first if the run would cost more than this.")
 ]
 StylizeMatting = Annotated[
     str | None,
@@ -185,3 +191,29 @@ Acknowledged = Annotated[
         autocompletion=complete.protected_bucket,
     ),
 ]
+
+Command = Callable[..., None]
+
+
+def shares(name: str, options: Callable[..., Any], *, first: bool = False) -> Callable[[Command], Command]:
+    """Replaces a command's parameter ``name`` by those of ``options``, which gets their values and makes it.
+
+    They come after the command's own, or ``first``.
+    """
+
+    def replaced(command: Command) -> Command:
+        shared = inspect.signature(options, eval_str=True).parameters
+        own = {n: p for n, p in inspect.signature(command, eval_str=True).parameters.items() if n != name}
+        ordered = {**shared, **own} if first else {**own, **shared}
+        parameters = {each: p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each, p in ordered.items()}
+
+        @functools.wraps(command)
+        def with_options(**given: Any) -> None:
+            chosen = options(**{each: given[each] for each in shared})
+            command(**{name: chosen}, **{each: given[each] for each in own})
+
+        with_options.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]  # read by Typer
+        with_options.__annotations__ = {each: p.annotation for each, p in parameters.items()}
+        return with_options
+
+    return replaced

@@ -48,8 +48,10 @@ class Renderer:
     def __init__(self, flags: GlobalFlags) -> None:
         self.flags = flags
         self.command = "perkie"
+        self.words: Sequence[str] = ()  # the arguments as typed
         self.warnings: list[str] = []
         self.ended: int | None = None  # the exit code, set when the envelope is written
+        self.events = False  # whether stderr carries one JSON event a line, and nothing else
 
     # ---------------------------------------------------------------- data
 
@@ -117,10 +119,8 @@ class Renderer:
         return exit_code
 
     def _envelope(self, report: Report) -> str:
-        from perkie_cli.cli.rows import (
-            ErrorRow,
-            as_fields,
-        )  # imports half of the domain, which text output does not need
+        from perkie_cli.cli.row_parts import ErrorRow
+        from perkie_cli.cli.rows import as_fields  # imports half of the domain, which text output does not need
 
         error = report.error
         body = {
@@ -145,7 +145,7 @@ class Renderer:
 
     def say(self, text: str) -> None:
         """Prints a remark on stderr."""
-        if not self.flags.quiet and not self.flags.json:
+        if not self.flags.quiet and not self.flags.json and not self.events:
             self._stderr(text)
 
     def warn(self, text: str) -> None:
@@ -153,13 +153,19 @@ class Renderer:
         if text in self.warnings:
             return
         self.warnings.append(text)
-        if not self.flags.json:
+        if self.events:
+            self.event("warning", message=text)
+        elif not self.flags.json:
             self._stderr(f"warning: {text}", "yellow")
 
     def complain(self, error: PerkieError, about: str = "") -> None:
         """Prints one failure among several; the run continues. ``about`` is added if the error does not name it."""
-        if not self.flags.json:
+        if not self.flags.json and not self.events:  # the event of the item tells it
             self._print_error(error, f"{about}: " if about and about not in error.message else "")
+
+    def event(self, kind: str, **fields: object) -> None:
+        """Prints one event for machines: a line of JSON on stderr."""
+        self._write_stderr(json.dumps({"event": kind, **fields}, default=plain) + "\n")
 
     def fail(self, error: PerkieError) -> int:
         """Ends the run with an error; returns the exit code. If stdout cannot be written, reports on stderr."""
@@ -175,6 +181,9 @@ class Renderer:
         return PerkieError(f"unexpected {type(error).__name__}: {error}", hint=REPORT_BUG)
 
     def _print_error(self, error: PerkieError, about: str = "") -> None:
+        if self.events:
+            self.event("error", code=error.code, message=error.message, hint=error.hint, retryable=error.retryable)
+            return
         self._stderr(f"error: {about}{error.message}", "red")
         if error.hint:
             self._stderr(f"  {error.hint}")
@@ -212,7 +221,7 @@ class Renderer:
     @contextmanager
     def progress(self, total: int, item: str) -> Iterator[Progress]:
         """A bar for many items or a live line for one, with the last ``item``'s name. Silent without a terminal."""
-        if self.flags.quiet or self.flags.json or not sys.stderr.isatty():
+        if self.flags.quiet or not sys.stderr.isatty():
             yield Progress()
             return
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -220,9 +229,9 @@ class Renderer:
 
         columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]  # a file may be named [/b].png
         if total > 1:
-            columns += [BarColumn(), MofNCompleteColumn()]
+            columns += [BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False)]
         with RichProgress(*columns, TimeElapsedColumn(), console=self._console(sys.stderr), transient=True) as bar:
-            yield _RichBar(bar, bar.add_task(streams.printable(item), total=total))
+            yield _RichBar(bar, bar.add_task(streams.printable(item), total=total, note=""))
 
     @contextmanager
     def transfer(self, name: str) -> Iterator[Transfer]:
@@ -283,8 +292,8 @@ class Renderer:
 class Progress:
     """Receives each finished item; this one shows nothing."""
 
-    def advance(self, item: str) -> None:
-        """Counts one finished item."""
+    def advance(self, item: str, note: str = "") -> None:
+        """Counts one finished item; ``note`` tells more about the whole."""
 
 
 class Transfer:
@@ -306,8 +315,8 @@ class _RichBar(Progress):
     def __init__(self, bar: Any, task: Any) -> None:
         self._bar, self._task = bar, task
 
-    def advance(self, item: str) -> None:
-        self._bar.update(self._task, advance=1, description=streams.printable(item))
+    def advance(self, item: str, note: str = "") -> None:
+        self._bar.update(self._task, advance=1, description=streams.printable(item), note=note)
 
 
 def plain(value: object) -> object:

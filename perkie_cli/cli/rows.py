@@ -12,68 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from perkie_cli.batch.status import Status
-from perkie_cli.domain.cutouts.result import CutoutFacts
-from perkie_cli.domain.errors import PerkieError
+from perkie_cli.cli.batch.rows import CutoutRow, EstimateRow, ItemRow, PictureRow, RunRow
+from perkie_cli.cli.row_parts import IF_ANY, ErrorRow
 from perkie_cli.domain.money.report import SpendTotal
-from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.pictures.style import StyleFault
 from perkie_cli.domain.quotas.limits import CounterState
 from perkie_cli.loadtest.report import Group, ThresholdRow
 from perkie_cli.ports import StateFile
-
-_IF_ANY = {"if_any": True}  # a field that is left out when it is None
-_INSIDE = {"inside": True, **_IF_ANY}  # a dataclass whose fields become fields of the row
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorRow:
-    """Why something failed."""
-
-    code: str
-    message: str
-    hint: str | None
-    retryable: bool
-
-    @classmethod
-    def of(cls, error: PerkieError) -> ErrorRow:
-        """The reported part of an error."""
-        return cls(error.code, error.message, error.hint, error.retryable)
-
-
-@dataclass(frozen=True, slots=True)
-class PictureRow:
-    """One style of one input of ``stylize``."""
-
-    input: Path
-    output: Path | None
-    status: Status
-    style: str | None = field(default=None, metadata=_IF_ANY)
-    facts: PictureFacts | None = field(default=None, metadata=_INSIDE)
-    warnings: Sequence[str] = ()
-    error: ErrorRow | None = field(default=None, metadata=_IF_ANY)
-
-
-@dataclass(frozen=True, slots=True)
-class CutoutRow:
-    """One input of ``remove-bg``."""
-
-    input: Path
-    output: Path | None
-    status: Status
-    facts: CutoutFacts | None = field(default=None, metadata=_INSIDE)
-    warnings: Sequence[str] = ()
-    error: ErrorRow | None = field(default=None, metadata=_IF_ANY)
-
-
-@dataclass(frozen=True, slots=True)
-class EstimateRow:
-    """The maximum cost of one style of a run."""
-
-    style: str
-    pictures: int
-    usd_each: Decimal
-    usd: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,9 +312,9 @@ class SpendRow:
     possible_usd: Decimal
     wasted_usd: Decimal
     usd_per_thousand: Decimal | None
-    day: date | None = field(default=None, metadata=_IF_ANY)
-    model: str | None = field(default=None, metadata=_IF_ANY)
-    style: str | None = field(default=None, metadata=_IF_ANY)
+    day: date | None = field(default=None, metadata=IF_ANY)
+    model: str | None = field(default=None, metadata=IF_ANY)
+    style: str | None = field(default=None, metadata=IF_ANY)
 
     @classmethod
     def of(cls, columns: Mapping[str, str], total: SpendTotal) -> SpendRow:
@@ -386,6 +331,9 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "perkie": (VersionRow,),
     "stylize": (PictureRow, EstimateRow),
     "remove-bg": (CutoutRow,),
+    "process": (CutoutRow, PictureRow, EstimateRow),
+    "report list": (RunRow,),
+    "report show": (ItemRow, FileRow),
     "styles list": (StyleRow, StyleFileRow),
     "styles check": (StyleFileRow,),
     "styles show": (FullStyleRow,),

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
+from perkie_cli.ports.buckets import Buckets, RemoteObject
+from perkie_cli.ports.journal import Journal
 from perkie_cli.ports.models import ModelStore, Pair, PairStore
 from perkie_cli.ports.records import (
     STORE_DOWN,
@@ -16,7 +18,7 @@ from perkie_cli.ports.records import (
     StateFile,
     StateFiles,
 )
-from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Workers
+from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Locks, Workers
 
 if TYPE_CHECKING:
     from perkie_cli.ports.engines import (
@@ -40,6 +42,7 @@ __all__ = [
     "BlobStore",
     "BucketRules",
     "BucketState",
+    "Buckets",
     "Change",
     "Clock",
     "Document",
@@ -48,6 +51,8 @@ __all__ = [
     "DownloadProgress",
     "Downloads",
     "EventSink",
+    "Journal",
+    "Locks",
     "MadeOutput",
     "Matte",
     "MattingEngine",
@@ -57,6 +62,7 @@ __all__ = [
     "Pair",
     "PairStore",
     "PricedEngine",
+    "RemoteObject",
     "RenderJob",
     "Rendering",
     "Sending",

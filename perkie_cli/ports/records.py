@@ -96,6 +96,9 @@ class OutputStore(Protocol):
     def find(self, path: bytes) -> MadeOutput | None:
         """The record of a file; None if perkie did not make it."""
 
+    def find_all(self, paths: Sequence[bytes]) -> Sequence[MadeOutput]:
+        """The records of those files that perkie made, in any order."""
+
     def put(self, made: MadeOutput) -> None:
         """Records a file; replaces its earlier record."""
 

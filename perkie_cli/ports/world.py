@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
@@ -53,6 +54,16 @@ class Downloads(Protocol):
         does not have the file, UnwritableFile or DiskFull when ``part`` cannot be written, AtCapacity when another
         process is downloading it.
         """
+
+
+class Locks(Protocol):
+    """Locks by name, between the processes that share something."""
+
+    def hold(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Holds the lock during the block; waits while another process holds it. Dropped when the process ends."""
+
+    def is_held(self, name: str) -> bool:
+        """Whether some process holds it now."""
 
 
 class EventSink(Protocol):

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from perkie_cli.system.threads import PoolWorkers
+from perkie_cli.domain.errors import Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _ShieldedPool(ProcessPoolExecutor):
-    """Its processes ignore Ctrl-C and a SIGTERM to the process group: the parent decides when their work ends."""
+class _Process(ProcessPoolExecutor):
+    """One process. It ignores Ctrl-C and a SIGTERM to the process group: the parent decides when its work ends."""
+
+    def __init__(self) -> None:
+        super().__init__(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_process)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Submits with signals blocked: a new process inherits the mask, while this one unblocks them right after."""
@@ -27,11 +32,54 @@ class _ShieldedPool(ProcessPoolExecutor):
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    @property
+    def usable(self) -> bool:
+        """Whether it takes more work: it was not killed and did not die."""
+        return not (self._broken or self._shutdown_thread)
 
-def process_workers(count: int) -> PoolWorkers:
-    """A pool for whole drawings: OpenCV calls are too short for threads to help. Spawned, since a fork copies locks."""
-    context = multiprocessing.get_context("spawn")
-    return PoolWorkers(lambda: _ShieldedPool(count, mp_context=context, initializer=_begin_process))
+    def kill(self) -> None:
+        """Ends the process at once, whatever it does."""
+        for process in list((self._processes or {}).values()):
+            process.kill()
+        self.shutdown(wait=False, cancel_futures=True)
+
+
+class ProcessWorkers:
+    """Runs functions in processes, one at a time in each. One that dies or hangs costs its own function only."""
+
+    def __init__(self, count: int) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._idle: list[_Process] = []  # started at first use
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs ``function`` in a process and gives its result. Cancelling the wait kills the process.
+
+        Raises: whatever ``function`` raises; Unavailable when the process died.
+        """
+        async with self._free:
+            self._idle = [each for each in self._idle if each.usable]  # one may have died of something else
+            process = self._idle.pop() if self._idle else _Process()
+            call = functools.partial(function, *args, **kwargs)
+            try:
+                return await asyncio.get_running_loop().run_in_executor(process, call)
+            except BrokenExecutor as error:
+                raise Unavailable("its worker process died (out of memory?)", hint="Use fewer jobs.") from error
+            except asyncio.CancelledError:
+                process.kill()
+                raise
+            finally:
+                if process.usable:
+                    self._idle.append(process)
+
+    def close(self) -> None:
+        """Ends the processes."""
+        while self._idle:
+            self._idle.pop().shutdown(wait=True, cancel_futures=True)
+
+
+def process_workers(count: int) -> ProcessWorkers:
+    """Processes for whole drawings: OpenCV calls are too short for threads to help. Spawned: a fork copies locks."""
+    return ProcessWorkers(count)
 
 
 def _begin_process() -> None:

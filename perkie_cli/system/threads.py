@@ -1,39 +1,42 @@
-"""Thread pools behind ``ports.Workers``, for work that releases the GIL. ``processes`` has the process pools."""
+"""Thread pools behind ``ports.Workers``, for work that releases the GIL. ``processes`` has worker processes."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
-
-from perkie_cli.domain.errors import Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_NAME = "perkie-worker"
 
-class PoolWorkers:
-    """Runs functions on an executor: a fixed number at a time, the rest wait in order."""
 
-    def __init__(self, make: Callable[[], Executor]) -> None:
-        self._make = make
-        self._executor: Executor | None = None  # made at first use: most commands never need it
+class ThreadWorkers:
+    """Runs functions in threads: a fixed number at a time, the rest wait in order."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._executor: ThreadPoolExecutor | None = None  # made at first use: most commands never need it
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs ``function`` in the pool and gives its result.
-
-        Raises: whatever ``function`` raises; Unavailable when a worker process died.
-        """
-        executor = self._executor = self._executor or self._make()
+        """Runs ``function`` in the pool and gives its result. Raises: whatever ``function`` raises."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self._count, thread_name_prefix=_NAME)
         call = functools.partial(function, *args, **kwargs)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(executor, call)
-        except BrokenExecutor as error:
-            if self._executor is executor:  # every waiter gets here; another one may have replaced the pool already
-                self._executor = None
-            raise Unavailable("a worker process died (out of memory?)", hint="Use fewer jobs.") from error
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    def renew(self) -> None:
+        """Leaves functions that hang to themselves; what is queued and later calls get new threads.
+
+        For a batch only: in a server, each hanging request would add threads.
+        """
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
+            self._executor = None
 
     def close(self) -> None:
         """Waits for running work and drops what is queued."""
@@ -42,6 +45,11 @@ class PoolWorkers:
             self._executor = None
 
 
-def thread_workers(count: int) -> PoolWorkers:
+def thread_workers(count: int) -> ThreadWorkers:
     """A pool for work that releases the GIL: codec, hashing, ONNX Runtime."""
-    return PoolWorkers(lambda: ThreadPoolExecutor(count, thread_name_prefix="perkie-worker"))
+    return ThreadWorkers(count)
+
+
+def any_hanging() -> bool:
+    """Whether a worker thread still runs, after all pools were closed: the process would wait for it for ever."""
+    return any(thread.name.startswith(_NAME) for thread in threading.enumerate())

@@ -1,7 +1,7 @@
 """Waiting and cancelling, the same everywhere. Only code that shares a task among callers creates tasks itself.
 
-- ``within`` a deadline, or a ``time_limit`` around a block;
-- ``uninterrupted`` and ``finish_in_thread``: run to the end even if the waiter is cancelled;
+- ``within`` and ``finished_within`` a deadline, or a ``time_limit`` around a block;
+- ``uninterrupted``, ``finished`` and ``finish_in_thread``: run to the end even if the waiter is cancelled;
 - ``alongside`` a block, ``first_of`` several, ``as_they_end``: tasks that are stopped when the block ends.
 
 Durations here are in seconds; settings and ``http`` use timedeltas. Use a ``Deadline`` where the remaining time is
@@ -91,6 +91,29 @@ async def within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T])
     raise DeadlineExceeded(f"no answer within {deadline.total:g} s", hint="Try again, or give it more time.")
 
 
+async def finished_within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T]) -> T:
+    """``within``, but work that ends in spite of its cancellation gives its result.
+
+    The caller's cancellation is then delivered at its next await: see ``finished``.
+    """
+    results: list[T] = []
+
+    async def kept() -> None:  # a task that is cancelled as it ends has no result of its own
+        results.append(await work)
+
+    try:
+        await within(deadline, clock, kept())
+    except asyncio.CancelledError:
+        if not results:
+            raise
+        if (caller := asyncio.current_task()) is not None:
+            caller.cancel()
+    except DeadlineExceeded:
+        if not results:
+            raise
+    return results[0]
+
+
 _under_way: set[asyncio.Task[Any]] = set()  # asyncio itself holds only weak references to tasks
 
 
@@ -122,14 +145,14 @@ async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-async def finish_in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs ``function`` in a thread to its end and returns its result even if the caller is cancelled meanwhile.
+async def finished(work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which runs to its end even if the caller is cancelled meanwhile.
 
     The cancellation is delivered at the caller's next await, so that a written output is also recorded and reported.
 
-    Raises: what ``function`` raises.
+    Raises: what ``work`` raises.
     """
-    task = asyncio.ensure_future(asyncio.to_thread(function, *args, **kwargs))
+    task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -137,6 +160,11 @@ async def finish_in_thread(function: Callable[P, T], /, *args: P.args, **kwargs:
         if (caller := asyncio.current_task()) is not None:
             caller.cancel()
         return task.result()
+
+
+async def finish_in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs ``function`` in a thread to its end: ``finished``."""
+    return await finished(asyncio.to_thread(function, *args, **kwargs))
 
 
 async def stop(*tasks: asyncio.Future[Any]) -> None:

@@ -95,7 +95,7 @@ async def opened(client: Client, seconds: float, rate: float) -> Outcome:
     """Requests at ``rate`` a second for so long, whatever becomes of them; until the last is answered."""
     outcome = Outcome(seconds)
     began = time.perf_counter()
-    tasks = []
+    tasks: list[asyncio.Task[int]] = []
     while (now := time.perf_counter() - began) < seconds:
         while len(tasks) < now * rate:
             tasks.append(asyncio.create_task(client.ask(outcome)))

@@ -41,6 +41,15 @@ def test_what_was_put_is_found_until_it_is_replaced(store: OutputStore) -> None:
     assert store.find(b"/a/pet_ink.jp") is None
 
 
+def test_many_are_found_at_once(store: OutputStore) -> None:
+    made = [replace(PET, path=b"/a/%d.jpg" % number, final=number % 2 == 0) for number in range(1200)]
+    for each in made[::100]:
+        store.put(each)
+    found = store.find_all([each.path for each in made])
+    assert sorted(found, key=lambda each: int(each.path[3:-4])) == made[::100]
+    assert list(store.find_all([])) == []
+
+
 def test_names_need_not_be_text(store: OutputStore) -> None:
     made = replace(PET, path=b"/a/\xff\x00%_.jpg", input=b"/\xfe")
     store.put(made)

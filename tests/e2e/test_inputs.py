@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from perkie_cli.batch.mark import OutputKind, mark_of
-from tests.conftest import CAT, ROOT, Perkie
+from tests.conftest import CAT, ROOT, Perkie, counts
 
 PERKIE = [sys.executable, "-m", "perkie_cli"]
 
@@ -105,9 +105,9 @@ def test_streams_that_cannot_be_used_are_told_before_anything_is_drawn(tmp_path:
 def test_a_finished_output_is_not_made_again_because_the_cache_is_left_alone(perkie: Perkie, cat: Path) -> None:
     perkie("stylize", str(cat), *SMALL)
     again = json.loads(perkie("stylize", str(cat), *SMALL, "--no-cache", "--json").stdout)
-    assert again["summary"] == {"total": 1, "skipped": 1}
+    assert counts(again["summary"]) == {"total": 1, "skipped": 1}
     anew = json.loads(perkie("stylize", str(cat), *SMALL, "--refresh", "--json").stdout)
-    assert anew["summary"] == {"total": 1, "done": 1}
+    assert counts(anew["summary"]) == {"total": 1, "done": 1}
 
 
 def test_help_without_colour(perkie: Perkie) -> None:

@@ -10,15 +10,18 @@ from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.domain.secret import Secret
 from perkie_cli.domain.storage.protection import bucket_name
 from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
-from perkie_cli.ports import BlobStore
+from perkie_cli.ports import BlobStore, Buckets
 from perkie_cli.stores.google import secret_manager
 from perkie_cli.stores.google.blobs import GcsBlobs
+from perkie_cli.stores.google.buckets import GcsBuckets
 from perkie_cli.stores.google.lifecycle import GcsRules
 from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
 from perkie_cli.system.threads import thread_workers
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
+
+READ_LIMIT = 120.0  # seconds to list a bucket, or to download a photo
 
 
 def bucket(its: Services) -> GcsConnection:
@@ -36,6 +39,16 @@ def bucket(its: Services) -> GcsConnection:
 def gcs_blobs(its: Services) -> BlobStore:
     """The store of pictures in the bucket."""
     return GcsBlobs(its.bucket, its.clock)
+
+
+def buckets(its: Services) -> Buckets:
+    """Any bucket, to read photos from. A photo may take longer than a picture of the cache."""
+    endpoint = its.settings.cache.endpoint
+    return GcsBuckets(
+        lambda name: GcsConnection(
+            GcsPlace(bucket_name(name), endpoint), its.clock, thread_workers(IO_THREADS), time_limit=READ_LIMIT
+        )
+    )
 
 
 def lifecycle(its: Services) -> Lifecycle:

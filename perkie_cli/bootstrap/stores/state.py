@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perkie_cli.ports import StateFiles
-from perkie_cli.stores.sqlite import documents, ledger, outputs
+from perkie_cli.stores.sqlite import documents, journal, ledger, outputs
 from perkie_cli.stores.sqlite.state import Expected, SqliteState
 from perkie_cli.telemetry.audit import current_actor
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _QUOTAS = "today's use and grants, so everybody starts at zero; idempotency keys, so a repeated request is paid again"
 _SPENDING = "what was spent, so today's cap starts at zero"
 _OUTPUTS = "which outputs are finished"
+_RUNS = "the reports of runs over many photos, and which of their items failed"
 
 
 def state_files(its: Services) -> StateFiles:
@@ -24,5 +25,6 @@ def state_files(its: Services) -> StateFiles:
         Expected(quotas, documents.SCHEMA, _QUOTAS),
         Expected(its.state_dir / "spend.sqlite", ledger.SCHEMA, _SPENDING),
         Expected(its.state_dir / "outputs.sqlite", outputs.SCHEMA, _OUTPUTS),
+        Expected(its.state_dir / "runs.sqlite", journal.SCHEMA, _RUNS),
     ]
     return SqliteState(files, its.clock, its.io, its.events, current_actor())

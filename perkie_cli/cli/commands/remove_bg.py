@@ -11,17 +11,14 @@ import typer
 
 from perkie_cli.batch.cutouts import CutoutMaker
 from perkie_cli.batch.files import read_photo
-from perkie_cli.batch.inputs import check_targets, expand, holds
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.run import Job, run_jobs
-from perkie_cli.batch.status import Status
-from perkie_cli.batch.targets import OutputRecord, plan_targets
-from perkie_cli.batch.work import FileWork, Rules
+from perkie_cli.batch.photos.inputs import holds
 from perkie_cli.cli import complete, options
-from perkie_cli.cli.batch import BatchReporter, batch_report, check_stdout, report_left_out
+from perkie_cli.cli.batch.command import BatchCommand
+from perkie_cli.cli.batch.options import BatchOptions, batched
 from perkie_cli.cli.checkpoints import ensure_weights
-from perkie_cli.cli.choices import cache_use, output_format, output_place
-from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.choices import output_format, output_place
+from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.request import (
     Background,
@@ -36,6 +33,8 @@ from perkie_cli.domain.engines import FINER_FUR, STAND_IN
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
+from perkie_cli.domain.pictures.request import CacheUse
+from perkie_cli.domain.runs import Status
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -71,8 +70,7 @@ class _Options:
     format: ImageFormat
     strict: bool
     fallback: bool | None  # None: only for a single photo, since a batch can be run again later
-    rules: Rules
-    jobs: int
+    cache: CacheUse
 
     def request(self, photo: Photo, *, fallback: bool) -> CutoutRequest:
         """The request for one job."""
@@ -82,7 +80,7 @@ class _Options:
             background=self.background,
             framing=self.framing,
             format=self.format,
-            cache=self.rules.cache,
+            cache=self.cache,
             fallback=fallback,
             cover_setup=False,
             strict=self.strict,
@@ -90,11 +88,11 @@ class _Options:
 
 
 @app.command("remove-bg")
+@batched
 def remove_bg(
     ctx: typer.Context,
-    inputs: options.Inputs,
+    batch: BatchOptions,
     output: options.Output = None,
-    out_dir: options.OutDir = None,
     engine: options.MattingEngineName = None,
     mode: options.MattingMode = None,
     device: options.Device = None,
@@ -106,12 +104,6 @@ def remove_bg(
     format_: options.CutoutFormat = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail if no clear subject is found.")] = False,
     fallback: options.CutoutFallback = None,
-    refresh: options.Refresh = False,
-    no_cache: options.NoCache = False,
-    recursive: options.Recursive = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Pictures processed at once.")] = 1,
-    force: options.Force = False,
-    dry_run: options.DryRun = False,
 ) -> None:
     """Cut pets out of their background, at full resolution, with soft fur.
 
@@ -128,7 +120,8 @@ def remove_bg(
       perkie remove-bg photos/ -r --out-dir cut/ --mode fast --jobs 2 --json
     """
     renderer = renderer_of(ctx)
-    file, out_dir = _place(output, out_dir)
+    file, out_dir = _place(output, batch.out_dir)
+    batch = replace(batch, out_dir=out_dir)
 
     async def work(services: Services) -> Report:
         options = _Options(
@@ -138,46 +131,30 @@ def remove_bg(
             output_format(format_, file, "png"),
             strict,
             _fallback(fallback),
-            Rules(cache_use(refresh, no_cache), force, dry_run),
-            jobs,
+            batch.rules.cache,
         )
-        whole = _Run(services, renderer, options)
-        return await whole.all(inputs, recursive, file, out_dir)
+        return await _run(BatchCommand(services, renderer, batch, OutputKind.CUTOUT), options, file)
 
     run(ctx, work, {"matting.engine": engine, "matting.mode": mode, "matting.device": device})
 
 
-class _Run:
-    """One run of the command."""
-
-    def __init__(self, services: Services, renderer: Renderer, options: _Options) -> None:
-        self._services = services
-        self._renderer = renderer
-        self._record = OutputRecord(services.outputs)
-        self._options = options
-
-    async def all(self, inputs: list[str], recursive: bool, file: Path | None, out_dir: Path | None) -> Report:
-        options = self._options
-        check_result(options.output, options.background, options.format)
-        made = self._record.below_folders(inputs)
-        found = expand(inputs, recursive=recursive, kind=OutputKind.CUTOUT, made_by_us=made)
-        files = report_left_out(self._renderer, found)
-        check_targets(files, 1, file, out_dir)
-        self._services.cutouts.recipe()  # reports an unknown engine or mode before anything is downloaded
-        fallback = len(files) == 1 if options.fallback is None else options.fallback
-        if not options.rules.dry_run:
-            await ensure_weights(self._services, self._renderer, required=not fallback)
-        tail = f"_{'mask' if options.output is CutoutOutput.MASK else 'cutout'}.{options.format.value}"
-        targets = plan_targets(files, [tail], file, out_dir)
-        jobs = [Job(each.path, row[0]) for each, row in zip(files, targets, strict=True)]
-        check_stdout(self._renderer, jobs)
-        maker = CutoutMaker(self._services.cutouts, partial(options.request, fallback=fallback))
-        work = FileWork(maker, self._record, self._services.limits, options.rules, self._renderer.picture)
-        ended = await run_jobs(jobs, work, BatchReporter(self._renderer), options.jobs)
-        cut_out = any(each.status in (Status.DONE, Status.CACHED) for each in ended.results)
-        if cut_out and self._services.matting_choice.could_be_finer:
-            self._renderer.say(FINER_FUR)
-        return batch_report(ended)
+async def _run(command: BatchCommand, options: _Options, file: Path | None) -> Report:
+    services = command.services
+    check_result(options.output, options.background, options.format)
+    files = await command.files()
+    services.cutouts.recipe()  # reports an unknown engine or mode before anything is downloaded
+    fallback = len(files) == 1 if options.fallback is None else options.fallback
+    if not command.options.rules.dry_run:
+        await ensure_weights(services, command.renderer, required=not fallback)
+    tail = f"_{'mask' if options.output is CutoutOutput.MASK else 'cutout'}.{options.format.value}"
+    plain = [replace(each, styles=None) for each in files]  # a manifest may be one for styles
+    jobs = await command.jobs(plain, [""], lambda _: tail, file)
+    maker = CutoutMaker(services.cutouts, partial(options.request, fallback=fallback))
+    report = await command.run(jobs, command.work(maker), command.options.jobs, None)
+    cut_out = any(report.summary.get(status.value) for status in (Status.DONE, Status.CACHED))
+    if cut_out and services.matting_choice.could_be_finer:
+        command.renderer.say(FINER_FUR)
+    return report
 
 
 def _place(output: str | None, out_dir: Path | None) -> tuple[Path | None, Path | None]:

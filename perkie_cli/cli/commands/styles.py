@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.batch.files import read_photo
-from perkie_cli.batch.inputs import expand
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.targets import OutputFile, OutputRecord, check_place
+from perkie_cli.batch.photos.inputs import expand
+from perkie_cli.batch.targets import Origin, OutputRecord, check_place
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
-from perkie_cli.cli.batch import report_left_out, summed_up
+from perkie_cli.cli.batch.report import report_left_out, summed_up
 from perkie_cli.cli.choices import output_format, output_in
 from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.row_parts import ErrorRow
 from perkie_cli.cli.rows import (
-    ErrorRow,
     FailedRow,
     FullStyleRow,
     ParameterRow,
@@ -153,10 +153,12 @@ def preview(
         record = OutputRecord(services.outputs)
         made_by_us = record.below_folders(inputs)
         found = expand(inputs, recursive=False, kind=OutputKind.PICTURE, made_by_us=made_by_us)
-        sources = [file.path for file in report_left_out(renderer, found)]
-        for source in sources:
-            check_place(target, source)
-        record.check(target, sources[0], "", force=force)
+        files = report_left_out(renderer, found)
+        for file in files:
+            check_place(target, file.source)
+        origin = Origin(files[0].source, "", "", "")
+        record.check(target, origin, force=force)
+        sources = [Path(file.path) for file in files]
         rows, failures = await _rows(services, renderer, sources)
         error, code = summed_up(list(failures.values()), len(sources))
         failed = [FailedRow(source, ErrorRow.of(each)) for source, each in failures.items()]
@@ -164,8 +166,7 @@ def preview(
             return Report(failed, error=error, exit_code=code)
         titles = [style.title for style in services.styles.all()]
         sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, kind)
-        made = OutputFile(target, sources[0], "", "", final=False)
-        for warning in await finish_in_thread(record.write, made, sheet.data):
+        for warning in await finish_in_thread(record.write, target, origin, sheet.data, final=False):
             renderer.warn(warning)
         return Report(
             [SheetRow(target, sheet.width, sheet.height), *failed], text=[str(target)], error=error, exit_code=code

@@ -12,6 +12,7 @@
     │  ├─ TooManyPixels                   3   422    -       1   -----
     │  ├─ TooSmall                        3   422    -       1   -----
     │  ├─ UnreadableFile                  3   400    -       1   -----
+    │  │  └─ NoPhotos                     3   400    -       1   -----
     │  ├─ UnwritableFile                  3   500    -       1   -----
     │  ├─ UnknownStyle                    3   422    -       1   -----
     │  ├─ InvalidParameter                3   422    -       1   -----
@@ -95,6 +96,7 @@ from perkie_cli.domain.errors.given import (
     InvalidScenario,
     InvalidSetting,
     LowConfidence,
+    NoPhotos,
     NotAnImage,
     NotFound,
     OutputExists,
@@ -162,6 +164,7 @@ __all__ = [
     "MissingExtra",
     "MissingWeights",
     "ModelGone",
+    "NoPhotos",
     "NotAnImage",
     "NotAuthorised",
     "NotFound",

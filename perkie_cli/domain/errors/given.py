@@ -42,6 +42,10 @@ class UnreadableFile(BadInput):
     http_status = 400
 
 
+class NoPhotos(UnreadableFile):
+    """A folder, pattern or list without any photo."""
+
+
 class UnwritableFile(BadInput):
     """An output, or the folder for it, that cannot be written."""
 

@@ -86,6 +86,25 @@ class Budget:
         """Books the actual or possible cost of a call."""
         self.spent += amount
 
+    def part(self) -> Budget:
+        """A part for one picture: what it spends is counted here too, and its limit is what is left here."""
+        return _Part(self)
+
+
+class _Part(Budget):
+    def __init__(self, whole: Budget) -> None:
+        super().__init__(whole.ceiling)
+        self._whole = whole
+
+    @contextmanager
+    def hold(self, amount: Decimal) -> Iterator[None]:
+        with self._whole.hold(amount):
+            yield
+
+    def pay(self, amount: Decimal) -> None:
+        super().pay(amount)
+        self._whole.pay(amount)
+
 
 @dataclass(slots=True)
 class Receipt:

@@ -125,6 +125,10 @@ class Cutouts:
         made, picture = await within(plan.deadline, self._clock, self._finished(plan))
         return _result(made, picture, self._clock.monotonic() - plan.started)
 
+    async def is_cached(self, plan: CutoutPlan) -> bool:
+        """Whether the planned cut-out would come from the cache. Raises: the store's errors."""
+        return await self._cache.holds_at(plan.key)
+
     def recipe(self, engine: str | None = None, mode: str | None = None) -> Recipe:
         """Everything that decides a cut-out apart from the picture; None uses the configured engine and mode.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import CacheLookup, StoreAnswered, StoreFailed
@@ -64,6 +65,15 @@ class PictureCache:
                 await self._slide(blob.info)
                 return found_in(blob, own, CacheOutcome.SHARED)
         return None
+
+    async def holds(self, key: CacheKey, owner: Owner) -> bool:
+        """Whether ``find`` would find it by its key. Raises: the store's errors."""
+        keys = (of(extension) for of in (partial(key.owned, owner), key.shared) for extension in ("jpg", "png"))
+        return any([await self.holds_at(each) for each in keys])
+
+    async def holds_at(self, key: str) -> bool:
+        """Whether something is stored at exactly that key. Raises: the store's errors."""
+        return await self._blobs.head(key) is not None
 
     async def find_at(self, key: str, kind: str) -> Found | None:
         """The object at exactly that key, for pictures without an owner. ``kind`` is their name in the metrics."""

@@ -129,6 +129,13 @@ class Generate:
         found = await within(plan.ends, self._clock, self._found_or_made(plan))
         return await self._with_quota(plan, _with_remarks(plan, found))
 
+    async def is_cached(self, plan: PicturePlan) -> bool:
+        """Whether the planned picture would come from the cache, near-duplicates aside. Nothing is read or moved.
+
+        Raises: the store's errors.
+        """
+        return await self._cache.holds(plan.key, plan.request.owner)
+
     def _style(self, request: GenerateRequest) -> Style:
         style = self._styles.get(request.style)
         if request.background is None:

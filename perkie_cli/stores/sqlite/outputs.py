@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import astuple
 from pathlib import Path
@@ -18,9 +18,10 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
     path BLOB PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
     input BLOB NOT NULL, input_stat TEXT NOT NULL, input_sha256 TEXT NOT NULL,
     options TEXT NOT NULL, final INTEGER NOT NULL) WITHOUT ROWID"""
-_FIND = "SELECT stat, sha256, input, input_stat, input_sha256, options, final FROM outputs WHERE path = ?"
+_FIND = "SELECT * FROM outputs WHERE path = ?"
 _PUT = "INSERT OR REPLACE INTO outputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _BELOW = "SELECT path FROM outputs WHERE substr(path, 1, ?) = ?"
+_ASK = 500  # files in one query
 _PRIVATE = 0o600
 
 
@@ -34,10 +35,16 @@ class SqliteOutputs:
     def find(self, path: bytes) -> MadeOutput | None:
         """The record of a file, or None."""
         row = self._read(_FIND, (path,), lambda rows: rows.fetchone())
-        if row is None:
-            return None
-        stat, sha256, input_, input_stat, input_sha256, options, final = row
-        return MadeOutput(path, stat, sha256, input_, input_stat, input_sha256, options, bool(final))
+        return None if row is None else _made(*row)
+
+    def find_all(self, paths: Sequence[bytes]) -> list[MadeOutput]:
+        """The records of many files, in queries of ``_ASK`` each."""
+        found: list[MadeOutput] = []
+        for start in range(0, len(paths), _ASK):
+            asked = tuple(paths[start : start + _ASK])
+            query = f"SELECT * FROM outputs WHERE path IN ({', '.join('?' * len(asked))})"  # noqa: S608  # no values
+            found += [_made(*row) for row in self._read(query, asked, lambda rows: rows.fetchall())]
+        return found
 
     def put(self, made: MadeOutput) -> None:
         """Inserts or replaces the record of a file."""
@@ -80,3 +87,8 @@ class SqliteOutputs:
         if self._path.stat().st_mode & 0o077:
             self._path.chmod(_PRIVATE)
         self._prepared = True
+
+
+def _made(path: bytes, stat: str, sha256: str, *rest: Any) -> MadeOutput:
+    input_, input_stat, input_sha256, options, final = rest
+    return MadeOutput(path, stat, sha256, input_, input_stat, input_sha256, options, bool(final))

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from perkie_cli.batch.files import write_atomically
-from perkie_cli.batch.inputs import expand
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.targets import OutputFile, OutputRecord, OutputState
+from perkie_cli.batch.photos.inputs import expand
+from perkie_cli.batch.photos.sources import FileSource
+from perkie_cli.batch.targets import Origin, OutputRecord, OutputState
 from perkie_cli.domain.errors import UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
 
@@ -30,23 +31,28 @@ def record(tmp_path: Path) -> OutputRecord:
 
 def make(record: OutputRecord, target: Path, source: Path, *, final: bool = True) -> None:
     target.parent.mkdir(exist_ok=True)
-    sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
-    assert record.write(OutputFile(target, source, sha256, "ink", final), b"picture") == []
+    assert record.write(target, origin(source), b"picture", final=final) == []
+
+
+def origin(source: Path, options: str = "ink") -> Origin:
+    """As a photo that was read just now."""
+    sha256 = hashlib.sha256(source.read_bytes()).hexdigest() if source.exists() else ""
+    return Origin(FileSource(source), FileSource(source).version(), sha256, options)
 
 
 def test_an_output_is_fresh_until_something_changes(record: OutputRecord, source: Path, tmp_path: Path) -> None:
     target, other = tmp_path / "out.jpg", tmp_path / "other.png"
-    assert record.state(target, source, "ink") is OutputState.ABSENT
+    assert record.state(target, origin(source)) is OutputState.ABSENT
     make(record, target, source)
     for file in (target, source):
         os.utime(file, (1, 1))  # as a copy or a checkout leaves it
-    assert record.state(target, source, "ink") is OutputState.FRESH
-    assert record.state(target, source, "bold ink") is OutputState.STALE
-    assert record.state(target, other, "ink") is OutputState.FOREIGN
+    assert record.state(target, origin(source)) is OutputState.FRESH
+    assert record.state(target, origin(source, "bold ink")) is OutputState.STALE
+    assert record.state(target, origin(other)) is OutputState.FOREIGN
     make(record, target, source, final=False)
-    assert record.state(target, source, "ink") is OutputState.STALE
+    assert record.state(target, origin(source)) is OutputState.STALE
     target.write_bytes(b"my own")
-    assert record.state(target, source, "ink") is OutputState.FOREIGN
+    assert record.state(target, origin(source)) is OutputState.FOREIGN
 
 
 def test_outputs_are_known_by_their_folder(record: OutputRecord, source: Path, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+import time
 
 import pytest
 
 from perkie_cli.domain.errors import CorruptImage, Unavailable
 from perkie_cli.system.processes import process_workers
+from perkie_cli.system.threads import any_hanging, thread_workers
 
 
 def fail() -> None:
@@ -28,3 +31,42 @@ async def test_a_process_that_dies_fails_those_who_wait_and_nobody_after() -> No
     assert {type(outcome) for outcome in outcomes} == {Unavailable}
     assert await workers.run(os.getpid) != os.getpid()
     workers.close()
+
+
+async def test_a_process_that_dies_costs_nobody_elses_work() -> None:
+    workers = process_workers(2)
+    dying, living = await asyncio.gather(workers.run(os._exit, 9), workers.run(slept, 0.5), return_exceptions=True)
+    assert isinstance(dying, Unavailable)
+    assert living == 0.5
+    workers.close()
+
+
+async def test_a_process_that_hangs_is_replaced_when_nobody_waits_any_more() -> None:
+    workers = process_workers(1)
+    hanging = await workers.run(os.getpid)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await workers.run(slept, 3600)
+    assert await workers.run(os.getpid) != hanging
+    workers.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(hanging, 0)
+
+
+async def test_threads_that_hang_are_left_behind() -> None:
+    workers, gate = thread_workers(1), threading.Event()
+    hanging = asyncio.create_task(workers.run(gate.wait))
+    await asyncio.sleep(0.05)
+    workers.renew()
+    assert await workers.run(threading.active_count)
+    workers.close()
+    assert any_hanging()
+    gate.set()
+    assert await hanging
+    while any_hanging():  # noqa: ASYNC110  # threads tell nobody
+        await asyncio.sleep(0.01)
+
+
+def slept(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds

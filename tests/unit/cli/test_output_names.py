@@ -1,18 +1,27 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perkie_cli.batch.inputs import InputFile
-from perkie_cli.batch.targets import plan_targets
+from perkie_cli.batch.names import Origins, plan_targets
+from perkie_cli.batch.photos.inputs import InputFile
+from perkie_cli.batch.photos.sources import FileSource
 
 ONE = ["_ink.jpg"]
 
 
-def names(*files: str, tails: list[str] = ONE, out_dir: str | None = "out") -> list[str]:
-    rows = plan_targets([InputFile(Path(file)) for file in files], tails, None, out_dir and Path(out_dir))  # type: ignore[arg-type]
+def nothing(paths: Sequence[Path]) -> dict[Path, bytes]:
+    """A record that knows of no file."""
+    del paths
+    return {}
+
+
+def names(*files: str, tails: list[str] = ONE, out_dir: str | None = "out", origins: Origins = nothing) -> list[str]:
+    inputs = [InputFile(FileSource(Path(file))) for file in files]
+    rows = plan_targets(inputs, lambda _: tails, None, None if out_dir is None else Path(out_dir), origins)
     return [str(path) for row in rows for path in row]
 
 
@@ -41,9 +50,25 @@ def test_a_style_of_one_input_does_not_meet_the_name_of_another() -> None:
     ]
 
 
+def test_a_name_does_not_depend_on_which_of_a_folders_photos_are_given(tmp_path: Path) -> None:
+    for name in ("cat.jpg", "cat.png", "dog.png"):
+        (tmp_path / name).write_bytes(b"photo")
+    both = names(str(tmp_path / "cat.jpg"), str(tmp_path / "cat.png"), str(tmp_path / "dog.png"))
+    assert both == ["out/cat-jpg_ink.jpg", "out/cat-png_ink.jpg", "out/dog_ink.jpg"]
+    assert [*names(str(tmp_path / "cat.png")), *names(str(tmp_path / "dog.png"))] == both[1:]
+
+
+def test_an_output_that_is_recorded_keeps_its_name_whatever_comes_later() -> None:
+    first = FileSource(Path("x/a.jpg")).key
+    made = lambda paths: {path: first for path in paths if path == Path("out/a_ink.jpg")}  # noqa: E731
+    assert names("w/a.jpg", "x/a.jpg", origins=made) == ["out/a-jpg_ink.jpg", "out/a_ink.jpg"]
+    again = lambda paths: {path: first for path in paths if path == Path("out/a-jpg-2_ink.jpg")}  # noqa: E731
+    assert names("x/a.jpg", "w/a.jpg", origins=again) == ["out/a-jpg-2_ink.jpg", "out/a-jpg_ink.jpg"]
+
+
 words = st.text(alphabet="aA-_2.j", min_size=1, max_size=6).filter(lambda word: word.strip(".") != "")
 files = st.builds(
-    lambda folder, name, typed: InputFile(Path(typed, folder, name), Path(folder), from_folder=True),
+    lambda folder, name, typed: InputFile(FileSource(Path(typed, folder, name)), Path(folder), from_folder=True),
     st.sampled_from(["", "x", "y"]),
     words,
     st.sampled_from(["p", "q"]),
@@ -56,7 +81,8 @@ files = st.builds(
     st.booleans(),
 )
 def test_no_two_inputs_ever_share_a_target(inputs: list[InputFile], styles: list[str], beside: bool) -> None:
-    rows = plan_targets(inputs, [f"_{style}.jpg" for style in styles], None, None if beside else Path("out"))
+    tails = [f"_{style}.jpg" for style in styles]
+    rows = plan_targets(inputs, lambda _: tails, None, None if beside else Path("out"), nothing)
     targets = [str(path).casefold() for row in rows for path in row]
     assert len(set(targets)) == len(targets) == len(inputs) * len(styles)
     for file, row in zip(inputs, rows, strict=True):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from perkie_cli.batch.files import write_atomically
-from perkie_cli.batch.inputs import InputFile, expand
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.targets import OutputFile, OutputRecord, OutputState, plan_targets
+from perkie_cli.batch.names import plan_targets
+from perkie_cli.batch.photos.inputs import InputFile, expand
+from perkie_cli.batch.photos.sources import FileSource
+from perkie_cli.batch.targets import Origin, OutputRecord, OutputState
 from perkie_cli.domain.errors import UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
 
@@ -28,37 +32,53 @@ def pet(tmp_path: Path) -> Path:
     return file
 
 
-def made(target: Path, source: Path) -> OutputFile:
-    return OutputFile(target, source, hashlib.sha256(b"as read").hexdigest(), "ink")
+def origin(source: Path, content: bytes = b"as read") -> Origin:
+    """As read before anything changed."""
+    return Origin(FileSource(source), "7:1", hashlib.sha256(content).hexdigest(), "ink")
 
 
 def test_an_input_that_changes_while_it_is_drawn_is_drawn_again(record: OutputRecord, pet: Path) -> None:
-    target = pet.with_name("pet_ink.jpg")
+    target, source = pet.with_name("pet_ink.jpg"), FileSource(pet)
     pet.write_bytes(b"changed since")
-    assert record.write(made(target, pet), b"drawn") == []
-    assert record.state(target, pet, "ink") is OutputState.STALE
-    pet.write_bytes(b"as read")
-    assert record.state(target, pet, "ink") is OutputState.FRESH
+    assert record.write(target, origin(pet), b"drawn") == []
+    assert record.state(target, origin(pet, b"changed since")) is OutputState.STALE
+    assert record.fresh([target], [source], ["ink"]) == [False]
+    assert record.state(target, origin(pet)) is OutputState.FRESH
+
+
+def test_what_is_surely_fresh_is_known_without_reading_a_photo(record: OutputRecord, pet: Path) -> None:
+    target, source = pet.with_name("pet_ink.jpg"), FileSource(pet)
+    made = replace(origin(pet), version=source.version())
+    record.write(target, made, b"drawn")
+    other = pet.with_name("other.jpg")
+    assert record.fresh([target, target, other], [source] * 3, ["ink", "oil", "ink"]) == [True, False, False]
+    assert record.fresh([target], [FileSource(other)], ["ink"]) == [False]
+    record.write(target, made, b"drawn", final=False)
+    assert record.fresh([target], [source], ["ink"]) == [False]
+    record.write(target, made, b"drawn")
+    os.utime(pet, (1, 1))
+    assert record.fresh([target], [source], ["ink"]) == [False]
 
 
 def test_an_input_that_goes_while_it_is_drawn_costs_no_picture(record: OutputRecord, pet: Path) -> None:
     target = pet.with_name("pet_ink.jpg")
     pet.unlink()
-    assert record.write(made(target, pet), b"drawn") == []
+    assert record.write(target, origin(pet), b"drawn") == []
     assert target.read_bytes() == b"drawn"
 
 
 def test_a_file_is_the_same_by_whatever_way_it_is_named(record: OutputRecord, pet: Path) -> None:
     folder = pet.parent
     folder.with_name("link").symlink_to(folder)
-    record.write(made(folder / "pet_ink.jpg", pet), b"drawn")
+    record.write(folder / "pet_ink.jpg", origin(pet), b"drawn")
     for way in (folder / ".." / "photos", folder.with_name("link")):
-        assert record.state(way / "pet_ink.jpg", way / "pet.jpg", "ink") is OutputState.FRESH
+        assert record.state(way / "pet_ink.jpg", origin(way / "pet.jpg")) is OutputState.FRESH
         assert len(expand([str(pet), str(way / "pet.jpg")], recursive=False, kind=OutputKind.PICTURE).files) == 1
         ours = record.below_folders([str(way)])
         found = expand([str(way)], recursive=False, kind=OutputKind.PICTURE, made_by_us=ours).files
         assert [file.path.name for file in found] == ["pet.jpg"]
-        rows = plan_targets([InputFile(pet), InputFile(way / "pet.png")], ["_ink.jpg"], None, None)
+        inputs = [InputFile(FileSource(path)) for path in (pet, way / "pet.png")]
+        rows = plan_targets(inputs, lambda _: ["_ink.jpg"], None, None, lambda _: {})
         assert [row[0].name for row in rows] == ["pet-jpg_ink.jpg", "pet-png_ink.jpg"]
 
 

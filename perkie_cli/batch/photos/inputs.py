@@ -1,4 +1,4 @@
-"""Turns the INPUT… arguments (files, folders, globs, ``-``) into a list of files."""
+"""Turns the INPUT… arguments (files, folders, patterns, ``gs://`` addresses, ``-``) into a list of photos."""
 
 from __future__ import annotations
 
@@ -7,26 +7,39 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from perkie_cli.batch.files import STDIO, located
 from perkie_cli.batch.mark import OutputKind, mark_of
-from perkie_cli.domain.errors import NotAnImage, UnreadableFile, UsageError
+from perkie_cli.batch.photos.sources import BUCKET, FileSource, Source
+from perkie_cli.domain.errors import NoPhotos, NotAnImage, UnreadableFile, UsageError
+from perkie_cli.domain.people.identity import Owner
 from perkie_cli.imaging.damage import ACCEPTED
 from perkie_cli.imaging.sniff import HEAD, sniff
 
-_USUAL = frozenset(
+USUAL = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 )  # accepted by name; other files are checked by content
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One input. ``folder`` is its path below the given folder, so that outputs can mirror it."""
+    """One input. ``folder`` is its path below the given folder, so that outputs can mirror it.
 
-    path: Path
-    folder: Path = Path()
+    ``styles``, ``owner`` and ``output`` are those of its row of a manifest, if the row names them.
+    """
+
+    source: Source
+    folder: PurePath = Path()
     from_folder: bool = False
+    styles: tuple[str, ...] | None = None
+    owner: Owner | None = None
+    output: PurePath | None = None
+
+    @property
+    def path(self) -> PurePath:
+        """The path that names its outputs."""
+        return self.source.path
 
 
 @dataclass(slots=True)
@@ -37,40 +50,58 @@ class Inputs:
     left_out: list[Path] = field(default_factory=list)
 
 
-def expand(words: Sequence[str], *, recursive: bool, kind: OutputKind, made_by_us: Iterable[Path] = ()) -> Inputs:
+def expand(
+    words: Sequence[str],
+    *,
+    recursive: bool,
+    kind: OutputKind,
+    made_by_us: Iterable[Path] = (),
+    allow_empty: bool = False,
+) -> Inputs:
     """Expands folders to their pictures (by content) and globs to their matches; a named file is always included.
 
     Outputs of the same ``kind`` are left out, recognised by their mark or by the record of outputs; those of the other
     kind only among photos. If just one file is named, it is never left out. Each file comes once, in order. If one of
     several arguments yields nothing, it stays in the list and fails when it is read.
 
-    Raises: UnreadableFile when the only argument yields nothing, UsageError for an empty argument.
+    With ``allow_empty`` such a folder or pattern is left out.
+
+    Raises: NoPhotos or UnreadableFile when the only argument yields nothing, UsageError for an empty argument.
     """
     files: dict[Path, InputFile] = {}
     for word in words:
         try:
             found = _expand_one(word, recursive)
-        except UnreadableFile:
+        except UnreadableFile as error:
             if len(words) == 1:
                 raise
-            found = [InputFile(Path(word))]
+            found = [] if allow_empty and isinstance(error, NoPhotos) else [_named(Path(word))]
         for file in found:
-            files.setdefault(located(file.path), file)
+            files.setdefault(located(Path(file.path)), file)
     if list(files) == [located(Path(word)) for word in words[:1]]:
         return Inputs(list(files.values()))
     return _without_outputs(files, kind, frozenset(made_by_us))
 
 
+def is_bucket(word: str) -> bool:
+    """Whether the argument is an address in a bucket, which ``remote`` expands."""
+    return word.startswith(BUCKET)
+
+
+def _named(path: Path) -> InputFile:
+    return InputFile(FileSource(path))
+
+
 def _without_outputs(files: dict[Path, InputFile], kind: OutputKind, recorded: frozenset[Path]) -> Inputs:
-    marks = {place: mark_of(file.path) for place, file in files.items()}
+    marks = {place: mark_of(place) for place in files}
     photos = any(mark is None and place not in recorded for place, mark in marks.items())
     found = Inputs()
     for place, file in files.items():
         mark = marks[place]
         ours = mark is kind or (photos and (mark is not None or place in recorded))
-        found.left_out.append(file.path) if ours else found.files.append(file)
+        found.left_out.append(Path(file.path)) if ours else found.files.append(file)
     if not found.files:
-        raise UnreadableFile(
+        raise NoPhotos(
             f"there are no photos, only outputs of perkie ({len(found.left_out)})",
             hint="Name a single file to use it anyway.",
         )
@@ -82,15 +113,29 @@ def _expand_one(word: str, recursive: bool) -> list[InputFile]:
     if word == "":  # an empty variable in a script must not mean the whole folder
         raise UsageError("'' is not the path of a picture", hint="Name files, folders or patterns; - is stdin.")
     if path == STDIO:
-        return [InputFile(STDIO)]
+        return [_named(STDIO)]
     if holds(path.is_dir):
         return _in_folder(path, recursive)
     if glob.has_magic(word) and not holds(path.exists):
-        matches = [path for path in map(Path, sorted(glob.glob(word, recursive=True))) if holds(path.is_file)]
-        if not matches:
-            raise UnreadableFile(f"no file matches {word}")
-        return [InputFile(path) for path in matches]
-    return [InputFile(path)]
+        return _matching(word)
+    return [_named(path)]
+
+
+def _matching(pattern: str) -> list[InputFile]:
+    """The files that match; outputs mirror their folders below the pattern's fixed part."""
+    matches = [path for path in map(Path, sorted(glob.glob(pattern, recursive=True))) if holds(path.is_file)]
+    if not matches:
+        raise NoPhotos(f"no file matches {pattern}")
+    fixed = Path(*_fixed_parts(Path(pattern).parts))
+    return [InputFile(FileSource(path), path.parent.relative_to(fixed)) for path in matches]
+
+
+def _fixed_parts(parts: Sequence[str]) -> Iterator[str]:
+    """The parts of a pattern before the first with a wildcard; never the last one, which is a file's."""
+    for part in parts[:-1]:
+        if glob.has_magic(part):
+            return
+        yield part
 
 
 def holds(question: Callable[[], bool]) -> bool:
@@ -106,19 +151,19 @@ def _in_folder(folder: Path, recursive: bool) -> list[InputFile]:
     if found := list(_pictures(folder, recursive)):
         return found
     more = "" if recursive else " Use --recursive to search its subfolders too."
-    raise UnreadableFile(f"{folder} has no pictures", hint=f"{ACCEPTED} are read.{more}")
+    raise NoPhotos(f"{folder} has no pictures", hint=f"{ACCEPTED} are read.{more}")
 
 
 def _pictures(folder: Path, recursive: bool) -> Iterator[InputFile]:
     walk = folder.rglob("*") if recursive else folder.glob("*")
     for path in sorted(walk):
         if not path.name.startswith(".") and holds(path.is_file) and _is_picture(path):
-            yield InputFile(path, path.parent.relative_to(folder), from_folder=True)
+            yield InputFile(FileSource(path), path.parent.relative_to(folder), from_folder=True)
 
 
 def _is_picture(path: Path) -> bool:
     """By the usual extensions, so that a broken file is reported; otherwise by content: .jfif, .jpe, no extension."""
-    if path.suffix.lower() in _USUAL:
+    if path.suffix.lower() in USUAL:
         return True
     try:
         with path.open("rb") as file:
@@ -128,19 +173,18 @@ def _is_picture(path: Path) -> bool:
     return True
 
 
-def check_targets(files: Sequence[InputFile], outputs_each: int, output: Path | None, out_dir: Path | None) -> None:
-    """Checks that the output options fit the number of outputs.
+def check_targets(files: Sequence[InputFile], count: int, output: Path | None, out_dir: Path | None) -> None:
+    """Checks that the output options fit ``count`` outputs.
 
     Raises: UsageError.
     """
-    count = len(files) * outputs_each
     if output is not None and out_dir is not None:
         raise UsageError("-o and --out-dir exclude each other")
     if output is not None and count != 1:
         raise UsageError(f"-o names one file, but there will be {count} outputs", hint="Use --out-dir DIR.")
     if out_dir is None and any(file.from_folder for file in files):
         raise UsageError(
-            "a folder as input requires --out-dir DIR", hint="So that outputs do not mix with your pictures."
+            "a folder or bucket as input requires --out-dir DIR", hint="So that outputs do not mix with your pictures."
         )
     if output is None and out_dir is None and count > 1 and any(file.path == STDIO for file in files):
         raise UsageError(f"a picture from stdin would give {count} outputs", hint="Use --out-dir DIR.")

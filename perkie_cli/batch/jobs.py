@@ -1,0 +1,54 @@
+"""One output to make, and how that ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from perkie_cli.batch.files import STDIO, located
+from perkie_cli.batch.photos.sources import Source
+from perkie_cli.domain.cutouts.result import CutoutFacts
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.pictures.result import PictureFacts
+from perkie_cli.domain.runs import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One output. ``owner``: the manifest's, if it names one. ``attempts``: of earlier runs that did not make it.
+
+    ``died``: it was being made when the last of them was killed.
+    """
+
+    source: Source
+    target: Path
+    style: str = ""
+    owner: Owner | None = None
+    attempts: int = 0
+    died: bool = False
+
+    @property
+    def output(self) -> str:
+        """The output's unique name over all runs."""
+        return "stdout" if self.target == STDIO else os.fspath(located(self.target))
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """One finished job. ``facts`` of the output; ``warnings`` are in addition to those in the facts.
+
+    ``seconds`` and ``usd`` also of a job that failed.
+    """
+
+    job: Job
+    status: Status
+    facts: PictureFacts | CutoutFacts | None = None
+    warnings: Sequence[str] = ()
+    error: PerkieError | None = None
+    remark: str = ""
+    seconds: float = 0.0
+    usd: Decimal = Decimal(0)

@@ -1,0 +1,104 @@
+"""Writes a run's journal. A journal that cannot be written is a warning: it must not cost a picture."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from perkie_cli.batch.jobs import Job, JobResult
+from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.runs import Item, Outcome, Run, Status
+from perkie_cli.ports import Clock, Journal, Locks, Workers
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Logbook:
+    """The journal of one run. ``warn`` is told once that it cannot be written."""
+
+    def __init__(self, journal: Journal, locks: Locks, io: Workers, clock: Clock, warn: Callable[[str], None]) -> None:
+        self.run_id = ""
+        self._journal = journal
+        self._locks = locks
+        self._io = io
+        self._clock = clock
+        self._warn = warn
+        self._works = True
+
+    async def last(self, jobs: Sequence[Job]) -> Mapping[str, Item]:
+        """The last record of each job's output that some run tried, by output."""
+        return await self._call(self._journal.last, [job.output for job in jobs]) or {}
+
+    @asynccontextmanager
+    async def recorded(
+        self, command: str, words: Sequence[str], jobs: Sequence[Job], done: frozenset[int]
+    ) -> AsyncIterator[None]:
+        """Records the run during the block. ``done``: the places of jobs whose output is there."""
+        now = self._clock.now()
+        self.run_id = run_id(now)
+        run = Run(self.run_id, command, tuple(words), str(Path.cwd()), now, len(jobs))
+        async with self._locks.hold(alive(self.run_id)):
+            await self._call(self._journal.begin, run, _items(jobs, done))
+            yield
+
+    async def started(self, place: int, job: Job) -> None:
+        """Records that a job begins."""
+        await self._call(self._journal.started, self.run_id, place, job.attempts + 1)
+
+    async def ended(self, place: int, result: JobResult) -> None:
+        """Records how a job ended."""
+        await self._call(self._journal.ended, self.run_id, _ended(place, result))
+
+    async def finish(self, outcome: Outcome) -> None:
+        """Records the end of the run."""
+        await self._call(self._journal.finish, self.run_id, outcome, self._clock.now())
+
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        if not self._works:
+            return None
+        try:
+            return await self._io.run(function, *args, **kwargs)
+        except StoreUnavailable as error:
+            self._works = False
+            self._warn(f"{error.message}; this run goes on without a journal")
+            return None
+
+
+def run_id(now: datetime) -> str:
+    """An id that sorts by time: ``20261129-191537-3fa9``."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def alive(id_: str) -> str:
+    """The lock that a run's process holds for as long as it lives."""
+    return f"run {id_}"
+
+
+def _items(jobs: Sequence[Job], done: frozenset[int]) -> Iterable[Item]:
+    for place, job in enumerate(jobs):
+        status = Status.SKIPPED if place in done else Status.WAITING
+        yield Item(place, job.source.name, job.output, job.style, status, job.attempts)
+
+
+def _ended(place: int, result: JobResult) -> Item:
+    job, error, facts = result.job, result.error, result.facts
+    attempts = job.attempts + (result.status is not Status.SKIPPED)
+    return Item(
+        place,
+        job.source.name,
+        job.output,
+        job.style,
+        result.status,
+        attempts,
+        round(result.seconds, 4),
+        result.usd,
+        "" if facts is None else facts.engine,
+        "" if error is None else error.code,
+        "" if error is None else error.message,
+        (error.hint or "") if error is not None else "",
+    )

@@ -1,0 +1,173 @@
+"""From what was typed to the photos of a run, in which order, and its jobs."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from perkie_cli.batch.files import STDIO, read_input
+from perkie_cli.batch.jobs import Job
+from perkie_cli.batch.mark import OutputKind
+from perkie_cli.batch.photos.inputs import InputFile, Inputs, expand, is_bucket
+from perkie_cli.batch.photos.manifest import listed, rows
+from perkie_cli.batch.photos.remote import expand_bucket
+from perkie_cli.batch.photos.sources import FileSource
+from perkie_cli.domain.errors import InvalidParameter, NoPhotos, UsageError
+from perkie_cli.domain.runs import Item, Status
+from perkie_cli.ports import Buckets
+
+MOST_BYTES = 256 * 1024 * 1024  # of a list or manifest
+
+
+class Order(StrEnum):
+    """The order in which photos are taken."""
+
+    GIVEN = "given"
+    NAME = "name"
+    NEWEST = "newest"
+    OLDEST = "oldest"
+    RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was typed for the inputs. ``words`` are the INPUT arguments; ``null``: the list is NUL-separated."""
+
+    words: Sequence[str]
+    recursive: bool = False
+    files_from: Path | None = None
+    null: bool = False
+    manifest: Path | None = None
+    allow_empty: bool = False
+
+    def check(self) -> None:
+        """Raises: UsageError when there is no input, or two lists read stdin."""
+        if not (self.words or self.files_from or self.manifest):
+            raise UsageError("missing argument 'INPUT'", hint="Name photos, or give --files-from or --manifest.")
+        readers = [each == STDIO for each in (self.files_from, self.manifest, *map(Path, self.words))]
+        if sum(readers) > 1:
+            raise UsageError("stdin can be read only once", hint="Give one - at most.")
+        if self.null and self.files_from is None:
+            raise UsageError("-0 belongs to --files-from")
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """Finds the inputs. ``styles`` turns the words of a manifest into ids."""
+
+    buckets: Callable[[], Buckets]
+    kind: OutputKind
+    styles: Callable[[str], Sequence[str]]
+
+    async def inputs(self, given: Given, recorded: Iterable[Path]) -> Inputs:
+        """All photos of a run. ``recorded`` are outputs that perkie made below the given folders.
+
+        Raises: UsageError, NoPhotos, InvalidParameter for a wrong row of a manifest.
+        """
+        given.check()
+        found = Inputs()
+        near = [word for word in given.words if not is_bucket(word)]
+        if near:
+            found = expand(
+                near, recursive=given.recursive, kind=self.kind, made_by_us=recorded, allow_empty=given.allow_empty
+            )
+        for word in given.words:
+            if is_bucket(word):
+                found.files += await expand_bucket(word, self.buckets(), recursive=given.recursive)
+        if given.files_from is not None:
+            found.files += await self._listed(given.files_from, null=given.null)
+        if given.manifest is not None:
+            found.files += await self._manifest(given.manifest)
+        if not found.files:
+            raise NoPhotos(f"{given.files_from or given.manifest or 'this'} names no photos")
+        found.files = _each_once(found.files)
+        return found
+
+    async def _listed(self, path: Path, *, null: bool) -> list[InputFile]:
+        paths = listed(_list(path), _name(path), null=null)
+        return [await self._one(each, Path()) for each in dict.fromkeys(paths)]
+
+    async def _manifest(self, path: Path) -> list[InputFile]:
+        base = Path() if path == STDIO else path.parent
+        found = rows(_list(path), _name(path), self.styles)
+        files = [row.of((await self._one(row.path, base)).source) for row in found]
+        _check_once(_name(path), [(row.line, file) for row, file in zip(found, files, strict=True)])
+        return files
+
+    async def _one(self, word: str, base: Path) -> InputFile:
+        if not is_bucket(word):
+            return InputFile(FileSource(base / word))
+        (found,) = await expand_bucket(word, self.buckets(), recursive=False)
+        return found
+
+
+def _each_once(files: Sequence[InputFile]) -> list[InputFile]:
+    """Without repetitions; rows of a manifest may differ in more than the photo."""
+    return list({(each.source.key, each.styles, each.owner, each.output): each for each in files}.values())
+
+
+def _list(path: Path) -> bytes:
+    if path == STDIO and sys.stdin is not None and sys.stdin.isatty():
+        raise UsageError("stdin is a terminal, not a list", hint="Pipe one in: find photos -name '*.jpg' | perkie …")
+    return read_input(path, MOST_BYTES)
+
+
+def _name(path: Path) -> str:
+    return "stdin" if path == STDIO else str(path)
+
+
+def _check_once(name: str, lines: Sequence[tuple[int, InputFile]]) -> None:
+    """Checks that no two rows write to one output. Raises: InvalidParameter."""
+    taken: dict[str, int] = {}
+    for line, file in lines:
+        if file.output is None:
+            continue
+        earlier = taken.setdefault(str(file.output).casefold(), line)
+        if earlier != line:
+            raise InvalidParameter(f"{name}:{line}: output {file.output} is that of line {earlier}, too")
+
+
+def in_order(files: Sequence[InputFile], order: Order) -> list[InputFile]:
+    """The files in that order. Those whose time is unknown come last."""
+    match order:
+        case Order.GIVEN:
+            return list(files)
+        case Order.NAME:
+            return sorted(files, key=lambda file: file.source.name)
+        case Order.RANDOM:
+            return random.sample(files, len(files))
+    newest = order is Order.NEWEST
+    unknown = -math.inf if newest else math.inf
+    times = {id(file): file.source.modified() for file in files}
+
+    def when(file: InputFile) -> float:
+        time = times[id(file)]
+        return unknown if time is None else time
+
+    return sorted(files, key=when, reverse=newest)
+
+
+def with_history(jobs: Sequence[Job], last: Mapping[str, Item]) -> list[Job]:
+    """The jobs with the attempts of earlier runs that did not make them."""
+    return [_with_history(job, last.get(job.output)) for job in jobs]
+
+
+def _with_history(job: Job, item: Item | None) -> Job:
+    if item is None or item.status not in (Status.FAILED, Status.RUNNING, Status.DEGRADED):
+        return job
+    return replace(job, attempts=item.attempts, died=item.status is Status.RUNNING)
+
+
+def failed_only(jobs: Sequence[Job], last: Mapping[str, Item], only: frozenset[str]) -> list[Job]:
+    """Those jobs that failed when they were last tried, with one of the codes ``only``, if there are any."""
+
+    def failed(job: Job) -> bool:
+        item = last.get(job.output)
+        return item is not None and item.status is Status.FAILED and (not only or item.code in only)
+
+    return [job for job in jobs if failed(job)]

@@ -1,0 +1,148 @@
+"""Where a photo comes from: a file, stdin, or an object of a bucket."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Protocol
+
+from perkie_cli.batch.files import STDIO, located, read_input, too_many_bytes
+from perkie_cli.domain.errors import UnreadableFile
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.domain.units import format_size
+from perkie_cli.imaging import codec
+from perkie_cli.ports import Buckets, RemoteObject, Workers
+
+BUCKET = "gs://"
+
+
+class Source(Protocol):
+    """One photo that has not been read."""
+
+    @property
+    def name(self) -> str:
+        """Its name in messages and reports."""
+
+    @property
+    def path(self) -> PurePath:
+        """Names its outputs."""
+
+    @property
+    def key(self) -> bytes:
+        """Its unique name in records."""
+
+    def version(self) -> str:
+        """Changes when the content does; empty if unknown. May block."""
+
+    def modified(self) -> float | None:
+        """When it was changed, in epoch seconds; None if unknown. May block."""
+
+    async def read(self, max_bytes: int, io: Workers) -> bytes:
+        """The bytes. Raises: UnreadableFile, TooManyBytes."""
+
+    def is_at(self, path: Path) -> bool:
+        """Whether it is that very file."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file, or stdin."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The path as it was given."""
+        return "stdin" if self.path == STDIO else str(self.path)
+
+    @property
+    def key(self) -> bytes:
+        """The located path as bytes: a file name need not be text."""
+        return os.fsencode(located(self.path))
+
+    def version(self) -> str:
+        """``SIZE:MTIME_NS``."""
+        with suppress(OSError):
+            return stat_of(self.path)
+        return ""
+
+    def modified(self) -> float | None:
+        """The file's time."""
+        with suppress(OSError):
+            return self.path.stat().st_mtime
+        return None
+
+    async def read(self, max_bytes: int, io: Workers) -> bytes:
+        """Reads it in a worker."""
+        return await io.run(read_input, self.path, max_bytes)
+
+    def is_at(self, path: Path) -> bool:
+        """Follows links."""
+        with suppress(OSError):
+            return path.samefile(self.path)
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSource:
+    """An object of a bucket, in the generation that was listed."""
+
+    found: RemoteObject
+    buckets: Buckets
+
+    @property
+    def name(self) -> str:
+        """``gs://bucket/name``."""
+        return self.found.uri
+
+    @property
+    def path(self) -> PurePath:
+        """The object's name."""
+        return PurePosixPath(self.found.name)
+
+    @property
+    def key(self) -> bytes:
+        """Its URI."""
+        return self.found.uri.encode()
+
+    def version(self) -> str:
+        """Its generation."""
+        return f"generation {self.found.generation}"
+
+    def modified(self) -> float | None:
+        """The object's time."""
+        return self.found.updated.timestamp()
+
+    async def read(self, max_bytes: int, io: Workers) -> bytes:
+        """Downloads it, unless it is too large. Raises also: the errors of ``ports.Buckets``."""
+        del io
+        if self.found.size > max_bytes:
+            raise too_many_bytes(f"{self.name} has {format_size(self.found.size)}", max_bytes)
+        data = await self.buckets.read(self.found)
+        if not data:
+            why = "was replaced or deleted meanwhile" if data is None else "is empty"
+            raise UnreadableFile(f"{self.name} {why}", hint=None if data else "Run it again.")
+        return data
+
+    def is_at(self, path: Path) -> bool:
+        """Never: outputs are files."""
+        del path
+        return False
+
+
+async def photo_from(source: Source, limits: ImageLimits, io: Workers) -> Photo:
+    """The photo, checked by its header.
+
+    Raises: the BadInput family, and for buckets the errors of ``ports.Buckets``.
+    """
+    data = await source.read(limits.max_bytes, io)
+    return await io.run(codec.photo, data, limits, source.name)
+
+
+def stat_of(path: Path) -> str:
+    """``SIZE:MTIME_NS``. Raises: OSError."""
+    facts = path.stat()
+    return f"{facts.st_size}:{facts.st_mtime_ns}"

@@ -1,0 +1,145 @@
+"""What all commands over many photos do: find the photos, name the outputs, ask, run, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perkie_cli.batch.jobs import Job
+from perkie_cli.batch.logbook import Logbook
+from perkie_cli.batch.mark import OutputKind
+from perkie_cli.batch.names import plan_targets
+from perkie_cli.batch.photos.inputs import InputFile, check_targets, is_bucket
+from perkie_cli.batch.photos.settle import Settling, failed_only, in_order, with_history
+from perkie_cli.batch.run import BatchRun, RunResult
+from perkie_cli.batch.targets import OutputRecord
+from perkie_cli.batch.work import FileWork, Maker
+from perkie_cli.cli.batch.options import BatchOptions, ProgressKind
+from perkie_cli.cli.batch.progress import BatchProgress
+from perkie_cli.cli.batch.report import BatchReporter, batch_report, check_stdout, report_left_out, say_summary
+from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.domain.errors import NoPhotos
+from perkie_cli.domain.money.spend import Budget
+from perkie_cli.system.threads import ThreadWorkers
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+
+UNLIMITED = Decimal("Infinity")  # dollars
+
+
+@dataclass(slots=True)
+class BatchCommand:
+    """One run of such a command. ``words`` are its arguments as typed, for the journal."""
+
+    services: Services
+    renderer: Renderer
+    options: BatchOptions
+    kind: OutputKind
+
+    def __post_init__(self) -> None:
+        """Lets stderr carry events, if asked to."""
+        self.renderer.events = self.options.progress is ProgressKind.JSONL
+
+    async def files(self) -> list[InputFile]:
+        """The photos in the order asked for; with ``--allow-empty`` there may be none.
+
+        Raises: UsageError, UnreadableFile, NoPhotos, InvalidParameter.
+        """
+        given, services = self.options.given, self.services
+        near = [word for word in given.words if not is_bucket(word)]
+        recorded = self.record.below_folders(near)
+        settling = Settling(lambda: services.buckets, self.kind, self._style_ids)
+        try:
+            found = await settling.inputs(given, recorded)
+        except NoPhotos:
+            if not given.allow_empty:
+                raise
+            return []
+        return in_order(report_left_out(self.renderer, found), self.options.order)
+
+    def _style_ids(self, words: str) -> list[str]:
+        return [style.id for style in self.services.styles.select(words)]
+
+    @property
+    def record(self) -> OutputRecord:
+        """The record of outputs."""
+        return OutputRecord(self.services.outputs)
+
+    async def jobs(
+        self, files: Sequence[InputFile], styles: Sequence[str], tail: Callable[[str], str], output: Path | None
+    ) -> list[Job]:
+        """A job for each photo and style; ``tail`` makes the end of an output's name.
+
+        Raises: UsageError.
+        """
+
+        def styles_of(file: InputFile) -> Sequence[str]:
+            return file.styles or styles
+
+        out_dir = self.options.out_dir
+        check_targets(files, sum(len(styles_of(file)) for file in files), output, out_dir)
+        targets = plan_targets(
+            files, lambda file: [tail(style) for style in styles_of(file)], output, out_dir, self.record.origins
+        )
+        made = [
+            Job(file.source, target, style, file.owner)
+            for file, row in zip(files, targets, strict=True)
+            for target, style in zip(row, styles_of(file), strict=True)
+        ]
+        check_stdout(self.renderer, made)
+        return made
+
+    def work(self, maker: Maker) -> FileWork:
+        """The work on each job."""
+        services = self.services
+        stdout = self.renderer.picture
+        return FileWork(maker, self.record, services.limits, self.options.rules, services.io, stdout)
+
+    async def run(self, jobs: Sequence[Job], work: FileWork, at_once: int, budget: Budget | None) -> Report:
+        """Runs the jobs and reports."""
+        logbook = self._logbook()
+        last = await logbook.last(jobs)
+        if self.options.retry_failed:
+            jobs = failed_only(jobs, last, self.options.only)
+        jobs = with_history(jobs, last)
+        there = await self.services.io.run(work.there, jobs)
+        ended = await self._recorded(logbook, jobs, work, there, at_once, budget)
+        say_summary(self.renderer, ended)
+        return batch_report(ended, logbook.run_id)
+
+    async def _recorded(
+        self,
+        logbook: Logbook,
+        jobs: Sequence[Job],
+        work: FileWork,
+        there: frozenset[int],
+        at_once: int,
+        budget: Budget | None,
+    ) -> RunResult:
+        renderer, options = self.renderer, self.options
+        run = BatchRun(
+            work,
+            BatchReporter(renderer, BatchProgress(renderer, options.progress)),
+            logbook,
+            self.services.clock,
+            budget or Budget(UNLIMITED),
+            options.run_rules(at_once, keep=renderer.flags.json),
+            self._renew_threads,
+        )
+        if options.rules.dry_run:
+            return await run.all(jobs, there)
+        async with logbook.recorded(renderer.command, renderer.words, jobs, there):
+            return await run.all(jobs, there)
+
+    def _logbook(self) -> Logbook:
+        services = self.services
+        return Logbook(services.journal, services.locks, services.io, services.clock, self.renderer.warn)
+
+    def _renew_threads(self) -> None:
+        for workers in (self.services.workers, self.services.io):
+            if isinstance(workers, ThreadWorkers):
+                workers.renew()

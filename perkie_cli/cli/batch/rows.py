@@ -1,0 +1,88 @@
+"""The rows of commands over many photos, and of their reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from perkie_cli.cli.row_parts import IF_ANY, INSIDE, ErrorRow
+from perkie_cli.domain.cutouts.result import CutoutFacts
+from perkie_cli.domain.pictures.result import PictureFacts
+from perkie_cli.domain.runs import Outcome, Status
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRow:
+    """One style of one input of ``stylize``."""
+
+    input: str
+    output: Path | None
+    status: Status
+    style: str | None = field(default=None, metadata=IF_ANY)
+    facts: PictureFacts | None = field(default=None, metadata=INSIDE)
+    warnings: Sequence[str] = ()
+    error: ErrorRow | None = field(default=None, metadata=IF_ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutRow:
+    """One input of ``remove-bg``."""
+
+    input: str
+    output: Path | None
+    status: Status
+    facts: CutoutFacts | None = field(default=None, metadata=INSIDE)
+    warnings: Sequence[str] = ()
+    error: ErrorRow | None = field(default=None, metadata=IF_ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateRow:
+    """The cost of one style of a run: ``to_draw`` of its pictures are neither there nor cached nor refused."""
+
+    style: str
+    pictures: int
+    there: int
+    cached: int
+    refused: int
+    to_draw: int
+    usd_each: Decimal
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run over many photos. ``words``: as typed, in ``folder``; ``counts`` by status."""
+
+    run: str
+    words: Sequence[str]
+    folder: str
+    begun: datetime
+    ended: datetime | None
+    state: Outcome
+    total: int
+    counts: Mapping[str, int]
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """One output of a run, as its journal has it. ``attempts`` over all runs, ``seconds`` and ``cost_usd`` of this one.
+
+    ``code``, ``message`` and ``hint`` are the error's.
+    """
+
+    input: str
+    output: str
+    style: str | None
+    status: Status
+    attempts: int
+    seconds: float
+    cost_usd: Decimal
+    engine: str | None
+    code: str | None
+    message: str | None
+    hint: str | None

@@ -1,0 +1,205 @@
+"""``perkie report``: what runs over many photos did."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perkie_cli.batch.files import STDIO, write_private
+from perkie_cli.batch.logbook import alive
+from perkie_cli.batch.thumbnails import Thumbnails
+from perkie_cli.cli.batch.rows import ItemRow, RunRow
+from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.rows import FileRow
+from perkie_cli.cli.session import renderer_of, run
+from perkie_cli.cli.table import Table
+from perkie_cli.domain.errors import NotFound, UsageError
+from perkie_cli.domain.money.spend import dollars
+from perkie_cli.domain.runs import Item, Outcome, Run, Status
+from perkie_cli.domain.units import format_duration
+from perkie_cli.reports.batch_csv import as_csv
+from perkie_cli.reports.batch_html import PER_PAGE, page, page_name
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+
+app = typer.Typer(help="Show what runs over many photos did, also of one that goes on or was killed.")
+
+_STATES = [status for status in Status if status is not Status.PLANNED]
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="The newest N runs.")] = 20,
+) -> None:
+    """List runs, newest first. They are kept for 90 days.
+
+    Examples:
+
+      perkie report list
+
+      perkie report list --limit 5 --json
+    """
+
+    async def work(services: Services) -> Report:
+        found = [_as_it_is(services, each) for each in services.journal.runs(limit)]
+        rows = [
+            (each.id, each.outcome.value, each.total, each.failed or "", dollars(each.usd), _typed(each))
+            for each in found
+        ]
+        names = ("run", "state", "items", "failed", "cost", "command")
+        table = Table(names, rows, frozenset({"items", "failed", "cost"}))
+        if not found:
+            renderer_of(ctx).say("no runs yet")
+        return Report([_run_row(each) for each in found], {"count": len(found)}, [table] if found else ())
+
+    run(ctx, work)
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    id_: Annotated[
+        str, typer.Argument(metavar="RUN", help="Its id or the beginning of it (default: the newest).")
+    ] = "",
+    status: Annotated[
+        list[str] | None, typer.Option(metavar="|".join(_STATES), help="Only these items (repeatable).")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the items as CSV; - is stdout.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write pages with before and after, for a browser.")
+    ] = None,
+) -> None:
+    """Show one run: each item with its state, time, cost and error.
+
+    Examples:
+
+      perkie report show
+
+      perkie report show 20261129-0300 --status failed --csv failed.csv
+
+      perkie report show --html report/
+    """
+    renderer = renderer_of(ctx)
+    chosen = _statuses(status or [])
+
+    async def work(services: Services) -> Report:
+        found = _as_it_is(services, _found(services, id_))
+        items = services.journal.items(found.id, chosen)
+        if csv is not None:
+            return _csv(renderer, found, items, csv)
+        if html is not None:
+            return await services.workers.run(_html, services, renderer, found, items, html)
+        shown = list(items)
+        return Report([_item_row(each) for each in shown], _summary(found), [*_heading(found), _table(shown)])
+
+    run(ctx, work)
+
+
+def _statuses(words: Sequence[str]) -> frozenset[Status]:
+    try:
+        return frozenset(Status(word) for word in words)
+    except ValueError as error:
+        raise UsageError(str(error), hint=f"States: {', '.join(_STATES)}.") from None
+
+
+def _found(services: Services, beginning: str) -> Run:
+    runs = services.journal.find(beginning)
+    if not runs:
+        raise NotFound(f"there is no run {beginning}".rstrip(), hint="`perkie report list` shows them.")
+    if len(runs) > 1:
+        raise UsageError(f"{len(runs)} runs begin with {beginning}", hint=", ".join(each.id for each in runs))
+    return runs[0]
+
+
+def _as_it_is(services: Services, found: Run) -> Run:
+    """The run with its true state: one whose process is gone was killed."""
+    if found.outcome is Outcome.RUNNING and not services.locks.is_held(alive(found.id)):
+        return replace(found, outcome=Outcome.KILLED)
+    return found
+
+
+def _typed(found: Run) -> str:
+    return shlex.join(found.words)
+
+
+def _heading(found: Run) -> Iterator[str]:
+    yield f"{found.id}: perkie {_typed(found)}"
+    counts = [f"{count} {status.value}" for status, count in found.counts.items()]
+    took = "" if found.ended is None else f", {format_duration((found.ended - found.begun).total_seconds())}"
+    yield f"{found.outcome.value}: {', '.join(counts)}, {dollars(found.usd)}{took}, in {found.folder}\n"
+
+
+def _table(items: Sequence[Item]) -> Table:
+    rows = [
+        (
+            item.status.value,
+            item.source,
+            item.style,
+            format_duration(item.seconds) if item.seconds else "",
+            dollars(item.usd) if item.usd else "",
+            item.attempts or "",
+            f"{item.code}: {item.message}" if item.code else item.output,
+        )
+        for item in items
+    ]
+    names = ("state", "photo", "style", "time", "cost", "tries", "output or error")
+    return Table(names, rows, frozenset({"time", "cost", "tries"}))
+
+
+def _csv(renderer: Renderer, found: Run, items: Iterator[Item], path: Path) -> Report:
+    if path == STDIO:
+        return Report([], _summary(found), [line.rstrip("\r\n") for line in as_csv(items)])
+    write_private(path, "".join(as_csv(items)).encode())
+    renderer.say(f"written: {path}")
+    return Report([FileRow(path)], _summary(found), [str(path)])
+
+
+def _html(services: Services, renderer: Renderer, found: Run, items: Iterator[Item], folder: Path) -> Report:
+    """Writes the pages. They show customers' pets: only this user may read them."""
+    thumbnails = Thumbnails(folder, Path(found.folder), services.limits)
+    total = sum(1 for _ in services.journal.items(found.id))
+    pages = max(1, -(-total // PER_PAGE))
+    with renderer.progress(total, "") as bar:
+        for number in range(1, pages + 1):
+            shown = []
+            for each in thumbnails.shown(islice(items, PER_PAGE)):
+                shown.append(each)
+                bar.advance(each.item.source)
+            write_private(folder / page_name(number), page(found, shown, number, pages).encode())
+    index = folder / page_name(1)
+    return Report([FileRow(index)], _summary(found), [str(index)])
+
+
+def _summary(found: Run) -> dict[str, object]:
+    return {"run": found.id, "state": found.outcome, "total": found.total, "cost_usd": found.usd}
+
+
+def _run_row(found: Run) -> RunRow:
+    counts = {status.value: count for status, count in found.counts.items()}
+    return RunRow(
+        found.id, found.words, found.folder, found.begun, found.ended, found.outcome, found.total, counts, found.usd
+    )
+
+
+def _item_row(item: Item) -> ItemRow:
+    return ItemRow(
+        item.source,
+        item.output,
+        item.style or None,
+        item.status,
+        item.attempts,
+        item.seconds,
+        item.usd,
+        item.engine or None,
+        item.code or None,
+        item.message or None,
+        item.hint or None,
+    )
