@@ -101,6 +101,13 @@ def load_scenario(incomplete: str) -> list[tuple[str, str]]:
     return among((name, find(name).title) for name in shipped())(incomplete)
 
 
+def experiment(incomplete: str) -> list[tuple[str, str]]:
+    """Completes the shipped chaos experiments."""
+    from perkie_cli.loadtest.chaos.document.shipped import shipped, title_of
+
+    return among((name, title_of(text)) for name, text in shipped().items())(incomplete)
+
+
 def _services() -> Services | None:
     try:
         return build_services(load().settings)

@@ -283,6 +283,31 @@ class LoadScenarioFileRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ChaosCheckRow:
+    """One thing that an experiment looked at; ``message`` says why it is not ``passed``."""
+
+    check: str
+    verdict: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRow:
+    """One shipped chaos experiment in brief."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentFileRow:
+    """The YAML of an experiment."""
+
+    name: str
+    yaml: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRow:
     """The version."""
 
@@ -363,8 +388,9 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "config init": (FileRow,),
     "load-test run": (LoadRunRow, LoadChangeRow),
     "load-test compare": (LoadChangeRow,),
-    "load-test list": (LoadScenarioRow,),
-    "load-test show": (LoadScenarioFileRow,),
+    "load-test chaos": (ChaosCheckRow,),
+    "load-test list": (LoadScenarioRow, ExperimentRow),
+    "load-test show": (LoadScenarioFileRow, ExperimentFileRow),
     "serve": (),
     "emulate gemini": (),
     "emulate firestore": (),

@@ -41,9 +41,9 @@ StoragePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="P
 Picture = Annotated[
     str,
     typer.Option(
-        metavar="style|tiny",
-        help="Draw each photo, or answer at once with one small picture.",
-        autocompletion=complete.among(("style", "tiny")),
+        metavar="style|negative|tiny",
+        help="Draw each photo, send its negative, or always the same small picture.",
+        autocompletion=complete.among(("style", "negative", "tiny")),
     ),
 ]
 FirestorePort = Annotated[

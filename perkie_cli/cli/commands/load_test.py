@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.cli import complete
+from perkie_cli.cli.chaos import chaos
 from perkie_cli.cli.load_test import Settings, compared, read_headers, run_all
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import LoadScenarioFileRow, LoadScenarioRow
+from perkie_cli.cli.rows import ExperimentFileRow, ExperimentRow, LoadScenarioFileRow, LoadScenarioRow
 from perkie_cli.cli.session import finish, renderer_of
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter, MissingExtra, UsageError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from perkie_cli.loadtest.scenario import Scenario
 
 app = typer.Typer(help="Test the service under load, as a gate for CI.")
+app.command()(chaos)
 
 Name = Annotated[
     str,
@@ -185,12 +187,13 @@ def _check_alike(reports: Sequence[object]) -> None:
 
 @app.command("list")
 def list_(ctx: typer.Context) -> None:
-    """List the shipped scenarios.
+    """List the shipped scenarios and chaos experiments.
 
     Example:
 
       perkie load-test list
     """
+    from perkie_cli.loadtest.chaos.document import shipped as experiments
     from perkie_cli.loadtest.scenario_file import find, shipped
 
     found = [find(name) for name in shipped()]
@@ -207,7 +210,12 @@ def list_(ctx: typer.Context) -> None:
         for each in found
     ]
     lines = [(row.name, _load_of(each), row.title) for row, each in zip(rows, found, strict=True)]
-    finish(ctx, Report(results=rows, text=[Table(("scenario", "load", "what"), lines)]))
+    hurts = [ExperimentRow(name, experiments.title_of(text)) for name, text in experiments.shipped().items()]
+    text = [
+        Table(("scenario", "load", "what"), lines),
+        Table(("experiment", "what"), [(row.name, row.title) for row in hurts]),
+    ]
+    finish(ctx, Report(results=[*rows, *hurts], text=text))
 
 
 def _load_of(scenario: Scenario) -> str:
@@ -221,14 +229,20 @@ def _load_of(scenario: Scenario) -> str:
 
 @app.command()
 def show(ctx: typer.Context, scenario: Name) -> None:
-    """Show a scenario as TOML, to copy and change.
+    """Show a scenario as TOML or an experiment as YAML, to copy and change.
 
-    Example:
+    Examples:
 
       perkie load-test show steady > mine.toml
+
+      perkie load-test show gemini-outage > mine.yaml
     """
+    from perkie_cli.loadtest.chaos.document.shipped import shipped
     from perkie_cli.loadtest.scenario_file import parse, source
 
+    if scenario in (experiments := shipped()):
+        text = experiments[scenario]
+        finish(ctx, Report(results=[ExperimentFileRow(scenario, text)], text=[text]))
     text, name = source(scenario)
     parse(text, name)
     finish(ctx, Report(results=[LoadScenarioFileRow(name, text)], text=[text]))

@@ -1,4 +1,4 @@
-"""Draws the emulator's pictures: the sent photo with the local engine, or always the same small picture.
+"""Draws the emulator's pictures: the sent photo with the local engine, its negative, or always the same small picture.
 
 Without a photo it draws a scene made from the prompt: the same for the same text.
 """
@@ -47,13 +47,21 @@ class LocalPainter:
 
     async def paint(self, photo: bytes | None, prompt: str, ratio: float | None, side: int) -> bytes:
         """Draws one picture."""
-        if photo is None:
-            raster = await self._workers.run(_scene, prompt)
-        else:
-            raster = (await self._workers.run(codec.decode, photo, _LIMITS, "the sent photo")).raster
+        raster = await self._workers.run(_seen, photo, prompt)
         style = self._by_prompt.get(prompt.strip(), self._first)
         rendering = await self._engine.render(RenderJob(raster, style, side))
         return await self._workers.run(_encode, rendering.raster, ratio, side)
+
+
+class NegativePainter:
+    """The photo's negative: another picture of the same pet, for a hundredth of a drawing's time."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+
+    async def paint(self, photo: bytes | None, prompt: str, ratio: float | None, side: int) -> bytes:
+        """Draws one picture."""
+        return await self._workers.run(_negative, photo, prompt, ratio, side)
 
 
 class TinyPainter:
@@ -71,11 +79,13 @@ class TinyPainter:
 
 
 def make_painter(picture: str, engine: Callable[[], StyleEngine], styles: StyleCatalogue, workers: Workers) -> Painter:
-    """``style`` or ``tiny``. Raises: InvalidParameter."""
+    """``style``, ``negative`` or ``tiny``. Raises: InvalidParameter."""
     if picture == "tiny":
         return TinyPainter()
+    if picture == "negative":
+        return NegativePainter(workers)
     if picture != "style":
-        raise InvalidParameter(f"{picture!r} is not a picture mode", hint="Modes: style, tiny.")
+        raise InvalidParameter(f"{picture!r} is not a picture mode", hint="Modes: style, negative, tiny.")
     return LocalPainter(engine(), styles, workers)
 
 
@@ -89,6 +99,17 @@ def small_picture(side: int, ratio: float = 1.0) -> bytes:
     down, across = (np.linspace(40, 220, length, dtype=np.uint8) for length in (height, width))
     rgb = np.stack(np.broadcast_arrays(down[:, None], across[None, :], np.uint8(128)), axis=-1)
     return codec.encode(Raster(np.ascontiguousarray(rgb)), ImageFormat.JPEG).data
+
+
+def _seen(photo: bytes | None, prompt: str) -> Raster:
+    """The photo, or a scene made from the words."""
+    return _scene(prompt) if photo is None else codec.decode(photo, _LIMITS, "the sent photo").raster
+
+
+def _negative(photo: bytes | None, prompt: str, ratio: float | None, side: int) -> bytes:
+    from perkie_cli.imaging.raster import Raster
+
+    return _encode(Raster(255 - _seen(photo, prompt).rgb), ratio, side)
 
 
 def _scene(prompt: str) -> Raster:

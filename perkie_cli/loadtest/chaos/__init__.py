@@ -1,0 +1,1 @@
+"""Chaos experiments: Chaos Toolkit inside what it lacks: sure rollbacks, a second look, faults with a lease."""

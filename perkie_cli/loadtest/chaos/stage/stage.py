@@ -1,0 +1,162 @@
+"""What an experiment runs against: emulators and servers as processes, in a folder of their own, and what was done."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from perkie_cli.config.schema import rows
+from perkie_cli.loadtest.chaos.document.plan import ADDRESSES, MATTING, TARGET, Plan
+from perkie_cli.loadtest.chaos.stage.disk import Disk, small_disk
+from perkie_cli.loadtest.chaos.stage.ledger import Ledger
+from perkie_cli.loadtest.chaos.stage.processes import DidNotHappen, Launcher, Process
+
+BUCKET = "pets"
+PERKIE = (sys.executable, "-m", "perkie_cli", "--config", os.devnull)
+_LISTENING = r"listening on (?P<url>http://\S+)"
+_EMULATORS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "gemini": (("--picture", "negative"), (r"^(?P<url>http://\S+)",)),
+    "storage": (("--bucket", BUCKET), (r"^STORAGE_EMULATOR_HOST=(?P<url>\S+)",)),
+    "firestore": ((), (r"^FIRESTORE_EMULATOR_HOST=(?P<address>\S+)", r"PUT, DELETE (?P<url>\S+)/_emulator/plan")),
+}
+
+
+@dataclass
+class Stage:
+    """The processes of one experiment, the traffic, and what its clients got."""
+
+    plan: Plan
+    folder: Path
+    processes: dict[str, Process] = field(default_factory=dict)
+    disk: Disk | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+    traffic: subprocess.Popen[str] | None = None
+
+    def process(self, name: str) -> Process:
+        """One of its processes. Raises: DidNotHappen."""
+        try:
+            return self.processes[name]
+        except KeyError:
+            raise DidNotHappen(f"this experiment has no process {name!r}") from None
+
+    def url(self, name: str) -> str:
+        """The address of a process, or ``name`` where that is one already. Raises: DidNotHappen."""
+        return name if "://" in name else self.process(name).found["url"]
+
+    @property
+    def pictures(self) -> Path:
+        """The folder of the pictures that its clients got."""
+        return self.folder / "pictures"
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The values of ``${target}``, ``${gemini}`` …"""
+        return {name: self.url(process) for name, process in ADDRESSES.items() if process in self.processes}
+
+
+_current: list[Stage] = []  # Chaos Toolkit calls actions by name, so they have to find it
+
+
+def current() -> Stage:
+    """The stage of the running experiment. Raises: DidNotHappen."""
+    if not _current:
+        raise DidNotHappen("perkie starts nothing for this experiment: it has no extension perkie")
+    return _current[-1]
+
+
+@dataclass
+class Record:
+    """The emulators, by address, that an experiment told to fail or set wrong."""
+
+    planned: set[str] = field(default_factory=set)
+    skewed: set[str] = field(default_factory=set)
+
+    @staticmethod
+    def url(emulator: str) -> str:
+        """The address of an emulator: of the stage, or as given. Raises: DidNotHappen."""
+        return emulator if "://" in emulator else current().url(emulator)
+
+
+record = Record()  # of the one experiment of this process
+
+
+@contextmanager
+def staged(plan: Plan, server: str | None = None) -> Iterator[Stage]:
+    """Starts everything, in order, and ends it. ``server``: the command of the server, instead of `perkie serve`.
+
+    Raises: Unavailable when something does not start.
+    """
+    with ExitStack() as stack:
+        temporary = tempfile.TemporaryDirectory(prefix="perkie-chaos-", ignore_cleanup_errors=True)
+        stage = Stage(plan, Path(stack.enter_context(temporary)))
+        stage.pictures.mkdir()
+        if plan.disk is not None:
+            stage.disk = stack.enter_context(small_disk(stage.folder / "home", plan.disk))
+        launcher, own = Launcher(), shlex.split(server) if server else [*PERKIE, "serve"]
+        for name in plan.processes:
+            process = _make(stage, name, own, launcher)
+            stage.processes[name] = process
+            stack.callback(process.end)
+            process.start()
+        _current.append(stage)
+        stack.callback(_current.remove, stage)
+        stack.callback(_stop_traffic, stage)
+        yield stage
+
+
+def _stop_traffic(stage: Stage) -> None:
+    if stage.traffic is not None:
+        stage.traffic.kill()
+        stage.traffic.communicate()
+
+
+def _make(stage: Stage, name: str, server: Sequence[str], launcher: Launcher) -> Process:
+    env = _environment(stage, name)
+    make = partial(Process, launcher=launcher, folder=stage.folder, env=env)
+    if name in _EMULATORS:
+        flags, ready = _EMULATORS[name]
+        return make(name, lambda found: [*PERKIE, "emulate", name, *_ports(name, found), *flags], ready)
+    command = server if name == TARGET else [*PERKIE, "serve", "--role", MATTING]
+    return make(name, lambda found: [*command, *_ports(name, found)], [_LISTENING])
+
+
+def _ports(name: str, found: Mapping[str, str]) -> list[str]:
+    """A free port the first time, the same one after that."""
+    port = found.get("address", found.get("url", ":0")).rpartition(":")[2]
+    admin = ["--admin-port", found.get("url", ":0").rpartition(":")[2]] if name == "firestore" else []
+    return ["--port", port, *admin]
+
+
+def _environment(stage: Stage, name: str) -> dict[str, str]:
+    """Nothing of the user's own settings, stores or credentials; for the server, its settings and emulators."""
+    ours = {each for row in rows() for each in row.env_names} | {"GOOGLE_APPLICATION_CREDENTIALS"}
+    kept = {key: value for key, value in os.environ.items() if key not in ours and not key.startswith("PERKIE_")}
+    home = stage.folder / "home" / name
+    home.mkdir(parents=True, exist_ok=True)
+    folders = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CONFIG", "CACHE", "STATE", "DATA")}
+    own = _of_server(stage) if name == TARGET else {"PERKIE_MATTING_ENGINE": "builtin"} if name == MATTING else {}
+    return {**kept, **folders, "HOME": str(home), "NO_PROXY": "127.0.0.1,localhost,::1", **own}
+
+
+def _of_server(stage: Stage) -> dict[str, str]:
+    found = {name: process.found for name, process in stage.processes.items()}
+    own: dict[str, str] = {}
+    if "gemini" in found:
+        own |= {"GOOGLE_GEMINI_BASE_URL": found["gemini"]["url"], "GEMINI_API_KEY": "any"}
+    if "storage" in found:
+        own |= {"STORAGE_EMULATOR_HOST": found["storage"]["url"], "PERKIE_CACHE_STORE": "gcs"}
+        own |= {"PERKIE_CACHE_BUCKET": BUCKET}
+    if "firestore" in found:
+        own |= {"FIRESTORE_EMULATOR_HOST": found["firestore"]["address"], "PERKIE_QUOTA_STORE": "firestore"}
+        own |= {"GOOGLE_CLOUD_PROJECT": "perkie-chaos"}
+    if MATTING in found:
+        own |= {"PERKIE_MATTING_REMOTE_URL": found[MATTING]["url"]}
+    return own | {f"PERKIE_{name.replace('.', '_').upper()}": value for name, value in stage.plan.settings.items()}
