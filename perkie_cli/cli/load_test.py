@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from perkie_cli.cli.loadtest.rows import LoadChangeRow, LoadRunRow
 from perkie_cli.cli.render import Renderer
 from perkie_cli.cli.render import Report as Printed
-from perkie_cli.cli.rows import LoadChangeRow, LoadRunRow
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter, PerkieError, ThresholdsFailed, UnwritableFile, UsageError
 from perkie_cli.domain.units import format_duration

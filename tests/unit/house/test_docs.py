@@ -116,3 +116,22 @@ def test_every_engine_can_be_chosen_and_is_told_of(group: str, command: str) -> 
     assert set(engines) <= set(re.findall(r"\w+", f"{flag.metavar} {flag.help}"))
     told = set(re.findall(r"\w+", "\n".join(TEXTS.values())))
     assert set(engines) <= told, f"no page names the engine {', '.join(set(engines) - told)}"
+
+
+def test_the_page_of_experiments_knows_each_and_what_they_are_made_of() -> None:
+    from perkie_cli.loadtest.chaos import actions, probes
+    from perkie_cli.loadtest.chaos.document.shipped import shipped
+
+    cells = set(re.findall(r"`([\w-]+)`", "\n".join(re.findall(r"(?m)^\| ([^|]*)\|", TEXTS["docs/chaos.md"]))))
+    assert cells - {"load-test"} == {*shipped(), *actions.__all__, *probes.__all__}
+
+
+def test_the_workflow_for_ci_types_commands_that_exist() -> None:
+    text = (ROOT / "examples" / "github-actions" / "perkie-gate.yml").read_text("utf-8")
+    lines = re.findall(r"(?m)run: perkie (.*)$", text)
+    assert len(lines) == 2
+    for line in lines:
+        words = shlex.split(line)
+        command = load_command(words[0]).commands[words[1]]
+        assert {word for word in words if word.startswith("--")} <= flags_of(command)
+        assert words[2] in text

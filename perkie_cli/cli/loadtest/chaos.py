@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.cli import complete
+from perkie_cli.cli.loadtest.rows import ChaosCheckRow
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import ChaosCheckRow
 from perkie_cli.cli.session import finish, renderer_of
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import MissingExtra, UnwritableFile
@@ -20,35 +20,46 @@ if TYPE_CHECKING:
     from perkie_cli.loadtest.chaos.process import Outcome
 
 
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPERIMENT",
+        help="A shipped experiment, or a JSON or YAML file of Chaos Toolkit.",
+        autocompletion=complete.experiment,
+    ),
+]
+Reports = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--report",
+        readable=False,
+        metavar="FILE",
+        help="Write a report: .json (the journal), .md, .xml (JUnit); repeatable.",
+    ),
+]
+Summary = Annotated[
+    Path | None, typer.Option(readable=False, metavar="FILE", help="Append a Markdown summary, as a CI shows it.")
+]
+Allowed = Annotated[
+    str,
+    typer.Option(
+        "--allow-providers",
+        metavar="KIND,…",
+        help="Let the file run programs (process), any Python (python), remote calls (http).",
+    ),
+]
+Server = Annotated[
+    str | None, typer.Option(metavar="COMMAND", help="Start this as the server under test instead of `perkie serve`.")
+]
+
+
 def chaos(
     ctx: typer.Context,
-    experiment: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPERIMENT",
-            help="A shipped experiment, or a JSON or YAML file of Chaos Toolkit.",
-            autocompletion=complete.experiment,
-        ),
-    ],
-    report: Annotated[
-        list[Path] | None,
-        typer.Option(
-            readable=False, metavar="FILE", help="Write a report: .json (the journal), .md, .xml (JUnit); repeatable."
-        ),
-    ] = None,
-    summary: Annotated[
-        Path | None, typer.Option(readable=False, metavar="FILE", help="Append a Markdown summary, as a CI shows it.")
-    ] = None,
-    allow_providers: Annotated[
-        str,
-        typer.Option(
-            metavar="KIND,…", help="Let the file run programs (process), any Python (python), remote calls (http)."
-        ),
-    ] = "",
-    server: Annotated[
-        str | None,
-        typer.Option(metavar="COMMAND", help="Start this as the server under test instead of `perkie serve`."),
-    ] = None,
+    experiment: Name,
+    reports: Reports = None,
+    summary: Summary = None,
+    allowed: Allowed = "",
+    server: Server = None,
 ) -> None:
     """Hurt the service on purpose, and check that it keeps its promises.
 
@@ -68,35 +79,39 @@ def chaos(
     """
     _check_extra()
     from perkie_cli.loadtest.chaos.document.providers import providers_of
-    from perkie_cli.loadtest.chaos.pages import check_suffix, error_of, headline
     from perkie_cli.loadtest.chaos.process import Job, run_experiment
 
-    files = [*(report or []), *filter(None, [summary])]
-    for path in report or []:
+    _check_files(reports or [], summary)
+    job = Job(experiment, tuple(sorted(providers_of(allowed))), server)
+    outcome = run_experiment(job, renderer_of(ctx).say)
+    finish(ctx, _report(outcome, _write(outcome, reports or [], summary)))
+
+
+def _check_files(reports: Sequence[Path], summary: Path | None) -> None:
+    """Raises: UsageError, UnwritableFile, before anything starts."""
+    from perkie_cli.loadtest.chaos.pages import check_suffix
+
+    for path in reports:
         check_suffix(path)
-    for path in files:
+    for path in filter(None, (*reports, summary)):
         if not path.parent.is_dir():
             raise UnwritableFile(f"{path}: there is no folder {path.parent}")
-    job = Job(experiment, tuple(sorted(providers_of(allow_providers))), server)
-    outcome = run_experiment(job, renderer_of(ctx).say)
-    written = _write(outcome, report or [], summary)
+
+
+def _report(outcome: Outcome, written: Sequence[Path]) -> Report:
+    from perkie_cli.loadtest.chaos.pages import error_of, headline
+
     rows = [ChaosCheckRow(each.check, each.verdict.value, each.message) for each in outcome.findings]
-    finish(
-        ctx,
-        Report(
-            results=rows,
-            summary={
-                "experiment": outcome.name,
-                "title": outcome.title,
-                "verdict": outcome.verdict.value,
-                "started": outcome.started,
-                "seconds": outcome.seconds,
-                "reports": written,
-            },
-            text=[_table(rows), headline(outcome)],
-            error=error_of(outcome),
-        ),
-    )
+    summary = {
+        "experiment": outcome.name,
+        "title": outcome.title,
+        "verdict": outcome.verdict.value,
+        "started": outcome.started,
+        "seconds": outcome.seconds,
+        "reports": written,
+    }
+    error = error_of(outcome)
+    return Report(rows, summary, [_table(rows), *([] if error else [headline(outcome)])], error)
 
 
 def _table(rows: Sequence[ChaosCheckRow]) -> Table:

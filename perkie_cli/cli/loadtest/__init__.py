@@ -1,0 +1,1 @@
+"""What ``load-test`` prints, and its command for chaos experiments."""
