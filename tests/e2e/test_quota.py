@@ -85,11 +85,11 @@ def test_whose_quota_must_be_said_once(perkie_here: Perkie, flags: list[str]) ->
     assert perkie_here("quota", "reset", "--yes", *flags).returncode == 2
 
 
-def test_a_store_that_does_not_answer_is_a_sentence(perkie: Perkie, tmp_path: Path) -> None:
+def test_a_store_that_is_no_database_is_a_sentence(perkie: Perkie, tmp_path: Path) -> None:
     broken = tmp_path / "quotas.sqlite"
     broken.write_bytes(b"no database at all, whatever the name says" * 100)
     done = perkie("quota", "show", "--customer", "42", env={"PERKIE_QUOTA_PATH": str(broken)})
-    assert done.returncode == 5
+    assert done.returncode == 9
     assert str(broken) in done.stderr
     assert "Traceback" not in done.stderr
 

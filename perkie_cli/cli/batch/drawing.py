@@ -14,7 +14,7 @@ from perkie_cli.cli import options
 from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.estimate import Estimating
 from perkie_cli.cli.batch.options import BatchOptions
-from perkie_cli.cli.checkpoints import ensure_weights
+from perkie_cli.cli.models.checkpoints import ensure_weights
 from perkie_cli.cli.render import Report
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.money.spend import Budget

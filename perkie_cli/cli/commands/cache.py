@@ -12,12 +12,12 @@ import typer
 from perkie_cli.batch.files import STDIO, write_atomically
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import output_in
-from perkie_cli.cli.filters import filtered
 from perkie_cli.cli.options import Acknowledged, DryRun, Yes
-from perkie_cli.cli.purge import Purge, confirm, nothing_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, as_fields
 from perkie_cli.cli.session import renderer_of, run
+from perkie_cli.cli.storage.filters import filtered
+from perkie_cli.cli.storage.purge import Purge, confirm, nothing_of
 from perkie_cli.domain.errors import ChangesPending, OutputExists
 from perkie_cli.domain.storage.selection import StoredTotal, total
 from perkie_cli.domain.units import format_size

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.cli import complete, image_models, options
+from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch.report import summed_up
-from perkie_cli.cli.checkpoints import described, ensure_weights
-from perkie_cli.cli.checkpoints import pull as pull_file
+from perkie_cli.cli.models import image_models
+from perkie_cli.cli.models.checkpoints import described, ensure_weights
+from perkie_cli.cli.models.checkpoints import pull as pull_file
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.row_parts import ErrorRow
 from perkie_cli.cli.rows import FailedRow, NetworkRow, ScoreRow, WeightsRow

@@ -16,8 +16,8 @@ from perkie_cli.batch.photos.inputs import holds
 from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.options import BatchOptions, batched
-from perkie_cli.cli.checkpoints import ensure_weights
 from perkie_cli.cli.choices import output_format, output_place
+from perkie_cli.cli.models.checkpoints import ensure_weights
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.request import (

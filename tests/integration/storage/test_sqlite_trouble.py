@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from perkie_cli.domain.errors import CorruptStore, StoreBroken, StoreUnavailable
+from perkie_cli.domain.errors import CorruptStore, StoreBroken, StoreFull, StoreUnavailable
 from perkie_cli.stores.sqlite.file import move_aside, open_shared, reading, transaction, verdict
 from perkie_cli.stores.sqlite.trouble import Cause, StoreFile, cause_of, store_error
 from tests.clock import START
@@ -76,7 +76,7 @@ def test_a_full_disk_is_called_full_and_can_be_read(tmp_path: Path) -> None:
         stored(path)
         filler = fill(folder)
         error = refused(path)
-        assert (type(error), error.message, error.exit_code) == (StoreBroken, "the disk of the store is full", 9)
+        assert (type(error), error.message, error.exit_code) == (StoreFull, "the disk of the store is full", 9)
         assert "Free some space" in (error.hint or "")
         assert numbers(path) == [1]
         assert verdict(path, SCHEMA) is None

@@ -1,0 +1,1 @@
+"""Model files and image models for the commands."""

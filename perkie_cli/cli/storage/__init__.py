@@ -1,0 +1,1 @@
+"""The commands of the cache: their filters, and one run of a purge."""
