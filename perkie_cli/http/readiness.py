@@ -21,7 +21,7 @@ from perkie_cli.domain.errors import (
 log = logging.getLogger("perkie.http")
 PING_WITHIN = 2.0  # seconds
 _START_WITHIN = 5.0  # seconds: what hangs is no reason not to start
-_OK = "ok"
+_OK, _TIMEOUT = "ok", "timeout"
 _WRONG_SETTINGS = (InvalidSetting, InvalidParameter, MissingCredentials, WrongCredentials)
 
 Ping = Callable[[], Awaitable[object]]
@@ -65,7 +65,7 @@ async def outcome(ping: Ping, seconds: float = PING_WITHIN) -> PerkieError | str
         async with asyncio.timeout(seconds):
             await ping()
     except TimeoutError:
-        return "timeout"
+        return _TIMEOUT
     except PerkieError as error:
         return error
     return _OK
@@ -102,6 +102,7 @@ class Readiness:
         self._services = services
         self._role = role
         self._last: dict[str, str] = {}
+        self._told: dict[str, str] = {}
 
     async def look(self) -> Mapping[Dependency, str]:
         """Each dependency with ``ok``, ``timeout`` or the code of its error."""
@@ -112,10 +113,13 @@ class Readiness:
         return {each: _code(found) for each, found in zip(needed, outcomes, strict=True)}
 
     def _tell(self, name: str, found: PerkieError | str) -> None:
-        before, now = self._last.get(name, _OK), _code(found)
+        """Logs a change. The first timeout in a row may be an import: it is not told."""
+        before, now = self._told.get(name, _OK), _code(found)
+        first_timeout = now == _TIMEOUT and self._last.get(name) != _TIMEOUT
         self._last[name] = now
-        if before == now:
+        if before == now or first_timeout:
             return
+        self._told[name] = now
         if now == _OK:
             log.info("%s: ok again", name)
         elif isinstance(found, PerkieError):

@@ -22,10 +22,9 @@ async def warm_up(parts: Parts, *, network: bool = True) -> list[str]:
     """
     services, role = parts.services, parts.settings.role
     await asyncio.to_thread(_import_modules, services)
-    states = await parts.readiness.look()
-    loaded = ["codec", *(each.name for each, state in states.items() if state == "ok")]
-    if role != "matting":
-        loaded += await _warm_engine(services)
+    engine = await _warm_engine(services) if role != "matting" else []
+    states = await parts.readiness.look()  # after the imports: it would take them for a slow answer
+    loaded = ["codec", *(each.name for each, state in states.items() if state == "ok"), *engine]
     if network and (role != "artistic" or not services.cutout_readiness.needs_weights):
         loaded += await _warm_network(services, required=role == "matting")
     return loaded
@@ -46,7 +45,7 @@ async def _warm_engine(services: Services) -> list[str]:
         try:
             await engine.warm_up()
         except PerkieError as error:
-            log.warning("%s cannot draw: %s", engine.name, error.message)
+            log.info("%s cannot draw: %s", engine.name, error.message)  # readiness warns of it
             return []
     return [f"engine {engine.name}"]
 

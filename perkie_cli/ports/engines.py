@@ -143,6 +143,9 @@ class PricedEngine(WarmableEngine, Protocol):
         Raises: RetiredModel, InvalidParameter.
         """
 
+    async def check_settings(self) -> None:
+        """Checks quickly that its settings allow a picture. Raises: InvalidSetting, NotAuthorised, RetiredModel, …"""
+
     async def reach(self) -> None:
         """Asks the upstream for the configured model, which costs nothing. Raises: NotAuthorised, Unavailable."""
 

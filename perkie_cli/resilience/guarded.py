@@ -6,7 +6,6 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from decimal import Decimal
 
-from perkie_cli.domain.picture import DEFAULT_SIZE
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.ports import Clock, Matte, MattingEngine, MattingJob, PricedEngine, Rendering, RenderJob
@@ -50,14 +49,14 @@ class GuardedStyleEngine:
 
     async def check_settings(self) -> None:
         """Checks model, key and address without an upstream call. Raises: the error that prevents a picture."""
-        self._engine.price(DEFAULT_SIZE)  # raises if the configured model is unknown or was shut down
-        await self._engine.warm_up()
+        await self._engine.check_settings()
 
     async def ping(self) -> None:
         """Checks that a picture could be drawn: also that the breaker lets calls through and, by a call that costs
         nothing and is made at most twice a minute, that the upstream answers. Raises: the error that prevents it.
         """
         await self.check_settings()
+        await self._engine.warm_up()
         self.guard.check()
         await self._probe.check()
 

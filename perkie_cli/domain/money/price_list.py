@@ -93,6 +93,8 @@ class ModelCatalogue:
         if model.retired(today):
             raise RetiredModel(
                 f"model {model.id} was shut down on {model.retires}",
-                hint=f"Use --model {model.successor}." if model.successor else "`perkie models list` shows the others.",
+                hint=f"Use --model {model.successor}, or set gemini.model."
+                if model.successor
+                else "`perkie models list` shows the others.",
             )
         return model

@@ -69,6 +69,18 @@ class Connection:
         self._http.close()
 
 
+def check(access: Access) -> None:
+    """Checks key, address, proxies and certificates without making a client, whose import takes most of a second.
+
+    Raises: as ``Connection``.
+    """
+    _key(access)
+    if access.base_url is not None:
+        checked_url(access.base_url)
+    _, unused = http_clients()
+    unused.close()
+
+
 def connect(access: Access) -> Connection:
     """Makes a connection. The SDK's own complaints about this machine are passed on.
 

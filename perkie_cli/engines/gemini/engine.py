@@ -18,7 +18,7 @@ from perkie_cli.domain.pictures.style import Style
 from perkie_cli.engines.gemini import question
 from perkie_cli.engines.gemini.answer import GeminiAnswer, read
 from perkie_cli.engines.gemini.bill import usage_of
-from perkie_cli.engines.gemini.client import Access, Connection, connect
+from perkie_cli.engines.gemini.client import Access, Connection, check, connect
 from perkie_cli.engines.gemini.faults import fault
 from perkie_cli.engines.gemini.picture import RequestedPicture, take
 from perkie_cli.engines.gemini.question import Question
@@ -122,6 +122,11 @@ class GeminiEngine:
 
     async def _read(self, body: str | None, connection: Connection) -> GeminiAnswer:
         return await self._workers.run(read, body, connection.scrubbed)
+
+    async def check_settings(self) -> None:
+        """Checks the model, the key and the way to the API, without a client and without a call."""
+        self._model(None)
+        await self._io.run(check, self._access)
 
     async def warm_up(self) -> None:
         """Imports the SDK and creates the client."""
