@@ -7,7 +7,7 @@ import re
 import sys
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from perkie_cli.domain.events import (
     Audited,
@@ -22,10 +22,12 @@ from perkie_cli.domain.events import (
     StyleLeftOut,
     UpstreamRetried,
 )
+from perkie_cli.domain.secret import masked
 from perkie_cli.system.current_request import CurrentRequest, current_request
 from perkie_cli.telemetry.outages import Outages
 
 log = logging.getLogger("perkie.events")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")  # all but the tab
 _LEVELS: dict[type[Event], int] = {  # all others: DEBUG
     **dict.fromkeys(
         (AuditLost, BreakerChanged, CacheTrimmed, Degraded, SettingShadowed, StoreBack, StoreFailed, StyleLeftOut),
@@ -72,10 +74,19 @@ class Lines(logging.Formatter):
         return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the library's name
-        """One line: no text from outside can begin another one."""
-        text = super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+        """One line without passwords: no text from outside can begin another one, or change a terminal."""
+        text = _CONTROLS.sub(_escaped, masked(super().formatMessage(record)))
         request: CurrentRequest | None = getattr(record, "request", None)
         return text if request is None else f"{text} [{_named(request)}]"
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  the library's name
+        """Indented, since an exception's message may look like a line of its own."""
+        lines = masked(super().formatException(ei)).split("\n")
+        return "\n".join(f"  {_CONTROLS.sub(_escaped, line)}" for line in lines)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
 
 
 def _named(request: CurrentRequest) -> str:
@@ -92,6 +103,7 @@ def log_to_stderr(*, verbose: bool) -> None:
     """Logs to stderr. Libraries never below INFO: at DEBUG they log headers and messages, with keys."""
     logging.basicConfig(handlers=[handler_on(sys.stderr)], level=logging.INFO if verbose else logging.WARNING)
     logging.getLogger("perkie").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.captureWarnings(capture=True)  # of libraries: they may repeat what an upstream has said
 
 
 def handler_on(stream: TextIO) -> logging.Handler:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import stat
 from pathlib import Path
@@ -13,6 +15,7 @@ from perkie_cli.domain.events import Audited, AuditLost, Event
 from perkie_cli.domain.secret import masked
 from perkie_cli.stores.sqlite.file import open_shared
 from perkie_cli.telemetry.audit import AuditLog
+from perkie_cli.telemetry.log import handler_on
 from tests.clock import ManualClock
 
 
@@ -40,6 +43,37 @@ def test_no_error_shows_a_password() -> None:
     error = UpstreamFault("http://me:secret@host cannot be reached", hint="Check http://me:secret@host.")
     assert "secret" not in f"{error} {error.message} {error.hint} {error!r}"
     assert "secret" not in str(InvalidSetting("matting.remote_url = 'ftp://me:secret@host'"))
+
+
+# ------------------------------------------------------------------ logs
+
+
+FORGED = "2026-01-01T00:00:00.000Z ERROR forged"
+
+
+@pytest.mark.parametrize(
+    "end", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\x1b[2K\x1b[1G"]
+)
+def test_no_text_from_outside_begins_a_line_of_the_log(end: str) -> None:
+    stream = io.StringIO()
+    log = logging.Logger("test")
+    log.addHandler(handler_on(stream))
+    said = f"said{end}{FORGED}"
+    log.warning("an SDK %s", said)
+    log.warning(said)
+    log.error("failed", exc_info=ValueError(said))
+    assert "said" in stream.getvalue()
+    assert not [line for line in stream.getvalue().splitlines() if line.startswith(FORGED)]
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_no_line_of_the_log_has_a_password() -> None:
+    stream = io.StringIO()
+    log = logging.Logger("test")
+    log.addHandler(handler_on(stream))
+    log.info("HTTP Request: GET %s", "http://me:secret@host/x?token=secret")
+    log.error("http://me:secret@host", exc_info=ValueError("http://me:secret@host"))
+    assert "secret" not in stream.getvalue(), stream.getvalue()
 
 
 # ------------------------------------------------------------------ files
