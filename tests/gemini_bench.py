@@ -116,7 +116,7 @@ async def bench(
     workers = thread_workers(2)
     emulator = GeminiEmulator(painter or TinyPainter(), load_models(), clock, seed=seed, api_key=api_key)
     await emulator.start()
-    ledger = SqliteLedger(folder / "spend.sqlite", clock, workers)
+    ledger = SqliteLedger(folder / "spend.sqlite", clock)
     gemini = GeminiEngine(
         access or Access(Secret(KEY), emulator.url),
         load_models(),

@@ -15,20 +15,17 @@ from perkie_cli.stores.google.firestore_connection import FirestoreConnection
 from perkie_cli.stores.ledger_documents import DocumentLedger
 from perkie_cli.stores.sqlite.ledger import SqliteLedger
 from perkie_cli.system.clock import SystemClock
-from perkie_cli.system.threads import thread_workers
 
 Opener = Callable[[Path, Clock], AbstractAsyncContextManager[SpendLedger]]
 
 
 @asynccontextmanager
 async def sqlite(folder: Path, clock: Clock) -> AsyncIterator[SpendLedger]:
-    io = thread_workers(4)
-    ledger = SqliteLedger(folder / "state" / "spend.sqlite", clock, io)
+    ledger = SqliteLedger(folder / "state" / "spend.sqlite", clock)
     try:
         yield ledger
     finally:
         await ledger.aclose()
-        io.close()
 
 
 @asynccontextmanager

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from perkie_cli.domain.errors import StoreUnavailable
-from perkie_cli.ports import DocumentRef
+from perkie_cli.ports import Document, DocumentRef
 from perkie_cli.stores.sqlite.documents import PRUNE_EVERY, SqliteDocuments
+from perkie_cli.stores.sqlite.thread import BATCH, PAUSE
 from tests.clock import START, ManualClock
 
 REF = DocumentRef("things", "a")
@@ -41,7 +43,9 @@ async def test_what_nobody_needs_any_more_goes(store: SqliteDocuments, clock: Ma
     assert await ids(store) == ["new", "young"]
 
 
-async def test_a_locked_file_is_unavailable_and_then_not(store: SqliteDocuments, tmp_path: Path) -> None:
+async def test_a_locked_file_is_unavailable_and_then_not(
+    store: SqliteDocuments, tmp_path: Path, clock: ManualClock
+) -> None:
     await put(store, "a")
     other = sqlite3.connect(tmp_path / "documents.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -50,8 +54,64 @@ async def test_a_locked_file_is_unavailable_and_then_not(store: SqliteDocuments,
     assert await ids(store) == ["a"], "readers go on"
     other.execute("ROLLBACK")
     other.close()
+    clock.advance(PAUSE)
     await put(store, "b")
     assert await ids(store) == ["a", "b"]
+
+
+async def test_a_lock_is_waited_for_once_for_all(store: SqliteDocuments, tmp_path: Path, clock: ManualClock) -> None:
+    """Whoever waits behind the first is refused with it, although the file is free by then; so is who comes soon."""
+    await put(store, "a")
+    other = sqlite3.connect(tmp_path / "documents.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = [asyncio.ensure_future(put(store, f"{number}")) for number in range(3 * BATCH)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    other.execute("ROLLBACK")
+    other.close()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
+    assert len({id(outcome) for outcome in outcomes}) == len(outcomes), "each has an error of its own to raise"
+    with pytest.raises(StoreUnavailable, match="locked"):
+        await put(store, "soon")
+    assert await ids(store) == ["a"], "readers go on"
+    clock.advance(PAUSE)
+    await put(store, "later")
+    assert await ids(store) == ["a", "later"]
+
+
+async def test_a_folder_that_is_deleted_meanwhile_is_told_of_and_then_made_anew(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    store = SqliteDocuments(tmp_path / "state" / "documents.sqlite", clock)
+    await put(store, "a")
+    shutil.rmtree(tmp_path / "state")
+    with pytest.raises(StoreUnavailable, match="removed or replaced while in use"):
+        await put(store, "lost")
+    await put(store, "b")
+    assert await ids(store) == ["b"]
+    await store.aclose()
+
+
+async def test_changes_that_share_a_transaction_see_each_other(
+    store: SqliteDocuments,
+) -> None:
+    async def add(number: int) -> int:
+        def change(documents: Sequence[Document | None]) -> tuple[list[Document | None], int]:
+            if number == 5:
+                raise ValueError("refused")
+            before = documents[0] or {"expires": 4e9, "sum": 0}
+            return [{**before, "sum": before["sum"] + number}], before["sum"] + number
+
+        return await store.update([REF], change)
+
+    sums = await asyncio.gather(*(add(number) for number in range(10)), return_exceptions=True)
+    assert [each for each in sums if isinstance(each, int)] == [0, 1, 3, 6, 10, 16, 23, 31, 40]
+    assert await store.read([REF]) == [{"expires": 4e9, "sum": 40}]
+
+
+async def test_a_document_that_is_made_and_removed_in_one_transaction_is_not_there(store: SqliteDocuments) -> None:
+    await asyncio.gather(put(store, "x"), put(store, "a"), store.update([REF], lambda before: ([None], None)))
+    assert await ids(store) == ["x"]
 
 
 async def test_a_file_that_is_none_is_unavailable_until_it_is_gone(store: SqliteDocuments, tmp_path: Path) -> None:

@@ -18,4 +18,4 @@ def ledger(its: Services) -> SpendLedger:
     if its.settings.gemini.ledger == "firestore":
         rng = random.Random()  # noqa: S311 -- spreads load, no secret
         return DocumentLedger(its.firestore_documents, its.clock, rng)
-    return SqliteLedger(its.state_dir / "spend.sqlite", its.clock, its.io)
+    return SqliteLedger(its.state_dir / "spend.sqlite", its.clock)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,7 +19,7 @@ from typing import Literal
 from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable
 from perkie_cli.domain.events import StoreAnswered, StoreFailed
 from perkie_cli.domain.quotas import limits as quota
-from perkie_cli.domain.quotas.limits import Charge, Counter, QuotaStatus
+from perkie_cli.domain.quotas.limits import Charge, Counter, QuotaStatus, Tallies
 from perkie_cli.ports import STORE_DOWN, Clock, DocumentStore, EventSink
 from perkie_cli.services.quotas.counters import CounterStore
 from perkie_cli.system.waiting import uninterrupted
@@ -127,13 +127,21 @@ class Quotas:
         day = quota.utc_day(now)
         if self._may_use_store():
             try:
-                tallies = await self._book.read(day, charge.counters)
+                tallies = await self._tallies(day, charge.counters)
                 self._answered()
                 return quota.status(charge, tallies, now)
             except STORE_DOWN as error:
                 self._went_down("read", error)
         self._refuse_if_denied()
         return quota.status(charge, await self._fallback.read(day, charge.counters), now, degraded=True)
+
+    async def _tallies(self, day: date, counters: Sequence[Counter]) -> Tallies:
+        """The counters as they are. Of a store that was down only a transaction shows that it is back: a locked SQLite
+        file can still be read.
+        """
+        if self._probe_at is None:
+            return await self._book.read(day, counters)
+        return await self._book.change(day, counters, lambda tallies: tallies)
 
     async def commit(self, reservation: Reservation) -> None:
         """Turns the leases into uses; see ``Reservation.commit``."""

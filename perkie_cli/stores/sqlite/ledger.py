@@ -7,21 +7,19 @@ whole nanodollars: SQLite has no decimals, and one token costs a few hundred of 
 from __future__ import annotations
 
 import sqlite3
-import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from perkie_cli.domain.money.spend import NANO, Purchase, Spend, Usage, daily_cap_reached, nanodollars
-from perkie_cli.ports import Clock, Workers
+from perkie_cli.ports import Clock
 from perkie_cli.stores.sqlite.file import REPAIR, open_shared, reading, transaction
-from perkie_cli.stores.sqlite.trouble import StoreFile, store_error
+from perkie_cli.stores.sqlite.thread import PATIENCE, FileThread
+from perkie_cli.stores.sqlite.trouble import StoreFile
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 SCHEMA = """
@@ -46,84 +44,81 @@ _ADDED = {"style": "TEXT NOT NULL DEFAULT ''", "drawn": "INTEGER NOT NULL DEFAUL
 class SqliteLedger:
     """``ports.SpendLedger`` over a file, which is created at first use."""
 
-    def __init__(self, path: Path, clock: Clock, io: Workers) -> None:
+    def __init__(self, path: Path, clock: Clock, *, busy_timeout: float = PATIENCE) -> None:
         self._path = path
         self._clock = clock
-        self._io = io
-        self._connection: sqlite3.Connection | None = None
-        self._lock = threading.Lock()  # one connection, used by one thread at a time
+        self._busy_timeout = busy_timeout
+        self._thread = FileThread(
+            StoreFile(path, f"the spend ledger {path}", REPAIR),
+            self._connect,
+            clock,
+            begin=lambda connection: connection,
+            finish=lambda _: None,
+        )
 
     async def reserve(self, purchase: Purchase, usd: Decimal, cap: Decimal) -> str:
         """Books ``usd`` under a new id."""
         booking = uuid.uuid4().hex
-        await self._run(self._reserve, booking, purchase, usd, cap, self._clock.now())
+        now = self._clock.now()
+        await self._thread.write(lambda connection: self._reserve(connection, booking, purchase, usd, cap, now))
         return booking
 
     async def settle(self, booking: str, usage: Usage, *, drawn: bool) -> None:
         """Replaces the reserved amount by the actual cost."""
-        await self._run(self._settle, booking, usage, drawn)
+        await self._thread.write(lambda connection: self._settle(connection, booking, usage, drawn))
 
     async def spent(self, day: date) -> Decimal:
         """The sum of a day's bookings."""
-        return await self._run(self._spent, day)
+        return await self._thread.read(lambda: self._spent(day))
 
     async def report(self, first: date, last: date) -> Sequence[Spend]:
         """The days from ``first`` to ``last``, by day, model and style."""
-        return await self._run(self._report, first, last)
+        return await self._thread.read(lambda: self._report(first, last))
 
     async def ping(self) -> None:
         """Takes and releases the write lock: nothing is sent upstream while spending cannot be recorded."""
-        await self._run(self._ping)
+        await self._thread.read(self._ping)
 
     async def aclose(self) -> None:
         """Closes the file."""
-        await self._run(self._close)
+        await self._thread.aclose()
 
-    # ---------------------------------------------------------------- in a worker thread
+    # ---------------------------------------------------------------- in the thread
 
-    async def _run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return await self._io.run(function, *args, **kwargs)
-        except (sqlite3.Error, OSError) as error:
-            raise store_error(StoreFile(self._path, f"the spend ledger {self._path}", REPAIR), error) from error
-
-    @contextmanager
-    def _use(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            yield self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = _with_added_columns(open_shared(self._path, SCHEMA))
-        return self._connection
+    def _connect(self) -> sqlite3.Connection:
+        return _with_added_columns(open_shared(self._path, SCHEMA, busy_timeout=self._busy_timeout))
 
     def _reading(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        with self._lock:
-            return reading(self._path, SCHEMA, self._open, query)
+        return reading(self._path, SCHEMA, self._thread.connection, query)
 
     def _ping(self) -> None:
-        with self._use() as connection, transaction(connection):
+        with transaction(self._thread.connection()):
             pass
 
-    def _reserve(self, booking: str, purchase: Purchase, usd: Decimal, cap: Decimal, now: datetime) -> None:
+    def _reserve(
+        self,
+        connection: sqlite3.Connection,
+        booking: str,
+        purchase: Purchase,
+        usd: Decimal,
+        cap: Decimal,
+        now: datetime,
+    ) -> None:
         day = now.date()
-        with self._use() as connection, transaction(connection):
-            spent = self._sum(connection, day)
-            if spent + usd > cap:
-                raise daily_cap_reached(spent, cap, now)
-            connection.execute(
-                "INSERT INTO booking (id, day, model, style, nanodollars, open) VALUES (?, ?, ?, ?, ?, 1)",
-                (booking, day.isoformat(), purchase.model, purchase.style, nanodollars(usd)),
-            )
+        spent = self._sum(connection, day)
+        if spent + usd > cap:
+            raise daily_cap_reached(spent, cap, now)
+        connection.execute(
+            "INSERT INTO booking (id, day, model, style, nanodollars, open) VALUES (?, ?, ?, ?, ?, 1)",
+            (booking, day.isoformat(), purchase.model, purchase.style, nanodollars(usd)),
+        )
 
-    def _settle(self, booking: str, usage: Usage, drawn: bool) -> None:
+    def _settle(self, connection: sqlite3.Connection, booking: str, usage: Usage, drawn: bool) -> None:
         query = """
             UPDATE booking SET nanodollars = ?, open = 0, input_tokens = ?, output_tokens = ?, drawn = ? WHERE id = ?
         """
-        with self._use() as connection:
-            connection.execute(
-                query, (nanodollars(usage.cost_usd), usage.input_tokens, usage.output_tokens, drawn, booking)
-            )
+        values = nanodollars(usage.cost_usd), usage.input_tokens, usage.output_tokens, drawn, booking
+        connection.execute(query, values)
 
     def _spent(self, day: date) -> Decimal:
         return self._reading(lambda connection: self._sum(connection, day))
@@ -141,12 +136,6 @@ class SqliteLedger:
         days = first.isoformat(), last.isoformat()
         rows = self._reading(lambda connection: connection.execute(query, days).fetchall())
         return [_spend(*row) for row in rows]
-
-    def _close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
 
 
 def _with_added_columns(connection: sqlite3.Connection) -> sqlite3.Connection:

@@ -102,7 +102,7 @@ async def engine_with(folder: Path, fetch: Callable[[Secret], Secret]) -> AsyncI
         Access(Secret("key"), resolve=fetch),
         load_models(),
         default_model="gemini-nano-banana-2.1",
-        meter=Meter(SqliteLedger(folder / "spend.sqlite", clock, io), Decimal(1), NoEvents()),
+        meter=Meter(SqliteLedger(folder / "spend.sqlite", clock), Decimal(1), NoEvents()),
         workers=io,
         io=io,
         clock=clock,

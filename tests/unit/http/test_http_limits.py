@@ -18,7 +18,6 @@ from perkie_cli.http.limits.bodies import Bodies, Body
 from perkie_cli.http.limits.gcra import Gcra, Rate
 from perkie_cli.http.limits.rate_limits import RateLimiter
 from perkie_cli.http.middleware import Boundary, Context
-from perkie_cli.resilience.admission import Admission
 from tests.jumping_loop import JumpingLoop
 
 SETTINGS = HttpSettings(max_body=ByteCount(1000))
@@ -262,76 +261,3 @@ def test_of_two_limits_the_longer_wait_is_told() -> None:
 def test_no_keys_no_limits() -> None:
     outcome = RateLimiter({"ip": RATE}).check({}, 0.0)
     assert (outcome.headers, outcome.error) == ({}, None)
-
-
-# ------------------------------------------------------------------ admission
-
-
-async def hold(gate: Admission, weight: float, log: list[str], name: str, until: asyncio.Event) -> None:
-    async with gate.hold(weight):
-        log.append(name)
-        await until.wait()
-
-
-async def turns(count: int = 5) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
-async def test_work_waits_in_order_for_its_weight() -> None:
-    gate = Admission(100, 1000, "work")
-    log: list[str] = []
-    done = {name: asyncio.Event() for name in "abcd"}
-    tasks = [asyncio.create_task(hold(gate, weight, log, name, done[name]))
-             for name, weight in zip("abcd", (60, 60, 10, 40), strict=True)]  # fmt: skip
-    await turns()
-    assert log == ["a"]  # c would fit, but b was first
-    done["a"].set()
-    await turns()
-    assert log == ["a", "b", "c"]
-    assert (gate.at_work, gate.waiting) == (70, 40)
-    for event in done.values():
-        event.set()
-    await asyncio.gather(*tasks)
-    assert (gate.at_work, gate.waiting) == (0, 0)
-
-
-async def test_a_full_queue_refuses_at_once() -> None:
-    gate, never = Admission(10, 20, "decoding"), asyncio.Event()
-    tasks = [asyncio.create_task(hold(gate, 10, [], "x", never)) for _ in range(3)]
-    await turns()
-    with pytest.raises(AtCapacity, match="too much decoding at once") as caught:
-        async with gate.hold(1):
-            pass
-    assert caught.value.retry_after
-    never.set()
-    await asyncio.gather(*tasks)
-
-
-async def test_what_is_heavier_than_all_runs_alone() -> None:
-    gate = Admission(10, 100, "work")
-    async with gate.hold(1000):
-        assert gate.at_work == 10
-
-
-@given(st.lists(st.tuples(st.integers(1, 120), st.sampled_from(["finish", "cancel", "fail"])), max_size=25), st.data())
-def test_every_weight_comes_back(jobs: list[tuple[int, str]], data: st.DataObject) -> None:
-    async def scenario() -> None:
-        gate = Admission(100, 300, "work")
-
-        async def one(weight: int, ending: str, go: asyncio.Event) -> None:
-            async with gate.hold(weight):
-                assert gate.at_work <= 100
-                await go.wait()
-                if ending == "fail":
-                    raise RuntimeError
-
-        events = [asyncio.Event() for _ in jobs]
-        tasks = [asyncio.create_task(one(w, e, go)) for (w, e), go in zip(jobs, events, strict=True)]
-        for index in data.draw(st.permutations(range(len(jobs)))):
-            await turns(data.draw(st.integers(0, 3)))
-            tasks[index].cancel() if jobs[index][1] == "cancel" else events[index].set()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        assert (gate.at_work, gate.waiting) == (0, 0)
-
-    asyncio.run(scenario())
