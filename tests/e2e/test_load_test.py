@@ -285,7 +285,7 @@ def test_without_its_extra_it_says_what_to_install_and_still_lists(tmp_path: Pat
         return subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True)
 
     done = run("load-test", "run", "smoke", "--self")
-    assert done.returncode == 5
+    assert done.returncode == 9
     assert "pip install 'perkie-cli[loadtest]'" in done.stderr
     assert run("load-test", "list").returncode == 0
     assert run("load-test", "show", "steady").returncode == 0
