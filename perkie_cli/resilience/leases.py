@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from perkie_cli.domain.events import StoreFailed
+from perkie_cli.domain.events import StoreAnswered, StoreFailed
 from perkie_cli.ports import STORE_DOWN, Clock, Document, DocumentRef, DocumentStore, EventSink
 from perkie_cli.system.waiting import alongside, uninterrupted
 
@@ -94,8 +94,9 @@ class Leases:
                 await self._clock.sleep(wait)
                 wait = min(LONGEST_WAIT, wait * 2)
         except STORE_DOWN as error:
-            self._events.emit(StoreFailed(self._documents.name, "lease", error.message))
+            self._events.emit(StoreFailed(self._documents.name, "lease", error.message, error.hint))
             return False
+        self._events.emit(StoreAnswered(self._documents.name))
         return taken
 
     async def _take(self, ref: DocumentRef, mine: Lease, kept: timedelta) -> bool | None:
@@ -148,7 +149,7 @@ class Leases:
         try:
             await self._documents.update([ref], change)
         except STORE_DOWN as error:  # the lease will end
-            self._events.emit(StoreFailed(self._documents.name, "lease", error.message))
+            self._events.emit(StoreFailed(self._documents.name, "lease", error.message, error.hint))
 
 
 def _of(document: Document | None, mine: Lease) -> Lease | None:

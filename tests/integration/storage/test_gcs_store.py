@@ -13,12 +13,14 @@ import requests
 from google.cloud import storage
 from google.oauth2 import service_account
 
+from perkie_cli.config.schema import HttpSettings
 from perkie_cli.emulators.http_server import Handler, Request, Response, Wire
 from perkie_cli.stores.google.blobs import GcsBlobs
 from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
 from perkie_cli.system.threads import thread_workers
 from tests.clock import ManualClock
 from tests.contract.blob_stores import BUCKET, SIGNER, GcsOpener
+from tests.http_server import PHOTO64, running
 
 KEY = "generated/customers/42/ab_ink_wash_01.jpg"
 
@@ -63,6 +65,33 @@ async def test_a_signed_link_opens_the_picture_until_it_expires(
     clock.advance(3600)  # the client signs by the real time, which has gone on since the clock was made
     assert (await asyncio.to_thread(requests.get, url, timeout=60)).status_code == 400
     await store.aclose()
+
+
+@pytest.mark.parametrize("direct", [False, True])
+async def test_links_to_the_bucket_itself_are_for_pictures_that_name_nobody(
+    bucket: GcsOpener, clock: ManualClock, signing_key: tuple[str, bytes], direct: bool
+) -> None:
+    place = ServiceAccountPlace(BUCKET, bucket.server.url, signing_key[0])
+    signer = GcsBlobs(GcsConnection(place, clock, thread_workers(1)), clock)
+
+    class Signing(GcsBlobs):
+        """Signs with one account, and reads and writes without: nobody gives out tokens here."""
+
+        async def signed_url(self, key: str, lifetime: timedelta) -> str | None:
+            return await signer.signed_url(key, lifetime)
+
+    connection = GcsConnection(GcsPlace(BUCKET, bucket.server.url), clock, thread_workers(2))
+    store = Signing(connection, clock)
+    async with running(HttpSettings(bucket_links=direct), blobs=store) as server:
+        body = {"image_data": PHOTO64, "styles": "ink_wash", "session_id": "anna77"}
+        told = (await server.client.post("/api/v2/process", json=body)).json()
+        cutout, drawn = told["cutout"]["result"], told["results"][0]["result"]
+        assert cutout["image_url"].startswith(f"{bucket.server.url}/{BUCKET}/cutouts/")
+        for url in (drawn["image_url"], drawn["original_url"]):
+            assert ("anna77" in url) == direct
+            assert url.startswith(bucket.server.url if direct else str(server.client.base_url))
+            answer = await asyncio.to_thread(requests.get, url, timeout=60)
+            assert (answer.status_code, answer.headers["content-type"].partition("/")[0]) == (200, "image")
 
 
 async def test_credentials_that_cannot_sign_give_no_link(bucket: GcsOpener, clock: ManualClock) -> None:
