@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
@@ -13,6 +14,7 @@ import pytest
 
 from perkie_cli.config.models import load_models
 from perkie_cli.emulators.gemini.painter import TinyPainter
+from perkie_cli.emulators.gemini.plan import GeminiFault, GeminiFaultKind, GeminiPlan
 from perkie_cli.emulators.gemini.server import GeminiEmulator
 from perkie_cli.system.clock import SystemClock
 from tests.conftest import Perkie
@@ -114,6 +116,25 @@ async def test_ready_tells_whether_gemini_would_draw(
     assert "engine=gemini, model=gemini-" in server.log
     assert gemini.total == 0  # nothing was spent
     assert KEY not in server.log
+
+
+async def test_ready_tells_that_the_breaker_is_open_and_sends_nothing_to_find_out(
+    tmp_path: Path, gemini: GeminiEmulator
+) -> None:
+    gemini.plan = GeminiPlan(faults=(GeminiFault(GeminiFaultKind.OUTAGE),))
+    with perkie_serve(tmp_path, env={"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url}) as server:
+        assert await _degraded(server, "gemini") == "ok"
+        async with httpx.AsyncClient(base_url=server.url, timeout=60) as client, asyncio.timeout(90):
+            for number in itertools.count():
+                body = {"image_data": PHOTO64, "style": "ink_wash", "session_id": f"s{number}"}
+                assert (await client.post("/api/v1/generate", json=body)).json()["engine"] == "local"
+                if await _degraded(server, "gemini") == "breaker_open":
+                    break
+        sent = gemini.total
+        assert await _degraded(server, "gemini") == "breaker_open"
+        assert gemini.total == sent
+        assert server.stop() == 0
+    assert server.log.count("WARNING gemini: breaker_open: ") == 1
 
 
 async def test_ready_tells_of_a_ledger_that_is_down_and_of_its_return(tmp_path: Path, gemini: GeminiEmulator) -> None:
