@@ -35,7 +35,7 @@ class BatchBody(BaseModel):
     """SHA-256 of a picture uploaded before."""
 
     styles: Annotated[list[str] | str, Field(examples=["popular"])] = "all"
-    """Ids or aliases, `all` or `popular`."""
+    """Ids or aliases, `all` or `popular`. Each is charged; left out, all of them."""
 
     remove_background: bool = False
     background: Literal["auto", "keep", "replace"] | None = None
@@ -61,7 +61,7 @@ class BatchForm(BaseModel):
     """SHA-256 of a picture uploaded before."""
 
     styles: Annotated[list[str] | str, Field(examples=["popular"])] = "all"
-    """Ids or aliases, `all` or `popular`."""
+    """Ids or aliases, `all` or `popular`. Each is charged; left out, all of them."""
 
     remove_background: bool = False
     background: Literal["auto", "keep", "replace"] | None = None

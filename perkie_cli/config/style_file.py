@@ -48,7 +48,7 @@ def read_style(
     """The style in ``file``, or all that is wrong with it. ``popular``: ids that are, if the file does not say it."""
     name = file.name.removesuffix(".toml")
     try:
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")  # some editors begin a file with a byte order mark
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = _TOML_LINE.search(str(error))

@@ -102,7 +102,7 @@ class BrokenStyle:
         """Its first fault as an error; the hint leads to all of them."""
         first, more = self.faults[0], len(self.faults) - 1
         others = f" ({more} more)" if more else ""
-        hint = f"{first.hint} " if first.hint else ""
+        hint = f"{first.hint.rstrip('.')}. " if first.hint else ""
         return InvalidSetting(f"style file {first}{others}", hint=f"{hint}`perkie styles check` finds all faults.")
 
 

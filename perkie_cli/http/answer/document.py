@@ -86,7 +86,7 @@ PICTURES: dict[str, Any] = {"content": dict.fromkeys((kind.media_type for kind i
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "A repeated request with the same key joins or replays instead of paying twice.",
+    "description": "A repeated request of the same customer or session joins or replays instead of paying twice.",
     "schema": {"type": "string", "pattern": f"^{KEY.pattern}$"},
 }
 LAST_EVENT_ID = {

@@ -94,7 +94,11 @@ class GenerateForm(GenerateBody):
 class BatchBody(PhotoBody):
     """One picture in several styles."""
 
-    styles: Styles = Field("all", description="Ids or aliases, `all` or `popular`.", examples=["popular"])
+    styles: Styles = Field(
+        "all",
+        description="Ids or aliases, `all` or `popular`. Each is charged; left out, all of them.",
+        examples=["popular"],
+    )
     remove_background: bool = False
     background: PictureBackground = None
 

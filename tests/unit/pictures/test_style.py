@@ -151,6 +151,11 @@ def test_a_file_outside_the_folder_is_checked_beside_its_styles(tmp_path: Path) 
     assert isinstance(good, Style)
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('\ufeffid = "a"\ntitle = "T"\nprompt = "p"\n', "utf-8")
+    assert load_styles(tmp_path).get("a").title == "T"
+
+
 def test_a_file_that_is_being_written_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "new.toml").touch()
     assert len(load_styles(tmp_path).all()) == 3
