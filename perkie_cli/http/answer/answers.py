@@ -76,7 +76,11 @@ async def _picture_at(call: Call, key: str | None, picture: EncodedPicture) -> t
 
 
 def _base(call: Call) -> str:
-    return call.parts.public_address.of(call.request, behind_shop=behind_proxy(call.request))
+    scope = call.request.scope
+    if "perkie.base" not in scope:  # one answer has several links
+        scope["perkie.base"] = call.parts.public_address.of(call.request, behind_shop=behind_proxy(call.request))
+    base: str = scope["perkie.base"]
+    return base
 
 
 def json_answer(model: BaseModel, status: int = 200) -> Response:

@@ -55,19 +55,20 @@ class PublicAddress:
         return self._public
 
     def _called(self, request: HTTPConnection, behind_shop: bool) -> str:
-        url = request.base_url
         proto = self._forwarded(request, "proto")
-        scheme = proto if proto in _USUAL_PORTS else url.scheme.replace("ws", "http")
+        scheme = proto if proto in _USUAL_PORTS else request.scope["scheme"].replace("ws", "http")
         if behind_shop:
-            return f"{scheme}://{url.netloc}"
+            return f"{scheme}://{_sent_host(request)}"
         prefix = self._forwarded(request, "prefix").rstrip("/")
         path = prefix if _PREFIX.fullmatch(prefix) else ""
         return f"{scheme}://{self._host(request, scheme)}{path}"
 
     def _host(self, request: HTTPConnection, scheme: str) -> str:
-        host = _HOST.fullmatch(self._forwarded(request, "host")) or _HOST.fullmatch(request.base_url.netloc)
+        if self._hops < 1:
+            return _sent_host(request)
+        host = _HOST.fullmatch(self._forwarded(request, "host")) or _HOST.fullmatch(_sent_host(request))
         if host is None:
-            return request.base_url.netloc
+            return _sent_host(request)
         port = self._forwarded(request, "port")
         if host["port"] is None and _PORT.fullmatch(port) and port != _USUAL_PORTS[scheme]:
             return f"{host[0]}:{port}"
@@ -89,3 +90,11 @@ class PublicAddress:
         if not self._told:
             self._told = True
             log.warning("%s (set http.public_url to the address that clients call)", what)
+
+
+def _sent_host(request: HTTPConnection) -> str:
+    """The Host header; without one (HTTP/1.0) the address that the connection was made to."""
+    if sent := request.headers.get("host"):
+        return sent
+    name, port = request.scope.get("server") or ("127.0.0.1", None)
+    return name if port is None else f"{name}:{port}"
