@@ -45,6 +45,26 @@ async def gemini() -> AsyncIterator[GeminiEmulator]:
         ({"PERKIE_HTTP_API_KEYS": "/nowhere/keys.toml"}, ("--auth", "api-key"), 3, ("keys.toml cannot be read",)),
         ({**NOWHERE, "XDG_STATE_HOME": "/dev/null"}, (), 9, ("spend ledger /dev/null/", "cannot be used")),
         ({**NOWHERE, "XDG_STATE_HOME": "{corrupt}"}, (), 9, ("spend ledger", "is corrupt", "perkie state verify")),
+        (
+            {
+                "GOOGLE_GENAI_USE_VERTEXAI": "1",
+                "GOOGLE_CLOUD_PROJECT": "p",
+                "GOOGLE_APPLICATION_CREDENTIALS": "/x.json",
+            },
+            (),
+            4,
+            ("no Google credentials for Vertex AI: File /x.json was not found", "gcloud auth"),
+        ),
+        (
+            {
+                "PERKIE_CACHE_STORE": "gcs",
+                "PERKIE_CACHE_BUCKET": "some-bucket",
+                "GOOGLE_APPLICATION_CREDENTIALS": "/x.json",
+            },
+            (),
+            4,
+            ("no Google credentials for gs://some-bucket", "gcloud auth"),
+        ),
         ({"PERKIE_HTTP_PUBLIC_URL": "shop.example"}, (), 3, ("http.public_url", "https://shop.example")),
         ({"PERKIE_HTTP_LINK_SECRET": "sm://x"}, (), 3, ("not a reference to a secret",)),
     ],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from perkie_cli.domain.errors import InvalidSetting, MissingCredentials, PerkieError, UnexpectedAnswer
 from perkie_cli.domain.secret import Secret, masked
 from perkie_cli.engines.gemini.network import http_clients
-from perkie_cli.engines.gemini.refusals import KEY_HINT
+from perkie_cli.engines.gemini.refusals import KEY_HINT, VERTEX_HINT
 from perkie_cli.engines.gemini.sentences import Scrubber
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Connection:
 
 
 def check(access: Access) -> None:
-    """Checks key, address, proxies and certificates without making a client, whose import takes most of a second.
+    """Checks key or account, address, proxies and certificates without a client, whose import takes most of a second.
 
     Raises: as ``Connection``.
     """
@@ -79,6 +79,19 @@ def check(access: Access) -> None:
         checked_url(access.base_url)
     _, unused = http_clients()
     unused.close()
+    if access.project is not None and access.credentials is None:
+        _check_account()
+
+
+def _check_account() -> None:
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError
+
+    try:
+        google.auth.default()
+    except DefaultCredentialsError as error:
+        reason = str(error.args[0]).partition(". ")[0].rstrip(".")  # its first sentence says what it looked for
+        raise MissingCredentials(f"no Google credentials for Vertex AI: {reason}", hint=VERTEX_HINT) from error
 
 
 def connect(access: Access) -> Connection:
