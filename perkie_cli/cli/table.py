@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,20 +31,25 @@ class Table:
         """The width of each column in a terminal ``room`` columns wide: at least its longest cell, or longest word of
         prose; what is left over goes to prose.
         """
-        from rich.cells import cell_len
-
         cells = [*zip(self.columns, *[map(str, row) for row in self.rows], strict=True)]
-        words = [[w for c in column for w in c.split()] if column[0] in self.prose else column for column in cells]
-        widths = [_longest(column, cell_len) for column in words]
+        widths = [_longest_word(column) if column[0] in self.prose else _longest(column) for column in cells]
         spare = room - sum(widths) - _GAP * (len(widths) - 1)
         for at, column in enumerate(cells):
-            more = max(0, min(spare, _longest(column, cell_len) - widths[at]))
+            more = max(0, min(spare, _longest(column) - widths[at]))
             widths[at], spare = widths[at] + more, spare - more
         return widths
 
 
-def _longest(column: Sequence[str], length: Callable[[str], int]) -> int:
-    return max((length(line) for cell in column for line in cell.split("\n")), default=0)
+def _longest(column: Sequence[str]) -> int:
+    from rich.cells import cell_len
+
+    return max((cell_len(line) for cell in column for line in cell.split("\n")), default=0)
+
+
+def _longest_word(column: Sequence[str]) -> int:
+    """Rich cuts a wide word that ends a line, because it counts the space behind it: such a word gets its place."""
+    words = [word for cell in column for word in cell.split()]
+    return max((_longest([word]) + (not word.isascii()) for word in words), default=0)
 
 
 def drawn(part: str | Table, room: int) -> Any:

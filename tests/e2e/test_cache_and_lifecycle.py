@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -78,6 +81,80 @@ def test_verify_finds_damage_with_exit_8_and_repairs_it(perkie: Perkie, home: Pa
     assert perkie("cache", "verify", "--repair", "--dry-run").returncode == 8
     assert perkie("cache", "verify", "--repair", "--yes").returncode == 0
     assert perkie("cache", "verify").returncode == 0
+
+
+def test_an_erasure_names_whom_forgets_quotas_and_hands_out_a_receipt(perkie: Perkie, tmp_path: Path) -> None:
+    draw(perkie, {}, "--customer", "42")
+    draw(perkie, {}, "--customer", "43", "--force")
+    assert perkie("quota", "grant", "2", "--customer", "42", "--yes").returncode == 0
+    asked = perkie("cache", "purge", "--customer", "42")
+    assert (asked.returncode, "(2 objects" in asked.stderr) == (2, False)
+    assert re.search(r"Remove 2 objects \(.*\) of customer 42 from disk:", asked.stderr)
+    keys = {line.split()[-1] for line in perkie("cache", "inspect").stdout.splitlines()}
+    done = perkie("cache", "purge", "--customer", "42", "--yes", "--receipt", "receipts/42.json", "--json")
+    assert envelope(done)["summary"]["quota_counters"] == 1
+    receipt = json.loads((tmp_path / "receipts" / "42.json").read_text())
+    left = {line.split()[-1] for line in perkie("cache", "inspect").stdout.splitlines()}
+    assert {each["key"] for each in receipt["removed"]} == keys - left
+    assert all("customers/43" in key for key in left)
+    assert (receipt["complete"], receipt["not_removed"], receipt["error"]) == (True, [], None)
+    assert (receipt["chosen"], receipt["quota_counters_forgotten"]) == ("customer 42", 1)
+    assert receipt["begun"] <= receipt["ended"]
+    assert "@" in receipt["by"]
+    assert perkie("quota", "show", "--all").stdout == ""
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--json",)], ids=" ".join)
+def test_a_mistyped_id_does_not_look_like_a_finished_erasure(perkie: Perkie, more: tuple[str, ...]) -> None:
+    done = perkie("cache", "purge", "--customer", "nosuch", "--yes", *more)
+    assert done.returncode == 3
+    assert "nothing is stored of customer nosuch" in done.stdout + done.stderr
+
+
+def test_maintenance_with_nothing_to_do_asks_nobody(perkie: Perkie) -> None:
+    done = perkie("cache", "purge", "--expired")
+    assert (done.returncode, done.stderr) == (0, "nothing to remove\n")
+
+
+@pytest.mark.parametrize("where", ["disk", "bucket"])
+def test_get_copies_an_object_out(perkie: Perkie, tmp_path: Path, request: pytest.FixtureRequest, where: str) -> None:
+    env: dict[str, str] = request.getfixturevalue("bucket") if where == "bucket" else {}
+    draw(perkie, env, "--customer", "42")
+    rows = envelope(perkie("cache", "inspect", "--json", env=env))["results"]
+    for row in rows:
+        folder, _, name = row["key"].rpartition("/")
+        short = f"{folder}/{name[:8]}…_{name.partition('_')[2]}"
+        for typed in (row["key"], short):
+            copied = envelope(perkie("cache", "get", typed, "-o", "got/", "--force", "--json", env=env))["results"][0]
+            data = (tmp_path / copied["output"]).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == row["sha256"] == copied["sha256"]
+    assert perkie("cache", "get", rows[0]["key"], "-o", copied["output"], env=env).returncode == 3, "it exists"
+    several = perkie("cache", "get", rows[0]["key"].rpartition("/")[2], env=env)
+    assert (several.returncode, "2 keys look like" in several.stderr) == (3, True), several.stderr
+    gone = perkie("cache", "get", "shared/aa/nosuch.jpg", env=env)
+    assert (gone.returncode, "is not in the cache" in gone.stderr) == (3, True)
+
+
+def test_inspect_fits_a_terminal_and_its_names_can_be_fetched(perkie: Perkie, tmp_path: Path) -> None:
+    draw(perkie, {}, "--customer", "42")
+    command = shlex.join([sys.executable, "-m", "perkie_cli", "cache", "inspect", "--customer", "42"])
+    typed = ["script", "-qec", f"stty cols 80; {command}", "/dev/null"]
+    shown = subprocess.run(typed, cwd=ROOT, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "generated/customers/42/"
+    assert max(map(len, lines)) <= 80
+    (name,) = [line.split()[-1] for line in lines[1:] if line]
+    assert perkie("cache", "get", f"{lines[0]}{name}", "-o", "it.jpg").returncode == 0
+    assert (tmp_path / "it.jpg").read_bytes().startswith(b"\xff\xd8")
+
+
+def test_a_limit_of_the_cache_is_told_once(perkie: Perkie) -> None:
+    env = {"PERKIE_CACHE_MAX_SIZE": "60kB"}
+    done = perkie("stylize", CAT, "-s", "all", "--size", "256", "--out-dir", "out", env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("cache.max_size (58.6 KiB)") == 1, done.stderr
+    assert envelope(perkie("cache", "stats", "--json", env=env))["summary"]["bytes"] <= 60_000
+    assert "58.6 KiB" in perkie("cache", "stats", env=env).stdout
 
 
 @pytest.mark.parametrize(
