@@ -26,7 +26,7 @@ def command_at(path: tuple[str, ...]) -> Any:
     return command if len(path) == 1 else command.commands[path[1]]
 
 
-@pytest.mark.parametrize("path", paths(), ids=" ".join)
+@pytest.mark.parametrize("path", [*paths()], ids=" ".join)
 def test_each_has_examples_that_stand_as_they_are_typed(
     perkie_here: Perkie, monkeypatch: pytest.MonkeyPatch, path: tuple[str, ...]
 ) -> None:
@@ -40,7 +40,7 @@ def test_each_has_examples_that_stand_as_they_are_typed(
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("path", paths(), ids=" ".join)
+@pytest.mark.parametrize("path", [*paths()], ids=" ".join)
 def test_each_example_is_one_that_its_command_accepts(path: tuple[str, ...]) -> None:
     command = command_at(path)
     for example in examples_of(command):

@@ -104,11 +104,14 @@ def run(
 
       perkie load-test run smoke --self
 
-      perkie load-test run steady --target http://127.0.0.1:8080 --max-usd 0 --report run.html --report junit.xml
+      perkie load-test run steady --target http://127.0.0.1:8080 --max-usd 0 \\
+      --report run.html --report junit.xml
 
-      perkie load-test run mine.toml --target https://staging.example.com --i-own-this-target --max-usd 2
+      perkie load-test run mine.toml --target https://staging.example.com \\
+      --i-own-this-target --max-usd 2
 
-      perkie load-test run cached --target http://127.0.0.1:8080 --against http://127.0.0.1:8081 --repeat 5 --max-usd 0
+      perkie load-test run cached --target http://127.0.0.1:8080 \\
+      --against http://127.0.0.1:8081 --repeat 5 --max-usd 0
     """
     from perkie_cli.loadtest.scenario_file import find
 
@@ -164,7 +167,8 @@ def compare(
 
       perkie load-test compare before.json after.json
 
-      perkie load-test compare a1.json a2.json a3.json a4.json -b b1.json -b b2.json -b b3.json -b b4.json
+      perkie load-test compare a1.json a2.json a3.json a4.json -b b1.json \\
+      -b b2.json -b b3.json -b b4.json
     """
     from perkie_cli.loadtest.compare import read_report
 

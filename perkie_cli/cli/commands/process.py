@@ -84,9 +84,11 @@ def process(
 
       perkie process photos/ -r --out-dir pets/
 
-      perkie process --manifest orders.csv --out-dir pets/ --strategy pregenerate --budget 5
+      perkie process --manifest orders.csv --out-dir pets/ \\
+      --strategy pregenerate --budget 5
 
-      find uploads -name '*.heic' -print0 | perkie process --files-from - -0 --out-dir pets/
+      find uploads -name '*.heic' -print0 | \\
+      perkie process --files-from - -0 --out-dir pets/
     """
     renderer = renderer_of(ctx)
     drawing = Drawing(

@@ -14,6 +14,7 @@ import typer
 from perkie_cli.batch.files import STDIO, write_private
 from perkie_cli.batch.logbook import alive
 from perkie_cli.batch.thumbnails import Thumbnails
+from perkie_cli.cli import complete
 from perkie_cli.cli.batch.rows import ItemRow, RunRow
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.rows import FileRow
@@ -70,7 +71,10 @@ def show(
         str, typer.Argument(metavar="RUN", help="Its id or the beginning of it (default: the newest).")
     ] = "",
     status: Annotated[
-        list[str] | None, typer.Option(metavar="|".join(_STATES), help="Only these items (repeatable).")
+        list[str] | None,
+        typer.Option(
+            metavar="|".join(_STATES), help="Only these items (repeatable).", autocompletion=complete.among(_STATES)
+        ),
     ] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the items as CSV; - is stdout.")] = None,
     html: Annotated[
