@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ log = logging.getLogger("perkie.http")
 _CLOSING = 1.0  # seconds for closing connections after the last answer
 _KEEP_ALIVE = 75  # seconds; longer than load balancers keep idle connections
 _BACKLOG = 2048
+_OTHER_FILES = 1_200  # calls to Gemini, stores, files
 
 
 class Server(uvicorn.Server):
@@ -37,7 +39,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, grace: float) -> None:
         parts: Parts = app.state.parts
         settings = parts.settings
-        connections = Connections(settings.max_connections, settings.max_bodies)
+        connections = Connections(_with_descriptors(settings.max_connections), settings.max_bodies)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -100,6 +102,18 @@ async def _reload(parts: Parts) -> None:
         return
     keys = parts.authenticator.keys
     log.info("credentials were read again%s", f"; API keys: {', '.join(keys.names)}" if keys is not None else "")
+
+
+def _with_descriptors(connections: int) -> int:
+    """So many connections, or as many as this process may open files for; its limit is raised where that is allowed."""
+    needed = connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return connections
+    return max(1, soft * connections // needed)
 
 
 def listen(settings: HttpSettings) -> socket.socket:
