@@ -6,8 +6,9 @@ import asyncio
 import base64
 import gzip
 import json
+import sys
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.e2e.test_serve_soak import handles, peak
 from tests.integration.http.test_http_socket import HANDSHAKE, frame
 from tests.pictures import file_of, photo
 from tests.raw_http import Wire, head, wire
-from tests.serving import perkie_serve
+from tests.serving import ServerProcess, perkie_serve
 
 MIB = 1024 * 1024
 SETTINGS = {
@@ -139,6 +140,33 @@ async def test_memory_is_bounded_and_others_are_served_whatever_one_visitor_send
                 while handles(server) > open_before + 5:  # noqa: ASYNC110  # seen from outside only
                     await asyncio.sleep(0.1)
     assert "Traceback" not in server.log
+
+
+async def test_a_server_of_few_open_files_takes_fewer_connections(tmp_path: Path) -> None:
+    own = {f"XDG_{kind}_HOME": str(tmp_path / kind.lower()) for kind in ("CONFIG", "CACHE", "STATE", "DATA")}
+    few = [
+        "bash",
+        "-c",
+        'ulimit -n 300 && exec "$@"',
+        "few",
+        sys.executable,
+        "-m",
+        "perkie_cli",
+        "serve",
+        "--port",
+        "0",
+    ]
+    server = ServerProcess(few, {**own, "HOME": str(tmp_path)})
+    try:
+        async with httpx.AsyncClient(base_url=server.url, timeout=100) as client, AsyncExitStack() as stack:
+            for _ in range(600):
+                half = await stack.enter_async_context(wire(client))
+                await half.send(b"GET /he")
+            assert (await client.get("/health")).status_code == 200
+            assert (await post(client, 1)).status_code == 200
+    finally:
+        assert server.stop() == 0
+    assert "Too many open files" not in server.log
 
 
 async def attacked(client: httpx.AsyncClient, what: Attack) -> int:
