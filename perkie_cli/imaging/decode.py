@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +16,7 @@ from PIL import Image
 
 from perkie_cli.domain.photo import InputFormat, Inspection
 from perkie_cli.domain.picture import ImageLimits
-from perkie_cli.imaging.colour import as_image, in_8_bits, to_srgb
+from perkie_cli.imaging.colour import in_8_bits, to_srgb
 from perkie_cli.imaging.damage import Damage, damage_named
 from perkie_cli.imaging.decoders import heif, jpeg, png, webp
 from perkie_cli.imaging.decoders.pixels import Pixels
@@ -23,6 +25,9 @@ from perkie_cli.imaging.raster import Decoded, Raster
 
 # Pillow warns about broken metadata, which perkie drops anyway; users need not see that.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+LARGE = 16_000_000  # pixels: as many as a picture has that was shrunk to fit
+_ALONE = threading.Lock()  # one large picture at a time: while it is decoded, it takes up to ten bytes a pixel
 
 _DECODERS: dict[InputFormat, Callable[[bytes], Pixels]] = {
     InputFormat.PNG: png.decode,
@@ -48,6 +53,11 @@ def decode(data: bytes, limits: ImageLimits, source: str = "image", seen: Inspec
     Raises: UnreadableFile, NotAnImage, TooManyBytes, CorruptImage, TooManyPixels, TooSmall.
     """
     seen = seen or inspect(data, limits, source)
+    with _ALONE if seen.pixels > LARGE else nullcontext():
+        return _decoded(data, limits, source, seen)
+
+
+def _decoded(data: bytes, limits: ImageLimits, source: str, seen: Inspection) -> Decoded:
     size = shrunk(seen.width, seen.height, limits.max_side)
     lying = size[::-1] if seen.lies_on_its_side else size
     with damage_named(source, "the picture data ends too early or does not decode"):
@@ -61,7 +71,7 @@ def decode(data: bytes, limits: ImageLimits, source: str = "image", seen: Inspec
 
 
 def _load(data: bytes, seen: Inspection, least: tuple[int, int]) -> Pixels:
-    """Not smaller than ``least`` px: a huge JPEG is decoded at 1/2, 1/4 or 1/8 right away."""
+    """Not smaller than ``least`` px: a huge JPEG is decoded in eighths of its size right away."""
     size = (seen.height, seen.width) if seen.lies_on_its_side else (seen.width, seen.height)
     if seen.format is InputFormat.JPEG:
         return jpeg.decode(data, size, least)
@@ -72,13 +82,25 @@ def _load(data: bytes, seen: Inspection, least: tuple[int, int]) -> Pixels:
 
 
 def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    image = as_image(pixels.colour)
-    if pixels.alpha is None:
-        return replace(pixels, colour=np.asarray(image.resize(size, Image.Resampling.LANCZOS)))
-    plain = image.mode
-    image.putalpha(Image.fromarray(pixels.alpha))
-    image = image.resize(size, Image.Resampling.LANCZOS)  # Pillow premultiplies by alpha meanwhile
-    return replace(pixels, colour=np.asarray(image.convert(plain)), alpha=np.asarray(image.getchannel("A")))
+    """Channel by channel, as Pillow does it, without its copies of the whole picture; weighted by alpha."""
+    colour, alpha = pixels.colour, pixels.alpha
+    planes = [colour] if colour.ndim == 2 else [colour[..., channel] for channel in range(colour.shape[2])]
+    small = [_small(plane, alpha, size) for plane in planes]
+    if alpha is None:
+        return replace(pixels, colour=_stacked(small))
+    weighted = Image.merge("RGBa" if len(small) == 3 else "La", (*small, _small(alpha, None, size)))
+    *plain, small_alpha = weighted.convert(weighted.mode.upper()).split()
+    return replace(pixels, colour=_stacked(plain), alpha=np.asarray(small_alpha))
+
+
+def _small(plane: NDArray[Any], alpha: NDArray[np.uint8] | None, size: tuple[int, int]) -> Image.Image:
+    whole = np.ascontiguousarray(plane) if alpha is None else cv2.multiply(plane, alpha, scale=1 / 255)
+    view = Image.frombuffer("L", whole.shape[::-1], whole, "raw", "L", 0, 1)  # not a copy
+    return view.resize(size, Image.Resampling.LANCZOS)
+
+
+def _stacked(planes: Sequence[Image.Image]) -> NDArray[np.uint8]:
+    return np.asarray(planes[0]) if len(planes) == 1 else np.stack([np.asarray(plane) for plane in planes], -1)
 
 
 def _turned(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, orientation: int) -> Raster:

@@ -32,6 +32,11 @@ def header(data: bytes) -> Header:
     return Header(*size, turned, max(1, frames), alpha)
 
 
+def profile(data: bytes) -> bytes | None:
+    """The ICC profile, if there is one."""
+    return next((data[start:end] for name, start, end in _chunks(data) if name == b"ICCP"), None)
+
+
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     at, whole = 12, 8 + _little(data, 4, 4)
     if whole > len(data):

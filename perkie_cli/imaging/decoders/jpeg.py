@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -30,14 +31,13 @@ _MISFIT = "its header does not fit its picture data"
 
 
 def decode(data: bytes, size: tuple[int, int], least: tuple[int, int]) -> Pixels:
-    """The picture of ``size`` px, or at 1/2, 1/4 or 1/8 where that is not smaller than ``least``.
+    """The picture of ``size`` px, or in the least eighths of it that are not smaller than ``least``.
 
     Raises: Damage, when much of it may be missing; ValueError, when it does not decode.
     """
     jpeg = parts(data)
     _check_coverage(jpeg)
-    reduction = next(r for r in (8, 4, 2, 1) if r == 1 or (size[0] // least[0] >= r and size[1] // least[1] >= r))
-    reduced = math.ceil(size[0] / reduction), math.ceil(size[1] / reduction)
+    reduced = next(each for each in map(partial(_eighths, size), range(1, 9)) if _covers(each, least) or each == size)
     _check_size(jpeg, size)
     note = None
     try:
@@ -46,6 +46,15 @@ def decode(data: bytes, size: tuple[int, int], least: tuple[int, int]) -> Pixels
         note = _consequence(jpeg, size, str(warning))
         colour = _samples(jpeg, reduced, strict=False)
     return Pixels(colour, profile=jpeg.profile, notes=(note,) if note else ())
+
+
+def _eighths(size: tuple[int, int], count: int) -> tuple[int, int]:
+    """A size that libjpeg can decode to right away."""
+    return math.ceil(size[0] * count / 8), math.ceil(size[1] * count / 8)
+
+
+def _covers(size: tuple[int, int], least: tuple[int, int]) -> bool:
+    return size[0] >= least[0] and size[1] >= least[1]
 
 
 def _samples(jpeg: Jpeg, size: tuple[int, int], *, strict: bool) -> NDArray[np.uint8]:

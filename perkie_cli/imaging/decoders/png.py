@@ -25,7 +25,7 @@ def decode(data: bytes) -> Pixels:
     if png.key:
         alpha = _alpha_by_key(samples, png, png.key)
     elif samples.ndim == 3 and samples.shape[2] == 4:
-        alpha = shallow(samples[..., 3])
+        alpha = np.ascontiguousarray(shallow(samples[..., 3]))  # a view would keep all four channels in memory
     return Pixels(_colour(samples, png), alpha, png.profile, png.code_points)
 
 
@@ -34,7 +34,9 @@ def _colour(samples: Samples, png: Png) -> Samples:
         return samples
     if png.is_grey:  # OpenCV repeats it where there is alpha
         return np.ascontiguousarray(samples[..., 0])
-    return np.asarray(cv2.cvtColor(samples, cv2.COLOR_BGR2RGB if samples.shape[2] == 3 else cv2.COLOR_BGRA2RGB))
+    if samples.shape[2] == 4:
+        return np.asarray(cv2.cvtColor(samples, cv2.COLOR_BGRA2RGB))
+    return np.asarray(cv2.cvtColor(samples, cv2.COLOR_BGR2RGB, dst=samples))  # in place: it may be large
 
 
 def _alpha_by_key(samples: Samples, png: Png, key: tuple[int, ...]) -> NDArray[np.uint8]:
