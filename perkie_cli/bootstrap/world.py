@@ -9,6 +9,7 @@ from perkie_cli.config.load import user_cache_dir, user_config_dir, user_data_di
 from perkie_cli.domain.events import NoEvents
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.system.clock import SystemClock
+from perkie_cli.system.memory import give_back
 from perkie_cli.system.threads import thread_workers
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def clock(its: Services) -> Clock:
 
 
 def workers(its: Services) -> Workers:
-    """Threads for decoding and encoding."""
-    return thread_workers(its.settings.general.workers)
+    """Threads for decoding and encoding. A server, which stays, gives their memory back when they are idle."""
+    return thread_workers(its.settings.general.workers, give_back if its.is_server else None)
 
 
 def drawing(its: Services) -> Workers:

@@ -59,6 +59,12 @@ def shrunk(width: int, height: int, max_side: int) -> tuple[int, int]:
     return scaled(width, height, max_side)
 
 
+def pixels_held(seen: Inspection, max_side: int) -> int:
+    """Pixels that stay in memory while the picture is worked on; decoding it takes more, for a moment."""
+    width, height = shrunk(seen.width, seen.height, max_side)
+    return width * height
+
+
 def scaled(width: int, height: int, long_side: int) -> tuple[int, int]:
     """The size of the same shape with that long side; never under 1 px."""
     scale = long_side / max(width, height)

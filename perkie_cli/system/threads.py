@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -12,14 +13,19 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
+REST_EVERY = 2.0  # seconds
 _NAME = "perkie-worker"
 
 
 class ThreadWorkers:
     """Runs functions in threads: a fixed number at a time, the rest wait in order."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, rest: Callable[[], object] | None = None) -> None:
+        """``rest`` runs in the pool when it has become idle, every ``REST_EVERY`` seconds at most."""
         self._count = count
+        self._rest = rest
+        self._rested = 0.0
+        self._running = 0
         self._executor: ThreadPoolExecutor | None = None  # made at first use: most commands never need it
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -27,7 +33,20 @@ class ThreadWorkers:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self._count, thread_name_prefix=_NAME)
         call = functools.partial(function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        self._running += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        finally:
+            self._running -= 1
+            self._have_rest()
+
+    def _have_rest(self) -> None:
+        if self._rest is None or self._running or self._executor is None:
+            return
+        now = time.monotonic()
+        if now - self._rested >= REST_EVERY:
+            self._rested = now
+            self._executor.submit(self._rest)
 
     def renew(self) -> None:
         """Leaves functions that hang to themselves; what is queued and later calls get new threads.
@@ -45,9 +64,9 @@ class ThreadWorkers:
             self._executor = None
 
 
-def thread_workers(count: int) -> ThreadWorkers:
-    """A pool for work that releases the GIL: codec, hashing, ONNX Runtime."""
-    return ThreadWorkers(count)
+def thread_workers(count: int, rest: Callable[[], object] | None = None) -> ThreadWorkers:
+    """A pool for work that releases the GIL: codec, hashing, ONNX Runtime. ``rest`` as for ``ThreadWorkers``."""
+    return ThreadWorkers(count, rest)
 
 
 def any_hanging() -> bool:

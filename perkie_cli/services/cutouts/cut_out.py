@@ -27,6 +27,7 @@ from perkie_cli.domain.policy import Cover
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.storage.metadata import LONGEST
 from perkie_cli.imaging import codec
+from perkie_cli.imaging.inspection import pixels_held
 from perkie_cli.ports import Clock, EventSink, Matte, MattingEngine, MattingJob, Workers
 from perkie_cli.resilience.once import Once
 from perkie_cli.resilience.turns import Load, Turn, Turns
@@ -207,11 +208,17 @@ class Cutouts:
     async def _shared(self, plan: CutoutPlan) -> _Made:
         made, joined = await self._once.make(
             (plan.key, plan.request.cache),
-            _load(plan),
+            self._load(plan),
             find=lambda: self._look_up(plan),
             make=lambda turn: self._make(plan, turn),
         )
         return replace(made, outcome=CacheOutcome.JOINED) if joined else made
+
+    def _load(self, plan: CutoutPlan) -> Load:
+        """What cutting out takes here; pictures whose sizes are within a factor of two take about as long."""
+        seen = plan.request.photo.seen
+        kind = (plan.engine.name, plan.mode, seen.pixels.bit_length())
+        return Load(pixels_held(seen, self._limits.max_side), kind, plan.deadline)
 
     async def _make(self, plan: CutoutPlan, turn: Turn) -> _Made:
         request = plan.request
@@ -238,12 +245,6 @@ class Cutouts:
         if plain and request.output is CutoutOutput.RGBA and request.format is ImageFormat.PNG:
             return made.master
         return await self._workers.run(_compose, request, made, self._limits)
-
-
-def _load(plan: CutoutPlan) -> Load:
-    """What cutting out takes here; pictures whose sizes are within a factor of two take about as long."""
-    pixels = plan.request.photo.pixels
-    return Load(pixels, (plan.engine.name, plan.mode, pixels.bit_length()), plan.deadline)
 
 
 def cut_out(raster: Raster, matte: Matte) -> tuple[Raster, EncodedPicture]:

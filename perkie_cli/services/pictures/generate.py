@@ -22,6 +22,7 @@ from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from perkie_cli.domain.pictures.style import BackgroundUse, Style, StyleCatalogue
 from perkie_cli.imaging import codec
+from perkie_cli.imaging.inspection import pixels_held
 from perkie_cli.imaging.raster import Decoded
 from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.leases import Leases
@@ -174,12 +175,18 @@ class Generate:
         async with self._charges.shared(key, request.charge) as charge:
             made, joined = await self._once.make(
                 key,
-                _load(plan),
+                self._load(plan),
                 find=lambda: self._look_up(plan),
                 make=lambda turn: self._charged(plan, charge, turn),
                 leased=_leased(plan),
             )
             return await self._as_follower(plan, made) if joined else made
+
+    def _load(self, plan: PicturePlan) -> Load:
+        """What drawing takes here. Pictures of one style whose sizes are within a factor of two take about as long."""
+        seen = plan.request.photo.seen
+        kind = (plan.engine.name, plan.style.id, seen.pixels.bit_length())
+        return Load(pixels_held(seen, self._limits.max_side), kind, plan.ends)
 
     async def _look_up(self, plan: PicturePlan) -> Generated | None:
         request = plan.request
@@ -311,12 +318,6 @@ class Generate:
 
 def _deadline(request: GenerateRequest, now: float) -> Deadline:
     return Deadline.after(request.deadline, now if request.since is None else request.since)
-
-
-def _load(plan: PicturePlan) -> Load:
-    """What drawing takes here. Pictures of one style whose sizes are within a factor of two take about as long."""
-    pixels = plan.request.photo.pixels
-    return Load(pixels, (plan.engine.name, plan.style.id, pixels.bit_length()), plan.ends)
 
 
 def _leased(plan: PicturePlan) -> str | None:

@@ -162,6 +162,30 @@ def test_large_pictures_are_shrunk_with_a_note(kind: str) -> None:
     assert far(decoded.raster.rgb, np.asarray(photo(640, 320).resize((512, 256)))) < 6
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA"])
+def test_shrinking_gives_the_pixels_of_pillow(mode: str) -> None:
+    """Decoding resizes channel by channel; Pillow's way needs the whole picture several times."""
+    samples = np.random.default_rng(3).integers(0, 256, (500, 640, 4), dtype=np.uint8)
+    samples[:50, :, 3] = 0
+    image = Image.fromarray(samples).convert(mode)
+    data = file_of(image, "PNG")
+    found = codec.decode(data, ImageLimits(min_side=1, max_side=400)).raster
+    wanted = np.asarray(image.resize((400, 312), Image.Resampling.LANCZOS).convert("RGBA"))
+    assert np.array_equal(found.rgb, wanted[..., :3])
+    assert found.alpha is None or np.array_equal(found.alpha, wanted[..., 3])
+    assert (found.alpha is None) is (mode in {"L", "RGB"})
+
+
+@pytest.mark.parametrize("side", [400, 500, 640, 700, 799, 800])
+def test_a_jpeg_is_decoded_to_no_less_than_is_asked_for(side: int) -> None:
+    image = photo(800, 600)
+    data = file_of(image, "JPEG", quality=95)
+    found = codec.decode(data, ImageLimits(min_side=1, max_side=side)).raster
+    wanted = np.asarray(image.resize((side, side * 3 // 4), Image.Resampling.LANCZOS))
+    assert found.rgb.shape == wanted.shape
+    assert np.abs(found.rgb.astype(int) - wanted).mean() < 3
+
+
 def test_a_strip_that_shrinks_away_is_refused() -> None:
     with pytest.raises(TooSmall, match="512 × 75 px when shrunk to fit"):
         codec.inspect(file_of(photo(2048, 300)), ImageLimits(max_side=512))

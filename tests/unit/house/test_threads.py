@@ -1,0 +1,40 @@
+"""Worker threads: what they do when they are idle."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from perkie_cli.system import threads
+from perkie_cli.system.memory import give_back
+from perkie_cli.system.threads import thread_workers
+
+
+async def test_idle_workers_have_a_rest_but_not_while_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "REST_EVERY", 0.0)
+    rests, gate = threading.Semaphore(0), threading.Event()
+    workers = thread_workers(2, rests.release)
+    long = asyncio.ensure_future(workers.run(gate.wait, 60))
+    await asyncio.sleep(0)
+    await workers.run(int)
+    assert not rests.acquire(blocking=False), "one still runs"
+    gate.set()
+    await long
+    assert await asyncio.to_thread(rests.acquire, timeout=60)
+    workers.close()
+
+
+async def test_rests_are_rare_and_work_that_failed_is_followed_by_one_too() -> None:
+    rests = threading.Semaphore(0)
+    workers = thread_workers(1, rests.release)
+    for _ in range(100):
+        with pytest.raises(ValueError, match="x"):
+            await workers.run(int, "x")
+    workers.close()
+    assert rests.acquire(blocking=False)
+
+
+def test_memory_can_be_given_back_anywhere() -> None:
+    give_back()
