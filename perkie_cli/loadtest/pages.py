@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -200,13 +200,20 @@ def _latencies(report: Report) -> str:
 
 
 def _volume(report: Report) -> str:
-    most = max((row.ok + row.failed + row.skipped for row in report.timeline), default=1)
+    good = {row.at: row.ok for row in report.timeline}
+    bad = {row.at: row.failed + row.skipped for row in report.timeline}
     lines = [
-        svg.Line("good", [(row.at, row.ok) for row in report.timeline], svg.COLOURS[3]),
-        svg.Line("failed or skipped", [(row.at, row.failed + row.skipped) for row in report.timeline], svg.COLOURS[4]),
+        svg.Line("good", _each_second(report, good), svg.COLOURS[3]),
+        svg.Line("failed or skipped", _each_second(report, bad), svg.COLOURS[4]),
     ]
+    most = max((row.ok + row.failed + row.skipped for row in report.timeline), default=1)
     y = svg.linear(0, most, lambda value: f"{value:g}", "requests a second, by the intended time")
     return svg.chart("Requests by time", lines, _clock(report), y, _bands(report))
+
+
+def _each_second(report: Report, counts: Mapping[int, int]) -> list[tuple[float, float]]:
+    """Also the seconds in which there was none."""
+    return [(at, counts.get(at, 0)) for at in range(max(1, math.ceil(report.seconds)))]
 
 
 def _clock(report: Report) -> svg.Axis:

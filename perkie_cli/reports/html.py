@@ -51,7 +51,7 @@ def paragraph(inner: str, colour: str = "") -> str:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
     """A table; cells are HTML. It scrolls by itself where the page is narrow."""
-    sides = ["right" if column in right else "left" for column in columns]
+    sides = ["right;white-space:nowrap" if column in right else "left" for column in columns]
     head = "".join(
         f'<th scope="col" style="{_CELL}{side};font-weight:600;color:{FAINT};white-space:nowrap">{text(column)}</th>'
         for column, side in zip(columns, sides, strict=True)
