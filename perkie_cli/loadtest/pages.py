@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from perkie_cli.domain.errors import UsageError
 from perkie_cli.domain.units import format_duration, format_size
-from perkie_cli.loadtest.report import Group, Report, as_json
+from perkie_cli.loadtest.report import Group, Report, SecondRow, as_json
 from perkie_cli.loadtest.thresholds import short_duration
 from perkie_cli.reports import html, markdown, svg
 from perkie_cli.reports.junit import Case, Result, junit
@@ -17,6 +17,7 @@ from perkie_cli.reports.junit import Case, Result, junit
 STATUS = {"passed": html.GOOD, "failed": html.BAD, "invalid": html.WARN, "interrupted": html.WARN}
 COLUMNS = ("", "meant", "sent", "answered", "ok", "errors", "timeouts", "cut off", "skipped")
 TIMES = ("", "rate", "mean", "p50", "p90", "p95", "p99", "p99.9", "max")
+MOST_POINTS = 600  # of a chart over time
 _NINES = 4  # the last tick of the percentile axis: 99.99 %
 
 
@@ -188,7 +189,7 @@ def _percentiles(report: Report) -> str:
 
 
 def _latencies(report: Report) -> str:
-    known = [row for row in report.timeline if row.max]
+    known = [row for row in _points(report) if row.max]
     lowest = min((row.p50 for row in known if row.p50), default=0.001)
     y = svg.logarithmic(lowest, max((row.max or 0.0 for row in known), default=1.0), _short, "latency")
     lines = [
@@ -200,20 +201,36 @@ def _latencies(report: Report) -> str:
 
 
 def _volume(report: Report) -> str:
-    good = {row.at: row.ok for row in report.timeline}
-    bad = {row.at: row.failed + row.skipped for row in report.timeline}
+    step, rows = _step(report), _points(report)
     lines = [
-        svg.Line("good", _each_second(report, good), svg.COLOURS[3]),
-        svg.Line("failed or skipped", _each_second(report, bad), svg.COLOURS[4]),
+        svg.Line("good", [(row.at, row.ok / step) for row in rows], svg.COLOURS[3]),
+        svg.Line("failed or skipped", [(row.at, (row.failed + row.skipped) / step) for row in rows], svg.COLOURS[4]),
     ]
-    most = max((row.ok + row.failed + row.skipped for row in report.timeline), default=1)
+    most = max((row.ok + row.failed + row.skipped for row in rows), default=1) / step
     y = svg.linear(0, most, lambda value: f"{value:g}", "requests a second, by the intended time")
     return svg.chart("Requests by time", lines, _clock(report), y, _bands(report))
 
 
-def _each_second(report: Report, counts: Mapping[int, int]) -> list[tuple[float, float]]:
-    """Also the seconds in which there was none."""
-    return [(at, counts.get(at, 0)) for at in range(max(1, math.ceil(report.seconds)))]
+def _step(report: Report) -> int:
+    """Seconds for a point of a chart."""
+    return max(1, math.ceil(report.seconds / MOST_POINTS))
+
+
+def _points(report: Report) -> list[SecondRow]:
+    """The timeline, also where there was nothing; of a long run several seconds are one point, by their worst."""
+    step = _step(report)
+    found: list[SecondRow] = []
+    known = {row.at: row for row in report.timeline}
+    for at in range(0, max(1, math.ceil(report.seconds)), step):
+        rows = [known[each] for each in range(at, at + step) if each in known]
+        counts = (sum(row.ok for row in rows), sum(row.failed for row in rows), sum(row.skipped for row in rows))
+        worst = (_most(row.p50 for row in rows), _most(row.p95 for row in rows), _most(row.max for row in rows))
+        found.append(SecondRow(at, *counts, *worst))
+    return found
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _clock(report: Report) -> svg.Axis:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -121,7 +121,7 @@ async def _whole(job: Job, pipe: Pipe) -> None:
 
 def _tell(pipe: Pipe, driver: Driver, loop: asyncio.AbstractEventLoop) -> None:
     if driver.running:
-        pipe.send(Told(driver.tally))
+        pipe.send(Told(replace(driver.tally, timeline={})))  # which grows; only the end needs it
         loop.call_later(TELL, _tell, pipe, driver, loop)
 
 

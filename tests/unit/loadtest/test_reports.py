@@ -115,6 +115,14 @@ def test_html_is_one_file_without_scripts_styles_and_addresses() -> None:
     page.encode("utf-8")
 
 
+def test_the_page_of_a_day_is_no_larger_than_that_of_an_hour() -> None:
+    found = report()
+    rows = [replace(found.timeline[0], at=at) for at in range(86_400)]
+    day = replace(found, seconds=86_400.0, timeline=rows)
+    hour = replace(found, seconds=3_600.0, timeline=rows[:3600])
+    assert len(as_html(day)) < 1.5 * len(as_html(hour)) < 300_000
+
+
 def test_html_and_markdown_tell_the_outcome_and_quote_answers_safely() -> None:
     found = report(latency=0.2)
     for text in (as_html(found), as_markdown(found)):
