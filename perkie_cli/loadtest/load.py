@@ -201,8 +201,9 @@ class Load:
 
     def latest(self) -> Run:
         """The counts so far."""
-        now = self._ended or time.monotonic()
-        seconds = min(max(0.0, now - self._begin), self._scenario.duration)
+        whole = self._scenario.duration  # also when the last request was answered before its end
+        done = self._ended is not None and self._ending is Ending.DONE
+        seconds = whole if done else min(max(0.0, (self._ended or time.monotonic()) - self._begin), whole)
         tally = merged(list(self._tallies.values()))
         lost = len(self._pipes) - len(self._finals) if self._ended else 0
         return Run(self._scenario, self._target, self._options, tally, self._started, seconds, self._ending, lost)

@@ -80,6 +80,8 @@ def test_a_run_that_holds_its_thresholds_ends_well_and_writes_every_report(perki
     report = json.loads((tmp_path / "run.json").read_text())
     assert (report["status"], report["complete"], report["scenario"]["seed"]) == ("passed", True, 7)
     assert report["total"]["meant"] + report["warm_up"]["meant"] == 45
+    assert report["seconds"] == 1.5
+    assert report["total"]["rate"] == pytest.approx(30, rel=0.03)
     assert junitparser.JUnitXml.fromfile(str(tmp_path / "run.xml")).failures == 0
     assert (tmp_path / "sum.md").read_text() == (tmp_path / "run.md").read_text()
     rows = list(csv.DictReader((tmp_path / "rows.csv").open()))

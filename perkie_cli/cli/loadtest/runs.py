@@ -233,7 +233,8 @@ def _screen(run: Run, judgements: Sequence[Any]) -> Sequence[str | Table]:
     warming = " (warm-up)" if run.seconds < run.scenario.warm_up else ""
     figures = [f"p{share * 100:g} {seconds(whole.quantile(share))}" for share in (0.5, 0.95, 0.99)]
     good, skipped = whole.outcomes[Outcome.OK], whole.outcomes[Outcome.SKIPPED]
-    rows = [("✓" if each.holds else "✗", each.threshold.name, each.shown) for each in judgements]
+    marks = {True: "✓", False: "✗"}
+    rows = [("·" if each.value is None else marks[each.holds], each.threshold.name, each.shown) for each in judgements]
     return [
         f"{format_duration(run.seconds)} of {format_duration(run.scenario.duration)}{warming}",
         f"{good:,} good, {whole.failed:,} failed, {skipped:,} skipped, {run.tally.warm_up.meant:,} in the warm-up",
