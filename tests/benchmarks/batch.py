@@ -1,0 +1,191 @@
+"""Runs over many small photos: speed beside a plain loop over the same engine, memory, and a finished run again.
+
+The plain loop decodes, draws, encodes and writes one photo after the other, in this process; a run does the same with a
+cache, a record, a journal and a report. They take turns over the same photos. Memory and the second run are measured in
+fresh processes over photos of one content, whose pictures come from the cache.
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests.benchmarks.harness import Goal, Report, environment, interleaved, python
+from tests.conftest import ROOT
+
+STYLE = "bw_fine_art"
+SIDE = 256  # px of a photo and of its picture
+CAT = ROOT / "examples" / "photos" / "cat.png"
+
+# Runs the command line and prints its peak memory in MB.
+MEASURED = """
+import sys
+from perkie_cli.cli.boundary import run
+from perkie_cli.cli.flags import hoist
+from tests.benchmarks.harness import peak_rss_mb
+code = run(hoist(sys.argv[1:]))
+print(peak_rss_mb(), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def run(argv: list[str]) -> Report:
+    parser = argparse.ArgumentParser(prog="batch")
+    parser.add_argument("--drawn", type=int, default=200, help="photos that are drawn in each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--few", type=int, default=1_000)
+    parser.add_argument("--many", type=int, default=10_000)
+    options = parser.parse_args(argv)
+    report = Report("batch")
+    with _workshop() as folder:
+        _speed(report, folder, options.drawn, options.rounds)
+        _memory(report, folder, options.few, options.many)
+    return report
+
+
+@contextmanager
+def _workshop() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        homes = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
+        before = dict(os.environ)
+        os.environ.update(homes)
+        try:
+            yield folder
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _speed(report: Report, folder: Path, count: int, rounds: int) -> None:
+    photos = _distinct(folder / "drawn", count)
+    cases = {
+        "plain loop": lambda: _loop(photos, folder / "out"),
+        "one job": lambda: _command(photos, folder / "out", 1),
+        "two jobs": lambda: _command(photos, folder / "out", 2),
+    }
+    seconds = interleaved(cases, rounds)
+    ratios = {
+        name: statistics.median(loop / own for loop, own in zip(seconds["plain loop"], seconds[name], strict=True))
+        for name in cases
+    }
+    report.rows += [
+        {"case": name, "photos": count, "ms each": 1000 * statistics.median(times) / count, "× loop": ratios[name]}
+        for name, times in seconds.items()
+    ]
+    report.goals += [
+        Goal("one job, of a plain loop's speed", ratios["one job"], 0.95, at_least=True),
+        Goal("two jobs, of a plain loop's speed", ratios["two jobs"], 1.8, at_least=True),
+    ]
+
+
+def _memory(report: Report, folder: Path, few: int, many: int) -> None:
+    peaks = {}
+    for count in (few, many):
+        photos = _equal(folder / f"equal{count}", count)
+        peaks[count], first = _measured(photos, folder / f"made{count}")
+        _, again = _measured(photos, folder / f"made{count}")
+        report.rows += [
+            {"case": "from the cache", "photos": count, "ms each": 1000 * first / count, "MB": peaks[count]},
+            {"case": "finished, again", "photos": count, "ms each": 1000 * again / count, "s": again},
+        ]
+    report.goals += [
+        Goal(f"memory, {many:,} of {few:,} photos", peaks[many] / peaks[few], 1.10),
+        Goal(f"a finished run of {many:,} again", again, 5, unit="s"),
+    ]
+
+
+def _distinct(folder: Path, count: int) -> Path:
+    """Photos that differ in a few pixels."""
+    folder.mkdir()
+    with Image.open(CAT) as cat:
+        small = np.array(cat.convert("RGB").resize((SIDE + 32, SIDE)))
+    for number in range(count):
+        small[0, :8] = number % 251, number // 251, 0
+        Image.fromarray(small).save(folder / f"pet{number:05}.png", compress_level=1)
+    return folder
+
+
+def _equal(folder: Path, count: int) -> Path:
+    """The same photo under many names."""
+    folder.mkdir()
+    source = folder / "pet00000.png"
+    with Image.open(CAT) as cat:
+        cat.convert("RGB").resize((SIDE + 32, SIDE)).save(source)
+    for number in range(1, count):
+        (folder / f"pet{number:05}.png").write_bytes(source.read_bytes())
+    return folder
+
+
+def _loop(photos: Path, out: Path) -> None:
+    """What somebody writes who has the engine and nothing else."""
+    from perkie_cli.bootstrap import build_services
+    from perkie_cli.config.schema import Settings
+    from perkie_cli.domain.deadline import Deadline
+    from perkie_cli.imaging import codec
+    from perkie_cli.ports import RenderJob
+
+    async def whole() -> None:
+        services = build_services(Settings())
+        style = services.styles.get(STYLE)
+        for path in sorted(photos.iterdir()):
+            raster = codec.decode(path.read_bytes(), services.limits, path.name).raster
+            drawn = await services.local.render(RenderJob(raster, style, SIDE, Deadline.never()))
+            (out / f"{path.stem}.jpg").write_bytes(codec.encode_master(drawn.raster).data)
+        await services.aclose()
+
+    _empty(out)
+    asyncio.run(whole())
+
+
+def _command(photos: Path, out: Path, jobs: int) -> None:
+    from perkie_cli.cli.boundary import run as perkie
+    from perkie_cli.cli.flags import hoist
+
+    _empty(out)
+    for kind in ("CACHE", "STATE"):
+        shutil.rmtree(os.environ[f"XDG_{kind}_HOME"], ignore_errors=True)
+    typed = ["-q", "stylize", photos, "-s", STYLE, "--engine", "local", "--size", SIDE, "--out-dir", out, "-j", jobs]
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        before = os.dup(1)
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            code = perkie(hoist([str(word) for word in typed]))
+        finally:
+            os.dup2(before, 1)
+            os.close(before)
+    if code:
+        raise RuntimeError(f"perkie ended with {code}")
+
+
+def _empty(out: Path) -> None:
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+
+
+def _measured(photos: Path, out: Path) -> tuple[float, float]:
+    """Peak memory in MB and seconds of a whole process."""
+    typed = ["-q", "stylize", photos, "-s", STYLE, "--engine", "local", "--size", SIDE, "--out-dir", out]
+    began = time.perf_counter()
+    done = subprocess.run(
+        python("-c", MEASURED, *map(str, typed)),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment({"PYTHONPATH": str(ROOT)}),
+        check=False,
+    )
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return float(done.stderr.split()[-1]), seconds
