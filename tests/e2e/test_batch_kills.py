@@ -178,7 +178,7 @@ async def main():
             await its.io.run(threading.Event().wait)  # as a read from a dead network disk
         return JobResult(job, Status.DONE)
 
-    log = Logbook(its.journal, its.turns, its.io, its.clock, print)
+    log = Logbook(its.journal, its.locks, its.io, its.clock, print)
     reporter = BatchReporter(renderer, BatchProgress(renderer, ProgressKind.NONE))
     run = BatchRun(work, reporter, log, its.clock, Budget(Decimal(1)), RunRules(2, item_limit=0.5), its.io.renew)
     jobs = [Job(FileSource(Path(f"pet{n}.png")), Path(f"pet{n}.jpg")) for n in range(20)]
