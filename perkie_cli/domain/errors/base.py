@@ -21,8 +21,8 @@ EXIT_CODES: Mapping[int, str] = {
     7: "quota or budget exceeded; also if nothing else made items fail",
     8: "changes pending, or findings (`diff`, `--check`, `verify`)",
     ACT: "somebody has to act: something is not installed, a disk is full, a store is corrupt, a request is refused",
-    98: "load test invalid: the generator was the limit",
-    99: "load test: thresholds failed, or slower than before",
+    98: "load test invalid: the generator was the limit; or no call met an experiment's fault",
+    99: "load test: thresholds failed, or slower than before; a chaos experiment failed",
     130: "interrupted; finished work is kept, the same command goes on",
 }
 """What each exit code tells a script. `python -m tests.made_exit_codes` writes the README's table."""

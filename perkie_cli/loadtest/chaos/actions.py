@@ -18,9 +18,9 @@ from perkie_cli.loadtest.chaos.document.plan import TARGET
 from perkie_cli.loadtest.chaos.stage import emulators
 from perkie_cli.loadtest.chaos.stage.emulators import CLOCK, PLAN
 from perkie_cli.loadtest.chaos.stage.ledger import Answer, Order
-from perkie_cli.loadtest.chaos.stage.processes import DidNotHappen
 from perkie_cli.loadtest.chaos.stage.shop import Job
-from perkie_cli.loadtest.chaos.stage.stage import current, record
+from perkie_cli.loadtest.chaos.stage.stage import DidNotHappen, current, record
+from perkie_cli.loadtest.processes import Process
 
 __all__ = [
     "clear_faults",
@@ -66,21 +66,27 @@ def set_clock(emulator: str, clock: dict[str, Any]) -> dict[str, Any]:
     return emulators.call(url, "PUT", CLOCK, clock)
 
 
+def _running(process: str) -> Process:
+    """One of the experiment's processes. Raises: DidNotHappen when it does not run."""
+    found = current().process(process)
+    if not found.running:
+        raise DidNotHappen(f"{process} does not run")
+    return found
+
+
 def kill(process: str) -> None:
     """Kills a process (SIGKILL) and waits for its end."""
-    victim = current().process(process)
-    victim.send(signal.SIGKILL)
-    victim.wait(10)
+    _running(process).kill()
 
 
 def terminate(process: str) -> None:
     """Sends SIGTERM, and does not wait."""
-    current().process(process).send(signal.SIGTERM)
+    _running(process).send(signal.SIGTERM)
 
 
 def pause(process: str, lease: str | float) -> None:
     """Stops a process (SIGSTOP) for that long at most."""
-    current().process(process).pause(seconds_of(lease))
+    _running(process).pause(seconds_of(lease))
 
 
 def resume(process: str) -> None:
@@ -91,14 +97,14 @@ def resume(process: str) -> None:
 def start(process: str) -> None:
     """Starts a process that has ended, at the same address. One that runs stays as it is."""
     found = current().process(process)
-    if not found.runs:
+    if not found.running:
         found.start()
 
 
 def restart(process: str) -> None:
     """Ends a process, with SIGTERM first, and starts it again."""
     found = current().process(process)
-    found.end()
+    found.stop()
     found.start()
 
 
@@ -107,13 +113,13 @@ def fill_disk(process: str = TARGET) -> str:
     stage = current()
     if stage.disk is None:
         raise DidNotHappen("this experiment has no disk of its own: its extension needs disk, such as disk: 16MiB")
-    return stage.disk.fill(stage.process(process).pid)
+    return stage.disk.fill(_running(process).pid)
 
 
 def free_disk(process: str = TARGET) -> None:
     """Lets it be written again."""
     stage = current()
-    if stage.disk is not None and stage.process(process).runs:
+    if stage.disk is not None and stage.process(process).running:
         stage.disk.free(stage.process(process).pid)
 
 

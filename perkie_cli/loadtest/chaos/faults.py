@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from perkie_cli.loadtest.chaos.stage import emulators
 from perkie_cli.loadtest.chaos.stage.emulators import CLOCK, PLAN
-from perkie_cli.loadtest.chaos.stage.processes import DidNotHappen
-from perkie_cli.loadtest.chaos.stage.stage import record
+from perkie_cli.loadtest.chaos.stage.stage import DidNotHappen, record
 from perkie_cli.loadtest.chaos.verdict import Finding, Verdict
 
 

@@ -18,7 +18,8 @@ from perkie_cli.loadtest.chaos.stage import emulators
 from perkie_cli.loadtest.chaos.stage.emulators import PLAN
 from perkie_cli.loadtest.chaos.stage.ledger import Answer, Order
 from perkie_cli.loadtest.chaos.stage.shop import Job, ask_all
-from perkie_cli.loadtest.chaos.stage.stage import PERKIE, Stage, current, record
+from perkie_cli.loadtest.chaos.stage.stage import Stage, current, record
+from perkie_cli.loadtest.processes import PERKIE
 
 __all__ = [
     "answers",
@@ -103,7 +104,7 @@ def cache_is_whole() -> bool:
     """`perkie cache verify` finds nothing torn or lost in the server's cache."""
     stage = current()
     done = subprocess.run(  # noqa: S603
-        [*PERKIE, "cache", "verify"], env=stage.process(TARGET).env, capture_output=True, text=True, check=False
+        [*PERKIE, "cache", "verify"], env=stage.process(TARGET).environ, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise NotSo(f"`perkie cache verify` ended with {done.returncode}: {done.stdout}{done.stderr}".strip())
@@ -169,7 +170,7 @@ def ended(process: str, code: int = 0, within: str | float = "15s") -> bool:
     """A process ends with that exit code."""
     found = current().process(process).wait(seconds_of(within))
     if found != code:
-        raise NotSo(f"{process} ended with {found}")
+        raise NotSo(f"{process} did not end within {within}" if found is None else f"{process} ended with {found}")
     return True
 
 

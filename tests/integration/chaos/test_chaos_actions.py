@@ -20,8 +20,7 @@ from perkie_cli.loadtest.chaos.document.plan import Plan
 from perkie_cli.loadtest.chaos.faults import look_at_faults
 from perkie_cli.loadtest.chaos.probes import NotSo
 from perkie_cli.loadtest.chaos.stage.disk import Disk, small_disk
-from perkie_cli.loadtest.chaos.stage.processes import DidNotHappen
-from perkie_cli.loadtest.chaos.stage.stage import Stage, current, record, staged
+from perkie_cli.loadtest.chaos.stage.stage import DidNotHappen, Stage, current, record, staged
 from perkie_cli.loadtest.chaos.verdict import Finding, Verdict
 from tests.conftest import ROOT
 
@@ -240,4 +239,4 @@ def test_the_users_settings_do_not_reach_the_server(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("GOOGLE_API_KEY", "secret")
     with staged(Plan()) as stage:
         assert probes.ready()
-        assert "GOOGLE_API_KEY" not in stage.process("server").env
+        assert "GOOGLE_API_KEY" not in stage.process("server").environ

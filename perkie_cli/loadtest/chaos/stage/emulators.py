@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from perkie_cli.loadtest.chaos.stage.processes import DidNotHappen
+from perkie_cli.loadtest.chaos.stage.stage import DidNotHappen
 
 PLAN, CLOCK = "plan", "clock"
 _WITHIN = 10.0  # seconds

@@ -5,28 +5,28 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from perkie_cli.config.schema import rows
 from perkie_cli.loadtest.chaos.document.plan import ADDRESSES, MATTING, TARGET, Plan
 from perkie_cli.loadtest.chaos.stage.disk import Disk, small_disk
 from perkie_cli.loadtest.chaos.stage.ledger import Ledger
-from perkie_cli.loadtest.chaos.stage.processes import DidNotHappen, Launcher, Process
+from perkie_cli.loadtest.processes import PERKIE, Process
 
 BUCKET = "pets"
-PERKIE = (sys.executable, "-m", "perkie_cli", "--config", os.devnull)
-_LISTENING = r"listening on (?P<url>http://\S+)"
-_EMULATORS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "gemini": (("--picture", "negative"), (r"^(?P<url>http://\S+)",)),
-    "storage": (("--bucket", BUCKET), (r"^STORAGE_EMULATOR_HOST=(?P<url>\S+)",)),
-    "firestore": ((), (r"^FIRESTORE_EMULATOR_HOST=(?P<address>\S+)", r"PUT, DELETE (?P<url>\S+)/_emulator/plan")),
+_EMULATORS: Mapping[str, tuple[str, ...]] = {
+    "gemini": ("--picture", "negative"),
+    "storage": ("--bucket", BUCKET),
+    "firestore": (),
 }
+
+
+class DidNotHappen(Exception):
+    """An action that could not do what it says."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Stage:
 
     def url(self, name: str) -> str:
         """The address of a process, or ``name`` where that is one already. Raises: DidNotHappen."""
-        return name if "://" in name else self.process(name).found["url"]
+        return name if "://" in name else self.process(name).admin
 
     @property
     def pictures(self) -> Path:
@@ -100,11 +100,11 @@ def staged(plan: Plan, server: str | None = None) -> Iterator[Stage]:
         stage.pictures.mkdir()
         if plan.disk is not None:
             stage.disk = stack.enter_context(small_disk(stage.folder / "home", plan.disk))
-        launcher, own = Launcher(), shlex.split(server) if server else [*PERKIE, "serve"]
+        own = shlex.split(server) if server else [*PERKIE, "serve"]
         for name in plan.processes:
-            process = _make(stage, name, own, launcher)
+            process = Process(name, _command(name, own), _environment(stage, name), stage.folder)
             stage.processes[name] = process
-            stack.callback(process.end)
+            stack.callback(process.stop)
             process.start()
         _current.append(stage)
         stack.callback(_current.remove, stage)
@@ -118,21 +118,10 @@ def _stop_traffic(stage: Stage) -> None:
         stage.traffic.communicate()
 
 
-def _make(stage: Stage, name: str, server: Sequence[str], launcher: Launcher) -> Process:
-    env = _environment(stage, name)
-    make = partial(Process, launcher=launcher, folder=stage.folder, env=env)
+def _command(name: str, server: Sequence[str]) -> Sequence[str]:
     if name in _EMULATORS:
-        flags, ready = _EMULATORS[name]
-        return make(name, lambda found: [*PERKIE, "emulate", name, *_ports(name, found), *flags], ready)
-    command = server if name == TARGET else [*PERKIE, "serve", "--role", MATTING]
-    return make(name, lambda found: [*command, *_ports(name, found)], [_LISTENING])
-
-
-def _ports(name: str, found: Mapping[str, str]) -> list[str]:
-    """A free port the first time, the same one after that."""
-    port = found.get("address", found.get("url", ":0")).rpartition(":")[2]
-    admin = ["--admin-port", found.get("url", ":0").rpartition(":")[2]] if name == "firestore" else []
-    return ["--port", port, *admin]
+        return [*PERKIE, "emulate", name, *_EMULATORS[name]]
+    return server if name == TARGET else [*PERKIE, "serve", "--role", MATTING]
 
 
 def _environment(stage: Stage, name: str) -> dict[str, str]:
@@ -147,16 +136,16 @@ def _environment(stage: Stage, name: str) -> dict[str, str]:
 
 
 def _of_server(stage: Stage) -> dict[str, str]:
-    found = {name: process.found for name, process in stage.processes.items()}
+    found = {name: process.url for name, process in stage.processes.items()}
     own: dict[str, str] = {}
     if "gemini" in found:
-        own |= {"GOOGLE_GEMINI_BASE_URL": found["gemini"]["url"], "GEMINI_API_KEY": "any"}
+        own |= {"GOOGLE_GEMINI_BASE_URL": found["gemini"], "GEMINI_API_KEY": "any"}
     if "storage" in found:
-        own |= {"STORAGE_EMULATOR_HOST": found["storage"]["url"], "PERKIE_CACHE_STORE": "gcs"}
+        own |= {"STORAGE_EMULATOR_HOST": found["storage"], "PERKIE_CACHE_STORE": "gcs"}
         own |= {"PERKIE_CACHE_BUCKET": BUCKET}
     if "firestore" in found:
-        own |= {"FIRESTORE_EMULATOR_HOST": found["firestore"]["address"], "PERKIE_QUOTA_STORE": "firestore"}
+        own |= {"FIRESTORE_EMULATOR_HOST": found["firestore"], "PERKIE_QUOTA_STORE": "firestore"}
         own |= {"GOOGLE_CLOUD_PROJECT": "perkie-chaos"}
     if MATTING in found:
-        own |= {"PERKIE_MATTING_REMOTE_URL": found[MATTING]["url"]}
+        own |= {"PERKIE_MATTING_REMOTE_URL": found[MATTING]}
     return own | {f"PERKIE_{name.replace('.', '_').upper()}": value for name, value in stage.plan.settings.items()}
