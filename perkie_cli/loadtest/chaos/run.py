@@ -13,10 +13,11 @@ from typing import Any
 from chaoslib.caching import cache_activities, clear_cache
 from chaoslib.configuration import load_configuration
 from chaoslib.experiment import run_experiment
-from chaoslib.hypothesis import run_steady_state_hypothesis
-from chaoslib.run import EventHandlerRegistry, RunEventHandler, initialize_run_journal, run_rollback
+from chaoslib.run import EventHandlerRegistry, RunEventHandler, initialize_run_journal
 from chaoslib.secret import load_secrets
+from chaoslib.types import Dry
 
+from perkie_cli.loadtest.chaos.aftermath import finish_rollbacks, verify
 from perkie_cli.loadtest.chaos.shield import Shield
 from perkie_cli.loadtest.chaos.verdict import EXTENSION_KEY, why_failed
 
@@ -33,20 +34,36 @@ def run(document: Mapping[str, Any], addresses: Mapping[str, str], shield: Shiel
     logging.getLogger("chaostoolkit").disabled = True  # ``say`` tells what happens
     experiment = deepcopy(dict(document))
     experiment["configuration"] = {**(experiment.get("configuration") or {}), **addresses}
+    _read_dry(experiment)
     watcher = _Watcher(shield, say, initialize_run_journal(experiment))
     try:
         run_experiment(experiment, settings=deepcopy(SETTINGS), event_handlers=[watcher])
     except KeyboardInterrupt:  # in one of the few places where Chaos Toolkit does not expect it
         watcher.journal["status"] = "interrupted"
+    except Exception as error:  # noqa: BLE001  # as a tolerance that cannot be compared with what was found
+        watcher.journal["status"] = "aborted"
+        say(f"aborted: {type(error).__name__}: {error}")
     shield.close()
     cache_activities(experiment)
+    events = EventHandlerRegistry()
+    events.register(watcher)
+    values = _values(experiment, watcher)
     try:
-        if not watcher.rolled_back:
-            _roll_back(experiment, watcher)
-        watcher.journal[EXTENSION_KEY] = {"steady_state_after_rollbacks": _verify(experiment, watcher)}
+        finish_rollbacks(experiment, watcher.journal, values, events)
+        say("is the steady state there again?")
+        watcher.journal[EXTENSION_KEY] = {"steady_state_after_rollbacks": verify(experiment, values, events)}
     finally:
         clear_cache()
     return watcher.journal
+
+
+def _read_dry(experiment: Json) -> None:
+    """What is not to be done: Chaos Toolkit's own command reads these, and its library ignores what it did not read."""
+    hypothesis = experiment.get("steady-state-hypothesis") or {}
+    activities = [*(hypothesis.get("probes") or ()), *experiment["method"], *(experiment.get("rollbacks") or ())]
+    for each in (experiment, *activities):
+        if "dry" in each:
+            each["dry"] = Dry.from_string(each["dry"])
 
 
 class _Watcher(RunEventHandler):  # type: ignore[misc]  # chaoslib has no types
@@ -56,8 +73,7 @@ class _Watcher(RunEventHandler):  # type: ignore[misc]  # chaoslib has no types
         self.journal = journal
         self.configuration: Json | None = None
         self.secrets: Json | None = None
-        self.rolled_back = False
-        self._shield, self.say = shield, say
+        self._shield, self._say = shield, say
 
     def started(self, _experiment: Json, journal: Json) -> None:
         """Chaos Toolkit has set its own signal handlers just before."""
@@ -71,46 +87,22 @@ class _Watcher(RunEventHandler):  # type: ignore[misc]  # chaoslib has no types
         self.configuration, self.secrets = configuration, secrets
 
     def start_hypothesis_before(self, _experiment: Json) -> None:
-        self.say("is the steady state there?")
+        self._say("is the steady state there?")
 
     def start_method(self, _experiment: Json) -> None:
-        self.say("method")
+        self._say("method")
 
     def start_hypothesis_after(self, _experiment: Json) -> None:
-        self.say("is the steady state still there?")
+        self._say("is the steady state still there?")
 
     def start_rollbacks(self, _experiment: Json) -> None:
         self._shield.close()
-        self.say("rollbacks")
-
-    def rollbacks_completed(self, _experiment: Json, _journal: Json) -> None:
-        self.rolled_back = True
+        self._say("rollbacks")
 
     def activity_completed(self, activity: Json, run: Json) -> None:
         """Tells how an activity went."""
         reason = f": {why}" if (why := why_failed(run)) else ""
-        self.say(f"  {activity.get('name')}: {run.get('status', 'interrupted')}{reason}")
-
-
-def _roll_back(experiment: Json, watcher: _Watcher) -> None:
-    registry = EventHandlerRegistry()
-    registry.register(watcher)
-    configuration, secrets = _values(experiment, watcher)
-    rollbacks = [{**each, "background": False} for each in experiment.get("rollbacks", [])]  # there is no pool now
-    again = {**experiment, "rollbacks": rollbacks}
-    run_rollback("always", None, again, watcher.journal, configuration, secrets, registry, None)
-
-
-def _verify(experiment: Json, watcher: _Watcher) -> Json | None:
-    """The steady state after the rollbacks; None for an experiment without one."""
-    if not experiment.get("steady-state-hypothesis"):
-        return None
-    watcher.say("is the steady state there again?")
-    registry = EventHandlerRegistry()
-    registry.register(watcher)
-    configuration, secrets = _values(experiment, watcher)
-    state = run_steady_state_hypothesis(experiment, configuration, secrets, dry=None, event_registry=registry)
-    return dict(state) if state is not None else None
+        self._say(f"  {activity.get('name')}: {run.get('status', 'interrupted')}{reason}")
 
 
 def _values(experiment: Json, watcher: _Watcher) -> tuple[Json, Json]:

@@ -66,6 +66,8 @@ def _state(check: str, state: Run | None, otherwise: Verdict) -> Finding | None:
         return None
     if state["steady_state_met"]:
         return Finding(check)
+    if "error" in state:
+        return Finding(check, otherwise, state["error"])
     last = state["probes"][-1] if state["probes"] else {}
     return Finding(check, otherwise, f"{_name(last)}: {why_failed(last) or 'outside of its tolerance'}")
 

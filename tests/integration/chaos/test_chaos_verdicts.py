@@ -114,6 +114,36 @@ def test_an_experiment_without_a_steady_state_is_an_exploration(pets: Bucket, tm
     assert run.journal["x-perkie"]["steady_state_after_rollbacks"] is None
 
 
+def test_an_error_in_a_rollback_does_not_keep_the_others_back(pets: Bucket, tmp_path: Path) -> None:
+    """Chaos Toolkit breaks off at an error that is not of its own."""
+    broken = http("undo", "http://127.0.0.1:port/", kind="action")
+    run = ChaosRun(tmp_path, pets.experiment([pets.hurt(), pets.call()], [broken, pets.heal(), broken]))
+    code, found = run.end()
+    assert (code, found.pop("rollback undo"), set(found)) == (99, "failed", {"ran to its end"})
+    assert [each["status"] for each in run.journal["rollbacks"]] == ["failed", "succeeded", "failed"]
+    assert run.steady_again
+
+
+def test_an_error_in_the_steady_state_does_not_keep_the_rollbacks_back(pets: Bucket, tmp_path: Path) -> None:
+    document = pets.experiment([pets.hurt(first=1000, method="write")], [pets.heal()])
+    probe = action("compare", "wait", seconds=0)
+    document["steady-state-hypothesis"]["probes"].append({**probe, "type": "probe", "tolerance": [1, 2]})
+    run = ChaosRun(tmp_path, document)
+    code, found = run.end()
+    assert (code, found["steady state after the rollbacks"]) == (99, "failed")
+    assert "TypeError" in run.stderr
+    assert [each["status"] for each in run.journal["rollbacks"]] == ["succeeded"]
+
+
+def test_a_dry_run_does_nothing(pets: Bucket, tmp_path: Path) -> None:
+    """Chaos Toolkit's library ignores the word, which its own command reads."""
+    document = pets.experiment([pets.hurt()], [pets.heal()], dry="actions")
+    run = ChaosRun(tmp_path, document)
+    assert run.end() == (0, {})
+    assert pets.plan()["fault"] == []
+    assert run.journal["run"][0]["output"] is None
+
+
 def test_the_users_own_settings_are_not_read(pets: Bucket, tmp_path: Path) -> None:
     home = tmp_path / "home" / ".chaostoolkit"
     home.mkdir(parents=True)

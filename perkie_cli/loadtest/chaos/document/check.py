@@ -30,6 +30,7 @@ FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "method": list,
     "rollbacks": list,
 }
+DRY = ("probes", "actions", "activities", "pause")
 NEEDED = ("title", "description", "method")
 OF_ACTIVITY: Mapping[str, type | tuple[type, ...]] = {
     "name": str,
@@ -71,6 +72,7 @@ def check_experiment(source: Source, allowed: frozenset[str] = frozenset()) -> P
         if provider and is_own(provider):
             _check_own(source, (*place, "provider", "arguments"), provider, plan, known)
     _check_hypothesis(source, document)
+    _check_references(source, document)
     _ask_chaoslib(source, (), "ensure_experiment_is_valid", document)
     return plan
 
@@ -86,11 +88,18 @@ def _check_shape(source: Source, document: Mapping[str, Any]) -> None:
     _check_types(source, (), document, FIELDS)
     hypothesis = document.get("steady-state-hypothesis", {})
     _check_types(source, ("steady-state-hypothesis",), hypothesis, {"title": str, "probes": list, "controls": list})
+    _check_dry(source, (), document)
     for place, activity in activities(document):
         if not isinstance(activity, Mapping):
             raise source.wrong(place, "is not a table")
+        _check_dry(source, place, activity)
         _check_types(source, place, activity, OF_ACTIVITY)
         _check_types(source, (*place, "provider"), activity.get("provider", {}), OF_PROVIDER)
+
+
+def _check_dry(source: Source, place: Place, table: Mapping[str, Any]) -> None:
+    if "dry" in table and table["dry"] not in DRY:
+        raise source.wrong((*place, "dry"), f"{table['dry']!r} is not one of {', '.join(DRY)}")
 
 
 def _check_types(
@@ -100,6 +109,15 @@ def _check_types(
         if key in table and not isinstance(table[key], kind):
             wanted = _NAMES.get(kind, "text or a number") if isinstance(kind, type) else "text or a number"
             raise source.wrong((*place, key), f"{table[key]!r} is not {wanted}")
+
+
+def _check_references(source: Source, document: Mapping[str, Any]) -> None:
+    """Chaos Toolkit looks for them among the activities of method and hypothesis, and so late that it breaks off."""
+    hypothesis = document.get("steady-state-hypothesis") or {}
+    names = {each.get("name") for each in (*document["method"], *hypothesis.get("probes", ())) if "ref" not in each}
+    for place, activity in activities(document):
+        if "ref" in activity and activity["ref"] not in names:
+            raise source.wrong((*place, "ref"), f"no activity is called {activity['ref']!r}")
 
 
 def _check_hypothesis(source: Source, document: Mapping[str, Any]) -> None:
