@@ -44,8 +44,10 @@ def set_faults(emulator: str, faults: dict[str, Any]) -> dict[str, Any]:
     """Makes an emulator fail. ``faults`` is a fault plan with a lease: ``{"for": "60s", "fault": [{…}]}``."""
     leased(faults)
     url = record.url(emulator)
+    if url in record.planned:
+        record.replaced.append((emulator, emulators.call(url, "GET", PLAN)["met"]))
     shown = emulators.call(url, "PUT", PLAN, faults)
-    record.planned.add(url)
+    record.planned[url] = emulator
     return shown
 
 
@@ -62,7 +64,7 @@ def set_clock(emulator: str, clock: dict[str, Any]) -> dict[str, Any]:
     """Sets an emulator's clock wrong: ``{"offset": -300, "for": "60s"}``."""
     leased(clock)
     url = record.url(emulator)
-    record.skewed.add(url)
+    record.skewed[url] = emulator
     return emulators.call(url, "PUT", CLOCK, clock)
 
 

@@ -38,6 +38,7 @@ def nothing_recorded() -> Iterator[None]:
     yield
     record.planned.clear()
     record.skewed.clear()
+    record.replaced.clear()
 
 
 def health(stage: Stage) -> int:
@@ -97,6 +98,23 @@ def test_an_emulator_that_died_with_its_fault_says_nothing(stage: Stage) -> None
     (found,) = look_at_faults()
     assert found.verdict is Verdict.INVALID
     actions.start("storage")
+
+
+def test_faults_that_others_replaced_must_have_been_met_too(stage: Stage) -> None:
+    for _ in range(2):
+        actions.set_faults("storage", {"for": "60s", "fault": [{"kind": "error", "first": 1}]})
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(f"{stage.url('storage')}/storage/v1/b?project=p", timeout=10)
+    actions.clear_faults("storage")
+    first, gone, last = look_at_faults()
+    assert (first.verdict, first.message) == (Verdict.INVALID, "nothing met 1 of its 1 faults")
+    assert (gone.verdict, last.verdict) == (Verdict.PASSED, Verdict.PASSED)
+
+
+def test_an_emulator_that_was_started_anew_has_forgotten_its_faults(stage: Stage) -> None:
+    actions.set_faults("storage", {"for": "60s", "fault": [{"kind": "error"}]})
+    actions.restart("storage")
+    assert look_at_faults()[-1].message == "it has forgotten them"
 
 
 def test_an_emulator_refuses_in_its_own_words(stage: Stage) -> None:

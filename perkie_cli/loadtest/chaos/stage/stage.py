@@ -74,10 +74,14 @@ def current() -> Stage:
 
 @dataclass
 class Record:
-    """The emulators, by address, that an experiment told to fail or set wrong."""
+    """The emulators that an experiment told to fail or set wrong: what it calls them, by address.
 
-    planned: set[str] = field(default_factory=set)
-    skewed: set[str] = field(default_factory=set)
+    ``replaced``: how many calls met the faults of plans that another one has replaced.
+    """
+
+    planned: dict[str, str] = field(default_factory=dict)
+    skewed: dict[str, str] = field(default_factory=dict)
+    replaced: list[tuple[str, list[int]]] = field(default_factory=list)
 
     @staticmethod
     def url(emulator: str) -> str:
