@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from perkie_cli.resilience.pace import Pace
-from perkie_cli.resilience.turns import Room, Turns
+from perkie_cli.resilience.turns import Turns
 from perkie_cli.services.cutouts.source import CutoutSource
 from perkie_cli.services.pictures.generate import Generate
 from perkie_cli.services.pictures.ladder import Ladder
@@ -46,14 +45,6 @@ def ladder(its: Services) -> Ladder:
 def local_pace(its: Services) -> Pace:  # noqa: ARG001 -- the shape of every maker
     """How long the local engine has recently taken for substitutes."""
     return Pace()
-
-
-def room(its: Services) -> Room:
-    """A command waits for memory only, since it has its own number of jobs; a server refuses what comes too late."""
-    pixels = its.settings.image.pixels_in_work
-    if not its.is_server:
-        return Room(math.inf, pixels, math.inf)
-    return Room(its.settings.general.workers, pixels, its.settings.http.pixels_waiting)
 
 
 def drawing_turns(its: Services) -> Turns:

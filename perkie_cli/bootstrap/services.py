@@ -157,7 +157,7 @@ class Services(LazyParts):
     generate: Generate = part("pictures")
     ladder: Ladder = part("pictures")
     local_pace: Pace = part("pictures")
-    room: Room = part("pictures")
+    room: Room = part("room")
     drawing_turns: Turns = part("pictures")
     near_duplicates: NearDuplicates | None = part("cache")
 
