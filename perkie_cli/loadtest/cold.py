@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -29,8 +30,9 @@ def run_cold(scenario: Scenario, hosted: Hosted, options: Options) -> Run:
         server.start()
         messages = [Message(call, urlsplit(server.url), pool, options.headers) for call in scenario.calls]
         tallies.append(asyncio.run(_one(scenario, messages, next(row), server.url, server.began, options.run)))
-    seconds = scenario.duration
-    return Run(scenario, hosted.url, options, merged(tallies), started, seconds)
+    seconds = (datetime.now(UTC) - started).total_seconds()
+    phase = replace(scenario.phases[0], duration=seconds)
+    return Run(replace(scenario, phases=(phase,)), hosted.url, options, merged(tallies), started, seconds)
 
 
 async def _one(scenario: Scenario, messages: list[Message], choice: Choice, url: str, began: float, run: str) -> Tally:

@@ -37,7 +37,7 @@ class Series:
     errors: Counter[str] = field(default_factory=Counter)  # by reason
     latency: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
-    hits: int = 0
+    hits: int = 0  # pictures, of which a stream has several
     misses: int = 0
     degraded: int = 0
     bytes: int = 0
@@ -102,7 +102,7 @@ class Series:
             case "hit_rate":
                 return self._share(self.hits, self.misses)
             case "degraded_rate":
-                return self._share(self.degraded, good - self.degraded)
+                return self._share(self.degraded, max(self.hits + self.misses - self.degraded, 0))
             case "rate":
                 return good / self.seconds if self.seconds else None
         return self.latency.figures()[name]

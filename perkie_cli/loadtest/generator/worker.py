@@ -30,7 +30,7 @@ from perkie_cli.loadtest.scenario import Scenario
 from perkie_cli.loadtest.tally import Outcome, Tally
 
 TELL = 0.5  # seconds between two reports to the parent
-FILLING = 8  # requests at once while the cache is filled
+FILLING, TRIES = 4, 3  # requests at once while the cache is filled, and tries of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +163,17 @@ async def fill(job: Job, messages: Sequence[Message], connections: Connections) 
 
 
 async def _warm(scenario: Scenario, message: Message, connections: Connections, choice: Choice, run: str) -> float:
-    ended = asyncio.get_running_loop().create_future()
-    exchange = Exchange(choice, 0, connections.now(), ended.set_result)
-    exchange.payload = message.payload(choice, run)
     call = scenario.calls[choice.call]
-    connections.send(exchange, call.timeout)
-    await ended
-    verdict = judge(exchange, call)
-    if verdict.outcome is not Outcome.OK:
-        raise Unavailable(
-            f"the cache could not be filled before the start: {call.name}: {verdict.reason} {shown(exchange)}".rstrip(),
-            hint="Is the target up, and does it accept these requests?",
-        )
-    return facts(exchange).usd
+    for _ in range(TRIES):
+        ended = asyncio.get_running_loop().create_future()
+        exchange = Exchange(choice, 0, connections.now(), ended.set_result)
+        exchange.payload = message.payload(choice, run)
+        connections.send(exchange, call.timeout)
+        await ended
+        verdict = judge(exchange, call)
+        if verdict.outcome is Outcome.OK:
+            return facts(exchange).usd
+    raise Unavailable(
+        f"the cache could not be filled before the start: {call.name}: {verdict.reason} {shown(exchange)}".rstrip(),
+        hint="Is the target up, and does it accept these requests?",
+    )
