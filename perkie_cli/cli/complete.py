@@ -96,7 +96,7 @@ def protected_bucket(incomplete: str) -> list[tuple[str, str]]:
 
 def load_scenario(incomplete: str) -> list[tuple[str, str]]:
     """Completes the shipped load-test scenarios."""
-    from perkie_cli.loadtest.scenario_file import find, shipped
+    from perkie_cli.loadtest.reading.scenario_file import find, shipped
 
     return among((name, find(name).title) for name in shipped())(incomplete)
 

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perkie_cli.domain.errors import InvalidScenario
+from perkie_cli.loadtest.reading.table import read_text
 from perkie_cli.loadtest.report import SCHEMA
-from perkie_cli.loadtest.table import read_text
 
 ALPHA = 0.05
 EXACT = 20_000  # assignments; more are drawn at random

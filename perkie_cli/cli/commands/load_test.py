@@ -113,7 +113,7 @@ def run(
       perkie load-test run cached --target http://127.0.0.1:8080 \\
       --against http://127.0.0.1:8081 --repeat 5 --max-usd 0
     """
-    from perkie_cli.loadtest.scenario_file import find
+    from perkie_cli.loadtest.reading.scenario_file import find
 
     settings = Settings(
         scenario=_changed(find(scenario), rate, duration),
@@ -198,7 +198,7 @@ def list_(ctx: typer.Context) -> None:
       perkie load-test list
     """
     from perkie_cli.loadtest.chaos.document import shipped as experiments
-    from perkie_cli.loadtest.scenario_file import find, shipped
+    from perkie_cli.loadtest.reading.scenario_file import find, shipped
 
     found = [find(name) for name in shipped()]
     rows = [
@@ -242,7 +242,7 @@ def show(ctx: typer.Context, scenario: Name) -> None:
       perkie load-test show gemini-outage > mine.yaml
     """
     from perkie_cli.loadtest.chaos.document.shipped import shipped
-    from perkie_cli.loadtest.scenario_file import parse, source
+    from perkie_cli.loadtest.reading.scenario_file import parse, source
 
     if scenario in (experiments := shipped()):
         text = experiments[scenario]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perkie_cli.domain.errors import InvalidScenario
-from perkie_cli.loadtest.scenario_file import find, parse, service_levels, shipped
+from perkie_cli.loadtest.reading.scenario_file import find, parse, service_levels, shipped
 from perkie_cli.loadtest.thresholds import parse_rule
 
 GOOD = """\

@@ -13,6 +13,7 @@ from typing import Any
 from perkie_cli.domain.errors import InvalidScenario
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.emulators.gemini.plan import GeminiPlan
+from perkie_cli.loadtest.reading.table import Table, read_table, read_text
 from perkie_cli.loadtest.scenario import (
     LONGEST,
     RAW,
@@ -25,7 +26,6 @@ from perkie_cli.loadtest.scenario import (
     SelfSetup,
     Spacing,
 )
-from perkie_cli.loadtest.table import Table, read_table, read_text
 from perkie_cli.loadtest.thresholds import Threshold, parse_rule
 
 MOST_REQUESTS = 20_000_000  # of a schedule: its times are made before the start

@@ -11,8 +11,8 @@ from typing import Any, NoReturn, TypeVar
 from perkie_cli.domain.errors import InvalidScenario, PerkieError
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import parse_duration, why_unread
-from perkie_cli.loadtest.toml_lines import Path as FieldPath
-from perkie_cli.loadtest.toml_lines import line_of, lines_of
+from perkie_cli.loadtest.reading.toml_lines import Path as FieldPath
+from perkie_cli.loadtest.reading.toml_lines import line_of, lines_of
 
 T = TypeVar("T")
 KINDS: Mapping[type, str] = {
