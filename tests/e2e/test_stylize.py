@@ -256,6 +256,17 @@ def test_preview_writes_a_contact_sheet(perkie: Perkie, cat: Path) -> None:
         assert (refused.returncode, reason in refused.stderr) == (3, True), refused.stderr
 
 
+def test_preview_in_pages_and_chosen_styles(perkie_here: Perkie, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(21):
+        (tmp_path / "photos" / f"{number:02}.png").write_bytes(png(256, 256 + number % 2))
+    done = perkie_here("styles", "preview", "photos", "-s", "bw_fine_art", "-o", "sheets/", "--size", "96", "--json")
+    rows = json.loads(done.stdout)["results"]
+    assert [Path(row["output"]).name for row in rows] == ["contact_sheet.png", "contact_sheet-2.png"]
+    assert rows[0]["width"] == rows[1]["width"] == 24 + 2 * (96 + 24), "the photo and one style"
+    assert rows[0]["height"] > 19 * rows[1]["height"] // 2
+
+
 def test_two_processes_making_the_same_picture_leave_one_entry(cat: Path, home: Path) -> None:
     perkie = [sys.executable, "-m", "perkie_cli", "stylize", "cat.png", "-s", "bw_fine_art", "--size", "300", "-o"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

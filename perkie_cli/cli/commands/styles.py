@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.photos.inputs import expand
-from perkie_cli.batch.targets import Origin, OutputRecord, check_place
+from perkie_cli.batch.targets import OutputRecord
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
-from perkie_cli.cli.batch.report import report_left_out, summed_up
+from perkie_cli.cli.batch.report import report_left_out
 from perkie_cli.cli.choices import output_format, output_in
-from perkie_cli.cli.render import Renderer, Report
-from perkie_cli.cli.row_parts import ErrorRow
+from perkie_cli.cli.render import Report
 from perkie_cli.cli.rows import (
-    FailedRow,
     FullStyleRow,
     ParameterRow,
-    SheetRow,
     StyleFileRow,
     StyleRow,
     as_fields,
@@ -31,15 +25,11 @@ from perkie_cli.cli.rows import (
 from perkie_cli.cli.session import finish, renderer_of, run, services_of, settings_of
 from perkie_cli.cli.table import Table
 from perkie_cli.config.style_toml import as_toml
-from perkie_cli.domain.errors import InvalidSetting, PerkieError
-from perkie_cli.domain.photo import Photo
-from perkie_cli.domain.pictures.request import GenerateRequest
+from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.domain.pictures.style import BrokenStyle, Style
-from perkie_cli.system.waiting import finish_in_thread
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-    from perkie_cli.imaging.contact_sheet import Row
 
 SHEET = "contact_sheet.png"
 
@@ -134,69 +124,42 @@ def preview(
         str,
         typer.Option("--output", "-o", metavar="FILE", help="Output file: .png, .jpg or .webp; or a folder as DIR/."),
     ] = SHEET,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--style",
+            "-s",
+            metavar="ID[,ID…]|all|popular",
+            help="Only these styles (repeatable; default: all).",
+            autocompletion=complete.styles,
+        ),
+    ] = None,
     size: Annotated[int, typer.Option(min=96, max=1024, metavar="PX", help="Long side of each picture.")] = 384,
     force: options.Force = False,
 ) -> None:
-    """Draw pictures in every style with the local engine, on one contact sheet.
+    """Draw pictures in every style with the local engine, on one contact sheet; more than 20 on pages.
 
     Examples:
 
       perkie styles preview examples/photos/cat.png -o sheet.png
+
+      perkie styles preview photos/ --style ink_wash,my_ink -o inks/
     """
     renderer = renderer_of(ctx)
     target = output_in(output, SHEET)
     kind = output_format(None, target, "png")
 
     async def work(services: Services) -> Report:
-        from perkie_cli.imaging.contact_sheet import contact_sheet
+        from perkie_cli.cli.batch.preview import Preview  # late: it imports NumPy
 
+        styles = services.styles.select(",".join(style or ["all"]))
         record = OutputRecord(services.outputs)
         made_by_us = record.below_folders(inputs)
         found = expand(inputs, recursive=False, kind=OutputKind.PICTURE, made_by_us=made_by_us)
         files = report_left_out(renderer, found)
-        for file in files:
-            check_place(target, file.source)
-        origin = Origin(files[0].source, "", "", "")
-        record.check(target, origin, force=force)
-        sources = [Path(file.path) for file in files]
-        rows, failures = await _rows(services, renderer, sources)
-        error, code = summed_up(list(failures.values()), len(sources))
-        failed = [FailedRow(source, ErrorRow.of(each)) for source, each in failures.items()]
-        if not rows:
-            return Report(failed, error=error, exit_code=code)
-        titles = [style.title for style in services.styles.all()]
-        sheet = await services.workers.run(contact_sheet, rows, titles, size, services.limits, kind)
-        for warning in await finish_in_thread(record.write, target, origin, sheet.data, final=False):
-            renderer.warn(warning)
-        return Report(
-            [SheetRow(target, sheet.width, sheet.height), *failed], text=[str(target)], error=error, exit_code=code
-        )
+        return await Preview(services, renderer, record, styles, size, kind).pages(files, target, force=force)
 
     run(ctx, work)
-
-
-async def _rows(
-    services: Services, renderer: Renderer, sources: Sequence[Path]
-) -> tuple[list[Row], dict[Path, PerkieError]]:
-    """Each input in every style, and the errors of those that could not be drawn."""
-    rows: list[Row] = []
-    failures: dict[Path, PerkieError] = {}
-    with renderer.progress(len(sources), sources[0].name) as bar:
-        for source in sources:
-            try:
-                photo = await asyncio.to_thread(read_photo, source, services.limits)
-                rows.append((source.name, photo.data, await _drawn(services, photo)))
-            except PerkieError as failure:
-                if len(sources) > 1:  # a single failure is in the report itself
-                    renderer.complain(failure, str(source))
-                failures[source] = failure
-            bar.advance(source.name)
-    return rows, failures
-
-
-async def _drawn(services: Services, photo: Photo) -> list[bytes]:
-    requests = [GenerateRequest(photo, style.id, engine="local") for style in services.styles.all()]
-    return [(await services.generate(each)).master.data for each in requests]
 
 
 def _findings(checked: Style | BrokenStyle) -> list[str]:
