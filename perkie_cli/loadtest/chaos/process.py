@@ -100,14 +100,20 @@ def run_experiment(job: Job, say: Callable[[str], None]) -> Outcome:
 
 @contextmanager
 def _forwarding(child: subprocess.Popen[str]) -> Iterator[None]:
+    """Passes signals on. If any came, later ones are ignored until this process ends: it still has to report."""
+    came: list[int] = []
+
     def forward(number: int, frame: FrameType | None) -> None:
         del frame
+        came.append(number)
         child.send_signal(number)
 
-    with ExitStack() as stack:
-        for number in _FORWARDED:
-            stack.callback(signal.signal, number, signal.signal(number, forward))
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    try:
         yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if came else handler)
 
 
 def _error(fields: dict[str, Any]) -> PerkieError:

@@ -20,9 +20,14 @@ class Shield:
         self._open = False
 
     def open(self) -> None:
-        """From now on the first signal raises KeyboardInterrupt. Replaces Chaos Toolkit's own handlers."""
-        self._open = not self.received
+        """From now on the first signal raises KeyboardInterrupt; one that came already does so at once.
+
+        Replaces Chaos Toolkit's own handlers.
+        """
         self._install()
+        if self.received:
+            raise KeyboardInterrupt(self.received[0])
+        self._open = True
 
     def close(self) -> None:
         """From now on signals are only noted."""

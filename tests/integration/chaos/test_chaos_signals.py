@@ -52,6 +52,15 @@ def test_signals_during_the_rollbacks_alone_are_noted(pets: Bucket, tmp_path: Pa
     assert run.steady_again
 
 
+def test_who_is_told_to_stop_at_the_start_does_not_begin(tmp_path: Path) -> None:
+    run = ChaosRun(tmp_path, "storage-down")
+    run.wait_for("starting")
+    run.interrupt(INT)
+    code, _ = run.end()
+    assert (code, run.journal["run"]) == (130, [])
+    assert run.steady_again
+
+
 def test_a_rollback_that_fails_is_told_even_of_an_interrupted_run(pets: Bucket, tmp_path: Path) -> None:
     document = long(pets)
     document["rollbacks"] = [program("undo", "false"), pets.heal()]

@@ -31,7 +31,7 @@ IMPORTS: dict[str, set[str]] = {
     "auth": {"domain", "config"},
     "batch": {"domain", "imaging", "ports", "reports", "services", "system"},
     "emulators": {"domain", "ports", "imaging"},
-    "loadtest": {"bootstrap", "config", "domain", "emulators", "imaging", "reports"},
+    "loadtest": {"config", "domain", "emulators", "imaging", "reports"},
     "bootstrap": {
         *("config", "domain", "engines", "ops", "ports", "resilience", "services", "stores", "system", "telemetry"),
     },

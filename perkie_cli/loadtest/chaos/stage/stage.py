@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import tempfile
@@ -11,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perkie_cli.config.schema import rows
 from perkie_cli.loadtest.chaos.document.plan import ADDRESSES, MATTING, TARGET, Plan
 from perkie_cli.loadtest.chaos.stage.disk import Disk, small_disk
+from perkie_cli.loadtest.chaos.stage.environment import clean_environment
 from perkie_cli.loadtest.chaos.stage.ledger import Ledger
 from perkie_cli.loadtest.processes import PERKIE, Process
 
@@ -129,14 +128,10 @@ def _command(name: str, server: Sequence[str]) -> Sequence[str]:
 
 
 def _environment(stage: Stage, name: str) -> dict[str, str]:
-    """Nothing of the user's own settings, stores or credentials; for the server, its settings and emulators."""
-    ours = {each for row in rows() for each in row.env_names} | {"GOOGLE_APPLICATION_CREDENTIALS"}
-    kept = {key: value for key, value in os.environ.items() if key not in ours and not key.startswith("PERKIE_")}
-    home = stage.folder / "home" / name
-    home.mkdir(parents=True, exist_ok=True)
-    folders = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CONFIG", "CACHE", "STATE", "DATA")}
-    own = _of_server(stage) if name == TARGET else {"PERKIE_MATTING_ENGINE": "builtin"} if name == MATTING else {}
-    return {**kept, **folders, "HOME": str(home), "NO_PROXY": "127.0.0.1,localhost,::1", **own}
+    clean = clean_environment(stage.folder / "home" / name)
+    if name == TARGET:
+        return clean | _of_server(stage)
+    return clean | ({"PERKIE_MATTING_ENGINE": "builtin"} if name == MATTING else {})
 
 
 def _of_server(stage: Stage) -> dict[str, str]:
