@@ -17,6 +17,7 @@ from perkie_cli.domain.events import (
     Degraded,
     Event,
     SettingShadowed,
+    StoreAnswered,
     StoreBack,
     StoreFailed,
     StyleLeftOut,
@@ -46,6 +47,8 @@ class EventLog:
     def emit(self, event: Event) -> None:
         """Logs the event."""
         told = self._outages.told(event)
+        if told is None and isinstance(event, StoreAnswered):
+            return  # the usual case, several times a request
         level = logging.DEBUG if told is None else _LEVELS.get(type(told), logging.DEBUG)
         if log.isEnabledFor(level):
             log.log(level, "%s", line(told or event))
