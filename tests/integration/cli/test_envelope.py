@@ -120,6 +120,17 @@ def test_rows_of_commands_fit_the_schema(typed: str) -> None:
     assert body["results"] or typed in ("cache stats", "cache verify")
 
 
+def test_rows_of_style_files_fit_the_schema(home: Path) -> None:
+    own = home / "config" / "perkie" / "styles"
+    own.mkdir(parents=True)
+    (own / "z.toml").write_text("id = ")
+    (own / "mine.toml").write_text('id = "mine"\ntitle = "M"\nprompt = "p"\n')
+    code, checked = ran("styles", "check")
+    assert (code, [row["ok"] for row in checked["results"]]) == (3, [True, False])
+    code, listed = ran("styles", "list")
+    assert (code, listed["results"][-1]["faults"][0]["line"], len(listed["warnings"])) == (0, 1, 1)
+
+
 def test_rows_of_a_drawing_fit_the_schema(tmp_path: Path) -> None:
     out = ["--out-dir", str(tmp_path)]
     drawn = ["stylize", str(CAT), "-s", "bw_fine_art", "--size", "256", *out]
