@@ -52,6 +52,8 @@ def dependencies(services: Services, role: str) -> list[Dependency]:
             gemini = services.gemini
             needed.append(Dependency("gemini", gemini.ping, vital=True, at_start=gemini.check_settings))
             needed.append(Dependency("ledger", services.ledger.ping, vital=True))
+    if services.matting_choice.meant() == "remote":
+        needed.append(Dependency("matting", services.remote_matting.ping))
     cutouts = services.cutout_readiness
     if cutouts.needs_weights:
         alone = role == "matting"

@@ -94,6 +94,13 @@ class GuardedMattingEngine:
         """Finds the subject, with retries."""
         return await self.guard.run(lambda which: self._engine.matte(replace(job, sending=which.sending)), job.deadline)
 
+    async def ping(self) -> None:
+        """Checks that a call would be made; it sends nothing, which would wake a service that sleeps for free.
+
+        Raises: BreakerOpen, or the lasting refusal that an earlier call met.
+        """
+        self.guard.check()
+
     async def aclose(self) -> None:
         """Closes the inner engine."""
         await self._engine.aclose()

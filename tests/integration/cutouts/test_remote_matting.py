@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perkie_cli.bootstrap import build_services
-from perkie_cli.config.schema import GeminiSettings, MattingSettings, Settings
+from perkie_cli.bootstrap import Profile, build_services
+from perkie_cli.config.schema import CacheSettings, GeminiSettings, HttpSettings, MattingSettings, Settings
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import (
+    AtCapacity,
     BadAnswer,
+    BreakerOpen,
     UpstreamFault,
     UpstreamOverloaded,
     UpstreamRefused,
@@ -22,6 +25,7 @@ from perkie_cli.domain.errors import (
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.secret import Secret
 from perkie_cli.engines.remote import RemoteEngine
+from perkie_cli.http.readiness import dependencies, outcome
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.ports import Matte, MattingJob
@@ -163,3 +167,26 @@ def test_what_gemini_allows_holds_no_cut_out_back() -> None:
     for _ in range(3):
         with limits.slot():
             pass
+
+
+async def test_ready_tells_that_the_remote_is_left_alone(tmp_path: Path) -> None:
+    with scripted(answers(500)) as server:
+        settings = Settings(
+            http=HttpSettings(role="artistic"),
+            matting=MattingSettings(remote_url=server.url),
+            cache=CacheSettings(dir=tmp_path),
+        )
+        services = build_services(settings, profile=Profile.SERVER)
+        remote = services.remote_matting
+        try:
+            (matting,) = [each for each in dependencies(services, "artistic") if each.name == "matting"]
+            assert (await outcome(matting.ping), matting.required) == ("ok", False)
+            assert server.requests == [], "nobody is woken to find out"
+            with pytest.raises(BreakerOpen):
+                for _ in range(50):
+                    with suppress(UpstreamFault, AtCapacity):
+                        await remote.matte(MattingJob(PET, "fast", Deadline.never(), b"the upload"))
+            found = await outcome(matting.ping)
+            assert isinstance(found, BreakerOpen)
+        finally:
+            await services.aclose()
