@@ -14,6 +14,7 @@ log = logging.getLogger("perkie.http")
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+){1,8}")
 _PORT = re.compile(r"[0-9]{1,5}")
+_FORWARDED = ("x-forwarded-host", "x-forwarded-proto", "x-forwarded-for")
 _USUAL_PORTS = {"http": "80", "https": "443"}
 
 
@@ -83,13 +84,19 @@ class PublicAddress:
         return entries[-min(self._hops, len(entries))] if entries else ""
 
     def _check_unread(self, request: HTTPConnection, called: str) -> None:
-        if self._hops == 0 and (host := request.headers.get("x-forwarded-host")):
-            self._tell(f"a proxy forwards for {host[:80]!r}, but http.trusted_hops is 0: links lead to {called}")
+        if self._hops > 0 or self._told:
+            return
+        given = [f"{name}: {request.headers[name][:80]!r}" for name in _FORWARDED if name in request.headers]
+        if given:
+            self._tell(
+                f"a proxy sends {', '.join(given)}, but http.trusted_hops is 0: links lead to {called}, and all of its "
+                "visitors count as one address"
+            )
 
     def _tell(self, what: str) -> None:
         if not self._told:
             self._told = True
-            log.warning("%s (set http.public_url to the address that clients call)", what)
+            log.warning("%s (set http.trusted_hops, and http.public_url to what clients call)", what)
 
 
 def _sent_host(request: HTTPConnection) -> str:

@@ -72,7 +72,15 @@ def test_a_proxy_that_nobody_counted_is_told_once(caplog: pytest.LogCaptureFixtu
     for _ in range(3):
         address.of(request(host="shop.test"), behind_shop=False)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "'shop.test', but http.trusted_hops is 0" in caplog.text
+    assert "x-forwarded-host: 'shop.test', but http.trusted_hops is 0" in caplog.text
+
+
+@pytest.mark.parametrize("forwarded", [{"proto": "https"}, {"for": "203.0.113.9"}])
+def test_a_proxy_that_tells_no_name_is_told_as_well(
+    caplog: pytest.LogCaptureFixture, forwarded: dict[str, str]
+) -> None:
+    PublicAddress(None, 0).of(request("shop.test", **forwarded), behind_shop=False)
+    assert "links lead to http://shop.test, and all of its visitors count as one address" in caplog.text
 
 
 @pytest.mark.parametrize(
