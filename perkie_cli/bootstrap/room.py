@@ -1,4 +1,4 @@
-"""The memory and workers that drawing and cutting out share."""
+"""The room for pictures in progress, which drawing and cutting out share."""
 
 from __future__ import annotations
 

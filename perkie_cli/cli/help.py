@@ -42,7 +42,10 @@ def _print_help(
 ) -> None:
     examples = examples or examples_of(command)
     _make_plain(command)
-    print_help(context, formatter)
+    try:
+        print_help(context, formatter)
+    except SystemExit as left:  # what Rich makes of a reader that has closed the pipe
+        raise BrokenPipeError from left
     lines = ["Examples:", "", *(f"  {line}" for each in examples for line in each.splitlines())] if examples else []
     typer.echo("\n".join(f" {line}".rstrip() for line in [*lines, "", *([footer] if footer else [])]))
 
