@@ -94,7 +94,10 @@ def _root(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON envelope on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only data and errors.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print tracebacks of bugs, and the log of `serve`.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Print each attempt at an upstream, tracebacks of bugs, and the log of serve."
+        ),
     ] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colour (also NO_COLOR).")] = False,
     no_input: Annotated[

@@ -11,8 +11,16 @@ import typer
 from perkie_cli.bootstrap import Overrides, Services, build_services
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.config.load import Loaded, load
-from perkie_cli.domain.events import AuditLost, CacheTrimmed, Event, SettingShadowed, StyleLeftOut
-from perkie_cli.domain.units import format_size
+from perkie_cli.domain.events import (
+    AuditLost,
+    CacheTrimmed,
+    Event,
+    SettingShadowed,
+    StyleLeftOut,
+    UpstreamCalled,
+    UpstreamRetried,
+)
+from perkie_cli.domain.units import format_duration, format_size
 
 Work = Callable[[Services], Awaitable[Report]]
 
@@ -79,6 +87,15 @@ class _Listener:
             self._renderer.warn(f"both {event.used} and {event.ignored} are set; {event.used} is used")
         elif isinstance(event, StyleLeftOut):
             self._renderer.warn(f"a style is left out: {event.reason}. {event.hint or ''}".rstrip())
+        elif self._renderer.flags.verbose:
+            self._tell_of_attempts(event)
+
+    def _tell_of_attempts(self, event: Event) -> None:
+        if isinstance(event, UpstreamCalled):
+            took = format_duration(event.seconds)
+            self._renderer.say(f"{event.upstream}: attempt {event.attempt} after {took}: {event.outcome}")
+        elif isinstance(event, UpstreamRetried):
+            self._renderer.say(f"{event.upstream}: next attempt in {format_duration(event.wait)}: {event.cause}")
 
 
 def finish(ctx: typer.Context, report: Report) -> None:

@@ -14,6 +14,7 @@ from perkie_cli.domain.people.proof import Requester
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.http.answer.answers import cutout_outcome, quota_left, style_outcome
+from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import AcceptedFacts, DoneFacts, ProcessForm
 from perkie_cli.http.request.call import Call, Repeat
 from perkie_cli.http.request.fields import Fields, validated
@@ -42,6 +43,8 @@ async def begin(call: Call, fields: Fields) -> Run:
     _ = call.idempotency_key  # an invalid one raises now
     body = validated(ProcessForm, fields)
     requester = requester_of(call, body)
+    if body.styles is not None and "strategy" in body.model_fields_set:
+        raise InvalidFields("strategy and styles exclude each other", hint="Send the one that you mean.")
     if body.styles is None:
         styles = [style.id for style in body.strategy.at_once(call.parts.services.styles)]
     else:

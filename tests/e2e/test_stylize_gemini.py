@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,6 +148,16 @@ def test_exit_codes(
     assert "Traceback" not in done.stderr
     assert emulator.calls == calls or "--deadline" in args, "loading the SDK may take all of that time"
     assert not cat.with_name("cat_ink_wash.jpg").exists()
+
+
+def test_verbose_tells_of_each_attempt(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
+    emulator.plan({"kind": "overloaded", "retry_after": 0.1, "calls": [1]})
+    done = perkie("stylize", "cat.png", "-s", "ink_wash", "-v", env=env)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("gemini: ")]
+    assert re.match(r"gemini: attempt 1 after .+: upstream_overloaded$", lines[0])
+    assert lines[1].startswith("gemini: next attempt in 100 ms: gemini is over its quota")
+    assert re.match(r"gemini: attempt 2 after .+: ok$", lines[2])
 
 
 def test_when_to_try_again_is_told(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:

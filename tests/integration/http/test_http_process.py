@@ -447,3 +447,19 @@ async def test_the_page_is_there(server: Running) -> None:
     for name in ("style.css", "app.js"):
         assert (await server.client.get(f"/page/{name}")).status_code == 200
     assert (await server.client.get("/page/..%2f..%2fapp.py")).status_code == 404
+
+
+@pytest.mark.parametrize("strategy", ["hybrid", "pregenerate"])
+async def test_a_strategy_and_styles_together_are_refused_before_anything_is_drawn(
+    server: Running, strategy: str
+) -> None:
+    both = {"image_data": PHOTO64, "strategy": strategy, "styles": "bw_fine_art"}
+    for refused in (
+        await server.client.post("/api/v2/process", json=both),
+        await server.client.post(
+            "/api/v2/process", files={"image": PHOTO}, data={"strategy": strategy, "styles": "bw_fine_art"}
+        ),
+    ):
+        assert refused.status_code == 422
+        assert refused.json()["detail"] == "strategy and styles exclude each other"
+    assert server.matting.calls == 0
