@@ -6,6 +6,7 @@ uvicorn has none of these for httptools, whose parser also copies a header again
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from http import HTTPStatus
 from typing import Any
@@ -26,6 +27,10 @@ _TOO_LARGE = HeadTooLarge(f"more than {HEAD_BYTES} bytes of headers")
 LINGER = 5.0  # seconds in which a refused client may still send: closing at once would cost it the answer
 
 
+_errors = logging.getLogger("uvicorn.error.wire")
+_errors.setLevel(logging.ERROR)  # no lines about what clients do wrong: they could fill the log
+
+
 class GuardedHttp(HttpToolsProtocol):
     """``connections`` are those of the server."""
 
@@ -33,6 +38,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def __init__(self, *args: Any, connections: Connections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.logger = _errors
         self._connections = connections
         self._reading = Reading(self, connections)
         self._around = 0  # bytes of the present message that are not body
@@ -122,6 +128,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP."""
+        self._connections.note(self, "sends what is not HTTP")
         self._refuse(self._refusal or MalformedHead(msg))
 
     def pause_writing(self) -> None:

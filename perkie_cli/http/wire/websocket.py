@@ -34,6 +34,7 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
     def trust(self, address: str) -> Body:
         """Lets in one message of full size. It counts against ``address``, in the body returned."""
+        self._connections.busy(self)
         self._let_in(self.config.ws_max_size)
         self._arriving = True
         self._body = self._bodies.open(address, self._give_way)
@@ -47,7 +48,6 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         if not self._connections.opened(self):
             self.transport.abort()
-        self._connections.busy(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio."""

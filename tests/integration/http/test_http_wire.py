@@ -6,6 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from perkie_cli.config.schema import ByteCount, HttpSettings
 from perkie_cli.http.limits import arrival
 from perkie_cli.http.wire import connections as shared
 from perkie_cli.http.wire import http as guarded
-from tests.http_server import PHOTO64, Running, running
+from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured
+from tests.integration.http.test_http_socket import HANDSHAKE
 from tests.pictures import file_of
 from tests.raw_http import Wire, head, wire
 
@@ -96,6 +99,24 @@ async def test_bodies_that_stop_or_drip_are_refused(server: Running, monkeypatch
             answer = await slow.answer()
             assert (answer.status, answer.code) == (408, "request_too_slow")
             dripping.cancel()
+
+
+@pytest.mark.parametrize("kind", ["json", "form", "urlencoded"])
+async def test_while_a_picture_is_drawn_only_the_picture_counts(server: Running, kind: str) -> None:
+    server.engine.gate.clear()
+    padded = PHOTO64 + "\n" * 300 * KIB
+    fields = {"style": "ink_wash", "session_id": "s1", "image_data": padded}
+    kinds: dict[str, dict[str, Any]] = {
+        "json": {"json": fields},
+        "form": {"data": {"style": "ink_wash"}, "files": {"image": ("p.jpg", PHOTO)}},
+        "urlencoded": {"data": fields},
+    }
+    asked = asyncio.create_task(server.client.post("/api/v1/generate", **kinds[kind]))
+    await server.engine.begins()
+    assert server.parts.bodies.held == len(PHOTO)
+    server.engine.gate.set()
+    assert (await asked).status_code == 200
+    assert server.parts.bodies.held == 0
 
 
 async def drip(connection: Wire, data: bytes) -> None:
@@ -272,6 +293,24 @@ async def test_connections_beyond_the_limit_cost_the_longest_idle_ones() -> None
             await connection.send(b"GET /he")
         await others_are_served(server)
         assert await half[0].is_closed()
+
+
+async def test_sockets_of_unknown_clients_count_as_idle(home: Path) -> None:
+    async with running(secured(home, max_connections=10)) as server, AsyncExitStack() as stack:
+        for _ in range(40):
+            connection = await stack.enter_async_context(wire(server.client))
+            await connection.send((HANDSHAKE + "\r\n").encode())
+            assert (await connection.answer()).status == 101
+        assert (await server.client.get("/health")).status_code == 200
+        assert (await server.generate(headers={"X-API-Key": API_KEY})).status_code == 200
+
+
+async def test_what_is_not_http_is_told_once(server: Running, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(20):
+        async with wire(server.client) as connection:
+            await connection.send(b"\x16\x03\x01 hello\r\n\r\n")
+            assert (await connection.answer()).status == 400
+    assert len([record for record in caplog.records if "HTTP" in record.message]) == 1
 
 
 @pytest.mark.parametrize("setting", ["time", "memory"])
