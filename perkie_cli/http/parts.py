@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -38,6 +39,7 @@ class Parts:
     owner_tags: OwnerTags
     public_address: PublicAddress
     bodies: Bodies
+    parsing: asyncio.Semaphore  # of large bodies: one at a time bounds the memory, and leaves the interpreter to others
     warmups: Gcra
     readiness: Readiness
     shutdown: Shutdown
@@ -71,6 +73,7 @@ def build_parts(services: Services) -> Parts:
         owner_tags=OwnerTags(secret),
         public_address=PublicAddress(settings.public_url, settings.trusted_hops),
         bodies=Bodies(settings.max_bodies, settings.max_body),
+        parsing=asyncio.Semaphore(1),
         warmups=Gcra(Rate(settings.warmups, 3600.0, settings.warmups)),
         readiness=Readiness(services, settings.role),
         shutdown=Shutdown(settings.stop_within),

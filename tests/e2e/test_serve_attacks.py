@@ -30,9 +30,9 @@ SETTINGS = {
     "PERKIE_HTTP_RATE_BURST": "1000000",
     "PERKIE_HTTP_TRUSTED_HOPS": "1",
 }
-# All bodies, and for each of the two workers a body, its text and what is made of it (a character of base64 may take
-# two bytes meanwhile); the rest is for the connections' own buffers and the allocator.
-BOUND = (24 + 2 * 4 * 8 + 100) * MIB
+# All bodies, and for the one that is parsed its text and what is made of it; the rest is for the connections' own
+# buffers and the allocator.
+BOUND = (24 + 4 * 8 + 100) * MIB
 FULL = 8 * MIB - 1024
 JPEG = base64.b64encode(file_of(photo(256, 256))).decode()
 

@@ -71,7 +71,9 @@ async def off_loop_if_large(
     body: Body | None = request.scope.get("perkie.body")
     if body is None or body.size <= LONG:
         return function(*args, **kwargs)
-    return await parts_of(request).services.io.run(function, *args, **kwargs)
+    parts = parts_of(request)
+    async with parts.parsing:
+        return await parts.services.io.run(function, *args, **kwargs)
 
 
 def keep_of_body(request: HTTPConnection, size: int) -> None:

@@ -5,6 +5,7 @@ Bodies are bounded before they get here, so their parts stay in memory. ``python
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
@@ -17,6 +18,7 @@ from perkie_cli.http.request.image_field import check_size
 from perkie_cli.http.request.json_body import MOST_FIELDS
 from perkie_cli.http.request.percent import unquoted
 
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed form
 _LONGEST_BOUNDARY = 200  # RFC 2046 allows 70
 _HINT = "Send multipart/form-data as browsers do."
 

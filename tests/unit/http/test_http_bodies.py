@@ -180,9 +180,18 @@ def test_percents_are_decoded_across_pieces(data: bytes, before: int) -> None:
     assert unquoted(b"x" * before + quote(data).encode()) == b"x" * before + data
 
 
-def test_percents_without_digits_stay_as_they_are() -> None:
-    assert unquoted(b"%" * 200_000) == b"%" * 200_000
+@given(st.binary(min_size=1, max_size=500))
+def test_long_texts_are_decoded_like_short_ones(data: bytes) -> None:
+    text = "".join(f"%{byte:02X}" if byte in b"%\0" or byte > 127 else chr(byte) for byte in data).encode()
+    assert unquoted(text * 10_000)[:: len(data)] == data[:1] * 10_000
+    assert unquoted(text * 10_000) == data * 10_000
+
+
+def test_percents_without_digits_stay_as_they_are_in_a_short_text_only() -> None:
     assert unquoted(b"%zz%4") == b"%zz%4"
+    for bad in (b"%", b"%zz", b"%4"):
+        with pytest.raises(MalformedBody):
+            unquoted(b"x" * 200_000 + bad)
 
 
 def test_a_picture_of_percents_costs_little() -> None:
