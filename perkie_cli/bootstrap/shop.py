@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def originals(its: Services) -> Originals:
     """Stored uploads."""
-    return Originals(its.blobs, its.workers, its.clock, its.events, its.limits)
+    return Originals(its.blobs, its.workers, its.clock, its.events, its.limits, its.drawing_turns)
 
 
 def uploads(its: Services) -> Uploads:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from collections import deque
+from bisect import insort
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,11 +38,15 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A piece of work: its weight, when it is due, and its ``kind``; those of a kind take about the same time."""
+    """A piece of work: its weight, when it is due, and its ``kind``; those of a kind take about the same time.
+
+    ``since``: when its request came, on the monotonic clock; the earlier one goes first.
+    """
 
     weight: float
     kind: Hashable
     due: Deadline
+    since: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -59,8 +63,8 @@ class Turns:
         self._what = what
         self._room = room
         self._clock = clock
-        self._new: deque[_Waiter] = deque()
-        self._returning: deque[_Waiter] = deque()  # they hold memory that those in front would wait for
+        self._new: list[_Waiter] = []
+        self._returning: list[_Waiter] = []  # they hold memory that those in front would wait for
         self._in_lanes: list[tuple[Hashable, float]] = []  # kind, and since when
         self._weight = 0.0
         self._lane_paces = MeanPaces()  # seconds in a lane
@@ -107,12 +111,12 @@ class Turns:
         self._lane_paces.took(kind, self._clock.monotonic() - began, done=done)
         self._move_up()
 
-    async def _wait(self, queue: deque[_Waiter], load: Load) -> tuple[float, bool]:
+    async def _wait(self, queue: list[_Waiter], load: Load) -> tuple[float, bool]:
         """When it got its turn, and whether it had to wait for it."""
         waiter = _Waiter(load, asyncio.get_running_loop().create_future())
         if queue is self._new:
             self._check_memory(load)
-        queue.append(waiter)
+        insort(queue, waiter, key=lambda each: each.load.since)
         self._move_up()
         if waiter.turn.done():
             return waiter.turn.result(), False
@@ -130,7 +134,7 @@ class Turns:
                 raise
             raise self._refusal(0.0, load) from None
 
-    def _give_up(self, queue: deque[_Waiter], waiter: _Waiter) -> None:
+    def _give_up(self, queue: list[_Waiter], waiter: _Waiter) -> None:
         if waiter in queue:
             queue.remove(waiter)
         elif not waiter.turn.cancelled() and waiter.turn.exception() is None:  # it got its turn at the same moment
@@ -141,9 +145,9 @@ class Turns:
     def _move_up(self) -> None:
         """Gives turns to those in front, and refuses those who would get theirs too late."""
         while self._returning and self._has_lane():
-            self._let_in(self._returning.popleft(), 0.0)
+            self._let_in(self._returning.pop(0), 0.0)
         while self._new and self._has_lane() and self._fits(self._new[0].load):
-            waiter = self._new.popleft()
+            waiter = self._new.pop(0)
             self._let_in(waiter, self._share(waiter.load))
         if self.waiting and not math.isinf(self._room.lanes):
             self._refuse_the_late()
@@ -187,7 +191,9 @@ class Turns:
 
     def _check_memory(self, load: Load) -> None:
         """Refuses new work for which memory will not be free in time. Raises: AtCapacity."""
-        waiting = sum(self._share(each.load) for each in self._new)
+        if math.isinf(load.due.total):
+            return  # a part of something that has a deadline, or of a command, which waits
+        waiting = sum(self._share(each.load) for each in self._new if not math.isinf(each.load.due.total))
         over = self._weight + waiting + self._share(load) - self._room.capacity
         pace = self._paces.expected(load.kind)
         wait = max(0.0, over) / self._room.capacity * pace  # as if all work took as long as this, evenly spread

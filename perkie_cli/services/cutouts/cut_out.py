@@ -218,7 +218,7 @@ class Cutouts:
         """What cutting out takes here; pictures whose sizes are within a factor of two take about as long."""
         seen = plan.request.photo.seen
         kind = (plan.engine.name, plan.mode, seen.pixels.bit_length())
-        return Load(pixels_held(seen, self._limits.max_side), kind, plan.deadline)
+        return Load(pixels_held(seen, self._limits.max_side), kind, plan.deadline, plan.started)
 
     async def _make(self, plan: CutoutPlan, turn: Turn) -> _Made:
         request = plan.request

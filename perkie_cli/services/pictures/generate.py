@@ -186,7 +186,7 @@ class Generate:
         """What drawing takes here. Pictures of one style whose sizes are within a factor of two take about as long."""
         seen = plan.request.photo.seen
         kind = (plan.engine.name, plan.style.id, seen.pixels.bit_length())
-        return Load(pixels_held(seen, self._limits.max_side), kind, plan.ends)
+        return Load(pixels_held(seen, self._limits.max_side), kind, plan.ends, plan.started)
 
     async def _look_up(self, plan: PicturePlan) -> Generated | None:
         request = plan.request

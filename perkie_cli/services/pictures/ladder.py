@@ -129,13 +129,17 @@ class Ladder:
             if (kept := await self._cache.find(own, request.owner)) is not None:
                 return _substitute(job, request, error, kept, made_by, note)
         try:
-            async with self._turns.lane(Load(0, (_SUBSTITUTE, job.style.id), job.deadline.later(request.overtime))):
+            async with self._turns.lane(self._load(job, request)):
                 drawn = await self._paced(job, recipe.fingerprint)
         except AtCapacity as second:
             raise _sorry(request, error, second.retry_after) from second
         except Unavailable as second:
             raise _sorry(request, error) from second
         return _substitute(job, request, error, drawn.picture, made_by, note)
+
+    def _load(self, job: RenderJob, request: GenerateRequest) -> Load:
+        due = job.deadline.later(request.overtime)
+        return Load(0, (_SUBSTITUTE, job.style.id), due, self._clock.monotonic())
 
     async def _paced(self, job: RenderJob, fingerprint: str) -> LadderResult:
         began = self._clock.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import BadInput, InvalidParameter, PerkieError
 from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.people.identity import Owner
@@ -12,7 +13,9 @@ from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.cache_key import HASH_LENGTH, original_key
 from perkie_cli.imaging import codec
+from perkie_cli.imaging.inspection import pixels_held
 from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, Workers
+from perkie_cli.resilience.turns import Load, Turns
 
 _EXTENSIONS = (ImageFormat.JPEG.value, ImageFormat.PNG.value)  # the formats of masters
 _SURE_FOR = 60.0  # seconds: visitors request several styles of one upload within a minute
@@ -31,13 +34,20 @@ class Originals:
     """Stores and finds uploads."""
 
     def __init__(
-        self, blobs: BlobStore, workers: Workers, clock: Clock, events: EventSink, limits: ImageLimits
+        self,
+        blobs: BlobStore,
+        workers: Workers,
+        clock: Clock,
+        events: EventSink,
+        limits: ImageLimits,
+        turns: Turns,
     ) -> None:
         self._blobs = blobs
         self._workers = workers
         self._clock = clock
         self._events = events
         self._limits = limits
+        self._turns = turns
         self._sure: OrderedDict[tuple[Owner, str], tuple[Original, float]] = OrderedDict()  # and until when
 
     async def keep(self, owner: Owner, photo: Photo) -> Original:
@@ -63,11 +73,16 @@ class Originals:
         return Original(hash_, info.key)
 
     async def _store(self, owner: Owner, photo: Photo) -> Original:
-        clean = await self._workers.run(codec.strip_metadata, photo.data, self._limits, photo.name)
+        async with self._turns.hold(self._load(photo)):  # else uploads of those who wait would delay those in front
+            clean = await self._workers.run(codec.strip_metadata, photo.data, self._limits, photo.name)
         key = original_key(owner, photo.hash, clean.format.value)
         metadata = {"width": str(clean.width), "height": str(clean.height)}
         await self._blobs.put(key, clean.data, content_type=clean.format.media_type, metadata=metadata)
         return Original(photo.hash, key)
+
+    def _load(self, photo: Photo) -> Load:
+        pixels = pixels_held(photo.seen, self._limits.max_side)
+        return Load(pixels, ("upload", photo.pixels.bit_length()), Deadline.never(), self._clock.monotonic())
 
     async def keep_if_possible(self, owner: Owner, photo: Photo) -> Original | None:
         """``keep`` as a side task of another request: failures become events, not errors."""

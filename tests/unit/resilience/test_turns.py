@@ -83,6 +83,21 @@ async def test_work_takes_its_turn_in_order_of_arrival_as_lanes_get_free() -> No
     assert machine.most[1] == 2
 
 
+async def test_who_asked_earlier_goes_first_also_with_work_that_comes_later() -> None:
+    """Otherwise the uploads of all who wait would go before the first drawing."""
+    turns, clock = Turns("work", Room(1, math.inf, math.inf), VirtualClock()), VirtualClock()
+    order: list[str] = []
+
+    async def work(name: str, since: float) -> None:
+        async with turns.hold(Load(1, "picture", NEVER, since)):
+            order.append(name)
+            await clock.sleep(1.0)
+
+    names = ("upload of a", 1.1), ("upload of b", 2.1), ("upload of c", 3.1), ("b", 2.0), ("c", 3.0)
+    await clock.drive(asyncio.wait_for(asyncio.gather(*(work(*each) for each in names)), 60))
+    assert order == ["upload of a", "b", "upload of b", "c", "upload of c"]
+
+
 async def test_work_waits_in_order_for_its_weight() -> None:
     machine = Machine(capacity=100)
     weights = {"a": 60, "b": 60, "c": 10, "d": 40}
