@@ -231,11 +231,16 @@ class Load:
             return None
         if self._errors:
             raise self._errors[0]
+        run = self.latest()
         if self._options.samples is not None:
             from perkie_cli.loadtest.generator.samples import join
 
-            join([part_of(self._options.samples, each) for each in range(len(self._pipes))], self._options.samples)
-        return self.latest()
+            parts = [part_of(self._options.samples, each) for each in range(len(self._pipes))]
+            try:
+                join(parts, self._options.samples)
+            except OSError as error:
+                run.tally.warnings.add(f"samples are left in {parts[0]} …: {error.strerror}")
+        return run
 
     def _kill(self) -> None:
         for process in self._processes:

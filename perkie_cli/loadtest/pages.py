@@ -24,14 +24,14 @@ _NINES = 4  # the last tick of the percentile axis: 99.99 %
 def write(report: Report, path: Path) -> None:
     """The format by the file's extension: .json, .html, .md or .xml (JUnit).
 
-    Raises: UsageError for another one, OSError.
+    The file is whole or not there. Raises: UsageError for another extension, OSError.
     """
     check_suffix(path)
     texts = {".json": as_json, ".html": as_html, ".md": as_markdown}
-    if path.suffix == ".xml":
-        path.write_bytes(as_junit(report))
-    else:
-        path.write_text(texts[path.suffix](report), "utf-8")
+    data = as_junit(report) if path.suffix == ".xml" else texts[path.suffix](report).encode("utf-8", "replace")
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)
 
 
 def check_suffix(path: Path) -> None:

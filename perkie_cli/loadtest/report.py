@@ -160,6 +160,7 @@ class Report:
     curve: Sequence[tuple[float, float]]
     timeline: Sequence[SecondRow]
     errors: Sequence[ErrorSample]
+    warnings: Sequence[str]
 
 
 def as_json(report: Report) -> str:

@@ -64,6 +64,7 @@ def report_of(run: Run, verdict: RunVerdict | None = None) -> Report:
         curve=[(share, total.latency.quantile(share) or 0.0) for share in CURVE] if total.latency.count else [],
         timeline=[_second(at, tally.timeline[at]) for at in sorted(tally.timeline)],
         errors=_errors(run, total),
+        warnings=sorted(tally.warnings),
     )
 
 

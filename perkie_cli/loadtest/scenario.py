@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -12,6 +13,17 @@ from perkie_cli.loadtest.thresholds import Threshold
 LONGEST = 600.0  # seconds that are measured; no timeout is longer
 RAW = "body"  # ``Call.photo``: the photo is the whole body
 SLOTS = ("customer", "session", "n")  # what texts of a call may hold, in braces
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a header's name, RFC 9110
+_MADE = {"host", "content-length", "content-type", "transfer-encoding", "connection", "expect"}
+
+
+def why_no_header(name: str) -> str:
+    """Why a scenario cannot set this header; empty if it can."""
+    if not _TOKEN.fullmatch(name):
+        return "is not a header's name"
+    return "is set by the load test itself" if name.lower() in _MADE else ""
 
 
 class Check(StrEnum):

@@ -154,6 +154,7 @@ class Generator:
     windows: int = 0  # in which its use of a core was measured
     busy: int = 0  # of them, over 90 %
     connections: int = 0  # opened
+    refused: int = 0  # connections that this machine could not open: too many files, no free port
 
     def add(self, other: Generator) -> None:
         """Merges another process's."""
@@ -161,6 +162,7 @@ class Generator:
         if other.busy * max(self.windows, 1) >= self.busy * max(other.windows, 1):  # the busiest process counts
             self.windows, self.busy = other.windows, other.busy
         self.connections += other.connections
+        self.refused += other.refused
 
 
 @dataclass(slots=True)
@@ -174,6 +176,7 @@ class Tally:
     warm_up: Series = field(default_factory=Series)
     timeline: dict[int, Second] = field(default_factory=dict)
     samples: dict[str, Sample] = field(default_factory=dict)
+    warnings: set[str] = field(default_factory=set)
     generator: Generator = field(default_factory=Generator)
 
     def cell(self, phase: str, call: str) -> Series:
@@ -197,6 +200,7 @@ class Tally:
             self.timeline.setdefault(at, Second()).add(second)
         for sample in other.samples.values():
             self.sample(sample)
+        self.warnings |= other.warnings
         self.generator.add(other.generator)
 
     def series(self, call: str = "", phase: str = "", seconds: float = 0.0) -> Series:

@@ -115,6 +115,8 @@ def reasons(run: Run) -> Iterator[str]:
     if generator.busy > MOST_BUSY * max(generator.windows, 1):
         yield f"a core of the generator was over 90 % busy for {generator.busy / generator.windows:.0%} of the time"
     whole = run.tally.series()
+    if generator.refused > MOST_SKIPPED * whole.meant:
+        yield f"{generator.refused} connections could not be opened by this machine: no free file or port"
     skipped = whole.outcomes[Outcome.SKIPPED]
     if cap_is_ours(run) and skipped > MOST_SKIPPED * whole.meant:
         yield f"{skipped} requests were not sent: only {in_flight(run.scenario)} may be in flight"

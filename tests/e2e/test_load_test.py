@@ -205,6 +205,9 @@ def test_a_kill_of_the_command_ends_its_generators(tmp_path: Path) -> None:
         (("run", "steady", "--self", "--report", "no/such/run.json"), 3, "there is no folder"),
         (("run", "steady", "--self", "-H", "nonsense"), 3, "-H takes a header"),
         (("run", "steady", "--self", "-H", "A: b\nC: d"), 3, "-H takes a header"),
+        (("run", "steady", "--self", "-H", "Content-Length: 3"), 3, "is set by the load test itself"),
+        (("run", "steady", "--self", "-H", "A B: 3"), 3, "is not a header's name"),
+        (("run", "steady", "--self", "--samples", "/"), 3, "is a folder"),
         (("run", "steadi", "--self"), 3, "there is no scenario 'steadi'"),
         (("compare", "a.json", "b.json", "c.json"), 2, "which of these are side B?"),
         (("compare", "a.json", "b.json"), 3, "a.json cannot be read"),
@@ -252,6 +255,38 @@ def test_a_run_ends_when_its_money_is_spent(perkie: Perkie, tmp_path: Path) -> N
     report = json.loads((tmp_path / "run.json").read_text())
     assert report["ending"] == "budget"
     assert 0.5 < report["total"]["cost_usd"] + report["warm_up"]["cost_usd"] < 5
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_costs_a_file_and_not_what_was_measured(perkie: Perkie, tmp_path: Path) -> None:
+    write(tmp_path / "own.toml")
+    (tmp_path / "rows.csv.0.part").symlink_to("/dev/full")
+    with scripted(answers(body=b"ok")) as server:
+        done = perkie(
+            *("load-test", "run", "own.toml", "--target", server.url, "--samples", "rows.csv"),
+            *("--summary", "/dev/full", "--report", "run.json"),
+        )
+    assert done.returncode == 3, done.stderr
+    assert "passed: all 1 thresholds hold" in done.stdout
+    assert "/dev/full cannot be written: No space left on device" in done.stderr
+    assert "not all samples could be written: No space left on device" in done.stderr
+    report = json.loads((tmp_path / "run.json").read_text())
+    assert report["warnings"] == ["not all samples could be written: No space left on device"]
+
+
+def test_files_that_run_out_are_the_generator_s_limit_and_no_error_of_the_server(tmp_path: Path) -> None:
+    write(tmp_path / "own.toml", rule="error_rate<1%", rate=60, seconds=2, more="max_in_flight = 500\n")
+    command = [sys.executable, "-m", "perkie_cli", "load-test", "run", "own.toml", "--target"]
+    with scripted(after(3.0, answers(body=b"ok"))) as server:
+        done = subprocess.run(
+            ["bash", "-c", 'ulimit -n 60; exec "$@"', "bash", *command, server.url],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 98, done.stdout + done.stderr
+    assert "connections could not be opened by this machine" in done.stderr
 
 
 def test_headers_are_sent_and_appear_in_no_report(perkie: Perkie, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from perkie_cli.loadtest.report import Report
     from perkie_cli.loadtest.scenario import Scenario
 
-_WORST = (130, 7, 98, 99)  # exit codes of several runs: the first of these that one of them has
+_WORST = (130, 7, 98, 99, 3)  # exit codes of several runs: the first of these that one of them has
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,7 @@ class Settings:
         for path in self.reports:
             check_suffix(path)
         for file in filter(None, (*self.reports, self.summary, self.samples)):
-            if not file.parent.is_dir():
-                raise UnwritableFile(f"{file}: there is no folder {file.parent}")
+            _check_writable(file)
 
     def _check_target(self, url: str) -> None:
         parts = _parts(url)
@@ -83,6 +83,16 @@ class Settings:
                 f"{url} may spend real money on these requests",
                 hint="Say how much with --max-usd (0 for a server that spends none), or use --self.",
             )
+
+
+def _check_writable(file: Path) -> None:
+    """Raises: UnwritableFile, before anything is sent for a report that cannot be kept."""
+    if not file.parent.is_dir():
+        raise UnwritableFile(f"{file}: there is no folder {file.parent}")
+    if file.is_dir():
+        raise UnwritableFile(f"{file} is a folder")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UnwritableFile(f"{file} cannot be written: permission denied")
 
 
 def _parts(url: str) -> Any:
@@ -110,11 +120,15 @@ def read_headers(given: Sequence[str]) -> Mapping[str, str]:
 
     Raises: InvalidParameter.
     """
+    from perkie_cli.loadtest.scenario import why_no_header
+
     found: dict[str, str] = {}
     for text in given:
         name, colon, value = text.partition(":")
-        if not colon or not name.strip().isascii() or not name.strip() or not text.isprintable():
+        if not colon or not text.isprintable():
             raise InvalidParameter("-H takes a header such as 'X-API-Key: 1234'")  # the value may be secret
+        if why := why_no_header(name.strip()):
+            raise InvalidParameter(f"-H: {name.strip()!r} {why}")
         found[name.strip()] = value.strip()
     return found
 
@@ -143,9 +157,11 @@ def _run_all(renderer: Renderer, settings: Settings) -> Printed:
         run = _run(renderer, settings, target, seed, label)
         with undisturbed():
             report, error = _judged(run)
-            written = _write(settings, report, label)
+            written, lost = _write(settings, report, label)
+        for warning in (*report.warnings, *([lost.message] if lost else ())):
+            renderer.warn(warning)
         rows.append(_row(report, written))
-        done.append((report, error))
+        done.append((report, error or lost))
         if label:
             renderer.say(f"{label}: {_line(report)} ({len(rows)} of {len(turns)})")
         if error is not None and error.exit_code in (130, 7):
@@ -251,8 +267,8 @@ def _judged(run: Run) -> tuple[Report, PerkieError | None]:
     return report_of(run, verdict), verdict.error()
 
 
-def _write(settings: Settings, report: Report, label: str) -> list[Path]:
-    """The files. Raises: UnwritableFile."""
+def _write(settings: Settings, report: Report, label: str) -> tuple[list[Path], UnwritableFile | None]:
+    """The files that were written, and why others were not: what was measured is still printed."""
     from perkie_cli.loadtest.pages import as_markdown, write
 
     written: list[Path] = []
@@ -263,11 +279,11 @@ def _write(settings: Settings, report: Report, label: str) -> list[Path]:
             written.append(path)
         if settings.summary is not None:
             path = settings.summary
-            with path.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(as_markdown(report))
     except OSError as error:
-        raise UnwritableFile(f"{path} cannot be written: {error.strerror}") from error
-    return written
+        return written, UnwritableFile(f"{path} cannot be written: {error.strerror}")
+    return written, None
 
 
 def _labelled(path: Path, label: str) -> Path:

@@ -7,6 +7,7 @@ load a fast server.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from perkie_cli.loadtest.generator.choices import Choice
 
 KEPT = 64 * 1024  # bytes of an answer that are kept where nobody looks at the whole
 FACTS = (b"x-perkie-cache-hit", b"x-perkie-degraded", b"x-perkie-cost-usd", b"content-type")
+OURS = (errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM)  # our limits, not the server's
 IDLE = 30.0  # seconds after which an idle connection is not used again: servers close them
 
 
@@ -55,7 +57,7 @@ class Connections:
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._opening: set[asyncio.Task[None]] = set()
-        self.opened = 0
+        self.opened = self.refused = 0  # refused: by this machine
 
     def send(self, exchange: Exchange, timeout: float) -> None:
         """Sends a request; ``exchange.ended`` is called once, whatever comes."""
@@ -77,6 +79,7 @@ class Connections:
                 lambda: Connection(self), self._host, self._port, ssl=self._tls
             )
         except OSError as error:
+            self.refused += error.errno in OURS
             self.finish(exchange, f"no connection: {_reason(error)}")
             return
         self.opened += 1

@@ -114,6 +114,7 @@ class Driver:
         for exchange in list(self._in_flight):
             self._cut_off(exchange)
         self.tally.generator.connections = self._connections.opened
+        self.tally.generator.refused = self._connections.refused
         self._checks.shutdown(cancel_futures=True)
 
     def _watch(self, wall: float, used: float) -> None:

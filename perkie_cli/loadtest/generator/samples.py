@@ -24,6 +24,7 @@ class SampleFile:
         self._file = path.open("w", newline="", encoding="utf-8")
         self._rows = csv.writer(self._file)
         self._scenario = scenario
+        self.failure = ""  # why rows are missing
 
     def __enter__(self) -> SampleFile:
         return self
@@ -31,23 +32,32 @@ class SampleFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error_:
+            self.failure = error_.strerror or str(error_)
 
     def write(self, exchange: Exchange, verdict: Verdict, facts: Facts, begin: float) -> None:
-        """Adds a row."""
+        """Adds a row. A full disk costs the other rows, not the run."""
+        if self.failure:
+            return
+        try:
+            self._rows.writerow(self._row(exchange, verdict, facts, begin))
+        except OSError as error:
+            self.failure = error.strerror or str(error)
+
+    def _row(self, exchange: Exchange, verdict: Verdict, facts: Facts, begin: float) -> list[object]:
         choice, scenario = exchange.choice, self._scenario
         times = [_after(at, begin) for at in (exchange.intended, exchange.sent, exchange.first, exchange.done)]
         latency = exchange.done - exchange.intended
         service = exchange.done - exchange.sent if exchange.sent else 0.0
-        self._rows.writerow(
-            [
-                *(choice.number, scenario.phases[exchange.phase].name, scenario.calls[choice.call].name),
-                *(choice.photo if choice.photo >= 0 else "", choice.owner, *times, f"{latency:.6f}", f"{service:.6f}"),
-                *(exchange.status or "", verdict.outcome.value, verdict.reason, exchange.size, *map(int, facts[:3])),
-                facts.usd,
-                int(exchange.intended - begin < scenario.warm_up),
-            ]
-        )
+        return [
+            *(choice.number, scenario.phases[exchange.phase].name, scenario.calls[choice.call].name),
+            *(choice.photo if choice.photo >= 0 else "", choice.owner, *times, f"{latency:.6f}", f"{service:.6f}"),
+            *(exchange.status or "", verdict.outcome.value, verdict.reason, exchange.size, *map(int, facts[:3])),
+            facts.usd,
+            int(exchange.intended - begin < scenario.warm_up),
+        ]
 
 
 def _after(at: float, begin: float) -> str:
@@ -57,16 +67,17 @@ def _after(at: float, begin: float) -> str:
 def join(parts: Sequence[Path], whole: Path) -> None:
     """One file of all processes' rows, in the order of sending; the parts are removed.
 
-    Raises: OSError.
+    Raises: OSError; the parts are kept.
     """
     rows: list[list[str]] = []
     for part in parts:
         if part.exists():
             with part.open(newline="", encoding="utf-8") as file:
                 rows += list(csv.reader(file))
-            part.unlink()
     rows.sort(key=lambda row: float(row[5]))
     with whole.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         writer.writerows(rows)
+    for part in parts:
+        part.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ class Message:
         fixed = {"Host": target.netloc.rpartition("@")[2], "User-Agent": f"perkie-load-test/{perkie_cli.__version__}"}
         if kind:
             fixed["Content-Type"] = kind
-        fixed |= {"Accept": "*/*"} | {name.title(): value for name, value in {**headers, **call.headers}.items()}
+        fixed |= {"Accept": "*/*"} | {name.title(): value for name, value in {**call.headers, **headers}.items()}
         self._head = Text("".join(f"{name}: {value}\r\n" for name, value in fixed.items()))
         self._sends = bool(call.photo or before)
         self._rests: dict[int, bytes] = {}  # base64 of what photos share, by identity of its bytes
@@ -89,11 +89,16 @@ def _body(call: Call) -> tuple[str, str, str]:
 def _form(call: Call) -> tuple[str, str, str]:
     line = f"--{BOUNDARY.decode()}"
     fields = "".join(
-        f'{line}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        f'{line}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
         for name, value in call.form.items()
     )
     kind = f"multipart/form-data; boundary={BOUNDARY.decode()}"
     if not call.photo:
         return f"{fields}{line}--\r\n", "", kind
-    file = f'Content-Disposition: form-data; name="{call.photo}"; filename="photo.jpg"\r\nContent-Type: image/jpeg'
-    return f"{fields}{line}\r\n{file}\r\n\r\n", f"\r\n{line}--\r\n", kind
+    file = f'Content-Disposition: form-data; name="{_quoted(call.photo)}"; filename="photo.jpg"'
+    return f"{fields}{line}\r\n{file}\r\nContent-Type: image/jpeg\r\n\r\n", f"\r\n{line}--\r\n", kind
+
+
+def _quoted(name: str) -> str:
+    """A field's name as browsers write it."""
+    return name.replace('"', "%22")

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from perkie_cli.domain.errors import BudgetExceeded, PerkieError, Unavailable
+from perkie_cli.domain.errors import BudgetExceeded, PerkieError, Unavailable, UnwritableFile
 from perkie_cli.loadtest.generator.answers import Pictures, facts, judge, shown
 from perkie_cli.loadtest.generator.choices import Choice, choices
 from perkie_cli.loadtest.generator.connection import Connections, Exchange
@@ -87,6 +87,8 @@ def work(job: Job, pipe: Pipe) -> None:
         pipe.send(Failed(error))
     except (BrokenPipeError, EOFError):  # the parent died
         os._exit(1)
+    except OSError as error:
+        pipe.send(Failed(UnwritableFile(f"{error.filename} cannot be written: {error.strerror}")))
 
 
 async def _whole(job: Job, pipe: Pipe) -> None:
@@ -116,6 +118,8 @@ async def _whole(job: Job, pipe: Pipe) -> None:
             await driver.run_closed(begin, job.worker, job.workers)
         telling.cancel()
         await connections.aclose()
+    if log is not None and log.failure:
+        driver.tally.warnings.add(f"not all samples could be written: {log.failure}")
     pipe.send(Told(driver.tally, final=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from perkie_cli.loadtest.scenario import (
     Scenario,
     SelfSetup,
     Spacing,
+    why_no_header,
 )
 from perkie_cli.loadtest.thresholds import Threshold, parse_rule
 
@@ -32,8 +34,6 @@ MOST_REQUESTS = 20_000_000  # of a schedule: its times are made before the start
 MOST_USERS, MOST_RATE = 20_000, 1_000_000.0
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SLOT = re.compile(r"\{(\w*)\}")
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a header's name, RFC 9110
-_MADE = {"host", "content-length", "content-type", "transfer-encoding", "connection", "expect"}
 SUFFIX = ".toml"
 
 
@@ -122,8 +122,8 @@ def _call(table: Table) -> Call:
     table.done()
     if not call.name:
         table.refuse("name", "is missing")
-    if not call.path.startswith("/") or " " in call.path or not call.path.isascii():
-        table.refuse("path", "must begin with / and hold no spaces; write other characters as %XX")
+    if not call.path.startswith("/") or set(call.path) & set(" #") or not call.path.isascii():
+        table.refuse("path", "must begin with / and hold no spaces and no #; write other characters as %XX")
     if not call.weight:
         table.refuse("weight", "must be above 0")
     _check_headers(table, call.headers)
@@ -141,10 +141,8 @@ def _statuses(table: Table) -> frozenset[int]:
 
 def _check_headers(table: Table, headers: Mapping[str, str]) -> None:
     for name in headers:
-        if not _TOKEN.fullmatch(name):
-            table.refuse(f"headers.{name}", "is not a header's name")
-        if name.lower() in _MADE:
-            table.refuse(f"headers.{name}", "is set by the load test itself")
+        if why := why_no_header(name):
+            table.refuse(f"headers.{name}", why)
 
 
 def _check_body(table: Table, call: Call) -> None:
@@ -154,8 +152,17 @@ def _check_body(table: Table, call: Call) -> None:
         table.refuse("photo", f'= "{RAW}" is the whole body: it leaves no place for form or json')
     if call.method == "GET" and (call.form or call.json or call.photo):
         table.refuse("method", "is GET, which sends no body")
+    table.read("json", lambda: _as_json(call.json))
     if call.photo in call.json or call.photo in call.form:
         table.refuse("photo", "names a field that has a value already")
+
+
+def _as_json(table: Mapping[str, Any]) -> str:
+    """Raises: ValueError for what JSON cannot hold."""
+    try:
+        return json.dumps(table, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"holds what JSON cannot: {error}") from error
 
 
 def _check_slots(table: Table, call: Call) -> None:

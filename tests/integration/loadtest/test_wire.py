@@ -77,6 +77,11 @@ async def test_a_form_carries_its_fields_and_the_photo() -> None:
     assert request.headers["User-Agent"].startswith("perkie-load-test/")
 
 
+async def test_names_of_fields_are_quoted_as_browsers_do() -> None:
+    _, _, fields = await send(Call("a", "/p", "POST", form={'a "b"': "1"}, photo='f"'))
+    assert set(fields) == {"a %22b%22", "f%22"} or set(fields) == {'a "b"', 'f"'}
+
+
 async def test_json_carries_the_photo_in_base64_beside_texts_of_any_kind() -> None:
     table = {"style": "ink_wash", "note": 'quo"te é \\ {session}', "deep": {"n": ["{n}"]}}
     request, body, _ = await send(Call("a", "/p", "POST", json=table, photo="image_data"))

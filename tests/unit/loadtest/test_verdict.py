@@ -82,6 +82,12 @@ def test_by_default_every_request_may_wait_until_its_timeout() -> None:
     assert in_flight(scenario(phases=(Phase("a", 1.0, users=42),))) == 42
 
 
+def test_connections_that_this_machine_could_not_open_make_it_invalid() -> None:
+    found = run(STRICT)
+    found.tally.generator.refused = 1
+    assert verdict_of(found).status == "invalid"
+
+
 def test_nothing_measured_or_a_dead_worker_is_invalid() -> None:
     assert verdict_of(run(STRICT, ok=0)).status == "invalid"
     assert verdict_of(run(STRICT, lost_workers=1)).status == "invalid"
