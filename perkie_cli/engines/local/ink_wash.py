@@ -9,13 +9,16 @@ from perkie_cli.engines.local.ink.study import PALE, Study, study
 from perkie_cli.engines.local.looks import InkWash
 from perkie_cli.engines.local.noise import stream
 from perkie_cli.engines.local.planes import (
+    AREA,
     Bytes,
     Plane,
     blur,
     displace,
     guided_filter,
+    resize,
     smoothstep,
     to_bytes,
+    weighted,
 )
 from perkie_cli.engines.local.scene.ground import find_ground
 from perkie_cli.engines.local.scene.subject import Scene
@@ -24,6 +27,7 @@ from perkie_cli.engines.local.tone import catch_lights
 # lightness below which a wash begins, its density and the width of its edge: light to dark
 WASHES = ((0.78, 0.10, 0.05), (0.60, 0.16, 0.045), (0.44, 0.26, 0.04), (0.29, 0.42, 0.035), (0.15, 0.85, 0.035))
 DROPS = 16
+COARSE = 4  # washes around the subject are smooth: found on every fourth pixel
 
 
 def paint(scene: Scene, look: InkWash, seed: int) -> Bytes:
@@ -71,21 +75,53 @@ def _washes(view: Study) -> Plane:
 def _ground(view: Study) -> Plane:
     """Thin ink around the subject; a pale one is drawn by it."""
     subject, scale, water = view.scene.subject, view.scene.scale, view.water
-    pool = 0.30 * blur(subject, 60 * scale) * (1 - subject) * smoothstep(water.broad + 0.3 * water.broad2, -0.1, 1.0)
-    pale = 0.9 * view.tone.white * blur(subject, 22 * scale) if view.tone.white > 0.2 else np.zeros_like(subject)
-    if view.scene.cut_out:
-        lights = subject * smoothstep(blur(view.lightness, 4 * scale), *PALE)
-        pale = np.maximum(pale, blur(lights, 44 * scale))
-    pale = pale * (1 - smoothstep(subject, 0.2, 0.8)) * smoothstep(water.broad + 0.5 * water.small, -1.5, 0.6)
-    return (np.maximum(pool, 0.65 * pale) * view.frame + _shadow(view)) * (1 + 0.2 * view.paper.tooth)
+    ink = 0.30 * blur(subject, 60 * scale) * (1 - subject) * smoothstep(water.broad + 0.3 * water.broad2, -0.1, 1.0)
+    pale, dark = _set_off(view)
+    if pale is not None:
+        ink = np.maximum(ink, pale * smoothstep(water.broad + 0.5 * water.small, -1.5, 0.6))
+    if dark is not None:
+        ink = np.maximum(ink, dark * smoothstep(water.broad + 0.5 * water.broad2 + 3.2 * dark, 0.4, 2.6))
+    return (ink * view.frame + _shadow(view)) * (1 + 0.2 * view.paper.tooth)
+
+
+def _set_off(view: Study) -> tuple[Plane | None, Plane | None]:
+    """Washes that a light subject stands off from: close to its pale parts, and where the photo is dark behind it.
+
+    Only where its background goes; a white one always has the first.
+    """
+    scene, white = view.scene, view.tone.white
+    size = -(-scene.width // COARSE), -(-scene.height // COARSE)
+    scale = scene.scale / COARSE
+    subject, light = (resize(x, *size, AREA) for x in (scene.subject, view.lightness))
+    beside = 1 - smoothstep(subject, 0.2, 0.8)
+    pale = blur(subject, 22 * scale) * (0.9 * white if white > 0.2 else 0)
+    if scene.cut_out:
+        pale = np.maximum(pale, blur(subject * smoothstep(light, *PALE), 44 * scale))
+    dark = None if scene.photo is None or not scene.cut_out else _dark_behind(scene, subject, light)
+
+    def enlarged(wash: Plane) -> Plane:
+        return resize(wash * beside, scene.width, scene.height)
+
+    return enlarged(0.65 * pale) if pale.any() else None, None if dark is None else enlarged(0.80 * dark)
+
+
+def _dark_behind(scene: Scene, subject: Plane, light: Plane) -> Plane:
+    """0..1 at coarse size: where the photo was dark close to a light part of the subject."""
+    assert scene.photo is not None
+    scale, outside = scene.scale / COARSE, 1 - subject
+    photo = weighted(resize(scene.photo, subject.shape[1], subject.shape[0], AREA), 0.3, 0.59, 0.11)
+    behind = blur(photo * outside, 30 * scale) / (blur(outside, 30 * scale) + 1e-2)
+    edge = blur(light * subject, 60 * scale) / (blur(subject, 60 * scale) + 1e-2)
+    near = smoothstep(blur(subject, 130 * scale), 0, 0.42)
+    return near * smoothstep(0.60 - behind, 0, 0.40) * smoothstep(edge, 0.40, 0.75)
 
 
 def _shadow(view: Study) -> Plane:
     """One wet stroke of the broad brush under the pet's feet, streaked where it ran dry."""
     scene, scale, water = view.scene, view.scene.scale, view.water
     shadow = find_ground(scene).shadow
-    if not shadow.any():
-        return shadow
+    if not scene.cut_out or not shadow.any():  # kept surroundings have their own ground
+        return np.zeros_like(shadow)
     shadow = displace(shadow, 14 * scale * water.broad2, 5 * scale * water.small)
     streaks = cv2.blur(view.paper.tooth, (max(1, round(100 * scale)), max(1, round(3 * scale))))
     wet = smoothstep(shadow + 0.16 * water.small + 1.1 * streaks, 0.12, 0.75) * smoothstep(shadow, 0.02, 0.3)

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 Painter = Callable[["Scene", Any, int], "Bytes"]  # (scene, look, seed) -> (h, w, 3)
 
 
+@dataclass(frozen=True, slots=True)
+class Replaces:
+    """When ``auto`` replaces the background: from which trust in the pet's map, 0..1, and whether also where its parts
+    lie apart, as two dogs or a paw beyond a cushion.
+    """
+
+    trust: float
+    pieces: bool = False
+
+
 @dataclass(frozen=True)
 class LocalRecipe:
     """One way to draw. ``version`` is part of the cache key: increase it with every visible change."""
@@ -28,7 +38,7 @@ class LocalRecipe:
     id: str
     version: str
     look: type[Look]
-    replace_from: float  # trust in the pet's map, 0..1, from which the background goes
+    replaces: Replaces
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -79,9 +89,9 @@ RECIPES: Final[Mapping[str, LocalRecipe]] = MappingProxyType(
     {
         recipe.id: recipe
         for recipe in (
-            LocalRecipe("ink_wash", "4", InkWash, replace_from=0.6),
-            LocalRecipe("van_gogh", "4", VanGogh, replace_from=0.6),
-            LocalRecipe("bw_fine_art", "3", BlackAndWhite, replace_from=math.inf),
+            LocalRecipe("ink_wash", "5", InkWash, Replaces(0.6)),
+            LocalRecipe("van_gogh", "5", VanGogh, Replaces(0.6, pieces=True)),
+            LocalRecipe("bw_fine_art", "4", BlackAndWhite, Replaces(math.inf)),
         )
     }
 )

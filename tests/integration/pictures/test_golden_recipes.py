@@ -21,10 +21,10 @@ def services() -> Services:
 @pytest.mark.parametrize(
     ("engine", "style", "size", "fingerprint"),
     [
-        ("local", "ink_wash", 1024, "dab585773091"),
-        ("local", "van_gogh_post_impressionism", 1024, "adbac0088990"),
-        ("local", "bw_fine_art", 1024, "7bec5662c4d1"),
-        ("local", "bw_fine_art", 2048, "b837aaa96456"),
+        ("local", "ink_wash", 1024, "af714a8a2c81"),
+        ("local", "van_gogh_post_impressionism", 1024, "fe52fd51ace8"),
+        ("local", "bw_fine_art", 1024, "897faaabc128"),
+        ("local", "bw_fine_art", 2048, "e0f47980bf5f"),
         ("gemini", "ink_wash", 1024, "be30a36d8ea5"),
         ("gemini", "van_gogh_post_impressionism", 1024, "5a1f0bfc3661"),
         ("gemini", "bw_fine_art", 1024, "3846abd3f46d"),

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from perkie_cli.engines.local.looks import InkWash
 from perkie_cli.engines.local.planes import Bytes, Plane
+from perkie_cli.engines.local.recipes import Replaces
 from perkie_cli.engines.local.scene.composition import choose_background, compose
 from perkie_cli.engines.local.scene.framing import SHAPES, frame_pet
 from perkie_cli.engines.local.scene.ground import find_ground
+from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import Pet, find_pet
 from perkie_cli.engines.local.scene.subject import Background, Scene
 from perkie_cli.imaging.raster import Raster
@@ -118,6 +120,54 @@ def test_a_bust_and_a_soft_guess_have_no_ground(known: bool) -> None:
     assert not ground.floor.any()
 
 
+# ------------------------------------------------------------------ the mount
+
+
+def mounted(photo: Bytes, top: int, bottom: int, left: int, right: int, colour: tuple[int, int, int]) -> Bytes:
+    """The photo in a mount, as a JPEG of it."""
+    framed = cv2.copyMakeBorder(photo, top, bottom, left, right, cv2.BORDER_CONSTANT, value=colour)
+    packed = cv2.imencode(".jpg", framed, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (40, 20, 190)])
+@pytest.mark.parametrize("sides", [(60, 60, 0, 0), (0, 0, 35, 50), (12, 12, 12, 12), (0, 40, 0, 0)])
+def test_bars_and_frames_of_one_colour_are_taken_off(
+    colour: tuple[int, int, int], sides: tuple[int, int, int, int]
+) -> None:
+    top, bottom, left, right = sides
+    rows, columns = without_mount(mounted(cat(), *sides, colour))
+    height, width = 300 + top + bottom, 451 + left + right
+    found = rows.start, height - rows.stop, columns.start, width - columns.stop
+    for thickness, seen in zip(sides, found, strict=True):
+        assert (seen == 0) if thickness == 0 else (thickness <= seen <= thickness + 4)
+
+
+@given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 2**32 - 1))
+def test_something_is_left_of_any_photo(height: int, width: int, seed: int) -> None:
+    photo = (np.random.default_rng(seed).random((height, width, 1)) < 0.1).astype(np.uint8) * np.uint8(255)
+    rows, columns = without_mount(photo.repeat(3, axis=2))
+    assert rows.start < rows.stop
+    assert columns.start < columns.stop
+
+
+def test_plain_walls_and_a_fading_sky_are_no_mount() -> None:
+    wall = np.full((400, 600, 3), 200, np.uint8)
+    cv2.circle(wall, (300, 300), 90, (60, 40, 30), -1)
+    sky = np.linspace(255, 90, 400)[:, None, None].repeat(600, 1).repeat(3, 2).astype(np.uint8)
+    for photo in (wall, sky, cat()):
+        assert without_mount(photo) == (slice(0, photo.shape[0]), slice(0, photo.shape[1]))
+
+
+def test_a_mounted_photo_is_drawn_without_its_mount_unless_the_frame_is_to_stay() -> None:
+    photo = mounted(cat(), 60, 60, 0, 0, (0, 0, 0))
+    bare, kept = (
+        compose(Raster(photo), InkWash(background="keep", crop=crop), Replaces(0.7)).raster for crop in (True, False)
+    )
+    assert bare.height <= 300
+    assert kept.height == 420
+
+
 # ------------------------------------------------------------------ the background
 
 
@@ -138,12 +188,23 @@ def test_a_bust_and_a_soft_guess_have_no_ground(known: bool) -> None:
 def test_auto_replaces_the_background_only_where_nothing_of_the_pet_is_missing(
     pet: Pet, wanted: str, expected: Background
 ) -> None:
-    assert choose_background(pet, wanted, replace_from=0.7) is expected
+    assert choose_background(pet, wanted, Replaces(0.7)) is expected
+
+
+@pytest.mark.parametrize(("apart", "pieces"), [(0, 1), (1, 1), (30, 2)])
+def test_parts_that_lie_apart_float_on_paper_and_not_before_a_sky(apart: int, pieces: int) -> None:
+    pet = rectangle((600, 800), 100, 100, 300, 500)
+    pet.map[350:500, 300 + apart : 400 + apart] = 1
+    pet.map[50:54, 700:704] = 1  # a speck
+    assert pet.pieces == pieces
+    kept = Background.KEPT if pieces > 1 else Background.REPLACED
+    assert choose_background(pet, "auto", Replaces(0.7)) is kept
+    assert choose_background(pet, "auto", Replaces(0.7, pieces=True)) is Background.REPLACED
 
 
 def test_a_photo_without_a_sure_pet_is_left_as_it_is() -> None:
     noise = np.random.default_rng(3).integers(0, 256, (300, 400, 3), np.uint8)
-    composition = compose(Raster(noise), InkWash(), 0.7)
+    composition = compose(Raster(noise), InkWash(), Replaces(0.7))
     assert composition.raster.alpha is None
     np.testing.assert_array_equal(composition.raster.rgb, noise)
 
@@ -151,13 +212,13 @@ def test_a_photo_without_a_sure_pet_is_left_as_it_is() -> None:
 def test_a_cut_out_is_framed_whatever_is_asked_of_its_background() -> None:
     rgb, alpha = cut_out_pet(400, 900)
     for wanted in ("auto", "keep", "replace"):
-        composition = compose(Raster(rgb, alpha), InkWash(background=wanted), 0.7)
+        composition = compose(Raster(rgb, alpha), InkWash(background=wanted), Replaces(0.7))
         assert composition.background is Background.GONE
         assert composition.raster.width < 900
 
 
 def test_without_crop_the_photo_keeps_its_frame() -> None:
-    composition = compose(Raster(cat()), InkWash(background="replace", crop=False), 0.7)
+    composition = compose(Raster(cat()), InkWash(background="replace", crop=False), Replaces(0.7))
     assert (composition.raster.height, composition.raster.width) == (300, 451)
     assert composition.background is Background.REPLACED
 
@@ -186,7 +247,7 @@ def test_any_matte_is_composed_and_nothing_of_it_is_lost(
         alpha = rng.integers(0, 256, (height, width), np.uint8)
     alpha[rng.integers(height), rng.integers(width)] = 255 if matte == "one pixel" else 0
     picture = Raster(rng.integers(0, 256, (height, width, 3), np.uint8), alpha)
-    composed = compose(picture, InkWash(crop=crop), 0.7).raster
+    composed = compose(picture, InkWash(crop=crop), Replaces(0.7)).raster
     assert composed.alpha is not None
     assert composed.rgb.shape[:2] == composed.alpha.shape
     assert (composed.alpha > 127).sum() == (alpha > 127).sum()

@@ -27,6 +27,7 @@ from perkie_cli.engines.local.tone import ToneKey, calm_texture, tone_key
 
 PALE = (0.55, 0.85)  # lightness of an edge that needs no line, and of one that needs a full one
 SEEN = (0.004, 0.014)  # change a pixel of the photo's lightness across an edge that is doubtful, and of a clear one
+AROUND = 0.60  # weight of the surroundings that are kept, close to the subject
 OUTLINE = 0.75  # how much darker that line is
 
 
@@ -76,9 +77,9 @@ def _key_lightness(scene: Scene) -> tuple[Plane, ToneKey]:
     scale = scene.scale
     x = weighted(scene.rgb, 0.36, 0.50, 0.14)
     tone = tone_key(x, scene)
-    wanted = 0.67 + (0.06 if tone.key > 0 else 0.41) * tone.key
+    wanted = 0.67 + (0.13 if tone.key > 0 else 0.33) * tone.key
     middle = min(max((tone.mid - tone.low) / (tone.high - tone.low + 1e-3), 0.08), 0.92)
-    gamma = min(max(solve_gamma(middle, wanted), 0.5 + 0.4 * tone.black), 1.8 - 0.65 * tone.white)
+    gamma = min(max(solve_gamma(middle, wanted), 0.5 + 0.15 * tone.black), 1.8 - 0.65 * tone.white)
     x = power(np.clip((x - tone.low) * (1 / (tone.high - tone.low)), 0, 1), gamma)
     x = calm_texture(x, scene)
     form = guided_filter(x, x, 18 * scale, 0.02)
@@ -129,5 +130,9 @@ def _reach(scene: Scene, rough: Plane, broad: Plane) -> tuple[Plane, Plane | flo
         return scene.subject * smoothstep(edge + 0.45 * rough, 0, 0.9), smoothstep(edge, 0, 0.7)
     dx, dy = (x - w / 2) * (1 / (0.54 * w)), (y - h * 0.5) * (1 / (0.56 * h))
     radius = np.sqrt(dx * dx + dy * dy)
-    reach = np.clip(scene.subject * 1.1, 0, 1) * (0.4 + 0.6 * smoothstep(scene.subject, 0.2, 0.65))
+    subject = scene.subject
+    if scene.known:  # a soft guess already spreads over what is around
+        near = blur(subject, 160 * scene.scale)
+        subject = np.maximum(subject, AROUND * smoothstep(near, 0, 0.6 * float(near.max()) + 1e-3))
+    reach = np.clip(subject * 1.1, 0, 1) * (0.4 + 0.6 * smoothstep(subject, 0.2, 0.65))
     return reach * smoothstep(1.22 - radius + 0.13 * broad, 0, 0.45), 1.0

@@ -8,7 +8,9 @@ import numpy as np
 
 from perkie_cli.engines.local.looks import Look
 from perkie_cli.engines.local.planes import AREA, Bytes, to_bytes
+from perkie_cli.engines.local.recipes import Replaces
 from perkie_cli.engines.local.scene.framing import Frame, frame_pet
+from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import MAP_SIDE, Pet, find_pet
 from perkie_cli.engines.local.scene.subject import OPAQUE, Background
 from perkie_cli.imaging.raster import Raster
@@ -25,24 +27,31 @@ class Composition:
     background: Background
 
 
-def compose(raster: Raster, look: Look, replace_from: float) -> Composition:
-    """The composition for a look; with `auto`, the background is replaced from a trust of `replace_from`."""
+def compose(raster: Raster, look: Look, replaces: Replaces) -> Composition:
+    """The composition for a look; `replaces` decides about the background with `auto`."""
     if raster.alpha is not None and int(raster.alpha.min()) <= OPAQUE:
         pet = _cut_out(raster.alpha)
         return Composition(raster if pet is None else _framed(raster, pet, look, within=False), Background.GONE)
-    pet = find_pet(raster.rgb)
+    photo = Raster(_unmounted(raster.rgb) if look.crop else raster.rgb)
+    pet = find_pet(photo.rgb)
     if pet is None or (pet.trust < SURE and look.background != "replace"):
-        return Composition(Raster(raster.rgb), Background.KEPT)
-    background = choose_background(pet, look.background, replace_from)
-    matte = cv2.resize(to_bytes(pet.matte), (raster.width, raster.height), interpolation=cv2.INTER_LINEAR)
-    photo = Raster(raster.rgb, cast(Bytes, matte))
-    return Composition(_framed(photo, pet, look, within=background is Background.KEPT), background)
+        return Composition(photo, Background.KEPT)
+    background = choose_background(pet, look.background, replaces)
+    matte = cv2.resize(to_bytes(pet.matte), (photo.width, photo.height), interpolation=cv2.INTER_LINEAR)
+    matted = Raster(photo.rgb, cast(Bytes, matte))
+    return Composition(_framed(matted, pet, look, within=background is Background.KEPT), background)
 
 
-def choose_background(pet: Pet, wanted: str, replace_from: float) -> Background:
+def _unmounted(rgb: Bytes) -> Bytes:
+    inside = without_mount(rgb)
+    return np.ascontiguousarray(rgb[inside])
+
+
+def choose_background(pet: Pet, wanted: str, replaces: Replaces) -> Background:
     """What `auto`, `keep` or `replace` means for a pet."""
     if wanted == "auto":
-        wanted = "replace" if _is_whole(pet) and pet.trust >= replace_from else "keep"
+        fits = pet.trust >= replaces.trust and (replaces.pieces or pet.pieces == 1)
+        wanted = "replace" if fits and _is_whole(pet) else "keep"
     return Background.REPLACED if wanted == "replace" else Background.KEPT
 
 

@@ -8,7 +8,7 @@ from perkie_cli.engines.local.scene.pet import Pet
 SHAPES = (4 / 5, 1.0, 5 / 4)  # width over height
 ROOM = 0.14  # of the pet's longer side
 LITTLE = 0.5  # of that beside a long pet, which would look lost in any of the shapes
-GRAZED = 0.03  # of the pet's width along the upper border: an ear's tip would end in a ruled line below the headroom
+GRAZED = 0.03  # of the pet's width along the upper or lower border: an ear or a leg would end in a ruled line
 HEADROOM = 1.15  # of that above; the rest below
 LEAST, MOST = 340, 0.75  # px of the photo, but not more than that share of it: a small pet is not blown up to mush
 
@@ -32,7 +32,8 @@ def frame_pet(pet: Pet, scale: float, *, within: bool) -> Frame:
     h, w = pet.map.shape
     x0, y0, x1, y1 = pet.extent()
     left, top, right, bottom = pet.cuts()
-    top |= pet.cuts(GRAZED)[1]
+    _, grazed_top, _, grazed_bottom = pet.cuts(GRAZED)
+    top, bottom = top or grazed_top, bottom or grazed_bottom
     room = ROOM * max(x1 - x0, y1 - y0)
     beside = room * (LITTLE if x1 - x0 > SHAPES[-1] * (y1 - y0) else 1)
     x = (0.0 if left else x0 - beside, float(w) if right else x1 + beside)

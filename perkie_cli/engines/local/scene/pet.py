@@ -16,6 +16,7 @@ from perkie_cli.imaging.inspection import shrunk
 
 MAP_SIDE = 1024  # px on the long side
 TOUCH = 0.12  # of the pet's extent along a border: it is cut there
+PIECES_SIDE, PIECE = 128, 0.03  # px, where a thread no longer joins; share of the largest piece
 REMEMBERED = 4  # photos
 
 
@@ -52,6 +53,14 @@ class Pet:
         strips = solid[y0:y1, :3], solid[:3, x0:x1].T, solid[y0:y1, -3:], solid[-3:, x0:x1].T
         left, top, right, bottom = (bool(strip.any(1).mean() > least) for strip in strips)
         return left, top, right, bottom
+
+    @property
+    def pieces(self) -> int:
+        """How many parts of it lie apart; specks do not count."""
+        small = resize(self.map, *shrunk(self.map.shape[1], self.map.shape[0], PIECES_SIDE), AREA)
+        _, _, stats, _ = cv2.connectedComponentsWithStats((small > 0.5).astype(np.uint8), connectivity=8)
+        areas = stats[1:, cv2.CC_STAT_AREA]
+        return int((areas >= PIECE * areas.max(initial=1)).sum())
 
 
 _recent: OrderedDict[bytes, Pet | None] = OrderedDict()
