@@ -19,9 +19,9 @@ from perkie_cli.system.private import private_folder
 STDIO = Path("-")  # stdin as an input, stdout as an output
 
 
-def located(path: Path) -> Path:
+def located(path: Path) -> str:
     """A file's unique name: absolute, with links and ``..`` resolved in its folder but not in its last part."""
-    return Path(_located_folder(path.parent.absolute()), path.name)
+    return os.path.join(_located_folder(path.parent.absolute()), path.name)  # noqa: PTH118  # of thousands of files
 
 
 @functools.cache  # the files of a batch share folders

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -34,7 +33,7 @@ class Job:
     @property
     def output(self) -> str:
         """The output's unique name over all runs."""
-        return "stdout" if self.target == STDIO else os.fspath(located(self.target))
+        return "stdout" if self.target == STDIO else located(self.target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from perkie_cli.batch.photos.sources import Source, stat_of
 from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, unwritable
 from perkie_cli.ports import MadeOutput, OutputStore
 
+_AT_ONCE = 500  # outputs looked up together
+
 
 class OutputState(StrEnum):
     """What is at a target."""
@@ -48,11 +50,15 @@ class OutputRecord:
 
     def fresh(self, targets: Sequence[Path], sources: Sequence[Source], options: Sequence[str]) -> list[bool]:
         """Which targets are surely fresh, by size and time alone: no photo is read. One answer for each target."""
-        made = self._made(targets)
-        return [
-            _surely_fresh(made.get(target), target, source, tag)
-            for target, source, tag in zip(targets, sources, options, strict=True)
-        ]
+        fresh: list[bool] = []
+        for start in range(0, len(targets), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            made = self._made(targets[part])
+            fresh += [
+                _surely_fresh(made.get(target), target, source, tag)
+                for target, source, tag in zip(targets[part], sources[part], options[part], strict=True)
+            ]
+        return fresh
 
     def origins(self, targets: Sequence[Path]) -> dict[Path, bytes]:
         """The ``Source.key`` of those targets that are recorded and there."""

@@ -71,7 +71,9 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("items", "kills"), [(6, 3), pytest.param(40, 20, marks=pytest.mark.slow)], ids=["small", "full"]
+    ("items", "kills"),
+    [(6, 3), pytest.param(40, 20, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])],
+    ids=["small", "full"],
 )
 def test_a_run_that_is_killed_often_ends_as_if_it_had_not_been(
     perkie: Perkie, tmp_path: Path, env: dict[str, str], emulator: Emulator, items: int, kills: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -68,7 +69,7 @@ def expand(
 
     Raises: NoPhotos or UnreadableFile when the only argument yields nothing, UsageError for an empty argument.
     """
-    files: dict[Path, InputFile] = {}
+    files: dict[str, InputFile] = {}
     for word in words:
         try:
             found = _expand_one(word, recursive)
@@ -80,7 +81,7 @@ def expand(
             files.setdefault(located(Path(file.path)), file)
     if list(files) == [located(Path(word)) for word in words[:1]]:
         return Inputs(list(files.values()))
-    return _without_outputs(files, kind, frozenset(made_by_us))
+    return _without_outputs(files, kind, frozenset(map(located, made_by_us)))
 
 
 def is_bucket(word: str) -> bool:
@@ -92,8 +93,8 @@ def _named(path: Path) -> InputFile:
     return InputFile(FileSource(path))
 
 
-def _without_outputs(files: dict[Path, InputFile], kind: OutputKind, recorded: frozenset[Path]) -> Inputs:
-    marks = {place: mark_of(place) for place in files}
+def _without_outputs(files: dict[str, InputFile], kind: OutputKind, recorded: frozenset[str]) -> Inputs:
+    marks = {place: mark_of(Path(place)) for place in files}
     photos = any(mark is None and place not in recorded for place, mark in marks.items())
     found = Inputs()
     for place, file in files.items():
@@ -155,10 +156,28 @@ def _in_folder(folder: Path, recursive: bool) -> list[InputFile]:
 
 
 def _pictures(folder: Path, recursive: bool) -> Iterator[InputFile]:
-    walk = folder.rglob("*") if recursive else folder.glob("*")
-    for path in sorted(walk):
-        if not path.name.startswith(".") and holds(path.is_file) and _is_picture(path):
-            yield InputFile(FileSource(path), path.parent.relative_to(folder), from_folder=True)
+    for name in sorted(_names(folder, "", recursive), key=lambda name: name.replace(os.sep, "\0")):
+        path = folder / name
+        if holds(path.is_file) and _is_picture(path):
+            yield InputFile(FileSource(path), _shared(name.rpartition(os.sep)[0]), from_folder=True)
+
+
+def _names(folder: Path, below: str, recursive: bool) -> Iterator[str]:
+    """Yields the names of a folder's files relative to it, without hidden ones. Links to folders are not followed."""
+    with suppress(OSError), os.scandir(folder / below) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if not entry.is_dir(follow_symlinks=False):
+                yield below + entry.name
+            elif recursive:
+                yield from _names(folder, f"{below}{entry.name}{os.sep}", recursive)
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(folder: str) -> Path:
+    """The path, one object for all files of a folder."""
+    return Path(folder)
 
 
 def _is_picture(path: Path) -> bool:
