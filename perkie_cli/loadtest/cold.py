@@ -12,7 +12,7 @@ from perkie_cli.loadtest.generator.choices import Choice, choices
 from perkie_cli.loadtest.generator.connection import Connections
 from perkie_cli.loadtest.generator.driver import Driver
 from perkie_cli.loadtest.generator.wire import Message
-from perkie_cli.loadtest.hosted import Hosted
+from perkie_cli.loadtest.hosting.hosted import Hosted
 from perkie_cli.loadtest.load import Options, Run
 from perkie_cli.loadtest.photos import Photos
 from perkie_cli.loadtest.scenario import Scenario

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from perkie_cli.loadtest.hosted import Hosted
+from perkie_cli.loadtest.hosting.hosted import Hosted
 from perkie_cli.loadtest.load import Options, run_load
 from perkie_cli.loadtest.pages import as_html
 from perkie_cli.loadtest.reporting import report_of

@@ -22,7 +22,7 @@ from perkie_cli.domain.units import format_duration
 
 if TYPE_CHECKING:
     from perkie_cli.loadtest.compare import Comparison
-    from perkie_cli.loadtest.hosted import Hosted
+    from perkie_cli.loadtest.hosting.hosted import Hosted
     from perkie_cli.loadtest.load import Ending, Options, Run
     from perkie_cli.loadtest.report import Report
     from perkie_cli.loadtest.scenario import Scenario
@@ -141,14 +141,14 @@ def run_all(renderer: Renderer, settings: Settings) -> Printed:
 
     Raises: PerkieError when a run cannot begin.
     """
-    from perkie_cli.loadtest.interrupts import first_interrupt_only
+    from perkie_cli.loadtest.hosting.interrupts import first_interrupt_only
 
     with first_interrupt_only():
         return _run_all(renderer, settings)
 
 
 def _run_all(renderer: Renderer, settings: Settings) -> Printed:
-    from perkie_cli.loadtest.interrupts import undisturbed
+    from perkie_cli.loadtest.hosting.interrupts import undisturbed
 
     done: list[tuple[Report, PerkieError | None]] = []
     rows: list[LoadRunRow] = []
@@ -222,7 +222,7 @@ def _server(renderer: Renderer, settings: Settings, target: str | None) -> Itera
     if target is not None:
         yield target.rstrip("/"), None
         return
-    from perkie_cli.loadtest.hosted import Hosted
+    from perkie_cli.loadtest.hosting.hosted import Hosted
 
     setup = settings.scenario.hosting
     renderer.say("starting emulators and a server …")

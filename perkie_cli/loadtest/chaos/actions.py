@@ -20,7 +20,7 @@ from perkie_cli.loadtest.chaos.stage.emulators import CLOCK, PLAN
 from perkie_cli.loadtest.chaos.stage.ledger import Answer, Order
 from perkie_cli.loadtest.chaos.stage.shop import Job
 from perkie_cli.loadtest.chaos.stage.stage import DidNotHappen, current, record
-from perkie_cli.loadtest.processes import Process
+from perkie_cli.loadtest.hosting.processes import Process
 
 __all__ = [
     "clear_faults",

@@ -19,7 +19,7 @@ from perkie_cli.loadtest.chaos.stage.emulators import PLAN
 from perkie_cli.loadtest.chaos.stage.ledger import Answer, Order
 from perkie_cli.loadtest.chaos.stage.shop import Job, ask_all
 from perkie_cli.loadtest.chaos.stage.stage import Stage, current, record
-from perkie_cli.loadtest.processes import PERKIE
+from perkie_cli.loadtest.hosting.processes import PERKIE
 
 __all__ = [
     "answers",

@@ -100,20 +100,19 @@ def run_experiment(job: Job, say: Callable[[str], None]) -> Outcome:
 
 @contextmanager
 def _forwarding(child: subprocess.Popen[str]) -> Iterator[None]:
-    """Passes signals on. If any came, later ones are ignored until this process ends: it still has to report."""
-    came: list[int] = []
+    """Passes signals on; later ones are ignored, since this process has only to report, and then ends."""
 
     def forward(number: int, frame: FrameType | None) -> None:
         del frame
-        came.append(number)
         child.send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    for number in _FORWARDED:
+        signal.signal(number, forward)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_IGN if came else handler)
+        for number in _FORWARDED:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _error(fields: dict[str, Any]) -> PerkieError:

@@ -17,8 +17,8 @@ from perkie_cli.imaging import codec
 from perkie_cli.loadtest.chaos.stage.environment import clean_environment
 from perkie_cli.loadtest.chaos.stage.ledger import PETS, Answer
 from perkie_cli.loadtest.chaos.stage.shop import SEED, SIDE
+from perkie_cli.loadtest.hosting.processes import PERKIE
 from perkie_cli.loadtest.photos import Photos
-from perkie_cli.loadtest.processes import PERKIE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,7 +14,7 @@ from perkie_cli.loadtest.chaos.document.plan import ADDRESSES, MATTING, TARGET, 
 from perkie_cli.loadtest.chaos.stage.disk import Disk, small_disk
 from perkie_cli.loadtest.chaos.stage.environment import clean_environment
 from perkie_cli.loadtest.chaos.stage.ledger import Ledger
-from perkie_cli.loadtest.processes import PERKIE, Process
+from perkie_cli.loadtest.hosting.processes import PERKIE, Process
 
 BUCKET = "pets"
 _EMULATORS: Mapping[str, tuple[str, ...]] = {

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from perkie_cli.loadtest.interrupts import undisturbed
-from perkie_cli.loadtest.processes import PERKIE, Process
+from perkie_cli.loadtest.hosting.interrupts import undisturbed
+from perkie_cli.loadtest.hosting.processes import PERKIE, Process
 
 BUCKET = "perkie-load-test"
 PROJECT = "perkie-load-test"
