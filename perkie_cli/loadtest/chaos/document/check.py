@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 from perkie_cli.domain.errors import BadInput
-from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.loadtest.chaos.document.arguments import check_argument
 from perkie_cli.loadtest.chaos.document.plan import Plan, plan_of
 from perkie_cli.loadtest.chaos.document.providers import activities, check_providers, is_own, substituted
@@ -30,6 +30,7 @@ FIELDS: Mapping[str, type | tuple[type, ...]] = {
     "method": list,
     "rollbacks": list,
 }
+ALIKE = 0.8  # of 1; ``rollback`` and ``rollbacks``, but not ``dry_run`` and ``dry``: other fields are allowed
 DRY = ("probes", "actions", "activities", "pause")
 NEEDED = ("title", "description", "method")
 OF_ACTIVITY: Mapping[str, type | tuple[type, ...]] = {
@@ -79,9 +80,9 @@ def check_experiment(source: Source, allowed: frozenset[str] = frozenset()) -> P
 
 def _check_shape(source: Source, document: Mapping[str, Any]) -> None:
     for key in document:
-        guess = "" if key in FIELDS else did_you_mean(key, FIELDS)
-        if guess:
-            raise source.wrong((key,), "is not a field of an experiment", guess)
+        slip = [] if key in FIELDS else difflib.get_close_matches(key, FIELDS, n=1, cutoff=ALIKE)
+        if slip:
+            raise source.wrong((key,), "is not a field of an experiment", f"Did you mean {slip[0]!r}?")
     for key in NEEDED:
         if document.get(key) in (None, ""):
             raise source.wrong((), f"{key} is missing")
