@@ -57,10 +57,16 @@ def _parse(text: str, source: str, kind: str, parse: Callable[[Mapping[str, Any]
     except tomllib.TOMLDecodeError as error:
         raise InvalidSetting(f"model file {source} is not valid TOML: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
+        said = f"the field {error} is missing" if isinstance(error, KeyError) else _plainly(error)
         raise InvalidSetting(
-            f"model file {source} has an entry that cannot be used: {type(error).__name__}: {error}",
+            f"model file {source} has an entry that cannot be used: {said}",
             hint="The shipped models.toml shows which fields are needed.",
         ) from error
+
+
+def _plainly(error: Exception) -> str:
+    """Our own sentences as they are; Python's with their class, which tells what kind of value was wrong."""
+    return str(error) if type(error) in (ValueError, TypeError) else f"{type(error).__name__}: {error}"
 
 
 def _model(row: Mapping[str, Any]) -> ImageModel:

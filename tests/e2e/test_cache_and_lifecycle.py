@@ -205,6 +205,20 @@ def test_lifecycle_is_applied_once_and_drift_shows(perkie: Perkie, bucket: dict[
     assert "- Delete shared/ 3 days after creation" in drift.stdout
 
 
+def test_what_rules_set_by_hand_are_about_to_delete_is_told(perkie: Perkie, bucket: dict[str, str], home: Path) -> None:
+    draw(perkie, bucket, "--customer", "42")
+    by_hand: dict[str, Any] = {"lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 1}}]}}
+    requests.patch(f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}", json=by_hand, timeout=60)
+    drift = perkie("lifecycle", "diff", env=bucket)
+    assert drift.returncode == 8
+    assert "the bucket's rules delete within a day: 1 of generated/customers" in drift.stdout
+    assert "no object would be deleted now by the new rules" in drift.stdout
+    assert perkie("lifecycle", "apply", "--yes", env=bucket).returncode == 0
+    (audit,) = [json.loads(line) for line in (home / "state/perkie/audit.jsonl").read_text().splitlines()]
+    assert json.loads(audit["before"]) == by_hand["lifecycle"]["rule"], "so that they can be put back"
+    assert {"type": "Delete"} in [rule["action"] for rule in json.loads(audit["after"])]
+
+
 def test_a_protected_bucket_needs_its_name(perkie: Perkie, bucket: dict[str, str]) -> None:
     env = {**bucket, "PERKIE_CACHE_PROTECTED_BUCKETS": f"gs://{BUCKET}"}
     draw(perkie, env)

@@ -126,3 +126,9 @@ def test_help_without_colour(perkie: Perkie) -> None:
     assert b"Usage:" in shown
     assert b"\x1b[3" not in shown
     assert b"\x1b[1;3" not in shown
+
+
+def test_an_address_is_not_taken_for_a_file(perkie_here: Perkie) -> None:
+    done = perkie_here("stylize", "http://127.0.0.1:1/pet.jpg", "-s", "ink_wash")
+    assert (done.returncode, "http://127.0.0.1:1/pet.jpg is an address" in done.stderr) == (2, True), done.stderr
+    assert "perkie … - >" in done.stderr

@@ -115,6 +115,8 @@ def _expand_one(word: str, recursive: bool) -> list[InputFile]:
         raise UsageError("'' is not the path of a picture", hint="Name files, folders or patterns; - is stdin.")
     if path == STDIO:
         return [_named(STDIO)]
+    if word.startswith(("http://", "https://")):  # before a path is made of it, which would lose a slash
+        raise UsageError(f"{word} is an address; files are read", hint=f"curl -fsSL {word} | perkie … - > out.jpg")
     if holds(path.is_dir):
         return _in_folder(path, recursive)
     if glob.has_magic(word) and not holds(path.exists):

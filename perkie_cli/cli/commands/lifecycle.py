@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -127,7 +127,7 @@ def apply(
         renderer.confirm(f"Replace the rules of {services.lifecycle.bucket}?", yes=yes)
         await services.lifecycle.apply(change, acknowledged)
         renderer.say("applied; the service may take 24 hours to act on it")
-        return Report(_changes(change), {"changed": True, "would_go": _amounts(gone)})
+        return Report(_changes(change), {"changed": True, **_lost(gone)})
 
     run(ctx, work, {"cache.bucket": bucket})
 
@@ -140,10 +140,20 @@ def _wanted(services: Services, file: Path | None) -> Sequence[Rule]:
     return read_rules(file)
 
 
-async def _compare(services: Services, file: Path | None) -> tuple[Change, Mapping[str, StoredTotal]]:
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """``now``: what the target rules would delete at once; ``soon``: what the bucket's own delete within a day."""
+
+    now: Mapping[str, StoredTotal]
+    soon: Mapping[str, StoredTotal]
+
+
+async def _compare(services: Services, file: Path | None) -> tuple[Change, _Losses]:
     change = await services.lifecycle.compare(_wanted(services, file), given=file is not None)
-    gone = await services.lifecycle.would_delete(change.target) if change.pending else {}
-    return change, gone
+    if not change.pending:
+        return change, _Losses({}, {})
+    now = await services.lifecycle.would_delete(change.target)
+    return change, _Losses(now, await services.lifecycle.about_to_go(change) if change.removed else {})
 
 
 def _pending(services: Services) -> ChangesPending:
@@ -152,28 +162,41 @@ def _pending(services: Services) -> ChangesPending:
     )
 
 
-def _report(change: Change, gone: Mapping[str, StoredTotal], error: ChangesPending | None) -> Report:
+def _report(change: Change, gone: _Losses, error: ChangesPending | None) -> Report:
     lines = [*_lines(change, gone)] if change.pending else ["the bucket already has these rules"]
-    summary = {"changed": False, "pending": change.pending, "would_go": _amounts(gone)}
+    summary = {
+        "changed": False,
+        "pending": change.pending,
+        "would_go": _amounts(gone.now),
+        "about_to_go": _amounts(gone.soon),
+    }
     return Report(_changes(change), summary, lines, error)
 
 
-def _lines(change: Change, gone: Mapping[str, StoredTotal]) -> Iterable[str]:
+def _lines(change: Change, gone: _Losses) -> Iterable[str]:
     from perkie_cli.ops.lifecycle.lifecycle import describe_json
 
     yield from (f"- {describe_json(rule)}" for rule in change.removed)
     yield from (f"+ {describe_json(rule)}" for rule in change.added)
-    whole = total(gone)
-    if not whole.count:
-        yield "no object would be deleted now"
+    yield from _amounts_in_words("the bucket's rules delete within a day", gone.soon)
+    if not total(gone.now).count:
+        yield "no object would be deleted now by the new rules"
+    yield from _amounts_in_words("would be deleted now", gone.now)
+
+
+def _amounts_in_words(what: str, gone: Mapping[str, StoredTotal]) -> Iterable[str]:
     for area, found in gone.items():
         size = format_size(found.bytes)
-        yield f"would be deleted now: {found.count} of {area} ({size}), unused since {found.oldest:%Y-%m-%d}"
+        yield f"{what}: {found.count} of {area} ({size}), unused since {found.oldest:%Y-%m-%d}"
 
 
 def _changes(change: Change) -> list[RuleChangeRow]:
     removed = [RuleChangeRow("remove", rule) for rule in change.removed]
     return [*removed, *(RuleChangeRow("add", rule) for rule in change.added)]
+
+
+def _lost(gone: _Losses) -> dict[str, Any]:
+    return {"would_go": _amounts(gone.now), "about_to_go": _amounts(gone.soon)}
 
 
 def _amounts(gone: Mapping[str, StoredTotal]) -> dict[str, Any]:

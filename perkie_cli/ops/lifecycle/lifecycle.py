@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter
@@ -68,9 +70,20 @@ class Lifecycle:
         removed = [theirs[key] for key in theirs if key not in ours]
         return Change(target, state, added, removed, remarks)
 
-    async def would_delete(self, rules: Sequence[Rule]) -> Mapping[str, StoredTotal]:
-        """Totals of what the rules would delete today, by area."""
-        now, deletes = self._clock.now(), [rule for rule in rules if rule.action is Action.DELETE]
+    async def about_to_go(self, change: Change) -> Mapping[str, StoredTotal]:
+        """Totals of what the rules that are in the bucket delete within a day, unless they are replaced.
+
+        Rules with fields that perkie does not know are left out.
+        """
+        known: list[Rule] = []
+        for rule in change.state.rules:
+            with suppress(RuleError):
+                known += rules_from({"rule": [rule]})
+        return await self.would_delete(known, within=timedelta(days=1))
+
+    async def would_delete(self, rules: Sequence[Rule], within: timedelta = timedelta()) -> Mapping[str, StoredTotal]:
+        """Totals of what the rules would delete today, or ``within`` some time, by area."""
+        now, deletes = self._clock.now() + within, [rule for rule in rules if rule.action is Action.DELETE]
         totals: dict[str, StoredTotal] = {}
         async for facts, size in self._bucket.versions():
             if any(rule.matches(facts, now) for rule in deletes):
@@ -93,8 +106,9 @@ class Lifecycle:
                 f"{self._bucket.name} was changed by someone else in the meantime; nothing was written",
                 hint="Check `perkie lifecycle diff` again.",
             )
-        detail = f"+{len(change.added)} -{len(change.removed)} rules: {json.dumps(rules)}"
-        self._events.emit(Audited("lifecycle apply", self._bucket.name, self._protection.actor, detail))
+        detail = f"+{len(change.added)} -{len(change.removed)} rules"
+        before, after = json.dumps(list(change.state.rules)), json.dumps(rules)
+        self._events.emit(Audited("lifecycle apply", self._bucket.name, self._protection.actor, detail, before, after))
 
 
 def refuse_errors(remarks: Sequence[Remark]) -> None:
