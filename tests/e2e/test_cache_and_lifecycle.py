@@ -109,6 +109,7 @@ def test_a_mistyped_id_does_not_look_like_a_finished_erasure(perkie: Perkie, mor
     done = perkie("cache", "purge", "--customer", "nosuch", "--yes", *more)
     assert done.returncode == 3
     assert "nothing is stored of customer nosuch" in done.stdout + done.stderr
+    assert "removed 0" not in done.stderr
 
 
 def test_maintenance_with_nothing_to_do_asks_nobody(perkie: Perkie) -> None:

@@ -167,6 +167,8 @@ def purge(
         confirm(renderer, chosen, amount, store, yes=yes)
         done = Purge(services, chosen, services.clock.now())
         error = await done.run(acknowledged, receipt)
+        if error is not None and not done.removed:
+            raise error
         renderer.say(f"removed {_amount(total(done.totals))}")
         if done.counters is not None:
             renderer.say(f"forgot {done.counters} quota counter{'s' * (done.counters != 1)}")
