@@ -69,6 +69,7 @@ async def _receive(answer: httpx2.Response, file: BinaryIO, done: int, progress:
     async for chunk in answer.aiter_raw():
         done += len(chunk)
         if done > _LARGEST:
+            file.truncate(0)
             raise UpstreamRefused(f"the file is larger than {format_size(_LARGEST)}", hint=_HINT)
         await asyncio.to_thread(file.write, chunk)
         progress(done, total)

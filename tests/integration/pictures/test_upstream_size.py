@@ -12,11 +12,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from perkie_cli.domain.errors import BadAnswer
+from perkie_cli.domain.errors import BadAnswer, StoreUnavailable, UpstreamRefused
 from perkie_cli.domain.secret import Secret
 from perkie_cli.engines import bounded
 from perkie_cli.engines.bounded import AnswerTooLarge, read_bounded
 from perkie_cli.engines.gemini.client import Access
+from perkie_cli.stores import downloads
+from perkie_cli.stores.google import blobs
+from tests.clock import ManualClock
+from tests.contract.blob_stores import GcsOpener, stored
 from tests.gemini_answers.build import GOOD, Row, parts
 from tests.gemini_answers.server import answering
 from tests.gemini_bench import KEY, bench
@@ -24,6 +28,7 @@ from tests.scripted_server import Behaviour, Handler, answers, scripted
 
 MIB = 1024 * 1024
 BOMB = gzip.compress(bytes(1024 * MIB), 9)  # a megabyte
+FITS, LARGE = (f"originals/temp/s1/{letter * 64}.jpg" for letter in "ab")
 LISTS = b'{"candidates":[' + b"[[]]," * 3 * MIB + b"1]}"
 
 
@@ -107,6 +112,30 @@ async def test_usual_answers_are_read_whole() -> None:
     assert (await read(packed(zlib.compress(b"{}"), "deflate"))).json() == {}
     assert (await read(answers(200, b"[" * 1000))).content == b"[" * 1000, "small ones may be anything"
     assert (await read(answers(204))).content == b""
+
+
+async def test_a_download_without_end_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "_LARGEST", 3 * MIB)
+    part = tmp_path / "weights.part"
+    with scripted(endless) as server:
+        for _ in range(2):
+            with pytest.raises(UpstreamRefused, match="larger than"):
+                await downloads.HttpDownloads().fetch(server.url, part, lambda *_: None)
+            assert part.stat().st_size == 0
+
+
+async def test_an_object_that_is_no_picture_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blobs, "LARGEST", MIB)
+    opener = await GcsOpener(ManualClock()).start()
+    try:
+        store = opener.open(ManualClock())
+        for key, size in ((FITS, MIB), (LARGE, MIB + 1)):
+            await store.put(key, bytes(size), content_type="image/png", metadata={})
+        assert len((await stored(store, FITS)).data) == MIB
+        with pytest.raises(StoreUnavailable, match="no picture"):
+            await store.get(LARGE)
+    finally:
+        await opener.aclose()
 
 
 @pytest.mark.parametrize("headers", [{"content-encoding": "gzip"}, {}], ids=["bomb", "lists"])
