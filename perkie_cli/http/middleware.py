@@ -28,7 +28,7 @@ from perkie_cli.system.current_request import CurrentRequest, serving
 
 log = logging.getLogger("perkie.http")
 _LONGEST_PATH = 300  # characters of a path in the log
-_LONG_PART = re.compile(r"[^/]{25,}")  # perhaps a token, in a path that leads nowhere
+_TOKEN = re.compile(r"(?i)(images?[^/]*/+).+|[^/]{25,}")  # perhaps one of a link, in a path that leads nowhere
 _LENGTH = re.compile(r"[0-9]{1,12}")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -224,5 +224,5 @@ def note(scope: Scope, error: PerkieError) -> None:
 
 def _where(scope: Scope) -> str:
     """The route for the log, not the path: an image's token is a credential, and a path could break the line."""
-    path = getattr(scope.get("route"), "path", None) or _LONG_PART.sub("…", quote(scope["path"][:_LONGEST_PATH]))
+    path = getattr(scope.get("route"), "path", None) or _TOKEN.sub(r"\1…", quote(scope["path"][:_LONGEST_PATH]))
     return f"{scope.get('method', 'WS')} {path}"

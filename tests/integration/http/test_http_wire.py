@@ -313,6 +313,23 @@ async def test_what_is_not_http_is_told_once(server: Running, caplog: pytest.Log
     assert len([record for record in caplog.records if "HTTP" in record.message]) == 1
 
 
+async def test_no_line_of_the_log_has_a_link_however_it_is_mangled(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", "perkie")
+    link = (await server.generate()).json()["image_url"]
+    token = link.rpartition("/")[2]
+    mangled = ("/images/{}", "/images//{}", "//images/{}", "/images/{}/", "/IMAGES/{}", "/%69mages/{}", "/images%2F{}",
+               "/x/images/{}", "/images/./{}", "/images/a/{}/b", "/{}", "/image/{}")  # fmt: skip
+    for path in mangled:
+        for secret in (token, "canary"):
+            async with wire(server.client) as connection:
+                await connection.send(f"GET {path.format(secret)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                assert (await connection.answer()).status in (200, 404)
+    assert token[:30] not in caplog.text
+    assert "canary" not in caplog.text.replace("GET /canary", "")
+
+
 @pytest.mark.parametrize("setting", ["time", "memory"])
 async def test_answers_that_nobody_reads_are_dropped(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     if setting == "time":
