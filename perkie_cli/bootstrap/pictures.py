@@ -39,7 +39,7 @@ def cutout_source(its: Services) -> CutoutSource:
 
 def ladder(its: Services) -> Ladder:
     """The degradation ladder: substitutes for pictures that cannot be drawn."""
-    return Ladder(its.pictures, its.local, its.workers, its.events, its.clock, its.drawing_turns, its.local_pace)
+    return Ladder(its.pictures, its.local, its.workers, its.events, its.clock, its.local_pace)
 
 
 def local_pace(its: Services) -> Pace:  # noqa: ARG001 -- the shape of every maker

@@ -95,11 +95,17 @@ class Guard:
         self._events = events
 
     async def run(
-        self, call: Callable[[Attempt], Awaitable[T]], deadline: Deadline, *, wait_for_quota: bool = False
+        self,
+        call: Callable[[Attempt], Awaitable[T]],
+        deadline: Deadline,
+        *,
+        wait_for_quota: bool = False,
+        aside: Sending = nullcontext,
     ) -> T:
         """The first successful result of ``call`` within the deadline.
 
         ``wait_for_quota``: wait instead of failing while the upstream's quota or our own limits are exhausted.
+        ``aside`` is opened around waits between attempts.
 
         Raises: the last attempt's error; AtCapacity, BreakerOpen or DeadlineExceeded when nothing could be sent; a
         lasting refusal that an earlier call met.
@@ -117,7 +123,8 @@ class Guard:
                     raise
                 self._events.emit(course.retried(self.breaker.upstream, error, wait))
                 course.go_on(error, wait)
-            await self._clock.sleep(wait)
+            async with aside():
+                await self._clock.sleep(wait)
 
     def check(self) -> None:
         """Checks whether a call could be sent now. Raises: the error that would prevent it."""

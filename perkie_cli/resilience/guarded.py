@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
-from perkie_cli.ports import Clock, Matte, MattingEngine, MattingJob, PricedEngine, Rendering, RenderJob
+from perkie_cli.ports import Clock, Matte, MattingEngine, MattingJob, PricedEngine, Rendering, RenderJob, Sending
 from perkie_cli.resilience.guard import Attempt, Guard
 from perkie_cli.resilience.probe import Probe
 
@@ -38,9 +40,10 @@ class GuardedStyleEngine:
         """Draws with retries. The usage is that of all attempts; ``job.receipt`` has it even if none succeeds."""
 
         def attempt(which: Attempt) -> Awaitable[Rendering]:
-            return self._engine.render(replace(job, safe=job.safe or which.safe, sending=which.sending))
+            sending = partial(_within, job.sending, which.sending)
+            return self._engine.render(replace(job, safe=job.safe or which.safe, sending=sending))
 
-        rendering = await self.guard.run(attempt, job.deadline, wait_for_quota=job.wait_for_quota)
+        rendering = await self.guard.run(attempt, job.deadline, wait_for_quota=job.wait_for_quota, aside=job.sending)
         return replace(rendering, usage=job.receipt.usage)
 
     async def warm_up(self) -> None:
@@ -104,3 +107,10 @@ class GuardedMattingEngine:
     async def aclose(self) -> None:
         """Closes the inner engine."""
         await self._engine.aclose()
+
+
+@asynccontextmanager
+async def _within(ours: Sending, guards: Sending) -> AsyncIterator[None]:
+    """What the caller does aside from its own work, and within it what the guard allows."""
+    async with ours(), guards():
+        yield

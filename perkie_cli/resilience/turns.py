@@ -51,9 +51,39 @@ class Load:
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    load: Load
-    turn: asyncio.Future[float]  # when it began, on the monotonic clock
+    turn: Turn
+    due: Deadline
+    granted: asyncio.Future[None]
     accepted: bool = False
+
+
+class Turn:
+    """A lane and memory. ``waited``: they were not free at once; ``lane_seconds``: how long it had a lane before."""
+
+    def __init__(self, turns: Turns, load: Load) -> None:
+        self._turns = turns
+        self.load = load
+        self.waited = False
+        self.lane_seconds = 0.0
+        self.began: float | None = None  # since when it has its lane, on the monotonic clock; None: it has none
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[None]:
+        """Leaves the lane to others for the block, which waits for somebody else, and then comes back. Memory is kept.
+
+        Who fails in the block has no lane afterwards.
+        """
+        self._turns.leave(self)
+        yield
+        await self.back()
+
+    async def back(self, due: Deadline | None = None) -> None:
+        """Takes a lane again, in front of new work.
+
+        Raises: AtCapacity if there is none in time for the rest of the work to be done when it is ``due``.
+        """
+        self._turns.leave(self)
+        await self._turns.enter(self, due or Deadline.never())
 
 
 class Turns:
@@ -65,9 +95,9 @@ class Turns:
         self._clock = clock
         self._new: list[_Waiter] = []
         self._returning: list[_Waiter] = []  # they hold memory that those in front would wait for
-        self._in_lanes: list[tuple[Hashable, float]] = []  # kind, and since when
+        self._turns: list[Turn] = []  # that have memory; also a lane, or they are aside
         self._weight = 0.0
-        self._lane_paces = MeanPaces()  # seconds in a lane
+        self._lane_paces = MeanPaces()  # seconds in lanes
         self._paces = MeanPaces()  # seconds from the turn to the end
 
     @property
@@ -81,50 +111,45 @@ class Turns:
 
         Raises: AtCapacity when it could not be done by its deadline, or when too much waits.
         """
-        began, waited = await self._wait(self._new, load)
-        turn = Turn(self, load, began, waited)
+        turn = Turn(self, load)
+        self._check_memory(load)
+        turn.waited = await self._wait(self._new, turn, load.due)
+        began = self._clock.monotonic()
         done = False
         try:
             yield turn
             done = True
         finally:
-            turn.leave_lane(done=done)
-            self._weight -= self._share(load)
+            self.leave(turn)
+            self._remove(turn)
             self._paces.took(load.kind, self._clock.monotonic() - began, done=done)
+            self._lane_paces.took(load.kind, turn.lane_seconds, done=done)
             self._move_up()
 
-    @asynccontextmanager
-    async def lane(self, load: Load) -> AsyncIterator[None]:
-        """Waits for a lane, in front of new work, for more work of a turn that has left its own. Raises: AtCapacity."""
-        began, _ = await self._wait(self._returning, load)
-        done = False
-        try:
-            yield
-            done = True
-        finally:
-            self._paces.took(load.kind, self._clock.monotonic() - began, done=done)
-            self.leave(load.kind, began, done=done)
+    async def enter(self, turn: Turn, due: Deadline) -> None:
+        """Gives a turn that is aside its lane again. Raises: AtCapacity."""
+        await self._wait(self._returning, turn, due)
 
-    def leave(self, kind: Hashable, began: float, *, done: bool) -> None:
-        """Frees a lane that was taken at ``began``."""
-        self._in_lanes.remove((kind, began))
-        self._lane_paces.took(kind, self._clock.monotonic() - began, done=done)
-        self._move_up()
+    def leave(self, turn: Turn) -> None:
+        """Frees the turn's lane; without one nothing changes."""
+        if turn.began is not None:
+            turn.lane_seconds += self._clock.monotonic() - turn.began
+            turn.began = None
+            self._move_up()
 
-    async def _wait(self, queue: list[_Waiter], load: Load) -> tuple[float, bool]:
-        """When it got its turn, and whether it had to wait for it."""
-        waiter = _Waiter(load, asyncio.get_running_loop().create_future())
-        if queue is self._new:
-            self._check_memory(load)
-        insort(queue, waiter, key=lambda each: each.load.since)
+    async def _wait(self, queue: list[_Waiter], turn: Turn, due: Deadline) -> bool:
+        """Whether it had to wait for its lane."""
+        waiter = _Waiter(turn, due, asyncio.get_running_loop().create_future())
+        insort(queue, waiter, key=lambda each: each.turn.load.since)
         self._move_up()
-        if waiter.turn.done():
-            return waiter.turn.result(), False
+        if waiter.granted.done():
+            waiter.granted.result()
+            return False
         # where nobody gets a turn for a while, nobody looks ahead: this is the last chance to say so in time
-        left = load.due.remaining(self._clock.monotonic()) - self._paces.expected(load.kind)
+        left = due.remaining(self._clock.monotonic()) - self._still_needed(turn)
         try:
             async with time_limit(left, self._clock) as limit:
-                return await waiter.turn, True
+                await waiter.granted
         except asyncio.CancelledError:
             self._give_up(queue, waiter)
             raise
@@ -132,68 +157,91 @@ class Turns:
             self._give_up(queue, waiter)
             if not limit.expired():
                 raise
-            raise self._refusal(0.0, load) from None
+            raise self._refusal(0.0, turn.load) from None
+        return True
 
     def _give_up(self, queue: list[_Waiter], waiter: _Waiter) -> None:
         if waiter in queue:
             queue.remove(waiter)
-        elif not waiter.turn.cancelled() and waiter.turn.exception() is None:  # it got its turn at the same moment
-            self._in_lanes.remove((waiter.load.kind, waiter.turn.result()))
-            self._weight -= self._share(waiter.load) if queue is self._new else 0.0
+        elif not waiter.granted.cancelled() and waiter.granted.exception() is None:  # granted at the same moment
+            self.leave(waiter.turn)
+            if queue is self._new:
+                self._remove(waiter.turn)
         self._move_up()  # without this heavy waiter, lighter ones behind it may fit
 
+    def _remove(self, turn: Turn) -> None:
+        self._turns.remove(turn)
+        self._weight -= self._share(turn.load)
+
     def _move_up(self) -> None:
-        """Gives turns to those in front, and refuses those who would get theirs too late."""
+        """Gives lanes to those in front, and refuses those who would get theirs too late."""
         while self._returning and self._has_lane():
-            self._let_in(self._returning.pop(0), 0.0)
-        while self._new and self._has_lane() and self._fits(self._new[0].load):
-            waiter = self._new.pop(0)
-            self._let_in(waiter, self._share(waiter.load))
+            self._let_in(self._returning.pop(0), new=False)
+        while self._new and self._has_lane() and self._fits(self._new[0].turn.load):
+            self._let_in(self._new.pop(0), new=True)
         if self.waiting and not math.isinf(self._room.lanes):
             self._refuse_the_late()
 
     def _has_lane(self) -> bool:
-        return len(self._in_lanes) < self._room.lanes
+        return sum(turn.began is not None for turn in self._turns) < self._room.lanes
 
     def _fits(self, load: Load) -> bool:
         return self._weight + self._share(load) <= self._room.capacity
 
-    def _let_in(self, waiter: _Waiter, weight: float) -> None:
-        if waiter.turn.done():  # cancelled, and about to give up
+    def _let_in(self, waiter: _Waiter, *, new: bool) -> None:
+        if waiter.granted.done():  # cancelled, and about to give up
             return
-        began = self._clock.monotonic()
-        self._in_lanes.append((waiter.load.kind, began))
-        self._weight += weight
-        waiter.turn.set_result(began)
+        waiter.turn.began = self._clock.monotonic()
+        if new:
+            self._turns.append(waiter.turn)
+            self._weight += self._share(waiter.turn.load)
+        waiter.granted.set_result(None)
 
     def _share(self, load: Load) -> float:
         return min(load.weight, self._room.capacity)
 
     def _refuse_the_late(self) -> None:
-        """Looks ahead: each waiter takes the lane that is free first, for as long as its kind takes."""
+        """Looks ahead: each takes the lane that is free first, for as long as its kind takes."""
         now = self._clock.monotonic()
-        free = [max(0.0, self._lane_paces.expected(kind) - (now - began)) for kind, began in self._in_lanes]
+        free = [self._in_lane(turn, now) for turn in self._turns if turn.began is not None]
         free += [0.0] * (int(self._room.lanes) - len(free))
         heapq.heapify(free)
-        for queue in (self._returning, self._new):
-            for waiter in tuple(queue):
-                load, wait = waiter.load, free[0]
-                needed = self._paces.expected(load.kind)
-                if not waiter.accepted:  # durations vary; who was let wait is refused only when it is clearly too late
-                    needed *= MARGIN
-                if wait + needed > load.due.remaining(now):
-                    queue.remove(waiter)
-                    if not waiter.turn.done():
-                        waiter.turn.set_exception(self._refusal(wait, load))
-                else:
-                    waiter.accepted = True
-                    heapq.heapreplace(free, wait + self._lane_paces.expected(load.kind))
+        returning = [waiter.turn for waiter in self._returning]
+        self._look_ahead(self._returning, free, now)
+        for turn in self._turns:  # those who will come back
+            if turn.began is None and turn not in returning:
+                heapq.heapreplace(free, free[0] + self._in_lane(turn, now))
+        self._look_ahead(self._new, free, now)
+
+    def _look_ahead(self, queue: list[_Waiter], free: list[float], now: float) -> None:
+        for waiter in tuple(queue):
+            wait, needed = free[0], self._still_needed(waiter.turn)
+            if not waiter.accepted:  # durations vary; who was let wait is refused only when it is clearly too late
+                needed *= MARGIN
+            if wait + needed > waiter.due.remaining(now):
+                queue.remove(waiter)
+                if not waiter.granted.done():
+                    waiter.granted.set_exception(self._refusal(wait, waiter.turn.load))
+            else:
+                waiter.accepted = True
+                heapq.heapreplace(free, wait + self._in_lane(waiter.turn, now))
+
+    def _in_lane(self, turn: Turn, now: float) -> float:
+        """Seconds that it will still have a lane."""
+        had = turn.lane_seconds + (0.0 if turn.began is None else now - turn.began)
+        return max(0.0, self._lane_paces.expected(turn.load.kind) - had)
+
+    def _still_needed(self, turn: Turn) -> float:
+        """Seconds from its lane to the end of the work."""
+        if turn in self._turns:
+            return self._in_lane(turn, self._clock.monotonic())
+        return self._paces.expected(turn.load.kind)
 
     def _check_memory(self, load: Load) -> None:
         """Refuses new work for which memory will not be free in time. Raises: AtCapacity."""
         if math.isinf(load.due.total):
             return  # a part of something that has a deadline, or of a command, which waits
-        waiting = sum(self._share(each.load) for each in self._new if not math.isinf(each.load.due.total))
+        waiting = sum(self._share(each.turn.load) for each in self._new if not math.isinf(each.due.total))
         over = self._weight + waiting + self._share(load) - self._room.capacity
         pace = self._paces.expected(load.kind)
         wait = max(0.0, over) / self._room.capacity * pace  # as if all work took as long as this, evenly spread
@@ -210,19 +258,3 @@ class Turns:
             hint=f"Try again in {format_duration(retry_after)}.",
             retry_after=retry_after,
         )
-
-
-class Turn:
-    """A lane and memory. ``waited``: they were not free at once."""
-
-    def __init__(self, turns: Turns, load: Load, began: float, waited: bool) -> None:
-        self._turns = turns
-        self._load = load
-        self._began: float | None = began
-        self.waited = waited
-
-    def leave_lane(self, *, done: bool = True) -> None:
-        """Frees the lane, for work that now waits for somebody else; memory is kept. Repeating it changes nothing."""
-        if self._began is not None:
-            began, self._began = self._began, None
-            self._turns.leave(self._load.kind, began, done=done)

@@ -22,7 +22,7 @@ from perkie_cli.engines.gemini.client import Access, Connection, check, connect
 from perkie_cli.engines.gemini.faults import fault
 from perkie_cli.engines.gemini.picture import RequestedPicture, take
 from perkie_cli.engines.gemini.question import Question
-from perkie_cli.engines.meter import Meter
+from perkie_cli.engines.meter import Bill, Meter
 from perkie_cli.ports import Clock, Rendering, RenderJob, Workers
 
 T = TypeVar("T")
@@ -99,13 +99,8 @@ class GeminiEngine:
         async with self._meter.call(purchase, model.price(asked.image_size), job.receipt) as bill:
             async with job.sending():
                 bill.sent()
-                sent = await self._outcome(connection, self._sent(connection, model, asked))
-            result = (
-                sent if isinstance(sent, Failure) else await self._outcome(connection, self._read(sent, connection))
-            )
-            if isinstance(result, Failure):
-                bill.usage = None if result.maybe_billed else Usage(attempts=1)
-                raise result.error
+                sent = _succeeded(await self._outcome(connection, self._sent(connection, model, asked)), bill)
+            result = _succeeded(await self._outcome(connection, self._read(sent, connection)), bill)
             bill.drawn = bool(result.pictures)
             bill.usage = usage_of(result.usage, model, asked.image_size, drawn=bill.drawn)
         if not result.pictures:
@@ -187,3 +182,11 @@ class GeminiEngine:
             return await call
         except Exception as error:  # noqa: BLE001 -- told apart by class
             return Failure(*fault(error, connection.scrubbed, self._clock.now(), vertex=connection.vertex))
+
+
+def _succeeded(result: T | Failure, bill: Bill) -> T:
+    """The result of a call. Raises: the error of a failed one, whose bill is then known if it cannot be charged."""
+    if isinstance(result, Failure):
+        bill.usage = None if result.maybe_billed else Usage(attempts=1)
+        raise result.error
+    return result

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -223,10 +224,9 @@ class Cutouts:
     async def _make(self, plan: CutoutPlan, turn: Turn) -> _Made:
         request = plan.request
         decoded = await self._workers.run(codec.decode_photo, request.photo, self._limits)
-        if plan.engine.name != STAND_IN:
-            turn.leave_lane()  # the others have queues of their own, which also fill batches
         job = MattingJob(decoded.raster, plan.mode, plan.deadline, request.photo.data)
-        matte = await plan.engine.matte(job)
+        async with nullcontext() if plan.engine.name == STAND_IN else turn.aside():  # others queue by themselves
+            matte = await plan.engine.matte(job)
         raster, master = await self._workers.run(cut_out, decoded.raster, matte)
         made = _Made(plan, master, raster, _facts(matte), CacheOutcome.MISS, True, (*decoded.notes, *matte.notes))
         if request.cache is CacheUse.OFF:

@@ -226,9 +226,7 @@ class Generate:
 
     async def _draw(self, plan: PicturePlan, turn: Turn) -> Generated:
         request = plan.request
-        decoded, reason, plan = await self._decode(plan)
-        if plan.engine.name != LOCAL:
-            turn.leave_lane()  # others work while this waits for the upstream
+        decoded, reason, plan = await self._decode(plan, turn)
         job = RenderJob(
             decoded.raster,
             plan.style,
@@ -238,18 +236,20 @@ class Generate:
             receipt=Receipt(request.budget),
             cutout=plan.cutout,
             wait_for_quota=request.wait_for_quota,
+            sending=turn.aside,
         )
-        drawn = await self._ladder.draw(plan.engine, job, request, plan.key)
+        drawn = await self._ladder.draw(plan.engine, job, request, plan.key, turn)
         result = self._result(plan, drawn, decoded.notes, reason)
         kept = await self._keep(plan, result) if drawn.found is None else result
         return replace(kept, processing_time=self._since(plan))
 
-    async def _decode(self, plan: PicturePlan) -> tuple[Decoded, str | None, PicturePlan]:
+    async def _decode(self, plan: PicturePlan, turn: Turn) -> tuple[Decoded, str | None, PicturePlan]:
         """The photo or its cut-out; the reason for a substitute cut-out, if any; the plan adapted to it."""
         photo = plan.request.photo
         if plan.cutout is None:
             return await self._workers.run(codec.decode_photo, photo, self._limits), None, plan
-        decoded, cutout = await self._cutouts.decode(plan.request)
+        async with turn.aside():  # cut-outs have a queue of their own
+            decoded, cutout = await self._cutouts.decode(plan.request)
         return decoded, cutout.degradation_reason, plan.cut_out_by(cutout.fingerprint)
 
     @staticmethod

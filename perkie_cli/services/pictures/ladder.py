@@ -19,12 +19,11 @@ from perkie_cli.domain.pictures.request import CacheUse, Fallback, GenerateReque
 from perkie_cli.domain.policy import Cover
 from perkie_cli.ports import Clock, EventSink, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.pace import Pace
-from perkie_cli.resilience.turns import Load, Turns
+from perkie_cli.resilience.turns import Turn
 from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.found import Found, master_of
 
 LATE = "the picture was ready {:.1f} s after the deadline"
-_SUBSTITUTE = "substitute"  # the kind of its load
 RETRY_AFTER = 60.0  # seconds, if the upstream's error has none
 
 
@@ -55,20 +54,20 @@ class Ladder:
         workers: Workers,
         events: EventSink,
         clock: Clock,
-        turns: Turns,
         pace: Pace,
     ) -> None:
-        """``pace`` records how long the local engine takes; ``turns`` has a lane for it."""
+        """``pace`` records how long the local engine takes."""
         self._cache = cache
         self._local = local
         self._workers = workers
         self._events = events
         self._clock = clock
-        self._turns = turns
         self._pace = pace
 
-    async def draw(self, engine: StyleEngine, job: RenderJob, request: GenerateRequest, key: CacheKey) -> LadderResult:
-        """The picture of ``key``, or a substitute.
+    async def draw(
+        self, engine: StyleEngine, job: RenderJob, request: GenerateRequest, key: CacheKey, turn: Turn
+    ) -> LadderResult:
+        """The picture of ``key``, or a substitute, which takes the turn's lane again.
 
         Raises: the engine's errors that the ladder does not catch; Unavailable with a friendly message when every
         allowed step fails.
@@ -78,7 +77,7 @@ class Ladder:
         except PerkieError as error:
             if not self._catches(error, request, engine.name):
                 raise
-            return await self._descend(job, request, key, error)
+            return await self._descend(job, request, key, error, turn)
 
     async def _drawn(self, engine: StyleEngine, job: RenderJob, fingerprint: str) -> LadderResult:
         rendering = await engine.render(job)
@@ -93,11 +92,11 @@ class Ladder:
         return error.covered is Cover.ALWAYS or (error.covered is Cover.SETUP and request.cover_setup)
 
     async def _descend(
-        self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError
+        self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError, turn: Turn
     ) -> LadderResult:
         other = await self._older(job, request, key, error)
         if other is None and Fallback.LOCAL in request.fallback:
-            other = await self._local_drawing(job, request, key, error)
+            other = await self._local_drawing(job, request, key, error, turn)
         if other is None:
             raise _sorry(request, error) from error
         self._events.emit(Degraded(job.style.id, error.code, other.engine, error.message, error.hint))
@@ -119,7 +118,7 @@ class Ladder:
         return _substitute(job, request, error, older, (facts["engine"], facts["model"], facts["recipe"]), note)
 
     async def _local_drawing(
-        self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError
+        self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError, turn: Turn
     ) -> LadderResult | None:
         recipe = self._local.recipe(job.style, job.size).with_cutout(job.cutout)
         made_by = (recipe.engine, recipe.model, recipe.fingerprint)
@@ -129,17 +128,13 @@ class Ladder:
             if (kept := await self._cache.find(own, request.owner)) is not None:
                 return _substitute(job, request, error, kept, made_by, note)
         try:
-            async with self._turns.lane(self._load(job, request)):
-                drawn = await self._paced(job, recipe.fingerprint)
+            await turn.back(job.deadline.later(request.overtime))
+            drawn = await self._paced(job, recipe.fingerprint)
         except AtCapacity as second:
             raise _sorry(request, error, second.retry_after) from second
         except Unavailable as second:
             raise _sorry(request, error) from second
         return _substitute(job, request, error, drawn.picture, made_by, note)
-
-    def _load(self, job: RenderJob, request: GenerateRequest) -> Load:
-        due = job.deadline.later(request.overtime)
-        return Load(0, (_SUBSTITUTE, job.style.id), due, self._clock.monotonic())
 
     async def _paced(self, job: RenderJob, fingerprint: str) -> LadderResult:
         began = self._clock.monotonic()

@@ -53,8 +53,8 @@ class Machine:
                 await self.clock.sleep(seconds)
                 self._count(0, -1)
                 if upstream is not None:
-                    turn.leave_lane()
-                    await self.clock.sleep(upstream)
+                    async with turn.aside():
+                        await self.clock.sleep(upstream)
                 self._count(-weight, 0)
             self.ended[name] = self.clock.monotonic() - 1000
         except AtCapacity as error:
@@ -115,8 +115,8 @@ async def test_what_is_heavier_than_all_runs_alone() -> None:
 async def test_more_than_may_wait_is_refused_at_once() -> None:
     machine = Machine(lanes=1, queue=20)
     await machine.run(
-        *((name, 1.0, {"weight": 10}) for name in "abcd"),
-        ("small", 1.0, {"weight": 1, "after": 0.5}),
+        *((name, 1.0, {"weight": 10, "due": 100.0}) for name in "abcd"),
+        ("small", 1.0, {"weight": 1, "after": 0.5, "due": 100.0}),
     )
     assert (machine.began, set(machine.refused)) == (list("abc"), {"d", "small"})
     assert machine.refused["d"] == (0.0, 1.0)
@@ -174,17 +174,19 @@ async def test_when_memory_is_short_the_wait_for_it_counts() -> None:
     assert {name for name, (at, _) in machine.refused.items() if at == 10} == {str(n) for n in range(10, 20)}
 
 
-async def test_a_substitute_gets_a_lane_before_new_work_whose_memory_it_holds() -> None:
+async def test_who_comes_back_gets_a_lane_before_new_work_whose_memory_it_holds() -> None:
     machine = Machine(lanes=1, capacity=2)
     order: list[str] = []
 
     async def falls_back(name: str) -> None:
         async with machine.turns.hold(Load(1, "gemini", NEVER)) as turn:
-            turn.leave_lane()
+            with pytest.raises(LookupError):
+                async with turn.aside():
+                    await machine.clock.sleep(1.0)
+                    raise LookupError
+            await turn.back()
             await machine.clock.sleep(1.0)
-            async with machine.turns.lane(Load(0, "substitute", NEVER)):
-                await machine.clock.sleep(1.0)
-                order.append(name)
+            order.append(name)
 
     async def everything() -> None:
         await asyncio.gather(falls_back("a"), falls_back("b"), *(machine.work(n, 1.0, weight=2) for n in "cd"))
@@ -193,19 +195,50 @@ async def test_a_substitute_gets_a_lane_before_new_work_whose_memory_it_holds() 
     assert order + machine.began == list("abcd")
 
 
-async def test_a_substitute_that_would_come_too_late_is_refused_at_once() -> None:
-    turns = Turns("work", Room(1, math.inf, math.inf), clock := VirtualClock())
+async def test_who_comes_back_too_late_for_the_rest_of_its_work_is_refused_at_once() -> None:
+    clock = VirtualClock()
+    turns = Turns("work", Room(1, math.inf, math.inf), clock)
 
-    async def substitute(seconds: float | None) -> None:
-        async with turns.lane(Load(0, "substitute", Deadline.after(seconds, clock.monotonic()))):
+    async def draw(seconds: float | None) -> None:
+        due = Deadline.after(seconds, clock.monotonic())
+        async with turns.hold(Load(1, "picture", NEVER)) as turn:
+            with pytest.raises(LookupError):
+                async with turn.aside():
+                    await clock.sleep(1.0)
+                    raise LookupError
+            await turn.back(due)
             await clock.sleep(4.0)
 
     async def everything() -> list[BaseException | None]:
-        await substitute(None)
-        return await asyncio.gather(*(substitute(10.0) for _ in range(4)), return_exceptions=True)
+        await draw(None)
+        return await asyncio.gather(*(draw(12.0) for _ in range(4)), return_exceptions=True)
 
     ended = await clock.drive(everything())
     assert [type(each) for each in ended] == [type(None), type(None), AtCapacity, AtCapacity]
+
+
+async def test_new_work_is_refused_for_what_will_come_back_before_it() -> None:
+    """Four wait for an upstream and will each need the lane for seconds: a fifth cannot be done in time."""
+    machine = Machine(lanes=1)
+
+    async def draw(name: str, due: float | None, after: float = 0.0) -> None:
+        await machine.clock.sleep(after)
+        try:
+            async with machine.turns.hold(Load(1, "p", Deadline.after(due, machine.clock.monotonic()))) as turn:
+                async with turn.aside():
+                    await machine.clock.sleep(5.0)
+                await machine.clock.sleep(4.0)
+            machine.ended[name] = machine.clock.monotonic()
+        except AtCapacity:
+            machine.refused[name] = (machine.clock.monotonic() - 1000, None)
+
+    async def everything() -> None:
+        await draw("measured", None)
+        busy = machine.work("in the lane", 1.0, after=1.0, kind="quick")
+        await asyncio.gather(*(draw(name, None) for name in "abcd"), busy, draw("late", 15.0, after=1.5))
+
+    await machine.clock.drive(everything())
+    assert machine.refused == {"late": (10.5, None)}
 
 
 JOBS = st.tuples(
@@ -229,14 +262,17 @@ def test_every_lane_and_weight_comes_back(jobs: Sequence[tuple[int, str, int, in
                     assert inside["weight"] <= 100
                     assert inside["lanes"] <= 3
                     if ending == "leave":
-                        turn.leave_lane()
                         inside["lanes"] -= 1
+                        async with turn.aside():
+                            await go.wait()
+                        inside["lanes"] += 1
+                        assert inside["lanes"] <= 3
                     await go.wait()
                     if ending == "fail":
                         raise RuntimeError
                 finally:
                     inside["weight"] -= min(weight, 100)
-                    inside["lanes"] -= ending != "leave"
+                    inside["lanes"] -= 1
 
         events = [asyncio.Event() for _ in jobs]
         tasks = [asyncio.create_task(one(w, e, go)) for (w, e, *_), go in zip(jobs, events, strict=True)]
