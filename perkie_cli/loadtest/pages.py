@@ -30,8 +30,11 @@ def write(report: Report, path: Path) -> None:
     texts = {".json": as_json, ".html": as_html, ".md": as_markdown}
     data = as_junit(report) if path.suffix == ".xml" else texts[path.suffix](report).encode("utf-8", "replace")
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def check_suffix(path: Path) -> None:

@@ -257,34 +257,31 @@ def test_a_run_ends_when_its_money_is_spent(perkie: Perkie, tmp_path: Path) -> N
     assert 0.5 < report["total"]["cost_usd"] + report["warm_up"]["cost_usd"] < 5
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_full_disk_costs_a_file_and_not_what_was_measured(perkie: Perkie, tmp_path: Path) -> None:
+def limited(limit: str, tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command under a limit of the shell's."""
+    command = [sys.executable, "-m", "perkie_cli", "load-test", "run", *words]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    limiting = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *command]
+    return subprocess.run(limiting, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100)
+
+
+def test_files_that_cannot_grow_cost_a_report_and_not_what_was_measured(tmp_path: Path) -> None:
     write(tmp_path / "own.toml")
-    (tmp_path / "rows.csv.0.part").symlink_to("/dev/full")
     with scripted(answers(body=b"ok")) as server:
-        done = perkie(
-            *("load-test", "run", "own.toml", "--target", server.url, "--samples", "rows.csv"),
-            *("--summary", "/dev/full", "--report", "run.json"),
-        )
+        more = ("--samples", "rows.csv", "--report", "run.json")
+        done = limited("-f 2", tmp_path, "own.toml", "--target", server.url, *more)  # KiB
     assert done.returncode == 3, done.stderr
     assert "passed: all 1 thresholds hold" in done.stdout
-    assert "/dev/full cannot be written: No space left on device" in done.stderr
-    assert "not all samples could be written: No space left on device" in done.stderr
-    report = json.loads((tmp_path / "run.json").read_text())
-    assert report["warnings"] == ["not all samples could be written: No space left on device"]
+    assert "run.json cannot be written: File too large" in done.stderr
+    assert "not all samples could be written: File too large" in done.stderr
+    assert not (tmp_path / "run.json").exists(), "a report is whole or not there"
+    assert not list(tmp_path.glob(".run*"))
 
 
 def test_files_that_run_out_are_the_generator_s_limit_and_no_error_of_the_server(tmp_path: Path) -> None:
     write(tmp_path / "own.toml", rule="error_rate<1%", rate=60, seconds=2, more="max_in_flight = 500\n")
-    command = [sys.executable, "-m", "perkie_cli", "load-test", "run", "own.toml", "--target"]
     with scripted(after(3.0, answers(body=b"ok"))) as server:
-        done = subprocess.run(
-            ["bash", "-c", 'ulimit -n 60; exec "$@"', "bash", *command, server.url],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
+        done = limited("-n 60", tmp_path, "own.toml", "--target", server.url)
     assert done.returncode == 98, done.stdout + done.stderr
     assert "connections could not be opened by this machine" in done.stderr
 
