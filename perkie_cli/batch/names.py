@@ -81,7 +81,7 @@ class _Names:
 
     def _has_twin(self, file: InputFile) -> bool:
         """Whether another photo of that stem lies beside a file."""
-        if not isinstance(file.source, FileSource) or file.path == STDIO:
+        if not isinstance(file.source, FileSource):
             return False
         folder = file.source.path.parent
         if folder not in self._beside:

@@ -80,6 +80,7 @@ def test_stdin_and_stdout(tmp_path: Path) -> None:
     assert file.stdout.decode().strip() == str(tmp_path / "cat.webp")
     folder = piped("stylize", "-", "-s", "all", "--size", "256", "--out-dir", str(tmp_path), given=CAT.read_bytes())
     assert sorted(map(Path, folder.stdout.decode().split())) == sorted(tmp_path.glob("stdin_*.jpg"))
+    assert len(list(tmp_path.glob("stdin_*.jpg"))) == 3, "stdin is read once for all styles"
 
 
 def test_streams_that_cannot_be_used_are_told_before_anything_is_drawn(tmp_path: Path) -> None:

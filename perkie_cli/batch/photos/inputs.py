@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from perkie_cli.batch.files import STDIO, located
 from perkie_cli.batch.mark import OutputKind, mark_of
-from perkie_cli.batch.photos.sources import BUCKET, FileSource, Source
+from perkie_cli.batch.photos.sources import BUCKET, FileSource, Source, StdinSource
 from perkie_cli.domain.errors import NoPhotos, NotAnImage, UnreadableFile, UsageError
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.imaging.damage import ACCEPTED
@@ -114,7 +114,7 @@ def _expand_one(word: str, recursive: bool) -> list[InputFile]:
     if word == "":  # an empty variable in a script must not mean the whole folder
         raise UsageError("'' is not the path of a picture", hint="Name files, folders or patterns; - is stdin.")
     if path == STDIO:
-        return [_named(STDIO)]
+        return [InputFile(StdinSource())]
     if word.startswith(("http://", "https://")):  # before a path is made of it, which would lose a slash
         raise UsageError(f"{word} is an address; files are read", hint=f"curl -fsSL {word} | perkie … - > out.jpg")
     if holds(path.is_dir):

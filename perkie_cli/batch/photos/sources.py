@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, init=False)
 class FileSource:
-    """A file, or stdin. It keeps the path as text, which takes a quarter of the memory: there may be 100,000."""
+    """A file. It keeps the path as text, which takes a quarter of the memory: there may be 100,000."""
 
     _text: str
 
@@ -64,7 +65,7 @@ class FileSource:
     @property
     def name(self) -> str:
         """The path as it was given."""
-        return "stdin" if self.path == STDIO else self._text
+        return self._text
 
     @property
     def key(self) -> bytes:
@@ -91,6 +92,38 @@ class FileSource:
         """Follows links."""
         with suppress(OSError):
             return path.samefile(self.path)
+        return False
+
+
+class StdinSource:
+    """The photo on stdin. It is read once, for all of its styles."""
+
+    name = "stdin"
+    path = STDIO
+    key = b"stdin"
+
+    def __init__(self) -> None:
+        self._reading = asyncio.Lock()
+        self._data: bytes | None = None
+
+    def version(self) -> str:
+        """Unknown."""
+        return ""
+
+    def modified(self) -> float | None:
+        """Unknown."""
+        return None
+
+    async def read(self, max_bytes: int, io: Workers) -> bytes:
+        """Reads all of it in a worker. Raises also: UsageError on a terminal."""
+        async with self._reading:
+            if self._data is None:
+                self._data = await io.run(read_input, STDIO, max_bytes)
+        return self._data
+
+    def is_at(self, path: Path) -> bool:
+        """Never."""
+        del path
         return False
 
 

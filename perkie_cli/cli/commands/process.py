@@ -20,7 +20,7 @@ from perkie_cli.cli.choices import output_format, owner_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.request import CutoutRequest
-from perkie_cli.domain.errors import UsageError
+from perkie_cli.domain.errors import Interrupted, UsageError
 from perkie_cli.domain.people.identity import ANONYMOUS
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.style import Strategy
@@ -129,7 +129,7 @@ async def _all(command: BatchCommand, drawing: Drawing, paying: Paying, styles: 
     cutouts = CutoutMaker(services.cutouts, partial(_cutout, batch=batch, fallback=bool(steps)))
     maker = PetMaker(cutouts, drawing.maker(services, batch, steps, len(jobs)))
     report = await drawn(command, drawing, paying, jobs, maker, steps)
-    if paying.estimate or batch.rules.dry_run:
+    if paying.estimate or batch.rules.dry_run or isinstance(report.error, Interrupted):
         return report
     sheets, why = await tried(Sheets(services.limits, services.workers, services.io), jobs, batch.out_dir)
     for path in sheets:
