@@ -160,20 +160,28 @@ def _in_folder(folder: Path, recursive: bool) -> list[InputFile]:
 def _pictures(folder: Path, recursive: bool) -> Iterator[InputFile]:
     for name in sorted(_names(folder, "", recursive), key=lambda name: name.replace(os.sep, "\0")):
         path = folder / name
-        if holds(path.is_file) and _is_picture(path):
+        if name.endswith(os.sep) or (holds(path.is_file) and _is_picture(path)):
             yield InputFile(FileSource(path), _shared(name.rpartition(os.sep)[0]), from_folder=True)
 
 
 def _names(folder: Path, below: str, recursive: bool) -> Iterator[str]:
-    """Yields the names of a folder's files relative to it, without hidden ones. Links to folders are not followed."""
-    with suppress(OSError), os.scandir(folder / below) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if not entry.is_dir(follow_symlinks=False):
-                yield below + entry.name
-            elif recursive:
-                yield from _names(folder, f"{below}{entry.name}{os.sep}", recursive)
+    """Yields the names of a folder's files relative to it, without hidden ones. Links to folders are not followed.
+
+    A folder below that cannot be read is yielded itself, with a separator at its end: it fails as one item.
+    """
+    try:
+        with os.scandir(folder / below) as entries:
+            seen = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except OSError:
+        yield below
+        return
+    for name, is_folder in seen:
+        if name.startswith("."):
+            continue
+        if not is_folder:
+            yield below + name
+        elif recursive:
+            yield from _names(folder, f"{below}{name}{os.sep}", recursive)
 
 
 @functools.lru_cache(maxsize=1024)

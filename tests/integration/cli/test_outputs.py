@@ -74,3 +74,29 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(UnwritableFile):
         write_atomically(tmp_path / "out.jpg", b"picture")
     assert [path.name for path in tmp_path.iterdir()] == ["out.jpg"]
+
+
+def test_folders_within_are_searched_in_order_hidden_ones_are_not(tmp_path: Path) -> None:
+    for name in ("b/2.png", "b/1.png", "a.png", "b.png", ".thumbs/3.png", "c/d/4.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    found = expand([str(tmp_path)], recursive=True, kind=OutputKind.PICTURE).files
+    assert [str(file.path.relative_to(tmp_path)) for file in found] == [
+        "a.png",
+        "b/1.png",
+        "b/2.png",
+        "b.png",
+        "c/d/4.png",
+    ]
+    assert [str(file.folder) for file in found] == [".", "b", "b", ".", "c/d"]
+    flat = expand([str(tmp_path)], recursive=False, kind=OutputKind.PICTURE).files
+    assert [file.path.name for file in flat] == ["a.png", "b.png"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+def test_a_folder_that_cannot_be_read_is_one_failing_item(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "closed").mkdir(mode=0)
+    found = expand([str(tmp_path)], recursive=True, kind=OutputKind.PICTURE).files
+    assert [file.path.name for file in found] == ["a.png", "closed"]
