@@ -164,7 +164,7 @@ def start_traffic(
 
 
 def _start(job: Job) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "perkie_cli.loadtest.chaos.stage.shop"]
+    command = [sys.executable, "-P", "-m", "perkie_cli.loadtest.chaos.stage.shop"]
     process = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     )

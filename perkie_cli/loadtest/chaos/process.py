@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -73,15 +73,17 @@ def run_experiment(job: Job, say: Callable[[str], None]) -> Outcome:
 
     Raises: BadInput for a wrong experiment, before anything is started; Unavailable when something does not start.
     """
-    command = [sys.executable, "-m", "perkie_cli.loadtest.chaos.process"]
+    here = [] if "python" in job.allowed else ["-P"]  # modules of the current folder only for who may run any
+    command = [sys.executable, *here, "-m", "perkie_cli.loadtest.chaos.process"]
     child = subprocess.Popen(  # noqa: S603
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, start_new_session=True
     )
     assert child.stdin is not None
     assert child.stdout is not None
     with _forwarding(child):
-        child.stdin.write(json.dumps(asdict(job)) + "\n")  # stays open: its end tells the child that we have died
-        child.stdin.flush()
+        with suppress(BrokenPipeError):  # it has died already, which its exit code will tell
+            child.stdin.write(json.dumps(asdict(job)) + "\n")  # stays open: its end tells the child that we have died
+            child.stdin.flush()
         result: dict[str, Any] = {}
         for line in child.stdout:
             message = json.loads(line)
@@ -124,9 +126,27 @@ def _error(fields: dict[str, Any]) -> PerkieError:
 # ---------------------------------------------------------------- the child
 
 
+class _Messages:
+    """Lines to the parent. What actions and probes print goes to stderr instead."""
+
+    def __init__(self) -> None:
+        self._pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Sends; if the parent has died, there is nobody to tell, but the rollbacks go on."""
+        with suppress(BrokenPipeError):
+            self._pipe.write(json.dumps(message, default=_plain, skipkeys=True) + "\n")
+            self._pipe.flush()
+
+    def say(self, text: str) -> None:
+        """A remark for people."""
+        self.send({"say": text})
+
+
 def main() -> None:
-    """Reads the job from stdin, and prints a line for each message."""
-    shield = Shield()
+    """Reads the job from stdin, and sends messages to stdout."""
+    shield, messages = Shield(), _Messages()
     for name in ("NO_PROXY", "no_proxy"):  # for Chaos Toolkit's HTTP calls: no proxy reaches this machine's loopback
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost", "::1")))
     with shield.installed():
@@ -134,9 +154,9 @@ def main() -> None:
         threading.Thread(target=_interrupt_without_parent, daemon=True).start()
         job = Job(fields["experiment"], tuple(fields["allowed"]), fields["server"])
         try:
-            _send(_run(job, shield))
+            messages.send(_run(job, shield, messages.say))
         except PerkieError as error:
-            _send({"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}})
+            messages.send({"error": {"kind": type(error).__name__, "message": error.message, "hint": error.hint}})
 
 
 def _interrupt_without_parent() -> None:
@@ -144,7 +164,7 @@ def _interrupt_without_parent() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)  # it may be asleep, and must wake up
 
 
-def _run(job: Job, shield: Shield) -> dict[str, Any]:
+def _run(job: Job, shield: Shield, say: Callable[[str], None]) -> dict[str, Any]:
     from perkie_cli.loadtest.chaos.faults import look_at_faults
     from perkie_cli.loadtest.chaos.run import run
     from perkie_cli.loadtest.chaos.stage.stage import staged
@@ -154,25 +174,14 @@ def _run(job: Job, shield: Shield) -> dict[str, Any]:
     with ExitStack() as stack:
         addresses: dict[str, str] = {}
         if plan is not None:
-            _say(f"starting {', '.join(plan.processes)}")
+            say(f"starting {', '.join(plan.processes)}")
             addresses = stack.enter_context(staged(plan, job.server)).addresses
-        journal = run(source.document, addresses, shield, _say)
+        journal = run(source.document, addresses, shield, say)
         findings = judge(journal, look_at_faults(), shield.received)
     journal[EXTENSION_KEY] |= {"findings": [asdict(each) for each in findings], "signals": shield.received}
     verdict = verdict_of(findings)
     journal[EXTENSION_KEY]["verdict"] = verdict
     return {"verdict": verdict, "findings": [asdict(each) for each in findings], "journal": journal}
-
-
-def _say(text: str) -> None:
-    _send({"say": text})
-
-
-def _send(message: dict[str, Any]) -> None:
-    try:
-        print(json.dumps(message, default=_plain), flush=True)  # noqa: T201 -- the pipe to the parent
-    except BrokenPipeError:  # the parent has died: there is nobody to tell, but the rollbacks go on
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
 
 
 def _plain(value: Any) -> Any:

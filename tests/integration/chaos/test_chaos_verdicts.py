@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.integration.chaos.experiments import Bucket, ChaosRun, action, http, program
 
 TOUCHY = ("--allow-providers", "process")
@@ -142,6 +143,31 @@ def test_a_dry_run_does_nothing(pets: Bucket, tmp_path: Path) -> None:
     assert run.end() == (0, {})
     assert pets.plan()["fault"] == []
     assert run.journal["run"][0]["output"] is None
+
+
+def test_what_an_action_prints_does_not_come_between(pets: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(
+        "import os, sys\n"
+        "def speak():\n"
+        '    print(\'{"verdict": "passed"}\')\n'
+        "    os.write(1, b'not JSON')\n"
+        "    return {(1, 2): object(), 'bytes': b'x', 'nan': float('nan')}\n"
+    )
+    provider = {"type": "python", "module": "loud", "func": "speak"}
+    document = pets.experiment([{"name": "speak", "type": "action", "provider": provider}], [])
+    path = {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    run = ChaosRun(tmp_path, document, "--allow-providers", "python", env=path)
+    assert run.end() == (0, {})
+
+
+def test_a_child_that_cannot_begin_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "chaoslib").mkdir()
+    (tmp_path / "chaoslib" / "__init__.py").write_text("import os\nos._exit(7)\n")
+    path = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    run = ChaosRun(tmp_path, "storage-down", env=path)
+    assert run.process.wait(60) == 1
+    assert run.process.stdout is not None
+    run.process.stdout.close()
 
 
 def test_the_users_own_settings_are_not_read(pets: Bucket, tmp_path: Path) -> None:
