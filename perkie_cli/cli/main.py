@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(130)
     finally:
         for late in (signal.SIGINT, signal.SIGTERM):  # Python's shutdown would print a KeyboardInterrupt
-            signal.signal(late, signal.SIG_DFL)
+            if signal.getsignal(late) is not signal.SIG_IGN:  # what a command ignores to its end stays ignored
+                signal.signal(late, signal.SIG_DFL)
         gc.freeze()  # skip the final garbage collection: it would take as long as `quota show` itself
 
 
