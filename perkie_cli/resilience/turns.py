@@ -40,13 +40,15 @@ class Room:
 class Load:
     """A piece of work: its weight, when it is due, and its ``kind``; those of a kind take about the same time.
 
-    ``since``: when its request came, on the monotonic clock; the earlier one goes first.
+    ``since``: when its request came, on the monotonic clock; the earlier one goes first. ``side_work`` belongs to other
+    work that waits too: it is never refused.
     """
 
     weight: float
     kind: Hashable
     due: Deadline
     since: float = 0.0
+    side_work: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -239,9 +241,9 @@ class Turns:
 
     def _check_memory(self, load: Load) -> None:
         """Refuses new work for which memory will not be free in time. Raises: AtCapacity."""
-        if math.isinf(load.due.total):
-            return  # a part of something that has a deadline, or of a command, which waits
-        waiting = sum(self._share(each.turn.load) for each in self._new if not math.isinf(each.due.total))
+        if load.side_work:
+            return
+        waiting = sum(self._share(each.turn.load) for each in self._new if not each.turn.load.side_work)
         over = self._weight + waiting + self._share(load) - self._room.capacity
         pace = self._paces.expected(load.kind)
         wait = max(0.0, over) / self._room.capacity * pace  # as if all work took as long as this, evenly spread

@@ -82,7 +82,9 @@ class Originals:
 
     def _load(self, photo: Photo) -> Load:
         pixels = pixels_held(photo.seen, self._limits.max_side)
-        return Load(pixels, ("upload", photo.pixels.bit_length()), Deadline.never(), self._clock.monotonic())
+        return Load(
+            pixels, ("upload", photo.pixels.bit_length()), Deadline.never(), self._clock.monotonic(), side_work=True
+        )
 
     async def keep_if_possible(self, owner: Owner, photo: Photo) -> Original | None:
         """``keep`` as a side task of another request: failures become events, not errors."""
