@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from perkie_cli.cli.loadtest.rows import LoadChangeRow, LoadRunRow
+from perkie_cli.cli.loadtest.comparing import change_row, differences, regression
+from perkie_cli.cli.loadtest.rows import LoadRunRow
 from perkie_cli.cli.render import Renderer
 from perkie_cli.cli.render import Report as Printed
 from perkie_cli.cli.table import Table
-from perkie_cli.domain.errors import InvalidParameter, PerkieError, ThresholdsFailed, UnwritableFile, UsageError
+from perkie_cli.domain.errors import InvalidParameter, PerkieError, UnwritableFile, UsageError
 from perkie_cli.domain.units import format_duration
 
 if TYPE_CHECKING:
@@ -171,9 +172,9 @@ def _run_all(renderer: Renderer, settings: Settings) -> Printed:
     results: list[object] = [*rows]
     if settings.against is not None and (error is None or error.exit_code == 99):
         found = _sides(done, settings.min_change)
-        results += [_change_row(change) for change in found.changes]
+        results += [change_row(change) for change in found.changes]
         text += differences(found)
-        error = _regression(found) or error
+        error = regression(found) or error
     return Printed(results=results, summary={"runs": len(rows)}, text=text, error=error)
 
 
@@ -349,9 +350,6 @@ def _overview(done: Sequence[tuple[Report, PerkieError | None]], settings: Setti
     return Table(columns, rows, frozenset(columns[3:]))
 
 
-# ---------------------------------------------------------------- comparing
-
-
 def _sides(done: Sequence[tuple[Report, PerkieError | None]], least: float) -> Comparison:
     import json
 
@@ -360,48 +358,3 @@ def _sides(done: Sequence[tuple[Report, PerkieError | None]], least: float) -> C
 
     tables = [json.loads(as_json(report)) for report, _ in done]
     return compare(tables[::2], tables[1::2], least=least)
-
-
-def compared(a: Sequence[Mapping[str, Any]], b: Sequence[Mapping[str, Any]], *, min_change: float) -> Printed:
-    """What ``load-test compare`` prints."""
-    from perkie_cli.loadtest.compare import compare
-
-    found = compare(a, b, least=min_change)
-    summary = {"a": len(a), "b": len(b), "judged": found.judged}
-    rows = [_change_row(change) for change in found.changes]
-    return Printed(results=rows, summary=summary, text=differences(found), error=_regression(found))
-
-
-def _change_row(change: Any) -> LoadChangeRow:
-    return LoadChangeRow(
-        change.measure, change.a, change.b, change.ratio, change.p, change.detectable, change.regressed
-    )
-
-
-def differences(found: Comparison) -> list[str | Table]:
-    """A table of changes, and what it is worth."""
-    rows = [
-        (
-            change.measure,
-            f"{change.a:.4g}",
-            f"{change.b:.4g}",
-            f"× {change.ratio:.3g}",
-            "–" if change.p is None else f"{change.p:.3g}",
-            "–" if change.detectable is None else f"× {change.detectable:.3g}",
-            "worse" if change.regressed else "",
-        )
-        for change in found.changes
-    ]
-    columns = ("figure", "A", "B", "B / A", "p", "seen from", "")
-    table = Table(columns, rows, frozenset(columns[1:6]))
-    if found.judged:
-        return [table]
-    few = f"{found.runs[0]} and {found.runs[1]} runs are too few to judge: this may be the noise. Use --repeat 5."
-    return [table, few]
-
-
-def _regression(found: Comparison) -> PerkieError | None:
-    if not found.regressions:
-        return None
-    worse = ", ".join(f"{change.measure} × {change.ratio:.3g} (p = {change.p:.2g})" for change in found.regressions)
-    return ThresholdsFailed(f"B is worse than A: {worse}")
