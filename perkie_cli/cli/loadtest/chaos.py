@@ -84,7 +84,10 @@ def chaos(
     _check_files(reports or [], summary)
     job = Job(experiment, tuple(sorted(providers_of(allowed))), server)
     outcome = run_experiment(job, renderer_of(ctx).say)
-    finish(ctx, _report(outcome, _write(outcome, reports or [], summary)))
+    written, failure = _write(outcome, reports or [], summary)
+    if failure is not None and outcome.verdict.exit_code:
+        renderer_of(ctx).warn(failure.message)
+    finish(ctx, _report(outcome, written, failure))
 
 
 def _check_files(reports: Sequence[Path], summary: Path | None) -> None:
@@ -98,7 +101,7 @@ def _check_files(reports: Sequence[Path], summary: Path | None) -> None:
             raise UnwritableFile(f"{path}: there is no folder {path.parent}")
 
 
-def _report(outcome: Outcome, written: Sequence[Path]) -> Report:
+def _report(outcome: Outcome, written: Sequence[Path], failure: UnwritableFile | None) -> Report:
     from perkie_cli.loadtest.chaos.pages import error_of, headline
 
     rows = [ChaosCheckRow(each.check, each.verdict.value, each.message) for each in outcome.findings]
@@ -111,7 +114,7 @@ def _report(outcome: Outcome, written: Sequence[Path]) -> Report:
         "reports": written,
     }
     error = error_of(outcome)
-    return Report(rows, summary, [_table(rows), *([] if error else [headline(outcome)])], error)
+    return Report(rows, summary, [_table(rows), *([] if error else [headline(outcome)])], error or failure)
 
 
 def _table(rows: Sequence[ChaosCheckRow]) -> Table:
@@ -128,18 +131,20 @@ def _check_extra() -> None:
             )
 
 
-def _write(outcome: Outcome, reports: Sequence[Path], summary: Path | None) -> list[Path]:
-    """The files. Raises: UnwritableFile."""
+def _write(outcome: Outcome, reports: Sequence[Path], summary: Path | None) -> tuple[list[Path], UnwritableFile | None]:
+    """The reports that were written, and why others were not: what was found is still printed."""
     from perkie_cli.loadtest.chaos.pages import as_markdown, write
 
+    written: list[Path] = []
     path = summary or Path()
     try:
         for path in reports:
             write(outcome, path)
+            written.append(path)
         if summary is not None:
             path = summary
-            with path.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8", errors="replace") as file:
                 file.write(as_markdown(outcome))
     except OSError as error:
-        raise UnwritableFile(f"{path} cannot be written: {error.strerror}") from error
-    return list(reports)
+        return written, UnwritableFile(f"{path} cannot be written: {error.strerror}")
+    return written, None

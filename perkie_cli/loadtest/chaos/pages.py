@@ -34,7 +34,8 @@ def write(outcome: Outcome, path: Path) -> None:
     if path.suffix == ".xml":
         path.write_bytes(as_junit(outcome))
     else:
-        path.write_text(as_markdown(outcome) if path.suffix == ".md" else as_json(outcome), "utf-8")
+        text = as_markdown(outcome) if path.suffix == ".md" else as_json(outcome)
+        path.write_text(text, "utf-8", "replace")  # a lone surrogate can come in any answer
 
 
 def error_of(outcome: Outcome) -> PerkieError | None:

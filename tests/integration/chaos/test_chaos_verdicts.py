@@ -218,6 +218,19 @@ def test_a_wrong_flag_is_told_before_anything_starts(tmp_path: Path, flags: tupl
     assert not any("starting" in line for line in run.said)
 
 
+@pytest.mark.parametrize(("rollback", "code"), [("true", 3), ("false", 99)])
+def test_a_report_that_cannot_be_written_loses_nothing_else(
+    pets: Bucket, tmp_path: Path, rollback: str, code: int
+) -> None:
+    full = tmp_path / "full.md"
+    full.symlink_to("/dev/full")
+    document = pets.experiment([], [program("undo", rollback)])
+    run = ChaosRun(tmp_path, document, *TOUCHY, "--report", str(full))
+    assert run.end()[0] == code
+    assert "full.md cannot be written: No space left" in run.stderr
+    assert "rollback undo" in run.out
+
+
 def test_a_server_that_does_not_start_is_told(tmp_path: Path) -> None:
     run = ChaosRun(tmp_path, "gemini-outage", "--server", "false")
     code, _ = run.end()
