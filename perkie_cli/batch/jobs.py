@@ -20,7 +20,7 @@ from perkie_cli.domain.runs import Status
 class Job:
     """One output. ``owner``: the manifest's, if it names one. ``attempts``: of earlier runs that did not make it.
 
-    ``died``: it was being made when the last of them was killed.
+    ``died``: it was being made when the last of them was killed. ``named``: the output's name, if it is no file.
     """
 
     source: Source
@@ -29,10 +29,13 @@ class Job:
     owner: Owner | None = None
     attempts: int = 0
     died: bool = False
+    named: str = ""
 
     @property
     def output(self) -> str:
         """The output's unique name over all runs."""
+        if self.named:
+            return self.named
         return "stdout" if self.target == STDIO else located(self.target)
 
 

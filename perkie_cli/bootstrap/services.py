@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from perkie_cli.services.pictures.ladder import Ladder
     from perkie_cli.services.pictures.near_duplicates import NearDuplicates
     from perkie_cli.services.pictures.originals import Originals
+    from perkie_cli.services.pictures.warming import Warming
     from perkie_cli.services.quotas.admin import QuotaAdmin
     from perkie_cli.services.quotas.quotas import Quotas
     from perkie_cli.services.shop.idempotency import Idempotency
@@ -172,6 +173,7 @@ class Services(LazyParts):
     originals: Originals = part("shop")
     uploads: Uploads = part("shop")
     storefront: Storefront = part("shop")
+    warming: Warming = part("keeping")
     process: Process = part("shop")
     idempotency: Idempotency = part("shop")
 

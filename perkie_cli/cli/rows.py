@@ -301,6 +301,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "cache stats": (AreaRow,),
     "cache inspect": (ObjectRow,),
     "cache get": (FetchedRow,),
+    "cache warm": (PictureRow,),
     "cache purge": (AreaRow,),
     "cache verify": (FindingRow,),
     "quota show": (CounterState,),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,15 +14,16 @@ import typer
 from perkie_cli.batch.files import STDIO, write_atomically
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import output_in
-from perkie_cli.cli.options import Acknowledged, DryRun, Yes
+from perkie_cli.cli.options import Acknowledged, BudgetDollars, DryRun, Jobs, Yes
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, as_fields
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.storage.filters import filtered
 from perkie_cli.cli.storage.purge import Purge, confirm, nothing_of
-from perkie_cli.domain.errors import ChangesPending, OutputExists
+from perkie_cli.domain.errors import ChangesPending, InvalidParameter, OutputExists
 from perkie_cli.domain.storage.selection import StoredTotal, total
-from perkie_cli.domain.units import format_size
+from perkie_cli.domain.units import format_size, parse_duration
+from perkie_cli.services.pictures.warming import WarmBy
 from perkie_cli.services.storage.keeping import SHORTENED, SHORTEST_HASH, Filter
 
 if TYPE_CHECKING:
@@ -28,6 +31,13 @@ if TYPE_CHECKING:
     from perkie_cli.ports import BlobInfo
 
 app = typer.Typer(help="Inspect, check and clear stored pictures.")
+
+
+def _age(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InvalidParameter(f"--since: {error}") from error
 
 
 @app.command()
@@ -216,6 +226,56 @@ def verify(
         return Report(found, summary, error=pending if found and not mend else None)
 
     run(ctx, work)
+
+
+@app.command()
+def warm(
+    ctx: typer.Context,
+    since: Annotated[
+        timedelta, typer.Option(parser=_age, metavar="TIME", help="Photos stored within this time, such as 24h.")
+    ] = "24h",  # type: ignore[assignment]  # parsed
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many photos.")] = 100,
+    by: Annotated[
+        WarmBy, typer.Option(metavar="|".join(WarmBy), help="First the newest, or those that most owners uploaded.")
+    ] = WarmBy.NEWEST,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--style",
+            "-s",
+            metavar="ID[,ID…]|all|popular",
+            help="Styles to draw (repeatable; default: popular).",
+            autocompletion=complete.styles,
+        ),
+    ] = None,
+    budget: BudgetDollars = None,
+    jobs: Jobs = 1,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another warmer to end.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Draw pictures of recent uploads before anybody asks for them. Nobody's quota is charged.
+
+    Pictures that are in the cache are left. If another warmer runs, this one says so and ends.
+    One line at the end; `perkie report show` tells more.
+
+    Examples:
+
+      perkie cache warm --since 24h --limit 100 --budget 5
+
+      perkie cache warm --style all --by uploads --dry-run
+    """
+
+    async def work(services: Services) -> Report:
+        from perkie_cli.cli.storage.warm import Warm
+        from perkie_cli.cli.storage.warm import warm as run_warm
+
+        styles = [each.id for each in services.styles.select(",".join(style or ["popular"]))]
+        most = None if budget is None else Decimal(str(budget))
+        return await run_warm(services, renderer_of(ctx), Warm(since, limit, by, styles, most, jobs, dry_run, wait))
+
+    from perkie_cli.cli.batch.drawing import drawing_parts  # late: the other commands should start fast
+
+    run(ctx, work, **drawing_parts(jobs))
 
 
 def _tallied(totals: Mapping[str, StoredTotal], **summary: object) -> Report:

@@ -1,0 +1,127 @@
+"""``perkie cache warm``: draws pictures of recent uploads before anybody asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from perkie_cli.batch.jobs import Job, JobResult
+from perkie_cli.batch.logbook import Logbook
+from perkie_cli.batch.run import BatchRun, RunResult, RunRules
+from perkie_cli.batch.warm import WarmWork, warm_jobs
+from perkie_cli.cli.batch.options import ProgressKind
+from perkie_cli.cli.batch.progress import BatchProgress
+from perkie_cli.cli.batch.report import BatchReporter, batch_report
+from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.domain.money.spend import Budget, dollars
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.pictures.request import GenerateRequest
+from perkie_cli.domain.runs import Status
+from perkie_cli.domain.units import format_duration
+from perkie_cli.ports import Document, DocumentRef
+from perkie_cli.services.pictures.warming import WarmBy
+
+if TYPE_CHECKING:
+    from perkie_cli.bootstrap import Services
+
+NAME = "cache warm"  # of the lease
+SINCE = DocumentRef("warming", "since")
+TAKEN_WITHIN = 3.0  # seconds: a lease that is not free by then is another warmer's
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """What to warm. ``budget`` in dollars."""
+
+    since: timedelta
+    limit: int
+    by: WarmBy
+    styles: Sequence[str]
+    budget: Decimal | None
+    jobs: int
+    dry_run: bool
+    wait: bool
+
+
+async def warm(services: Services, renderer: Renderer, chosen: Warm) -> Report:
+    """Warms, unless another one does."""
+    async with _alone(services, wait=chosen.wait) as other:
+        if other is not None:
+            said = f"another warmer runs since {other:%Y-%m-%d %H:%M} UTC; nothing was done"
+            return Report(summary={"other_since": other}, text=[said])
+        return await _warmed(services, renderer, chosen)
+
+
+@asynccontextmanager
+async def _alone(services: Services, *, wait: bool) -> AsyncIterator[datetime | None]:
+    """Yields None while this is the only warmer of all that share the document store; else since when another runs."""
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(None if wait else TAKEN_WITHIN):
+                await stack.enter_async_context(services.leases.held(NAME))
+        except TimeoutError:
+            (found,) = await services.documents.read([SINCE])
+            yield services.clock.now() if found is None else datetime.fromisoformat(found["since"])
+            return
+        await services.documents.update([SINCE], lambda _: ([_since(services.clock.now())], None))
+        yield None
+
+
+def _since(now: datetime) -> Document:
+    return {"since": now.isoformat(), "expires": (now + timedelta(days=2)).timestamp()}
+
+
+async def _warmed(services: Services, renderer: Renderer, chosen: Warm) -> Report:
+    uploads = await services.warming.uploads(chosen.since, chosen.limit, chosen.by)
+    jobs = warm_jobs(services.warming, uploads, chosen.styles)
+    logbook = Logbook(services.journal, services.locks, services.io, services.clock, renderer.warn)
+    budget = Budget(Decimal("Infinity") if chosen.budget is None else chosen.budget)
+    run = BatchRun(
+        WarmWork(services.generate, _request, chosen.dry_run),
+        _Reporter(renderer, BatchProgress(renderer, ProgressKind.AUTO)),
+        logbook,
+        services.clock,
+        budget,
+        RunRules(chosen.jobs, keep=renderer.flags.json),
+        lambda: None,
+    )
+    if chosen.dry_run:
+        ended = await run.all(jobs)
+    else:
+        async with logbook.recorded(renderer.command, renderer.words, jobs, frozenset()):
+            ended = await run.all(jobs)
+    report = batch_report(ended, logbook.run_id)
+    return Report(report.results, report.summary, [_line(services, ended)], report.error, report.exit_code)
+
+
+def _request(photo: Photo, job: Job, purse: Budget) -> GenerateRequest:
+    """Nobody is charged for what nobody asked for; substitutes are not kept."""
+    assert job.owner is not None, "an upload has an owner"
+    return GenerateRequest(
+        photo, job.style, job.owner, fallback=frozenset(), cover_setup=False, budget=purse, wait_for_quota=True
+    )
+
+
+def _line(services: Services, ended: RunResult) -> str:
+    """One line, fit for a log."""
+    counts, tally = ended.tally.counts, ended.tally
+    parts = [f"{counts[Status.DONE] + counts[Status.CACHED]} drawn, {counts[Status.SKIPPED]} fresh"]
+    if planned := counts[Status.PLANNED]:
+        parts = [f"{planned} to draw for about {dollars(services.generate.price() * planned)}", parts[0]]
+    if failed := counts[Status.FAILED]:
+        parts.append(f"{failed} failed")
+    return f"warm: {', '.join([*parts, dollars(tally.usd), format_duration(tally.seconds)])}"
+
+
+class _Reporter(BatchReporter):
+    """Tells failures only: nobody is there to read the rest."""
+
+    def ended(self, result: JobResult, *, new_error: bool) -> None:
+        """Prints a failure."""
+        if result.error is not None:
+            super().ended(result, new_error=new_error)

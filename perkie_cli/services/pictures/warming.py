@@ -1,0 +1,89 @@
+"""Finds recent uploads, so that their pictures can be drawn before anybody asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from perkie_cli.domain.errors import NotFound
+from perkie_cli.domain.people.identity import ANONYMOUS, RESERVED_SESSIONS, Owner
+from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.picture import ImageLimits
+from perkie_cli.domain.pictures.cache_key import parse_name
+from perkie_cli.domain.storage.selection import Selection
+from perkie_cli.imaging import codec
+from perkie_cli.ports import BlobInfo, BlobStore, Clock, Workers
+
+
+class WarmBy(StrEnum):
+    """Which uploads come first."""
+
+    NEWEST = "newest"
+    UPLOADS = "uploads"  # those that most owners uploaded
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One photo in the store. ``key`` and ``owner`` are those of its newest upload, ``count`` is that of its owners."""
+
+    hash: str
+    key: str
+    owner: Owner
+    stored: datetime
+    count: int = 1
+
+
+class Warming:
+    """The use case."""
+
+    def __init__(self, blobs: BlobStore, limits: ImageLimits, workers: Workers, clock: Clock) -> None:
+        self._blobs = blobs
+        self._limits = limits
+        self._workers = workers
+        self._clock = clock
+
+    async def uploads(self, since: timedelta, limit: int, by: WarmBy) -> Sequence[Upload]:
+        """The photos stored within ``since``, each once. Memory grows with their number, not with the store's.
+
+        Raises: the store's errors.
+        """
+        after = self._clock.now() - since
+        found: dict[str, Upload] = {}
+        async for info in self._blobs.list(Selection("originals/")):
+            if info.created >= after:
+                upload = _upload(info)
+                found[upload.hash] = _newer(found.get(upload.hash), upload)
+        keys: dict[WarmBy, Callable[[Upload], object]] = {
+            WarmBy.NEWEST: lambda upload: upload.stored,
+            WarmBy.UPLOADS: lambda upload: (upload.count, upload.stored),
+        }
+        return sorted(found.values(), key=keys[by], reverse=True)[:limit]  # type: ignore[arg-type]  # comparable
+
+    async def photo(self, upload: Upload) -> Photo:
+        """The stored photo. Raises: NotFound if it was removed meanwhile, BadInput, the store's errors."""
+        blob = await self._blobs.get(upload.key)
+        if blob is None:
+            raise NotFound(f"{upload.key} was removed meanwhile")
+        return await self._workers.run(codec.photo, blob.data, self._limits, upload.key, uploaded_as=upload.hash)
+
+
+def _upload(info: BlobInfo) -> Upload:
+    hash_, _ = parse_name(info.key)
+    return Upload(hash_, info.key, _owner(info.key), info.created)
+
+
+def _newer(known: Upload | None, upload: Upload) -> Upload:
+    if known is None:
+        return upload
+    newest = max(known, upload, key=lambda each: each.stored)
+    return replace(newest, count=known.count + 1)
+
+
+def _owner(key: str) -> Owner:
+    """The owner of an upload, by its folder."""
+    _, kind, name, *_ = key.split("/")
+    if kind == "customers":
+        return Owner.customer(name)
+    return ANONYMOUS if name in RESERVED_SESSIONS else Owner.session(name)

@@ -1,0 +1,107 @@
+"""``perkie cache warm``: what was uploaded lately is drawn once, before anybody asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from perkie_cli.bootstrap import build_services
+from perkie_cli.config.load import load
+from perkie_cli.domain.people.identity import ANONYMOUS, Owner
+from perkie_cli.imaging import codec
+from tests.conftest import CAT, ROOT, Perkie, counts
+from tests.e2e.test_stylize_gemini import Emulator, emulating
+
+ANN, BOB = Owner.customer("ann"), Owner.session("bob")
+
+
+def upload(*owners: Owner, number: int = 0) -> str:
+    """Stores a photo as the server does; its hash."""
+
+    async def work() -> str:
+        services = build_services(load().settings)
+        photo = codec.photo(CAT.read_bytes() + bytes([number]), services.limits)
+        for owner in owners:
+            await services.originals.keep(owner, photo)
+        await services.aclose()
+        return photo.hash
+
+    return asyncio.run(work())
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERKIE_STYLE_SIZE", "256")
+
+
+def test_recent_uploads_are_drawn_once_and_found_by_whoever_asks(perkie_here: Perkie, cat: Path) -> None:
+    upload(ANN)
+    planned = json.loads(perkie_here("cache", "warm", "-s", "bw_fine_art", "--dry-run", "--json").stdout)
+    assert counts(planned["summary"]) == {"total": 1, "planned": 1}
+    first = perkie_here("cache", "warm", "-s", "bw_fine_art")
+    assert first.stdout.startswith("warm: 1 drawn, 0 fresh, $0.00, ")
+    assert first.stdout.count("\n") == 1
+    again = json.loads(perkie_here("cache", "warm", "-s", "bw_fine_art", "--json").stdout)
+    assert counts(again["summary"]) == {"total": 1, "skipped": 1}
+    cat.write_bytes(CAT.read_bytes() + bytes([0]))
+    asked = json.loads(perkie_here("stylize", str(cat), "-s", "bw_fine_art", "--json").stdout)
+    assert asked["results"][0]["cache"] == "shared"
+    runs = json.loads(perkie_here("report", "list", "--json").stdout)["results"]
+    assert [run["counts"] for run in runs if run["words"][:2] == ["cache", "warm"]] == [{"done": 1}]
+    assert [run["counts"] for run in runs if "--json" in run["words"]][-1] == {"skipped": 1}
+
+
+def test_which_uploads_come_first_and_how_many(perkie_here: Perkie) -> None:
+    often = upload(ANN, BOB, number=1)
+    time.sleep(0.01)
+    newest = upload(ANONYMOUS, number=2)
+
+    def planned(*options: str) -> list[str]:
+        done = perkie_here("cache", "warm", "-s", "bw_fine_art", "--dry-run", "--json", *options)
+        return [Path(row["input"]).stem for row in json.loads(done.stdout)["results"]]
+
+    assert planned() == [newest, often]
+    assert planned("--by", "uploads") == [often, newest]
+    assert planned("--limit", "1") == [newest]
+    assert planned("--since", "1ms") == []
+    assert perkie_here("cache", "warm", "--since", "soon").returncode == 3
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with emulating("--picture", "tiny") as running:
+        yield running
+
+
+def test_two_warmers_at_once_pay_once_and_a_budget_holds(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, perkie_here: Perkie, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.url)
+    monkeypatch.setenv("GEMINI_API_KEY", "any")
+    for number in range(3):
+        upload(ANN, number=number)
+    emulator.plan({"kind": "slow", "seconds": 4})
+    command = [sys.executable, "-m", "perkie_cli", "cache", "warm", "-s", "ink_wash", "-j", "3"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    first = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True)
+    while emulator.calls < 3:
+        time.sleep(0.05)
+    second = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100, check=False)
+    assert (second.returncode, second.stdout.startswith("another warmer runs since 20")) == (0, True), second.stderr
+    waited = subprocess.run(
+        [*command, "--wait"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert waited.stdout.startswith("warm: 0 drawn, 3 fresh"), waited.stderr
+    assert first.communicate(timeout=100)[0].startswith("warm: 3 drawn, 0 fresh, $0.10")
+    assert emulator.calls == 3
+    over = perkie_here("cache", "warm", "-s", "van_gogh", "--budget", "0.05")
+    assert (over.returncode, emulator.calls) == (7, 4)
+    assert "1 drawn, 0 fresh, 2 failed" in over.stdout
