@@ -43,8 +43,8 @@ sys.exit(code)
 
 def run(argv: list[str]) -> Report:
     parser = argparse.ArgumentParser(prog="batch")
-    parser.add_argument("--drawn", type=int, default=200, help="photos that are drawn in each round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--drawn", type=int, default=100, help="photos that are drawn in each round")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--few", type=int, default=1_000)
     parser.add_argument("--many", type=int, default=10_000)
     options = parser.parse_args(argv)
