@@ -158,6 +158,16 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRow:
+    """What a check of ``perkie doctor`` found, and what mends it; ``skipped`` is not ``ok``: nobody looked."""
+
+    check: str
+    level: Literal["error", "warning", "ok", "skipped"]
+    message: str
+    fix: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SettingRow:
     """One setting."""
 
@@ -308,6 +318,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "quota reset": (CounterState, CounterChangeRow),
     "quota grant": (CounterState, CounterChangeRow),
     "state verify": (StateFile,),
+    "doctor": (CheckRow,),
     "lifecycle show": (RuleRow,),
     "lifecycle diff": (RuleChangeRow,),
     "lifecycle apply": (RuleChangeRow,),

@@ -118,12 +118,15 @@ class BlobStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """A bucket's settings for lifetimes. ``rules`` is raw JSON: it may have fields that perkie does not know."""
+    """A bucket's settings. ``rules`` is raw JSON: it may have fields that perkie does not know. ``never_public``:
+    public access prevention is enforced by the bucket itself.
+    """
 
     rules: Sequence[Mapping[str, Any]]
     versioning: bool
     soft_delete: timedelta
     metageneration: int
+    never_public: bool
 
 
 class BucketRules(Protocol):

@@ -14,7 +14,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REST_EVERY = 2.0  # seconds
-_NAME = "perkie-worker"
+_OURS = "perkie-"  # also the threads of SQLite files
+_NAME = f"{_OURS}worker"
 
 
 class ThreadWorkers:
@@ -71,4 +72,4 @@ def thread_workers(count: int, rest: Callable[[], object] | None = None) -> Thre
 
 def any_hanging() -> bool:
     """Whether a worker thread still runs, after all pools were closed: the process would wait for it for ever."""
-    return any(thread.name.startswith(_NAME) for thread in threading.enumerate())
+    return any(thread.name.startswith(_OURS) for thread in threading.enumerate())

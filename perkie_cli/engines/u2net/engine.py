@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.pictures.cache_key import Recipe
+from perkie_cli.engines.u2net.weights import read_weights
 from perkie_cli.ports import Matte, MattingJob, Workers
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class BuiltinEngine:
         del mode
         await self._workers.run(_load)
         return "cpu"
+
+    async def check_weights(self) -> None:
+        """Reads the shipped network without loading it. Raises: BrokenInstall."""
+        await self._workers.run(read_weights)
 
     async def matte(self, job: MattingJob) -> Matte:
         """Finds the subject. Raises: BrokenInstall."""

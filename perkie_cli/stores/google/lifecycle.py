@@ -67,7 +67,9 @@ def _read(bucket: Bucket) -> BucketState:
     bucket.reload(**CALL_OPTIONS)
     retention = bucket.soft_delete_policy.retention_duration_seconds or 0
     rules = [dict(rule) for rule in bucket.lifecycle_rules]
-    return BucketState(rules, bucket.versioning_enabled, timedelta(seconds=int(retention)), bucket.metageneration)
+    never_public = bucket.iam_configuration.public_access_prevention == "enforced"
+    lasting = timedelta(seconds=int(retention))
+    return BucketState(rules, bucket.versioning_enabled, lasting, bucket.metageneration, never_public)
 
 
 def _page(token: str | None, bucket: Bucket) -> tuple[list[Blob], str | None]:

@@ -26,7 +26,7 @@ IMPORTS: dict[str, set[str]] = {
     "engines": {"domain", "ports", "imaging"},
     "stores": {"domain", "ports", "system"},
     "services": {"domain", "ports", "imaging", "resilience", "system"},
-    "ops": {"domain", "ports"},
+    "ops": {"config", "domain", "ports"},
     "reports": {"domain"},
     "auth": {"domain", "config"},
     "batch": {"domain", "imaging", "ports", "reports", "services", "system"},

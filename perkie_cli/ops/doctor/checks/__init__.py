@@ -1,0 +1,1 @@
+"""The checks, by subject. Each is a function of the installation that says what it found."""

@@ -1,0 +1,94 @@
+"""Where pictures, quotas and spending are kept. Files that are not there yet are not made."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from perkie_cli.domain.storage.lifecycle import rules_for
+from perkie_cli.domain.storage.protection import bucket_name
+from perkie_cli.domain.storage.selection import total
+from perkie_cli.domain.units import format_size
+from perkie_cli.ops.doctor.said import Said, error, ok, skipped, warning
+from perkie_cli.ops.doctor.subject import Parts, Subject
+from perkie_cli.ops.lifecycle.lifecycle import Change
+from perkie_cli.ports import DocumentRef
+
+REPAIR = "perkie state verify --repair"
+_NO_BUCKET = "pictures are kept on this machine's disk"
+
+
+async def state(its: Subject) -> Sequence[Said]:
+    """Whether the SQLite files of quotas, spending, outputs and runs are whole."""
+    verifying = await its.blocking(lambda parts: parts.state_files)
+    files = await verifying.verify(repair=False)
+    wrong = [
+        error(f"{each.path} is corrupt ({each.wrong}); lost: {each.holds}", REPAIR) for each in files if each.wrong
+    ]
+    there = await its.blocking(lambda _: [each.path.name for each in files if each.path.exists()])
+    return wrong or [ok(f"whole: {', '.join(there)}" if there else "no files yet")]
+
+
+async def cache(its: Subject) -> Sequence[Said]:
+    """Whether the store of pictures answers, and how full it is."""
+    if its.settings.cache.store == "gcs":
+        store = await its.blocking(lambda parts: parts.blobs)
+        await store.ping()
+        return [ok(f"{store.name} answers")]
+    if not await its.blocking(lambda parts: (parts.cache_dir / "index.sqlite").exists()):
+        return [ok(f"{its.parts.cache_dir} is empty")]
+    store = await its.blocking(lambda parts: parts.blobs)
+    kept = total(await store.totals())
+    return [await its.blocking(lambda parts: _size(parts, kept.count, kept.bytes))]
+
+
+def _size(parts: Parts, count: int, used: int) -> Said:
+    text, limit = f"{count} objects, {format_size(used)}", parts.settings.cache.max_size
+    if limit is None:
+        return ok(f"{text}, no cache.max_size")
+    left = shutil.disk_usage(parts.cache_dir).free
+    if used > limit:
+        return warning(f"{text}: over cache.max_size ({format_size(limit)})", "perkie cache purge --expired")
+    if limit - used > left:
+        fix = f"export PERKIE_CACHE_MAX_SIZE={used + left // 2}"
+        return warning(f"{text} of {format_size(limit)}, but the disk has only {format_size(left)} left", fix)
+    return ok(f"{text} of {format_size(limit)}")
+
+
+async def bucket_access(its: Subject) -> Sequence[Said]:
+    """Whether the bucket can be made public, and whether it is protected from deletion by accident."""
+    if its.settings.cache.store != "gcs":
+        return [skipped(_NO_BUCKET)]
+    name, change = bucket_name(its.settings.cache.bucket or ""), await _compared(its)
+    if not change.state.never_public:
+        fix = f"gcloud storage buckets update gs://{name} --public-access-prevention"
+        return [warning(f"gs://{name} can be made public: customers' photos are in it", fix)]
+    protected = name in map(bucket_name, its.settings.cache.protected_buckets)
+    return [ok(f"gs://{name} cannot be made public; {'protected' if protected else 'not'} in cache.protected_buckets")]
+
+
+async def bucket_rules(its: Subject) -> Sequence[Said]:
+    """Whether the bucket's lifetime rules are ours, and what else keeps or deletes objects there."""
+    if its.settings.cache.store != "gcs":
+        return [skipped(_NO_BUCKET)]
+    change = await _compared(its)
+    found = [warning(each.text, "perkie lifecycle show") for each in change.remarks]
+    if change.pending:
+        text = f"the lifetime rules differ: {len(change.added)} missing, {len(change.removed)} not ours"
+        found.insert(0, warning(text, "perkie lifecycle apply"))
+    return found or [ok(f"{len(change.target)} lifetime rules, as configured")]
+
+
+async def _compared(its: Subject) -> Change:
+    lifecycle = await its.blocking(lambda parts: parts.lifecycle)
+    return await lifecycle.compare(rules_for(its.parts.lifetimes), given=False)
+
+
+async def quotas(its: Subject) -> Sequence[Said]:
+    """Whether the store of quotas answers, by a read."""
+    file = its.settings.quota.path or its.parts.state_dir / "quotas.sqlite"
+    if its.settings.quota.store == "sqlite" and not await its.blocking(lambda _: file.exists()):
+        return [ok(f"{file} is made at first use")]
+    store = await its.blocking(lambda parts: parts.documents)
+    await store.read([DocumentRef("ping", "ping")])
+    return [ok(f"{store.name} answers")]

@@ -1,0 +1,104 @@
+"""Checks of a running server, over its own routes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from perkie_cli.domain.errors import StoreUnavailable, UsageError
+from perkie_cli.domain.secret import masked
+from perkie_cli.ops.doctor.examine import Probe
+from perkie_cli.ops.doctor.said import Said, error, ok, skipped, warning
+
+if TYPE_CHECKING:
+    import httpx2
+
+_BREAKER = re.compile(r'^perkie_breaker_state\{upstream="([^"]+)"\} (\d)', re.M)
+_STATES = {"1": "half-open: one call at a time is tried", "2": "open: nothing is sent upstream"}
+
+
+async def health(url: str, version: str) -> Sequence[Said]:
+    """Whether it is alive, and of this version."""
+    answer = await _get(url, "/health")
+    found = _json(answer).get("version")
+    if answer.status_code != 200 or found is None:
+        return [error(f"{url}/health answers {answer.status_code}, and not as perkie does", f"curl -i {url}/health")]
+    if found != version:
+        return [warning(f"the server is perkie {found}, this is {version}", f"pip install perkie-cli=={found}")]
+    return [ok(f"alive, perkie {found}")]
+
+
+async def ready(url: str) -> Sequence[Said]:
+    """Whether everything answers that it needs; what it does without is a warning."""
+    answer = await _get(url, "/ready")
+    body = _json(answer)
+    needed = body.get("dependencies")
+    if not isinstance(needed, dict):
+        return [error(f"{url}/ready answers {answer.status_code}, and not as perkie does", f"curl -i {url}/ready")]
+    spared = set(body.get("degraded", ()))
+    said = [_dependency(name, state, spared) for name, state in needed.items() if state != "ok"]
+    if answer.status_code != 200 and not any(each.fix for each in said):
+        return [error(f"the server is {body.get('status')}", f"curl -i {url}/ready")]
+    return said or [ok(f"ready: {', '.join(needed)}")]
+
+
+def _dependency(name: str, state: str, spared: set[str]) -> Said:
+    text = f"{name}: {state}"
+    fix = f"perkie doctor, on the server: {_CHECKED_BY.get(name, 'its log has the reason')}"
+    return warning(f"{text}; it works without", fix) if name in spared else error(text, fix)
+
+
+_CHECKED_BY = {
+    "gemini": "--only gemini.key,gemini.model,gemini.listed",
+    "images": "--only cache.store,disk.space",
+    "quotas": "--only quota.store,state.files",
+    "ledger": "--only spend.today,state.files",
+    "weights": "--only matting.weights",
+}
+
+
+async def metrics(url: str) -> Sequence[Said]:
+    """The breakers, where anybody may read the metrics."""
+    answer = await _get(url, "/metrics")
+    if answer.status_code != 200:
+        return [skipped(f"{url}/metrics answers {answer.status_code}: it needs a key with the scope metrics")]
+    states = _BREAKER.findall(answer.text)
+    found = [error(f"the breaker of {name} is {_STATES[state]}", "perkie doctor, on the server: --only gemini.key")
+             for name, state in states if state in _STATES]  # fmt: skip
+    return found or [ok("no breaker is open")]
+
+
+SERVER_CHECKS: Mapping[str, tuple[str, Callable[[str, str], Awaitable[Sequence[Said]]]]] = {
+    "server.health": ("it is alive, and of this version", health),
+    "server.ready": ("what it needs answers", lambda url, _: ready(url)),
+    "server.metrics": ("its breakers are closed", lambda url, _: metrics(url)),
+}
+
+
+def server_probes(url: str, version: str, ids: Sequence[str]) -> Sequence[Probe]:
+    """These checks of the server at ``url``, ready to run. Raises: UsageError for what is no address."""
+    if not re.match(r"https?://[^/\s]+", url):
+        raise UsageError(f"{masked(url)[:100]!r} is no address of a server", hint="Such as http://127.0.0.1:8080.")
+    chosen = [(each, SERVER_CHECKS[each][1]) for each in ids]
+    return [Probe(name, partial(run, url.rstrip("/"), version), "httpx2") for name, run in chosen]
+
+
+async def _get(url: str, path: str) -> httpx2.Response:
+    import httpx2
+
+    async with httpx2.AsyncClient() as client:
+        try:
+            return await client.get(url + path)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as problem:
+            text = f"{url} does not answer: {problem or type(problem).__name__}"
+            raise StoreUnavailable(text, hint="Start it: perkie serve; or look at its log.") from problem
+
+
+def _json(answer: httpx2.Response) -> Mapping[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

@@ -1,0 +1,90 @@
+"""The table of checks: id → what it looks at, how, and with which client it uses the network."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from perkie_cli.config.schema import Settings
+from perkie_cli.domain.errors import PerkieError
+from perkie_cli.ops.doctor.checks import gemini, machine, matting, security, setup, stores
+from perkie_cli.ops.doctor.examine import Probe
+from perkie_cli.ops.doctor.said import Said, failed, skipped
+from perkie_cli.ops.doctor.subject import Subject
+
+SETTINGS = "config.settings"
+
+
+def _here(_: Settings) -> str | None:
+    """Nothing outside of this machine is asked."""
+    return None
+
+
+def _api(_: Settings) -> str:
+    return "google.genai"
+
+
+def _date(_: Settings) -> str:
+    return "httpx2"
+
+
+def _bucket(settings: Settings) -> str | None:
+    return "google.cloud.storage" if settings.cache.store == "gcs" else None
+
+
+def _quotas(settings: Settings) -> str | None:
+    return "google.cloud.firestore" if settings.quota.store == "firestore" else None
+
+
+def _ledger(settings: Settings) -> str | None:
+    return "google.cloud.firestore" if settings.gemini.ledger == "firestore" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """``client`` names, for these settings, the library with which it uses the network; None if it does not."""
+
+    title: str
+    run: Callable[[Subject], Awaitable[Sequence[Said]]]
+    client: Callable[[Settings], str | None] = _here
+
+
+CHECKS: Mapping[str, Check] = {
+    SETTINGS: Check("config files, profiles and variables, with their typos", setup.settings),
+    "config.styles": Check("style files", setup.styles),
+    "gemini.key": Check("the API accepts the key or account", gemini.key, _api),
+    "gemini.model": Check("the model is known, and not shut down within 30 days", gemini.model),
+    "gemini.listed": Check("the API still has the model", gemini.listed, _api),
+    "spend.today": Check("today's spending against the cap", gemini.spend, _ledger),
+    "clock": Check("this machine's clock against the upstream's", machine.clock, _date),
+    "disk.space": Check("room for the cache and the state folder", machine.disk),
+    "state.files": Check("the SQLite files of quotas, spending, outputs and runs", stores.state),
+    "cache.store": Check("the store of pictures, and its size against cache.max_size", stores.cache, _bucket),
+    "bucket.access": Check("the bucket cannot be made public", stores.bucket_access, _bucket),
+    "bucket.rules": Check("the bucket's lifetime rules, versions and soft delete", stores.bucket_rules, _bucket),
+    "quota.store": Check("the store of quotas", stores.quotas, _quotas),
+    "matting.weights": Check("the weights of the configured matting engine", matting.weights),
+    "matting.builtin": Check("the weights that come with perkie", matting.builtin),
+    "security.files": Check("files with keys or settings are closed to others", security.files),
+    "security.access": Check("who may call the server, and the secret of its links", security.access),
+    "versions": Check("perkie, Python and the packages it needs", setup.versions),
+}
+
+
+def probes(subject: Subject, ids: Sequence[str]) -> Sequence[Probe]:
+    """These checks, ready to run over the installation."""
+    chosen = [(each, CHECKS[each]) for each in ids]
+    return [Probe(name, partial(check.run, subject), check.client(subject.settings)) for name, check in chosen]
+
+
+def without_settings(problem: PerkieError, ids: Sequence[str]) -> Sequence[Probe]:
+    """Settings that cannot be read are the one finding, whatever was asked for: the others say nothing without them."""
+
+    async def settings() -> Sequence[Said]:
+        return [failed(problem)]
+
+    async def other() -> Sequence[Said]:
+        return [skipped("the settings cannot be read")]
+
+    return [Probe(SETTINGS, settings), *(Probe(each, other) for each in ids if each != SETTINGS)]
