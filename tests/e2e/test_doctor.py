@@ -1,0 +1,317 @@
+"""``perkie doctor`` as a process, against emulators, disks and servers that are not well."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.server
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from email.utils import formatdate
+from pathlib import Path
+from time import time
+
+import jsonschema_rs
+import pytest
+
+from tests.conftest import CAT, ROOT, Perkie
+from tests.e2e.test_command_line import HEAVY, imported
+from tests.e2e.test_emulate_gcp import emulating as emulating_gcp
+from tests.e2e.test_stylize_gemini import CANARY, GONE, Emulator, emulating
+from tests.integration.storage.test_sqlite_trouble import disk, fill
+from tests.serving import perkie_serve
+
+LOCAL = {"PERKIE_STYLE_ENGINE": "local", "PERKIE_MATTING_ENGINE": "builtin"}
+PATIENT = ("--time-limit", "60", "--json")  # no verdict of these tests hangs on how fast the machine is
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with emulating("--picture", "tiny", "--api-key", "good") as running:
+        yield running
+
+
+@pytest.fixture
+def gemini(emulator: Emulator) -> dict[str, str]:
+    return {"GOOGLE_GEMINI_BASE_URL": emulator.url, "GEMINI_API_KEY": "good", "PERKIE_MATTING_ENGINE": "builtin"}
+
+
+def rows(done: subprocess.CompletedProcess[str]) -> dict[str, Mapping[str, str]]:
+    """The most urgent row of each check."""
+    found = json.loads(done.stdout)["results"]
+    assert done.returncode == (8 if any(each["level"] in ("error", "warning") for each in found) else 0), done.stderr
+    return {each["check"]: each for each in reversed(found)}
+
+
+def tree(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        for path in folder.rglob("*")
+    }
+
+
+def enough_room(home: Path) -> bool:
+    left = subprocess.run(["df", "--output=avail", "-k", home], capture_output=True, text=True, check=True).stdout
+    return int(left.split()[-1]) > 1024**2
+
+
+def test_nothing_is_wrong_nothing_is_made_and_it_fits_a_screen(perkie: Perkie, home: Path) -> None:
+    before = tree(home)
+    done = perkie("doctor", env=LOCAL)
+    assert done.returncode == (0 if enough_room(home) else 8), done.stdout
+    assert tree(home) == before
+    told = done.stdout.splitlines()
+    assert 10 <= len(told) <= 25
+    assert all(len(line) <= 80 or str(home) in line for line in told)
+
+
+def draw(perkie: Perkie) -> None:
+    words = ("-s", "ink_wash", "--size", "256", "--customer", "42", "-o", "drawn.jpg")
+    drawn = perkie("stylize", CAT, *words, env=LOCAL)
+    assert drawn.returncode == 0, drawn.stderr
+
+
+def test_files_that_are_there_stay_as_they_are(perkie: Perkie, home: Path) -> None:
+    draw(perkie)
+    assert perkie("quota", "grant", "1", "--customer", "42", "--yes").returncode == 0
+    before = tree(home)
+    found = rows(perkie("doctor", *PATIENT, env=LOCAL))
+    assert "quotas.sqlite" in found["state.files"]["message"]
+    assert tree(home) == before
+
+
+def test_it_imports_no_client_that_it_does_not_use() -> None:
+    assert imported("doctor", "--only", "state.files,versions,security.access").isdisjoint(HEAVY)
+
+
+def test_a_good_key_is_accepted_and_nothing_is_spent(
+    perkie: Perkie, emulator: Emulator, gemini: dict[str, str]
+) -> None:
+    found = rows(perkie("doctor", *PATIENT, env=gemini))
+    assert {each: found[each]["level"] for each in found if each.startswith(("gemini.", "spend."))} == {
+        "gemini.key": "ok",
+        "gemini.model": "ok",
+        "gemini.listed": "ok",
+        "spend.today": "ok",
+    }
+    assert emulator.calls == 0
+
+
+def test_a_wrong_key_is_the_first_line_and_is_not_shown(perkie: Perkie, gemini: dict[str, str]) -> None:
+    env = {**gemini, "GEMINI_API_KEY": CANARY}
+    told = perkie("doctor", "--time-limit", "60", env=env)
+    assert told.stdout.startswith("error    gemini.key ")
+    assert told.returncode == 8
+    done = perkie("doctor", *PATIENT, env=env)
+    assert CANARY not in f"{told.stdout}{told.stderr}{done.stdout}{done.stderr}"
+    found = rows(done)
+    assert "GEMINI_API_KEY" in found["gemini.key"]["fix"]
+    assert found["gemini.listed"]["level"] == "skipped", "one cause is one finding"
+
+
+def test_no_key_where_gemini_is_asked_for_is_told_with_where_to_get_one(perkie: Perkie) -> None:
+    found = rows(perkie("doctor", *PATIENT, env={"PERKIE_STYLE_ENGINE": "gemini"}))
+    assert found["gemini.key"]["level"] == "error"
+    assert "GEMINI_API_KEY" in found["gemini.key"]["fix"]
+
+
+def test_a_retired_and_an_unknown_model_are_told_with_the_successor(
+    perkie: Perkie, home: Path, gemini: dict[str, str]
+) -> None:
+    (home / "config" / "perkie").mkdir(parents=True)
+    (home / "config" / "perkie" / "models.toml").write_text(GONE)
+    retired = rows(perkie("doctor", *PATIENT, env={**gemini, "PERKIE_GEMINI_MODEL": "gone"}))["gemini.model"]
+    assert (retired["level"], retired["fix"]) == ("error", "export PERKIE_GEMINI_MODEL=gemini-nano-banana-2.1")
+    unknown = rows(perkie("doctor", *PATIENT, env={**gemini, "PERKIE_GEMINI_MODEL": "gemini-nano-bananas"}))
+    assert unknown["gemini.model"]["level"] == "error"
+    assert "Did you mean" in unknown["gemini.model"]["fix"]
+
+
+def test_no_connection_is_told_and_offline_nobody_asks(perkie: Perkie, gemini: dict[str, str]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        env = {**gemini, "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{closed.getsockname()[1]}"}
+        found = rows(perkie("doctor", *PATIENT, env=env))
+        assert (found["gemini.key"]["level"], found["clock"]["level"]) == ("error", "skipped")
+        assert found["gemini.key"]["fix"].startswith("curl ")
+        offline = rows(perkie("doctor", "--offline", *PATIENT, env=env))
+        assert {offline[each]["level"] for each in ("gemini.key", "gemini.listed", "clock")} == {"skipped"}
+
+
+def test_an_api_that_hangs_ends_at_the_limit_and_so_does_the_process(perkie: Perkie, gemini: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        env = {**gemini, "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        done = perkie("doctor", "--time-limit", "1", "--only", "gemini.key,versions", "--json", env=env)
+    found = rows(done)
+    assert (found["gemini.key"]["level"], found["versions"]["level"]) == ("error", "ok")
+    assert found["gemini.key"]["message"] == "no answer within 1 s"
+    assert found["gemini.key"]["fix"] == "perkie doctor --only gemini.key --time-limit 5"
+
+
+@contextlib.contextmanager
+def dated(ahead: float) -> Iterator[str]:
+    """A server whose clock is ``ahead`` of ours."""
+
+    class Dated(http.server.BaseHTTPRequestHandler):
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return formatdate((timestamp or time()) + ahead, usegmt=True)
+
+        def do_HEAD(self) -> None:
+            self.send_response(404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dated) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("ahead", "level"), [(0, "ok"), (120, "warning"), (3600, "error")])
+def test_a_wrong_clock_is_told(perkie: Perkie, gemini: dict[str, str], ahead: float, level: str) -> None:
+    with dated(ahead) as url:
+        done = perkie("doctor", "--only", "clock", *PATIENT, env={**gemini, "GOOGLE_GEMINI_BASE_URL": url})
+    assert rows(done)["clock"]["level"] == level
+
+
+def test_corrupt_files_are_each_told_with_what_they_held(perkie: Perkie, home: Path) -> None:
+    state = home / "state" / "perkie"
+    state.mkdir(parents=True)
+    for name in ("quotas.sqlite", "outputs.sqlite"):
+        (state / name).write_bytes(b"no database at all, whatever the name says" * 100)
+    done = perkie("doctor", *PATIENT, env=LOCAL)
+    found = [each for each in json.loads(done.stdout)["results"] if each["check"] == "state.files"]
+    assert [each["level"] for each in found] == ["error", "error"]
+    assert {each["fix"] for each in found} == {"perkie state verify --repair"}
+    assert rows(done)["quota.store"]["level"] == "error"
+
+
+def test_a_full_disk_and_a_read_only_one_are_told(
+    perkie: Perkie, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with disk(tmp_path / "disk") as folder:
+        for kind in ("CACHE", "STATE"):
+            monkeypatch.setenv(f"XDG_{kind}_HOME", str(folder / kind.lower()))
+        fill(folder)
+        full = rows(perkie("doctor", *PATIENT, env=LOCAL))["disk.space"]
+        assert (full["level"], full["fix"]) == ("error", "perkie cache purge --expired")
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        found = rows(perkie("doctor", *PATIENT, env=LOCAL))["disk.space"]
+        assert (found["level"], found["fix"]) == ("error", f"mount -o remount,rw {folder}")
+
+
+def test_a_drifted_bucket_that_can_be_public_is_told_until_it_is_mended(perkie: Perkie) -> None:
+    ports = ("--storage-port", "0", "--firestore-port", "0", "--bucket", "pets")
+    with emulating_gcp("gcp", *ports, lines=2) as (told, _):
+        stores = {"PERKIE_CACHE_STORE": "gcs", "PERKIE_CACHE_BUCKET": "pets", "PERKIE_QUOTA_STORE": "firestore"}
+        env = {**LOCAL, **told, **stores, "GOOGLE_CLOUD_PROJECT": "p"}
+        found = rows(perkie("doctor", *PATIENT, env=env))
+        assert (found["cache.store"]["level"], found["quota.store"]["level"]) == ("ok", "ok")
+        assert found["bucket.rules"]["fix"] == "perkie lifecycle apply"
+        assert found["bucket.access"]["level"] == "warning"
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import storage
+
+        client = storage.Client(
+            project="p",
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": told["STORAGE_EMULATOR_HOST"]},
+        )
+        bucket = client.get_bucket("pets")
+        bucket.iam_configuration.public_access_prevention = "enforced"
+        bucket.soft_delete_policy.retention_duration_seconds = 0
+        bucket.patch()
+        assert perkie("lifecycle", "apply", "--yes", env=env).returncode == 0
+        mended = rows(perkie("doctor", *PATIENT, env=env))
+        assert (mended["bucket.access"]["level"], mended["bucket.rules"]["level"]) == ("ok", "ok"), mended
+        gone = rows(perkie("doctor", *PATIENT, env={**env, "PERKIE_CACHE_BUCKET": "not-there"}))
+        assert gone["cache.store"]["level"] == "error"
+
+
+def test_a_cache_over_its_limit_or_with_a_limit_that_the_disk_lacks_is_told(perkie: Perkie) -> None:
+    draw(perkie)
+    for limit, level in (("1", "warning"), ("900000GiB", "warning"), ("100MiB", "ok")):
+        found = rows(perkie("doctor", "--only", "cache.store", *PATIENT, env={"PERKIE_CACHE_MAX_SIZE": limit}))
+        assert found["cache.store"]["level"] == level, limit
+
+
+def test_a_cap_that_is_reached_is_told_with_the_setting(perkie: Perkie, gemini: dict[str, str]) -> None:
+    env = {**gemini, "PERKIE_GEMINI_DAILY_CAP_USD": "0"}
+    found = rows(perkie("doctor", "--only", "spend.today", *PATIENT, env=env))["spend.today"]
+    assert (found["level"], found["fix"]) == ("error", "export PERKIE_GEMINI_DAILY_CAP_USD=1")
+
+
+def test_settings_that_cannot_be_read_are_the_one_finding(perkie: Perkie, tmp_path: Path) -> None:
+    (tmp_path / "perkie.toml").write_text("[style]\nsise = 3\n")
+    found = rows(perkie("doctor", "--only", "disk.space", *PATIENT))
+    assert {name: each["level"] for name, each in found.items()} == {
+        "config.settings": "error",
+        "disk.space": "skipped",
+    }
+    assert "style.sise" in found["config.settings"]["message"]
+    (tmp_path / "perkie.toml").unlink()
+    strange = rows(perkie("doctor", *PATIENT, env={**LOCAL, "PERKIE_GEMNI_KEY": "x"}))
+    assert strange["config.settings"]["level"] == "warning"
+
+
+def test_open_files_and_an_open_server_are_told_with_the_command(perkie: Perkie, home: Path) -> None:
+    file = home / "config" / "perkie" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'[gemini]\napi_key = "{CANARY}"\n[style]\nengine = "local"\n[http]\nallow_open = true\n')
+    file.chmod(0o644)
+    done = perkie("doctor", *PATIENT)
+    found = rows(done)
+    assert (found["security.files"]["level"], found["security.files"]["fix"]) == ("warning", f"chmod 600 {file}")
+    assert found["security.access"]["level"] == "error"
+    assert CANARY not in done.stdout
+    file.chmod(0o602)
+    assert rows(perkie("doctor", *PATIENT))["security.files"]["fix"] == f"chmod go-w {file}"
+    file.chmod(0o600)
+    assert rows(perkie("doctor", *PATIENT))["security.files"]["level"] == "ok"
+
+
+def test_a_broken_style_and_missing_weights_are_told(perkie: Perkie, home: Path) -> None:
+    folder = home / "config" / "perkie" / "styles"
+    folder.mkdir(parents=True)
+    (folder / "odd.toml").write_text('id = "odd"\n')
+    found = rows(perkie("doctor", *PATIENT, env={**LOCAL, "PERKIE_MATTING_ENGINE": "inspyrenet"}))
+    assert found["config.styles"]["level"] == "error"
+    assert found["config.styles"]["fix"] == f"perkie styles check {folder / 'odd.toml'}"
+    assert found["matting.weights"]["fix"] == "perkie models pull"
+    unknown = rows(perkie("doctor", *PATIENT, env={**LOCAL, "PERKIE_MATTING_ENGINE": "bultin"}))
+    assert "'builtin'" in unknown["matting.weights"]["message"]
+
+
+@pytest.mark.parametrize("only", ["gemini.ke", "", "server.ready"])
+def test_an_id_that_is_none_is_a_usage_error(perkie: Perkie, only: str) -> None:
+    assert perkie("doctor", "--only", only).returncode == 2
+
+
+def test_a_running_server_is_well_and_one_with_a_broken_store_is_not(perkie: Perkie, tmp_path: Path) -> None:
+    with perkie_serve(tmp_path / "its", env=LOCAL) as server:
+        found = rows(perkie("doctor", "--url", f"{server.url}/", *PATIENT))
+        assert {name: each["level"] for name, each in found.items()} == {
+            "server.health": "ok",
+            "server.ready": "ok",
+            "server.metrics": "ok",
+        }
+        store = next((tmp_path / "its").rglob("quotas.sqlite"))
+        for each in store.parent.glob("quotas.sqlite*"):
+            each.unlink()
+        store.mkdir()
+        broken = rows(perkie("doctor", "--url", server.url, *PATIENT))
+        assert broken["server.ready"]["level"] == "warning", "without it a server counts in memory"
+        assert broken["server.ready"]["message"].startswith("quotas: ")
+        url = server.url
+    gone = rows(perkie("doctor", "--url", url, *PATIENT))
+    assert {each["level"] for each in gone.values()} == {"error"}
+    assert perkie("doctor", "--url", "localhost").returncode == 2
+
+
+def test_the_schema_has_its_row(perkie: Perkie) -> None:
+    schema = jsonschema_rs.validator_for(json.loads((ROOT / "docs" / "envelope.schema.json").read_text()))
+    schema.validate(json.loads(perkie("doctor", *PATIENT, env=LOCAL).stdout))
