@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.server
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -16,6 +17,8 @@ from time import time
 
 import jsonschema_rs
 import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
 
 from tests.conftest import CAT, ROOT, Perkie
 from tests.e2e.test_command_line import HEAVY, imported
@@ -151,6 +154,16 @@ def test_an_api_that_hangs_ends_at_the_limit_and_so_does_the_process(perkie: Per
     assert found["gemini.key"]["fix"] == "perkie doctor --only gemini.key --time-limit 5"
 
 
+def test_a_file_that_never_answers_ends_at_the_limit_and_so_does_the_process(perkie: Perkie, home: Path) -> None:
+    """As on a dead network disk: a thread that reads it cannot be stopped."""
+    folder = home / "config" / "perkie" / "styles"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "odd.toml")
+    found = rows(perkie("doctor", "--time-limit", "2", "--only", "config.styles,versions", "--json", env=LOCAL))
+    assert found["config.styles"]["message"] == "no answer within 2 s"
+    assert found["versions"]["level"] == "ok"
+
+
 @contextlib.contextmanager
 def dated(ahead: float) -> Iterator[str]:
     """A server whose clock is ``ahead`` of ours."""
@@ -213,12 +226,9 @@ def test_a_drifted_bucket_that_can_be_public_is_told_until_it_is_mended(perkie: 
         assert (found["cache.store"]["level"], found["quota.store"]["level"]) == ("ok", "ok")
         assert found["bucket.rules"]["fix"] == "perkie lifecycle apply"
         assert found["bucket.access"]["level"] == "warning"
-        from google.auth.credentials import AnonymousCredentials
-        from google.cloud import storage
-
         client = storage.Client(
             project="p",
-            credentials=AnonymousCredentials(),
+            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]  # google-auth is untyped here
             client_options={"api_endpoint": told["STORAGE_EMULATOR_HOST"]},
         )
         bucket = client.get_bucket("pets")
@@ -230,6 +240,7 @@ def test_a_drifted_bucket_that_can_be_public_is_told_until_it_is_mended(perkie: 
         assert (mended["bucket.access"]["level"], mended["bucket.rules"]["level"]) == ("ok", "ok"), mended
         gone = rows(perkie("doctor", *PATIENT, env={**env, "PERKIE_CACHE_BUCKET": "not-there"}))
         assert gone["cache.store"]["level"] == "error"
+        assert {gone["bucket.access"]["level"], gone["bucket.rules"]["level"]} == {"skipped"}, "one cause"
 
 
 def test_a_cache_over_its_limit_or_with_a_limit_that_the_disk_lacks_is_told(perkie: Perkie) -> None:
@@ -310,6 +321,19 @@ def test_a_running_server_is_well_and_one_with_a_broken_store_is_not(perkie: Per
     gone = rows(perkie("doctor", "--url", url, *PATIENT))
     assert {each["level"] for each in gone.values()} == {"error"}
     assert perkie("doctor", "--url", "localhost").returncode == 2
+
+
+def test_metrics_that_are_not_for_everybody_are_skipped(perkie: Perkie, tmp_path: Path) -> None:
+    env = {**LOCAL, "PERKIE_HTTP_AUTH": "jwt", "PERKIE_HTTP_JWT_SECRET": CANARY * 3}
+    with perkie_serve(tmp_path / "its", env=env) as server:
+        found = rows(perkie("doctor", "--url", server.url, *PATIENT))
+    assert {name: each["level"] for name, each in found.items()} == {
+        "server.health": "ok",
+        "server.ready": "ok",
+        "server.metrics": "skipped",
+    }
+    links = rows(perkie("doctor", "--only", "security.access", *PATIENT, env=env))["security.access"]
+    assert (links["level"], "PERKIE_HTTP_LINK_SECRET" in links["fix"]) == ("warning", True)
 
 
 def test_the_schema_has_its_row(perkie: Perkie) -> None:

@@ -46,16 +46,17 @@ async def ready(url: str) -> Sequence[Said]:
 
 def _dependency(name: str, state: str, spared: set[str]) -> Said:
     text = f"{name}: {state}"
-    fix = f"perkie doctor, on the server: {_CHECKED_BY.get(name, 'its log has the reason')}"
+    only = f" --only {_CHECKED_BY[name]}" if name in _CHECKED_BY else ""
+    fix = f"perkie doctor{only}  # on the server"
     return warning(f"{text}; it works without", fix) if name in spared else error(text, fix)
 
 
 _CHECKED_BY = {
-    "gemini": "--only gemini.key,gemini.model,gemini.listed",
-    "images": "--only cache.store,disk.space",
-    "quotas": "--only quota.store,state.files",
-    "ledger": "--only spend.today,state.files",
-    "weights": "--only matting.weights",
+    "gemini": "gemini.key,gemini.model,gemini.listed",
+    "images": "cache.store,disk.space",
+    "quotas": "quota.store,state.files",
+    "ledger": "spend.today,state.files",
+    "weights": "matting.weights",
 }
 
 
@@ -65,7 +66,7 @@ async def metrics(url: str) -> Sequence[Said]:
     if answer.status_code != 200:
         return [skipped(f"{url}/metrics answers {answer.status_code}: it needs a key with the scope metrics")]
     states = _BREAKER.findall(answer.text)
-    found = [error(f"the breaker of {name} is {_STATES[state]}", "perkie doctor, on the server: --only gemini.key")
+    found = [error(f"the breaker of {name} is {_STATES[state]}", "perkie doctor --only gemini.key  # on the server")
              for name, state in states if state in _STATES]  # fmt: skip
     return found or [ok("no breaker is open")]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
+from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.protection import bucket_name
 from perkie_cli.domain.storage.selection import total
@@ -59,7 +60,10 @@ async def bucket_access(its: Subject) -> Sequence[Said]:
     """Whether the bucket can be made public, and whether it is protected from deletion by accident."""
     if its.settings.cache.store != "gcs":
         return [skipped(_NO_BUCKET)]
-    name, change = bucket_name(its.settings.cache.bucket or ""), await _compared(its)
+    change = await _compared(its)
+    if isinstance(change, Said):
+        return [change]
+    name = bucket_name(its.settings.cache.bucket or "")
     if not change.state.never_public:
         fix = f"gcloud storage buckets update gs://{name} --public-access-prevention"
         return [warning(f"gs://{name} can be made public: customers' photos are in it", fix)]
@@ -72,6 +76,8 @@ async def bucket_rules(its: Subject) -> Sequence[Said]:
     if its.settings.cache.store != "gcs":
         return [skipped(_NO_BUCKET)]
     change = await _compared(its)
+    if isinstance(change, Said):
+        return [change]
     found = [warning(each.text, "perkie lifecycle show") for each in change.remarks]
     if change.pending:
         text = f"the lifetime rules differ: {len(change.added)} missing, {len(change.removed)} not ours"
@@ -79,9 +85,13 @@ async def bucket_rules(its: Subject) -> Sequence[Said]:
     return found or [ok(f"{len(change.target)} lifetime rules, as configured")]
 
 
-async def _compared(its: Subject) -> Change:
-    lifecycle = await its.blocking(lambda parts: parts.lifecycle)
-    return await lifecycle.compare(rules_for(its.parts.lifetimes), given=False)
+async def _compared(its: Subject) -> Change | Said:
+    """Skipped where the bucket cannot be read: one cause is one finding."""
+    try:
+        lifecycle = await its.blocking(lambda parts: parts.lifecycle)
+        return await lifecycle.compare(rules_for(its.parts.lifetimes), given=False)
+    except PerkieError as problem:
+        return skipped(f"the bucket's settings cannot be read ({problem.message}); see cache.store")
 
 
 async def quotas(its: Subject) -> Sequence[Said]:
