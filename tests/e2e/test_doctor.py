@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from pathlib import Path
 from time import time
@@ -131,6 +132,17 @@ def test_a_retired_and_an_unknown_model_are_told_with_the_successor(
     unknown = rows(perkie("doctor", *PATIENT, env={**gemini, "PERKIE_GEMINI_MODEL": "gemini-nano-bananas"}))
     assert unknown["gemini.model"]["level"] == "error"
     assert "Did you mean" in unknown["gemini.model"]["fix"]
+
+
+@pytest.mark.parametrize(("days", "level"), [(29, "warning"), (32, "ok")])
+def test_a_model_is_told_of_30_days_before_its_shutdown(
+    perkie: Perkie, home: Path, gemini: dict[str, str], days: int, level: str
+) -> None:
+    (home / "config" / "perkie").mkdir(parents=True)
+    soon = datetime.now(UTC).date() + timedelta(days=days)
+    (home / "config" / "perkie" / "models.toml").write_text(GONE.replace("2020-01-31", str(soon)))
+    done = perkie("doctor", "--only", "gemini.model", *PATIENT, env={**gemini, "PERKIE_GEMINI_MODEL": "gone"})
+    assert rows(done)["gemini.model"]["level"] == level
 
 
 def test_no_connection_is_told_and_offline_nobody_asks(perkie: Perkie, gemini: dict[str, str]) -> None:

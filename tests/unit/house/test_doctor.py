@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from perkie_cli.cli.app import load_command
 from perkie_cli.cli.commands.doctor import WIDTH, lines
 from perkie_cli.domain.errors import WrongCredentials
+from perkie_cli.ops import doctor
 from perkie_cli.ops.doctor.checks.machine import clock_verdict
 from perkie_cli.ops.doctor.examine import Probe, Verdict, examine
 from perkie_cli.ops.doctor.said import Level, Said, error, ok, skipped, warning
@@ -136,3 +138,17 @@ def test_the_page_has_the_table_of_checks() -> None:
     rows = re.findall(r"(?m)^\| `([\w.]+)` \| (.*) \|$", PAGE)
     known = [(name, check.title) for name, check in CHECKS.items()]
     assert rows == known + [(name, title) for name, (title, _) in SERVER_CHECKS.items()]
+
+
+def test_what_a_fix_tells_to_type_exists() -> None:
+    sources = "\n".join(path.read_text("utf-8") for path in Path(doctor.__file__).parent.rglob("*.py"))
+    typed = set(re.findall(r'"perkie ((?:[a-z-]+ ?)+)', sources))
+    assert len(typed) >= 8
+    for each in typed:
+        name, *rest = [word for word in each.split() if not word.startswith("-")]
+        command = load_command(name)
+        if (inner := getattr(command, "commands", None)) is not None:
+            assert rest[:1], f"{each} is no command"
+            command = inner[rest[0]]
+        flags = {flag for param in command.params for flag in param.opts}
+        assert {word for word in each.split() if word.startswith("--")} <= flags, each
