@@ -190,7 +190,7 @@ def test_the_command_goes_on_with_a_remark(perkie_here: Perkie, monkeypatch: pyt
     done = perkie_here("remove-bg", cat, "--json")
     row = json.loads(done.stdout)["results"][0]
     assert done.returncode == 0
-    assert (row["engine"], row["degraded"], row["status"]) == ("builtin", True, "done")
+    assert (row["engine"], row["degraded"], row["status"]) == ("builtin", True, "degraded")
     assert row["degradation_reason"]
     monkeypatch.delenv("PERKIE_MATTING_REMOTE_URL")
     again = json.loads(perkie_here("remove-bg", cat, "--json", "--engine", "builtin").stdout)["results"][0]

@@ -246,7 +246,7 @@ Failing = tuple[Services, GeminiEmulator]
 async def test_the_local_engine_stands_in_and_gemini_is_tried_again(failing: Failing) -> None:
     services, emulator = failing
     first = await services.generate(asking())
-    assert (first.engine, first.degraded, first.degradation_reason) == ("local", True, "upstream_refused")
+    assert (first.engine, first.degraded, first.degradation_reason) == ("local", True, "model_gone")
     assert (first.usage.attempts, first.usage.cost_usd) == (1, Decimal(0))
     assert first.fingerprint == services.engines["local"].recipe(services.styles.get("bw_fine_art"), 256).fingerprint
     again = await services.generate(asking())
@@ -371,7 +371,7 @@ async def test_a_ledger_that_is_down_keeps_calls_back(failing: Failing, tmp_path
     emulator.plan = GeminiPlan()
     (services.state_dir / "spend.sqlite").mkdir(parents=True)  # a folder is no database
     made = await services.generate(asking())
-    assert (made.degraded, made.degradation_reason, emulator.total) == (True, "store_unavailable", 0)
+    assert (made.degraded, made.degradation_reason, emulator.total) == (True, "store_broken", 0)
 
 
 async def test_the_deadline_holds_for_those_who_join_late(tmp_path: Path) -> None:
