@@ -54,6 +54,7 @@ async def test_a_process_that_hangs_is_replaced_when_nobody_waits_any_more() -> 
 
 
 async def test_threads_that_hang_are_left_behind() -> None:
+    before = set(threading.enumerate())  # other tests of this process may have left some
     workers, gate = thread_workers(1), threading.Event()
     hanging = asyncio.create_task(workers.run(gate.wait))
     await asyncio.sleep(0.05)
@@ -63,7 +64,7 @@ async def test_threads_that_hang_are_left_behind() -> None:
     assert any_hanging()
     gate.set()
     assert await hanging
-    while any_hanging():  # noqa: ASYNC110  # threads tell nobody
+    while set(threading.enumerate()) - before:  # noqa: ASYNC110  # threads tell nobody
         await asyncio.sleep(0.01)
 
 
