@@ -25,20 +25,21 @@ def is_invisible(raster: Raster) -> bool:
     return raster.alpha is not None and int(raster.alpha.max()) < _ALPHA_SEEN
 
 
-def is_one_colour(raster: Raster) -> bool:
-    """Whether the picture has only one colour, apart from encoding artefacts."""
-    cells = _cells(raster)
+def is_one_colour(cells: NDArray[np.float32]) -> bool:
+    """Whether the picture of these ``cells_of`` has only one colour, apart from encoding artefacts."""
     return bool((np.ptp(cells, axis=(0, 1)) <= _PLAIN).all())
 
 
-def is_copy(raster: Raster, photo: Raster) -> bool:
-    """Whether it is the photo itself: encoded again, resized, or cropped around the centre to another shape."""
-    own = _cells(raster)
-    cut = _cut(photo, raster.width / raster.height)
-    return any(float(np.abs(own - _cells(other)).mean()) < _SAME for other in (photo, cut))
+def is_copy(cells: NDArray[np.float32], ratio: float, photo: Raster) -> bool:
+    """Whether the picture of these ``cells_of``, ``ratio`` times as wide as high, is the photo itself: encoded again,
+    resized, or cropped around the centre to another shape.
+    """
+    cut = _cut(photo, ratio)
+    others = (photo,) if cut.rgb.shape == photo.rgb.shape else (photo, cut)
+    return any(float(np.abs(cells - cells_of(other)).mean()) < _SAME for other in others)
 
 
-def _cells(raster: Raster) -> NDArray[np.float32]:
+def cells_of(raster: Raster) -> NDArray[np.float32]:
     """Mean colours over a grid, (64, 64, 3), transparency over white."""
     small = raster
     if raster.alpha is not None:

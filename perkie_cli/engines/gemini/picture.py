@@ -87,9 +87,10 @@ def _objections(raster: Raster, wanted: RequestedPicture) -> Iterator[str]:
         yield f"a picture of only {size} instead of {wanted.side} px"
     if likeness.is_invisible(raster):
         yield "a completely transparent picture"
-    if likeness.is_one_colour(raster):
+    cells = likeness.cells_of(raster)
+    if likeness.is_one_colour(cells):
         yield "a picture of only one colour"
-    if likeness.is_copy(raster, wanted.photo):
+    if likeness.is_copy(cells, raster.width / raster.height, wanted.photo):
         yield "the photo back unchanged"
 
 
