@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import math
 from bisect import insort
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -185,7 +185,11 @@ class Turns:
             self._refuse_the_late()
 
     def _has_lane(self) -> bool:
-        return sum(turn.began is not None for turn in self._turns) < self._room.lanes
+        return self._lane_for(self._turns)
+
+    def _lane_for(self, turns: Sequence[Turn]) -> bool:
+        """Whether there is a lane beside those of ``turns``."""
+        return sum(turn.began is not None for turn in turns) < self._room.lanes
 
     def _fits(self, load: Load) -> bool:
         return self._weight + self._share(load) <= self._room.capacity
@@ -240,15 +244,20 @@ class Turns:
         return self._paces.expected(turn.load.kind)
 
     def _check_memory(self, load: Load) -> None:
-        """Refuses new work for which memory will not be free in time. Raises: AtCapacity."""
+        """Refuses new work for which memory will not be free in time. Raises: AtCapacity.
+
+        Side work does not count: it is soon over, and may be this very request's own upload.
+        """
         if load.side_work:
             return
+        working = [turn for turn in self._turns if not turn.load.side_work]
         waiting = sum(self._share(each.turn.load) for each in self._new if not each.turn.load.side_work)
-        over = self._weight + waiting + self._share(load) - self._room.capacity
+        held = sum(self._share(turn.load) for turn in working)
+        over = held + waiting + self._share(load) - self._room.capacity
         pace = self._paces.expected(load.kind)
         wait = max(0.0, over) / self._room.capacity * pace  # as if all work took as long as this, evenly spread
         late = wait > 0 and wait + pace > load.due.remaining(self._clock.monotonic())
-        if late or (waiting + self._share(load) > self._room.queue and not (self._has_lane() and over <= 0)):
+        if late or (waiting + self._share(load) > self._room.queue and not (self._lane_for(working) and over <= 0)):
             raise self._refusal(wait, load)
 
     def _refusal(self, wait: float, load: Load) -> AtCapacity:

@@ -43,9 +43,10 @@ class Machine:
         kind: str = "picture",
         upstream: float | None = None,
         after: float = 0.0,
+        side_work: bool = False,
     ) -> None:
         await self.clock.sleep(after)
-        load = Load(weight, kind, Deadline.after(due, self.clock.monotonic()))
+        load = Load(weight, kind, Deadline.after(due, self.clock.monotonic()), side_work=side_work)
         try:
             async with self.turns.hold(load) as turn:
                 self.began.append(name)
@@ -120,6 +121,15 @@ async def test_more_than_may_wait_is_refused_at_once() -> None:
     )
     assert (machine.began, set(machine.refused)) == (list("abc"), {"d", "small"})
     assert machine.refused["d"] == (0.0, 1.0)
+
+
+async def test_side_work_refuses_nobody() -> None:
+    """A request's own upload holds a lane and memory for a moment: the drawing that comes with it waits."""
+    machine = Machine(lanes=1, capacity=10, queue=0)
+    await machine.run(
+        ("upload", 1.0, {"weight": 10, "side_work": True}), ("drawing", 1.0, {"weight": 10}), ("more", 1.0, {})
+    )
+    assert (machine.ended, set(machine.refused)) == ({"upload": 1, "drawing": 2}, {"more"})
 
 
 async def test_what_would_come_too_late_is_refused_at_once_and_the_rest_is_in_time() -> None:
