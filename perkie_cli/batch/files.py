@@ -7,6 +7,8 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UsageError, unwritable
@@ -27,6 +29,13 @@ def located(path: Path) -> str:
 @functools.cache  # the files of a batch share folders
 def _located_folder(folder: Path) -> str:
     return os.path.realpath(folder)
+
+
+def holds(question: Callable[[], bool]) -> bool:
+    """Whether the test holds. Also False if the file system refuses to answer; reading the file will report why."""
+    with suppress(OSError):
+        return question()
+    return False
 
 
 def read_input(path: Path, max_bytes: int) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -30,9 +31,14 @@ class Logbook:
         self._warn = warn
         self._works = True
 
-    async def last(self, jobs: Sequence[Job]) -> Mapping[str, Item]:
-        """The last record of each job's output that some run tried, by output."""
-        return await self._call(self._journal.last, [job.output for job in jobs]) or {}
+    async def due(self, jobs: Sequence[Job], *, failed_only: bool, codes: frozenset[str]) -> list[Job]:
+        """The jobs with the attempts of earlier runs that did not make them.
+
+        ``failed_only``: those that failed when they were last tried, with one of the ``codes`` if there are any.
+        """
+        last = await self._call(self._journal.last, [job.output for job in jobs]) or {}
+        found = ((job, last.get(job.output)) for job in jobs)
+        return [_with_history(job, item) for job, item in found if not failed_only or _failed(item, codes)]
 
     @asynccontextmanager
     async def recorded(
@@ -67,6 +73,16 @@ class Logbook:
             self._works = False
             self._warn(f"{error.message}; this run goes on without a journal")
             return None
+
+
+def _failed(item: Item | None, codes: frozenset[str]) -> bool:
+    return item is not None and item.status is Status.FAILED and (not codes or item.code in codes)
+
+
+def _with_history(job: Job, item: Item | None) -> Job:
+    if item is None or item.status not in (Status.FAILED, Status.RUNNING, Status.DEGRADED):
+        return job
+    return replace(job, attempts=item.attempts, died=item.status is Status.RUNNING)
 
 
 def run_id(now: datetime) -> str:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from perkie_cli.batch.files import STDIO, located
 from perkie_cli.batch.mark import mark_of
-from perkie_cli.batch.photos.inputs import USUAL, InputFile
-from perkie_cli.batch.photos.sources import FileSource
+from perkie_cli.batch.photos.inputs import USUAL
+from perkie_cli.batch.photos.sources import FileSource, InputFile
 from perkie_cli.domain.errors import UsageError
 
 NUMBERED = 9  # names of an input that are looked up in the record
@@ -29,12 +29,12 @@ Origins = Callable[[Sequence[Path]], Mapping[Path, bytes]]
 
 def plan_targets(
     files: Sequence[InputFile],
-    tails: Callable[[InputFile], Sequence[str]],
+    tails: Sequence[Sequence[str]],
     output: Path | None,
     out_dir: Path | None,
     origins: Origins,
 ) -> list[list[Path]]:
-    """One target per file and tail (``_ink_wash.jpg``; ``/ink_wash.jpg`` for a folder each), in order.
+    """One target per file and each of its tails (``_ink_wash.jpg``; ``/ink_wash.jpg`` for a folder each), in order.
 
     A file's own ``output`` wins. Raises: UsageError.
     """
@@ -46,11 +46,9 @@ def plan_targets(
 
 
 class _Names:
-    def __init__(
-        self, files: Sequence[InputFile], tails: Callable[[InputFile], Sequence[str]], out_dir: Path | None
-    ) -> None:
+    def __init__(self, files: Sequence[InputFile], tails: Sequence[Sequence[str]], out_dir: Path | None) -> None:
         self._files = files
-        self._tails = tails
+        self._tails = {id(file): row for file, row in zip(files, tails, strict=True)}
         self._out_dir = out_dir
         stems = {(self._folded_stem(file), file.source.key) for file in files if file.output is None}
         self._run = Counter(stem for stem, _ in stems)
@@ -60,7 +58,7 @@ class _Names:
     def rows(self, origins: Origins) -> list[list[Path]]:
         """The targets of each file; recorded ones first, so that no other file takes them."""
         crowded = [file for file in self._files if file.output is None and self._is_crowded(file)]
-        kept = self._recorded(crowded, origins)
+        kept = self._recorded(crowded, origins) if crowded else {}
         for row in kept.values():
             self._take(row)
         crowd = set(map(id, crowded))
@@ -68,7 +66,7 @@ class _Names:
 
     def _named(self, file: InputFile, crowded: bool) -> list[Path]:
         if file.output is not None:
-            return _of_row(file, self._tails(file), self._out_dir or Path())
+            return _of_row(file, self._tails[id(file)], self._out_dir or Path())
         rows = self._numbered(file, _told_apart(file) if crowded else _stem(file))
         return self._take(next(row for row in rows if self._taken.isdisjoint(map(_folded, row))))
 
@@ -105,7 +103,7 @@ class _Names:
 
     def _numbered(self, file: InputFile, stem: str) -> Iterator[list[Path]]:
         """Yields the stem's targets, then those of ``stem-2``, ``stem-3``, …"""
-        folder, tails = self._place(file), self._tails(file)
+        folder, tails = self._place(file), self._tails[id(file)]
         yield [folder / f"{stem}{tail}" for tail in tails]
         for number in count(2):
             yield [folder / f"{stem}-{number}{tail}" for tail in tails]

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from perkie_cli.batch.files import located, write_atomically
-from perkie_cli.batch.photos.inputs import holds
+from perkie_cli.batch.files import holds, located, write_atomically
 from perkie_cli.batch.photos.sources import Source, stat_of
 from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, unwritable
 from perkie_cli.ports import MadeOutput, OutputStore

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from perkie_cli.batch.files import STDIO
+from perkie_cli.batch.files import STDIO, holds
 from perkie_cli.batch.jobs import Job, JobResult
 from perkie_cli.batch.mark import OutputKind, marked
-from perkie_cli.batch.photos.inputs import holds
 from perkie_cli.batch.photos.sources import photo_from
 from perkie_cli.batch.targets import Origin, OutputRecord, OutputState
 from perkie_cli.domain.cutouts.result import CutoutFacts

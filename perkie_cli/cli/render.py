@@ -219,18 +219,17 @@ class Renderer:
             raise UsageError("not confirmed; nothing was changed")
 
     @contextmanager
-    def progress(self, total: int, item: str) -> Iterator[Progress]:
+    def progress(self, total: int, item: str) -> Iterator[Bar]:
         """A bar for many items or a live line for one, with the last ``item``'s name. Silent without a terminal."""
         if self.flags.quiet or not sys.stderr.isatty():
-            yield Progress()
+            yield Bar()
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as RichProgress
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]  # a file may be named [/b].png
         if total > 1:
             columns += [BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False)]
-        with RichProgress(*columns, TimeElapsedColumn(), console=self._console(sys.stderr), transient=True) as bar:
+        with Progress(*columns, TimeElapsedColumn(), console=self._console(sys.stderr), transient=True) as bar:
             yield _RichBar(bar, bar.add_task(streams.printable(item), total=total, note=""))
 
     @contextmanager
@@ -239,11 +238,17 @@ class Renderer:
         if self.flags.quiet or self.flags.json or not sys.stderr.isatty():
             yield Transfer()
             return
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-        from rich.progress import Progress as RichProgress
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
         columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
-        with RichProgress(*columns, TimeRemainingColumn(), console=self._console(sys.stderr), transient=True) as bar:
+        with Progress(*columns, TimeRemainingColumn(), console=self._console(sys.stderr), transient=True) as bar:
             yield _RichTransfer(bar, bar.add_task(name, total=None))
 
     @contextmanager
@@ -289,7 +294,7 @@ class Renderer:
         return Console(file=stream, force_terminal=person, width=width, no_color=not self._colour, highlight=False)
 
 
-class Progress:
+class Bar:
     """Receives each finished item; this one shows nothing."""
 
     def advance(self, item: str, note: str = "") -> None:
@@ -311,7 +316,7 @@ class _RichTransfer(Transfer):
         self._bar.update(self._task, completed=done, total=total)
 
 
-class _RichBar(Progress):
+class _RichBar(Bar):
     def __init__(self, bar: Any, task: Any) -> None:
         self._bar, self._task = bar, task
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from perkie_cli.engines.local.drawing import draw, render_at
 from perkie_cli.engines.local.recipes import RECIPES
-from perkie_cli.engines.local.scene.subject import Background
+from perkie_cli.engines.local.scene.subject import Backdrop
 from perkie_cli.engines.u2net.subject import find_subject
 from perkie_cli.imaging.raster import Raster
 from tests.benchmarks.harness import Goal, Report, interleaved, medians, peak_rss_mb
@@ -57,9 +57,9 @@ def speed(report: Report, picture: np.ndarray, rounds: int) -> None:
     cases: dict[str, Callable[[], object]] = {}
     for name in RECIPES:
         cases[name] = functools.partial(draw, name, picture, None, {}, SEED)
-        cases[f"{name}, kept"] = functools.partial(draw, name, picture, matte, {}, SEED, background=Background.KEPT)
+        cases[f"{name}, kept"] = functools.partial(draw, name, picture, matte, {}, SEED, background=Backdrop.KEPT)
         cases[f"{name}, replaced"] = functools.partial(
-            draw, name, picture, matte, {}, SEED, background=Background.REPLACED
+            draw, name, picture, matte, {}, SEED, background=Backdrop.REPLACED
         )
     cases["the matte of a photo"] = lambda: find_subject(picture)
     cases |= {

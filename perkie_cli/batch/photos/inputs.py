@@ -5,42 +5,20 @@ from __future__ import annotations
 import functools
 import glob
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from perkie_cli.batch.files import STDIO, located
+from perkie_cli.batch.files import STDIO, holds, located
 from perkie_cli.batch.mark import OutputKind, mark_of
-from perkie_cli.batch.photos.sources import BUCKET, FileSource, Source, StdinSource
+from perkie_cli.batch.photos.sources import BUCKET, FileSource, InputFile, StdinSource
 from perkie_cli.domain.errors import NoPhotos, NotAnImage, UnreadableFile, UsageError
-from perkie_cli.domain.people.identity import Owner
 from perkie_cli.imaging.damage import ACCEPTED
 from perkie_cli.imaging.sniff import HEAD, sniff
 
 USUAL = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif"}
 )  # accepted by name; other files are checked by content
-
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """One input. ``folder`` is its path below the given folder, so that outputs can mirror it.
-
-    ``styles``, ``owner`` and ``output`` are those of its row of a manifest, if the row names them.
-    """
-
-    source: Source
-    folder: PurePath = Path()
-    from_folder: bool = False
-    styles: tuple[str, ...] | None = None
-    owner: Owner | None = None
-    output: PurePath | None = None
-
-    @property
-    def path(self) -> PurePath:
-        """The path that names its outputs."""
-        return self.source.path
 
 
 @dataclass(slots=True)
@@ -139,13 +117,6 @@ def _fixed_parts(parts: Sequence[str]) -> Iterator[str]:
         if glob.has_magic(part):
             return
         yield part
-
-
-def holds(question: Callable[[], bool]) -> bool:
-    """Whether the test holds. Also False if the file system refuses to answer; reading the file will report why."""
-    with suppress(OSError):
-        return question()
-    return False
 
 
 def _in_folder(folder: Path, recursive: bool) -> list[InputFile]:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from perkie_cli.batch.photos.inputs import InputFile
-from perkie_cli.batch.photos.sources import Source
+from perkie_cli.batch.photos.sources import InputFile, Source
 from perkie_cli.domain.errors import InvalidParameter, PerkieError
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.spelling import did_you_mean

@@ -7,8 +7,8 @@ import glob
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from perkie_cli.batch.photos.inputs import USUAL, InputFile
-from perkie_cli.batch.photos.sources import BUCKET, BucketSource
+from perkie_cli.batch.photos.inputs import USUAL
+from perkie_cli.batch.photos.sources import BUCKET, BucketSource, InputFile
 from perkie_cli.domain.errors import NoPhotos, UsageError
 from perkie_cli.ports import Buckets, RemoteObject
 

@@ -1,24 +1,22 @@
-"""From what was typed to the photos of a run, in which order, and its jobs."""
+"""From what was typed to the photos of a run, and in which order."""
 
 from __future__ import annotations
 
 import math
 import random
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from perkie_cli.batch.files import STDIO, read_input
-from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.photos.inputs import InputFile, Inputs, expand, is_bucket
+from perkie_cli.batch.photos.inputs import Inputs, expand, is_bucket
 from perkie_cli.batch.photos.manifest import listed, rows
 from perkie_cli.batch.photos.remote import expand_bucket
-from perkie_cli.batch.photos.sources import FileSource
+from perkie_cli.batch.photos.sources import FileSource, InputFile
 from perkie_cli.domain.errors import InvalidParameter, NoPhotos, UsageError
-from perkie_cli.domain.runs import Item, Status
 from perkie_cli.ports import Buckets
 
 MOST_BYTES = 256 * 1024 * 1024  # of a list or manifest
@@ -150,24 +148,3 @@ def in_order(files: Sequence[InputFile], order: Order) -> list[InputFile]:
         return unknown if time is None else time
 
     return sorted(files, key=when, reverse=newest)
-
-
-def with_history(jobs: Sequence[Job], last: Mapping[str, Item]) -> list[Job]:
-    """The jobs with the attempts of earlier runs that did not make them."""
-    return [_with_history(job, last.get(job.output)) for job in jobs]
-
-
-def _with_history(job: Job, item: Item | None) -> Job:
-    if item is None or item.status not in (Status.FAILED, Status.RUNNING, Status.DEGRADED):
-        return job
-    return replace(job, attempts=item.attempts, died=item.status is Status.RUNNING)
-
-
-def failed_only(jobs: Sequence[Job], last: Mapping[str, Item], only: frozenset[str]) -> list[Job]:
-    """Those jobs that failed when they were last tried, with one of the codes ``only``, if there are any."""
-
-    def failed(job: Job) -> bool:
-        item = last.get(job.output)
-        return item is not None and item.status is Status.FAILED and (not only or item.code in only)
-
-    return [job for job in jobs if failed(job)]

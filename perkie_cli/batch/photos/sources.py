@@ -1,4 +1,4 @@
-"""Where a photo comes from: a file, stdin, or an object of a bucket."""
+"""Where a photo comes from: a file, stdin, or an object of a bucket; and what its run was told about it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from perkie_cli.batch.files import STDIO, located, read_input, too_many_bytes
 from perkie_cli.domain.errors import UnreadableFile
+from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
@@ -172,6 +173,26 @@ class BucketSource:
         """Never: outputs are files."""
         del path
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One input. ``folder`` is its path below the given folder, so that outputs can mirror it.
+
+    ``styles``, ``owner`` and ``output`` are those of its row of a manifest, if the row names them.
+    """
+
+    source: Source
+    folder: PurePath = Path()
+    from_folder: bool = False
+    styles: tuple[str, ...] | None = None
+    owner: Owner | None = None
+    output: PurePath | None = None
+
+    @property
+    def path(self) -> PurePath:
+        """The path that names its outputs."""
+        return self.source.path
 
 
 async def photo_from(source: Source, limits: ImageLimits, io: Workers) -> Photo:

@@ -1,4 +1,7 @@
-"""What all commands over many photos do: find the photos, name the outputs, ask, run, report."""
+"""What all commands over many photos do: find the photos, name the outputs, ask, run, report.
+
+``stylize``, ``remove-bg`` and ``process`` take these steps one after the other.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,23 @@ from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.logbook import Logbook
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.names import plan_targets
-from perkie_cli.batch.photos.inputs import InputFile, check_targets, is_bucket
-from perkie_cli.batch.photos.settle import Settling, failed_only, in_order, with_history
+from perkie_cli.batch.photos.inputs import check_targets, is_bucket
+from perkie_cli.batch.photos.settle import Settling, in_order
+from perkie_cli.batch.photos.sources import InputFile
+from perkie_cli.batch.pictures import Drawing, PictureMaker
 from perkie_cli.batch.run import BatchRun, RunResult
 from perkie_cli.batch.targets import OutputRecord
 from perkie_cli.batch.work import FileWork, Maker
-from perkie_cli.cli.batch.options import BatchOptions, ProgressKind
+from perkie_cli.cli.batch.drawing import at_once
+from perkie_cli.cli.batch.estimate import Estimating
+from perkie_cli.cli.batch.options import BatchOptions, Paying, ProgressKind
 from perkie_cli.cli.batch.progress import BatchProgress
 from perkie_cli.cli.batch.report import BatchReporter, batch_report, check_stdout, report_left_out, say_summary
+from perkie_cli.cli.models.checkpoints import ensure_weights
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.domain.errors import NoPhotos
 from perkie_cli.domain.money.spend import Budget
+from perkie_cli.domain.pictures.request import Fallback
 from perkie_cli.system.threads import ThreadWorkers
 
 if TYPE_CHECKING:
@@ -77,18 +86,15 @@ class BatchCommand:
         Raises: UsageError.
         """
 
-        def styles_of(file: InputFile) -> Sequence[str]:
-            return file.styles or styles
-
         out_dir = self.options.out_dir
-        check_targets(files, sum(len(styles_of(file)) for file in files), output, out_dir)
-        targets = plan_targets(
-            files, lambda file: [tail(style) for style in styles_of(file)], output, out_dir, self.record.origins
-        )
+        rows = [file.styles or styles for file in files]
+        check_targets(files, sum(map(len, rows)), output, out_dir)
+        tails = [[tail(style) for style in row] for row in rows]
+        targets = plan_targets(files, tails, output, out_dir, self.record.origins)
         made = [
             Job(file.source, target, style, file.owner)
-            for file, row in zip(files, targets, strict=True)
-            for target, style in zip(row, styles_of(file), strict=True)
+            for file, row, targets_of_file in zip(files, rows, targets, strict=True)
+            for target, style in zip(targets_of_file, row, strict=True)
         ]
         check_stdout(self.renderer, made)
         return made
@@ -99,13 +105,31 @@ class BatchCommand:
         stdout = self.renderer.picture
         return FileWork(maker, self.record, services.limits, self.options.rules, services.io, stdout)
 
-    async def run(self, jobs: Sequence[Job], work: FileWork, at_once: int, budget: Budget | None) -> Report:
-        """Runs the jobs and reports."""
+    def pictures(self, drawing: Drawing, jobs: int, steps: frozenset[Fallback]) -> PictureMaker:
+        """Draws each of so many jobs. A batch without substitutes waits for the upstream's quota."""
+        services = self.services
+        patient = jobs > 1 and not steps
+        return PictureMaker(services.generate, services.workers, drawing, steps, patient, services.quota_limits.charge)
+
+    async def draw(
+        self, jobs: Sequence[Job], maker: Maker, drawing: Drawing, paying: Paying, steps: frozenset[Fallback]
+    ) -> Report:
+        """``run`` for jobs that may cost money, or their estimate. Raises: UsageError without consent to the cost."""
+        services, options = self.services, self.options
+        work = self.work(maker)
+        estimating = Estimating(services, work, services.generate.price(model=drawing.model))
+        if paying.estimate:
+            return await estimating.report(jobs)
+        if paying.confirm_over is not None:
+            await estimating.confirm(self.renderer, jobs, paying.confirm_over, yes=paying.yes)
+        if drawing.remove_background and not options.rules.dry_run:
+            await ensure_weights(services, self.renderer, required=Fallback.LOCAL not in steps)
+        return await self.run(jobs, work, at_once(services, options.jobs), paying.budget)
+
+    async def run(self, jobs: Sequence[Job], work: FileWork, at_once: int, budget: Decimal | None) -> Report:
+        """Runs the jobs and reports. ``budget`` in dollars."""
         logbook = self._logbook()
-        last = await logbook.last(jobs)
-        if self.options.retry_failed:
-            jobs = failed_only(jobs, last, self.options.only)
-        jobs = with_history(jobs, last)
+        jobs = await logbook.due(jobs, failed_only=self.options.retry_failed, codes=self.options.only)
         there = await self.services.io.run(work.there, jobs)
         ended = await self._recorded(logbook, jobs, work, there, at_once, budget)
         say_summary(self.renderer, ended)
@@ -118,7 +142,7 @@ class BatchCommand:
         work: FileWork,
         there: frozenset[int],
         at_once: int,
-        budget: Budget | None,
+        budget: Decimal | None,
     ) -> RunResult:
         renderer, options = self.renderer, self.options
         run = BatchRun(
@@ -126,7 +150,7 @@ class BatchCommand:
             BatchReporter(renderer, BatchProgress(renderer, options.progress)),
             logbook,
             self.services.clock,
-            budget or Budget(UNLIMITED),
+            Budget(UNLIMITED if budget is None else budget),
             options.run_rules(at_once, keep=renderer.flags.json),
             self._renew_threads,
         )

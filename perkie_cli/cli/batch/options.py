@@ -1,9 +1,10 @@
-"""The options that all commands over many photos share."""
+"""The options that commands over many photos share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -162,3 +163,31 @@ def _chosen(
 
 
 batched = options.shares("batch", _chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """What the run may cost, in dollars: only ``estimate`` it, never over ``budget``, ask over ``confirm_over``."""
+
+    estimate: bool
+    budget: Decimal | None
+    confirm_over: Decimal | None
+    yes: bool
+
+
+def _paying(
+    *,
+    estimate: options.Estimate = False,
+    budget: options.BudgetDollars = None,
+    confirm_over: options.ConfirmOver = None,
+    yes: options.Yes = False,
+) -> Paying:
+    return Paying(estimate, _exact(budget), _exact(confirm_over), yes)
+
+
+def _exact(usd: float | None) -> Decimal | None:
+    """Dollars as they were typed."""
+    return None if usd is None else Decimal(str(usd))
+
+
+paid = options.shares("paying", _paying)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perkie_cli.batch.files import read_photo
-from perkie_cli.batch.photos.inputs import InputFile
+from perkie_cli.batch.photos.sources import InputFile
 from perkie_cli.batch.targets import Origin, OutputRecord, check_place
 from perkie_cli.cli.batch.report import summed_up
-from perkie_cli.cli.render import Progress, Renderer, Report
+from perkie_cli.cli.render import Bar, Renderer, Report
 from perkie_cli.cli.row_parts import ErrorRow
 from perkie_cli.cli.rows import FailedRow, SheetRow
 from perkie_cli.domain.errors import PerkieError
@@ -67,7 +67,7 @@ class Preview:
         return SheetRow(path, sheet.width, sheet.height)
 
     async def _rows(
-        self, sources: Sequence[Path], failures: dict[Path, PerkieError], bar: Progress, *, several: bool
+        self, sources: Sequence[Path], failures: dict[Path, PerkieError], bar: Bar, *, several: bool
     ) -> list[Row]:
         """Each input in the styles; adds the errors of those that cannot be drawn."""
         rows: list[Row] = []

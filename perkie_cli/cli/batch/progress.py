@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from perkie_cli.batch.jobs import JobResult
 from perkie_cli.batch.tally import Tally
 from perkie_cli.cli.batch.options import ProgressKind
-from perkie_cli.cli.render import Progress, Renderer
+from perkie_cli.cli.render import Bar, Renderer
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.runs import Status
@@ -27,7 +27,7 @@ class BatchProgress:
         self._renderer = renderer
         self._kind = kind
         self._tally = Tally(0)
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
 
     @contextmanager
     def shown(self, tally: Tally, first: str) -> Iterator[None]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from perkie_cli.batch.files import STDIO
 from perkie_cli.batch.jobs import Job, JobResult
-from perkie_cli.batch.photos.inputs import InputFile, Inputs
+from perkie_cli.batch.photos.inputs import Inputs
+from perkie_cli.batch.photos.sources import InputFile
 from perkie_cli.batch.run import RunResult
 from perkie_cli.batch.tally import Tally
 from perkie_cli.cli.batch.progress import BatchProgress

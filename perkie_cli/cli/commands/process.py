@@ -11,11 +11,12 @@ import typer
 from perkie_cli.batch.cutouts import CutoutMaker
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.pets import PetMaker
+from perkie_cli.batch.pictures import Drawing
 from perkie_cli.batch.sheets import Sheets, tried
 from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch.command import BatchCommand
-from perkie_cli.cli.batch.drawing import Drawing, Paying, drawing_parts, drawn, paid, parse_fallback
-from perkie_cli.cli.batch.options import BatchOptions, batched
+from perkie_cli.cli.batch.drawing import check_model, drawing_parts, parse_fallback
+from perkie_cli.cli.batch.options import BatchOptions, Paying, batched, paid
 from perkie_cli.cli.choices import output_format, owner_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
@@ -99,6 +100,7 @@ def process(
         deadline,
         remove_background=True,
         background=None,
+        cache=batch.rules.cache,
     )
     settings = {"style.engine": engine, "style.size": size, "matting.engine": matting_engine, "matting.mode": mode}
 
@@ -121,14 +123,14 @@ async def _all(command: BatchCommand, drawing: Drawing, paying: Paying, styles: 
     services, batch = command.services, command.options
     if batch.out_dir is None:
         raise UsageError("process needs --out-dir DIR", hint="Each pet gets a folder in it.")
-    drawing.check(services)
+    check_model(services, drawing.model)
     files = [replace(file, styles=("", *(file.styles or styles))) for file in await command.files()]
     ending = drawing.format.value
     jobs = await command.jobs(files, [], lambda style: f"/{style}.{ending}" if style else "/cutout.png", None)
     steps = drawing.steps(len(files))
     cutouts = CutoutMaker(services.cutouts, partial(_cutout, batch=batch, fallback=bool(steps)))
-    maker = PetMaker(cutouts, drawing.maker(services, batch, steps, len(jobs)))
-    report = await drawn(command, drawing, paying, jobs, maker, steps)
+    maker = PetMaker(cutouts, command.pictures(drawing, len(jobs), steps))
+    report = await command.draw(jobs, maker, drawing, paying, steps)
     if paying.estimate or batch.rules.dry_run or isinstance(report.error, Interrupted):
         return report
     sheets, why = await tried(Sheets(services.limits, services.workers, services.io), jobs, batch.out_dir)

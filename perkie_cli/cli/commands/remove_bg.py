@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.batch.cutouts import CutoutMaker
-from perkie_cli.batch.files import read_photo
+from perkie_cli.batch.files import holds, read_photo
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.photos.inputs import holds
 from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.options import BatchOptions, batched

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from perkie_cli.batch.mark import OutputKind
+from perkie_cli.batch.pictures import Drawing
 from perkie_cli.cli import options
 from perkie_cli.cli.batch.command import BatchCommand
-from perkie_cli.cli.batch.drawing import Drawing, Paying, drawing_parts, drawn, paid, parse_fallback
-from perkie_cli.cli.batch.options import BatchOptions, batched
+from perkie_cli.cli.batch.drawing import check_model, drawing_parts, parse_fallback
+from perkie_cli.cli.batch.options import BatchOptions, Paying, batched, paid
 from perkie_cli.cli.choices import matting_flags, output_format, output_place, owner_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
@@ -71,16 +72,17 @@ def stylize(
         deadline=deadline,
         remove_background=remove_bg,
         background=None if background is None else BackgroundUse.parse(background),
+        cache=batch.rules.cache,
     )
 
     async def work(services: Services) -> Report:
-        drawing.check(services)
+        check_model(services, model)
         command = BatchCommand(services, renderer_of(ctx), batch, OutputKind.PICTURE)
         styles = [each.id for each in services.styles.select(",".join(style))]
         files = await command.files()
         jobs = await command.jobs(files, styles, lambda style: f"_{style}.{drawing.format.value}", file)
         steps = drawing.steps(len(files))
-        maker = drawing.maker(services, batch, steps, len(jobs))
-        return await drawn(command, drawing, paying, jobs, maker, steps)
+        maker = command.pictures(drawing, len(jobs), steps)
+        return await command.draw(jobs, maker, drawing, paying, steps)
 
     run(ctx, work, {"style.engine": engine, "style.size": size, **matting}, **drawing_parts(batch.jobs))

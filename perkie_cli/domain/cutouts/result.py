@@ -11,6 +11,15 @@ LOW_CONFIDENCE = 0.5  # below this a result carries a warning, and fails when as
 
 
 @dataclass(frozen=True, slots=True)
+class Confidence:
+    """How sure a network is of its subject: ``value`` 0..1; ``has_subject`` is False when nothing can be cut out."""
+
+    value: float
+    has_subject: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CutoutFacts:
     """The public facts of a cut-out: in the JSON envelope, the HTTP answer and the ``X-Perkie-*`` headers."""
 

@@ -3,24 +3,15 @@ after that, noise without a subject looks like a mask."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from perkie_cli.domain.cutouts.result import Confidence
+
 _SIDE = 128  # px on a side: enough to tell pieces apart
 _NEAR = 9  # px at that size; pieces nearer than this are one subject
 _HALF = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Confidence:
-    """``value`` 0..1; ``has_subject`` is False where no pixel is more likely subject than not."""
-
-    value: float
-    has_subject: bool
-    notes: tuple[str, ...] = ()
 
 
 def assess(saliency: NDArray[np.float32]) -> Confidence:

@@ -10,7 +10,7 @@ import numpy as np
 from perkie_cli.engines.local.planes import Bytes, Plane, to_bytes
 from perkie_cli.engines.local.recipes import find_recipe
 from perkie_cli.engines.local.scene.composition import compose
-from perkie_cli.engines.local.scene.subject import Background, read_scene
+from perkie_cli.engines.local.scene.subject import Backdrop, read_scene
 from perkie_cli.imaging.raster import Raster
 
 LEAST_PAINTED: Final = 768  # brushes need room: smaller pictures are painted at this size, then reduced
@@ -27,7 +27,7 @@ def draw(
     parameters: Mapping[str, object],
     seed: int,
     *,
-    background: Background = Background.GONE,
+    background: Backdrop = Backdrop.GONE,
 ) -> Bytes:
     """Draw (h, w, 3) pixels, with their (h, w) matte if they have one, as they are: no framing, no resizing.
 
@@ -58,7 +58,7 @@ def fitted_size(raster: Raster, size: int) -> tuple[int, int]:
     return max(LEAST_SIDE, round(raster.width * scale)), max(LEAST_SIDE, round(raster.height * scale))
 
 
-def fit(raster: Raster, size: int, background: Background = Background.GONE) -> Raster:
+def fit(raster: Raster, size: int, background: Backdrop = Backdrop.GONE) -> Raster:
     """The raster with `size` on its long side; premultiplied on the way, so that no fringe is born.
 
     Not where the colours under the matte are the photo's.
@@ -66,7 +66,7 @@ def fit(raster: Raster, size: int, background: Background = Background.GONE) -> 
     width, height = fitted_size(raster, size)
     if raster.alpha is None:
         return Raster(_resize(raster.rgb, width, height))
-    if background is not Background.GONE:
+    if background is not Backdrop.GONE:
         return Raster(_resize(raster.rgb, width, height), _resize(raster.alpha, width, height))
     if (width, height) == (raster.width, raster.height):
         return raster

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from perkie_cli.domain.cutouts.result import Confidence
 
 Floats = NDArray[np.float32]
 
@@ -27,15 +28,6 @@ _AREA = (0.0, 0.02, 0.05)  # the subject's share of the picture
 _PEAK = (HALF, 0.9, 0.99)  # the map's maximum
 
 
-@dataclass(frozen=True, slots=True)
-class Confidence:
-    """``value`` is 0..1, under 0.5 where a limit is missed; ``has_subject`` is False when nothing can be cut out."""
-
-    value: float
-    has_subject: bool
-    notes: tuple[str, ...] = ()
-
-
 def sees_subject(map_: Floats) -> bool:
     """Whether any pixel is more likely subject than not."""
     return bool((map_ > HALF).any())
@@ -47,8 +39,9 @@ def nothing_found(map_: Floats) -> Confidence:
 
 
 def assess(map_: Floats, glance: Floats, mirrored: Callable[[], Floats], share: float = 1.0) -> Confidence:
-    """From a float32 (h, w) map of 0..1, and two of the mirror image, turned back and of any size: a glance, and on
-    demand one as careful as the map itself. ``share`` is how much of the picture they show.
+    """The confidence, under 0.5 where a limit is missed. From a float32 (h, w) map of 0..1, and two of the mirror
+    image, turned back and of any size: a glance, and on demand one as careful as the map itself. ``share`` is how
+    much of the picture they show.
     """
     if not sees_subject(map_):
         return nothing_found(map_)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perkie_cli.engines.u2net.confidence import HALF, Confidence, area, assess, nothing_found, sees_subject, undecided
+from perkie_cli.domain.cutouts.result import Confidence
+from perkie_cli.engines.u2net.confidence import HALF, area, assess, nothing_found, sees_subject, undecided
 from perkie_cli.engines.u2net.doubt import in_doubt
 from perkie_cli.engines.u2net.network import SIDE, SubjectNetwork, mirrored, shared_network
 from perkie_cli.engines.u2net.refine import refine

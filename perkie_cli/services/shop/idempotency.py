@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from perkie_cli.domain.errors import IdempotencyMismatch
 from perkie_cli.ports import Clock
-from perkie_cli.resilience.coalesce import Coalescer
 from perkie_cli.resilience.leases import Leases, OtherTerms
+from perkie_cli.resilience.once import Coalescer
 
 T = TypeVar("T")
 KEPT = timedelta(hours=24)  # after that a key may be reused

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perkie_cli.batch.names import Origins, plan_targets
-from perkie_cli.batch.photos.inputs import InputFile
-from perkie_cli.batch.photos.sources import FileSource
+from perkie_cli.batch.photos.sources import FileSource, InputFile
 
 ONE = ["_ink.jpg"]
 
@@ -21,7 +20,7 @@ def nothing(paths: Sequence[Path]) -> dict[Path, bytes]:
 
 def names(*files: str, tails: list[str] = ONE, out_dir: str | None = "out", origins: Origins = nothing) -> list[str]:
     inputs = [InputFile(FileSource(Path(file))) for file in files]
-    rows = plan_targets(inputs, lambda _: tails, None, None if out_dir is None else Path(out_dir), origins)
+    rows = plan_targets(inputs, [tails] * len(inputs), None, None if out_dir is None else Path(out_dir), origins)
     return [str(path) for row in rows for path in row]
 
 
@@ -82,7 +81,7 @@ files = st.builds(
 )
 def test_no_two_inputs_ever_share_a_target(inputs: list[InputFile], styles: list[str], beside: bool) -> None:
     tails = [f"_{style}.jpg" for style in styles]
-    rows = plan_targets(inputs, lambda _: tails, None, None if beside else Path("out"), nothing)
+    rows = plan_targets(inputs, [tails] * len(inputs), None, None if beside else Path("out"), nothing)
     targets = [str(path).casefold() for row in rows for path in row]
     assert len(set(targets)) == len(targets) == len(inputs) * len(styles)
     for file, row in zip(inputs, rows, strict=True):

@@ -12,8 +12,8 @@ import pytest
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.names import plan_targets
-from perkie_cli.batch.photos.inputs import InputFile, expand
-from perkie_cli.batch.photos.sources import FileSource
+from perkie_cli.batch.photos.inputs import expand
+from perkie_cli.batch.photos.sources import FileSource, InputFile
 from perkie_cli.batch.targets import Origin, OutputRecord, OutputState
 from perkie_cli.domain.errors import UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
@@ -78,7 +78,7 @@ def test_a_file_is_the_same_by_whatever_way_it_is_named(record: OutputRecord, pe
         found = expand([str(way)], recursive=False, kind=OutputKind.PICTURE, made_by_us=ours).files
         assert [file.path.name for file in found] == ["pet.jpg"]
         inputs = [InputFile(FileSource(path)) for path in (pet, way / "pet.png")]
-        rows = plan_targets(inputs, lambda _: ["_ink.jpg"], None, None, lambda _: {})
+        rows = plan_targets(inputs, [["_ink.jpg"]] * 2, None, None, lambda _: {})
         assert [row[0].name for row in rows] == ["pet-jpg_ink.jpg", "pet-png_ink.jpg"]
 
 

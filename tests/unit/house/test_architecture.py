@@ -188,7 +188,7 @@ def test_tasks_are_made_by_the_tools_for_waiting() -> None:
         "http/answer/sse.py",
         "http/routes/process.py",
         "loadtest/generator/connection.py",
-        "resilience/coalesce.py",
+        "resilience/once.py",
         "resilience/probe.py",
         "system/waiting.py",
     }

@@ -17,7 +17,7 @@ from perkie_cli.engines.local.scene.framing import SHAPES, frame_pet
 from perkie_cli.engines.local.scene.ground import find_ground
 from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import Pet, find_pet
-from perkie_cli.engines.local.scene.subject import Background, Scene
+from perkie_cli.engines.local.scene.subject import Backdrop, Scene
 from perkie_cli.imaging.raster import Raster
 from tests.pets import cut_out_pet
 
@@ -174,19 +174,19 @@ def test_a_mounted_photo_is_drawn_without_its_mount_unless_the_frame_is_to_stay(
 @pytest.mark.parametrize(
     ("pet", "wanted", "expected"),
     [
-        (rectangle((60, 80), 20, 20, 60, 50), "auto", Background.REPLACED),
-        (rectangle((60, 80), 20, 20, 60, 60), "auto", Background.REPLACED),  # a bust
-        (rectangle((60, 80), 20, 0, 60, 50), "auto", Background.KEPT),  # its ears are missing
-        (rectangle((60, 80), 0, 20, 80, 50), "auto", Background.KEPT),  # both ends are
-        (rectangle((60, 80), 20, 0, 60, 50), "replace", Background.REPLACED),
-        (rectangle((60, 80), 20, 20, 60, 50), "keep", Background.KEPT),
-        (replace(rectangle((60, 80), 20, 20, 60, 50), trust=0.6), "auto", Background.KEPT),
-        (in_doubt(rectangle((60, 80), 20, 20, 60, 50), 0.03), "auto", Background.REPLACED),
-        (in_doubt(rectangle((60, 80), 20, 20, 60, 50), 0.3), "auto", Background.KEPT),
+        (rectangle((60, 80), 20, 20, 60, 50), "auto", Backdrop.REPLACED),
+        (rectangle((60, 80), 20, 20, 60, 60), "auto", Backdrop.REPLACED),  # a bust
+        (rectangle((60, 80), 20, 0, 60, 50), "auto", Backdrop.KEPT),  # its ears are missing
+        (rectangle((60, 80), 0, 20, 80, 50), "auto", Backdrop.KEPT),  # both ends are
+        (rectangle((60, 80), 20, 0, 60, 50), "replace", Backdrop.REPLACED),
+        (rectangle((60, 80), 20, 20, 60, 50), "keep", Backdrop.KEPT),
+        (replace(rectangle((60, 80), 20, 20, 60, 50), trust=0.6), "auto", Backdrop.KEPT),
+        (in_doubt(rectangle((60, 80), 20, 20, 60, 50), 0.03), "auto", Backdrop.REPLACED),
+        (in_doubt(rectangle((60, 80), 20, 20, 60, 50), 0.3), "auto", Backdrop.KEPT),
     ],
 )
 def test_auto_replaces_the_background_only_where_nothing_of_the_pet_is_missing(
-    pet: Pet, wanted: str, expected: Background
+    pet: Pet, wanted: str, expected: Backdrop
 ) -> None:
     assert choose_background(pet, wanted, Replaces(0.7)) is expected
 
@@ -197,9 +197,9 @@ def test_parts_that_lie_apart_float_on_paper_and_not_before_a_sky(apart: int, pi
     pet.map[350:500, 300 + apart : 400 + apart] = 1
     pet.map[50:54, 700:704] = 1  # a speck
     assert pet.pieces == pieces
-    kept = Background.KEPT if pieces > 1 else Background.REPLACED
+    kept = Backdrop.KEPT if pieces > 1 else Backdrop.REPLACED
     assert choose_background(pet, "auto", Replaces(0.7)) is kept
-    assert choose_background(pet, "auto", Replaces(0.7, pieces=True)) is Background.REPLACED
+    assert choose_background(pet, "auto", Replaces(0.7, pieces=True)) is Backdrop.REPLACED
 
 
 def test_a_photo_without_a_sure_pet_is_left_as_it_is() -> None:
@@ -213,14 +213,14 @@ def test_a_cut_out_is_framed_whatever_is_asked_of_its_background() -> None:
     rgb, alpha = cut_out_pet(400, 900)
     for wanted in ("auto", "keep", "replace"):
         composition = compose(Raster(rgb, alpha), InkWash(background=wanted), Replaces(0.7))
-        assert composition.background is Background.GONE
+        assert composition.background is Backdrop.GONE
         assert composition.raster.width < 900
 
 
 def test_without_crop_the_photo_keeps_its_frame() -> None:
     composition = compose(Raster(cat()), InkWash(background="replace", crop=False), Replaces(0.7))
     assert (composition.raster.height, composition.raster.width) == (300, 451)
-    assert composition.background is Background.REPLACED
+    assert composition.background is Backdrop.REPLACED
 
 
 def test_the_pet_of_a_photo_is_looked_for_once_for_all_styles() -> None:

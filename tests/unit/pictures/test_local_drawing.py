@@ -14,7 +14,7 @@ from perkie_cli.engines.local.drawing import draw, fit, picture_seed, render_at
 from perkie_cli.engines.local.noise import stream
 from perkie_cli.engines.local.recipes import RECIPES
 from perkie_cli.engines.local.scene.cuts import dissolve_cuts
-from perkie_cli.engines.local.scene.subject import Background, read_scene
+from perkie_cli.engines.local.scene.subject import Backdrop, read_scene
 from perkie_cli.imaging.raster import Raster
 from tests.pets import cut_out_pet, pet
 
@@ -148,7 +148,7 @@ def _edge_of_a_white_pet(ground: int) -> float:
     coat = np.random.default_rng(1).integers(225, 250, matte.shape, np.uint8)
     cv2.circle(coat, (256, 300), 25, 10, -1)  # a nose, for the tone
     photo = np.where(matte > 127, coat, ground).astype(np.uint8)
-    drawing = draw("ink_wash", np.dstack([photo] * 3), matte, {"seal": False}, 7, background=Background.REPLACED)
+    drawing = draw("ink_wash", np.dstack([photo] * 3), matte, {"seal": False}, 7, background=Backdrop.REPLACED)
     edge = cv2.morphologyEx(matte, cv2.MORPH_GRADIENT, np.ones((7, 7))) > 127
     return float(np.percentile(drawing[:300, ..., 1][edge[:300]], 25))
 
@@ -187,7 +187,7 @@ def test_the_print_holds_back_the_surroundings_and_not_the_pet() -> None:
     busy = np.random.default_rng(2).integers(90, 255, (40, 32, 1), np.uint8)
     room = cv2.resize(busy, (256, 320), interpolation=cv2.INTER_NEAREST)[..., None]
     photo = np.where(matte[..., None] > 127, rgb, room).astype(np.uint8)
-    drawing = draw("bw_fine_art", photo, matte, {"grain": 0.0}, 7, background=Background.KEPT)[..., 1].astype(int)
+    drawing = draw("bw_fine_art", photo, matte, {"grain": 0.0}, 7, background=Backdrop.KEPT)[..., 1].astype(int)
     outside = cv2.dilate(matte, np.ones((9, 9))) < 8
     before, after = (p[matte == 255].mean() / p[outside].mean() for p in (photo[..., 1], drawing))
     assert after > 1.3 * before
@@ -197,7 +197,7 @@ def test_the_print_holds_back_the_surroundings_and_not_the_pet() -> None:
 def test_the_print_leaves_light_surroundings_behind_a_black_pet() -> None:
     rgb, matte = cut_out_pet(320, 256, fur=30)
     photo = np.where(matte[..., None] > 127, rgb, 150).astype(np.uint8)
-    drawing = draw("bw_fine_art", photo, matte, {"grain": 0.0}, 7, background=Background.KEPT)[..., 1].astype(int)
+    drawing = draw("bw_fine_art", photo, matte, {"grain": 0.0}, 7, background=Backdrop.KEPT)[..., 1].astype(int)
     near = (cv2.dilate(matte, np.ones((31, 31))) > 127) & (cv2.dilate(matte, np.ones((9, 9))) < 8)
     assert drawing[near].mean() > np.median(drawing[matte == 255]) + 60
 
@@ -207,9 +207,7 @@ def test_a_replaced_background_leaves_no_room_behind(recipe: str) -> None:
     rgb, matte = cut_out_pet(320, 256)
     red, green = rgb.copy(), rgb.copy()
     red[:200][matte[:200] == 0], green[:200][matte[:200] == 0] = (200, 30, 30), (30, 160, 30)
-    one, other = (
-        draw(recipe, photo, matte, {}, 7, background=Background.REPLACED).astype(int) for photo in (red, green)
-    )
+    one, other = (draw(recipe, photo, matte, {}, 7, background=Backdrop.REPLACED).astype(int) for photo in (red, green))
     far = cv2.dilate(matte, np.ones((31, 31))) == 0
     far[180:] = False  # the ground has the photo's own colours
     assert np.abs(one - other)[far].mean() < 6

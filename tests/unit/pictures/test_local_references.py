@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from perkie_cli.engines.local.drawing import draw
 from perkie_cli.engines.local.recipes import RECIPES
-from perkie_cli.engines.local.scene.subject import Background
+from perkie_cli.engines.local.scene.subject import Backdrop
 
 ROOT = Path(__file__).parents[3]
 REFERENCES = ROOT / "tests" / "data" / "local_styles"
 KINDS = {
     "photo": None,
-    "cut_out": Background.GONE,
-    "kept": Background.KEPT,
-    "replaced": Background.REPLACED,
+    "cut_out": Backdrop.GONE,
+    "kept": Backdrop.KEPT,
+    "replaced": Backdrop.REPLACED,
 }
 WIDTH = 96
 MEAN, LARGEST = 2.0, 60  # of 255; a change that an eye would see at this size is far above
@@ -33,7 +33,7 @@ def small_drawing(recipe: str, kind: str) -> NDArray[Any]:
     matte = np.zeros(photo.shape[:2], np.uint8)
     cv2.ellipse(matte, (195, 170), (165, 110), 0, 0, 360, 255, -1, cv2.LINE_AA)
     background = KINDS[kind]
-    given = (None, Background.GONE) if background is None else (matte, background)
+    given = (None, Backdrop.GONE) if background is None else (matte, background)
     drawing = draw(recipe, np.ascontiguousarray(photo), given[0], {}, 7, background=given[1])
     return cv2.resize(drawing, (WIDTH, WIDTH * drawing.shape[0] // drawing.shape[1]), interpolation=cv2.INTER_AREA)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perkie_cli.resilience.coalesce import Coalescer
+from perkie_cli.resilience.once import Coalescer
 
 
 @dataclass

@@ -12,7 +12,7 @@ from perkie_cli.engines.local.recipes import Replaces
 from perkie_cli.engines.local.scene.framing import Frame, frame_pet
 from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import MAP_SIDE, Pet, find_pet
-from perkie_cli.engines.local.scene.subject import OPAQUE, Background
+from perkie_cli.engines.local.scene.subject import OPAQUE, Backdrop
 from perkie_cli.imaging.raster import Raster
 
 MISSING = 0.1  # share of a pet that may lie outside its matte: with more, the background stays
@@ -24,22 +24,22 @@ class Composition:
     """A framed photo with the pet's matte as alpha; without alpha there is no reliable matte."""
 
     raster: Raster
-    background: Background
+    background: Backdrop
 
 
 def compose(raster: Raster, look: Look, replaces: Replaces) -> Composition:
     """The composition for a look; `replaces` decides about the background with `auto`."""
     if raster.alpha is not None and int(raster.alpha.min()) <= OPAQUE:
         pet = _cut_out(raster.alpha)
-        return Composition(raster if pet is None else _framed(raster, pet, look, within=False), Background.GONE)
+        return Composition(raster if pet is None else _framed(raster, pet, look, within=False), Backdrop.GONE)
     photo = Raster(_unmounted(raster.rgb) if look.crop else raster.rgb)
     pet = find_pet(photo.rgb)
     if pet is None or (pet.trust < SURE and look.background != "replace"):
-        return Composition(photo, Background.KEPT)
+        return Composition(photo, Backdrop.KEPT)
     background = choose_background(pet, look.background, replaces)
     matte = cv2.resize(to_bytes(pet.matte), (photo.width, photo.height), interpolation=cv2.INTER_LINEAR)
     matted = Raster(photo.rgb, cast(Bytes, matte))
-    return Composition(_framed(matted, pet, look, within=background is Background.KEPT), background)
+    return Composition(_framed(matted, pet, look, within=background is Backdrop.KEPT), background)
 
 
 def _unmounted(rgb: Bytes) -> Bytes:
@@ -47,12 +47,12 @@ def _unmounted(rgb: Bytes) -> Bytes:
     return np.ascontiguousarray(rgb[inside])
 
 
-def choose_background(pet: Pet, wanted: str, replaces: Replaces) -> Background:
+def choose_background(pet: Pet, wanted: str, replaces: Replaces) -> Backdrop:
     """What `auto`, `keep` or `replace` means for a pet."""
     if wanted == "auto":
         fits = pet.trust >= replaces.trust and (replaces.pieces or pet.pieces == 1)
         wanted = "replace" if fits and _is_whole(pet) else "keep"
-    return Background.REPLACED if wanted == "replace" else Background.KEPT
+    return Backdrop.REPLACED if wanted == "replace" else Backdrop.KEPT
 
 
 def _is_whole(pet: Pet) -> bool:

@@ -32,7 +32,7 @@ MAP_SIDE = 96
 BINS = 12
 
 
-class Background(Enum):
+class Backdrop(Enum):
     """What happens to the background behind the subject."""
 
     KEPT = "kept"  # the matte only says where the subject is
@@ -84,15 +84,15 @@ class Scene:
         return float(self.subject[::8, ::8].mean())
 
 
-def read_scene(rgb: Bytes, matte: Bytes | None, background: Background = Background.GONE) -> Scene:
+def read_scene(rgb: Bytes, matte: Bytes | None, background: Backdrop = Backdrop.GONE) -> Scene:
     """The scene of an (h, w, 3) picture and its (h, w) matte; an opaque matte counts as none."""
     colours = rgb.astype(np.float32) * (1 / 255)
     if matte is None or int(matte.min()) > OPAQUE:
         return Scene(colours, estimate_subject(colours), cut_out=False, known=False, photo=colours)
     subject = matte.astype(np.float32) * (1 / 255)
-    if background is Background.KEPT:
+    if background is Backdrop.KEPT:
         return Scene(colours, subject, cut_out=False, known=True, photo=colours)
-    photo = colours if background is Background.REPLACED else None
+    photo = colours if background is Backdrop.REPLACED else None
     return Scene(continue_colours(colours, subject), dissolve_cuts(subject), cut_out=True, known=True, photo=photo)
 
 
