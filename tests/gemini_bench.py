@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -110,6 +110,7 @@ async def bench(
     api_key: str | None = None,
     seed: int = 1,
     warm: bool = True,
+    resolve: Callable[[Secret], Secret] = lambda secret: secret,
 ) -> AsyncIterator[Bench]:
     """Emulator, engine and guard on a loop whose time jumps."""
     clock, events = LoopClock(), Recorder()
@@ -118,7 +119,7 @@ async def bench(
     await emulator.start()
     ledger = SqliteLedger(folder / "spend.sqlite", clock)
     gemini = GeminiEngine(
-        access or Access(Secret(KEY), emulator.url),
+        access or Access(Secret(KEY), emulator.url, resolve=resolve),
         load_models(),
         default_model="gemini-nano-banana-2.1",
         meter=Meter(ledger, cap, events),

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from perkie_cli.services.quotas.admin import QuotaAdmin
     from perkie_cli.services.quotas.quotas import Quotas
     from perkie_cli.services.shop.idempotency import Idempotency
+    from perkie_cli.services.shop.key_uses import KeyUses
     from perkie_cli.services.shop.process import Process
     from perkie_cli.services.shop.storefront import Storefront
     from perkie_cli.services.storage.keeping import CacheKeeping
@@ -176,6 +177,7 @@ class Services(LazyParts):
     warming: Warming = part("keeping")
     process: Process = part("shop")
     idempotency: Idempotency = part("shop")
+    key_uses: KeyUses = part("shop")
 
     outputs: OutputStore = part("stores.outputs")
     state_files: StateFiles = part("stores.state")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.services.pictures.originals import Originals
 from perkie_cli.services.shop.idempotency import Idempotency
+from perkie_cli.services.shop.key_uses import KeyUses
 from perkie_cli.services.shop.process import Process
 from perkie_cli.services.shop.storefront import Storefront
 from perkie_cli.services.storage.uploads import Uploads
@@ -37,3 +38,8 @@ def process(its: Services) -> Process:
 def idempotency(its: Services) -> Idempotency:
     """Runs the work of each idempotency key once, across all processes."""
     return Idempotency(its.leases, its.clock)
+
+
+def key_uses(its: Services) -> KeyUses:
+    """When API keys were last used."""
+    return KeyUses(its.documents)

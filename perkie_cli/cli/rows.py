@@ -194,6 +194,22 @@ class FileRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKeyRow:
+    """An API key. ``key`` is the key itself, which only the run that made it knows; ``used``: when it was last used, as
+    the configured store of quotas knows.
+    """
+
+    name: str
+    id: str
+    scopes: Sequence[str]
+    valid: bool
+    created: datetime | None
+    expires: datetime | None
+    used: datetime | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StyleRow:
     """One style in brief."""
 
@@ -318,6 +334,9 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "quota reset": (CounterState, CounterChangeRow),
     "quota grant": (CounterState, CounterChangeRow),
     "state verify": (StateFile,),
+    "keys create": (ApiKeyRow,),
+    "keys list": (ApiKeyRow,),
+    "keys revoke": (ApiKeyRow,),
     "doctor": (CheckRow,),
     "lifecycle show": (RuleRow,),
     "lifecycle diff": (RuleChangeRow,),

@@ -108,7 +108,10 @@ class GeminiSettings:
     """The Gemini image models."""
 
     api_key: Secret | None = row(
-        None, "Developer API key, or sm://projects/P/secrets/NAME/versions/V", env=KEY_NAMES, place=True
+        None,
+        "Developer API key, file:///PATH or sm://projects/P/secrets/NAME/versions/V",
+        env=KEY_NAMES,
+        place=True,
     )
     base_url: str | None = row(
         None, "Other API address, such as an emulator's", env=("GOOGLE_GEMINI_BASE_URL",), place=True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+_FILE = "file://"
 # What is before an address's host; also with an @ or a / in the password, unless that / follows a port.
 _USER = re.compile(r"(://)(?:[^/?#\s]*|[^/?#\s]*:(?!\d{1,5}/)[^?#\s]*)@")
 _QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:key|token|secret|sig|signature|passw|password|credential)=)[^&#\s'\"]+")
@@ -27,6 +29,11 @@ class Secret:
     def reveal(self) -> str:
         """The secret itself."""
         return self._value
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds it, if it is a reference such as ``file:///run/secrets/NAME``."""
+        return Path(self._value.removeprefix(_FILE)) if self._value.startswith(_FILE) else None
 
     def __repr__(self) -> str:
         return "Secret(****)"

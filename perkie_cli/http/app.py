@@ -35,6 +35,7 @@ from perkie_cli.http.routes import (
     storage,
     widget,
 )
+from perkie_cli.http.upkeep import Upkeep
 from perkie_cli.http.warmup import warm_up_at_start
 from perkie_cli.system.waiting import alongside
 
@@ -74,7 +75,7 @@ def create_app(services: Services, *, warming: bool = False) -> FastAPI:
         responses={"default": {"description": "A problem", "content": PROBLEM}},
     )
     describe(app, parts.authenticator)
-    app.state.parts, app.state.warming = parts, warming
+    app.state.parts, app.state.warming, app.state.upkeep = parts, warming, Upkeep(parts)
     _add_routes(app, parts)
     _add_error_handlers(app)
     _add_middleware(app, parts)
@@ -86,6 +87,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     async with AsyncExitStack() as ending:
         ending.push_async_callback(parts.services.aclose)
+        await ending.enter_async_context(alongside(app.state.upkeep.run()))
         if app.state.warming:
             await ending.enter_async_context(alongside(warm_up_at_start(parts)))
         yield

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
@@ -62,7 +63,11 @@ def build_parts(services: Services) -> Parts:
     return Parts(
         services=services,
         settings=settings,
-        credentials=Credentials(build_authenticator(settings), lambda: build_authenticator(_with_secrets(services))),
+        credentials=Credentials(
+            build_authenticator(settings),
+            lambda: build_authenticator(_with_secrets(services)),
+            _credential_files(services.settings.http),
+        ),
         limiter=RateLimiter(
             {
                 "ip": Rate(settings.rate_ip, minute, settings.rate_burst),
@@ -89,6 +94,12 @@ def _with_secrets(services: Services) -> HttpSettings:
         shopify_secret=services.resolved(settings.shopify_secret),
         link_secret=services.resolved(settings.link_secret),
     )
+
+
+def _credential_files(settings: HttpSettings) -> list[Path]:
+    """The files that keys and secrets are read from again when they change; links in use must stay readable."""
+    secrets_ = [each.file for each in (settings.jwt_secret, settings.shopify_secret) if each is not None]
+    return [path for path in (settings.api_keys, *secrets_) if path is not None]
 
 
 def _check(services: Services) -> None:

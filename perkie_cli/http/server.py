@@ -21,10 +21,10 @@ from perkie_cli.http.app import create_app
 from perkie_cli.http.parts import Parts
 from perkie_cli.http.readiness import check_start
 from perkie_cli.http.startup import tell_start
+from perkie_cli.http.upkeep import Upkeep
 from perkie_cli.http.wire.connections import Connections
 from perkie_cli.http.wire.http import GuardedHttp
 from perkie_cli.http.wire.websocket import GuardedWebSocket
-from perkie_cli.system.waiting import alongside
 
 log = logging.getLogger("perkie.http")
 _CLOSING = 1.0  # seconds for closing connections after the last answer
@@ -58,7 +58,7 @@ class Server(uvicorn.Server):
             )
         )
         self._parts = parts
-        self._hung_up = asyncio.Event()
+        self._upkeep: Upkeep = app.state.upkeep
         self.stopped_by: signal.Signals | None = None
 
     @contextlib.contextmanager
@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up.set)
+        loop.add_signal_handler(signal.SIGHUP, self._upkeep.hang_up)
         try:
             yield
         finally:
@@ -84,24 +84,6 @@ class Server(uvicorn.Server):
         self.should_exit = True
         self.stopped_by = number
         self._parts.shutdown.begin()
-
-    async def reload_on_hangup(self) -> None:
-        """Reads the credentials again after each SIGHUP, until it is cancelled."""
-        while await self._hung_up.wait():
-            self._hung_up.clear()
-            await _reload(self._parts)
-
-
-async def _reload(parts: Parts) -> None:
-    """A file that is broken now changes nothing."""
-    try:
-        await asyncio.to_thread(parts.credentials.reload)
-    except PerkieError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        log.warning("the credentials in force stay, the new ones cannot be used: %s%s", error.message, hint)
-        return
-    keys = parts.authenticator.keys
-    log.info("credentials were read again%s", f"; API keys: {', '.join(keys.names)}" if keys is not None else "")
 
 
 def _with_descriptors(connections: int) -> int:
@@ -148,6 +130,5 @@ async def serve(services: Services, started: Callable[[str], None]) -> signal.Si
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         started(address)
         tell_start(services, address)
-        async with alongside(server.reload_on_hangup()):
-            await server.serve(sockets=[bound])
+        await server.serve(sockets=[bound])
     return server.stopped_by

@@ -14,7 +14,7 @@ from perkie_cli.engines.meter import Meter
 from perkie_cli.resilience.guarded import GuardedStyleEngine
 from perkie_cli.resilience.retry import TimeRules
 from perkie_cli.resilience.upstream_limits import UpstreamPolicy
-from perkie_cli.stores.google.secret_manager import resolved
+from perkie_cli.stores.secrets import resolved
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services

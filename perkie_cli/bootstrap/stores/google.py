@@ -1,4 +1,4 @@
-"""Cloud Storage and Secret Manager. Google's clients are imported when they are used."""
+"""Cloud Storage, and secrets. Google's clients are imported when they are used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from perkie_cli.domain.secret import Secret
 from perkie_cli.domain.storage.protection import bucket_name
 from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
 from perkie_cli.ports import BlobStore, Buckets
-from perkie_cli.stores.google import secret_manager
+from perkie_cli.stores import secrets
 from perkie_cli.stores.google.blobs import GcsBlobs
 from perkie_cli.stores.google.buckets import GcsBuckets
 from perkie_cli.stores.google.lifecycle import GcsRules
@@ -57,9 +57,9 @@ def lifecycle(its: Services) -> Lifecycle:
 
 
 def resolved(its: Services) -> Callable[[Secret | None], Secret | None]:
-    """A function that resolves references to Secret Manager and returns other secrets unchanged. It blocks.
+    """A function that resolves references to secrets and returns other secrets unchanged. It blocks.
 
-    It raises the same errors as ``stores.google.secret_manager.resolved``.
+    It raises the same errors as ``stores.secrets.resolved``.
     """
     del its
-    return lambda secret: None if secret is None else secret_manager.resolved(secret)
+    return lambda secret: None if secret is None else secrets.resolved(secret)

@@ -56,7 +56,7 @@ class Connection:
     """
 
     def __init__(self, access: Access) -> None:
-        self.key = _key(access)
+        self.key = current_key(access)
         self.vertex = access.on_vertex
         self.scrubbed = Scrubber(self.key)
         base_url = checked_url(access.base_url) if access.base_url is not None else None
@@ -74,7 +74,7 @@ def check(access: Access) -> None:
 
     Raises: as ``Connection``.
     """
-    _key(access)
+    current_key(access)
     if access.base_url is not None:
         checked_url(access.base_url)
     _, unused = http_clients()
@@ -108,8 +108,11 @@ def connect(access: Access) -> Connection:
         raise UnexpectedAnswer(f"the client for gemini cannot be created ({type(error).__name__}{said})") from error
 
 
-def _key(access: Access) -> Secret | None:
-    """The key, without a trailing line break from a file or a copy; a project needs no key."""
+def current_key(access: Access) -> Secret | None:
+    """The key, without a trailing line break from a file or a copy; a project needs no key. It may block.
+
+    Raises: MissingCredentials, InvalidSetting, and the errors of ``access.resolve``.
+    """
     if access.project is not None:
         return None
     if access.api_key is None:

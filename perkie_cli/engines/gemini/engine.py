@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-from perkie_cli.domain.errors import PerkieError, UnexpectedAnswer, UpstreamRefused
+from perkie_cli.domain.errors import PerkieError, UnexpectedAnswer, UpstreamRefused, WrongCredentials
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.domain.money.spend import Purchase, Usage
 from perkie_cli.domain.picture import check_size
@@ -18,7 +18,7 @@ from perkie_cli.domain.pictures.style import Style
 from perkie_cli.engines.gemini import question
 from perkie_cli.engines.gemini.answer import GeminiAnswer, read
 from perkie_cli.engines.gemini.bill import usage_of
-from perkie_cli.engines.gemini.client import Access, Connection, check, connect
+from perkie_cli.engines.gemini.client import Access, Connection, check, connect, current_key
 from perkie_cli.engines.gemini.faults import fault
 from perkie_cli.engines.gemini.picture import RequestedPicture, take
 from perkie_cli.engines.gemini.question import Question
@@ -60,6 +60,7 @@ class GeminiEngine:
         self._io = io
         self._clock = clock
         self._connecting: asyncio.Future[Connection] | None = None
+        self._replaced: list[Connection] = []
 
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:
         """The recipe. It includes the prompts, so that an edited style never serves an old picture.
@@ -154,6 +155,8 @@ class GeminiEngine:
 
     async def aclose(self) -> None:
         """Frees connections."""
+        for replaced in self._replaced:
+            await replaced.aclose()
         connecting, self._connecting = self._connecting, None
         if connecting is not None and connecting.done():
             await connecting.result().aclose()
@@ -181,7 +184,21 @@ class GeminiEngine:
         try:
             return await call
         except Exception as error:  # noqa: BLE001 -- told apart by class
-            return Failure(*fault(error, connection.scrubbed, self._clock.now(), vertex=connection.vertex))
+            failure = Failure(*fault(error, connection.scrubbed, self._clock.now(), vertex=connection.vertex))
+        if isinstance(failure.error, WrongCredentials):
+            await self._look_for_new_key(connection)
+        return failure
+
+    async def _look_for_new_key(self, refused: Connection) -> None:
+        """A refused key may have been replaced where it is kept: the next call then uses the new one."""
+        try:
+            key = await self._io.run(current_key, self._access)
+        except PerkieError:  # the next call will tell of it
+            return
+        connecting = self._connecting
+        if key != refused.key and connecting is not None and connecting.done() and connecting.result() is refused:
+            self._connecting = None
+            self._replaced.append(refused)  # other calls may still use it
 
 
 def _succeeded(result: T | Failure, bill: Bill) -> T:

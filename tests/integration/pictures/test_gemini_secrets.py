@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.errors import PerkieError, WrongCredentials
+from perkie_cli.domain.secret import Secret
 from tests.gemini_bench import KEY, Bench, bench
 
 pytestmark = pytest.mark.jumping
@@ -56,3 +57,16 @@ async def shown_by(gemini: Bench) -> list[str]:
         shown += [repr(chain), *map(str, chain.args)]
         chain = chain.__cause__ or chain.__context__
     return [*shown, repr(raised.value.__dict__), repr(gemini.events.events), repr(vars(gemini.gemini))]
+
+
+async def test_a_key_that_was_replaced_where_it_is_kept_is_used_from_the_next_call_on(tmp_path: Path) -> None:
+    kept = [Secret("an old one")]
+    async with bench(tmp_path, api_key=KEY, resolve=lambda _: kept[-1]) as gemini:
+        with pytest.raises(WrongCredentials):
+            await gemini.draw()
+        kept.append(Secret(KEY))
+        await gemini.fresh()  # a refusal is remembered for a while
+        with pytest.raises(WrongCredentials):  # sent with the old key; its refusal has the key looked for
+            await gemini.draw()
+        await gemini.fresh()
+        assert (await gemini.draw()).engine == "gemini"

@@ -38,7 +38,7 @@ IMPORTS: dict[str, set[str]] = {
     "api": {"batch", "bootstrap", "config", "domain", "imaging", "services"},
     "http": {*("auth", "bootstrap", "config", "domain", "imaging", "ports", "services", "system")},
     "cli": {
-        *("batch", "bootstrap", "config", "domain", "emulators", "http", "imaging", "loadtest", "ops", "ports"),
+        *("auth", "batch", "bootstrap", "config", "domain", "emulators", "http", "imaging", "loadtest", "ops", "ports"),
         *("reports", "services", "system", "telemetry"),
     },
 }
