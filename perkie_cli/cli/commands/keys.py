@@ -46,7 +46,8 @@ def create(
         ),
     ],
     expires: Annotated[
-        str | None, typer.Option(metavar="90d|DATE", help="When it ends (default: when it is revoked).")
+        str | None,
+        typer.Option(metavar="TIME", help="When it ends, such as 90d or 2027-06-30 (default: when it is revoked)."),
     ] = None,
     file: KeyFile = None,
 ) -> None:
