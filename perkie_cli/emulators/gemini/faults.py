@@ -24,14 +24,14 @@ class FaultyCall:
     """One ``generateContent`` to answer: ``good`` makes the answer without a fault.
 
     ``counts`` are the tokens of an answer with a picture, ``spent`` of one without; ``form`` converts an answer to its
-    form on the wire.
+    form on the wire. A request inside a job has no ``wire``, and meets no fault that needs one.
     """
 
     model: str
     counts: Mapping[str, Any]
     spent: Mapping[str, Any]
     good: Callable[[], Awaitable[Response]]
-    wire: Wire
+    wire: Wire | None
     form: Callable[[Response], Response]
 
 
@@ -58,6 +58,7 @@ def _refusal(fault: GeminiFault) -> Response:
 
 
 async def _on_the_wire(fault: GeminiFault, call: FaultyCall, clock: Clock, rng: random.Random) -> Response | None:
+    assert call.wire is not None, "a call of its own"
     if fault.kind is GeminiFaultKind.RESET:
         call.wire.reset()
         return None

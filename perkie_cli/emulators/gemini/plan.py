@@ -27,6 +27,15 @@ class GeminiFaultKind(StrEnum):
     BLOCKED = "blocked"  # ``reason``; ``how``: answer, prompt
     WRONG_JSON = "wrong_json"  # ``how``: html, shape, half
     DRAFTS = "drafts"  # other pictures before the final one, as newer models send; ``how``: thought, plain, all_thought
+    # Of jobs of the Batch API; those marked * last as long as the fault does.
+    BATCH_REFUSED = "batch_refused"  # create is refused with ``status``
+    BATCH_LOST = "batch_lost"  # the job is made, but the connection is reset before the answer
+    BATCH_STUCK = "batch_stuck"  # * stays pending; ``how``: what is done when it is cancelled: nothing, half
+    BATCH_UNKNOWN = "batch_unknown"  # * reports a state that no client knows
+    BATCH_UNFETCHED = "batch_unfetched"  # * has ended, but its answers are a 503; ``how``: get, download
+    BATCH_PARTIAL = "batch_partial"  # half of the requests get no answer; ``how``: succeeded, state (it says so)
+    BATCH_EXPIRED = "batch_expired"  # ends without an answer
+    BATCH_FAILED = "batch_failed"  # ends with an error
 
 
 HOWS: Mapping[GeminiFaultKind, tuple[str, ...]] = {
@@ -35,7 +44,18 @@ HOWS: Mapping[GeminiFaultKind, tuple[str, ...]] = {
     GeminiFaultKind.BLOCKED: ("answer", "prompt"),
     GeminiFaultKind.WRONG_JSON: ("html", "shape", "half"),
     GeminiFaultKind.DRAFTS: ("thought", "plain", "all_thought"),
+    GeminiFaultKind.BATCH_STUCK: ("nothing", "half"),
+    GeminiFaultKind.BATCH_UNFETCHED: ("get", "download"),
+    GeminiFaultKind.BATCH_PARTIAL: ("succeeded", "state"),
 }
+OF_JOBS = frozenset(kind for kind in GeminiFaultKind if kind.startswith("batch_"))
+# What can befall one request inside a job: there is no connection of its own.
+INSIDE = frozenset(
+    {
+        *(GeminiFaultKind.OUTAGE, GeminiFaultKind.ERROR, GeminiFaultKind.OVERLOADED, GeminiFaultKind.CORRUPT),
+        *(GeminiFaultKind.EMPTY, GeminiFaultKind.BLOCKED, GeminiFaultKind.WRONG_JSON, GeminiFaultKind.DRAFTS),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +77,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class GeminiFault(PlannedFault):
-    """One entry of the plan. ``calls`` by number, from 1, or all; ``model``: only of that model.
+    """One entry of the plan. ``calls`` (or jobs) by number, from 1, or all; ``model``: only of that model.
 
     ``how`` selects a variety, at random if not set. Raises: InvalidParameter.
     """
@@ -78,8 +98,13 @@ class GeminiFault(PlannedFault):
             hint = f"Known: {', '.join(known) or 'none'}."
             raise InvalidParameter(f"how {self.how!r} is not known for {self.kind}", hint=hint)
 
-    def fits(self, number: int, model: str) -> bool:
-        """Whether the fault can apply to this call."""
+    def fits(self, number: int, model: str, *, inside: bool = False) -> bool:
+        """Whether the fault can apply to this call; ``inside`` a job of the Batch API."""
+        possible = self.kind in INSIDE if inside else self.kind not in OF_JOBS
+        return possible and self.concerns(number, model)
+
+    def concerns(self, number: int, model: str) -> bool:
+        """Whether the plan names this call or job."""
         return (not self.calls or number in self.calls) and self.model in (None, model)
 
     def variety(self, rng: random.Random) -> str:

@@ -36,7 +36,7 @@ def read_draw_request(model: ImageModel, body: object) -> DrawRequest:
 
     Raises: ValueError, KeyError, TypeError, IndexError or AttributeError for a body that the API refuses.
     """
-    request: Any = _camel(body)
+    request: Any = camel(body)
     if unknown := [name for name in NOT_EMULATED if request.get(name)]:
         raise ValueError(f"{unknown[0]} is not emulated by perkie")
     turns = _turns(request)
@@ -66,7 +66,7 @@ def read_draw_request(model: ImageModel, body: object) -> DrawRequest:
 
 def words_and_pictures(body: object) -> tuple[str, int]:
     """The text and pictures that ``countTokens`` counts. Raises: as ``read_draw_request``."""
-    request: Any = _camel(body)
+    request: Any = camel(body)
     turns = _turns(request.get("generateContentRequest") or request)
     return " ".join(map(_words, turns)), sum(1 for turn in turns for _ in _pictures(turn))
 
@@ -106,8 +106,8 @@ def _decoded(text: str) -> bytes:
     return base64.b64decode(text.replace("-", "+").replace("_", "/") + "==")
 
 
-def _camel(value: object) -> object:
+def camel(value: object) -> object:
     """Names in camel case: the API accepts ``inline_data`` as well as ``inlineData``."""
     if isinstance(value, dict):
-        return {re.sub(r"_([a-z])", lambda m: m[1].upper(), name): _camel(each) for name, each in value.items()}
-    return [_camel(each) for each in value] if isinstance(value, list) else value
+        return {re.sub(r"_([a-z])", lambda m: m[1].upper(), name): camel(each) for name, each in value.items()}
+    return [camel(each) for each in value] if isinstance(value, list) else value

@@ -1,4 +1,5 @@
-"""The routes: generateContent whole and streamed, countTokens and the model list; the admin API under ``/_emulator``.
+"""The routes: generateContent whole, streamed and in batches, countTokens, files and the model list; the admin API
+under ``/_emulator``.
 
 The Gemini API as v1, v1beta and v1alpha, Vertex AI with a project, or by a key alone (express mode).
 """
@@ -19,9 +20,11 @@ from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.emulators.admin import answer_shared
 from perkie_cli.emulators.fault_plan import Faults
 from perkie_cli.emulators.gemini import answers
+from perkie_cli.emulators.gemini.batches import Batches
 from perkie_cli.emulators.gemini.faults import FaultyCall, answer_with
+from perkie_cli.emulators.gemini.files import Files
 from perkie_cli.emulators.gemini.painter import MEDIA_TYPE, Painter
-from perkie_cli.emulators.gemini.plan import GeminiPlan
+from perkie_cli.emulators.gemini.plan import GeminiFault, GeminiPlan
 from perkie_cli.emulators.gemini.request import DrawRequest, read_draw_request, words_and_pictures
 from perkie_cli.emulators.gemini.stream import streamed
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
@@ -84,6 +87,8 @@ class GeminiEmulator:
         self._api_key = api_key
         self._plan = plan or GeminiPlan()
         self._faults = Faults(self._clock, self._plan.faults, seed)
+        self.files = Files(self._clock)
+        self.batches = Batches(self.files, self._clock, self._faults, self._inside, self._delay)
         self.reset()
 
     @property
@@ -93,7 +98,7 @@ class GeminiEmulator:
 
     @property
     def total(self) -> int:
-        """Calls of generateContent since the start or the last reset."""
+        """Calls of generateContent since the start or the last reset, those inside of jobs included."""
         return self._number
 
     @property
@@ -116,13 +121,16 @@ class GeminiEmulator:
         self._number = 0
         self.calls.clear()
         self.counts.clear()
+        self.files.clear()
+        self.batches.clear()
 
     async def start(self) -> None:
         """Starts the server. Raises: OSError when the address cannot be used."""
         await self.server.start()
 
     async def aclose(self) -> None:
-        """Drops every connection."""
+        """Drops every connection, and ends every job."""
+        self.batches.clear()
         await self.server.aclose()
 
     # ---------------------------------------------------------------- routes
@@ -142,7 +150,7 @@ class GeminiEmulator:
         elif match is not None:
             project, (model, method) = None, match.groups()
         else:
-            raise InvalidCall(answers.error(404, f"{request.path} is not emulated."))
+            return self._files_and_jobs(request, wire)
         self._check_key(request, project is not None)
         if method is None:
             return self._list(model)
@@ -153,6 +161,17 @@ class GeminiEmulator:
         form = _form(request)
         answer = await self._generate(self._asked(model, request), wire, form)
         return None if answer is None else form(answer)
+
+    def _files_and_jobs(self, request: Request, wire: Wire) -> Response | None:
+        if not self.files.is_upload(request):
+            self._check_key(request, vertex=False)
+        with _refusing():
+            answer = self.batches.check_download(request) or self.files.answer(request)
+            if answer is not None:
+                return answer
+            if self.batches.serves(request):
+                return self.batches.answer(request, wire, self._model)
+        raise InvalidCall(answers.error(404, f"{request.path} is not emulated."))
 
     def _admin(self, request: Request) -> Response:
         """``plan`` and ``clock`` as in all emulators; ``POST reset`` resets state, ``GET`` shows it."""
@@ -166,7 +185,8 @@ class GeminiEmulator:
             return Response.of([asdict(call) for call in self.calls])
         elif what != ("GET", "state"):
             return Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
-        state = {"calls": self._number, "elapsed": self._faults.elapsed, "faults": dict(self.counts)}
+        state: dict[str, Any] = {"calls": self._number, "jobs": self.batches.total}
+        state |= {"elapsed": self._faults.elapsed, "faults": dict(self.counts)}
         return Response.of({**state, "plan": len(self.plan.faults)})
 
     def _replace_plan(self, table: object, lease: float | None) -> None:
@@ -195,7 +215,7 @@ class GeminiEmulator:
             {
                 "name": f"models/{model.id}",
                 "displayName": model.title,
-                "supportedGenerationMethods": ["generateContent", "countTokens"],
+                "supportedGenerationMethods": ["generateContent", "countTokens", "batchGenerateContent"],
                 "inputTokenLimit": 65_536,
                 "outputTokenLimit": 32_768,
             }
@@ -229,8 +249,32 @@ class GeminiEmulator:
 
     async def _generate(self, wanted: DrawRequest, wire: Wire, form: Callable[[Response], Response]) -> Response | None:
         """Answers ``generateContent``. ``form`` converts the answer for the wire, where some faults occur."""
+        fault = self._noted(wanted, inside=False)
+        call = self._call(wanted, wire, form, self.plan.latency.draw(self._rng))
+        return await call.good() if fault is None else await answer_with(fault, call, self._clock, self._rng)
+
+    async def _inside(self, model_id: str, body: object) -> Response:
+        """Answers one request of a job, with the faults that need no connection."""
+        try:
+            with _refusing():
+                wanted = read_draw_request(self._model(model_id), body)
+        except InvalidCall as refused:
+            return refused.response
+        fault = self._noted(wanted, inside=True)
+        call = self._call(wanted, None, lambda response: response, 0.0)
+        answer = await call.good() if fault is None else await answer_with(fault, call, self._clock, self._rng)
+        assert answer is not None, "faults of the connection are left out"
+        return answer
+
+    async def _delay(self) -> None:
+        """A job takes as long as one call."""
+        if latency := self.plan.latency.draw(self._rng):
+            await self._clock.sleep(latency)
+
+    def _noted(self, wanted: DrawRequest, *, inside: bool) -> GeminiFault | None:
+        """Counts and records a call; its fault, if any."""
         self._number += 1
-        fault = self._faults.choose(lambda fault: fault.fits(self._number, wanted.model.id))
+        fault = self._faults.choose(lambda fault: fault.fits(self._number, wanted.model.id, inside=inside))
         name = fault.kind.value if fault is not None else None
         self.counts[name or "none"] += 1
         self.calls.append(
@@ -245,14 +289,15 @@ class GeminiEmulator:
                 name,
             )
         )
+        return fault
+
+    def _call(
+        self, wanted: DrawRequest, wire: Wire | None, form: Callable[[Response], Response], latency: float
+    ) -> FaultyCall:
         said = f"{wanted.history}{wanted.prompt}"
         counts = answers.usage(said, wanted.photos, wanted.model.image_tokens[wanted.image_size])
-        latency = self.plan.latency.draw(self._rng)
-        if fault is None:
-            return await self._draw(wanted, counts, latency)
         spent = answers.usage(said, wanted.photos, 0)
-        call = FaultyCall(wanted.model.id, counts, spent, lambda: self._draw(wanted, counts, latency), wire, form)
-        return await answer_with(fault, call, self._clock, self._rng)
+        return FaultyCall(wanted.model.id, counts, spent, lambda: self._draw(wanted, counts, latency), wire, form)
 
     async def _draw(self, wanted: DrawRequest, counts: Mapping[str, Any], latency: float) -> Response:
         if latency:
