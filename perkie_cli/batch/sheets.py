@@ -9,6 +9,7 @@ from pathlib import Path
 
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.jobs import Job
+from perkie_cli.batch.machines.shard import Shard
 from perkie_cli.batch.mark import OutputKind, mark_of, marked
 from perkie_cli.batch.photos.sources import photo_from
 from perkie_cli.domain.errors import OutputExists, PerkieError
@@ -22,11 +23,12 @@ SIDE = 384  # px of a picture
 
 @dataclass(frozen=True, slots=True)
 class Sheets:
-    """Makes sheets that are missing, or older than a picture on them."""
+    """Makes sheets that are missing, or older than a picture on them. ``shard`` names the pages of all its pets."""
 
     limits: ImageLimits
     workers: Workers
     io: Workers
+    shard: Shard | None = None
 
     async def make(self, jobs: Sequence[Job], out_dir: Path) -> list[Path]:
         """The written sheets. The jobs of one pet follow each other; their outputs share a folder.
@@ -40,7 +42,7 @@ class Sheets:
             if _is_older(path, pet):
                 written.append(await self._write(path, [pet]))
         pages = [pets[start : start + PER_PAGE] for start in range(0, len(pets), PER_PAGE)]
-        paths = [out_dir / _page_name(number, len(pages)) for number in range(1, len(pages) + 1)]
+        paths = [out_dir / self._page_name(number, len(pages)) for number in range(1, len(pages) + 1)]
         if len(pets) > 1 and (written or not all(path.exists() for path in paths)):
             written += [await self._write(path, page) for path, page in zip(paths, pages, strict=True)]
         return written
@@ -52,6 +54,10 @@ class Sheets:
         sheet = await self.workers.run(contact_sheet, rows, heads, SIDE, self.limits, ImageFormat.JPEG)
         await self.io.run(write_atomically, path, marked(sheet.data, OutputKind.PICTURE))
         return path
+
+    def _page_name(self, number: int, pages: int) -> str:
+        stem = "sheet" if self.shard is None else f"sheet-{self.shard.index}-of-{self.shard.count}"
+        return f"{stem}.jpg" if pages == 1 else f"{stem}-{number:0{len(str(pages))}}.jpg"
 
     async def _row(self, pet: Sequence[Job], heads: Sequence[str]) -> Row:
         photo = await photo_from(pet[0].source, self.limits, self.io)
@@ -72,10 +78,6 @@ def _by_folder(jobs: Sequence[Job]) -> Iterator[list[Job]]:
 
 def _head(job: Job) -> str:
     return job.style or "cut-out"
-
-
-def _page_name(number: int, pages: int) -> str:
-    return SHEET if pages == 1 else f"sheet-{number:0{len(str(pages))}}.jpg"
 
 
 def _is_older(sheet: Path, pet: Sequence[Job]) -> bool:

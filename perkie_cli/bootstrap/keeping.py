@@ -41,4 +41,4 @@ def protection(its: Services) -> Protection:
 
 def warming(its: Services) -> Warming:
     """Finds recent uploads, to draw their pictures beforehand."""
-    return Warming(its.blobs, its.limits, its.workers, its.clock)
+    return Warming(its.blobs, its.leases, its.limits, its.workers, its.clock)

@@ -179,6 +179,14 @@ Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Also search 
 Jobs = Annotated[
     int, typer.Option("--jobs", "-j", min=1, metavar="N", help="Pictures at once; more than 1 uses processes.")
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Only part I of N, from 0/N to N-1/N, by each photo's path (default: that of this Cloud Run task).",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that perkie did not make.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Print what would be done, do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -11,8 +11,8 @@ import hashlib
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from perkie_cli.domain.events import StoreAnswered, StoreFailed
 from perkie_cli.ports import STORE_DOWN, Clock, Document, DocumentRef, DocumentStore, EventSink
@@ -29,9 +29,18 @@ class OtherTerms(Exception):
     """The name is, or was, held for something else."""
 
 
+class HeldByOther(Exception):
+    """Another holder works, and has since ``since``."""
+
+    def __init__(self, since: datetime) -> None:
+        super().__init__(since)
+        self.since = since
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """``holder`` has the name until ``until``; without a holder the work is done. Times are in epoch seconds.
+    """``holder`` has the name until ``until``, since ``since``; without a holder the work is done. Times are in epoch
+    seconds.
 
     ``terms`` say what the name is held for; nobody else's are accepted until ``expires``.
     """
@@ -40,6 +49,7 @@ class Lease:
     holder: str | None
     until: float
     expires: float
+    since: float = 0.0
 
     def is_live(self, now: float) -> bool:
         """Whether its holder still works. One from the future is of a clock that was set back since."""
@@ -50,11 +60,12 @@ class Lease:
         """The lease; None if there is none or it has expired."""
         if document is None or document["expires"] <= now:
             return None
-        return cls(document["terms"], document["holder"], document["until"], document["expires"])
+        held = (document["terms"], document["holder"], document["until"], document["expires"])
+        return cls(*held, document.get("since", 0.0))
 
     def to_document(self) -> Document:
         """The inverse of ``from_document``."""
-        return {"terms": self.terms, "holder": self.holder, "until": self.until, "expires": self.expires}
+        return asdict(self)
 
 
 class Leases:
@@ -66,18 +77,21 @@ class Leases:
         self._events = events
 
     @asynccontextmanager
-    async def held(self, name: str, terms: str = "", kept: timedelta = NOT_KEPT) -> AsyncIterator[None]:
+    async def held(
+        self, name: str, terms: str = "", kept: timedelta = NOT_KEPT, *, wait: bool = True
+    ) -> AsyncIterator[None]:
         """Holds ``name`` during the block; before, waits until others are done or dead.
 
         ``kept``: for so long after a success the name is remembered with its ``terms``, and holds up nobody.
+        Without ``wait``, only until it is sure that another one works.
 
-        Raises: OtherTerms if the name came with other terms before.
+        Raises: OtherTerms if the name came with other terms before; HeldByOther without ``wait``.
         """
         ref = DocumentRef(COLLECTION, hashlib.sha256(name.encode()).hexdigest())
         mine = Lease(terms, uuid.uuid4().hex, 0.0, 0.0)
         done = False
         try:
-            if not await self._wait_and_take(ref, mine, kept):
+            if not await self._wait_and_take(ref, mine, kept, wait=wait):
                 yield
                 return
             async with alongside(self._renew(ref, mine)):
@@ -86,32 +100,35 @@ class Leases:
         finally:
             await uninterrupted(self._leave(ref, mine, kept if done else NOT_KEPT))
 
-    async def _wait_and_take(self, ref: DocumentRef, mine: Lease, kept: timedelta) -> bool:
+    async def _wait_and_take(self, ref: DocumentRef, mine: Lease, kept: timedelta, *, wait: bool) -> bool:
         """Whether the lease is ours; without one, the work was done before, or the store is down."""
-        wait = FIRST_WAIT
+        pause, seen = FIRST_WAIT, None
         try:
-            while (taken := await uninterrupted(self._take(ref, mine, kept))) is None:
-                await self._clock.sleep(wait)
-                wait = min(LONGEST_WAIT, wait * 2)
+            while isinstance(taken := await uninterrupted(self._take(ref, mine, kept)), Lease):
+                if not wait and seen not in (None, taken):  # renewed, or taken by a third: somebody lives
+                    raise HeldByOther(datetime.fromtimestamp(taken.since, UTC))
+                seen = taken
+                await self._clock.sleep(pause)
+                pause = min(LONGEST_WAIT, pause * 2)
         except STORE_DOWN as error:
             self._events.emit(StoreFailed(self._documents.name, "lease", error.message, error.hint))
             return False
         self._events.emit(StoreAnswered(self._documents.name))
         return taken
 
-    async def _take(self, ref: DocumentRef, mine: Lease, kept: timedelta) -> bool | None:
-        """Whether the name is ours now; None while another holds it."""
+    async def _take(self, ref: DocumentRef, mine: Lease, kept: timedelta) -> bool | Lease:
+        """Whether the name is ours now; another's lease while that holds it."""
         now = self._clock.now().timestamp()
 
-        def change(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], bool | None]:
+        def change(documents: Sequence[Document | None]) -> tuple[Sequence[Document | None], bool | Lease]:
             found = Lease.from_document(documents[0], now)
             if found is not None and found.terms != mine.terms:
                 raise OtherTerms
             if found is not None and found.holder == mine.holder:  # the answer to our first attempt was lost
                 return documents, True
             if found is not None and (found.holder is None or found.is_live(now)):
-                return documents, False if found.holder is None else None
-            taken = replace(mine, until=now + LASTS, expires=now + max(LASTS, kept.total_seconds()))
+                return documents, False if found.holder is None else found
+            taken = replace(mine, until=now + LASTS, expires=now + max(LASTS, kept.total_seconds()), since=now)
             return [taken.to_document()], True
 
         return await self._documents.update([ref], change)

@@ -11,7 +11,7 @@ import pytest
 
 from perkie_cli.domain.events import NoEvents
 from perkie_cli.ports import Document, DocumentRef
-from perkie_cli.resilience.leases import COLLECTION, LASTS, RENEW_EVERY, Leases, OtherTerms
+from perkie_cli.resilience.leases import COLLECTION, LASTS, RENEW_EVERY, HeldByOther, Leases, OtherTerms
 from tests.clock import ManualClock
 from tests.contract.document_stores import Opener
 from tests.events import Recorder
@@ -151,6 +151,41 @@ async def test_of_a_holder_that_died_the_next_takes_over_when_the_lease_ends(
     with pytest.raises(OtherTerms):
         async with two[0].held("k", "other", DAY):
             pass
+
+
+async def test_who_does_not_wait_learns_since_when_another_one_works(two: list[Leases], patient: PatientClock) -> None:
+    async def second() -> None:
+        async with two[1].held("k", wait=False):
+            pass
+
+    began = patient.now()
+    async with two[0].held("k"):
+        patient.advance(LASTS - 1)
+        await renewals(patient, 1)
+        task = asyncio.ensure_future(second())
+        await until(patient, 1)
+        patient.advance(1)
+        with pytest.raises(HeldByOther) as told:
+            await asyncio.wait_for(task, 60)
+    assert told.value.since == began
+    await second()
+
+
+async def test_who_does_not_wait_still_takes_over_from_one_that_died(
+    documents_opener: Opener, patient: PatientClock, two: list[Leases]
+) -> None:
+    dead = Leases(documents_opener.open(patient), Dying(), NoEvents()).held("k")
+    await dead.__aenter__()
+
+    async def next_one() -> None:
+        async with two[1].held("k", wait=False):
+            pass
+
+    task = asyncio.ensure_future(next_one())
+    await until(patient, 3)
+    patient.advance(LASTS)
+    await asyncio.wait_for(task, 60)
+    await dead.__aexit__(ValueError, ValueError(), None)
 
 
 async def test_a_lease_from_the_future_of_a_clock_that_was_set_back_holds_nobody_up(

@@ -97,7 +97,16 @@ class BatchCommand:
             for target, style in zip(targets_of_file, row, strict=True)
         ]
         check_stdout(self.renderer, made)
-        return made
+        return self._part(made)
+
+    def _part(self, jobs: list[Job]) -> list[Job]:
+        """This shard's jobs: chosen after all are named, so that no two shards give one name to two photos."""
+        shard = self.options.shard
+        if shard is None:
+            return jobs
+        chosen = [job for job in jobs if shard.takes(job.source.name)]
+        self.renderer.say(f"shard {shard}: {len(chosen)} of {len(jobs)}")
+        return chosen
 
     def work(self, maker: Maker) -> FileWork:
         """The work on each job."""

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from perkie_cli.batch.machines.shard import Shard
 from perkie_cli.batch.photos.settle import Given, Order
 from perkie_cli.batch.run import ITEM_LIMIT, RunRules
 from perkie_cli.batch.work import Rules
@@ -44,6 +45,7 @@ class BatchOptions:
     retry_failed: bool
     only: frozenset[str]
     progress: ProgressKind
+    shard: Shard | None = None
 
     def run_rules(self, at_once: int, *, keep: bool) -> RunRules:
         """The rules of the run."""
@@ -142,6 +144,7 @@ def _chosen(
     max_failures: MaxFailures = None,
     item_timeout: ItemTimeout = None,
     progress: ProgressOf = ProgressKind.AUTO,
+    shard: options.ShardOf = None,
     dry_run: options.DryRun = False,
 ) -> BatchOptions:
     if only and not retry_failed:
@@ -159,6 +162,7 @@ def _chosen(
         retry_failed,
         frozenset(only or ()),
         progress,
+        Shard.chosen(shard),
     )
 
 

@@ -14,7 +14,7 @@ import typer
 from perkie_cli.batch.files import STDIO, write_atomically
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import output_in
-from perkie_cli.cli.options import Acknowledged, BudgetDollars, DryRun, Jobs, Yes
+from perkie_cli.cli.options import Acknowledged, BudgetDollars, DryRun, Jobs, ShardOf, Yes
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, as_fields
 from perkie_cli.cli.session import renderer_of, run
@@ -251,6 +251,7 @@ def warm(
     budget: BudgetDollars = None,
     jobs: Jobs = 1,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another warmer to end.")] = False,
+    shard: ShardOf = None,
     dry_run: DryRun = False,
 ) -> None:
     """Draw pictures of recent uploads before anybody asks for them. Nobody's quota is charged.
@@ -266,12 +267,14 @@ def warm(
     """
 
     async def work(services: Services) -> Report:
+        from perkie_cli.batch.machines.shard import Shard
         from perkie_cli.cli.storage.warm import Warm
         from perkie_cli.cli.storage.warm import warm as run_warm
 
         styles = [each.id for each in services.styles.select(",".join(style or ["popular"]))]
         most = None if budget is None else Decimal(str(budget))
-        return await run_warm(services, renderer_of(ctx), Warm(since, limit, by, styles, most, jobs, dry_run, wait))
+        chosen = Warm(since, limit, by, styles, most, jobs, dry_run, wait, Shard.chosen(shard))
+        return await run_warm(services, renderer_of(ctx), chosen)
 
     from perkie_cli.cli.batch.drawing import drawing_parts  # late: the other commands should start fast
 

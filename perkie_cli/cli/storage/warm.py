@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from perkie_cli.batch.jobs import Job, JobResult
 from perkie_cli.batch.logbook import Logbook
+from perkie_cli.batch.machines.shard import Shard
 from perkie_cli.batch.run import BatchRun, RunResult, RunRules
 from perkie_cli.batch.warm import WarmWork, warm_jobs
 from perkie_cli.cli.batch.options import ProgressKind
@@ -23,15 +22,10 @@ from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.runs import Status
 from perkie_cli.domain.units import format_duration
-from perkie_cli.ports import Document, DocumentRef
 from perkie_cli.services.pictures.warming import WarmBy
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-
-NAME = "cache warm"  # of the lease
-SINCE = DocumentRef("warming", "since")
-TAKEN_WITHIN = 3.0  # seconds: a lease that is not free by then is another warmer's
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +40,22 @@ class Warm:
     jobs: int
     dry_run: bool
     wait: bool
+    shard: Shard | None = None
 
 
 async def warm(services: Services, renderer: Renderer, chosen: Warm) -> Report:
-    """Warms, unless another one does."""
-    async with _alone(services, wait=chosen.wait) as other:
-        if other is not None:
-            said = f"another warmer runs since {other:%Y-%m-%d %H:%M} UTC; nothing was done"
-            return Report(summary={"other_since": other}, text=[said])
-        return await _warmed(services, renderer, chosen)
-
-
-@asynccontextmanager
-async def _alone(services: Services, *, wait: bool) -> AsyncIterator[datetime | None]:
-    """Yields None while this is the only warmer of all that share the document store; else since when another runs."""
-    async with AsyncExitStack() as stack:
-        try:
-            async with asyncio.timeout(None if wait else TAKEN_WITHIN):
-                await stack.enter_async_context(services.leases.held(NAME))
-        except TimeoutError:
-            (found,) = await services.documents.read([SINCE])
-            yield services.clock.now() if found is None else datetime.fromisoformat(found["since"])
-            return
-        await services.documents.update([SINCE], lambda _: ([_since(services.clock.now())], None))
-        yield None
-
-
-def _since(now: datetime) -> Document:
-    return {"since": now.isoformat(), "expires": (now + timedelta(days=2)).timestamp()}
+    """Warms, unless another one does of all that share the document store. Shards do not keep each other waiting."""
+    async with services.warming.alone(str(chosen.shard or ""), wait=chosen.wait) as other:
+        if other is None:
+            return await _warmed(services, renderer, chosen)
+        said = f"another warmer runs since {other:%Y-%m-%d %H:%M} UTC; nothing was done"
+        return Report(summary={"other_since": other}, text=[said])
 
 
 async def _warmed(services: Services, renderer: Renderer, chosen: Warm) -> Report:
     uploads = await services.warming.uploads(chosen.since, chosen.limit, chosen.by)
+    if chosen.shard is not None:
+        uploads = [each for each in uploads if chosen.shard.takes(each.hash)]
     jobs = warm_jobs(services.warming, uploads, chosen.styles)
     logbook = Logbook(services.journal, services.locks, services.io, services.clock, renderer.warn)
     budget = Budget(Decimal("Infinity") if chosen.budget is None else chosen.budget)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +16,9 @@ from perkie_cli.domain.pictures.cache_key import parse_name
 from perkie_cli.domain.storage.selection import Selection
 from perkie_cli.imaging import codec
 from perkie_cli.ports import BlobInfo, BlobStore, Clock, Workers
+from perkie_cli.resilience.leases import HeldByOther, Leases
+
+LEASE = "cache warm"
 
 
 class WarmBy(StrEnum):
@@ -38,11 +42,26 @@ class Upload:
 class Warming:
     """The use case."""
 
-    def __init__(self, blobs: BlobStore, limits: ImageLimits, workers: Workers, clock: Clock) -> None:
+    def __init__(self, blobs: BlobStore, leases: Leases, limits: ImageLimits, workers: Workers, clock: Clock) -> None:
         self._blobs = blobs
+        self._leases = leases
         self._limits = limits
         self._workers = workers
         self._clock = clock
+
+    @asynccontextmanager
+    async def alone(self, part: str, *, wait: bool) -> AsyncIterator[datetime | None]:
+        """Yields None while no other process warms that ``part``, else since when another one does.
+
+        One that died is taken over. With ``wait`` it is always None, after the other one has ended.
+        """
+        async with AsyncExitStack() as stack:
+            other = None
+            try:
+                await stack.enter_async_context(self._leases.held(f"{LEASE} {part}".rstrip(), wait=wait))
+            except HeldByOther as found:
+                other = found.since
+            yield other
 
     async def uploads(self, since: timedelta, limit: int, by: WarmBy) -> Sequence[Upload]:
         """The photos stored within ``since``, each once. Memory grows with their number, not with the store's.

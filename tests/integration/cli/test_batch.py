@@ -215,3 +215,29 @@ def test_a_report_that_does_not_exist(perkie_here: Perkie) -> None:
     assert (perkie_here("report", "show").returncode, perkie_here("report", "show", "1999").returncode) == (3, 3)
     assert perkie_here("report", "list").returncode == 0
     assert perkie_here("report", "show", "--status", "fine").returncode == 2
+
+
+def test_all_shards_together_make_what_one_run_makes(
+    perkie_here: Perkie, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cut.png", "small.png"):
+        (photos / name).unlink()
+    for folder in ("x", "y"):
+        (photos / folder).mkdir()
+        (photos / folder / "twin.png").write_bytes(CAT.read_bytes() + folder.encode())
+    given = ("stylize", "photos/x/twin.png", "photos/y/twin.png", "photos", *STYLE, "--json")
+    whole = {row["input"]: row["output"] for row in body(perkie_here(*given, "--out-dir", "whole"))["results"]}
+    assert len(set(whole.values())) == 5
+    parts = []
+    for index in range(3):
+        monkeypatch.setenv("CLOUD_RUN_TASK_INDEX", str(index))
+        monkeypatch.setenv("CLOUD_RUN_TASK_COUNT", "3")
+        monkeypatch.setenv("XDG_STATE_HOME", str(photos.parent / f"disk{index}"))
+        done = perkie_here(*given, "--out-dir", "parts")
+        parts.append({row["input"]: row["output"] for row in body(done)["results"]})
+    together = {name: output for part in parts for name, output in part.items()}
+    assert sum(map(len, parts)) == len(together) == 5
+    assert together == {name: output.replace("whole/", "parts/") for name, output in whole.items()}
+    told = perkie_here(*given[:-1], "--shard", "1/3", "--dry-run", "--out-dir", "parts").stderr
+    assert f"shard 1/3: {len(parts[1])} of 5\n" in told
+    assert perkie_here(*given, "--shard", "3/3", "--out-dir", "parts").returncode == 3

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
+from tests.buckets import buckets, storage_thread
 from tests.conftest import CAT, Perkie
 
 SMALL = ("-s", "bw_fine_art", "--size", "256", "--out-dir", "out", "--json")
@@ -19,29 +18,12 @@ PHOTOS = ("in/cat.png", "in/2026/dog & hen.png", "in/2026/noending", "in/notes.t
 
 @pytest.fixture
 def uploads(monkeypatch: pytest.MonkeyPatch) -> Iterator[storage.Bucket]:
-    """A bucket of an emulator in a thread of its own: the command line runs its own loop."""
-    import asyncio
-
-    from perkie_cli.emulators.storage.server import StorageEmulator
-    from perkie_cli.system.clock import SystemClock
-
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    server = StorageEmulator(SystemClock())
-    asyncio.run_coroutine_threadsafe(server.start(), loop).result(30)
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-    nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
-    client = storage.Client(project="p", credentials=nobody, client_options={"api_endpoint": server.url})
-    bucket = client.create_bucket("uploads")
-    for number, name in enumerate(PHOTOS):
-        kind = "text/plain" if name.endswith("txt") else "image/png"
-        bucket.blob(name).upload_from_string(CAT.read_bytes() + bytes([number]), kind)
-    yield bucket
-    client.close()
-    asyncio.run_coroutine_threadsafe(server.aclose(), loop).result(30)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
+    with storage_thread() as server, buckets(server.url, "uploads") as (bucket,):
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+        for number, name in enumerate(PHOTOS):
+            kind = "text/plain" if name.endswith("txt") else "image/png"
+            bucket.blob(name).upload_from_string(CAT.read_bytes() + bytes([number]), kind)
+        yield bucket
 
 
 def results(done: object) -> dict[str, tuple[str, str]]:

@@ -72,6 +72,7 @@ def test_which_uploads_come_first_and_how_many(perkie_here: Perkie) -> None:
     assert planned("--by", "uploads") == [often, newest]
     assert planned("--limit", "1") == [newest]
     assert planned("--since", "1ms") == []
+    assert sorted(planned("--shard", "0/2") + planned("--shard", "1/2")) == sorted([newest, often])
     assert perkie_here("cache", "warm", "--since", "soon").returncode == 3
 
 

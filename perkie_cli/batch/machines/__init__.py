@@ -1,0 +1,1 @@
+"""A run over several machines: which of them takes which photo, and what they report together."""
