@@ -1,0 +1,1 @@
+"""Cloud Monitoring over gRPC, with the rules that Google's has."""
