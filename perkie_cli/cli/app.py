@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "cost": "Estimate what strategies cost, and report what was spent.",
     "state": "Check the files of quotas, spending and outputs.",
     "doctor": "Find what is wrong with this installation or a running server, and what mends it.",
+    "deploy": "Ship to Cloud Run: manifests, checks, and a canary that goes back by itself.",
     "load-test": "Test the service under load, as a gate for CI.",
     "emulate": "Run local emulators of the services that perkie uses.",
     "config": "Show settings and their origin, write a config file.",

@@ -346,6 +346,8 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "config show": (SettingRow,),
     "config path": (PlaceRow,),
     "config init": (FileRow,),
+    "deploy init": (FileRow,),
+    "deploy render": (FileRow,),
     "load-test run": (LoadRunRow, LoadChangeRow),
     "load-test compare": (LoadChangeRow,),
     "load-test chaos": (ChaosCheckRow,),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.errors import InvalidSetting, MissingCredentials
 from perkie_cli.domain.secret import Secret
 from perkie_cli.domain.units import why_unread
 from perkie_cli.stores.google import secret_manager
@@ -18,7 +18,7 @@ _MAX_BYTES = 65_536  # as Secret Manager's own limit
 def resolved(secret: Secret) -> Secret:
     """The secret behind a reference; any other secret unchanged. Blocks, so call it in a worker.
 
-    Raises: InvalidSetting, and as ``secret_manager.resolved``.
+    Raises: InvalidSetting, MissingCredentials, and as ``secret_manager.resolved``.
     """
     if (path := secret.file) is not None:
         return Secret(_content(path))
@@ -35,7 +35,7 @@ def _content(path: Path) -> str:
             data = file.read(_MAX_BYTES + 1)
         text = data.decode().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting(f"the secret's file {path} cannot be read: {why_unread(error)}") from error
+        raise MissingCredentials(f"the secret's file {path} cannot be read: {why_unread(error)}") from error
     if not text or len(data) > _MAX_BYTES:
-        raise InvalidSetting(f"the secret's file {path} is {'empty' if not text else 'over 64 KiB'}")
+        raise MissingCredentials(f"the secret's file {path} is {'empty' if not text else 'over 64 KiB'}")
     return text

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from perkie_cli.domain.errors import InvalidScenario, PerkieError
+from perkie_cli.domain.errors import BadInput, InvalidScenario, PerkieError
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import parse_duration, why_unread
 from perkie_cli.loadtest.reading.toml_lines import Path as FieldPath
@@ -27,13 +27,14 @@ KINDS: Mapping[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table; ``done`` refuses fields that nobody asked for."""
+    """One table; ``done`` refuses fields that nobody asked for. ``error``: what is raised for a wrong field."""
 
     file: str
     values: Mapping[str, Any]
     lines: Mapping[FieldPath, int] = field(default_factory=dict)
     path: FieldPath = ()
     asked: set[str] = field(default_factory=set)
+    error: type[BadInput] = InvalidScenario
 
     def text(self, name: str, default: str = "") -> str:
         """A text in one line."""
@@ -78,14 +79,14 @@ class Table:
 
     def table(self, name: str) -> Table:
         """A table inside; empty when it is left out."""
-        return Table(self.file, self._value(name, dict, {}), self.lines, (*self.path, name))
+        return self._inside(self._value(name, dict, {}), name)
 
     def tables(self, name: str) -> list[Table]:
         """An array of tables, ``[[name]]``."""
         found = self._value(name, list, [])
         if not all(isinstance(each, dict) for each in found):
             self.refuse(name, f"must be tables: [[{name}]]")
-        return [Table(self.file, each, self.lines, (*self.path, name, at)) for at, each in enumerate(found)]
+        return [self._inside(each, name, at) for at, each in enumerate(found)]
 
     def any(self, name: str, kind: type[T], default: T) -> T:
         """A value of that type, whatever is in it."""
@@ -119,10 +120,13 @@ class Table:
                 self.refuse(name, "is not known here", f"{did_you_mean(name, self.asked)} {known}".strip())
 
     def refuse(self, name: str, why: str, hint: str | None = None) -> NoReturn:
-        """Raises: InvalidScenario."""
+        """Raises: the table's ``error``."""
         path = (*self.path, *name.split(".")) if name else self.path
         line = line_of(self.lines, path)
-        raise InvalidScenario(f"{self.file}, line {line}: {_dotted(path) or 'the file'} {why}", hint=hint)
+        raise self.error(f"{self.file}, line {line}: {_dotted(path) or 'the file'} {why}", hint=hint)
+
+    def _inside(self, values: Mapping[str, Any], *path: str | int) -> Table:
+        return Table(self.file, values, self.lines, (*self.path, *path), error=self.error)
 
     def _value(self, name: str, kind: type[T], default: T) -> T:
         self.asked.add(name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.errors import InvalidSetting, MissingCredentials
 from perkie_cli.domain.secret import Secret
 from perkie_cli.stores.secrets import resolved
 
@@ -23,7 +23,7 @@ def test_a_mounted_secret_is_read_without_its_line_break(tmp_path: Path) -> None
 def test_a_file_that_holds_no_secret_is_named(tmp_path: Path, content: bytes | None, said: str) -> None:
     if content is not None:
         (tmp_path / "key").write_bytes(content)
-    with pytest.raises(InvalidSetting, match=f"{tmp_path}/key.*{said}"):
+    with pytest.raises(MissingCredentials, match=f"{tmp_path}/key.*{said}"):
         resolved(Secret(f"file://{tmp_path}/key"))
 
 

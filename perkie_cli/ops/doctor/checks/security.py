@@ -40,7 +40,7 @@ def _holds_secret(its: Subject, path: Path) -> bool:
     """Whether a secret in force comes from that file, not as a reference to Secret Manager."""
     values = [(its.loaded.origins[row.name], row.value(its.settings)) for row in rows()]
     return any(
-        f" {path}" in origin and isinstance(value, Secret) and not value.reveal().startswith("sm://")
+        f" {path}" in origin and isinstance(value, Secret) and not value.reveal().startswith(("sm://", "file://"))
         for origin, value in values
     )
 

@@ -1,0 +1,1 @@
+"""``perkie deploy``, in parts."""
