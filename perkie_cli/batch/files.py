@@ -15,7 +15,6 @@ from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UsageError, u
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
-from perkie_cli.imaging import codec
 from perkie_cli.system.private import private_folder
 
 STDIO = Path("-")  # stdin as an input, stdout as an output
@@ -85,6 +84,8 @@ def read_photo(path: Path, limits: ImageLimits, name: str | None = None) -> Phot
 
     Raises: the BadInput family.
     """
+    from perkie_cli.imaging import codec  # late: most commands only write files
+
     return codec.photo(read_input(path, limits.max_bytes), limits, name or ("stdin" if path == STDIO else str(path)))
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.protection import Protection, bucket_name
-from perkie_cli.services.pictures.warming import Warming
 from perkie_cli.services.storage.keeping import CacheKeeping
 from perkie_cli.telemetry.audit import current_actor
 
@@ -37,8 +36,3 @@ def cache_keeping(its: Services) -> CacheKeeping:
 def protection(its: Services) -> Protection:
     """The protected buckets."""
     return Protection([bucket_name(each) for each in its.settings.cache.protected_buckets], current_actor())
-
-
-def warming(its: Services) -> Warming:
-    """Finds recent uploads, to draw their pictures beforehand."""
-    return Warming(its.blobs, its.leases, its.limits, its.workers, its.clock)

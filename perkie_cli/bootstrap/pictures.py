@@ -9,6 +9,7 @@ from perkie_cli.resilience.turns import Turns
 from perkie_cli.services.cutouts.source import CutoutSource
 from perkie_cli.services.pictures.generate import Generate
 from perkie_cli.services.pictures.ladder import Ladder
+from perkie_cli.services.pictures.warming import Warming
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
@@ -50,3 +51,8 @@ def local_pace(its: Services) -> Pace:  # noqa: ARG001 -- the shape of every mak
 def drawing_turns(its: Services) -> Turns:
     """The queue of pictures to be drawn."""
     return Turns("drawing", its.room, its.clock)
+
+
+def warming(its: Services) -> Warming:
+    """Finds recent uploads, to draw their pictures beforehand."""
+    return Warming(its.blobs, its.leases, its.limits, its.workers, its.clock)

@@ -174,7 +174,7 @@ class Services(LazyParts):
     originals: Originals = part("shop")
     uploads: Uploads = part("shop")
     storefront: Storefront = part("shop")
-    warming: Warming = part("keeping")
+    warming: Warming = part("pictures")
     process: Process = part("shop")
     idempotency: Idempotency = part("shop")
     key_uses: KeyUses = part("shop")

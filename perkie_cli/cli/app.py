@@ -125,7 +125,7 @@ def _root(
 
 
 def _version() -> object:
-    from perkie_cli.cli.rows import VersionRow  # imported late: only --version needs the rows
+    from perkie_cli.cli.row_parts import VersionRow  # imported late: only --version needs it
 
     return VersionRow(perkie_cli.__version__)
 

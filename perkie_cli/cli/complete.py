@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.load import known_profiles, load
 from perkie_cli.config.schema import default_groups, rows
 from perkie_cli.domain.engines import AUTO, AUTO_DRAWING, AUTO_MATTING, DRAWING, MATTING, EngineFacts
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.domain.picture import ImageFormat
-from perkie_cli.domain.pictures.cache_key import parse_name
-from perkie_cli.domain.pictures.style import BackgroundUse
-from perkie_cli.domain.storage.selection import Selection
+
+if TYPE_CHECKING:
+    from perkie_cli.domain.storage.selection import Selection
 
 MOST = 30
 
@@ -62,9 +62,7 @@ def _engines(named: Mapping[str, EngineFacts], auto: str) -> Completer:
 drawing_engine = _engines(DRAWING, AUTO_DRAWING)
 matting_engine = _engines(MATTING, AUTO_MATTING)
 matting_mode = among([("base", "finer"), ("fast", "ten times faster")])
-background = among(BackgroundUse)
 device = among(("auto", "cpu", "cuda", "mps"))
-image_format = among(ImageFormat)
 
 
 def image_model(incomplete: str) -> list[tuple[str, str]]:
@@ -117,11 +115,16 @@ def _services() -> Services | None:
 
 def hashes(incomplete: str) -> list[str]:
     """Completes hashes of pictures on the local disk; a bucket is too slow for completion."""
+    from perkie_cli.domain.pictures.cache_key import parse_name  # late, as below: only completion needs it
+    from perkie_cli.domain.storage.selection import Selection
+
     return _stored(Selection(hash=incomplete), lambda key: parse_name(key)[0])
 
 
 def keys(incomplete: str) -> list[str]:
     """Completes keys of objects on the local disk."""
+    from perkie_cli.domain.storage.selection import Selection
+
     return _stored(Selection(prefix=incomplete), lambda key: key)
 
 

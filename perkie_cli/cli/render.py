@@ -119,8 +119,7 @@ class Renderer:
         return exit_code
 
     def _envelope(self, report: Report) -> str:
-        from perkie_cli.cli.row_parts import ErrorRow
-        from perkie_cli.cli.rows import as_fields  # imports half of the domain, which text output does not need
+        from perkie_cli.cli.row_parts import ErrorRow, as_fields
 
         error = report.error
         body = {

@@ -1,8 +1,10 @@
-"""What rows of the JSON envelope are made of."""
+"""What rows of the JSON envelope are made of, and those that several commands share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 from perkie_cli.domain.errors import PerkieError
 
@@ -23,3 +25,36 @@ class ErrorRow:
     def of(cls, error: PerkieError) -> ErrorRow:
         """The reported part of an error."""
         return cls(error.code, error.message, error.hint, error.retryable)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRow:
+    """An input that failed."""
+
+    input: Path
+    error: ErrorRow
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file that was written."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """The version."""
+
+    version: str
+
+
+def as_fields(row: Any) -> dict[str, Any]:
+    """The row as it appears in the envelope."""
+    found: dict[str, Any] = {}
+    for each in fields(row):
+        value = getattr(row, each.name)
+        if value is None and each.metadata.get("if_any"):
+            continue
+        found |= as_fields(value) if each.metadata.get("inside") else {each.name: value}
+    return found

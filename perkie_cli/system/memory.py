@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from functools import cache
 
@@ -20,6 +19,8 @@ def give_back() -> None:
 @cache
 def _malloc_trim() -> Callable[[int], int] | None:
     """https://man7.org/linux/man-pages/man3/malloc_trim.3.html; absent on macOS and musl."""
+    import ctypes  # late: a command without pictures does not need it
+
     try:
         trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):

@@ -14,6 +14,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 REST_EVERY = 2.0  # seconds
+GRACE = 0.5  # seconds
 _OURS = "perkie-"  # also the threads of SQLite files
 _NAME = f"{_OURS}worker"
 
@@ -71,5 +72,12 @@ def thread_workers(count: int, rest: Callable[[], object] | None = None) -> Thre
 
 
 def any_hanging() -> bool:
-    """Whether a worker thread still runs, after all pools were closed: the process would wait for it for ever."""
-    return any(thread.name.startswith(_OURS) for thread in threading.enumerate())
+    """Whether a worker thread still runs, after all pools were closed: the process would wait for it for ever.
+
+    Those that are about to end get ``GRACE`` seconds.
+    """
+    due = time.monotonic() + GRACE
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith(_OURS)]
+    for thread in ours:
+        thread.join(max(0.0, due - time.monotonic()))
+    return any(thread.is_alive() for thread in ours)

@@ -42,6 +42,12 @@ def test_what_looks_at_records_imports_nothing_heavy(home: Mapping[str, str], ar
     assert imported(home, *args).isdisjoint(HEAVY)
 
 
+def test_each_command_pays_for_its_own_rows_and_flags_only(home: Mapping[str, str]) -> None:
+    others = {"perkie_cli.cli.rows", "perkie_cli.cli.making", "perkie_cli.imaging.inspection"}
+    for args in (("quota", "show", "--customer", "1"), ("cache", "stats"), ("state", "verify"), ("--version",)):
+        assert imported(home, *args).isdisjoint(others), args
+
+
 def test_who_stylizes_pays_for_no_cut_out_and_no_upstream(home: Mapping[str, str], tmp_path: Path) -> None:
     once = ("stylize", str(CAT), "--style", "ink_wash", "--size", "256", "-o", str(tmp_path / "cat.jpg"), "--force")
     drawn, found = imported(home, *once), imported(home, *once)

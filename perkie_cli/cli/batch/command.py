@@ -18,7 +18,6 @@ from perkie_cli.batch.names import plan_targets
 from perkie_cli.batch.photos.inputs import check_targets, is_bucket
 from perkie_cli.batch.photos.settle import Settling, in_order
 from perkie_cli.batch.photos.sources import InputFile
-from perkie_cli.batch.pictures import Drawing, PictureMaker
 from perkie_cli.batch.run import BatchRun, RunResult
 from perkie_cli.batch.targets import OutputRecord
 from perkie_cli.batch.work import FileWork, Maker
@@ -35,6 +34,7 @@ from perkie_cli.domain.pictures.request import Fallback
 from perkie_cli.system.threads import ThreadWorkers
 
 if TYPE_CHECKING:
+    from perkie_cli.batch.pictures import Drawing, PictureMaker
     from perkie_cli.bootstrap import Services
 
 UNLIMITED = Decimal("Infinity")  # dollars
@@ -116,6 +116,8 @@ class BatchCommand:
 
     def pictures(self, drawing: Drawing, jobs: int, steps: frozenset[Fallback]) -> PictureMaker:
         """Draws each of so many jobs. A batch without substitutes waits for the upstream's quota."""
+        from perkie_cli.batch.pictures import PictureMaker  # late: who only cuts out draws nothing
+
         services = self.services
         patient = jobs > 1 and not steps
         return PictureMaker(services.generate, services.workers, drawing, steps, patient, services.quota_limits.charge)

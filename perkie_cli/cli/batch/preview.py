@@ -12,9 +12,9 @@ from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.photos.sources import InputFile
 from perkie_cli.batch.targets import Origin, OutputRecord, check_place
 from perkie_cli.cli.batch.report import summed_up
+from perkie_cli.cli.batch.rows import SheetRow
 from perkie_cli.cli.render import Bar, Renderer, Report
-from perkie_cli.cli.row_parts import ErrorRow
-from perkie_cli.cli.rows import FailedRow, SheetRow
+from perkie_cli.cli.row_parts import ErrorRow, FailedRow
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat

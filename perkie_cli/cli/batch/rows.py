@@ -86,3 +86,12 @@ class ItemRow:
     code: str | None
     message: str | None
     hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """A contact sheet."""
+
+    output: Path
+    width: int
+    height: int

@@ -16,14 +16,14 @@ from perkie_cli.cli import complete
 from perkie_cli.cli.choices import output_in
 from perkie_cli.cli.options import Acknowledged, BudgetDollars, DryRun, Jobs, ShardOf, Yes
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, as_fields
+from perkie_cli.cli.row_parts import as_fields
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.storage.filters import filtered
 from perkie_cli.cli.storage.purge import Purge, confirm, nothing_of
+from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter, OutputExists
-from perkie_cli.domain.storage.selection import StoredTotal, total
+from perkie_cli.domain.storage.selection import StoredTotal, WarmBy, total
 from perkie_cli.domain.units import format_size, parse_duration
-from perkie_cli.services.pictures.warming import WarmBy
 from perkie_cli.services.storage.keeping import SHORTENED, SHORTEST_HASH, Filter
 
 if TYPE_CHECKING:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +16,7 @@ from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import output_in
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import FileRow, PlaceRow, SettingRow
+from perkie_cli.cli.row_parts import FileRow
 from perkie_cli.cli.session import finish, settings_of
 from perkie_cli.cli.table import Table
 from perkie_cli.config.load import PROJECT_FILE, user_config_dir
@@ -23,6 +26,25 @@ from perkie_cli.domain.secret import masked
 from perkie_cli.domain.units import exact_duration
 
 app = typer.Typer(help="Show settings and their origin, write a config file.")
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting."""
+
+    name: str
+    value: str | int | float | bool | Sequence[str] | None
+    origin: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceRow:
+    """A file or folder that perkie uses."""
+
+    what: str
+    path: Path
+    exists: bool
 
 
 @app.command()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from perkie_cli.cli import options
+from perkie_cli.cli import making
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import SpendRow, StrategyRow
+from perkie_cli.cli.row_parts import IF_ANY
 from perkie_cli.cli.session import run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.domain.money.report import Column, Forecast, forecast, grouped, total
+from perkie_cli.domain.money.report import Column, Forecast, SpendTotal, forecast, grouped, total
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.money.strategies import (
     Assumptions,
@@ -35,6 +36,44 @@ RATES = [Decimal(rate) / 100 for rate in (0, 30, 60, 90)]
 COLUMNS: tuple[Column, ...] = get_args(Column)
 
 app = typer.Typer(help="Estimate what strategies cost, and report what was spent.")
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyRow:
+    """What a strategy costs a day. Counts are expected values; ``break_even`` is a hit rate, 0..1."""
+
+    strategy: str
+    pictures: Decimal
+    waited_for: Decimal
+    unseen: Decimal
+    usd: Decimal
+    usd_per_photo: Decimal
+    break_even: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpendRow:
+    """Spending, summed up by the columns that were asked for."""
+
+    calls: int
+    pictures: int
+    usd: Decimal
+    possible_usd: Decimal
+    wasted_usd: Decimal
+    usd_per_thousand: Decimal | None
+    day: date | None = field(default=None, metadata=IF_ANY)
+    model: str | None = field(default=None, metadata=IF_ANY)
+    style: str | None = field(default=None, metadata=IF_ANY)
+
+    @classmethod
+    def of(cls, columns: Mapping[str, str], total: SpendTotal) -> SpendRow:
+        """The row of a total; ``columns`` by name."""
+        return cls(
+            total.calls, total.pictures, total.usd, total.possible_usd, total.wasted_usd, total.usd_per_thousand,
+            day=date.fromisoformat(columns["day"]) if "day" in columns else None,
+            model=columns.get("model"),
+            style=columns.get("style"),
+        )  # fmt: skip
 
 
 def _share(given: str | Decimal) -> Decimal:
@@ -79,8 +118,8 @@ def estimate(
         Decimal,
         typer.Option(parser=_share, metavar="SHARE", help="Share of paid calls without a picture: blocks, timeouts."),
     ] = Decimal("0.02"),
-    size: options.Size = None,
-    model: options.Model = None,
+    size: making.Size = None,
+    model: making.Model = None,
 ) -> None:
     """Compare the strategies on_demand, hybrid and pregenerate. All figures follow from the assumptions shown.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,6 @@ import typer
 from perkie_cli.cli.complete import among
 from perkie_cli.cli.options import DryRun, Yes
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import ApiKeyRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter, NotFound, UsageError
@@ -30,6 +30,22 @@ RELOADED = "servers that read this file know within a minute; SIGHUP tells them 
 KeyFile = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="The file of keys (default: http.api_keys).")
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRow:
+    """An API key. ``key`` is the key itself, which only the run that made it knows; ``used``: when it was last used, as
+    the configured store of quotas knows.
+    """
+
+    name: str
+    id: str
+    scopes: Sequence[str]
+    valid: bool
+    created: datetime | None
+    expires: datetime | None
+    used: datetime | None = None
+    key: str | None = None
 
 
 @app.command()

@@ -12,8 +12,8 @@ import typer
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.options import Acknowledged, DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report
-from perkie_cli.cli.rows import RuleChangeRow, RuleRow
 from perkie_cli.cli.session import finish, renderer_of, run, settings_of
+from perkie_cli.cli.storage.rows import RuleChangeRow, RuleRow
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import ChangesPending, UsageError
 from perkie_cli.domain.storage.lifecycle import Rule, rules_for

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.cli import complete, options
+from perkie_cli.cli import complete, making
 from perkie_cli.cli.batch.report import summed_up
 from perkie_cli.cli.models import image_models
 from perkie_cli.cli.models.checkpoints import described, ensure_weights
 from perkie_cli.cli.models.checkpoints import pull as pull_file
+from perkie_cli.cli.models.rows import NetworkRow, ScoreRow, WeightsRow
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.row_parts import ErrorRow
-from perkie_cli.cli.rows import FailedRow, NetworkRow, ScoreRow, WeightsRow
+from perkie_cli.cli.row_parts import ErrorRow, FailedRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.cutouts.checkpoint import CHECKPOINTS, Checkpoint, checkpoint
@@ -174,8 +174,8 @@ def evaluate(
             autocompletion=complete.matting_engine,
         ),
     ] = None,
-    mode: options.MattingMode = None,
-    device: options.Device = None,
+    mode: making.MattingMode = None,
+    device: making.Device = None,
 ) -> None:
     """Score background removal on your own photos: MAE, S-measure, max-F, SAD, gradient error.
 

@@ -13,7 +13,7 @@ from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.pets import PetMaker
 from perkie_cli.batch.pictures import Drawing
 from perkie_cli.batch.sheets import Sheets, tried
-from perkie_cli.cli import complete, options
+from perkie_cli.cli import complete, making, options
 from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.drawing import check_model, drawing_parts, parse_fallback
 from perkie_cli.cli.batch.options import BatchOptions, Paying, batched, paid
@@ -65,16 +65,16 @@ def process(
     paying: Paying,
     strategy: StrategyName = None,
     style: OtherStyles = None,
-    engine: options.StyleEngineName = None,
+    engine: making.StyleEngineName = None,
     matting_engine: CuttingEngine = None,
-    mode: options.MattingMode = None,
-    model: options.Model = None,
-    size: options.Size = None,
-    format_: options.Format = None,
+    mode: making.MattingMode = None,
+    model: making.Model = None,
+    size: making.Size = None,
+    format_: making.Format = None,
     customer: options.Customer = None,
     session: options.Session = None,
-    fallback: options.FallbackSteps = None,
-    deadline: options.DeadlineSeconds = None,
+    fallback: making.FallbackSteps = None,
+    deadline: making.DeadlineSeconds = None,
 ) -> None:
     """Do all for each pet: cut it out, draw its styles, and put them on a contact sheet.
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from perkie_cli.cli.options import DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report
-from perkie_cli.cli.rows import CounterChangeRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import UsageError
 from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.quotas.limits import CounterState
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-    from perkie_cli.domain.quotas.limits import CounterState
     from perkie_cli.services.quotas.admin import CounterChange, QuotaAdmin
 
 MOST = 1_000_000  # pictures a grant: stores count in 64 bits
@@ -29,6 +29,15 @@ Address = Annotated[
     str | None, typer.Option("--ip", metavar="ADDR", help="This address, and the ceiling of its sessions.")
 ]
 All = Annotated[bool, typer.Option("--all", help="All counters that were used today.")]
+
+
+@dataclass(frozen=True, slots=True)
+class CounterChangeRow:
+    """A counter before and after a change."""
+
+    counter: str
+    before: CounterState
+    after: CounterState
 
 
 @app.command()

@@ -12,7 +12,7 @@ import typer
 from perkie_cli.batch.cutouts import CutoutMaker
 from perkie_cli.batch.files import holds, read_photo
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.cli import complete, options
+from perkie_cli.cli import complete, making, options
 from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.options import BatchOptions, batched
 from perkie_cli.cli.choices import output_format, output_place
@@ -92,17 +92,17 @@ def remove_bg(
     ctx: typer.Context,
     batch: BatchOptions,
     output: options.Output = None,
-    engine: options.MattingEngineName = None,
-    mode: options.MattingMode = None,
-    device: options.Device = None,
+    engine: making.MattingEngineName = None,
+    mode: making.MattingMode = None,
+    device: making.Device = None,
     kind: Kind = "rgba",
     background: NewBackground = "transparent",
     trim: Annotated[bool, typer.Option("--trim", help="Crop to the pet.")] = False,
     margin: MarginPercent = 0,
     aspect: Annotated[str | None, typer.Option(metavar="W:H", help="Extend the canvas to this aspect ratio.")] = None,
-    format_: options.CutoutFormat = None,
+    format_: making.CutoutFormat = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail if no clear subject is found.")] = False,
-    fallback: options.CutoutFallback = None,
+    fallback: making.CutoutFallback = None,
 ) -> None:
     """Cut pets out of their background, at full resolution, with soft fur.
 

@@ -17,7 +17,7 @@ from perkie_cli.batch.thumbnails import Thumbnails
 from perkie_cli.cli import complete
 from perkie_cli.cli.batch.rows import ItemRow, RunRow
 from perkie_cli.cli.render import Renderer, Report
-from perkie_cli.cli.rows import FileRow
+from perkie_cli.cli.row_parts import FileRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import NotFound, UsageError

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,18 +17,12 @@ from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch.report import report_left_out
 from perkie_cli.cli.choices import output_format, output_in
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import (
-    FullStyleRow,
-    ParameterRow,
-    StyleFileRow,
-    StyleRow,
-    as_fields,
-)
+from perkie_cli.cli.row_parts import as_fields
 from perkie_cli.cli.session import finish, renderer_of, run, services_of, settings_of
 from perkie_cli.cli.table import Table
 from perkie_cli.config.style_toml import as_toml
 from perkie_cli.domain.errors import InvalidSetting
-from perkie_cli.domain.pictures.style import BrokenStyle, Style
+from perkie_cli.domain.pictures.style import BrokenStyle, Style, StyleFault
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -34,6 +30,50 @@ if TYPE_CHECKING:
 SHEET = "contact_sheet.png"
 
 app = typer.Typer(help="List, show, check and preview styles.")
+
+
+@dataclass(frozen=True, slots=True)
+class StyleRow:
+    """One style in brief."""
+
+    id: str
+    title: str
+    aliases: Sequence[str]
+    popular: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterRow:
+    """One parameter of a style's drawing: its value in this style, and what it may be."""
+
+    name: str
+    value: str | int | float | bool
+    default: str | int | float | bool
+    allowed: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class FullStyleRow(StyleRow):
+    """One style with all its fields. ``parameters``: those that the file sets; ``all_parameters``: the drawing's."""
+
+    prompt: str
+    safe_prompt: str
+    prompt_version: str
+    recipe: str
+    parameters: Mapping[str, Any]
+    all_parameters: Sequence[ParameterRow]
+
+
+@dataclass(frozen=True, slots=True)
+class StyleFileRow:
+    """A checked style file; a broken one has faults, and the others work without it."""
+
+    source: str
+    id: str
+    ok: bool
+    faults: Sequence[StyleFault]
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ import typer
 
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.pictures import Drawing
-from perkie_cli.cli import options
+from perkie_cli.cli import making, options
 from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.drawing import check_model, drawing_parts, parse_fallback
 from perkie_cli.cli.batch.options import BatchOptions, Paying, batched, paid
@@ -32,21 +32,21 @@ def stylize(
     ctx: typer.Context,
     batch: BatchOptions,
     paying: Paying,
-    style: options.StyleNames,
+    style: making.StyleNames,
     output: options.Output = None,
-    engine: options.StyleEngineName = None,
-    model: options.Model = None,
-    size: options.Size = None,
-    format_: options.Format = None,
+    engine: making.StyleEngineName = None,
+    model: making.Model = None,
+    size: making.Size = None,
+    format_: making.Format = None,
     customer: options.Customer = None,
     session: options.Session = None,
-    remove_bg: options.RemoveBackground = False,
-    matting_engine: options.StylizeMatting = None,
-    mode: options.MattingMode = None,
-    device: options.Device = None,
-    background: options.PictureBackground = None,
-    fallback: options.FallbackSteps = None,
-    deadline: options.DeadlineSeconds = None,
+    remove_bg: making.RemoveBackground = False,
+    matting_engine: making.StylizeMatting = None,
+    mode: making.MattingMode = None,
+    device: making.Device = None,
+    background: making.PictureBackground = None,
+    fallback: making.FallbackSteps = None,
+    deadline: making.DeadlineSeconds = None,
 ) -> None:
     """Redraw pets in an artistic style.
 

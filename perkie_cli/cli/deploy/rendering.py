@@ -11,7 +11,7 @@ import typer
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.cli.deploy.options import FILE, EnvironmentName, Images, SettingsFile
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import FileRow
+from perkie_cli.cli.row_parts import FileRow
 from perkie_cli.cli.session import finish, renderer_of, services_of
 from perkie_cli.domain.errors import ChangesPending, OutputExists
 

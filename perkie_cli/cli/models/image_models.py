@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from perkie_cli.cli.models.rows import ImageModelRow
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.rows import ImageModelRow
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import ChangesPending
 from perkie_cli.domain.money.price_list import SIDES, ImageModel

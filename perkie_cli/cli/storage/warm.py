@@ -21,8 +21,8 @@ from perkie_cli.domain.money.spend import Budget, dollars
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.runs import Status
+from perkie_cli.domain.storage.selection import WarmBy
 from perkie_cli.domain.units import format_duration
-from perkie_cli.services.pictures.warming import WarmBy
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
-from perkie_cli.domain.photo import Photo
-from perkie_cli.domain.pictures.style import BackgroundUse
-from perkie_cli.domain.quotas.limits import Charge
+
+if TYPE_CHECKING:
+    from perkie_cli.domain.money.spend import Budget
+    from perkie_cli.domain.photo import Photo
+    from perkie_cli.domain.pictures.style import BackgroundUse
+    from perkie_cli.domain.quotas.limits import Charge
 
 
 class CacheUse(StrEnum):

@@ -1,15 +1,23 @@
-"""Selections of stored objects, and their totals."""
+"""Selections of stored objects, their order, and their totals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from perkie_cli.domain.pictures.cache_key import parse_name
 
 AREAS = ("cutouts", "generated/customers", "generated/temp", "originals/customers", "originals/temp", "shared")
 OTHER = "other"
+
+
+class WarmBy(StrEnum):
+    """Which uploads come first when pictures are drawn before anybody asks."""
+
+    NEWEST = "newest"
+    UPLOADS = "uploads"  # those that most owners uploaded
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,26 +6,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from perkie_cli.domain.errors import NotFound
 from perkie_cli.domain.people.identity import ANONYMOUS, RESERVED_SESSIONS, Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.cache_key import parse_name
-from perkie_cli.domain.storage.selection import Selection
+from perkie_cli.domain.storage.selection import Selection, WarmBy
 from perkie_cli.imaging import codec
 from perkie_cli.ports import BlobInfo, BlobStore, Clock, Workers
 from perkie_cli.resilience.leases import HeldByOther, Leases
 
 LEASE = "cache warm"
-
-
-class WarmBy(StrEnum):
-    """Which uploads come first."""
-
-    NEWEST = "newest"
-    UPLOADS = "uploads"  # those that most owners uploaded
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,63 @@
+"""The rows of ``perkie models``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRow:
+    """One matting model and its local files."""
+
+    model: str
+    mode: str
+    state: str
+    path: Path | None
+    bytes: int | None
+    onnx: Path | None
+    md5: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRow:
+    """A matting network of models.toml; ``path`` is None when its file is missing."""
+
+    network: str
+    title: str
+    licence: str
+    side: int
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageModelRow:
+    """One image model of the Gemini API; ``usd`` by size."""
+
+    model: str
+    title: str
+    state: str
+    default: bool
+    usd: Mapping[str, Decimal]
+    retires: date | None
+    successor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """The scores of one cut-out."""
+
+    input: Path
+    mae: float
+    s_measure: float
+    max_f: float
+    sad: float
+    gradient: float
+    confidence: float
+    model: str
+    engine: str
+    device: str
+    processing_time: float

@@ -1,0 +1,66 @@
+"""The rows of ``perkie cache`` and ``perkie lifecycle``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class AreaRow:
+    """The content of one area of the cache, and the last use of its oldest object."""
+
+    area: str
+    count: int
+    bytes: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """One stored object."""
+
+    key: str
+    size: int
+    content_type: str
+    sha256: str
+    created: datetime
+    touched: datetime
+    generation: int
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedRow(ObjectRow):
+    """A stored object, and the file that it was copied to."""
+
+    output: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One problem in the cache."""
+
+    key: str
+    kind: str
+    size: int
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """A lifecycle rule as Cloud Storage's JSON API writes it."""
+
+    action: Mapping[str, Any]
+    condition: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChangeRow:
+    """A rule that is removed or added."""
+
+    change: Literal["remove", "add"]
+    rule: Mapping[str, Any]
