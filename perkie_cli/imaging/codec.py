@@ -1,4 +1,6 @@
-"""The entry point for picture files. Importing it is cheap; Pillow and NumPy are loaded at the first call.
+"""The entry point for picture files: their header is checked here, before a pixel is decoded.
+
+Importing it is cheap; Pillow and NumPy are loaded at the first call that needs pixels.
 
 Every function is pure and thread-safe; memory is bounded by ``ImageLimits.max_pixels``.
 """
@@ -7,14 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from perkie_cli.domain.errors import TooManyBytes, TooManyPixels, TooSmall
 from perkie_cli.domain.photo import InputFormat, Inspection, Photo
 from perkie_cli.domain.picture import QUALITY
 from perkie_cli.domain.pictures.cache_key import content_hash
-from perkie_cli.imaging.inspection import inspect
+from perkie_cli.domain.units import format_size
+from perkie_cli.imaging.damage import Damage, damage_named
+from perkie_cli.imaging.headers import read_header
+from perkie_cli.imaging.sizes import shrunk
 from perkie_cli.imaging.sniff import sniff
 
 if TYPE_CHECKING:
     from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
+    from perkie_cli.imaging.containers.header import Header
     from perkie_cli.imaging.raster import Decoded, Raster
 
 __all__ = [
@@ -42,11 +49,51 @@ def photo(data: bytes, limits: ImageLimits, name: str = "image", *, uploaded_as:
     return Photo(data, uploaded_as or content_hash(data), name, inspect(data, limits, name))
 
 
+def inspect(data: bytes, limits: ImageLimits, source: str = "image") -> Inspection:
+    """Recognises ``data`` and checks it against ``limits``; no pixel is decoded. ``source`` names it in messages.
+
+    Raises: UnreadableFile, NotAnImage, TooManyBytes, CorruptImage, TooManyPixels, TooSmall.
+    """
+    if len(data) > limits.max_bytes:
+        raise TooManyBytes(
+            f"{source} has {format_size(len(data))}; at most {format_size(limits.max_bytes)} are accepted",
+            hint="Send a smaller copy.",
+        )
+    kind = sniff(data, source)
+    with damage_named(source, "its header does not read"):
+        seen = _upright(kind, read_header(data, kind))
+    _check_sides(seen, limits, source)
+    return seen
+
+
+def _upright(kind: InputFormat, header: Header) -> Inspection:
+    width, height = header.width, header.height
+    if min(width, height) == 0:
+        raise Damage("its header gives no size")
+    if header.orientation >= 5:  # 5 to 8 lie on their side
+        width, height = height, width
+    return Inspection(kind, width, height, header.frames, header.has_alpha, header.orientation)
+
+
+def _check_sides(seen: Inspection, limits: ImageLimits, source: str) -> None:
+    size = f"{source} is {seen.width} × {seen.height} px"
+    least = f"at least {limits.min_side} px a side are needed"
+    if seen.pixels > limits.max_pixels:
+        raise TooManyPixels(
+            f"{size}; at most {limits.max_pixels / 1e6:g} megapixels are accepted", hint="Send a smaller copy."
+        )
+    if min(seen.width, seen.height) < limits.min_side:
+        raise TooSmall(f"{size}; {least}", hint="Send the picture at its full size.")
+    width, height = shrunk(seen.width, seen.height, limits.max_side)
+    if min(width, height) < min(limits.min_side, limits.max_side):
+        raise TooSmall(f"{size}, {width} × {height} px when shrunk to fit; {least}", hint="Crop it to the pet.")
+
+
 def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
     """``decode.decode``: the whole picture, upright, in sRGB, within the limits; raises the BadInput family."""
     from perkie_cli.imaging import decode as module
 
-    return module.decode(data, limits, source)
+    return module.decode(data, limits, source, inspect(data, limits, source))
 
 
 def decode_photo(photo: Photo, limits: ImageLimits) -> Decoded:

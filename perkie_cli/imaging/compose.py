@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from perkie_cli.domain.cutouts.request import Background, BackgroundKind, Framing
 from perkie_cli.imaging.framing import canvas_box, to_canvas, to_canvas_extended
-from perkie_cli.imaging.inspection import shrunk
 from perkie_cli.imaging.raster import Raster
+from perkie_cli.imaging.sizes import shrunk
 
 Bytes = NDArray[np.uint8]
 

@@ -20,8 +20,8 @@ from perkie_cli.imaging.colour import in_8_bits, to_srgb
 from perkie_cli.imaging.damage import Damage, damage_named
 from perkie_cli.imaging.decoders import heif, jpeg, png, webp
 from perkie_cli.imaging.decoders.pixels import Pixels
-from perkie_cli.imaging.inspection import inspect, shrunk
 from perkie_cli.imaging.raster import Decoded, Raster
+from perkie_cli.imaging.sizes import shrunk
 
 # Pillow warns about broken metadata, which perkie drops anyway; users need not see that.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -46,13 +46,12 @@ _TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[Any]]] = {
 }
 
 
-def decode(data: bytes, limits: ImageLimits, source: str = "image", seen: Inspection | None = None) -> Decoded:
+def decode(data: bytes, limits: ImageLimits, source: str, seen: Inspection) -> Decoded:
     """The complete picture; ``notes`` list changes and problems. ``source`` names it in messages; ``seen`` is
-    what ``inspect`` found within the same limits, if it was asked already.
+    what ``codec.inspect`` found within the same limits.
 
-    Raises: UnreadableFile, NotAnImage, TooManyBytes, CorruptImage, TooManyPixels, TooSmall.
+    Raises: CorruptImage.
     """
-    seen = seen or inspect(data, limits, source)
     with _ALONE if seen.pixels > LARGE else nullcontext():
         return _decoded(data, limits, source, seen)
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from perkie_cli.imaging.inspection import shrunk
+from perkie_cli.imaging.sizes import shrunk
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -15,8 +15,8 @@ from PIL import Image
 
 from perkie_cli.domain.errors import InvalidParameter, OutOfMemory, Unavailable
 from perkie_cli.domain.picture import MASTER_QUALITY, QUALITY, EncodedPicture, ImageFormat, master_format
-from perkie_cli.imaging.inspection import scaled
 from perkie_cli.imaging.raster import Raster
+from perkie_cli.imaging.sizes import scaled
 
 _NO_MEMORY = -4  # OpenCV's StsNoMem
 

@@ -13,8 +13,8 @@ from perkie_cli.domain.cutouts.layout import Layout, Region
 from perkie_cli.domain.cutouts.request import Framing
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.imaging.encode import resize
-from perkie_cli.imaging.inspection import scaled
 from perkie_cli.imaging.raster import Raster, with_alpha
+from perkie_cli.imaging.sizes import scaled
 
 _SUBJECT_ALPHA = 13  # 5 %: fainter pixels do not extend the box
 _MAX_CANVAS = 50_000_000  # px

@@ -43,7 +43,7 @@ def test_what_looks_at_records_imports_nothing_heavy(home: Mapping[str, str], ar
 
 
 def test_each_command_pays_for_its_own_rows_and_flags_only(home: Mapping[str, str]) -> None:
-    others = {"perkie_cli.cli.rows", "perkie_cli.cli.making", "perkie_cli.imaging.inspection"}
+    others = {"perkie_cli.cli.rows", "perkie_cli.cli.making", "perkie_cli.imaging.headers"}
     for args in (("quota", "show", "--customer", "1"), ("cache", "stats"), ("state", "verify"), ("--version",)):
         assert imported(home, *args).isdisjoint(others), args
 

@@ -69,3 +69,8 @@ def total(totals: Mapping[str, StoredTotal]) -> StoredTotal:
 def area_of(key: str) -> str:
     """The area that a key belongs to: each has its own lifetime."""
     return next((area for area in AREAS if key.startswith(f"{area}/")), OTHER)
+
+
+def sought_by(key: str) -> tuple[str, str, str]:
+    """What selections and totals ask of a key, for an index: hash, style, area."""
+    return *parse_name(key), area_of(key)

@@ -18,7 +18,7 @@ from perkie_cli.engines.u2net.closed_form import solve
 from perkie_cli.engines.u2net.enlarge import Copy, enlarged
 from perkie_cli.engines.u2net.guided import ColourModel, fit
 from perkie_cli.engines.u2net.separable import inseparable
-from perkie_cli.imaging.inspection import scaled
+from perkie_cli.imaging.sizes import scaled
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]

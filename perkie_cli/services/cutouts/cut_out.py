@@ -28,7 +28,7 @@ from perkie_cli.domain.policy import Cover
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.storage.metadata import LONGEST
 from perkie_cli.imaging import codec
-from perkie_cli.imaging.inspection import pixels_held
+from perkie_cli.imaging.sizes import pixels_held
 from perkie_cli.ports import Clock, EventSink, Matte, MattingEngine, MattingJob, Workers
 from perkie_cli.resilience.once import Once
 from perkie_cli.resilience.turns import Load, Turn, Turns

@@ -22,8 +22,8 @@ from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from perkie_cli.domain.pictures.style import BackgroundUse, Style, StyleCatalogue
 from perkie_cli.imaging import codec
-from perkie_cli.imaging.inspection import pixels_held
 from perkie_cli.imaging.raster import Decoded
+from perkie_cli.imaging.sizes import pixels_held
 from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.leases import Leases
 from perkie_cli.resilience.once import Once

@@ -13,7 +13,7 @@ from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.cache_key import HASH_LENGTH, original_key
 from perkie_cli.imaging import codec
-from perkie_cli.imaging.inspection import pixels_held
+from perkie_cli.imaging.sizes import pixels_held
 from perkie_cli.ports import BlobInfo, BlobStore, Clock, EventSink, Workers
 from perkie_cli.resilience.turns import Load, Turns
 

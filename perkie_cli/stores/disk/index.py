@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from perkie_cli.domain.errors import CorruptStore, StoreBroken
-from perkie_cli.domain.pictures.cache_key import parse_name
-from perkie_cli.domain.storage.selection import AREAS, Selection, StoredTotal, area_of
+from perkie_cli.domain.storage.selection import AREAS, Selection, StoredTotal, sought_by
 from perkie_cli.ports import BlobInfo
 from perkie_cli.stores.disk.usage import make_room
 from perkie_cli.stores.sqlite.file import move_aside, open_shared, reading, transaction, verdict
@@ -171,8 +170,7 @@ class DiskIndex:
             *times,
             info.generation,
             json.dumps(dict(info.metadata)),
-            *parse_name(info.key),
-            area_of(info.key),
+            *sought_by(info.key),
         )
         self.remove(info.key)  # REPLACE would not fire the triggers of ``usage``
         sql = f"INSERT INTO objects ({_COLUMNS}, hash, style, area) VALUES ({', '.join('?' * 11)})"  # noqa: S608  constants

@@ -12,7 +12,7 @@ from perkie_cli.engines.local.planes import AREA, Bytes, Plane, resize
 from perkie_cli.engines.u2net.network import SubjectNetwork
 from perkie_cli.engines.u2net.subject import find_subject
 from perkie_cli.engines.u2net.weights import read_weights
-from perkie_cli.imaging.inspection import shrunk
+from perkie_cli.imaging.sizes import shrunk
 
 MAP_SIDE = 1024  # px on the long side
 TOUCH = 0.12  # of the pet's extent along a border: it is cut there
