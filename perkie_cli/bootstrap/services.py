@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from perkie_cli.engines.u2net.engine import BuiltinEngine
     from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
     from perkie_cli.ports import (
+        Backups,
         BlobStore,
         Buckets,
         Clock,
@@ -181,6 +182,7 @@ class Services(LazyParts):
 
     outputs: OutputStore = part("stores.outputs")
     state_files: StateFiles = part("stores.state")
+    backups: Backups = part("stores.state")
     journal: Journal = part("stores.outputs")
     locks: Locks = part("stores.outputs")
 

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "emulate": "Run local emulators of the services that perkie uses.",
     "config": "Show settings and their origin, write a config file.",
     "serve": "Serve the same pictures over HTTP.",
+    "backup": "Copy the state files while they are in use, check copies and restore them.",
     "keys": "Make, list and revoke API keys of a server.",
 }
 

@@ -28,7 +28,7 @@ from perkie_cli.cli.models.rows import ImageModelRow, NetworkRow, ScoreRow, Weig
 from perkie_cli.cli.row_parts import FailedRow, FileRow, VersionRow
 from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, RuleChangeRow, RuleRow
 from perkie_cli.domain.quotas.limits import CounterState
-from perkie_cli.ports import StateFile
+from perkie_cli.ports import CopiedFile, StateFile
 
 ROWS: Mapping[str, tuple[type, ...]] = {
     "perkie": (VersionRow,),
@@ -57,6 +57,9 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "quota reset": (CounterState, CounterChangeRow),
     "quota grant": (CounterState, CounterChangeRow),
     "state verify": (StateFile,),
+    "backup create": (CopiedFile,),
+    "backup check": (CopiedFile,),
+    "backup restore": (CopiedFile,),
     "keys create": (ApiKeyRow,),
     "keys list": (ApiKeyRow,),
     "keys revoke": (ApiKeyRow,),

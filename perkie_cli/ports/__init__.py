@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from perkie_cli.ports.backups import Backup, Backups, CopiedFile
 from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
 from perkie_cli.ports.buckets import Buckets, RemoteObject
 from perkie_cli.ports.journal import Journal
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = [
     "STORE_DOWN",
     "TOUCH_EVERY",
+    "Backup",
+    "Backups",
     "Blob",
     "BlobInfo",
     "BlobStore",
@@ -45,6 +48,7 @@ __all__ = [
     "Buckets",
     "Change",
     "Clock",
+    "CopiedFile",
     "Document",
     "DocumentRef",
     "DocumentStore",

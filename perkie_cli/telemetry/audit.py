@@ -26,7 +26,7 @@ class AuditLog:
     """Writes ``Audited`` to ``path`` (mode 0600) and passes every event on."""
 
     def __init__(self, path: Path, clock: Clock, next_sink: EventSink) -> None:
-        self._path = path
+        self.path = path
         self._clock = clock
         self._next_sink = next_sink
 
@@ -36,7 +36,7 @@ class AuditLog:
             try:
                 self._append(event)
             except OSError as error:
-                self._next_sink.emit(AuditLost(str(self._path), error.strerror or str(error)))
+                self._next_sink.emit(AuditLost(str(self.path), error.strerror or str(error)))
         self._next_sink.emit(event)
 
     def _append(self, event: Audited) -> None:
@@ -49,7 +49,7 @@ class AuditLog:
             "before": event.before,
             "after": event.after,
         }
-        private_folder(self._path.parent)
-        descriptor = open_private(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        private_folder(self.path.parent)
+        descriptor = open_private(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         with os.fdopen(descriptor, "ab", buffering=0) as file:  # one write call: lines of several processes never mix
             file.write((json.dumps(record) + "\n").encode())

@@ -17,7 +17,7 @@ from perkie_cli.ops.deploy.container import job_secrets
 from perkie_cli.ops.deploy.settings import Environment, JobSpec, ServiceSpec
 
 TTL_FIELD = "expire_at"
-COLLECTIONS = ("quota", "leases", "spend")
+COLLECTIONS = ("quota", "leases", "spend", "key_uses")
 CORS, LIFECYCLE, CLEANUP = "bucket-cors.json", "bucket-lifecycle.json", "registry-cleanup.json"
 API = "https://run.googleapis.com/v2"
 _HEAD = """\

@@ -86,7 +86,7 @@ class SqliteLedger:
     # ---------------------------------------------------------------- in the thread
 
     def _connect(self) -> sqlite3.Connection:
-        return _with_added_columns(open_shared(self._path, SCHEMA, busy_timeout=self._busy_timeout))
+        return with_added_columns(open_shared(self._path, SCHEMA, busy_timeout=self._busy_timeout))
 
     def _reading(self, query: Callable[[sqlite3.Connection], T]) -> T:
         return reading(self._path, SCHEMA, self._thread.connection, query)
@@ -138,7 +138,7 @@ class SqliteLedger:
         return [_spend(*row) for row in rows]
 
 
-def _with_added_columns(connection: sqlite3.Connection) -> sqlite3.Connection:
+def with_added_columns(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Adds the columns that a file of an older version lacks; processes of that version go on with it as before."""
     if _missing(connection):
         with transaction(connection):

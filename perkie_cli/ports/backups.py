@@ -1,0 +1,50 @@
+"""Copies of the local state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedFile:
+    """A file of a backup. ``rows``: how many by table; lines, for the audit records."""
+
+    name: str
+    rows: Mapping[str, int]
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A folder with copies of the state files, all of about the same moment."""
+
+    path: Path
+    made: datetime
+    version: str  # of the perkie that made it
+    files: Sequence[CopiedFile]
+
+
+class Backups(Protocol):
+    """Makes, checks and restores copies of the local state while it is in use.
+
+    Every method raises UnreadableFile, UnwritableFile, DiskFull, StoreUnavailable and its family.
+    """
+
+    async def create(self, folder: Path) -> Backup:
+        """Copies the state files that exist into a new folder below ``folder``: all of it appears, or nothing."""
+
+    async def check(self, path: Path) -> Backup:
+        """Reads all of a backup and compares it with what was written down. Raises: CorruptStore."""
+
+    async def restore(self, path: Path, names: frozenset[str]) -> Backup:
+        """Replaces the files in ``names`` by their copies, also under running servers, and returns a backup of what was
+        there before.
+        """
+
+    async def remove_all_but(self, folder: Path, kept: int) -> Sequence[Path]:
+        """Removes the oldest backups below ``folder`` and returns their paths. Nothing else there is touched."""
