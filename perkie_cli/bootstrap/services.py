@@ -135,6 +135,7 @@ class Services(LazyParts):
     cache_keeping: CacheKeeping = part("keeping")
     protection: Protection = part("keeping")
 
+    quota_file: Path = part("stores.documents")
     documents: DocumentStore = part("stores.documents")
     leases: Leases = part("reservations")
     quota_limits: QuotaLimits = part("quotas")

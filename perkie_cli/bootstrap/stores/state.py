@@ -11,8 +11,6 @@ from perkie_cli.stores.sqlite.state import Expected, SqliteState
 from perkie_cli.telemetry.audit import current_actor
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from perkie_cli.bootstrap.services import Services
 
 _QUOTAS = "today's use and grants, so everybody starts at zero; idempotency keys, so a repeated request is paid again"
@@ -24,7 +22,7 @@ _RUNS = "the reports of runs over many photos, and which of their items failed"
 def state_files(its: Services) -> StateFiles:
     """Checks quotas, spending and the record of outputs, as far as they are files."""
     files = [
-        Expected(_quotas(its), documents.SCHEMA, _QUOTAS),
+        Expected(its.quota_file, documents.SCHEMA, _QUOTAS),
         Expected(its.state_dir / "spend.sqlite", ledger.SCHEMA, _SPENDING),
         Expected(its.state_dir / "outputs.sqlite", outputs.SCHEMA, _OUTPUTS),
         Expected(its.state_dir / "runs.sqlite", journal.SCHEMA, _RUNS),
@@ -35,14 +33,10 @@ def state_files(its: Services) -> StateFiles:
 def backups(its: Services) -> Backups:
     """Copies of quotas, spending, records of outputs and runs, and audit records."""
     files = [
-        Kept(_quotas(its), documents.SCHEMA),
+        Kept(its.quota_file, documents.SCHEMA),
         Kept(its.state_dir / "spend.sqlite", ledger.SCHEMA, ledger.with_added_columns),
         Kept(its.state_dir / "outputs.sqlite", outputs.SCHEMA),
         Kept(its.state_dir / "runs.sqlite", journal.SCHEMA),
         Kept(its.audit.path),
     ]
     return SqliteBackups(files, its.state_dir, its.clock, its.io, its.events, current_actor())
-
-
-def _quotas(its: Services) -> Path:
-    return its.settings.quota.path or its.state_dir / "quotas.sqlite"

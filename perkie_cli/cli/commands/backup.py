@@ -62,7 +62,7 @@ def check(ctx: typer.Context, backup: BackupPath) -> None:
 
     Examples:
 
-      perkie backup check /var/backups/perkie/perkie-20261130T030000Z
+      perkie backup check backups/perkie-20261130T030000Z
     """
 
     async def work(services: Services) -> Report:
@@ -89,9 +89,9 @@ def restore(
 
     Examples:
 
-      perkie backup restore /var/backups/perkie/perkie-20261130T030000Z --dry-run
+      perkie backup restore backups/perkie-20261130T030000Z --dry-run
 
-      perkie backup restore /var/backups/perkie/perkie-20261130T030000Z --only quotas.sqlite --yes
+      perkie backup restore backups/perkie-20261130T030000Z --only quotas.sqlite
     """
     renderer = renderer_of(ctx)
 

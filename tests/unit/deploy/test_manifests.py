@@ -217,7 +217,7 @@ def test_no_account_may_more_than_it_does(tmp_path: Path) -> None:
     assert granted == ["monitoring.metricWriter", "secretmanager.secretAccessor"]
     assert not [word for word in ("roles/owner", "roles/editor", "admin", "Admin") if word in script]
     assert "--clear-soft-delete" in script
-    assert script.count("--enable-ttl") == 3
+    assert script.count("--enable-ttl") == 4
 
 
 def test_a_secret_is_a_mounted_file_and_never_a_value(tmp_path: Path) -> None:
