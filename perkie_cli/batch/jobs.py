@@ -43,7 +43,7 @@ class Job:
 class JobResult:
     """One finished job. ``facts`` of the output; ``warnings`` are in addition to those in the facts.
 
-    ``seconds`` and ``usd`` also of a job that failed.
+    ``seconds`` and ``usd`` also of a job that failed. ``via``: the way to the upstream, if it is not the usual one.
     """
 
     job: Job
@@ -54,3 +54,4 @@ class JobResult:
     remark: str = ""
     seconds: float = 0.0
     usd: Decimal = Decimal(0)
+    via: str = ""

@@ -12,7 +12,7 @@ from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.runs import Status
 from perkie_cli.ports import Workers
-from perkie_cli.services.pictures.generate import Generate
+from perkie_cli.services.pictures.generate import Generate, PicturePlan
 from perkie_cli.services.pictures.warming import Upload, Warming
 
 
@@ -63,17 +63,18 @@ class StoredSource:
 
 def warm_jobs(warming: Warming, uploads: Sequence[Upload], styles: Sequence[str]) -> list[Job]:
     """A job for each upload and style."""
-    return [
-        Job(
-            StoredSource(each, warming),
-            Path(f"{each.hash}_{style}"),
-            style,
-            each.owner,
-            named=f"cache:{each.hash}_{style}",
-        )
-        for each in uploads
-        for style in styles
-    ]
+    return [warm_job(StoredSource(each, warming), style) for each in uploads for style in styles]
+
+
+def warm_job(source: StoredSource, style: str) -> Job:
+    """The job for one upload and style."""
+    upload = source.upload
+    return Job(source, Path(f"{upload.hash}_{style}"), style, upload.owner, named=warm_name(upload.hash, style))
+
+
+def warm_name(hash_: str, style: str) -> str:
+    """The name of a job for that photo and style over all runs."""
+    return f"cache:{hash_}_{style}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,15 @@ class WarmWork:
 
     async def __call__(self, job: Job, purse: Budget) -> JobResult:
         """Runs one job. Raises: as ``Generate``."""
-        assert isinstance(job.source, StoredSource), "jobs of warm_jobs"
-        photo = await job.source.photo()
-        plan = self.generate.plan(self.request(photo, job, purse))
+        plan = await self.planned(job, purse)
         if await self.generate.is_cached(plan):
             return JobResult(job, Status.SKIPPED, remark="fresh")
         if self.dry_run:
             return JobResult(job, Status.PLANNED)
         made = await self.generate.carry_out(plan)
         return JobResult(job, Status.CACHED if made.cache_hit else Status.DONE, made.facts())
+
+    async def planned(self, job: Job, purse: Budget) -> PicturePlan:
+        """What drawing the job means. Raises: NotFound for a removed upload, BadInput, the store's errors."""
+        assert isinstance(job.source, StoredSource), "jobs of warm_jobs"
+        return self.generate.plan(self.request(await job.source.photo(), job, purse))

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         StyleEngine,
         Workers,
     )
+    from perkie_cli.ports.batch_api import BatchApi
     from perkie_cli.resilience.guarded import GuardedMattingEngine, GuardedStyleEngine
     from perkie_cli.resilience.leases import Leases
     from perkie_cli.resilience.pace import Pace
@@ -150,6 +151,7 @@ class Services(LazyParts):
     networks: Mapping[str, MattingNetwork] = part("models")
     network_engines: NetworkEngines = part("engines")
     gemini: GuardedStyleEngine = part("engines.gemini")
+    batch_api: BatchApi = part("engines.gemini")
     local: StyleEngine = part("engines.local")
     inspyrenet: InspyrenetEngine = part("engines.inspyrenet")
     check_matting: Callable[[], None] = part("engines.inspyrenet")
@@ -206,6 +208,7 @@ class Overrides(TypedDict, total=False):
     engines: Mapping[str, StyleEngine]
     matting_engines: Mapping[str, MattingEngine]
     gemini: GuardedStyleEngine
+    batch_api: BatchApi
     local: StyleEngine
     inspyrenet: InspyrenetEngine
     remote_matting: GuardedMattingEngine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perkie_cli.cli.batch.rows import CutoutRow, EstimateRow, ItemRow, PictureRow, RunRow, SheetRow
+from perkie_cli.cli.batch.rows import CutoutRow, EstimateRow, ItemRow, OrderRow, PictureRow, RunRow, SheetRow
 from perkie_cli.cli.commands.config import PlaceRow, SettingRow
 from perkie_cli.cli.commands.cost import SpendRow, StrategyRow
 from perkie_cli.cli.commands.doctor import CheckRow
@@ -50,7 +50,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "cache stats": (AreaRow,),
     "cache inspect": (ObjectRow,),
     "cache get": (FetchedRow,),
-    "cache warm": (PictureRow,),
+    "cache warm": (PictureRow, OrderRow),
     "cache purge": (AreaRow,),
     "cache verify": (FindingRow,),
     "quota show": (CounterState,),

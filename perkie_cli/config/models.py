@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
-from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
+from perkie_cli.domain.money.price_list import HALF, SIDES, ImageModel, ModelCatalogue
 from perkie_cli.domain.units import why_unread
 
 SHIPPED = "data/models.toml"
@@ -19,6 +19,7 @@ _KINDS = ("model", "network")
 Row = TypeVar("Row")
 _FIELDS = (
     "id", "title", "usd_per_million", "image_tokens", "input_tokens", "reference_side", "retires", "successor",
+    "batch_share",
 )  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def _model(row: Mapping[str, Any]) -> ImageModel:
         reference_side=whole(row["reference_side"]),
         retires=retires,
         successor=row.get("successor"),
+        batch_share=_share(row.get("batch_share", HALF)),
     )
 
 
@@ -104,6 +106,13 @@ def whole(value: Any, minimum: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise ValueError(f"{value!r} is not a whole number of at least {minimum}")
     return value
+
+
+def _share(value: Any) -> Decimal:
+    share = _price(value)
+    if share > 1:
+        raise ValueError(f"{value!r} is not a share of the price, from 0 to 1")
+    return share
 
 
 def _price(value: Any) -> Decimal:

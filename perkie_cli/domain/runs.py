@@ -20,6 +20,7 @@ class Status(StrEnum):
     DEGRADED = "degraded"  # a substitute, which the next run makes again
     FAILED = "failed"
     PLANNED = "planned"  # --dry-run
+    ORDERED = "ordered"  # of a batch API: a later run collects it
 
 
 MADE = frozenset({Status.DONE, Status.CACHED, Status.SKIPPED})

@@ -41,6 +41,7 @@ _WORDS: Mapping[Status, str] = {
     Status.FAILED: "failed",
     Status.RUNNING: "under way when the run ended",
     Status.WAITING: "not tried",
+    Status.ORDERED: "ordered, to be collected by a later run",
 }
 
 

@@ -100,6 +100,7 @@ def test_a_good_key_is_accepted_and_nothing_is_spent(
         "gemini.model": "ok",
         "gemini.listed": "ok",
         "spend.today": "ok",
+        "gemini.orders": "ok",
     }
     assert emulator.calls == 0
 

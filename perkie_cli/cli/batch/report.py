@@ -31,6 +31,7 @@ _WORDS = {
     Status.SKIPPED: "already there",
     Status.DEGRADED: "substitutes, to be made again",
     Status.PLANNED: "would be made",
+    Status.ORDERED: "ordered",
     Status.FAILED: "failed",
 }
 
@@ -170,7 +171,7 @@ def _row(result: JobResult) -> PictureRow | CutoutRow:
     facts = result.facts
     if job.style:
         assert not isinstance(facts, CutoutFacts), "a job with a style makes a picture"
-        return PictureRow(name, output, result.status, job.style, facts, warnings, error)
+        return PictureRow(name, output, result.status, job.style, result.via or None, facts, warnings, error)
     assert not isinstance(facts, PictureFacts), "a job without a style cuts out"
     return CutoutRow(name, output, result.status, facts, warnings, error)
 

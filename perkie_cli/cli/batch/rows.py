@@ -16,12 +16,13 @@ from perkie_cli.domain.runs import Outcome, Status
 
 @dataclass(frozen=True, slots=True)
 class PictureRow:
-    """One style of one input of ``stylize``."""
+    """One style of one input of ``stylize``. ``via``: the way to the upstream, if it is not the usual one."""
 
     input: str
     output: Path | None
     status: Status
     style: str | None = field(default=None, metadata=IF_ANY)
+    via: str | None = field(default=None, metadata=IF_ANY)
     facts: PictureFacts | None = field(default=None, metadata=INSIDE)
     warnings: Sequence[str] = ()
     error: ErrorRow | None = field(default=None, metadata=IF_ANY)
@@ -50,6 +51,19 @@ class EstimateRow:
     refused: int
     to_draw: int
     usd_each: Decimal
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """One open order of the Batch API. ``state``: its job's, in the API's word; ``usd`` as it is booked."""
+
+    order: str
+    job: str | None
+    state: str
+    since: datetime
+    pictures: int
+    model: str
     usd: Decimal
 
 

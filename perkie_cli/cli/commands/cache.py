@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -22,6 +22,7 @@ from perkie_cli.cli.storage.filters import filtered
 from perkie_cli.cli.storage.purge import Purge, confirm, nothing_of
 from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter, OutputExists
+from perkie_cli.domain.orders import Then, Via
 from perkie_cli.domain.storage.selection import StoredTotal, WarmBy, total
 from perkie_cli.domain.units import format_size, parse_duration
 from perkie_cli.services.storage.keeping import SHORTENED, SHORTEST_HASH, Filter
@@ -33,11 +34,44 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Inspect, check and clear stored pictures.")
 
 
-def _age(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise InvalidParameter(f"--since: {error}") from error
+def _duration(option: str) -> Callable[[str], timedelta]:
+    def parsed(text: str) -> timedelta:
+        try:
+            return parse_duration(text)
+        except ValueError as error:
+            raise InvalidParameter(f"{option}: {error}") from error
+
+    return parsed
+
+
+WarmStyles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--style",
+        "-s",
+        metavar="ID[,ID…]|all|popular",
+        help="Styles to draw (repeatable; default: popular).",
+        autocompletion=complete.styles,
+    ),
+]
+WarmVia = Annotated[
+    Via,
+    typer.Option(
+        "--via",
+        metavar="|".join(Via),
+        help="batch-api: at half the price, within a day; this run orders, a later one collects.",
+    ),
+]
+GiveUpAfter = Annotated[
+    timedelta,
+    typer.Option(
+        parser=_duration("--give-up-after"), metavar="TIME", help="Cancel an order of the Batch API that is older."
+    ),
+]
+ThenWhat = Annotated[
+    Then, typer.Option("--then", metavar="|".join(Then), help="What an order did not bring is drawn online, or left.")
+]
+WarmStatus = Annotated[bool, typer.Option("--status", help="Show open orders and the last run; do nothing.")]
 
 
 @app.command()
@@ -232,27 +266,23 @@ def verify(
 def warm(
     ctx: typer.Context,
     since: Annotated[
-        timedelta, typer.Option(parser=_age, metavar="TIME", help="Photos stored within this time, such as 24h.")
+        timedelta,
+        typer.Option(parser=_duration("--since"), metavar="TIME", help="Photos stored within this time, such as 24h."),
     ] = "24h",  # type: ignore[assignment]  # parsed
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many photos.")] = 100,
     by: Annotated[
         WarmBy, typer.Option(metavar="|".join(WarmBy), help="First the newest, or those that most owners uploaded.")
     ] = WarmBy.NEWEST,
-    style: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--style",
-            "-s",
-            metavar="ID[,ID…]|all|popular",
-            help="Styles to draw (repeatable; default: popular).",
-            autocompletion=complete.styles,
-        ),
-    ] = None,
+    style: WarmStyles = None,
     budget: BudgetDollars = None,
     jobs: Jobs = 1,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for another warmer to end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another warmer to end, and for orders.")] = False,
     shard: ShardOf = None,
+    via: WarmVia = Via.ONLINE,
+    give_up_after: GiveUpAfter = "26h",  # type: ignore[assignment]  # parsed
+    then: ThenWhat = Then.ONLINE,
     dry_run: DryRun = False,
+    status: WarmStatus = False,
 ) -> None:
     """Draw pictures of recent uploads before anybody asks for them. Nobody's quota is charged.
 
@@ -264,16 +294,25 @@ def warm(
       perkie cache warm --since 24h --limit 100 --budget 5
 
       perkie cache warm --style all --by uploads --dry-run
+
+      perkie cache warm --via batch-api --give-up-after 26h --then online
+
+      perkie cache warm --status
     """
 
     async def work(services: Services) -> Report:
         from perkie_cli.batch.machines.shard import Shard
+        from perkie_cli.cli.storage.ordering import OrderChoice
+        from perkie_cli.cli.storage.ordering import status as order_status
         from perkie_cli.cli.storage.warm import Warm
         from perkie_cli.cli.storage.warm import warm as run_warm
 
+        if status:
+            return await order_status(services)
         styles = [each.id for each in services.styles.select(",".join(style or ["popular"]))]
         most = None if budget is None else Decimal(str(budget))
-        chosen = Warm(since, limit, by, styles, most, jobs, dry_run, wait, Shard.chosen(shard))
+        orders = OrderChoice(give_up_after, then, wait, jobs, dry_run)
+        chosen = Warm(since, limit, by, styles, most, jobs, dry_run, wait, via, orders, Shard.chosen(shard))
         return await run_warm(services, renderer_of(ctx), chosen)
 
     from perkie_cli.cli.batch.drawing import drawing_parts  # late: the other commands should start fast

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -12,6 +12,7 @@ from perkie_cli.domain.errors import InvalidParameter, RetiredModel
 
 MILLION = Decimal(1_000_000)
 WARN_BEFORE = timedelta(days=30)
+HALF = Decimal("0.5")
 SIDES = {"1K": 1024, "2K": 2048, "4K": 4096}  # px; what Gemini calls its image sizes
 
 
@@ -20,7 +21,7 @@ class ImageModel:
     """One model. Prices are in dollars per million tokens; ``image_tokens``: tokens per picture, by image size.
 
     ``input_tokens``: tokens of a usual request (photo and prompt), for estimates. ``reference_side``: a photo with a
-    longer side than this, in px, gives no better result.
+    longer side than this, in px, gives no better result. ``batch_share``: of these prices, what the Batch API takes.
     """
 
     id: str
@@ -33,6 +34,7 @@ class ImageModel:
     reference_side: int
     retires: date | None = None
     successor: str | None = None
+    batch_share: Decimal = HALF
 
     def image_size(self, long_side: int) -> str:
         """The smallest offered size that holds ``long_side`` px, or the largest there is."""
@@ -46,6 +48,12 @@ class ImageModel:
     def cost(self, input_tokens: int, image_tokens: int, text_tokens: int) -> Decimal:
         """Dollars for one call's tokens; thinking counts as text."""
         return (self.input_usd * input_tokens + self.image_usd * image_tokens + self.text_usd * text_tokens) / MILLION
+
+    def batched(self) -> ImageModel:
+        """This model at the prices of the Batch API."""
+        prices = (self.image_usd, self.text_usd, self.input_usd)
+        image, text, taken = (usd * self.batch_share for usd in prices)
+        return replace(self, image_usd=image, text_usd=text, input_usd=taken, batch_share=Decimal(1))
 
     def retired(self, today: date) -> bool:
         """Whether it is shut down."""

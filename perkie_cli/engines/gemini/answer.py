@@ -52,7 +52,11 @@ def read(body: str | None, scrubbed: Callable[[object], str]) -> GeminiAnswer:
     Raises: ValueError or RecursionError when it cannot be read; ``google.genai.errors.APIError`` for an error inside a
     200, as some gateways send.
     """
-    found = _parsed(body)
+    return read_parsed(_parsed(body), scrubbed)
+
+
+def read_parsed(found: Json, scrubbed: Callable[[object], str]) -> GeminiAnswer:
+    """Reads the object of an answer; run it in a worker."""
     return GeminiAnswer(_pictures(found), _table(found.get("usageMetadata")), _absence(found, scrubbed))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONNECT, WRITE, POOL = 10.0, 10.0, 5.0  # seconds; reading is only limited by the guard, which cancels the call
 MAX_CONNECTIONS = 1000
+DOWNLOAD = ":download"  # of the Files API
 
 
 def http_clients() -> tuple[httpx2.AsyncClient, httpx2.Client]:
@@ -39,7 +40,12 @@ def http_clients() -> tuple[httpx2.AsyncClient, httpx2.Client]:
         request.extensions["timeout"] = phases
         request.headers["Accept-Encoding"] = ENCODINGS
 
-    hooks: dict[str, list[Callable[..., Any]]] = {"request": [set_phases], "response": [read_bounded]}
+    async def bounded(response: httpx2.Response) -> None:
+        """A file is bounded where it is written."""
+        if not response.request.url.path.endswith(DOWNLOAD):
+            await read_bounded(response)
+
+    hooks: dict[str, list[Callable[..., Any]]] = {"request": [set_phases], "response": [bounded]}
     try:
         return httpx2.AsyncClient(verify=tls, limits=limits, event_hooks=hooks), httpx2.Client(verify=tls)
     except (ValueError, httpx2.InvalidURL) as error:

@@ -57,6 +57,7 @@ CHECKS: Mapping[str, Check] = {
     "gemini.model": Check("the model is known, and not shut down within 30 days", gemini.model),
     "gemini.listed": Check("the API still has the model", gemini.listed, _api),
     "spend.today": Check("today's spending against the cap", gemini.spend, _ledger),
+    "gemini.orders": Check("orders of the Batch API that are older than a day", gemini.orders, _quotas),
     "clock": Check("this machine's clock against the upstream's", machine.clock, _date),
     "disk.space": Check("room for the cache and the state folder", machine.disk),
     "state.files": Check("the SQLite files of quotas, spending, outputs and runs", stores.state),

@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.engines import DrawingChoice
-from perkie_cli.domain.errors import PerkieError, QuotaExceeded, UsageError
+from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable, UsageError
 from perkie_cli.domain.money.spend import Receipt, Usage
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.cache_key import CacheKey, Recipe
@@ -24,14 +24,14 @@ from perkie_cli.domain.pictures.style import BackgroundUse, Style, StyleCatalogu
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Decoded
 from perkie_cli.imaging.sizes import pixels_held
-from perkie_cli.ports import Clock, PricedEngine, RenderJob, StyleEngine, Workers
+from perkie_cli.ports import Clock, PricedEngine, Rendering, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.leases import Leases
 from perkie_cli.resilience.once import Once
 from perkie_cli.resilience.turns import Load, Turn, Turns
 from perkie_cli.services.cutouts.source import CutoutSource
 from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.charges import SharedCharge, SharedCharges
-from perkie_cli.services.pictures.found import Found
+from perkie_cli.services.pictures.found import Found, master_of
 from perkie_cli.services.pictures.ladder import Ladder, LadderResult
 from perkie_cli.services.quotas.quotas import Quotas
 from perkie_cli.system.waiting import CLEANUP, time_limit, within
@@ -136,6 +136,27 @@ class Generate:
         Raises: the store's errors.
         """
         return await self._cache.holds(plan.key, plan.request.owner)
+
+    async def deferred(self, plan: PicturePlan) -> RenderJob:
+        """The planned picture as a job for an upstream that draws it later. The photo is not cut out.
+
+        Raises: BadInput.
+        """
+        decoded = await self._workers.run(codec.decode_photo, plan.request.photo, self._limits)
+        return RenderJob(decoded.raster, plan.style, plan.size, model=plan.request.model)
+
+    async def take_in(self, plan: PicturePlan, rendering: Rendering, fingerprint: str) -> Generated:
+        """Keeps a picture that was drawn for this plan before, by a recipe of that fingerprint.
+
+        Raises: StoreUnavailable if it could not be kept.
+        """
+        master, notes = await self._workers.run(master_of, rendering)
+        made_by = (rendering.engine, rendering.model, fingerprint)
+        drawn = LadderResult(master, *made_by, rendering.usage, (*rendering.warnings, *notes))
+        kept = await self._keep(plan, self._result(plan, drawn, (), None))
+        if kept.key is None:
+            raise StoreUnavailable(kept.warnings[-1])
+        return replace(kept, processing_time=self._since(plan))
 
     def _style(self, request: GenerateRequest) -> Style:
         style = self._styles.get(request.style)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -61,16 +61,23 @@ class Warming:
         Raises: the store's errors.
         """
         after = self._clock.now() - since
-        found: dict[str, Upload] = {}
-        async for info in self._blobs.list(Selection("originals/")):
-            if info.created >= after:
-                upload = _upload(info)
-                found[upload.hash] = _newer(found.get(upload.hash), upload)
+        found = await self._found(lambda upload: upload.stored >= after)
         keys: dict[WarmBy, Callable[[Upload], object]] = {
             WarmBy.NEWEST: lambda upload: upload.stored,
             WarmBy.UPLOADS: lambda upload: (upload.count, upload.stored),
         }
         return sorted(found.values(), key=keys[by], reverse=True)[:limit]  # type: ignore[arg-type]  # comparable
+
+    async def named(self, hashes: Collection[str]) -> Mapping[str, Upload]:
+        """Those of the photos that are still stored, by hash. Raises: the store's errors."""
+        return await self._found(lambda upload: upload.hash in hashes)
+
+    async def _found(self, wanted: Callable[[Upload], bool]) -> dict[str, Upload]:
+        found: dict[str, Upload] = {}
+        async for info in self._blobs.list(Selection("originals/")):
+            if wanted(upload := _upload(info)):
+                found[upload.hash] = _newer(found.get(upload.hash), upload)
+        return found
 
     async def photo(self, upload: Upload) -> Photo:
         """The stored photo. Raises: NotFound if it was removed meanwhile, BadInput, the store's errors."""

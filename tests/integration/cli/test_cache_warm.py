@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -89,7 +90,7 @@ def test_two_warmers_at_once_pay_once_and_a_budget_holds(
     monkeypatch.setenv("GEMINI_API_KEY", "any")
     for number in range(3):
         upload(ANN, number=number)
-    emulator.plan({"kind": "slow", "seconds": 4})
+    emulator.plan({"kind": "slow", "seconds": 8})
     command = [sys.executable, "-m", "perkie_cli", "cache", "warm", "-s", "ink_wash", "-j", "3"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     first = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True)
@@ -106,3 +107,73 @@ def test_two_warmers_at_once_pay_once_and_a_budget_holds(
     over = perkie_here("cache", "warm", "-s", "van_gogh", "--budget", "0.05")
     assert (over.returncode, emulator.calls) == (7, 4)
     assert "1 drawn, 0 fresh, 2 failed" in over.stdout
+
+
+@pytest.fixture
+def gemini(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    emulator.plan()
+    emulator.call("POST", "reset")
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.url)
+    monkeypatch.setenv("GEMINI_API_KEY", "any")
+    return emulator
+
+
+def test_orders_of_the_batch_api_are_shown_left_by_online_runs_and_collected(
+    gemini: Emulator, perkie_here: Perkie
+) -> None:
+    upload(ANN, BOB)
+    assert perkie_here("cache", "warm", "--status").stdout.splitlines()[0] == "nothing is on order"
+    ordering = ("cache", "warm", "-s", "ink_wash", "--via", "batch-api")
+    assert perkie_here(*ordering).stdout.startswith("warm: 0 drawn, 0 fresh, 1 on order for about $0.0178, $0.00, ")
+    shown = json.loads(perkie_here("cache", "warm", "--status", "--json").stdout)
+    (order,) = shown["results"]
+    assert (order["pictures"], order["usd"], order["model"]) == (1, 0.01785, "gemini-nano-banana-2.1")
+    assert shown["summary"]["last_counts"] == {"ordered": 1}
+    told = perkie_here("cache", "warm", "--status").stdout
+    assert re.match(
+        r"perkie-\S+: 1 pictures? for about \$0\.0178, ordered \S+ \S+ UTC \(.+ ago\), \w+\nlast run: ", told
+    )
+    online = perkie_here("cache", "warm", "-s", "ink_wash")
+    assert "1 is on order" in online.stderr
+    assert online.stdout.startswith("warm: 0 drawn, 0 fresh, $0.00")
+    while json.loads(perkie_here("cache", "warm", "--status", "--json").stdout)["results"][0]["state"] != "succeeded":
+        time.sleep(0.05)
+    collected = json.loads(perkie_here(*ordering, "--json").stdout)
+    (row,) = collected["results"]
+    assert (row["status"], row["via"], row["engine"]) == ("done", "batch-api", "gemini")
+    assert 0.016 < collected["summary"]["cost_usd"] < 0.019
+    assert gemini.calls == 1
+    assert perkie_here("cache", "warm", "--status").stdout.splitlines()[0] == "nothing is on order"
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_while_it_waits_leaves_its_order_to_the_next_one(
+    gemini: Emulator, perkie_here: Perkie, tmp_path: Path
+) -> None:
+    upload(ANN)
+    gemini.plan({"kind": "batch_stuck"})
+    command = [sys.executable, "-m", "perkie_cli", "cache", "warm", "-s", "ink_wash", "--via", "batch-api", "--wait"]
+    with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}) as waiting:
+        while gemini.calls < 1:
+            time.sleep(0.05)
+        time.sleep(1)
+        waiting.kill()
+    gemini.plan()
+    done = perkie_here("cache", "warm", "-s", "ink_wash", "--via", "batch-api", "--wait")
+    assert done.stdout.startswith("warm: 1 drawn, 0 fresh"), done.stderr
+    assert gemini.calls == 1
+
+
+def test_what_batches_cannot_be_used_for(monkeypatch: pytest.MonkeyPatch, perkie_here: Perkie) -> None:
+    here = perkie_here("cache", "warm", "--via", "batch-api")
+    assert here.returncode == 2
+    assert "draw on this machine" in here.stderr
+    assert perkie_here("cache", "warm", "--via", "post").returncode == 2
+    assert "one run orders for all" in perkie_here("cache", "warm", "--via", "batch-api", "--shard", "0/2").stderr
+    assert perkie_here("cache", "warm", "--give-up-after", "soon").returncode == 3
+    monkeypatch.setenv("GEMINI_API_KEY", "any")
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    upload(ANN)
+    vertex = perkie_here("cache", "warm", "-s", "ink_wash", "--via", "batch-api")
+    assert "Vertex AI is another one" in vertex.stderr
+    assert vertex.returncode == 2

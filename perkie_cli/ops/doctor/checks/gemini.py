@@ -9,11 +9,13 @@ from decimal import Decimal
 from perkie_cli.config.schema import KEY_NAMES
 from perkie_cli.domain.errors import ModelGone, PerkieError, UpstreamFault
 from perkie_cli.domain.money.spend import dollars
+from perkie_cli.domain.orders import COLLECTION, OVERDUE, Order
 from perkie_cli.ops.doctor.said import Said, error, failed, ok, skipped, warning
 from perkie_cli.ops.doctor.subject import Subject
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 
+COLLECT = "perkie cache warm --via batch-api"  # collects orders, and gives up those that are too old
 WARN_AT = Decimal("0.75")  # of the day's cap
 _LOCAL = "pictures are drawn on this machine (no key, or style.engine)"
 
@@ -78,6 +80,22 @@ async def spend(its: Subject) -> Sequence[Said]:
         return [error(f"{text}: nothing is drawn upstream", f"export PERKIE_GEMINI_DAILY_CAP_USD={raised:f}")]
     if spent >= cap * WARN_AT:
         return [warning(text, "perkie cost report")]
+    return [ok(text)]
+
+
+async def orders(its: Subject) -> Sequence[Said]:
+    """Whether orders of the Batch API wait for longer than a day."""
+    file = its.settings.quota.path or its.parts.state_dir / "quotas.sqlite"
+    if its.settings.quota.store == "sqlite" and not await its.blocking(lambda _: file.exists()):
+        return [ok("nothing is on order")]
+    store = await its.blocking(lambda parts: parts.documents)
+    found = [Order.from_document(*each) async for each in store.scan(COLLECTION)]
+    if not found:
+        return [ok("nothing is on order")]
+    oldest = min(order.made for order in found)
+    text = f"{sum(len(order.pictures) for order in found)} pictures on order, since {oldest:%Y-%m-%d %H:%M} UTC"
+    if its.parts.clock.now() - oldest > OVERDUE:
+        return [warning(f"{text}: over {OVERDUE.days * 24} h", COLLECT)]
     return [ok(text)]
 
 
