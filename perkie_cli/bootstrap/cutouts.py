@@ -33,4 +33,4 @@ def cutout_readiness(its: Services) -> CutoutReadiness:
 
 def matting_turns(its: Services) -> Turns:
     """The queue of pictures to be cut out."""
-    return Turns("cutting out", its.room, its.clock)
+    return Turns("cutting out", its.room, its.clock, its.events)

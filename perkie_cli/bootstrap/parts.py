@@ -58,6 +58,10 @@ class LazyParts:
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"{name} cannot be deleted")
 
+    def is_made(self, name: str) -> bool:
+        """Whether the part exists already."""
+        return name in vars(self)
+
     async def aclose(self) -> None:
         """Closes every part that has ``aclose`` or ``close``: users before the parts they use, given parts last.
 

@@ -30,6 +30,7 @@ def generate(its: Services) -> Generate:
         turns=its.drawing_turns,
         leases=its.leases,
         cutouts=its.cutout_source,
+        events=its.events,
     )
 
 
@@ -50,7 +51,7 @@ def local_pace(its: Services) -> Pace:  # noqa: ARG001 -- the shape of every mak
 
 def drawing_turns(its: Services) -> Turns:
     """The queue of pictures to be drawn."""
-    return Turns("drawing", its.room, its.clock)
+    return Turns("drawing", its.room, its.clock, its.events)
 
 
 def warming(its: Services) -> Warming:

@@ -18,4 +18,4 @@ def audit(its: Services) -> AuditLog:
 
 def events(its: Services) -> EventSink:
     """The sink for every part's events: first a server's metrics, then the audit log."""
-    return its.metrics if its.is_server else its.audit
+    return its.counting if its.is_server else its.audit

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from perkie_cli.telemetry.prometheus import Metrics
+from perkie_cli.telemetry.counting import Counting
+from perkie_cli.telemetry.measures import Measures
+from perkie_cli.telemetry.prometheus import Exposition
+from perkie_cli.telemetry.readings import Readings
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
 
 
-def metrics(its: Services) -> Metrics:
-    """Counts every event and request. Raises: TypeError for the services of a command, which has no metrics."""
+def measures(its: Services) -> Measures:
+    """The values of all metrics."""
+    del its
+    return Measures()
+
+
+def counting(its: Services) -> Counting:
+    """Counts every event. Raises: TypeError for the services of a command, which has no metrics."""
     if not its.is_server:
         raise TypeError("these services were built for a command: use profile=Profile.SERVER")
-    return Metrics(its.audit)
+    return Counting(its.measures, its.clock, its.audit)
+
+
+def readings(its: Services) -> Readings:
+    """What no event tells, read on demand. The ledger only where something is spent: reading would make its file."""
+    paid = its.settings.http.role != "matting" and its.drawing_choice.meant() == "gemini"
+
+    def upstream() -> Mapping[str, Mapping[str, float]]:
+        return {"gemini": its.gemini.guard.limits.shares()} if its.is_made("gemini") else {}
+
+    return Readings(
+        its.counting,
+        its.clock,
+        ledger=its.ledger if paid else None,
+        cap=its.settings.gemini.daily_cap_usd,
+        upstream=upstream,
+    )
+
+
+def metrics(its: Services) -> Exposition:
+    """The metrics for Prometheus."""
+    return Exposition(its.measures)

@@ -75,7 +75,10 @@ if TYPE_CHECKING:
     from perkie_cli.stores.google.firestore_connection import FirestoreConnection
     from perkie_cli.stores.google.storage_client import GcsConnection
     from perkie_cli.telemetry.audit import AuditLog
-    from perkie_cli.telemetry.prometheus import Metrics
+    from perkie_cli.telemetry.counting import Counting
+    from perkie_cli.telemetry.measures import Measures
+    from perkie_cli.telemetry.prometheus import Exposition
+    from perkie_cli.telemetry.readings import Readings
 
 
 class Profile(Enum):
@@ -116,7 +119,10 @@ class Services(LazyParts):
     listener: EventSink = part("world")
     audit: AuditLog = part("reporting")
     events: EventSink = part("reporting")
-    metrics: Metrics = part("server")
+    measures: Measures = part("server")
+    counting: Counting = part("server")
+    readings: Readings = part("server")
+    metrics: Exposition = part("server")
 
     styles: StyleCatalogue = part("styles")
     style_check: Callable[[Sequence[Path]], Sequence[Style | BrokenStyle]] = part("styles")

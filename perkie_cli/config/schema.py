@@ -201,6 +201,13 @@ class FirestoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """Where a server tells what it does; see docs/metrics.md."""
+
+    log_format: Literal["text", "json"] = row("text", "The server's log: text, or JSON in Cloud Logging's fields")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All groups."""
 
@@ -213,6 +220,7 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     quota: QuotaSettings = field(default_factory=QuotaSettings)
     firestore: FirestoreSettings = field(default_factory=FirestoreSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
 @dataclass(frozen=True, slots=True)

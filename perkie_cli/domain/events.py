@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
+
+from perkie_cli.domain.errors import PerkieError
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +15,108 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Started(Event):
+    """A server has reached a ``phase``, ``listening`` or ``warm``, so many seconds after its process began."""
+
+    phase: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived(Event):
+    """A request over HTTP has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Event):
+    """A request over HTTP has ended; ``route`` is the path as declared, never as called. ``shown``: for the log."""
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureEnded(Event):
+    """A picture that somebody asked for: ``outcome`` is ``ok``, ``degraded``, ``cancelled`` or an error's code.
+
+    ``cache`` is a ``CacheOutcome`` value; of a failure, ``miss``, and engine and model are those that were asked for.
+    """
+
+    style: str
+    engine: str
+    model: str
+    cache: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutEnded(Event):
+    """A cut-out that somebody asked for; as ``PictureEnded``."""
+
+    engine: str
+    model: str
+    cache: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class UploadEnded(Event):
+    """A photo to be kept was ``stored``, was ``known`` already, or ``failed``."""
+
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged(Event):
+    """So many pieces of ``work`` wait for a lane now."""
+
+    work: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitEnded(Event):
+    """A piece of work that had to wait has its lane."""
+
+    work: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkRefused(Event):
+    """A piece of work was refused, because too much waits or it would come too late."""
+
+    work: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUsed(Event):
+    """A customer's picture of the day was ``reserved``, ``committed``, ``released`` or ``refused``."""
+
+    tier: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateRefused(Event):
+    """A request was over the rate ``limit`` of that name."""
+
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
 class CacheLookup(Event):
     """One look-up and how it ended (a ``CacheOutcome`` value)."""
 
     outcome: str
     style: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +231,30 @@ class Spent(Event):
     model: str
     usd: Decimal
     possible: bool
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Degraded(Event):
-    """A customer got a substitute from ``engine``; ``reason`` is the code of the error that led to it."""
+    """A customer got a substitute from ``engine``; ``reason`` is the code of the error that led to it.
+
+    ``step`` of the ladder: ``older``, ``local`` or ``builtin``.
+    """
 
     style: str
     reason: str
     engine: str
+    step: str
     cause: str  # the error message
     hint: str | None = None
+
+
+def outcome_of(error: BaseException) -> str:
+    """How work that raised it has ended: the error's code, ``cancelled``, or ``error`` for a bug."""
+    if isinstance(error, PerkieError):
+        return error.code
+    return "cancelled" if isinstance(error, asyncio.CancelledError) else "error"
 
 
 class NoEvents:

@@ -50,7 +50,15 @@ class Meter:
                 usage = bill.usage or Usage(attempts=1, cost_usd=price)
                 receipt.add(usage)
                 if usage.attempts:
-                    self._events.emit(Spent(purchase.model, usage.cost_usd, possible=bill.usage is None))
+                    self._events.emit(
+                        Spent(
+                            purchase.model,
+                            usage.cost_usd,
+                            bill.usage is None,
+                            usage.input_tokens,
+                            usage.output_tokens,
+                        )
+                    )
                 if bill.usage is not None:
                     await self._settle(booking, bill.usage, bill.drawn)
 

@@ -117,7 +117,7 @@ def _add_middleware(app: FastAPI, parts: Parts) -> None:
         expose_headers=[*_EXPOSED, *removebg_answers.HEADERS, *header_names()],
         max_age=86400,
     )
-    app.add_middleware(Context, observe=parts.services.metrics.observe)
+    app.add_middleware(Context, events=parts.services.counting)
     app.add_middleware(Head)
 
 

@@ -7,7 +7,6 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -19,22 +18,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from perkie_cli.auth.peer import client_address
 from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.events import Answered, Arrived
 from perkie_cli.http.answer.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
 from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
 from perkie_cli.http.answer.removebg import removebg_problem
 from perkie_cli.http.limits.arrival import Arrival, check_length
 from perkie_cli.http.limits.bodies import Bodies
+from perkie_cli.ports import EventSink
 from perkie_cli.system.current_request import CurrentRequest, serving
 
 log = logging.getLogger("perkie.http")
 _LONGEST_PATH = 300  # characters of a path in the log
 _TOKEN = re.compile(r"(?i)(images?[^/]*/+).+|[^/]{25,}")  # perhaps one of a link, in a path that leads nowhere
+_NO_ROUTE = "unmatched"
 _LENGTH = re.compile(r"[0-9]{1,12}")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-
-Observe = Callable[[str, str, int, float], None]  # method, route, status, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class RequestIds:
     trace_id: str  # 32 hex digits
     span_id: str  # 16 hex digits, ours
     flags: str  # 2 hex digits
+    parent_id: str | None = None  # the caller's span
 
     @property
     def traceparent(self) -> str:
@@ -56,8 +57,9 @@ def request_ids(request_id: str | None, traceparent: str | None) -> RequestIds:
     """The ids from ``X-Request-ID`` and ``traceparent`` (W3C Trace Context §3.2); new ones if these are unusable."""
     given = request_id if request_id and _ID.fullmatch(request_id) else secrets.token_hex(16)
     match = _PARENT.fullmatch(traceparent or "")
-    trace_id, flags = (match[1], match[3]) if match else (secrets.token_hex(16), "00")
-    return RequestIds(given, trace_id, secrets.token_hex(8), flags)
+    if match is None:
+        return RequestIds(given, secrets.token_hex(16), secrets.token_hex(8), "00")
+    return RequestIds(given, match[1], secrets.token_hex(8), match[3], match[2])
 
 
 def ids_of(scope: Scope) -> RequestIds:
@@ -102,11 +104,11 @@ class Head:
 
 
 class Context:
-    """Sets the request's ids, adds common headers to the answer, and records metrics."""
+    """Sets the request's ids, adds common headers to the answer, and tells of its beginning and end."""
 
-    def __init__(self, app: ASGIApp, observe: Observe) -> None:
+    def __init__(self, app: ASGIApp, events: EventSink) -> None:
         self._app = app
-        self._observe = observe
+        self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -118,7 +120,13 @@ class Context:
         scope["perkie.ids"], scope["perkie.headers"] = ids, {}
         status = 0
         began = time.perf_counter()
-        request = CurrentRequest(ids.request_id, ids.trace_id)
+        request = CurrentRequest(
+            ids.request_id,
+            ids.trace_id,
+            span_id=ids.span_id,
+            parent_id=ids.parent_id,
+            sampled=ids.flags[-1] in "13579bdf",
+        )
 
         async def send_with_ids(message: Message) -> None:
             nonlocal status
@@ -129,15 +137,14 @@ class Context:
             await send(message)
 
         with serving(request):
+            self._events.emit(Arrived())
             try:
                 await self._app(scope, receive, send_with_ids)
             finally:
-                route = getattr(scope.get("route"), "path", "unmatched")
+                route = getattr(scope.get("route"), "path", None)
                 status = status or (101 if scope["type"] == "websocket" else 499)
-                seconds = time.perf_counter() - began
-                self._observe(scope.get("method", "WS"), route, status, seconds)
-                if log.isEnabledFor(logging.DEBUG):
-                    log.debug("%s: %d in %.3f s", _where(scope), status, seconds)
+                method, seconds = scope.get("method", "WS"), time.perf_counter() - began
+                self._events.emit(Answered(method, route or _NO_ROUTE, status, seconds, route or _shown(scope)))
 
 
 class Boundary:
@@ -224,5 +231,8 @@ def note(scope: Scope, error: PerkieError) -> None:
 
 def _where(scope: Scope) -> str:
     """The route for the log, not the path: an image's token is a credential, and a path could break the line."""
-    path = getattr(scope.get("route"), "path", None) or _TOKEN.sub(r"\1…", quote(scope["path"][:_LONGEST_PATH]))
-    return f"{scope.get('method', 'WS')} {path}"
+    return f"{scope.get('method', 'WS')} {getattr(scope.get('route'), 'path', None) or _shown(scope)}"
+
+
+def _shown(scope: Scope) -> str:
+    return _TOKEN.sub(r"\1…", quote(scope["path"][:_LONGEST_PATH]))

@@ -20,7 +20,7 @@ from perkie_cli.domain.errors import InvalidSetting, PerkieError
 from perkie_cli.http.app import create_app
 from perkie_cli.http.parts import Parts
 from perkie_cli.http.readiness import check_start
-from perkie_cli.http.startup import tell_start
+from perkie_cli.http.startup import tell_phase, tell_start
 from perkie_cli.http.upkeep import Upkeep
 from perkie_cli.http.wire.connections import Connections
 from perkie_cli.http.wire.http import GuardedHttp
@@ -129,6 +129,7 @@ async def serve(services: Services, started: Callable[[str], None]) -> signal.Si
         host, port = bound.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         started(address)
+        tell_phase(services, "listening")
         tell_start(services, address)
         await server.serve(sockets=[bound])
     return server.stopped_by

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import perkie_cli
 from perkie_cli.auth.peer import is_loopback
 from perkie_cli.bootstrap import Services
+from perkie_cli.domain.events import Started
+from perkie_cli.system.age import seconds_since_start
 
 log = logging.getLogger("perkie.http")
 
@@ -20,6 +22,13 @@ def tell_start(services: Services, address: str) -> None:
     log.info("serving: %s", ", ".join(f"{name}={value}" for name, value in _facts(services, address).items()))
     for concern in _concerns(services):
         log.warning("%s", concern)
+
+
+def tell_phase(services: Services, phase: str) -> None:
+    """Emits the event of a phase of the start: how long a cold start takes."""
+    seconds = seconds_since_start()
+    if seconds is not None:
+        services.events.emit(Started(phase, seconds))
 
 
 def _facts(services: Services, address: str) -> Mapping[str, str]:

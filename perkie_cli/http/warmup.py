@@ -8,6 +8,7 @@ import logging
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.http.parts import Parts
+from perkie_cli.http.startup import tell_phase
 from perkie_cli.ports import WarmableEngine
 
 log = logging.getLogger("perkie.http")
@@ -34,6 +35,7 @@ async def warm_up_at_start(parts: Parts) -> None:
     """``warm_up`` before the first request, for parts that are certainly needed; failures are only logged."""
     try:
         await warm_up(parts, network=parts.settings.role == "matting")
+        tell_phase(parts.services, "warm")
     except PerkieError as error:
         log.warning("not warm: %s: %s%s", error.code, error.message, f" ({error.hint})" if error.hint else "")
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import AtCapacity
+from perkie_cli.domain.events import NoEvents, QueueChanged, WaitEnded, WorkRefused
 from perkie_cli.domain.units import format_duration
-from perkie_cli.ports import Clock
+from perkie_cli.ports import Clock, EventSink
 from perkie_cli.resilience.pace import MARGIN, MeanPaces
 from perkie_cli.system.waiting import time_limit
 
@@ -91,10 +92,12 @@ class Turn:
 class Turns:
     """The queue for this machine's cores and memory. ``what`` names the work in errors."""
 
-    def __init__(self, what: str, room: Room, clock: Clock) -> None:
+    def __init__(self, what: str, room: Room, clock: Clock, events: EventSink | None = None) -> None:
         self._what = what
+        self._name = what.replace(" ", "_")  # in events
         self._room = room
         self._clock = clock
+        self._events = events or NoEvents()
         self._new: list[_Waiter] = []
         self._returning: list[_Waiter] = []  # they hold memory that those in front would wait for
         self._turns: list[Turn] = []  # that have memory; also a lane, or they are aside
@@ -148,10 +151,13 @@ class Turns:
             waiter.granted.result()
             return False
         # where nobody gets a turn for a while, nobody looks ahead: this is the last chance to say so in time
-        left = due.remaining(self._clock.monotonic()) - self._still_needed(turn)
+        began = self._clock.monotonic()
+        left = due.remaining(began) - self._still_needed(turn)
+        self._events.emit(QueueChanged(self._name, self.waiting))
         try:
             async with time_limit(left, self._clock) as limit:
                 await waiter.granted
+                self._events.emit(WaitEnded(self._name, self._clock.monotonic() - began))
         except asyncio.CancelledError:
             self._give_up(queue, waiter)
             raise
@@ -160,6 +166,8 @@ class Turns:
             if not limit.expired():
                 raise
             raise self._refusal(0.0, turn.load) from None
+        finally:
+            self._events.emit(QueueChanged(self._name, self.waiting))
         return True
 
     def _give_up(self, queue: list[_Waiter], waiter: _Waiter) -> None:
@@ -264,6 +272,7 @@ class Turns:
         """After how long a new request would be accepted: as much later as this one is late."""
         late = wait + MARGIN * self._paces.expected(load.kind) - load.due.total
         retry_after = max(SOONEST, late)
+        self._events.emit(WorkRefused(self._name))
         return AtCapacity(
             f"too much {self._what} at once",
             hint=f"Try again in {format_duration(retry_after)}.",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,6 +91,18 @@ class UpstreamLimits:
     def running(self) -> int:
         """The number of running calls."""
         return self._running
+
+    def shares(self) -> Mapping[str, float]:
+        """The used share of each limit, 0..1, by the setting's name; of those that are set."""
+        self._forget_before(self._clock.monotonic() - MINUTE)
+        policy, calls = self._policy, len(self._calls)
+        used = {
+            "calls_per_minute": (calls, policy.per_minute),
+            "tokens_per_minute": (calls * policy.tokens_a_call, policy.tokens_per_minute),
+            "calls_per_day": (self._used_today(), policy.per_day),
+            "concurrent": (self._running, policy.concurrent),
+        }
+        return {name: count / limit for name, (count, limit) in used.items() if limit < sys.maxsize}
 
     def _check(self, now: float) -> None:
         if self._running >= self._policy.concurrent:

@@ -16,6 +16,9 @@ class CurrentRequest:
     trace_id: str
     caller: str | None = None  # the name of the API key, or the kind of the credentials
     owner: str | None = None  # whose pictures: a keyed hash, never the id itself
+    span_id: str = ""  # 16 hex digits, of the request itself
+    parent_id: str | None = None  # of the span that called us
+    sampled: bool = False
 
 
 _current: ContextVar[CurrentRequest | None] = ContextVar("request", default=None)

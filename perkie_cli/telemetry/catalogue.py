@@ -67,6 +67,7 @@ _METHOD = Label("method", ("GET", "HEAD", "POST", "OPTIONS", "WS"))
 _UPSTREAM = Label("upstream", ("gemini", "matting"))
 _CACHE = Label("cache", tuple(CacheOutcome))
 _OUTCOME = Label("outcome", meaning=_CODES)
+_FOUND = Label("outcome", tuple(CacheOutcome))
 _ROUTE = Label("route", meaning="path of a route, or `unmatched`")
 _STORE = Label("store", ("disk", "gs", "sqlite", "firestore", "memory", "ledger", "monitoring", "traces"))
 _WORK = Label("work", ("drawing", "cutting_out"))
@@ -95,8 +96,8 @@ _ROWS = (
     _seconds("cutout_seconds", "Time to a cut-out; failures aside.", _CACHE),
     _count("degraded", "Substitutes, by the step of the ladder and the cause.",
            Label("step", ("older", "local", "builtin")), _REASON),
-    _count("cache_lookups", "Look-ups in the cache; a drawn picture takes two or three.", _OUTCOME),
-    _seconds("cache_seconds", "Time of a look-up.", _OUTCOME),
+    _count("cache_lookups", "Look-ups in the cache; a drawn picture takes two or three.", _FOUND),
+    _seconds("cache_seconds", "Time of a look-up.", _FOUND),
     _count("upstream_calls", "Attempts upstream.", _UPSTREAM, _OUTCOME),
     _seconds("upstream_seconds", "The upstream's part of an attempt.", _UPSTREAM),
     _count("upstream_retries", "Further attempts, by the cause.", _UPSTREAM, _REASON),

@@ -1,66 +1,83 @@
-"""The server's log on stderr: events and messages as lines in UTC, each with the request that it belongs to."""
+"""The server's log on stderr: events and messages as lines in UTC, each with the request that it belongs to.
+
+As text for people, or as JSON in the fields of Cloud Logging (``json_log``).
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 import sys
-from dataclasses import fields
-from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from perkie_cli.domain.events import (
+    Answered,
+    Arrived,
     Audited,
     AuditLost,
     BreakerChanged,
+    CacheLookup,
     CacheTrimmed,
+    CutoutEnded,
     Degraded,
     Event,
+    PictureEnded,
+    QueueChanged,
+    QuotaUsed,
+    RateRefused,
     SettingShadowed,
+    Spent,
+    Started,
     StoreAnswered,
     StoreBack,
     StoreFailed,
     StyleLeftOut,
+    UploadEnded,
+    UpstreamCalled,
     UpstreamRetried,
+    WaitEnded,
+    WorkRefused,
 )
 from perkie_cli.domain.secret import masked
 from perkie_cli.system.current_request import CurrentRequest, current_request
+from perkie_cli.telemetry.json_log import JsonLines
 from perkie_cli.telemetry.outages import Outages
+from perkie_cli.telemetry.told import Told, utc
 
+Format = Literal["text", "json"]
 log = logging.getLogger("perkie.events")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")  # all but the tab
-_LEVELS: dict[type[Event], int] = {  # all others: DEBUG
+LEVELS: dict[type[Event], int] = {
     **dict.fromkeys(
         (AuditLost, BreakerChanged, CacheTrimmed, Degraded, SettingShadowed, StoreBack, StoreFailed, StyleLeftOut),
         logging.WARNING,
     ),
-    **dict.fromkeys((Audited, UpstreamRetried), logging.INFO),
+    **dict.fromkeys((Audited, CutoutEnded, PictureEnded, Started, UpstreamRetried), logging.INFO),
+    **dict.fromkeys(
+        (
+            *(Answered, Arrived, CacheLookup, QueueChanged, QuotaUsed, RateRefused, Spent, StoreAnswered),
+            *(UploadEnded, UpstreamCalled, WaitEnded, WorkRefused),
+        ),
+        logging.DEBUG,
+    ),
 }
+"""The level of every kind of event."""
 
 
 class EventLog:
-    """Logs every event at its type's level; of a store that stays down the first failure and the return."""
+    """Logs every event at its kind's level; of a store that stays down only the first failure and the return."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, answers: int = LEVELS[Answered]) -> None:
+        """``answers``: the level of answers over HTTP."""
         self._outages = Outages()
+        self._levels = {**LEVELS, Answered: answers}
 
     def emit(self, event: Event) -> None:
         """Logs the event."""
         told = self._outages.told(event)
-        if told is None and isinstance(event, StoreAnswered):
-            return  # the usual case, several times a request
-        level = logging.DEBUG if told is None else _LEVELS.get(type(told), logging.DEBUG)
+        level = logging.DEBUG if told is None else self._levels[type(told)]
         if log.isEnabledFor(level):
-            log.log(level, "%s", line(told or event))
-
-
-def line(event: Event) -> str:
-    """The event's name and facts, always on one line: upstream texts may contain line breaks. A hint comes last."""
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-    values = {field.name: getattr(event, field.name) for field in fields(event)}
-    hint = values.pop("hint", None)
-    facts = ", ".join(f"{name}={v:.3f}" if isinstance(v, float) else f"{name}={v}" for name, v in values.items())
-    return " ".join(f"{name}: {facts}{f' ({hint})' if hint else ''}".split())
+            log.log(level, "%s", Told(told or event))
 
 
 class Lines(logging.Formatter):
@@ -74,7 +91,7 @@ class Lines(logging.Formatter):
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
         """RFC 3339 with ``Z``."""
-        return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return utc(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the library's name
         """One line without passwords: no text from outside can begin another one, or change a terminal."""
@@ -102,16 +119,23 @@ def _with_request(record: logging.LogRecord) -> bool:
     return True
 
 
-def log_to_stderr(*, verbose: bool) -> None:
-    """Logs to stderr. Libraries never below INFO: at DEBUG they log headers and messages, with keys."""
-    logging.basicConfig(handlers=[handler_on(sys.stderr)], level=logging.INFO if verbose else logging.WARNING)
+def log_to_stderr(*, verbose: bool, format_: Format = "text", project: str | None = None) -> None:
+    """Logs to stderr. Libraries never below INFO: at DEBUG they log headers and messages, with keys.
+
+    ``project``: that of the traces in Cloud Logging.
+    """
+    handler = handler_on(sys.stderr, format_, project)
+    logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING)
     logging.getLogger("perkie").setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.captureWarnings(capture=True)  # of libraries: they may repeat what an upstream has said
 
 
-def handler_on(stream: TextIO) -> logging.Handler:
-    """Writes ``Lines`` to ``stream``."""
+def handler_on(stream: TextIO, format_: Format = "text", project: str | None = None) -> logging.Handler:
+    """Writes lines of that format to ``stream``."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(Lines())
+    if format_ == "json":
+        handler.setFormatter(JsonLines(project))
+    else:
+        handler.setFormatter(Lines())
     handler.addFilter(_with_request)  # it runs in the thread and task that logs
     return handler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from typing import Annotated
 
@@ -13,10 +14,12 @@ from perkie_cli.cli import complete
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import Interrupted, MissingExtra
+from perkie_cli.domain.events import Answered
 from perkie_cli.system.imports import uncollected
-from perkie_cli.telemetry.log import EventLog, log_to_stderr
+from perkie_cli.telemetry.log import LEVELS, EventLog, log_to_stderr
 
 ROLES = ("all", "artistic", "matting")
+LOG_FORMATS = ("text", "json")
 AUTH_MODES = ("none", "api-key", "jwt", "shopify-proxy")
 
 app = typer.Typer()
@@ -44,6 +47,14 @@ def serve(
     allow_open: Annotated[
         bool, typer.Option("--allow-open", help="Allow auth none on an address that others can reach.")
     ] = False,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(LOG_FORMATS),
+            help="The log: text, or JSON in Cloud Logging's fields (default text).",
+            autocompletion=complete.among(LOG_FORMATS),
+        ),
+    ] = None,
 ) -> None:
     """Serve the same pictures over HTTP, until SIGTERM or Ctrl-C.
 
@@ -53,13 +64,18 @@ def serve(
 
       perkie serve
 
-      perkie serve --host 0.0.0.0 --auth api-key,shopify-proxy --role artistic
+      perkie serve --host 0.0.0.0 --auth api-key,shopify-proxy --role artistic --log-format json
     """
     renderer = renderer_of(ctx)
     flags = {"http.host": host, "http.port": port, "http.role": role, "http.auth": auth}
-    settings = settings_of(ctx, {**flags, "http.allow_open": allow_open or None}).settings
-    log_to_stderr(verbose=renderer.flags.verbose)
-    ended_by = _run(build_services(settings, profile=Profile.SERVER, listener=EventLog()), renderer)
+    more = {"http.allow_open": allow_open or None, "telemetry.log_format": log_format}
+    settings = settings_of(ctx, {**flags, **more}).settings
+    log_to_stderr(
+        verbose=renderer.flags.verbose, format_=settings.telemetry.log_format, project=settings.firestore.project
+    )
+    # in JSON an answer has fields to filter by; as text it would only be one more line a request
+    answers = logging.INFO if settings.telemetry.log_format == "json" else LEVELS[Answered]
+    ended_by = _run(build_services(settings, profile=Profile.SERVER, listener=EventLog(answers=answers)), renderer)
     if ended_by is signal.SIGINT:
         raise Interrupted("interrupted; requests in flight were answered")
     finish(ctx, Report())

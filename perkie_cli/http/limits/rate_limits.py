@@ -17,12 +17,14 @@ from perkie_cli.http.limits.gcra import Allowance, Gcra, Rate
 class RateOutcome:
     """``headers`` belong on every answer; ``error`` is to be raised when the request is over a limit.
 
-    ``tightest``: the limit with the smallest remainder; None if no limit counts the request.
+    ``tightest``: the limit with the smallest remainder; None if no limit counts the request. ``refused_by``: the name
+    of the limit that it is over.
     """
 
     headers: dict[str, str]
     error: RateLimited | None
     tightest: tuple[Rate, Allowance] | None
+    refused_by: str | None = None
 
 
 class RateLimiter:
@@ -41,7 +43,7 @@ class RateLimiter:
         refused = {name: verdict for name, verdict in verdicts.items() if not verdict.allowed}
         if refused:
             name, verdict = max(refused.items(), key=lambda item: item[1].retry_after)
-            return RateOutcome(headers, self._error(name, verdict), (self._limits[name].rate, verdict))
+            return RateOutcome(headers, self._error(name, verdict), (self._limits[name].rate, verdict), name)
         if not verdicts:
             return RateOutcome(headers, None, None)
         name, verdict = min(verdicts.items(), key=lambda item: item[1].remaining)

@@ -17,6 +17,7 @@ from perkie_cli.auth.peer import client_address
 from perkie_cli.auth.principal import Principal, Scope
 from perkie_cli.auth.shopify import OWN_PARAMETERS
 from perkie_cli.config.schema import HttpSettings
+from perkie_cli.domain.events import RateRefused
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.people.proof import Proof, Requester, identify
 from perkie_cli.http.answer.problems import InvalidFields
@@ -104,6 +105,7 @@ class Call:
         if self.request.url.path.startswith(REMOVEBG):
             headers |= rate_headers(outcome, self.parts.services.clock.now().timestamp())
         if outcome.error is not None:
+            self.parts.services.events.emit(RateRefused(outcome.refused_by or ""))
             if self.principal.credential.proof is Proof.API_KEY:
                 outcome.error.hint = f"{outcome.error.hint} A back end's key may have the scope {Scope.NO_RATE_LIMIT}."
             raise outcome.error

@@ -83,7 +83,9 @@ async def warmup(call: Annotated[Call, Depends(calling(None))]) -> Response:
 )
 async def metrics(call: Annotated[Call, Depends(calling(Scope.METRICS, costly=False))]) -> Response:
     """Prometheus metrics of this process."""
-    return Response(call.parts.services.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    services = call.parts.services
+    await services.readings.take()
+    return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:

@@ -19,7 +19,7 @@ from perkie_cli.domain.cutouts.result import LOW_CONFIDENCE, Cutout
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.engines import STAND_IN, MattingChoice
 from perkie_cli.domain.errors import LowConfidence, PerkieError, UsageError
-from perkie_cli.domain.events import Degraded
+from perkie_cli.domain.events import CutoutEnded, Degraded, outcome_of
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.cache_key import Recipe, cutout_key
 from perkie_cli.domain.pictures.request import CacheUse
@@ -124,8 +124,19 @@ class Cutouts:
 
         Raises: BadInput, DeadlineExceeded, LowConfidence when strict, AtCapacity, and the engine's errors.
         """
-        made, picture = await within(plan.deadline, self._clock, self._finished(plan))
-        return _result(made, picture, self._clock.monotonic() - plan.started)
+        try:
+            made, picture = await within(plan.deadline, self._clock, self._finished(plan))
+        except BaseException as error:
+            recipe = plan.recipe
+            self._tell(plan, recipe.engine, recipe.model, CacheOutcome.MISS, outcome_of(error))
+            raise
+        result = _result(made, picture, self._clock.monotonic() - plan.started)
+        self._tell(plan, result.engine, result.model, result.cache, "degraded" if made.reason is not None else "ok")
+        return result
+
+    def _tell(self, plan: CutoutPlan, engine: str, model: str, cache: CacheOutcome, outcome: str) -> None:
+        seconds = self._clock.monotonic() - plan.started
+        self._events.emit(CutoutEnded(engine, model, cache.value, outcome, seconds))
 
     async def is_cached(self, plan: CutoutPlan) -> bool:
         """Whether the planned cut-out would come from the cache. Raises: the store's errors."""
@@ -172,7 +183,7 @@ class Cutouts:
                 made = await self._look_up(other) or await self._shared(other)
             except PerkieError:
                 raise error from None
-            self._events.emit(Degraded(_KIND, error.code, STAND_IN, error.message, error.hint))
+            self._events.emit(Degraded(_KIND, error.code, STAND_IN, "builtin", error.message, error.hint))
             return replace(made, reason=error.code, warnings=(*made.warnings, _substitute_warning(plan.request, error)))
 
     def _stand_in(self, plan: CutoutPlan, error: PerkieError) -> CutoutPlan | None:

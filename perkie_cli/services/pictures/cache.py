@@ -38,10 +38,14 @@ class PictureCache:
         """
         found = await self._by_key(key, owner)
         if found is None and photo is not None and self._near is not None:
+            began = self._clock.monotonic()
             found = await self._near.find(key, owner, photo)
+            if found is not None:
+                self._events.emit(CacheLookup(found.outcome.value, key.style, self._clock.monotonic() - began))
         return found
 
     async def _by_key(self, key: CacheKey, owner: Owner) -> Found | None:
+        began = self._clock.monotonic()
         try:
             found = await self._find(key, owner)
             self._events.emit(StoreAnswered(self._blobs.name, "read"))
@@ -49,7 +53,7 @@ class PictureCache:
             self._events.emit(StoreFailed(self._blobs.name, "read", error.message, error.hint))
             found = None
         outcome = found.outcome if found else CacheOutcome.MISS
-        self._events.emit(CacheLookup(outcome.value, key.style))
+        self._events.emit(CacheLookup(outcome.value, key.style, self._clock.monotonic() - began))
         return found
 
     async def _find(self, key: CacheKey, owner: Owner) -> Found | None:
@@ -77,6 +81,7 @@ class PictureCache:
 
     async def find_at(self, key: str, kind: str) -> Found | None:
         """The object at exactly that key, for pictures without an owner. ``kind`` is their name in the metrics."""
+        began = self._clock.monotonic()
         try:
             blob = await self._blobs.get(key)
             self._events.emit(StoreAnswered(self._blobs.name, "read"))
@@ -84,7 +89,7 @@ class PictureCache:
             self._events.emit(StoreFailed(self._blobs.name, "read", error.message, error.hint))
             blob = None
         outcome = CacheOutcome.MISS if blob is None else CacheOutcome.HIT
-        self._events.emit(CacheLookup(outcome.value, kind))
+        self._events.emit(CacheLookup(outcome.value, kind, self._clock.monotonic() - began))
         if blob is not None:
             await self._slide(blob.info)
         return None if blob is None else found_in(blob, key, outcome)

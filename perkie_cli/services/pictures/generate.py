@@ -15,6 +15,7 @@ from decimal import Decimal
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.engines import DrawingChoice
 from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable, UsageError
+from perkie_cli.domain.events import PictureEnded, outcome_of
 from perkie_cli.domain.money.spend import Receipt, Usage
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.cache_key import CacheKey, Recipe
@@ -24,7 +25,7 @@ from perkie_cli.domain.pictures.style import BackgroundUse, Style, StyleCatalogu
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Decoded
 from perkie_cli.imaging.sizes import pixels_held
-from perkie_cli.ports import Clock, PricedEngine, Rendering, RenderJob, StyleEngine, Workers
+from perkie_cli.ports import Clock, EventSink, PricedEngine, Rendering, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.leases import Leases
 from perkie_cli.resilience.once import Once
 from perkie_cli.resilience.turns import Load, Turn, Turns
@@ -85,6 +86,7 @@ class Generate:
         turns: Turns,
         leases: Leases,
         cutouts: CutoutSource,
+        events: EventSink,
     ) -> None:
         self._styles = styles
         self._engines = engines
@@ -96,6 +98,7 @@ class Generate:
         self._quotas = quotas
         self._ladder = ladder
         self._cutouts = cutouts
+        self._events = events
         self._charges = SharedCharges(quotas)
         self._once: Once[Generated] = Once(turns, leases, personal=(QuotaExceeded,))
 
@@ -126,9 +129,18 @@ class Generate:
         Raises: BadInput, QuotaExceeded, AtCapacity, DeadlineExceeded, BudgetExceeded, and the engine's errors if the
         request allows no fallback.
         """
-        # every waiter for the same picture has its own deadline
-        found = await within(plan.ends, self._clock, self._found_or_made(plan))
-        return await self._with_quota(plan, _with_remarks(plan, found))
+        try:  # every waiter for the same picture has its own deadline
+            found = await within(plan.ends, self._clock, self._found_or_made(plan))
+            made = await self._with_quota(plan, _with_remarks(plan, found))
+        except BaseException as error:
+            recipe, missed = plan.recipe, CacheOutcome.MISS
+            self._tell(plan, recipe.engine, recipe.model, missed, outcome_of(error))
+            raise
+        self._tell(plan, made.engine, made.model, made.cache, "degraded" if made.degraded else "ok")
+        return made
+
+    def _tell(self, plan: PicturePlan, engine: str, model: str, cache: CacheOutcome, outcome: str) -> None:
+        self._events.emit(PictureEnded(plan.style.id, engine, model, cache.value, outcome, self._since(plan)))
 
     async def is_cached(self, plan: PicturePlan) -> bool:
         """Whether the planned picture would come from the cache, near-duplicates aside. Nothing is read or moved.

@@ -94,12 +94,12 @@ class Ladder:
     async def _descend(
         self, job: RenderJob, request: GenerateRequest, key: CacheKey, error: PerkieError, turn: Turn
     ) -> LadderResult:
-        other = await self._older(job, request, key, error)
+        other, step = await self._older(job, request, key, error), "older"
         if other is None and Fallback.LOCAL in request.fallback:
-            other = await self._local_drawing(job, request, key, error, turn)
+            other, step = await self._local_drawing(job, request, key, error, turn), "local"
         if other is None:
             raise _sorry(request, error) from error
-        self._events.emit(Degraded(job.style.id, error.code, other.engine, error.message, error.hint))
+        self._events.emit(Degraded(job.style.id, error.code, other.engine, step, error.message, error.hint))
         late = self._clock.monotonic() - job.deadline.due
         return replace(other, warnings=(*other.warnings, LATE.format(late))) if late > 0 else other
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.domain.events import CacheLookup, StoreFailed
+from perkie_cli.domain.events import StoreFailed
 from perkie_cli.domain.people.identity import Owner, Tier
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
@@ -61,7 +61,6 @@ class NearDuplicates:
             return None
         if blob is None:
             return None
-        self._events.emit(CacheLookup(CacheOutcome.NEAR.value, key.style))
         return found_in(blob, blob.info.key, CacheOutcome.NEAR)
 
     async def _nearest(self, key: CacheKey, owner: Owner, wanted: str) -> BlobInfo | None:

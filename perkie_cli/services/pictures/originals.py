@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import BadInput, InvalidParameter, PerkieError
-from perkie_cli.domain.events import StoreFailed
+from perkie_cli.domain.events import StoreFailed, UploadEnded
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
@@ -55,10 +55,18 @@ class Originals:
 
         Raises: BadInput, StoreUnavailable.
         """
+        began = self._clock.monotonic()
         original, until = self._sure.get((owner, photo.hash), (None, 0.0))
-        if original is not None and self._clock.monotonic() < until:
+        if original is not None and began < until:
             return original
-        return self._remember(owner, await self._slide(owner, photo.hash) or await self._store(owner, photo))
+        outcome = "failed"
+        try:
+            known = await self._slide(owner, photo.hash)
+            kept = known or await self._store(owner, photo)
+            outcome = "stored" if known is None else "known"
+        finally:
+            self._events.emit(UploadEnded(outcome, self._clock.monotonic() - began))
+        return self._remember(owner, kept)
 
     def _remember(self, owner: Owner, original: Original) -> Original:
         self._sure[owner, original.hash] = (original, self._clock.monotonic() + _SURE_FOR)

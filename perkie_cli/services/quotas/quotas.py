@@ -17,7 +17,7 @@ from itertools import count
 from typing import Literal
 
 from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable
-from perkie_cli.domain.events import StoreAnswered, StoreFailed
+from perkie_cli.domain.events import QuotaUsed, StoreAnswered, StoreFailed
 from perkie_cli.domain.quotas import limits as quota
 from perkie_cli.domain.quotas.limits import Charge, Counter, QuotaStatus, Tallies
 from perkie_cli.ports import STORE_DOWN, Clock, DocumentStore, EventSink
@@ -161,6 +161,7 @@ class Quotas:
             if counters is self._fallback:
                 self._pending.append(use)
         reservation.counters, reservation.committed = None, True
+        self._used(reservation, "committed")
 
     async def move(self, reservation: Reservation, charge: Charge) -> bool:
         """Moves the leases; see ``Reservation.pass_to``."""
@@ -202,8 +203,16 @@ class Quotas:
     async def _reserve_in(self, counters: CounterStore, reservation: Reservation) -> None:
         now = self.clock.now()
         reservation.day = quota.utc_day(now)
-        await counters.reserve(reservation.charge, reservation.id, reservation.expires, now)
+        try:
+            await counters.reserve(reservation.charge, reservation.id, reservation.expires, now)
+        except QuotaExceeded:
+            self._used(reservation, "refused")
+            raise
         reservation.counters = counters
+        self._used(reservation, "reserved")
+
+    def _used(self, reservation: Reservation, outcome: str) -> None:
+        self._events.emit(QuotaUsed(reservation.charge.owner.tier.value, outcome))
 
     async def _release(self, reservation: Reservation) -> None:
         async with reservation.lock:
@@ -214,6 +223,7 @@ class Quotas:
                 await counters.release(reservation.day, reservation.charge.counters, reservation.id)
             except STORE_DOWN as error:
                 self._went_down("release", error)  # the lease will expire
+            self._used(reservation, "released")
 
     async def _book_pending(self, limit: int) -> None:
         """Books pending uses. A commit counts even without a lease, and only once if repeated."""

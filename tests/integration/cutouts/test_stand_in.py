@@ -73,7 +73,7 @@ async def test_a_failing_engine_is_replaced_and_the_answer_says_so(
     assert any("builtin engine" in warning for warning in made.warnings)
     assert not any(error.message in warning for warning in made.warnings)  # a customer cannot help it
     assert [each for each in told.events if isinstance(each, Degraded)] == [
-        Degraded("cutout", error.code, "builtin", error.message, error.hint)
+        Degraded("cutout", error.code, "builtin", "builtin", error.message, error.hint)
     ]
 
 

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
+from contextlib import nullcontext
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from perkie_cli.domain.events import BreakerChanged, CacheLookup, StoreAnswered, StoreFailed, UpstreamRetried
+from perkie_cli.domain import events
+from perkie_cli.domain.events import (
+    Answered,
+    BreakerChanged,
+    CacheLookup,
+    Event,
+    PictureEnded,
+    StoreAnswered,
+    StoreBack,
+    StoreFailed,
+    UpstreamRetried,
+)
 from perkie_cli.system.current_request import CurrentRequest, serving
-from perkie_cli.telemetry.log import EventLog, handler_on
+from perkie_cli.telemetry.log import LEVELS, EventLog, handler_on
 
 
 def test_each_event_is_one_line_at_its_level(caplog: pytest.LogCaptureFixture) -> None:
@@ -71,3 +87,86 @@ def test_each_line_has_its_time_in_utc_and_its_request() -> None:
         "WARNING forged\\r\\n2026-01-01T00:00:00.000Z INFO line [request=r1 caller=storefront owner=customer:0a1b]",
     ]
     assert abs(datetime.fromisoformat(lines[0].split()[0]) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+KINDS = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event) and kind != Event]
+
+
+def test_every_kind_of_event_has_a_level() -> None:
+    assert set(LEVELS) == set(KINDS), "telemetry/log.py decides for each kind who is to see it"
+
+
+def a_json_line(event: Event, request: CurrentRequest | None = None, project: str | None = None) -> dict[str, Any]:
+    stream, logger = io.StringIO(), logging.getLogger("perkie.events")
+    handler = handler_on(stream, "json", project)
+    logger.addHandler(handler)
+    before, logger.level = logger.level, logging.DEBUG
+    try:
+        with serving(request) if request is not None else nullcontext():
+            EventLog().emit(event)
+    finally:
+        logger.removeHandler(handler)
+        logger.level = before
+    (line,) = stream.getvalue().splitlines()
+    made = json.loads(line)
+    assert isinstance(made, dict)
+    return made
+
+
+def test_a_json_line_has_the_fields_of_cloud_logging() -> None:
+    request = CurrentRequest("r1", "0af7651916cd43dd8448eb211c80319c", "shop", "customer:0a1b", "b7ad6b7169203331")
+    picture = PictureEnded("ink_wash", "gemini", "nano", "miss", "degraded", 1.25)
+    made = a_json_line(picture, request, "prints")
+    assert datetime.fromisoformat(made.pop("time")).tzinfo is not None
+    assert made == {
+        "severity": "INFO",
+        "message": "picture_ended: style=ink_wash, engine=gemini, model=nano, cache=miss, outcome=degraded, "
+        "seconds=1.250",
+        "logger": "perkie.events",
+        "request_id": "r1",
+        "caller": "shop",
+        "owner": "customer:0a1b",
+        "logging.googleapis.com/trace": "projects/prints/traces/0af7651916cd43dd8448eb211c80319c",
+        "logging.googleapis.com/spanId": "b7ad6b7169203331",
+        "logging.googleapis.com/trace_sampled": False,
+        "event": "picture_ended",
+        "style": "ink_wash",
+        "engine": "gemini",
+        "model": "nano",
+        "cache": "miss",
+        "outcome": "degraded",
+        "seconds": 1.25,
+    }
+
+
+def test_an_answer_is_an_http_request_to_cloud_logging() -> None:
+    made = a_json_line(Answered("POST", "/api/v1/generate", 200, 0.25))
+    assert made["httpRequest"] == {
+        "requestMethod": "POST",
+        "requestUrl": "/api/v1/generate",
+        "status": 200,
+        "latency": "0.250000s",
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_kind_of_event_is_one_json_line(kind: type[Event]) -> None:
+    texts = {"str": "a\r\nb https://u:secret@host/", "str | None": "a hint", "Decimal": Decimal("0.5")}
+    numbers = {"int": 3, "float": 0.5, "bool": True, "timedelta": timedelta(1)}
+    event = kind(**{each.name: (texts | numbers)[str(each.type)] for each in fields(kind)})
+    if not isinstance(event, StoreAnswered | StoreBack):
+        assert "secret" not in json.dumps(a_json_line(event))
+
+
+def test_an_exception_stays_in_its_json_line() -> None:
+    stream, logger = io.StringIO(), logging.getLogger("perkie.test_json")
+    logger.addHandler(handler_on(stream, "json"))
+    try:
+        int("broken https://u:secret@host/")
+    except ValueError:
+        logger.exception("it failed")
+    (line,) = stream.getvalue().splitlines()
+    made = json.loads(line)
+    assert (made["severity"], made["message"]) == ("ERROR", "it failed")
+    assert "ValueError: invalid literal" in made["stack_trace"]
+    assert "secret" not in line

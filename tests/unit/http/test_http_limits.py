@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perkie_cli.config.schema import ByteCount, HttpSettings
 from perkie_cli.domain.errors import AtCapacity
+from perkie_cli.domain.events import NoEvents
 from perkie_cli.http.limits.bodies import Bodies, Body
 from perkie_cli.http.limits.gcra import Gcra, Rate
 from perkie_cli.http.limits.rate_limits import RateLimiter
@@ -27,7 +28,7 @@ RATE = Rate(count=20, period=60.0, burst=10)
 
 
 def client_of(app: ASGIApp, bodies: Bodies) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(Context(Boundary(app, SETTINGS, bodies), lambda *_: None))
+    transport = httpx.ASGITransport(Context(Boundary(app, SETTINGS, bodies), NoEvents()))
     return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=None)
 
 

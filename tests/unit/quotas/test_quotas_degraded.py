@@ -10,7 +10,7 @@ from typing import Literal, TypeVar
 import pytest
 
 from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable, WrongCredentials
-from perkie_cli.domain.events import StoreFailed
+from perkie_cli.domain.events import QuotaUsed, StoreFailed
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.quotas.limits import Charge, QuotaLimits
 from perkie_cli.ports import Change, Document, DocumentRef, DocumentStore
@@ -210,7 +210,8 @@ async def test_an_outage_is_told(store: DownAtTimes, clock: ManualClock) -> None
     quotas = Quotas(store, MemoryDocuments(), QuotaRules(), clock, events)
     store.down = True
     await draw(quotas)
-    assert events.events == [StoreFailed("flaky", "reserve", "down")]
+    assert events.events[0] == StoreFailed("flaky", "reserve", "down")
+    assert [each.outcome for each in events.events[1:] if isinstance(each, QuotaUsed)] == ["reserved", "committed"]
 
 
 async def test_the_memory_of_an_outage_is_bounded() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from perkie_cli.loadtest.reading.scenario_file import service_levels
 from perkie_cli.telemetry.catalogue import CATALOGUE, MOST_VALUES, OTHER, Kind, Label, Metric, Values
+from perkie_cli.telemetry.catalogue import SECONDS as SECONDS_BOUNDS
+from tests import made_metrics
 
 METRICS = pytest.mark.parametrize("metric", CATALOGUE.values(), ids=CATALOGUE)
 SECONDS = {"ms": 0.001, "s": 1.0}
@@ -56,3 +58,11 @@ def test_an_open_label_cannot_grow_without_end() -> None:
     assert len(seen) == MOST_VALUES + 1
     assert OTHER in seen
     assert values.bounded("style_0") == "style_0"
+
+
+def test_the_page_has_the_table_as_it_is() -> None:
+    page = made_metrics.PAGE.read_text("utf-8")
+    assert made_metrics.written(page) == page, "python -m tests.made_metrics"
+    told = re.search(r"buckets that end at ([\d., \nand]+)\nseconds", page)
+    assert told is not None
+    assert [float(each) for each in re.findall(r"[\d.]*\d", told[1])] == list(SECONDS_BOUNDS)

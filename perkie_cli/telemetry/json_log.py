@@ -1,0 +1,70 @@
+"""One JSON object a line, in the fields that Cloud Logging takes apart.
+
+https://docs.cloud.google.com/logging/docs/structured-logging
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from decimal import Decimal
+from typing import Any
+
+from perkie_cli.domain.events import Answered, Event
+from perkie_cli.domain.secret import masked
+from perkie_cli.system.current_request import CurrentRequest
+from perkie_cli.telemetry.told import Told, facts_of, name_of, utc
+
+_GOOGLE = "logging.googleapis.com/"
+
+
+class JsonLines(logging.Formatter):
+    """``severity``, ``time``, ``message``; the request with its trace; an event's name and fields; ``stack_trace``."""
+
+    def __init__(self, project: str | None) -> None:
+        super().__init__()
+        self._project = project
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line; text of others stays inside its string."""
+        made: dict[str, Any] = {
+            "severity": record.levelname,
+            "time": utc(record),
+            "message": masked(record.getMessage()),
+            "logger": record.name,
+        }
+        request: CurrentRequest | None = getattr(record, "request", None)
+        if request is not None:
+            made |= self._of_request(request)
+        if isinstance(record.args, tuple) and record.args and isinstance(told := record.args[0], Told):
+            made |= _of_event(told.event)
+        if record.exc_info:
+            made["stack_trace"] = masked(self.formatException(record.exc_info))
+        return json.dumps(made, ensure_ascii=True, separators=(",", ":"))
+
+    def _of_request(self, request: CurrentRequest) -> dict[str, Any]:
+        made: dict[str, Any] = {"request_id": request.request_id}
+        made |= {name: value for name in ("caller", "owner") if (value := getattr(request, name)) is not None}
+        trace = request.trace_id
+        made[f"{_GOOGLE}trace"] = trace if self._project is None else f"projects/{self._project}/traces/{trace}"
+        made[f"{_GOOGLE}spanId"] = request.span_id
+        made[f"{_GOOGLE}trace_sampled"] = request.sampled
+        return made
+
+
+def _of_event(event: Event) -> dict[str, Any]:
+    if isinstance(event, Answered):
+        http = {
+            "requestMethod": _plain(event.method),
+            "requestUrl": _plain(event.shown or event.route),
+            "status": event.status,
+            "latency": f"{event.seconds:.6f}s",
+        }
+        return {"event": name_of(event), "route": _plain(event.route), "httpRequest": http}
+    return {"event": name_of(event), **{name: _plain(value) for name, value in facts_of(event).items()}}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value)
+    return float(value) if isinstance(value, Decimal) else value
