@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from perkie_cli.telemetry.cloud_monitoring import CloudMonitoring, connect_to_monitoring
 from perkie_cli.telemetry.counting import Counting
+from perkie_cli.telemetry.flushes import Flushes
+from perkie_cli.telemetry.instance import find_instance
 from perkie_cli.telemetry.measures import Measures
 from perkie_cli.telemetry.prometheus import Exposition
 from perkie_cli.telemetry.readings import Readings
@@ -24,7 +27,33 @@ def counting(its: Services) -> Counting:
     """Counts every event. Raises: TypeError for the services of a command, which has no metrics."""
     if not its.is_server:
         raise TypeError("these services were built for a command: use profile=Profile.SERVER")
-    return Counting(its.measures, its.clock, its.audit)
+    return Counting(its.measures, its.clock, its.flushes if its.settings.telemetry.monitoring else its.audit)
+
+
+def cloud_monitoring(its: Services) -> CloudMonitoring:
+    """The series in Cloud Monitoring. Google's client is imported at the first write."""
+    project = its.settings.telemetry.project or its.settings.firestore.project  # set by GOOGLE_CLOUD_PROJECT
+    emulator = its.environ.get("MONITORING_EMULATOR_HOST")
+    return CloudMonitoring(
+        its.measures,
+        its.clock,
+        connect=lambda: connect_to_monitoring(project, emulator),
+        instance=lambda: find_instance(its.environ, its.settings.http.port),
+    )
+
+
+def flushes(its: Services) -> Flushes:
+    """Begins the writes to Cloud Monitoring."""
+    io, monitoring = its.io, its.cloud_monitoring  # closed in reverse: a write that hangs ends with its connection
+    return Flushes(
+        "monitoring",
+        prepare=lambda: its.readings.take(),
+        write=lambda seconds: io.run(monitoring.write, seconds),
+        every=its.settings.telemetry.flush_every.total_seconds(),
+        clock=its.clock,
+        next_sink=its.audit,
+        tell=lambda event: its.events.emit(event),
+    )
 
 
 def readings(its: Services) -> Readings:

@@ -75,7 +75,9 @@ if TYPE_CHECKING:
     from perkie_cli.stores.google.firestore_connection import FirestoreConnection
     from perkie_cli.stores.google.storage_client import GcsConnection
     from perkie_cli.telemetry.audit import AuditLog
+    from perkie_cli.telemetry.cloud_monitoring import CloudMonitoring
     from perkie_cli.telemetry.counting import Counting
+    from perkie_cli.telemetry.flushes import Flushes
     from perkie_cli.telemetry.measures import Measures
     from perkie_cli.telemetry.prometheus import Exposition
     from perkie_cli.telemetry.readings import Readings
@@ -122,6 +124,8 @@ class Services(LazyParts):
     measures: Measures = part("server")
     counting: Counting = part("server")
     readings: Readings = part("server")
+    cloud_monitoring: CloudMonitoring = part("server")
+    flushes: Flushes = part("server")
     metrics: Exposition = part("server")
 
     styles: StyleCatalogue = part("styles")

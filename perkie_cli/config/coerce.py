@@ -111,8 +111,9 @@ def _path(raw: Any) -> Path:
 
 
 def _check_bound(value: Any, minimum: float | None) -> None:
-    if minimum is not None and value is not None and value < minimum:
-        raise ValueError(f"must be at least {minimum:g}")
+    number, unit = (value.total_seconds(), " s") if isinstance(value, timedelta) else (value, "")
+    if minimum is not None and number is not None and number < minimum:
+        raise ValueError(f"must be at least {minimum:g}{unit}")
 
 
 _SCALARS: dict[Any, Callable[[Any], Any]] = {

@@ -205,6 +205,9 @@ class TelemetrySettings:
     """Where a server tells what it does; see docs/metrics.md."""
 
     log_format: Literal["text", "json"] = row("text", "The server's log: text, or JSON in Cloud Logging's fields")
+    monitoring: bool = row(False, "Write the server's metrics to Cloud Monitoring, too")
+    flush_every: timedelta = row(timedelta(seconds=60), "How often they are written", minimum=10)
+    project: str | None = row(None, "Google project of metrics and traces (default: GOOGLE_CLOUD_PROJECT)", place=True)
 
 
 @dataclass(frozen=True, slots=True)

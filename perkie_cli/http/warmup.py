@@ -68,3 +68,5 @@ def _import_modules(services: Services) -> None:
     import perkie_cli.imaging.encode  # noqa: F401  # see above
 
     _ = services.blobs, services.documents  # accessing a part builds it
+    if services.settings.telemetry.monitoring:
+        services.cloud_monitoring.load()

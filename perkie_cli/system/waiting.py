@@ -1,6 +1,7 @@
 """Waiting and cancelling, the same everywhere. Only code that shares a task among callers creates tasks itself.
 
 - ``within`` and ``finished_within`` a deadline, or a ``time_limit`` around a block;
+- ``begin`` what nobody waits for;
 - ``uninterrupted``, ``finished`` and ``finish_in_thread``: run to the end even if the waiter is cancelled;
 - ``alongside`` a block, ``first_of`` several, ``as_they_end``: tasks that are stopped when the block ends.
 
@@ -75,7 +76,7 @@ async def within(deadline: Deadline, clock: Clock, work: Coroutine[Any, Any, T])
 
     Raises: DeadlineExceeded, and what ``work`` raises.
     """
-    task = _held(work)
+    task = begin(work)
     try:
         async with time_limit(deadline.remaining(clock.monotonic()), clock):
             await asyncio.wait([task])
@@ -117,7 +118,7 @@ async def finished_within(deadline: Deadline, clock: Clock, work: Coroutine[Any,
 _under_way: set[asyncio.Task[Any]] = set()  # asyncio itself holds only weak references to tasks
 
 
-def _held(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+def begin(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     """A task that may outlive its waiter: it is not garbage collected, and its error causes no asyncio warning."""
     task = asyncio.get_running_loop().create_task(work)
     _under_way.add(task)

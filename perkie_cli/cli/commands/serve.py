@@ -70,9 +70,8 @@ def serve(
     flags = {"http.host": host, "http.port": port, "http.role": role, "http.auth": auth}
     more = {"http.allow_open": allow_open or None, "telemetry.log_format": log_format}
     settings = settings_of(ctx, {**flags, **more}).settings
-    log_to_stderr(
-        verbose=renderer.flags.verbose, format_=settings.telemetry.log_format, project=settings.firestore.project
-    )
+    project = settings.telemetry.project or settings.firestore.project
+    log_to_stderr(verbose=renderer.flags.verbose, format_=settings.telemetry.log_format, project=project)
     # in JSON an answer has fields to filter by; as text it would only be one more line a request
     answers = logging.INFO if settings.telemetry.log_format == "json" else LEVELS[Answered]
     ended_by = _run(build_services(settings, profile=Profile.SERVER, listener=EventLog(answers=answers)), renderer)
