@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from perkie_cli.telemetry.measures import Measures
     from perkie_cli.telemetry.prometheus import Exposition
     from perkie_cli.telemetry.readings import Readings
+    from perkie_cli.telemetry.traces import Traces
 
 
 class Profile(Enum):
@@ -119,14 +120,16 @@ class Services(LazyParts):
     limits: ImageLimits = part("world")
 
     listener: EventSink = part("world")
-    audit: AuditLog = part("reporting")
-    events: EventSink = part("reporting")
-    measures: Measures = part("server")
-    counting: Counting = part("server")
-    readings: Readings = part("server")
-    cloud_monitoring: CloudMonitoring = part("server")
-    flushes: Flushes = part("server")
-    metrics: Exposition = part("server")
+    audit: AuditLog = part("telemetry.reporting")
+    events: EventSink = part("telemetry.reporting")
+    measures: Measures = part("telemetry.server")
+    counting: Counting = part("telemetry.server")
+    readings: Readings = part("telemetry.server")
+    cloud_monitoring: CloudMonitoring = part("telemetry.server")
+    flushes: Flushes = part("telemetry.server")
+    beside: EventSink = part("telemetry.server")
+    traces: Traces = part("telemetry.traces")
+    metrics: Exposition = part("telemetry.server")
 
     styles: StyleCatalogue = part("styles")
     style_check: Callable[[Sequence[Path]], Sequence[Style | BrokenStyle]] = part("styles")

@@ -207,6 +207,15 @@ class TelemetrySettings:
     log_format: Literal["text", "json"] = row("text", "The server's log: text, or JSON in Cloud Logging's fields")
     monitoring: bool = row(False, "Write the server's metrics to Cloud Monitoring, too")
     flush_every: timedelta = row(timedelta(seconds=60), "How often they are written", minimum=10)
+    otlp_endpoint: str | None = row(
+        None,
+        "Send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318 (extra: trace)",
+        env=("OTEL_EXPORTER_OTLP_ENDPOINT",),
+        place=True,
+    )
+    trace_share: Decimal = row(
+        Decimal(1), "Share of requests that are traced, 0 to 1, where the caller does not say", minimum=0
+    )
     project: str | None = row(None, "Google project of metrics and traces (default: GOOGLE_CLOUD_PROJECT)", place=True)
 
 

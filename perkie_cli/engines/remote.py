@@ -5,7 +5,7 @@ One call is one attempt: the guard around the engine adds retries, breaker and l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -41,12 +41,21 @@ class RemoteEngine:
 
     name = "remote"
 
-    def __init__(self, url: str, *, key: str | None, workers: Workers, clock: Clock) -> None:
-        """``url`` of the other perkie's root; ``key`` its API key."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        key: str | None,
+        workers: Workers,
+        clock: Clock,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """``url`` of the other perkie's root; ``key`` its API key; ``headers`` of the current request, for its log."""
         self._url = url.rstrip("/")
         self._key = key
         self._workers = workers
         self._clock = clock
+        self._headers = headers
         self._client: httpx2.AsyncClient | None = None
 
     def recipe(self, mode: str) -> Recipe:
@@ -83,6 +92,7 @@ class RemoteEngine:
         time_left = min(_LONGEST, job.deadline.remaining(self._clock.monotonic()))
         timeout = httpx2.Timeout(time_left, connect=min(_CONNECT, time_left), write=_WRITE, pool=_POOL)
         headers = {"Content-Type": "application/octet-stream", "Accept": "image/png", "Accept-Encoding": ENCODINGS}
+        headers |= self._headers()
         if self._key is not None:
             headers["X-API-Key"] = self._key
         # no substitute: it would be cached as the real result, and we have our own

@@ -117,7 +117,9 @@ def _add_middleware(app: FastAPI, parts: Parts) -> None:
         expose_headers=[*_EXPOSED, *removebg_answers.HEADERS, *header_names()],
         max_age=86400,
     )
-    app.add_middleware(Context, events=parts.services.counting)
+    tracing = parts.services.settings.telemetry
+    share = float(tracing.trace_share) if tracing.otlp_endpoint else 0
+    app.add_middleware(Context, events=parts.services.counting, trace_share=share)
     app.add_middleware(Head)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import re
 import secrets
 import time
@@ -53,12 +54,15 @@ class RequestIds:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
 
-def request_ids(request_id: str | None, traceparent: str | None) -> RequestIds:
-    """The ids from ``X-Request-ID`` and ``traceparent`` (W3C Trace Context §3.2); new ones if these are unusable."""
+def request_ids(request_id: str | None, traceparent: str | None, *, sampled: bool = False) -> RequestIds:
+    """The ids from ``X-Request-ID`` and ``traceparent`` (W3C Trace Context §3.2); new ones if these are unusable.
+
+    ``sampled``: whether a new trace is recorded; of a given one the caller decides.
+    """
     given = request_id if request_id and _ID.fullmatch(request_id) else secrets.token_hex(16)
     match = _PARENT.fullmatch(traceparent or "")
     if match is None:
-        return RequestIds(given, secrets.token_hex(16), secrets.token_hex(8), "00")
+        return RequestIds(given, secrets.token_hex(16), secrets.token_hex(8), "01" if sampled else "00")
     return RequestIds(given, match[1], secrets.token_hex(8), match[3], match[2])
 
 
@@ -106,9 +110,11 @@ class Head:
 class Context:
     """Sets the request's ids, adds common headers to the answer, and tells of its beginning and end."""
 
-    def __init__(self, app: ASGIApp, events: EventSink) -> None:
+    def __init__(self, app: ASGIApp, events: EventSink, trace_share: float = 0) -> None:
+        """``trace_share`` of the requests whose caller does not say whether they are traced."""
         self._app = app
         self._events = events
+        self._trace_share = trace_share
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -116,7 +122,8 @@ class Context:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        ids = request_ids(headers.get("x-request-id"), headers.get("traceparent"))
+        sampled = self._trace_share > 0 and random.random() < self._trace_share  # noqa: S311 -- no secret
+        ids = request_ids(headers.get("x-request-id"), headers.get("traceparent"), sampled=sampled)
         scope["perkie.ids"], scope["perkie.headers"] = ids, {}
         status = 0
         began = time.perf_counter()

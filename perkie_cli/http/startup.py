@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import perkie_cli
 from perkie_cli.auth.peer import is_loopback
 from perkie_cli.bootstrap import Services
+from perkie_cli.config.schema import Settings
 from perkie_cli.domain.events import Started
 from perkie_cli.system.age import seconds_since_start
 
@@ -38,6 +39,7 @@ def _facts(services: Services, address: str) -> Mapping[str, str]:
     facts["images"] = services.blobs.name
     if settings.http.role != "matting":
         facts["quotas"] = services.documents.name
+    facts |= _telemetry(settings)
     facts |= {
         "auth": "+".join(settings.http.auth),
         "address": address,
@@ -46,6 +48,16 @@ def _facts(services: Services, address: str) -> Mapping[str, str]:
     }
     if revision := environ.get("K_REVISION"):  # Cloud Run
         facts["revision"] = revision
+    return facts
+
+
+def _telemetry(settings: Settings) -> Mapping[str, str]:
+    """Where metrics and traces are sent."""
+    telemetry, facts = settings.telemetry, {}
+    if telemetry.monitoring:
+        facts["monitoring"] = telemetry.project or settings.firestore.project or "(project of the credentials)"
+    if telemetry.otlp_endpoint:
+        facts["traces"] = urlsplit(telemetry.otlp_endpoint).netloc.rpartition("@")[2]
     return facts
 
 

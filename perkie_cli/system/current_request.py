@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -19,6 +20,7 @@ class CurrentRequest:
     span_id: str = ""  # 16 hex digits, of the request itself
     parent_id: str | None = None  # of the span that called us
     sampled: bool = False
+    notes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)  # for its span: when, what, facts
 
 
 _current: ContextVar[CurrentRequest | None] = ContextVar("request", default=None)
@@ -27,6 +29,15 @@ _current: ContextVar[CurrentRequest | None] = ContextVar("request", default=None
 def current_request() -> CurrentRequest | None:
     """The request being served; None outside of one."""
     return _current.get()
+
+
+def outgoing_headers() -> dict[str, str]:
+    """Headers for calls to other perkies on behalf of the request, so that its log lines and spans there are found."""
+    request = _current.get()
+    if request is None:
+        return {}
+    traceparent = f"00-{request.trace_id}-{request.span_id}-{'01' if request.sampled else '00'}"
+    return {"X-Request-ID": request.request_id, "traceparent": traceparent}
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from perkie_cli.domain.errors import MissingExtra
+from perkie_cli.ports import EventSink
 from perkie_cli.telemetry.cloud_monitoring import CloudMonitoring, connect_to_monitoring
 from perkie_cli.telemetry.counting import Counting
 from perkie_cli.telemetry.flushes import Flushes
@@ -27,7 +29,22 @@ def counting(its: Services) -> Counting:
     """Counts every event. Raises: TypeError for the services of a command, which has no metrics."""
     if not its.is_server:
         raise TypeError("these services were built for a command: use profile=Profile.SERVER")
-    return Counting(its.measures, its.clock, its.flushes if its.settings.telemetry.monitoring else its.audit)
+    return Counting(its.measures, its.clock, _traced(its) if its.settings.telemetry.otlp_endpoint else its.beside)
+
+
+def _traced(services: Services) -> EventSink:
+    try:
+        return services.traces
+    except ImportError as error:
+        raise MissingExtra(
+            f"traces need {error.name}, which is not installed",
+            hint="pip install 'perkie-cli[trace]', or unset telemetry.otlp_endpoint (OTEL_EXPORTER_OTLP_ENDPOINT).",
+        ) from error
+
+
+def beside(its: Services) -> EventSink:
+    """What follows metrics and traces."""
+    return its.flushes if its.settings.telemetry.monitoring else its.audit
 
 
 def cloud_monitoring(its: Services) -> CloudMonitoring:

@@ -1,0 +1,1 @@
+"""Where events go: audit records, metrics, Cloud Monitoring, traces, the log."""
