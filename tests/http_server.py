@@ -45,6 +45,11 @@ class Running:
     matting: Centre
 
     @property
+    def url(self) -> str:
+        """Its address."""
+        return str(self.client.base_url).rstrip("/")
+
+    @property
     def parts(self) -> Parts:
         """What the app under test is made of."""
         app = self.server.config.app

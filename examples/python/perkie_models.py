@@ -439,6 +439,22 @@ class WarmupAnswer(BaseModel):
     seconds: float
 
 
+class WidgetAnswer(BaseModel):
+    """What the widget must know of the server."""
+
+    enabled: bool
+    """False: shops show no widget (`http.widget`)."""
+
+    version: Annotated[str, Field(examples=["5f2a90c4d1e7"])]
+    """Of the widget's files."""
+
+    min_side: Annotated[int, Field(examples=[256])]
+    """Pixels."""
+
+    max_bytes: Annotated[int, Field(examples=[20971520])]
+    styles: list[StyleFacts]
+
+
 class AcceptedEvent(BaseModel):
     """The first event of a process."""
 

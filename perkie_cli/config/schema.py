@@ -170,6 +170,7 @@ class HttpSettings:
     process_deadline: timedelta = row(timedelta(seconds=150), "Time limit for a process or batch request")
     cutout_deadline: timedelta = row(timedelta(seconds=120), "Time limit for one cut-out")
     stop_within: timedelta = row(timedelta(seconds=8), "After SIGTERM, time for requests in flight to finish")
+    widget: bool = row(True, "Show the portrait widget; false hides it in every shop, without a change of themes")
     warmups: int = row(20, "Warm-ups per hour that really draw", minimum=1)
 
 

@@ -29,6 +29,7 @@ from perkie_cli.http.routes import (
     health,
     images,
     page,
+    portrait,
     process,
     process_socket,
     removebg,
@@ -49,10 +50,13 @@ _ROLES: dict[str, tuple[APIRouter, ...]] = {
         catalogue.router,
         images.router,
         page.router,
+        portrait.router,
+        portrait.files,
     ),
     "matting": (cutouts.router, removebg.router),
 }
-_NOT_PROXIED = (health.router, process_socket.router)  # Shopify's proxy does not forward WebSockets
+# Shopify's proxy does not forward WebSockets, and keeps no files.
+_NOT_PROXIED = (health.router, process_socket.router, portrait.files)
 
 
 def create_app(services: Services, *, warming: bool = False) -> FastAPI:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from perkie_cli.domain.people.identity import Tier
 from perkie_cli.domain.pictures.result import CacheOutcome
-from perkie_cli.domain.pictures.style import BackgroundUse, Strategy
+from perkie_cli.domain.pictures.style import BackgroundUse, Strategy, Style
 from perkie_cli.domain.quotas.limits import QuotaWarning
 
 _MOST_STYLES = 400  # names, or characters of a text with names
@@ -341,10 +341,25 @@ class StyleFacts(Answer):
     aliases: list[str] = Field(examples=[["modern"]])
     popular: bool = Field(description="Drawn right after the cut-out.")
 
+    @classmethod
+    def of(cls, style: Style) -> StyleFacts:
+        """The facts of a style."""
+        return cls(id=style.id, title=style.title, aliases=list(style.aliases), popular=style.popular)
+
 
 class StylesAnswer(Answer):
     """All styles."""
 
+    styles: list[StyleFacts]
+
+
+class WidgetAnswer(Answer):
+    """What the widget must know of the server."""
+
+    enabled: bool = Field(description="False: shops show no widget (`http.widget`).")
+    version: str = Field(description="Of the widget's files.", examples=["5f2a90c4d1e7"])
+    min_side: int = Field(description="Pixels.", examples=[256])
+    max_bytes: int = Field(examples=[20971520])
     styles: list[StyleFacts]
 
 

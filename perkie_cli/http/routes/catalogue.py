@@ -26,8 +26,7 @@ router = APIRouter(tags=["storefront"])
 async def styles(request: Request) -> StylesAnswer:
     """The styles, shipped ones first."""
     found = parts_of(request).services.styles.all()
-    facts = [StyleFacts(id=s.id, title=s.title, aliases=list(s.aliases), popular=s.popular) for s in found]
-    return StylesAnswer(styles=facts)
+    return StylesAnswer(styles=[StyleFacts.of(each) for each in found])
 
 
 @router.get(

@@ -1,25 +1,20 @@
-"""``GET /``: the demo page."""
+"""``GET /``: the demo page, which holds the widget."""
 
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from perkie_cli.domain.errors import NotFound
 from perkie_cli.http.answer.document import problems
+from perkie_cli.http.middleware import extra_headers
+from perkie_cli.http.static_files import StaticFile, find, version
 
 router = APIRouter(tags=["storefront"])
-_KINDS = {
-    "index.html": "text/html; charset=utf-8",
-    "style.css": "text/css; charset=utf-8",
-    "app.js": "text/javascript; charset=utf-8",
-}
-# Only the page's own scripts run; pictures may come from the bucket's signed links.
+# Only the page's own scripts run; pictures may come from the bucket's signed links. The form is for old browsers.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' https: data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "img-src 'self' https: data: blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "Cache-Control": "no-cache",
 }
 
@@ -31,23 +26,19 @@ _HEADERS = {
     response_class=Response,
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}, **problems(400)},
 )
-async def page() -> Response:
+async def page(request: Request) -> Response:
     """A page to try the API."""
-    return _file("index.html")
+    extra_headers(request.scope)["Referrer-Policy"] = "same-origin"  # else a form's origin is null, which we refuse
+    return _page().answer(request, _HEADERS)
 
 
 @router.get("/page/{name}", include_in_schema=False)
-async def asset(name: str) -> Response:
+async def asset(request: Request, name: str) -> Response:
     """The page's scripts and styles."""
-    return _file(name)
-
-
-def _file(name: str) -> Response:
-    if name not in _KINDS:
-        raise NotFound(f"there is no {name[:60]!r} here")
-    return Response(_read(name), headers=_HEADERS, media_type=_KINDS[name])
+    return find("page", name).answer(request, _HEADERS)
 
 
 @cache
-def _read(name: str) -> bytes:
-    return (resources.files("perkie_cli.http") / "page" / name).read_bytes()
+def _page() -> StaticFile:
+    text = find("page", "index.html").data.replace(b"{version}", version("widget").encode())
+    return StaticFile.of(text, ".html")

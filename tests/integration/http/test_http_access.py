@@ -30,7 +30,7 @@ from tests.http_server import (
 )
 from tests.pictures import file_of, photo
 
-OPEN = {"/health", "/ready", "/api/v1/styles", "/openapi.json", "/", "/images/{token}"}
+OPEN = {"/health", "/ready", "/api/v1/styles", "/api/v1/widget", "/openapi.json", "/", "/images/{token}"}
 OFFICE, SHOP = {"X-API-Key": OTHER_KEY}, {"Authorization": f"Bearer {API_KEY}"}
 
 
