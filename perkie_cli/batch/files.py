@@ -9,8 +9,9 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from perkie_cli.batch.outputs.address import ObjectPath
 from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UsageError, unwritable
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
@@ -20,9 +21,14 @@ from perkie_cli.system.private import private_folder
 STDIO = Path("-")  # stdin as an input, stdout as an output
 
 
-def located(path: Path) -> str:
-    """A file's unique name: absolute, with links and ``..`` resolved in its folder but not in its last part."""
-    return os.path.join(_located_folder(path.parent.absolute()), path.name)  # noqa: PTH118  # of thousands of files
+def located(path: PurePath) -> str:
+    """A file's unique name: absolute, with links and ``..`` resolved in its folder but not in its last part.
+
+    That of an object is its address.
+    """
+    if isinstance(path, ObjectPath):
+        return str(path)
+    return os.path.join(_located_folder(Path(path).parent.absolute()), path.name)  # noqa: PTH118  # of thousands of files
 
 
 @functools.cache  # the files of a batch share folders

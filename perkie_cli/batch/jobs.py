@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
+from pathlib import PurePath
 
 from perkie_cli.batch.files import STDIO, located
 from perkie_cli.batch.photos.sources import Source
@@ -24,7 +24,7 @@ class Job:
     """
 
     source: Source
-    target: Path
+    target: PurePath
     style: str = ""
     owner: Owner | None = None
     attempts: int = 0

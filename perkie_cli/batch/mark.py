@@ -53,7 +53,12 @@ def mark_of(path: Path) -> OutputKind | None:
                 head = head[:12] + file.read()
     except OSError:
         return None
-    return next((kind for kind in OutputKind if any(text == _WORD + kind.encode() for text in _texts(head))), None)
+    return kind_in(head)
+
+
+def kind_in(data: bytes) -> OutputKind | None:
+    """The kind of output that an encoded picture is; None if perkie did not make it."""
+    return next((kind for kind in OutputKind if any(text == _WORD + kind.encode() for text in _texts(data))), None)
 
 
 def _texts(head: bytes) -> Iterator[bytes]:

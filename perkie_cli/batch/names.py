@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count, islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from perkie_cli.batch.files import STDIO, located
 from perkie_cli.batch.mark import mark_of
@@ -23,17 +23,17 @@ from perkie_cli.domain.errors import UsageError
 
 NUMBERED = 9  # names of an input that are looked up in the record
 
-Origins = Callable[[Sequence[Path]], Mapping[Path, bytes]]
+Origins = Callable[[Sequence[PurePath]], Mapping[PurePath, bytes]]
 """The ``Source.key`` that each recorded output was made from."""
 
 
 def plan_targets(
     files: Sequence[InputFile],
     tails: Sequence[Sequence[str]],
-    output: Path | None,
-    out_dir: Path | None,
+    output: PurePath | None,
+    out_dir: PurePath | None,
     origins: Origins,
-) -> list[list[Path]]:
+) -> list[list[PurePath]]:
     """One target per file and each of its tails (``_ink_wash.jpg``; ``/ink_wash.jpg`` for a folder each), in order.
 
     A file's own ``output`` wins. Raises: UsageError.
@@ -46,7 +46,7 @@ def plan_targets(
 
 
 class _Names:
-    def __init__(self, files: Sequence[InputFile], tails: Sequence[Sequence[str]], out_dir: Path | None) -> None:
+    def __init__(self, files: Sequence[InputFile], tails: Sequence[Sequence[str]], out_dir: PurePath | None) -> None:
         self._files = files
         self._tails = {id(file): row for file, row in zip(files, tails, strict=True)}
         self._out_dir = out_dir
@@ -55,7 +55,7 @@ class _Names:
         self._taken: set[str] = set()
         self._beside: dict[Path, Mapping[str, Sequence[str]]] = {}
 
-    def rows(self, origins: Origins) -> list[list[Path]]:
+    def rows(self, origins: Origins) -> list[list[PurePath]]:
         """The targets of each file; recorded ones first, so that no other file takes them."""
         crowded = [file for file in self._files if file.output is None and self._is_crowded(file)]
         kept = self._recorded(crowded, origins) if crowded else {}
@@ -64,13 +64,13 @@ class _Names:
         crowd = set(map(id, crowded))
         return [kept.get(id(file)) or self._named(file, id(file) in crowd) for file in self._files]
 
-    def _named(self, file: InputFile, crowded: bool) -> list[Path]:
+    def _named(self, file: InputFile, crowded: bool) -> list[PurePath]:
         if file.output is not None:
             return _of_row(file, self._tails[id(file)], self._out_dir or Path())
         rows = self._numbered(file, _told_apart(file) if crowded else _stem(file))
         return self._take(next(row for row in rows if self._taken.isdisjoint(map(_folded, row))))
 
-    def _take(self, row: list[Path]) -> list[Path]:
+    def _take(self, row: list[PurePath]) -> list[PurePath]:
         self._taken.update(map(_folded, row))
         return row
 
@@ -87,21 +87,21 @@ class _Names:
         names = self._beside[folder].get(file.path.stem.casefold(), ())
         return any(name != file.path.name and mark_of(folder / name) is None for name in names)
 
-    def _recorded(self, files: Sequence[InputFile], origins: Origins) -> dict[int, list[Path]]:
+    def _recorded(self, files: Sequence[InputFile], origins: Origins) -> dict[int, list[PurePath]]:
         """The rows of those files whose outputs are there under one of their names."""
         rows = {id(file): [*self._first(file, _stem(file), 1), *self._first(file, _told_apart(file))] for file in files}
         made = origins([path for each in rows.values() for row in each for path in row])
-        found: dict[int, list[Path]] = {}
+        found: dict[int, list[PurePath]] = {}
         for file in files:
             own = (row for row in rows[id(file)] if any(made.get(path) == file.source.key for path in row))
             if (row := next(own, None)) is not None:
                 found[id(file)] = row
         return found
 
-    def _first(self, file: InputFile, stem: str, number: int = NUMBERED) -> list[list[Path]]:
+    def _first(self, file: InputFile, stem: str, number: int = NUMBERED) -> list[list[PurePath]]:
         return list(islice(self._numbered(file, stem), number))
 
-    def _numbered(self, file: InputFile, stem: str) -> Iterator[list[Path]]:
+    def _numbered(self, file: InputFile, stem: str) -> Iterator[list[PurePath]]:
         """Yields the stem's targets, then those of ``stem-2``, ``stem-3``, …"""
         folder, tails = self._place(file), self._tails[id(file)]
         yield [folder / f"{stem}{tail}" for tail in tails]
@@ -111,13 +111,13 @@ class _Names:
     def _folded_stem(self, file: InputFile) -> str:
         return _folded(self._place(file) / _stem(file))
 
-    def _place(self, file: InputFile) -> Path:
+    def _place(self, file: InputFile) -> PurePath:
         if self._out_dir is not None:
             return self._out_dir / file.folder
         return Path(file.path.parent)
 
 
-def _of_row(file: InputFile, tails: Sequence[str], base: Path) -> list[Path]:
+def _of_row(file: InputFile, tails: Sequence[str], base: PurePath) -> list[PurePath]:
     """The targets of a manifest's row: its output is a file, or the folder of a pet. Raises: UsageError."""
     assert file.output is not None, "the row names its output"
     if all(tail.startswith("/") for tail in tails):
@@ -134,7 +134,7 @@ def _stem(file: InputFile) -> str:
     return "stdin" if file.path == STDIO else file.path.stem
 
 
-def _folded(path: Path) -> str:
+def _folded(path: PurePath) -> str:
     """A form that is equal for paths that some file systems treat as the same."""
     return str(located(path)).casefold()
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from perkie_cli.batch.files import STDIO, holds
+from perkie_cli.batch.files import STDIO
 from perkie_cli.batch.jobs import Job, JobResult
 from perkie_cli.batch.mark import OutputKind, marked
+from perkie_cli.batch.outputs.places import Outputs
+from perkie_cli.batch.outputs.record import Origin, OutputState
 from perkie_cli.batch.photos.sources import photo_from
-from perkie_cli.batch.targets import Origin, OutputRecord, OutputState
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.photo import InputFormat, Inspection, Photo
@@ -73,31 +74,32 @@ class Rules:
 
 
 class FileWork:
-    """Runs jobs with a maker and the record of outputs. ``stdout`` writes pictures to stdout."""
+    """Runs jobs with a maker and the place of their outputs. ``stdout`` writes pictures to stdout."""
 
     def __init__(
         self,
         maker: Maker,
-        record: OutputRecord,
+        outputs: Outputs,
         limits: ImageLimits,
         rules: Rules,
         io: Workers,
         stdout: Callable[[bytes], None],
     ) -> None:
         self._maker = maker
-        self._record = record
+        self._outputs = outputs
         self._limits = limits
         self._rules = rules
         self._io = io
         self._stdout = stdout
 
-    def there(self, jobs: Sequence[Job]) -> frozenset[int]:
-        """The places of those jobs whose output is surely there, without reading a photo. Blocks.
+    async def there(self, jobs: Sequence[Job]) -> frozenset[int]:
+        """The places of those jobs whose output is surely there, without reading a photo.
 
         Raises: as ``Maker.tag``.
         """
         if self._rules.skip_existing:
-            return frozenset(place for place, job in enumerate(jobs) if holds(job.target.exists))
+            times = await self._outputs.modified([job.target for job in jobs])
+            return frozenset(place for place, time in enumerate(times) if time is not None)
         if self._rules.redo:
             return frozenset()
         tags: dict[tuple[str, object], str] = {}
@@ -105,7 +107,7 @@ class FileWork:
             if (job.style, job.owner) not in tags:
                 tags[job.style, job.owner] = self._maker.tag(job)
         options = [tags[job.style, job.owner] for job in jobs]
-        fresh = self._record.fresh([job.target for job in jobs], [job.source for job in jobs], options)
+        fresh = await self._outputs.fresh([job.target for job in jobs], [job.source for job in jobs], options)
         return frozenset(place for place, is_fresh in enumerate(fresh) if is_fresh)
 
     async def __call__(self, job: Job, purse: Budget) -> JobResult:
@@ -124,7 +126,7 @@ class FileWork:
         if job.target == STDIO:
             await finished(self._io.run(self._stdout, data))
             return _done(job, made, ())
-        written = self._io.run(self._record.write, job.target, origin, data, final=made.final)
+        written = self._outputs.write(job.target, origin, data, final=made.final)
         return _done(job, made, await finished(written))
 
     async def needs_drawing(self, job: Job) -> bool:
@@ -140,7 +142,7 @@ class FileWork:
         return photo, Origin(job.source, version, photo.hash, self._maker.tag(job))
 
     async def _is_there(self, job: Job, origin: Origin) -> bool:
-        state = await self._io.run(self._record.check, job.target, origin, force=self._rules.force)
+        state = await self._outputs.check(job.target, origin, force=self._rules.force)
         return state is OutputState.FRESH and not self._rules.redo
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from perkie_cli.batch.outputs.address import BUCKET, ObjectPath
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.picture import ImageFormat
@@ -37,13 +38,21 @@ def matting_flags(remove_bg: bool, engine: str | None, mode: str | None, device:
     return flags
 
 
-def output_place(output: str | None, out_dir: Path | None) -> tuple[Path | None, Path | None]:
+def output_place(output: str | None, out_dir: PurePath | None) -> tuple[PurePath | None, PurePath | None]:
     """The output file and the output folder: ``-o DIR/`` names a folder, as in cp and rclone. Raises: UsageError."""
     if output is None or not output.endswith(("/", os.sep)):
-        return None if output is None else Path(output), out_dir
+        return None if output is None else output_path(output), out_dir
     if out_dir is not None:
         raise UsageError("-o and --out-dir exclude each other")
-    return None, Path(output)
+    return None, output_path(output)
+
+
+def output_path(given: str | Path) -> PurePath:
+    """A path, or an address in a bucket. Raises: UsageError for an address without a bucket."""
+    path = Path(given)
+    if path.parts[:1] != (BUCKET.rstrip("/"),):
+        return path
+    return ObjectPath.parse(BUCKET + "/".join(path.parts[1:]))  # a path keeps one slash of two
 
 
 def output_in(output: str, name: str) -> Path:
@@ -51,7 +60,7 @@ def output_in(output: str, name: str) -> Path:
     return Path(output) / name if output.endswith(("/", os.sep)) else Path(output)
 
 
-def output_format(name: str | None, output: Path | None, default: str) -> ImageFormat:
+def output_format(name: str | None, output: PurePath | None, default: str) -> ImageFormat:
     """The format from ``--format``, else from the extension of ``-o``. Raises: InvalidParameter."""
     word = name or (output.suffix.lstrip(".") if output is not None else "") or default
     try:

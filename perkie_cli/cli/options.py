@@ -20,7 +20,10 @@ Output = Annotated[
     ),
 ]
 OutDir = Annotated[
-    Path | None, typer.Option(readable=False, metavar="DIR", help="Output folder (default: next to each input).")
+    Path | None,
+    typer.Option(
+        readable=False, metavar="DIR", help="Output folder, or gs://bucket/prefix (default: next to each input)."
+    ),
 ]
 Estimate = Annotated[bool, typer.Option("--estimate", help="Print what is left to draw and its cost, draw nothing.")]
 BudgetDollars = Annotated[

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -337,7 +337,7 @@ def plain(value: object) -> object:
             return value.isoformat().replace("+00:00", "Z")
         case timedelta():
             return value.total_seconds()
-        case Path():
+        case PurePath():
             return str(value)
         case set() | frozenset():
             return sorted(value, key=str)

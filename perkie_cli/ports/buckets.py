@@ -1,9 +1,9 @@
-"""Buckets as a place to read photos from."""
+"""Buckets as a place to read photos from, and to write outputs to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -18,6 +18,7 @@ class RemoteObject:
     content_type: str
     generation: int
     updated: datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def uri(self) -> str:
@@ -26,7 +27,7 @@ class RemoteObject:
 
 
 class Buckets(Protocol):
-    """Reads any bucket.
+    """Reads and writes any bucket.
 
     Every method raises StoreUnavailable when it does not answer, NotAuthorised, and InvalidSetting for a bucket that
     is absent.
@@ -37,3 +38,11 @@ class Buckets(Protocol):
 
     async def read(self, found: RemoteObject) -> bytes | None:
         """The object's bytes as they were when it was listed; None when it has been replaced or deleted since."""
+
+    async def find(self, bucket: str, name: str) -> RemoteObject | None:
+        """That object; None if there is none."""
+
+    async def write(
+        self, bucket: str, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str], generation: int
+    ) -> RemoteObject | None:
+        """Writes an object in place of that ``generation`` (0: there is none yet); None if it is another one by now."""

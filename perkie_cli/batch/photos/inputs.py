@@ -7,11 +7,12 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from perkie_cli.batch.files import STDIO, holds, located
 from perkie_cli.batch.mark import OutputKind, mark_of
-from perkie_cli.batch.photos.sources import BUCKET, FileSource, InputFile, StdinSource
+from perkie_cli.batch.outputs.address import BUCKET
+from perkie_cli.batch.photos.sources import FileSource, InputFile, StdinSource
 from perkie_cli.domain.errors import NoPhotos, NotAnImage, UnreadableFile, UsageError
 from perkie_cli.imaging.damage import ACCEPTED
 from perkie_cli.imaging.sniff import HEAD, sniff
@@ -26,7 +27,7 @@ class Inputs:
     """The files of a run, and those left out because perkie made them: nobody should pay for a picture of a picture."""
 
     files: list[InputFile] = field(default_factory=list)
-    left_out: list[Path] = field(default_factory=list)
+    left_out: list[PurePath] = field(default_factory=list)
 
 
 def expand(
@@ -80,11 +81,15 @@ def _without_outputs(files: dict[str, InputFile], kind: OutputKind, recorded: fr
         ours = mark is kind or (photos and (mark is not None or place in recorded))
         found.left_out.append(Path(file.path)) if ours else found.files.append(file)
     if not found.files:
-        raise NoPhotos(
-            f"there are no photos, only outputs of perkie ({len(found.left_out)})",
-            hint="Name a single file to use it anyway.",
-        )
+        raise only_outputs(len(found.left_out))
     return found
+
+
+def only_outputs(count: int) -> NoPhotos:
+    """The error of inputs that perkie made, all of them."""
+    return NoPhotos(
+        f"there are no photos, only outputs of perkie ({count})", hint="Name a single file to use it anyway."
+    )
 
 
 def _expand_one(word: str, recursive: bool) -> list[InputFile]:
@@ -173,7 +178,7 @@ def _is_picture(path: Path) -> bool:
     return True
 
 
-def check_targets(files: Sequence[InputFile], count: int, output: Path | None, out_dir: Path | None) -> None:
+def check_targets(files: Sequence[InputFile], count: int, output: PurePath | None, out_dir: PurePath | None) -> None:
     """Checks that the output options fit ``count`` outputs.
 
     Raises: UsageError.

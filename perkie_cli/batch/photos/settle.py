@@ -76,7 +76,9 @@ class Settling:
             )
         for word in given.words:
             if is_bucket(word):
-                found.files += await expand_bucket(word, self.buckets(), recursive=given.recursive)
+                more = await expand_bucket(word, self.buckets(), self.kind, recursive=given.recursive)
+                found.files += more.files
+                found.left_out += more.left_out
         if given.files_from is not None:
             found.files += await self._listed(given.files_from, null=given.null)
         if given.manifest is not None:
@@ -100,8 +102,8 @@ class Settling:
     async def _one(self, word: str, base: Path) -> InputFile:
         if not is_bucket(word):
             return InputFile(FileSource(base / word))
-        (found,) = await expand_bucket(word, self.buckets(), recursive=False)
-        return found
+        found = await expand_bucket(word, self.buckets(), self.kind, recursive=False)
+        return found.files[0]
 
 
 def _each_once(files: Sequence[InputFile]) -> list[InputFile]:

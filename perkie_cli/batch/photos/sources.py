@@ -18,8 +18,6 @@ from perkie_cli.domain.units import format_size
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Buckets, RemoteObject, Workers
 
-BUCKET = "gs://"
-
 
 class Source(Protocol):
     """One photo that has not been read."""

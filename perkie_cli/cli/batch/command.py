@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.logbook import Logbook
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.names import plan_targets
+from perkie_cli.batch.outputs.address import ObjectPath
+from perkie_cli.batch.outputs.objects import Objects
+from perkie_cli.batch.outputs.places import Outputs
+from perkie_cli.batch.outputs.record import Files, OutputRecord
 from perkie_cli.batch.photos.inputs import check_targets, is_bucket
 from perkie_cli.batch.photos.settle import Settling, in_order
 from perkie_cli.batch.photos.sources import InputFile
 from perkie_cli.batch.run import BatchRun, RunResult
-from perkie_cli.batch.targets import OutputRecord
 from perkie_cli.batch.work import FileWork, Maker
 from perkie_cli.cli.batch.drawing import at_once
 from perkie_cli.cli.batch.estimate import Estimating
@@ -48,6 +51,7 @@ class BatchCommand:
     renderer: Renderer
     options: BatchOptions
     kind: OutputKind
+    outputs: Outputs = field(init=False)  # since ``jobs``
 
     def __post_init__(self) -> None:
         """Lets stderr carry events, if asked to."""
@@ -79,7 +83,7 @@ class BatchCommand:
         return OutputRecord(self.services.outputs)
 
     async def jobs(
-        self, files: Sequence[InputFile], styles: Sequence[str], tail: Callable[[str], str], output: Path | None
+        self, files: Sequence[InputFile], styles: Sequence[str], tail: Callable[[str], str], output: PurePath | None
     ) -> list[Job]:
         """A job for each photo and style; ``tail`` makes the end of an output's name.
 
@@ -90,7 +94,8 @@ class BatchCommand:
         rows = [file.styles or styles for file in files]
         check_targets(files, sum(map(len, rows)), output, out_dir)
         tails = [[tail(style) for style in row] for row in rows]
-        targets = plan_targets(files, tails, output, out_dir, self.record.origins)
+        self.outputs = await self._opened(output or out_dir)
+        targets = plan_targets(files, tails, output, out_dir, self.outputs.origins)
         made = [
             Job(file.source, target, style, file.owner)
             for file, row, targets_of_file in zip(files, rows, targets, strict=True)
@@ -98,6 +103,13 @@ class BatchCommand:
         ]
         check_stdout(self.renderer, made)
         return self._part(made)
+
+    async def _opened(self, place: PurePath | None) -> Outputs:
+        if not isinstance(place, ObjectPath):
+            return Files(self.record, self.services.io)
+        objects = Objects(place, self.services.buckets)
+        await objects.look()
+        return objects
 
     def _part(self, jobs: list[Job]) -> list[Job]:
         """This shard's jobs: chosen after all are named, so that no two shards give one name to two photos."""
@@ -112,7 +124,7 @@ class BatchCommand:
         """The work on each job."""
         services = self.services
         stdout = self.renderer.picture
-        return FileWork(maker, self.record, services.limits, self.options.rules, services.io, stdout)
+        return FileWork(maker, self.outputs, services.limits, self.options.rules, services.io, stdout)
 
     def pictures(self, drawing: Drawing, jobs: int, steps: frozenset[Fallback]) -> PictureMaker:
         """Draws each of so many jobs. A batch without substitutes waits for the upstream's quota."""
@@ -141,7 +153,7 @@ class BatchCommand:
         """Runs the jobs and reports. ``budget`` in dollars."""
         logbook = self._logbook()
         jobs = await logbook.due(jobs, failed_only=self.options.retry_failed, codes=self.options.only)
-        there = await self.services.io.run(work.there, jobs)
+        there = await work.there(jobs)
         ended = await self._recorded(logbook, jobs, work, there, at_once, budget)
         say_summary(self.renderer, ended)
         return batch_report(ended, logbook.run_id)

@@ -68,7 +68,7 @@ class Estimating:
         return EstimateRow(style or CUT_OUT, pictures, there, cached, refused, drawn, each, each * drawn)
 
     async def _fates(self, jobs: Sequence[Job]) -> Counter[tuple[str, _Fate]]:
-        there = await self.services.io.run(self.work.there, jobs)
+        there = await self.work.there(jobs)
         fates: Counter[tuple[str, _Fate]] = Counter()
         for place, job in enumerate(jobs):
             fates[job.style, _Fate.THERE if place in there else await self._fate(job)] += 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
@@ -16,7 +16,7 @@ from perkie_cli.batch.photos.settle import Given, Order
 from perkie_cli.batch.run import ITEM_LIMIT, RunRules
 from perkie_cli.batch.work import Rules
 from perkie_cli.cli import options
-from perkie_cli.cli.choices import cache_use
+from perkie_cli.cli.choices import cache_use, output_path
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.domain.units import parse_duration
 
@@ -37,7 +37,7 @@ class BatchOptions:
 
     given: Given
     rules: Rules
-    out_dir: Path | None
+    out_dir: PurePath | None
     order: Order
     jobs: int
     item_limit: float
@@ -154,7 +154,7 @@ def _chosen(
     return BatchOptions(
         Given(inputs or (), recursive, files_from, null, manifest, allow_empty),
         Rules(cache_use(refresh, no_cache), force, dry_run, skip_existing),
-        out_dir,
+        None if out_dir is None else output_path(out_dir),
         order,
         jobs,
         ITEM_LIMIT if item_timeout is None else item_timeout.total_seconds(),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perkie_cli.batch.files import read_photo
+from perkie_cli.batch.outputs.record import Origin, OutputRecord, check_place
 from perkie_cli.batch.photos.sources import InputFile
-from perkie_cli.batch.targets import Origin, OutputRecord, check_place
 from perkie_cli.cli.batch.report import summed_up
 from perkie_cli.cli.batch.rows import SheetRow
 from perkie_cli.cli.render import Bar, Renderer, Report

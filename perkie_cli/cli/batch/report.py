@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
+from pathlib import PurePath
 
 from perkie_cli.batch.files import STDIO
 from perkie_cli.batch.jobs import Job, JobResult
@@ -166,7 +166,7 @@ def _of_kinds(kinds: Counter[type[PerkieError]], total: int) -> tuple[PerkieErro
 def _row(result: JobResult) -> PictureRow | CutoutRow:
     job, warnings = result.job, _warnings(result)
     name = str(job.source.path) if job.source.path == STDIO else job.source.name
-    output: Path | None = None if result.error else job.target
+    output: PurePath | None = None if result.error else job.target
     error = None if result.error is None else ErrorRow.of(result.error)
     facts = result.facts
     if job.style:

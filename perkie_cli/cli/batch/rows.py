@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from perkie_cli.cli.row_parts import IF_ANY, INSIDE, ErrorRow
 from perkie_cli.domain.cutouts.result import CutoutFacts
@@ -19,7 +19,7 @@ class PictureRow:
     """One style of one input of ``stylize``. ``via``: the way to the upstream, if it is not the usual one."""
 
     input: str
-    output: Path | None
+    output: PurePath | None
     status: Status
     style: str | None = field(default=None, metadata=IF_ANY)
     via: str | None = field(default=None, metadata=IF_ANY)
@@ -33,7 +33,7 @@ class CutoutRow:
     """One input of ``remove-bg``."""
 
     input: str
-    output: Path | None
+    output: PurePath | None
     status: Status
     facts: CutoutFacts | None = field(default=None, metadata=INSIDE)
     warnings: Sequence[str] = ()

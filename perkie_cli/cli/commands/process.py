@@ -133,7 +133,7 @@ async def _all(command: BatchCommand, drawing: Drawing, paying: Paying, styles: 
     report = await command.draw(jobs, maker, drawing, paying, steps)
     if paying.estimate or batch.rules.dry_run or isinstance(report.error, Interrupted):
         return report
-    all_sheets = Sheets(services.limits, services.workers, services.io, batch.shard)
+    all_sheets = Sheets(command.outputs, services.limits, services.workers, services.io, batch.shard)
     sheets, why = await tried(all_sheets, jobs, batch.out_dir)
     for path in sheets:
         command.renderer.result(str(path), f"contact sheet {path}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -137,7 +137,7 @@ def remove_bg(
     run(ctx, work, {"matting.engine": engine, "matting.mode": mode, "matting.device": device})
 
 
-async def _run(command: BatchCommand, options: _Options, file: Path | None) -> Report:
+async def _run(command: BatchCommand, options: _Options, file: PurePath | None) -> Report:
     services = command.services
     check_result(options.output, options.background, options.format)
     files = await command.files()
@@ -156,7 +156,7 @@ async def _run(command: BatchCommand, options: _Options, file: Path | None) -> R
     return report
 
 
-def _place(output: str | None, out_dir: Path | None) -> tuple[Path | None, Path | None]:
+def _place(output: str | None, out_dir: PurePath | None) -> tuple[PurePath | None, PurePath | None]:
     if output in tuple(CutoutOutput):
         raise UsageError(f"--output names the file; {output!r} is a kind of result", hint=f"Use --as {output}.")
     return output_place(output, out_dir)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from perkie_cli.batch.mark import OutputKind
+from perkie_cli.batch.outputs.record import OutputRecord
 from perkie_cli.batch.photos.inputs import expand
-from perkie_cli.batch.targets import OutputRecord
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete, options
 from perkie_cli.cli.batch.report import report_left_out

@@ -1,8 +1,8 @@
-"""``ports.Buckets`` over Cloud Storage: photos that lie in buckets of one's own."""
+"""``ports.Buckets`` over Cloud Storage: photos and outputs in buckets of one's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from perkie_cli.ports import RemoteObject
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
 
 PAGE = 1000
-FIELDS = "items(name,size,contentType,generation,updated),nextPageToken"
+NO_METADATA: Mapping[str, str] = {}  # one for all: there may be 100,000 objects
+FIELDS = "items(name,size,contentType,generation,updated,metadata),nextPageToken"
 
 
 class GcsBuckets:
@@ -44,6 +45,32 @@ class GcsBuckets:
         except NotFound:
             return None
 
+    async def find(self, bucket: str, name: str) -> RemoteObject | None:
+        """Asks for the object's facts."""
+
+        def call(place: Bucket) -> RemoteObject | None:
+            blob = place.get_blob(name, **CALL_OPTIONS)
+            return None if blob is None else _found(bucket, blob)
+
+        return await self._of(bucket).run(call)
+
+    async def write(
+        self, bucket: str, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str], generation: int
+    ) -> RemoteObject | None:
+        """Uploads in one request, under a precondition."""
+        from google.api_core.exceptions import PreconditionFailed
+
+        def call(place: Bucket) -> RemoteObject:
+            blob = place.blob(name)
+            blob.metadata = dict(metadata)
+            blob.upload_from_string(data, content_type, if_generation_match=generation, **CALL_OPTIONS)
+            return _found(bucket, blob)
+
+        try:
+            return await self._of(bucket).in_bucket(call)
+        except PreconditionFailed:
+            return None
+
     async def aclose(self) -> None:
         """Closes every connection."""
         for connection in self._connections.values():
@@ -57,4 +84,5 @@ class GcsBuckets:
 
 def _found(bucket: str, blob: Blob) -> RemoteObject:
     kind = blob.content_type or ""
-    return RemoteObject(bucket, blob.name, blob.size or 0, kind, blob.generation or 0, blob.updated)
+    facts = (blob.size or 0, kind, blob.generation or 0, blob.updated)
+    return RemoteObject(bucket, blob.name, *facts, blob.metadata or NO_METADATA)

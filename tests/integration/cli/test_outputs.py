@@ -10,9 +10,9 @@ import pytest
 
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.batch.mark import OutputKind
+from perkie_cli.batch.outputs.record import Origin, OutputRecord, OutputState
 from perkie_cli.batch.photos.inputs import expand
 from perkie_cli.batch.photos.sources import FileSource
-from perkie_cli.batch.targets import Origin, OutputRecord, OutputState
 from perkie_cli.domain.errors import UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
 

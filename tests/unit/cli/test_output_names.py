@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ from perkie_cli.batch.photos.sources import FileSource, InputFile
 ONE = ["_ink.jpg"]
 
 
-def nothing(paths: Sequence[Path]) -> dict[Path, bytes]:
+def nothing(paths: Sequence[PurePath]) -> dict[PurePath, bytes]:
     """A record that knows of no file."""
     del paths
     return {}

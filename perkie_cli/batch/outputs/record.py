@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from perkie_cli.batch.files import holds, located, write_atomically
+from perkie_cli.batch.mark import mark_of
 from perkie_cli.batch.photos.sources import Source, stat_of
 from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, unwritable
-from perkie_cli.ports import MadeOutput, OutputStore
+from perkie_cli.ports import MadeOutput, OutputStore, Workers
 
 _AT_ONCE = 500  # outputs looked up together
 
@@ -166,3 +167,59 @@ def _unchanged(target: Path, made: MadeOutput) -> bool:
         return stat_of(target) == made.stat or hashlib.sha256(target.read_bytes()).hexdigest() == made.sha256
     except OSError:
         return False
+
+
+class Files:
+    """Outputs as files of this machine: see ``Outputs``."""
+
+    def __init__(self, record: OutputRecord, io: Workers) -> None:
+        self._record = record
+        self._io = io
+
+    def origins(self, targets: Sequence[PurePath]) -> Mapping[PurePath, bytes]:
+        """Those in the record."""
+        return {path: key for path, key in self._record.origins([Path(each) for each in targets]).items()}  # noqa: C416
+
+    async def fresh(self, targets: Sequence[PurePath], sources: Sequence[Source], options: Sequence[str]) -> list[bool]:
+        """By the record, sizes and times."""
+        return await self._io.run(self._record.fresh, [Path(each) for each in targets], sources, options)
+
+    async def modified(self, targets: Sequence[PurePath]) -> list[float | None]:
+        """By a look at each."""
+        return await self._io.run(lambda: [_modified(Path(each)) for each in targets])
+
+    async def check(self, target: PurePath, origin: Origin, *, force: bool) -> OutputState:
+        """See ``OutputRecord.check``."""
+        return await self._io.run(self._record.check, Path(target), origin, force=force)
+
+    async def write(self, target: PurePath, origin: Origin, data: bytes, *, final: bool) -> list[str]:
+        """See ``OutputRecord.write``."""
+        return await self._io.run(self._record.write, Path(target), origin, data, final=final)
+
+    async def read(self, target: PurePath) -> bytes | None:
+        """The file's bytes; None if it cannot be read."""
+        return await self._io.run(_bytes, Path(target))
+
+    async def write_sheet(self, target: PurePath, data: bytes) -> None:
+        """Recognises our own by their mark."""
+        await self._io.run(_write_sheet, Path(target), data)
+
+
+def _modified(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _write_sheet(path: Path, data: bytes) -> None:
+    if path.exists() and mark_of(path) is None:
+        raise OutputExists(f"{path} exists and was not made by perkie", hint="Move it, or use another --out-dir.")
+    write_atomically(path, data)

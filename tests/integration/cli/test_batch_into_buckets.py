@@ -1,0 +1,136 @@
+"""``--out-dir gs://…``: outputs as objects, through the real client against the storage emulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud import storage
+from PIL import Image
+
+from tests.buckets import buckets, storage_thread
+from tests.conftest import CAT, Perkie, counts
+
+SMALL = ("-s", "bw_fine_art", "--size", "256", "--json")
+OUT = ("--out-dir", "gs://made/shop/")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with storage_thread() as server:
+        yield server.url
+
+
+@pytest.fixture
+def made(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[storage.Bucket]:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+    (tmp_path / "photos").mkdir()
+    for number, name in enumerate(("ann.png", "b ö.png")):
+        (tmp_path / "photos" / name).write_bytes(CAT.read_bytes() + bytes([number]))
+    with buckets(url, "made", "uploads") as (bucket, uploads):
+        uploads.blob("in/cat.png").upload_from_string(CAT.read_bytes() + b"cat", "image/png")
+        yield bucket
+        for each in (bucket, uploads):
+            each.delete(force=True)
+
+
+def names(bucket: storage.Bucket) -> list[str]:
+    return [each.name for each in bucket.list_blobs() if "/.perkie/" not in each.name]
+
+
+def body(done: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def statuses(done: Any) -> dict[str, str]:
+    return {row["output"]: row["status"] for row in body(done)["results"]}
+
+
+def forget(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Another machine: its record, journal and cache are empty."""
+    for kind in ("STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(folder / kind.lower()))
+
+
+def test_outputs_go_to_the_bucket_and_are_not_made_again_by_any_machine(
+    perkie_here: Perkie, made: storage.Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = perkie_here("stylize", "photos", *SMALL, *OUT)
+    wanted = {f"gs://made/shop/{stem}_bw_fine_art.jpg": "done" for stem in ("ann", "b ö")}
+    assert statuses(first) == wanted, first.stderr
+    assert names(made) == ["shop/ann_bw_fine_art.jpg", "shop/b ö_bw_fine_art.jpg"]
+    blob = made.get_blob("shop/ann_bw_fine_art.jpg")
+    assert blob.content_type == "image/jpeg"
+    with Image.open(BytesIO(blob.download_as_bytes())) as picture:
+        assert max(picture.size) == 256
+    forget(monkeypatch, tmp_path / "second")
+    assert set(statuses(perkie_here("stylize", "photos", *SMALL, *OUT)).values()) == {"skipped"}
+    monkeypatch.chdir("/")
+    moved = tmp_path / "elsewhere"
+    (tmp_path / "photos").rename(moved)
+    again = perkie_here("stylize", str(moved), *SMALL, *OUT)
+    assert set(statuses(again).values()) == {"skipped"}, "the same content is done, wherever it lies"
+    forget(monkeypatch, tmp_path / "third")
+    (moved / "ann.png").write_bytes(CAT.read_bytes() + b"new")
+    other = body(perkie_here("stylize", str(moved), *SMALL, *OUT))
+    assert counts(other["summary"]) == {"total": 2, "skipped": 1, "failed": 1}, "made from another photo of that name"
+    assert other["results"][0]["error"]["code"] == "output_exists"
+    forced = perkie_here("stylize", str(moved), *SMALL, *OUT, "--force")
+    assert set(statuses(forced).values()) == {"done"}
+    assert made.get_blob("shop/ann_bw_fine_art.jpg").generation > blob.generation
+
+
+def test_a_changed_photo_or_option_replaces_ours_and_nothing_foreign_is_touched(
+    perkie_here: Perkie, made: storage.Bucket, tmp_path: Path
+) -> None:
+    made.blob("shop/b ö_bw_fine_art.jpg").upload_from_string(b"theirs", "image/jpeg")
+    first = body(perkie_here("stylize", "photos", *SMALL, *OUT))
+    assert counts(first["summary"]) == {"total": 2, "done": 1, "failed": 1}
+    assert made.get_blob("shop/b ö_bw_fine_art.jpg").download_as_bytes() == b"theirs"
+    kept = body(perkie_here("stylize", "photos", *SMALL, *OUT, "--skip-existing"))
+    assert counts(kept["summary"]) == {"total": 2, "skipped": 2}
+    (tmp_path / "photos" / "ann.png").write_bytes(CAT.read_bytes() + b"changed")
+    changed = perkie_here("stylize", "photos/ann.png", *SMALL, *OUT)
+    assert statuses(changed) == {"gs://made/shop/ann_bw_fine_art.jpg": "done"}
+    larger = ("-s", "bw_fine_art", "--size", "300", "--json", *OUT)
+    assert statuses(perkie_here("stylize", "photos/ann.png", *larger)) == {"gs://made/shop/ann_bw_fine_art.jpg": "done"}
+
+
+def test_outputs_beside_their_photos_are_no_photos_on_the_next_night(perkie_here: Perkie, made: storage.Bucket) -> None:
+    out = ("--out-dir", "gs://uploads/in/styled")
+    assert statuses(perkie_here("stylize", "gs://uploads/in", "-r", *SMALL, *out)) == {
+        "gs://uploads/in/styled/cat_bw_fine_art.jpg": "done"
+    }
+    again = perkie_here("stylize", "gs://uploads/in", "-r", *SMALL, *out)
+    assert statuses(again) == {"gs://uploads/in/styled/cat_bw_fine_art.jpg": "skipped"}
+    told = perkie_here("stylize", "gs://uploads/in", "-r", *SMALL[:-1], *out).stderr
+    assert "left out: 1 picture that perkie made, such as gs://uploads/in/styled/cat_bw_fine_art.jpg" in told
+    only = perkie_here("stylize", "gs://uploads/in/styled/", *SMALL, *OUT)
+    assert (only.returncode, body(only)["error"]["code"]) == (3, "no_photos")
+
+
+def test_pets_and_their_sheets(perkie_here: Perkie, made: storage.Bucket) -> None:
+    command = ("process", "photos", *SMALL, *OUT, "--matting-engine", "builtin")
+    assert counts(body(perkie_here(*command))["summary"]) == {"total": 4, "done": 4}
+    pets = [f"shop/{pet}/{name}" for pet in ("ann", "b ö") for name in ("bw_fine_art.jpg", "cutout.png", "sheet.jpg")]
+    assert names(made) == [*pets, "shop/sheet.jpg"]
+    assert made.get_blob("shop/ann/cutout.png").content_type == "image/png"
+    before = made.get_blob("shop/sheet.jpg").generation
+    assert counts(body(perkie_here(*command))["summary"]) == {"total": 4, "skipped": 4}
+    assert made.get_blob("shop/sheet.jpg").generation == before, "nothing changed"
+
+
+def test_one_file_by_name_and_addresses_that_lead_nowhere(perkie_here: Perkie, made: storage.Bucket) -> None:
+    one = perkie_here("stylize", "photos/ann.png", *SMALL, "-o", "gs://made/one.webp")
+    assert statuses(one) == {"gs://made/one.webp": "done"}
+    assert made.get_blob("one.webp").content_type == "image/webp"
+    into = perkie_here("stylize", "photos/ann.png", *SMALL, "-o", "gs://made/folder/")
+    assert statuses(into) == {"gs://made/folder/ann_bw_fine_art.jpg": "cached"}
+    nowhere = perkie_here("stylize", "photos", *SMALL, "--out-dir", "gs://nobody/x")
+    assert (nowhere.returncode, "does not exist" in body(nowhere)["error"]["message"]) == (3, True)
+    assert perkie_here("stylize", "photos", *SMALL, "--out-dir", "gs://").returncode == 2
