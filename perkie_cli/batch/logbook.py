@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from perkie_cli.batch.jobs import Job, JobResult
+from perkie_cli.batch.machines.parts import Parts
 from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.runs import Item, Outcome, Run, Status
 from perkie_cli.ports import Clock, Journal, Locks, Workers
@@ -20,9 +21,17 @@ T = TypeVar("T")
 
 
 class Logbook:
-    """The journal of one run. ``warn`` is told once that it cannot be written."""
+    """The journal of one run. ``warn`` is told once that it cannot be written. ``parts``: beside the outputs, too."""
 
-    def __init__(self, journal: Journal, locks: Locks, io: Workers, clock: Clock, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        locks: Locks,
+        io: Workers,
+        clock: Clock,
+        warn: Callable[[str], None],
+        parts: Parts | None = None,
+    ) -> None:
         self.run_id = ""
         self._journal = journal
         self._locks = locks
@@ -30,6 +39,7 @@ class Logbook:
         self._clock = clock
         self._warn = warn
         self._works = True
+        self._parts = parts
 
     async def due(self, jobs: Sequence[Job], *, failed_only: bool, codes: frozenset[str]) -> list[Job]:
         """The jobs with the attempts of earlier runs that did not make them.
@@ -50,19 +60,29 @@ class Logbook:
         run = Run(self.run_id, command, tuple(words), str(Path.cwd()), now, len(jobs))
         async with self._locks.hold(alive(self.run_id)):
             await self._call(self._journal.begin, run, _items(jobs, done))
-            yield
+            async with nullcontext() if self._parts is None else self._parts.of(run, _items(jobs, done)):
+                yield
 
     async def started(self, place: int, job: Job) -> None:
         """Records that a job begins."""
+        if self._parts is not None:
+            attempts = job.attempts + 1
+            self._parts.note(Item(place, job.source.name, job.output, job.style, Status.RUNNING, attempts))
         await self._call(self._journal.started, self.run_id, place, job.attempts + 1)
 
     async def ended(self, place: int, result: JobResult) -> None:
         """Records how a job ended."""
-        await self._call(self._journal.ended, self.run_id, _ended(place, result))
+        item = _ended(place, result)
+        if self._parts is not None:
+            self._parts.note(item)
+        await self._call(self._journal.ended, self.run_id, item)
 
     async def finish(self, outcome: Outcome) -> None:
         """Records the end of the run."""
-        await self._call(self._journal.finish, self.run_id, outcome, self._clock.now())
+        now = self._clock.now()
+        if self._parts is not None:
+            await self._parts.finish(outcome, now)
+        await self._call(self._journal.finish, self.run_id, outcome, now)
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         if not self._works:

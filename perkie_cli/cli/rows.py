@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from perkie_cli.cli.batch.rows import CutoutRow, EstimateRow, ItemRow, OrderRow, PictureRow, RunRow, SheetRow
+from perkie_cli.cli.batch.rows import (
+    AttemptRow,
+    CutoutRow,
+    EstimateRow,
+    ItemRow,
+    OrderRow,
+    PictureRow,
+    RunRow,
+    SheetRow,
+)
 from perkie_cli.cli.commands.config import PlaceRow, SettingRow
 from perkie_cli.cli.commands.cost import SpendRow, StrategyRow
 from perkie_cli.cli.commands.doctor import CheckRow
@@ -36,6 +45,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "remove-bg": (CutoutRow,),
     "process": (CutoutRow, PictureRow, EstimateRow),
     "report list": (RunRow,),
+    "report merge": (AttemptRow,),
     "report show": (ItemRow, FileRow),
     "styles list": (StyleRow, StyleFileRow),
     "styles check": (StyleFileRow,),

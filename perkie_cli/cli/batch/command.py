@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.logbook import Logbook
+from perkie_cli.batch.machines.parts import Parts, runs_folder, writer
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.names import plan_targets
 from perkie_cli.batch.outputs.address import ObjectPath
@@ -183,8 +184,16 @@ class BatchCommand:
             return await run.all(jobs, there)
 
     def _logbook(self) -> Logbook:
-        services = self.services
-        return Logbook(services.journal, services.locks, services.io, services.clock, self.renderer.warn)
+        services, warn = self.services, self.renderer.warn
+        return Logbook(services.journal, services.locks, services.io, services.clock, warn, self._parts())
+
+    def _parts(self) -> Parts | None:
+        """A journal beside the outputs, for runs that others may have a part in."""
+        out_dir, shard, services = self.options.out_dir, self.options.shard, self.services
+        if out_dir is None or not (shard or isinstance(out_dir, ObjectPath)):
+            return None
+        write = writer(out_dir, lambda: services.buckets, services.io)
+        return Parts(runs_folder(out_dir), shard, write, services.clock, self.renderer.warn)
 
     def _renew_threads(self) -> None:
         for workers in (self.services.workers, self.services.io):

@@ -83,6 +83,20 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """What one process of a merged run did. ``shard``: ``I/N``. One that still runs counts as killed."""
+
+    run: str
+    shard: str | None
+    begun: datetime
+    ended: datetime | None
+    state: Outcome
+    items: int
+    failed: int
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ItemRow:
     """One output of a run, as its journal has it. ``attempts`` over all runs, ``seconds`` and ``cost_usd`` of this one.
 

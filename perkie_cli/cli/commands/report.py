@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,10 +21,10 @@ from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.row_parts import FileRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.table import Table
-from perkie_cli.domain.errors import NotFound, UsageError
+from perkie_cli.domain.errors import InvalidParameter, NotFound, UsageError
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.runs import Item, Outcome, Run, Status
-from perkie_cli.domain.units import format_duration
+from perkie_cli.domain.units import format_duration, parse_duration
 from perkie_cli.reports.batch_csv import as_csv
 from perkie_cli.reports.batch_html import PER_PAGE, page, page_name
 
@@ -103,6 +104,43 @@ def show(
             return await services.workers.run(_html, services, renderer, found, items, html)
         shown = list(items)
         return Report([_item_row(each) for each in shown], _summary(found), [*_heading(found), _table(shown)])
+
+    run(ctx, work)
+
+
+def _age(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise InvalidParameter(f"--since: {error}") from error
+
+
+@app.command()
+def merge(
+    ctx: typer.Context,
+    places: Annotated[
+        list[str], typer.Argument(metavar="PLACE", help="Output folders or gs:// prefixes, or journals in them.")
+    ],
+    since: Annotated[
+        timedelta | None, typer.Option(parser=_age, metavar="TIME", help="Only runs that began within this time.")
+    ] = None,
+) -> None:
+    """Join the journals of shards and of repeated attempts into one run, and record it here.
+
+    Runs with --shard, or with outputs in a bucket, keep their journals beside the outputs, in
+    .perkie/runs/. Each output counts once, in its latest state, with the money of all attempts.
+
+    Examples:
+
+      perkie report merge gs://bucket/gallery/ --since 24h
+
+      perkie report merge gallery/.perkie/runs/nightly-x7k2p/ && perkie report show --html report/
+    """
+
+    async def work(services: Services) -> Report:
+        from perkie_cli.cli.batch.merging import merge as merge_runs
+
+        return await merge_runs(services, renderer_of(ctx), places, since)
 
     run(ctx, work)
 

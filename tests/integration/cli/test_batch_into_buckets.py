@@ -134,3 +134,53 @@ def test_one_file_by_name_and_addresses_that_lead_nowhere(perkie_here: Perkie, m
     nowhere = perkie_here("stylize", "photos", *SMALL, "--out-dir", "gs://nobody/x")
     assert (nowhere.returncode, "does not exist" in body(nowhere)["error"]["message"]) == (3, True)
     assert perkie_here("stylize", "photos", *SMALL, "--out-dir", "gs://").returncode == 2
+
+
+def test_shards_leave_journals_beside_the_outputs_that_merge_into_one_run(
+    perkie_here: Perkie, made: storage.Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "photos" / "cut.png").write_bytes(CAT.read_bytes()[:9000])
+    monkeypatch.setenv("CLOUD_RUN_EXECUTION", "nightly-x7")
+    for index in range(3):
+        forget(monkeypatch, tmp_path / f"disk{index}")
+        perkie_here("stylize", "photos", *SMALL, *OUT, "--shard", f"{index}/3")
+    forget(monkeypatch, tmp_path / "disk0 again")
+    perkie_here("stylize", "photos", *SMALL, *OUT, "--shard", "0/3")
+    parts = [each.name for each in made.list_blobs(prefix="shop/.perkie/runs/nightly-x7/")]
+    assert len({name.split("/")[-2] for name in parts}) == 4
+    forget(monkeypatch, tmp_path / "desk")
+    together = body(perkie_here("report", "merge", "gs://made/shop/", "--json"))
+    assert {row["shard"] for row in together["results"]} == {"0/3", "1/3", "2/3"}
+    assert together["summary"].items() >= {"state": "finished", "total": 3, "failed": 1}.items()
+    shown = body(perkie_here("report", "show", "--json"))
+    assert shown["summary"]["run"] == together["summary"]["run"]
+    assert [(row["input"], row["status"]) for row in shown["results"]] == [
+        ("photos/ann.png", "done"), ("photos/b ö.png", "done"), ("photos/cut.png", "failed")
+    ]  # fmt: skip
+    retried = perkie_here("stylize", "photos", *SMALL, *OUT, "--retry-failed")
+    assert [row["input"] for row in body(retried)["results"]] == ["photos/cut.png"]
+    for each in made.list_blobs(prefix="shop/.perkie/"):
+        if "/00000" in each.name and b'"1/3"' in each.download_as_bytes():
+            each.delete()
+    lost = perkie_here("report", "merge", "gs://made/shop", "--json")
+    assert (lost.returncode, "has no beginning" in body(lost)["error"]["message"]) == (3, True)
+
+
+def test_journals_of_shards_beside_outputs_in_a_folder(
+    perkie_here: Perkie, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        (tmp_path / "photos" / f"pet{number}.png").write_bytes(CAT.read_bytes() + bytes([number]))
+    for index in (0, 1, 3):
+        perkie_here("stylize", "photos", *SMALL, "--out-dir", "out", "--shard", f"{index}/4")
+    (journal, *_) = (tmp_path / "out" / ".perkie" / "runs").rglob("00000.jsonl")
+    assert journal.stat().st_mode & 0o77 == 0, "it names customers' photos"
+    (tmp_path / "out" / "manifest.jsonl").write_text('{"path": "x"}')
+    done = perkie_here("report", "merge", "out")
+    assert done.returncode == 0, done.stderr
+    assert "warning: no journal of shard 2/4: what it did is missing here" in done.stderr
+    assert perkie_here("report", "merge", "out", "--since", "1ms").returncode == 3
+    assert perkie_here("report", "merge", "nowhere").returncode == 3
+    again = body(perkie_here("report", "merge", "out", "out", "--json"))
+    assert len(again["results"]) == 3, "a journal that is given twice counts once"
