@@ -16,8 +16,9 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,10 @@ def run(argv: list[str]) -> Report:
     report = Report("batch", notes=[f"load of the machine at the start: {os.getloadavg()[0]:.1f}"])
     with _workshop() as folder:
         if options.busy:
-            _speed(report, folder, 8, 1, cpu=True)
+            _speed_of_the_processor(report, folder, 2, 10)
             _memory(report, folder, 300, 3_000)
         else:
-            _speed(report, folder, options.drawn, options.rounds, cpu=False)
+            _speed(report, folder, options.drawn, options.rounds)
             _memory(report, folder, options.few, options.many)
     return report
 
@@ -77,45 +78,43 @@ def _workshop() -> Iterator[Path]:
             os.environ.update(before)
 
 
-def _speed(report: Report, folder: Path, count: int, rounds: int, *, cpu: bool) -> None:
-    photos = _distinct(folder / "drawn", count)
-    used: dict[str, list[float]] = {}
-    cases = {
-        "plain loop": _timed(used, "plain loop", lambda: _loop(photos, folder / "out")),
-        "one job": _timed(used, "one job", lambda: _command(photos, folder / "out", 1)),
-        "two jobs": _timed(used, "two jobs", lambda: _command(photos, folder / "out", 2)),
-    }
-    seconds = interleaved(cases, rounds)
-    used = {name: times[-rounds:] for name, times in used.items()}
-    compared = {**used, "two jobs": [each / 2 for each in used["two jobs"]]} if cpu else seconds
+def _speed(report: Report, folder: Path, count: int, rounds: int) -> None:
+    photos, out = _distinct(folder / "drawn", count), folder / "out"
+    seconds = interleaved({name: partial(case, photos, out) for name, case in CASES.items()}, rounds)
     ratios = {
-        name: statistics.median(loop / own for loop, own in zip(compared["plain loop"], compared[name], strict=True))
-        for name in cases
+        name: statistics.median(loop / own for loop, own in zip(seconds["plain loop"], seconds[name], strict=True))
+        for name in CASES
     }
-    report.rows += [
-        {
-            **{"case": name, "photos": count, "ms each": 1000 * statistics.median(times) / count},
-            **{"CPU ms": 1000 * statistics.median(used[name]) / count, "× loop": ratios[name]},
-        }
-        for name, times in seconds.items()
-    ]
-    by = ", by processor time" if cpu else ""
+    _show_speed(report, {name: statistics.median(times) / count for name, times in seconds.items()}, ratios, "")
+
+
+def _speed_of_the_processor(report: Report, folder: Path, few: int, many: int) -> None:
+    """What each photo more takes, without the start of processes and the first imports."""
+    photos = {count: _distinct(folder / f"drawn{count}", count) for count in (few, many)}
+    _loop(photos[few], folder / "out")
+    used = {
+        name: [_processor_time(partial(case, photos[count], folder / "out")) for count in (few, many)]
+        for name, case in CASES.items()
+    }
+    each = {name: (more - less) / (many - few) for name, (less, more) in used.items()}
+    ratios = {name: each["plain loop"] / own for name, own in each.items()}
+    ratios["two jobs"] *= 2
+    _show_speed(report, each, ratios, " by processor time")
+
+
+def _show_speed(report: Report, each: Mapping[str, float], ratios: Mapping[str, float], how: str) -> None:
+    report.rows += [{"case": name, f"ms each{how}": 1000 * each[name], "× loop": ratios[name]} for name in CASES]
     report.goals += [
-        Goal(f"one job, of a plain loop's speed{by}", ratios["one job"], 0.95, at_least=True),
-        Goal(f"two jobs, of a plain loop's speed{by}", ratios["two jobs"], 1.8, at_least=True),
+        Goal(f"one job, of a plain loop's speed{how}", ratios["one job"], 0.95, at_least=True),
+        Goal(f"two jobs, of a plain loop's speed{how}", ratios["two jobs"], 1.8, at_least=True),
     ]
 
 
-def _timed(used: dict[str, list[float]], name: str, case: Callable[[], None]) -> Callable[[], None]:
-    """The case; notes the processor time of this process and of its children that have ended."""
-
-    def run() -> None:
-        before = os.times()
-        case()
-        after = os.times()
-        used.setdefault(name, []).append(sum(after[:4]) - sum(before[:4]))
-
-    return run
+def _processor_time(case: Callable[[], object]) -> float:
+    """Seconds of this process and of its children that have ended."""
+    before = os.times()
+    case()
+    return sum(os.times()[:4]) - sum(before[:4])
 
 
 def _memory(report: Report, folder: Path, few: int, many: int) -> None:
@@ -196,6 +195,13 @@ def _command(photos: Path, out: Path, jobs: int) -> None:
             os.close(before)
     if code:
         raise RuntimeError(f"perkie ended with {code}")
+
+
+CASES: Mapping[str, Callable[[Path, Path], None]] = {
+    "plain loop": _loop,
+    "one job": partial(_command, jobs=1),
+    "two jobs": partial(_command, jobs=2),
+}
 
 
 def _empty(out: Path) -> None:
