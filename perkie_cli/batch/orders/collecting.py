@@ -7,7 +7,7 @@ forgotten only after its last picture, so that a run that is killed in the middl
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,6 +18,7 @@ from typing import Any
 from perkie_cli.batch.jobs import Job, JobResult
 from perkie_cli.batch.orders.book import OrderBook
 from perkie_cli.batch.orders.lines import LONGEST, read_lines
+from perkie_cli.batch.orders.patience import patiently
 from perkie_cli.batch.orders.placing import release
 from perkie_cli.domain.errors import PerkieError, StoreUnavailable, UpstreamFault
 from perkie_cli.domain.orders import Order, OrderedPicture, UpstreamJob, Via
@@ -82,7 +83,7 @@ class Collecting:
         """Whether it is too old to wait for."""
         return self._age(order) >= self._give_up_after
 
-    async def collect(self, seen: Seen, jobs: list[Job]) -> AsyncIterator[tuple[int, JobResult]]:
+    async def collect(self, seen: Seen, jobs: list[Job]) -> AsyncGenerator[tuple[int, JobResult], None]:
         """What became of each picture of an order that has ended, with its place in the order; ``jobs`` are theirs.
 
         The answers are read first to last, then come those without any. Raises: upstream errors when the answers
@@ -93,7 +94,7 @@ class Collecting:
         if seen.job.answers is not None:
             with tempfile.TemporaryDirectory(prefix="perkie-") as folder:
                 path = Path(folder) / "answers.jsonl"
-                await self._api.download(seen.job.answers, path, LONGEST * len(left))
+                await self._downloaded(seen.job.answers, path, LONGEST * len(left))
                 rows = read_lines(path)
                 while (row := await self._io.run(next, rows, None)) is not None:
                     if (place := _place(row, left)) is not None:
@@ -124,12 +125,18 @@ class Collecting:
             await self._book.put(seen)
         return Seen(seen, Fate.ENDED if job.state.ended else Fate.WAITING, job)
 
+    async def _downloaded(self, file: str, path: Path, most: int) -> None:
+        await patiently(self._clock, lambda: self._api.download(file, path, most))
+
     async def _found(self, order: Order) -> UpstreamJob | None:
         """The job by its name, or by the order's if the answer to its creation was lost."""
-        if order.job is not None:
-            return await self._api.job(order.job)
-        named = next((job for job in await self._api.jobs() if job.display_name == order.id), None)
-        return None if named is None else await self._api.job(named.name)  # the list leaves things out
+        name = order.job
+        if name is None:
+            jobs = await patiently(self._clock, self._api.jobs)
+            name = next((job.name for job in jobs if job.display_name == order.id), None)
+        if name is None:
+            return None
+        return await patiently(self._clock, lambda: self._api.job(name))  # the list leaves things out
 
     async def _given_up(self, seen: Seen) -> Seen:
         """Cancels the job and waits a little for its end: what is done by then can be collected."""

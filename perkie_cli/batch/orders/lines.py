@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from perkie_cli.domain.errors import unwritable
 from perkie_cli.domain.json_shape import Misshapen, count_strings
 
 LONGEST = 96 * 1024 * 1024  # bytes of a line, as of an answer online
@@ -14,19 +15,22 @@ _MOST_AROUND = 256 * 1024  # bytes of JSON around its strings
 
 
 def write_line(path: Path, row: Mapping[str, Any]) -> int:
-    """Begins a file with a row; the size of the file."""
+    """Begins a file with a row; the size of the file. Raises: DiskFull, UnwritableFile."""
     return _write(path, "wb", row)
 
 
 def append_line(path: Path, row: Mapping[str, Any]) -> int:
-    """Adds a row; the size of the file."""
+    """Adds a row; the size of the file. Raises: as ``write_line``."""
     return _write(path, "ab", row)
 
 
 def _write(path: Path, mode: str, row: Mapping[str, Any]) -> int:
-    with path.open(mode) as file:
-        file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
-        return file.tell()
+    try:
+        with path.open(mode) as file:
+            file.write(json.dumps(row, separators=(",", ":")).encode() + b"\n")
+            return file.tell()
+    except OSError as error:
+        raise unwritable(str(path), error, hint="TMPDIR names another place.") from error
 
 
 def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:

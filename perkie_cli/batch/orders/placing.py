@@ -18,6 +18,7 @@ from pathlib import Path
 from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.orders.book import OrderBook
 from perkie_cli.batch.orders.lines import append_line, write_line
+from perkie_cli.batch.orders.patience import patiently
 from perkie_cli.domain.errors import (
     BadInput,
     NotAuthorised,
@@ -53,6 +54,7 @@ class Requests:
     pictures: list[OrderedPicture] = field(default_factory=list)
     bytes: int = 0
     answers: int = 0
+    spent: Decimal | None = None  # of the day, when the first one was added; booking looks again
 
     @property
     def usd(self) -> Decimal:
@@ -104,7 +106,9 @@ class Placing:
         """
         usd = self._api.price(plan.size, requests.model)
         now = self._clock.now()
-        spent = await self._ledger.spent(now.date()) + requests.usd
+        if requests.spent is None:
+            requests.spent = await self._ledger.spent(now.date())
+        spent = requests.spent + requests.usd
         if spent + usd > self._cap:
             raise daily_cap_reached(spent, self._cap, now)
         with ExitStack() as held:
@@ -126,7 +130,7 @@ class Placing:
         """
         now = self._clock.now()
         id_ = f"perkie-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-        file = await self._api.upload(requests.path, id_)
+        file = await patiently(self._clock, lambda: self._api.upload(requests.path, id_))
         try:
             pictures = await self._booked(requests)
             order = Order(id_, requests.model, now, pictures, file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from perkie_cli.batch.jobs import Job, JobResult
 from perkie_cli.batch.logbook import Logbook
 from perkie_cli.batch.orders.collecting import Collecting, Fate, Seen
+from perkie_cli.batch.orders.patience import patiently
 from perkie_cli.batch.orders.placing import Placing, Requests
 from perkie_cli.batch.run import Reporter, RunResult, Work
 from perkie_cli.batch.tally import Tally
@@ -133,9 +135,10 @@ class OrderRun:
     async def _taken(self, seen: Seen, its: Open) -> None:
         left = list(its.places)
         try:
-            async for place, result in self.collecting.collect(seen, [self._jobs[each] for each in its.places]):
-                left.remove(its.places[place])
-                await self._brought(its.places[place], result)
+            async with aclosing(self.collecting.collect(seen, [self._jobs[each] for each in its.places])) as results:
+                async for place, result in results:
+                    left.remove(its.places[place])
+                    await self._brought(its.places[place], result)
         except PerkieError as error:
             if self.collecting.is_overdue(its.order):
                 await self._lost(replace(seen, error=error), left)
@@ -204,7 +207,7 @@ class OrderRun:
     async def _refused(self) -> PerkieError | None:
         """Why the upstream takes no orders for the model, before anything is spent."""
         try:
-            await self.api.check(self.rules.model)
+            await patiently(self.clock, lambda: self.api.check(self.rules.model))
         except PerkieError as error:
             return error
         return None

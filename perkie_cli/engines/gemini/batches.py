@@ -21,13 +21,15 @@ from perkie_cli.domain.errors import (
     ModelGone,
     PerkieError,
     UpstreamRefused,
+    UpstreamTimeout,
     UsageError,
     WrongCredentials,
+    unwritable,
 )
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.orders import JobState, UpstreamJob
-from perkie_cli.domain.units import format_size
+from perkie_cli.domain.units import format_duration, format_size
 from perkie_cli.engines.gemini import question
 from perkie_cli.engines.gemini.answer import GeminiAnswer, read_parsed
 from perkie_cli.engines.gemini.bill import usage_of
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 JSONL = "application/jsonl"
+ANSWER_WITHIN, FILE_WITHIN = 120.0, 3600.0  # seconds, without and with a file
 METHOD = "batchGenerateContent"
 # Bytes of an answer on the wire; the picture comes twice in some of them (research: 2K about 8 MB).
 _ANSWER = {"1K": 3_000_000, "2K": 8_000_000, "4K": 32_000_000}
@@ -111,7 +114,7 @@ class GeminiBatches:
     async def upload(self, path: Path, name: str) -> str:
         """Resumable, in pieces of 8 MiB."""
         config: Any = {"mime_type": JSONL, "display_name": name}
-        file = await self._ask(lambda its: its.client.aio.files.upload(file=path, config=config))
+        file = await self._ask(lambda its: its.client.aio.files.upload(file=path, config=config), FILE_WITHIN)
         return _named(file.name)
 
     async def create(self, model: str, file: str, display_name: str) -> UpstreamJob:
@@ -143,7 +146,7 @@ class GeminiBatches:
         """Piece by piece to the disk."""
         with path.open("wb") as target:
             bounded: Any = _Bounded(target, most)
-            await self._ask(lambda its: its.client.aio.files.download(file=file, destination=bounded))
+            await self._ask(lambda its: its.client.aio.files.download(file=file, destination=bounded), FILE_WITHIN)
 
     async def answered(self, row: Mapping[str, Any], job: RenderJob) -> Answered:
         """As for a call of its own, at the lower price."""
@@ -199,20 +202,21 @@ class GeminiBatches:
                 self._connection = await self._io.run(connect, self._access)
             return self._connection
 
-    async def _ask(self, call: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _ask(self, call: Callable[[Connection], Awaitable[T]], seconds: float | None = None) -> T:
         """The result of a call. The SDK's own error may contain the key and must not become our context."""
         connection = await self._connected()
+        limit = ANSWER_WITHIN if seconds is None else seconds
         try:
-            return await call(connection)
-        except TooLarge as error:
-            failure: PerkieError = BadAnswer(str(error))
+            async with asyncio.timeout(limit) as waiting:
+                return await call(connection)
+        except PerkieError:
+            raise
         except Exception as error:  # noqa: BLE001 -- told apart by class
-            failure, _ = fault(error, connection.scrubbed, self._clock.now())
+            if waiting.expired():
+                failure: PerkieError = UpstreamTimeout(f"gemini did not answer within {format_duration(limit)}")
+            else:
+                failure, _ = fault(error, connection.scrubbed, self._clock.now())
         raise failure
-
-
-class TooLarge(Exception):
-    """A file is larger than any that is meant."""
 
 
 class _Bounded:
@@ -223,11 +227,14 @@ class _Bounded:
         self._left = most
 
     def write(self, piece: bytes) -> int:
-        """Raises: TooLarge, OSError."""
+        """Raises: BadAnswer, DiskFull, UnwritableFile."""
         self._left -= len(piece)
         if self._left < 0:
-            raise TooLarge(f"the answers are over {format_size(self._target.tell() + len(piece))}")
-        return self._target.write(piece)
+            raise BadAnswer(f"the file of answers is over {format_size(self._target.tell())}")
+        try:
+            return self._target.write(piece)
+        except OSError as error:
+            raise unwritable(self._target.name, error, hint="TMPDIR names another place.") from error
 
 
 def _request(asked: Question, photo: bytes) -> Mapping[str, Any]:

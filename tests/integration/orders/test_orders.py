@@ -21,7 +21,9 @@ from perkie_cli.domain.errors import UsageError
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.orders import Then
 from perkie_cli.domain.pictures.result import CacheOutcome
+from perkie_cli.domain.runs import Outcome
 from perkie_cli.domain.storage.selection import WarmBy
+from perkie_cli.engines.gemini import batches
 from perkie_cli.ops.doctor.checks.gemini import orders
 from perkie_cli.ops.doctor.said import Level, Said
 from perkie_cli.ops.doctor.subject import Subject
@@ -264,6 +266,42 @@ class TestJobs:
         assert await shop.warm() == {"done": 3}
         assert (shop.emulator.total, await shop.orders()) == (6, [])
         assert (await shop.spend()).possible_usd == 3 * HALF
+
+    @pytest.mark.parametrize("how", ["get", "download"])
+    async def test_a_passing_fault_costs_no_day(self, shop: Shop, how: str) -> None:
+        await shop.warm()
+        await shop.done()
+        shop.plan({"kind": "batch_unfetched", "how": how, "first": 2})
+        assert await shop.warm() == {"done": 3}
+        assert shop.emulator.counts["none"] == 3
+
+    async def test_an_upstream_that_never_answers_ends_no_run_in_waiting(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await shop.warm()
+        monkeypatch.setattr(batches, "ANSWER_WITHIN", 0.2)
+        async with (
+            asyncio.timeout(60),
+            await asyncio.start_server(lambda *_: asyncio.sleep(99), "127.0.0.1", 0) as mute,
+        ):
+            port = mute.sockets[0].getsockname()[1]
+            monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", f"http://127.0.0.1:{port}")
+            assert await shop.warm() == {"ordered": 3}
+        assert "did not answer within" in shop.warnings[-1]
+
+    async def test_ctrl_c_keeps_what_is_collected_and_the_next_run_goes_on(self, shop: Shop) -> None:
+        await shop.warm()
+        await shop.done()
+        async with shop.process() as real:
+            api = FrozenAt(real.batch_api, "before answered", 2)
+            async with shop.process(batch_api=api) as stopped:
+                task = asyncio.ensure_future(shop.warmed(stopped))
+                await asyncio.wait_for(api.reached.wait(), 60)
+                task.cancel()
+                ended = await task
+        assert (ended.outcome, ended.tally.counted(), ended.left) == (Outcome.INTERRUPTED, {"done": 1}, 2)
+        assert await shop.warm() == {"done": 2, "cached": 1}
+        assert (await shop.spend()).pictures == 3
 
     async def test_a_job_that_nobody_knows_any_more_is_drawn_online(self, shop: Shop) -> None:
         await shop.warm()
