@@ -120,17 +120,25 @@ class OrderRun:
         """Collects what has ended; the places of jobs that were never ordered after all."""
         free: list[int] = []
         for each in opened:
-            seen = await self.collecting.look(each.order)
-            if seen.fate is Fate.ENDED:
-                await self._taken(seen, each)
-            elif seen.fate is Fate.WAITING:
-                await self._waits(replace(each, order=seen.order), seen.error)
-            elif seen.fate is Fate.NEVER:
-                await self.collecting.drop(seen)
-                free += each.places
-            else:
-                await self._lost(seen, each.places)
+            try:
+                free += await self._looked(each)
+            except PerkieError as error:  # the store of orders is down: nothing of this one was forgotten
+                await self._waits(each, error)
         return free
+
+    async def _looked(self, its: Open) -> Sequence[int]:
+        """Collects an order if it has ended; the places that are free again. Raises: StoreUnavailable."""
+        seen = await self.collecting.look(its.order)
+        if seen.fate is Fate.ENDED:
+            await self._taken(seen, its)
+        elif seen.fate is Fate.WAITING:
+            await self._waits(replace(its, order=seen.order), seen.error)
+        elif seen.fate is Fate.LOST:
+            await self._lost(seen, its.places)
+        else:
+            await self.collecting.drop(seen)
+            return its.places
+        return ()
 
     async def _taken(self, seen: Seen, its: Open) -> None:
         left = list(its.places)

@@ -27,6 +27,7 @@ from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.runs import Status
 from perkie_cli.domain.storage.selection import WarmBy
 from perkie_cli.domain.units import format_duration
+from perkie_cli.ports import STORE_DOWN
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -90,8 +91,12 @@ async def _warmed(services: Services, renderer: Renderer, chosen: Warm) -> Repor
 
 
 async def _not_on_order(services: Services, renderer: Renderer, jobs: Sequence[Job]) -> Sequence[Job]:
-    """Leaves out what is paid for already."""
-    orders = await OrderBook(services.documents).open()
+    """Leaves out what is paid for already. While the store is down, nobody is kept from working."""
+    try:
+        orders = await OrderBook(services.documents).open()
+    except STORE_DOWN as error:
+        renderer.warn(f"{error.message}; what is on order, if anything, is drawn again")
+        return jobs
     names = {warm_name(each.hash, each.style) for order in orders for each in order.pictures}
     left = [job for job in jobs if job.named not in names]
     if count := len(jobs) - len(left):

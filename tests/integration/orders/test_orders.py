@@ -17,16 +17,18 @@ from perkie_cli.batch.orders import placing
 from perkie_cli.batch.warm import StoredSource, warm_job
 from perkie_cli.cli.storage.warm import warm_request
 from perkie_cli.config.load import load
-from perkie_cli.domain.errors import UsageError
+from perkie_cli.domain.errors import StoreUnavailable, UsageError
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.orders import Then
 from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.domain.runs import Outcome
 from perkie_cli.domain.storage.selection import WarmBy
+from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.engines.gemini import batches
 from perkie_cli.ops.doctor.checks.gemini import orders
 from perkie_cli.ops.doctor.said import Level, Said
 from perkie_cli.ops.doctor.subject import Subject
+from perkie_cli.ports import BlobStore
 from tests.integration.orders.shop import HALF, STYLE, FrozenAt, Shop
 
 FREE = Decimal(0)
@@ -318,6 +320,20 @@ class TestJobs:
         assert await shop.codes() == ["retired_model"] * 3
         assert shop.emulator.batches.total == 0
 
+    async def test_a_model_that_takes_no_batches_is_named(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def answer(request: Request, wire: Wire) -> Response:
+            return Response.of({"name": "models/any", "supportedGenerationMethods": ["generateContent"]})
+
+        server = HttpServer(answer)
+        await server.start()
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
+        assert await shop.warm() == {"failed": 3}
+        await server.aclose()
+        assert {error.message for error in shop.reporter.errors} == {
+            "gemini-nano-banana-2.1 is not offered by the Batch API"
+        }
+        assert (await shop.spend()).usd == FREE
+
     async def test_nothing_is_ordered_where_this_machine_draws(
         self, shop: Shop, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -362,6 +378,16 @@ class TestAnswers:
         assert await shop.codes() == ["upstream_refused"]
         assert (await shop.spend()).possible_usd == 0
 
+    async def test_a_picture_that_cannot_be_kept_stays_on_order(self, shop: Shop) -> None:
+        await shop.warm()
+        await shop.done()
+        async with shop.process() as real, shop.process(blobs=Full(real.blobs)) as full:
+            ended = await shop.warmed(full)
+        assert ended.tally.counted() == {"ordered": 3}
+        assert "no room" in shop.warnings[-1]
+        assert await shop.warm() == {"done": 3}
+        assert shop.emulator.total == 3
+
     async def test_an_erased_upload_is_not_drawn_back_into_the_store(self, shop: Shop) -> None:
         await shop.warm()
         await shop.done()
@@ -371,3 +397,16 @@ class TestAnswers:
         assert await shop.warm() == {"done": 2, "failed": 1}
         assert await shop.codes() == ["not_found"]
         assert not any(first.hash in key for key in await shop.kept())
+
+
+class Full:
+    """A store of pictures without room."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blobs, name)
+
+    async def put(self, *_: object, **__: object) -> None:
+        raise StoreUnavailable("there is no room")
