@@ -23,9 +23,15 @@ window.told = [];
 for (const name of ["select", "error", "progress", "consent"]) {
   document.addEventListener("perkie:" + name, ({ detail }) => {
     window.told.push({ event: name, ...detail, file: detail.file?.size ?? null });
+    window.photo = detail.file ?? window.photo;
   });
 }
 """
+
+
+def upload(data: bytes, name: str = "pet.jpg", kind: str = "image/jpeg") -> dict[str, Any]:
+    """A file for ``choose`` that lies in memory only."""
+    return {"name": name, "mimeType": kind, "buffer": data}
 
 
 @asynccontextmanager

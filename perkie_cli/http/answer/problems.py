@@ -40,6 +40,12 @@ class RequestTooSlow(PerkieError):
     exit_code, http_status, retryable = 2, 408, True
 
 
+class EmptyUpload(PerkieError):
+    """A file without content: phones send one when the photo has moved since it was chosen."""
+
+    exit_code, http_status, retryable = 3, 422, True
+
+
 class MalformedHead(PerkieError):
     """The request is not HTTP, or its headers contradict each other."""
 

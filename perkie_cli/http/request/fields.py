@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from perkie_cli.domain.spelling import did_you_mean
-from perkie_cli.http.answer.problems import InvalidFields
+from perkie_cli.http.answer.problems import EmptyUpload, InvalidFields
 from perkie_cli.http.request.image_field import decode_image_field
 
 M = TypeVar("M", bound=BaseModel)
@@ -121,7 +121,8 @@ def picture_of(fields: Fields, names: Sequence[str], max_image: int) -> Upload |
 
     It is no longer among the fields then, which would keep its text in memory.
 
-    Raises: MalformedBody, TooManyBytes, InvalidFields for a value that is not a string, or for two pictures.
+    Raises: MalformedBody, TooManyBytes, EmptyUpload, InvalidFields for a value that is not a string, or for two
+    pictures.
     """
     given = [name for name in names if name in fields.files or fields.values.get(name) not in (None, "")]
     if len(given) > 1:
@@ -130,7 +131,10 @@ def picture_of(fields: Fields, names: Sequence[str], max_image: int) -> Upload |
         return None
     (name,) = given
     if name in fields.files:
-        return fields.files.pop(name)
+        upload = fields.files.pop(name)
+        if not upload.data:
+            raise EmptyUpload(f"{upload.name[:_LONGEST_NAME]} arrived empty", hint="Choose the photo once more.")
+        return upload
     value = fields.values.pop(name)
     if not isinstance(value, str):
         raise InvalidFields(f"{name}: not a string")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from perkie_cli.config.schema import QuotaSettings, Settings
 from tests.browser import Visit, chromium, visiting
 from tests.http_server import Running, running
 
@@ -19,7 +20,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[Running]:
-    async with running() as made:
+    quota = QuotaSettings(session=1_000, ip_ceiling=10_000)  # all of a module's tests have one address
+    async with running(settings=Settings(quota=quota)) as made:
         yield made
 
 

@@ -195,3 +195,13 @@ async def test_documented_limits_are_those_that_are_set() -> None:
     assert "5.0 MiB" in said
     assert "12 megapixels" in said
     assert "64 px" in said
+
+
+async def test_a_file_that_arrives_empty_may_be_sent_again(server: Running) -> None:
+    for path, name in (("/api/v1/generate", "image"), ("/api/v2/process", "image"), ("/remove-background", "image")):
+        data = {"style": "ink_wash"} if path == "/api/v1/generate" else None
+        answer = await server.client.post(path, data=data, files={name: ("pet.jpg", b"", "image/jpeg")})
+        assert answer.status_code == 422
+        told = answer.json()
+        assert (told["type"], told["retryable"]) == ("urn:perkie:problem:empty_upload", True)
+        assert told["detail"] == "pet.jpg arrived empty"

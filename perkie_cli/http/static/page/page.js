@@ -7,5 +7,6 @@ portrait.addEventListener("perkie:error", ({ detail }) => {
   if (detail.code === "not_authorised") document.getElementById("access").open = true;
 });
 fetch("api/v1/quota").then((answer) => {
+  answer.body?.cancel(); // else the browser waits for somebody to read it
   if (answer.status === 401) document.getElementById("access").open = true;
 }, () => {});

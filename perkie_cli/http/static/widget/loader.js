@@ -18,7 +18,6 @@
     :host { display: block; }
     :host([hidden]) { display: none; }
     .asking { display: flex; flex-wrap: wrap; gap: 12px; justify-content: center; align-items: center; min-height: 200px; }
-    .file { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
     button { font: inherit; min-height: 44px; padding: 8px 20px; cursor: pointer; }`);
 
   const off = () => {
@@ -75,7 +74,7 @@
         const input = document.createElement("input");
         Object.assign(button, { type: "button", textContent: words, className: name });
         button.part = `button ${name}`;
-        Object.assign(input, { type: "file", accept: camera ? "image/*" : TYPES, className: "file", tabIndex: -1, ariaLabel: words });
+        Object.assign(input, { type: "file", accept: camera ? "image/*" : TYPES, className: "file", hidden: true, ariaLabel: words });
         if (camera) input.setAttribute("capture", "environment");
         button.addEventListener("click", () => input.click());
         input.addEventListener("change", () => {
@@ -103,6 +102,7 @@
       try {
         const { mount } = await import(this.source + again);
         if (!this.isConnected) return null;
+        if (this.failures) this.ask();
         this.portrait = await mount(this);
         return this.portrait;
       } catch (error) {

@@ -34,7 +34,7 @@ export async function read(file, limits) {
   if (width && Math.min(width, height) < limits.min_side) {
     throw new Unusable("too_small", { name: file.name, width, height, side: limits.min_side });
   }
-  const blob = await fitting(new Blob([bytes], { type }), Math.max(width, height));
+  const blob = await fitting(new Blob([bytes], { type }), width, height);
   if (blob.size > limits.max_bytes) throw new Unusable("too_many_bytes", { name: file.name, size: megabytes(limits.max_bytes) });
   return { blob, name: file.name || "photo", type, width, height };
 }
@@ -60,15 +60,29 @@ function size(head, type) {
   return [0, 0];
 }
 
-/** The frame header among the segments (ITU T.81, B.2). */
+/** The frame header among the segments (ITU T.81, B.2), as the picture is seen. */
 function jpeg(head) {
+  let sideways = false;
   for (let at = 2; at + 9 < head.byteLength; at += 2 + head.getUint16(at + 2)) {
     const marker = head.getUint16(at);
     const frame = marker >= 0xffc0 && marker <= 0xffcf && ![0xffc4, 0xffc8, 0xffcc].includes(marker);
-    if (frame) return [head.getUint16(at + 7), head.getUint16(at + 5)];
+    const [height, width] = [head.getUint16(at + 5), head.getUint16(at + 7)];
+    if (frame) return sideways ? [height, width] : [width, height];
+    if (marker === 0xffe1 && text(head, at + 4, 4) === "Exif") sideways = orientation(head, at + 10) > 4;
     if (marker >> 8 !== 0xff) break;
   }
   return [0, 0];
+}
+
+/** The tag 0x0112 of the first directory (Exif 3.0, 4.6.5); 1 where there is none. */
+function orientation(head, tiff) {
+  const little = text(head, tiff, 2) === "II";
+  const directory = tiff + head.getUint32(tiff + 4, little);
+  for (let entry = 0; entry < head.getUint16(directory, little); entry++) {
+    const at = directory + 2 + entry * 12;
+    if (head.getUint16(at, little) === 0x0112) return head.getUint16(at + 8, little);
+  }
+  return 1;
 }
 
 /** The three kinds of WebP (RFC 9649). */
@@ -83,27 +97,25 @@ function webp(head) {
 let decoding = Promise.resolve(); // one picture at a time: phones hang at several
 
 /** The original bytes, so that the same photo is found again from any device; a smaller copy if it is huge. */
-function fitting(blob, side) {
+function fitting(blob, width, height) {
+  const side = Math.max(width, height);
   if (side <= MOST_SIDE && blob.size <= MOST_BYTES) return blob;
-  decoding = decoding.then(() => shrunk(blob)).catch(() => blob); // HEIC outside Safari: the server reads it
-  return decoding;
+  const shape = width >= height ? { resizeWidth: Math.min(width, MOST_SIDE) } : { resizeHeight: Math.min(height, MOST_SIDE) };
+  decoding = decoding.then(() => side && shrunk(blob, shape)).catch(() => null);
+  return decoding.then((small) => (small && (side > MOST_SIDE || small.size < blob.size) ? small : blob));
 }
 
 /** The browser scales while it decodes: a canvas of the full size turns out black on iOS (16.7 megapixels). */
-async function shrunk(blob) {
-  let bitmap = await createImageBitmap(blob, { imageOrientation: "from-image", resizeWidth: MOST_SIDE, resizeQuality: "high" });
-  if (bitmap.height > MOST_SIDE) {
-    bitmap.close();
-    bitmap = await createImageBitmap(blob, { imageOrientation: "from-image", resizeHeight: MOST_SIDE, resizeQuality: "high" });
-  }
+async function shrunk(blob, shape) {
+  const bitmap = await createImageBitmap(blob, { imageOrientation: "from-image", resizeQuality: "high", ...shape });
   const canvas = document.createElement("canvas");
   try {
+    if (Math.max(bitmap.width, bitmap.height) > MOST_SIDE) return null; // a browser that scales before it turns
     [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
     canvas.getContext("2d").drawImage(bitmap, 0, 0);
-    if (uniform(bitmap)) return blob;
+    if (uniform(bitmap)) return null;
     const type = blob.type === "image/jpeg" ? "image/jpeg" : "image/webp"; // keeps what is transparent
-    const small = await new Promise((resolve) => canvas.toBlob(resolve, type, 0.92));
-    return small && small.size < blob.size ? small : blob;
+    return await new Promise((resolve) => canvas.toBlob(resolve, type, 0.92));
   } finally {
     bitmap.close();
     canvas.width = canvas.height = 0; // Safari keeps the memory otherwise

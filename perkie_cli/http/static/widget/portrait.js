@@ -80,6 +80,7 @@ class Portrait {
     if (name !== "consent") {
       this.close();
       this.host.portrait = this.host.waking = null;
+      this.host.ask();
       this.host.wake();
     } else if (this.consent === "given" && this.work?.waitsForConsent) this.work.drawAll();
     else if (this.consent === "denied") this.memory.forget();

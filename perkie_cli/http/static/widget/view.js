@@ -52,7 +52,9 @@ export class View {
     this.quota = h("p", { class: "quiet quota", part: "quota" });
     this.result = h("section", { class: "result", "aria-label": words("result"), tabindex: -1, ".hidden": true }, this.compare, this.link, this.gallery);
     this.frame = h("div", { class: "frame", part: "frame", lang: this.portrait.language }, this.asking, this.message, this.sending, this.actions, this.quota, this.result);
+    const focused = this.root.activeElement;
     this.root.replaceChildren(this.frame);
+    focused?.focus({ preventScroll: true }); // a move takes it away
     this.offer([], this.portrait.accepted);
     this.slide();
   }
@@ -140,14 +142,14 @@ export class View {
 
   /** The end of all work. Focus follows to the pictures, if it was here. */
   settle(done, retry) {
+    const active = this.root.activeElement;
+    const here = active === this.stopping || active === this.now;
     this.progress(null);
     this.busy(false);
     this.retry = retry;
     show(this.again, Boolean(retry));
     for (const card of this.cards.values()) card.box.classList.remove("busy");
-    if (this.root.activeElement === this.stopping || this.root.activeElement === this.now || !this.root.activeElement && document.activeElement === this.host) {
-      (done ? this.result : this.again).focus({ preventScroll: !done });
-    }
+    if (here) (done ? this.result : this.again).focus({ preventScroll: !done });
   }
 
   clear() {
