@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from perkie_cli.domain.events import Event
 
 
 @dataclass(slots=True)
@@ -20,6 +23,7 @@ class CurrentRequest:
     span_id: str = ""  # 16 hex digits, of the request itself
     parent_id: str | None = None  # of the span that called us
     sampled: bool = False
+    made: list[Event] = field(default_factory=list)  # what ended for it, for the line of its answer
     notes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)  # for its span: when, what, facts
 
 

@@ -10,6 +10,8 @@ import logging
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from perkie_cli.domain.events import Answered, Event
 from perkie_cli.domain.secret import masked
 from perkie_cli.system.current_request import CurrentRequest
@@ -37,10 +39,11 @@ class JsonLines(logging.Formatter):
         if request is not None:
             made |= self._of_request(request)
         if isinstance(record.args, tuple) and record.args and isinstance(told := record.args[0], Told):
-            made |= _of_event(told.event)
+            event = told.event
+            made |= _facts(event) if not isinstance(event, Answered) else _of_answer(event, request)
         if record.exc_info:
             made["stack_trace"] = masked(self.formatException(record.exc_info))
-        return json.dumps(made, ensure_ascii=True, separators=(",", ":"))
+        return _encoded(made)
 
     def _of_request(self, request: CurrentRequest) -> dict[str, Any]:
         made: dict[str, Any] = {"request_id": request.request_id}
@@ -52,15 +55,23 @@ class JsonLines(logging.Formatter):
         return made
 
 
-def _of_event(event: Event) -> dict[str, Any]:
-    if isinstance(event, Answered):
-        http = {
-            "requestMethod": _plain(event.method),
-            "requestUrl": _plain(event.shown or event.route),
-            "status": event.status,
-            "latency": f"{event.seconds:.6f}s",
-        }
-        return {"event": name_of(event), "route": _plain(event.route), "httpRequest": http}
+def _of_answer(event: Answered, request: CurrentRequest | None) -> dict[str, Any]:
+    """The answer, and the facts of the picture that was made for it; of several pictures a list."""
+    made: dict[str, Any] = {}
+    if request is not None and request.made:
+        made = _facts(request.made[-1])
+        if len(request.made) > 1:
+            made["made"] = [_facts(each) for each in request.made]
+    http = {
+        "requestMethod": _plain(event.method),
+        "requestUrl": _plain(event.shown or event.route),
+        "status": event.status,
+        "latency": f"{event.seconds:.6f}s",
+    }
+    return {**made, "event": name_of(event), "route": _plain(event.route), "httpRequest": http}
+
+
+def _facts(event: Event) -> dict[str, Any]:
     return {"event": name_of(event), **{name: _plain(value) for name, value in facts_of(event).items()}}
 
 
@@ -68,3 +79,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return masked(value)
     return float(value) if isinstance(value, Decimal) else value
+
+
+def _encoded(made: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(made).decode()
+    except TypeError:  # half a surrogate pair, which no UTF-8 can hold
+        return json.dumps(made)

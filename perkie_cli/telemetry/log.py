@@ -40,12 +40,13 @@ from perkie_cli.domain.events import (
 )
 from perkie_cli.domain.secret import masked
 from perkie_cli.system.current_request import CurrentRequest, current_request
-from perkie_cli.telemetry.json_log import JsonLines
 from perkie_cli.telemetry.outages import Outages
 from perkie_cli.telemetry.told import Told, utc
 
 Format = Literal["text", "json"]
 log = logging.getLogger("perkie.events")
+_OF_STORES = (StoreFailed, StoreAnswered)
+_MADE = (PictureEnded, CutoutEnded)
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")  # all but the tab
 LEVELS: dict[type[Event], int] = {
     **dict.fromkeys(
@@ -67,17 +68,21 @@ LEVELS: dict[type[Event], int] = {
 class EventLog:
     """Logs every event at its kind's level; of a store that stays down only the first failure and the return."""
 
-    def __init__(self, *, answers: int = LEVELS[Answered]) -> None:
-        """``answers``: the level of answers over HTTP."""
+    def __init__(self, *, wide: bool = False) -> None:
+        """``wide``: one line an answer at INFO, which also has what was made for it; for a log with fields."""
         self._outages = Outages()
-        self._levels = {**LEVELS, Answered: answers}
+        self._wide = wide
+        self._levels = {**LEVELS, Answered: logging.INFO if wide else LEVELS[Answered]}
 
     def emit(self, event: Event) -> None:
         """Logs the event."""
-        told = self._outages.told(event)
+        told = self._outages.told(event) if isinstance(event, _OF_STORES) else event
         level = logging.DEBUG if told is None else self._levels[type(told)]
-        if log.isEnabledFor(level):
-            log.log(level, "%s", Told(told or event))
+        if self._wide and isinstance(event, _MADE) and (request := current_request()) is not None:
+            request.made.append(event)
+            level = logging.DEBUG
+        if log.isEnabledFor(level):  # without the search for the calling line, which no format shows
+            log.handle(logging.LogRecord(log.name, level, "", 0, "%s", (Told(told or event),), None))
 
 
 class Lines(logging.Formatter):
@@ -127,13 +132,21 @@ def log_to_stderr(*, verbose: bool, format_: Format = "text", project: str | Non
     handler = handler_on(sys.stderr, format_, project)
     logging.basicConfig(handlers=[handler], level=logging.INFO if verbose else logging.WARNING)
     logging.getLogger("perkie").setLevel(logging.DEBUG if verbose else logging.INFO)
+    leave_out_unseen()
     logging.captureWarnings(capture=True)  # of libraries: they may repeat what an upstream has said
+
+
+def leave_out_unseen() -> None:
+    """Spares each record what no format here shows: threads and processes."""
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def handler_on(stream: TextIO, format_: Format = "text", project: str | None = None) -> logging.Handler:
     """Writes lines of that format to ``stream``."""
     handler = logging.StreamHandler(stream)
     if format_ == "json":
+        from perkie_cli.telemetry.json_log import JsonLines  # with orjson, of the extra serve
+
         handler.setFormatter(JsonLines(project))
     else:
         handler.setFormatter(Lines())

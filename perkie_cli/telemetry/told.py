@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
 from perkie_cli.domain.events import Answered, Event
 
 
-@dataclass(frozen=True, slots=True)
 class Told:
     """An event as the argument of a record: the formatter decides what becomes of it."""
 
-    event: Event
+    __slots__ = ("event",)
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
 
     def __str__(self) -> str:
         return line(self.event)
@@ -23,12 +25,23 @@ class Told:
 
 def name_of(event: Event) -> str:
     """``picture_ended``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    return _shape(type(event))[0]
 
 
 def facts_of(event: Event) -> dict[str, Any]:
     """The event's fields."""
-    return {field.name: getattr(event, field.name) for field in fields(event)}
+    return {name: getattr(event, name) for name in _shape(type(event))[1]}
+
+
+_shapes: dict[type[Event], tuple[str, tuple[str, ...]]] = {}
+
+
+def _shape(kind: type[Event]) -> tuple[str, tuple[str, ...]]:
+    """The name of a kind of event, and of its fields."""
+    if (known := _shapes.get(kind)) is None:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+        known = _shapes[kind] = name, tuple(field.name for field in fields(kind))
+    return known
 
 
 def line(event: Event) -> str:
@@ -43,4 +56,4 @@ def line(event: Event) -> str:
 
 def utc(record: logging.LogRecord) -> str:
     """The record's time as RFC 3339 with milliseconds and ``Z``."""
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from typing import Annotated
 
@@ -14,9 +13,8 @@ from perkie_cli.cli import complete
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import Interrupted, MissingExtra
-from perkie_cli.domain.events import Answered
 from perkie_cli.system.imports import uncollected
-from perkie_cli.telemetry.log import LEVELS, EventLog, log_to_stderr
+from perkie_cli.telemetry.log import EventLog, log_to_stderr
 
 ROLES = ("all", "artistic", "matting")
 LOG_FORMATS = ("text", "json")
@@ -72,9 +70,8 @@ def serve(
     settings = settings_of(ctx, {**flags, **more}).settings
     project = settings.telemetry.project or settings.firestore.project
     log_to_stderr(verbose=renderer.flags.verbose, format_=settings.telemetry.log_format, project=project)
-    # in JSON an answer has fields to filter by; as text it would only be one more line a request
-    answers = logging.INFO if settings.telemetry.log_format == "json" else LEVELS[Answered]
-    ended_by = _run(build_services(settings, profile=Profile.SERVER, listener=EventLog(answers=answers)), renderer)
+    listener = EventLog(wide=settings.telemetry.log_format == "json")
+    ended_by = _run(build_services(settings, profile=Profile.SERVER, listener=listener), renderer)
     if ended_by is signal.SIGINT:
         raise Interrupted("interrupted; requests in flight were answered")
     finish(ctx, Report())

@@ -100,13 +100,14 @@ def a_json_line(event: Event, request: CurrentRequest | None = None, project: st
     stream, logger = io.StringIO(), logging.getLogger("perkie.events")
     handler = handler_on(stream, "json", project)
     logger.addHandler(handler)
-    before, logger.level = logger.level, logging.DEBUG
+    before = logger.level
+    logger.setLevel(logging.DEBUG)
     try:
         with serving(request) if request is not None else nullcontext():
             EventLog().emit(event)
     finally:
         logger.removeHandler(handler)
-        logger.level = before
+        logger.setLevel(before)
     (line,) = stream.getvalue().splitlines()
     made = json.loads(line)
     assert isinstance(made, dict)
@@ -156,6 +157,33 @@ def test_every_kind_of_event_is_one_json_line(kind: type[Event]) -> None:
     event = kind(**{each.name: (texts | numbers)[str(each.type)] for each in fields(kind)})
     if not isinstance(event, StoreAnswered | StoreBack):
         assert "secret" not in json.dumps(a_json_line(event))
+
+
+def test_a_wide_line_has_the_answer_and_what_was_made_for_it() -> None:
+    stream, logger = io.StringIO(), logging.getLogger("perkie.events")
+    handler = handler_on(stream, "json")
+    logger.addHandler(handler)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    log = EventLog(wide=True)
+    try:
+        for styles in (["ink_wash"], ["ink_wash", "bw_fine_art"]):
+            with serving(CurrentRequest("r1", "a" * 32)):
+                for style in styles:
+                    log.emit(PictureEnded(style, "local", "ink", "hit", "ok", 0.01))
+                log.emit(Answered("POST", "/api/v1/generate", 200, 0.02))
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+    one, two = map(json.loads, stream.getvalue().splitlines())
+    assert (one["event"], one["httpRequest"]["status"], one["style"], one["outcome"]) == (
+        "answered",
+        200,
+        "ink_wash",
+        "ok",
+    )
+    assert "made" not in one
+    assert [each["style"] for each in two["made"]] == ["ink_wash", "bw_fine_art"]
 
 
 def test_an_exception_stays_in_its_json_line() -> None:
