@@ -16,7 +16,8 @@ from perkie_cli.cli.help import HELP_NAMES, shape_help
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.domain.errors import UsageError
 
-# name → one line of help. The module is perkie_cli.cli.commands.<name>, with "_" for "-"; it holds ``app``.
+# name → one line of help. The module is perkie_cli.cli.commands.<name>, with "_" for "-", or in the folder that
+# ``FOLDERS`` names; it holds ``app``.
 COMMANDS: dict[str, str] = {
     "stylize": "Redraw pets in an artistic style.",
     "remove-bg": "Cut pets out of their background.",
@@ -31,6 +32,8 @@ COMMANDS: dict[str, str] = {
     "state": "Check the files of quotas, spending and outputs.",
     "doctor": "Find what is wrong with this installation or a running server, and what mends it.",
     "deploy": "Ship to Cloud Run: manifests, checks, and a canary that goes back by itself.",
+    "audit": "Show what was changed, by whom and when.",
+    "events": "Show the last failures of a server, from its log.",
     "load-test": "Test the service under load, as a gate for CI.",
     "emulate": "Run local emulators of the services that perkie uses.",
     "config": "Show settings and their origin, write a config file.",
@@ -39,6 +42,8 @@ COMMANDS: dict[str, str] = {
     "keys": "Make, list and revoke API keys of a server.",
 }
 
+
+FOLDERS = {"audit": "records", "events": "records"}
 
 EXAMPLES = (
     "perkie stylize pet.jpg --style ink_wash",
@@ -68,7 +73,8 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str) -> Any:
     """Imports one of ``COMMANDS``."""
-    module = importlib.import_module(f"perkie_cli.cli.commands.{name.replace('-', '_')}")
+    folder = f"{FOLDERS[name]}." if name in FOLDERS else ""
+    module = importlib.import_module(f"perkie_cli.cli.commands.{folder}{name.replace('-', '_')}")
     command = get_command(module.app)
     command.name = name
     command.params = [param for param in command.params if param.name not in ROOT_OPTIONS]

@@ -37,6 +37,7 @@ from perkie_cli.cli.models.rows import ImageModelRow, NetworkRow, ScoreRow, Weig
 from perkie_cli.cli.row_parts import FailedRow, FileRow, VersionRow
 from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, RuleChangeRow, RuleRow
 from perkie_cli.domain.quotas.limits import CounterState
+from perkie_cli.domain.records import AuditRecord, LogLine
 from perkie_cli.ports import CopiedFile, StateFile
 
 ROWS: Mapping[str, tuple[type, ...]] = {
@@ -74,6 +75,8 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "keys list": (ApiKeyRow,),
     "keys revoke": (ApiKeyRow,),
     "doctor": (CheckRow,),
+    "audit list": (AuditRecord,),
+    "events": (LogLine,),
     "lifecycle show": (RuleRow,),
     "lifecycle diff": (RuleChangeRow,),
     "lifecycle apply": (RuleChangeRow,),

@@ -6,9 +6,14 @@ import getpass
 import json
 import os
 import socket
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
+from perkie_cli.domain.errors import UnreadableFile
 from perkie_cli.domain.events import Audited, AuditLost, Event
+from perkie_cli.domain.records import AuditRecord
+from perkie_cli.domain.units import why_unread
 from perkie_cli.ports import Clock, EventSink
 from perkie_cli.system.private import open_private, private_folder
 
@@ -27,6 +32,7 @@ class AuditLog:
 
     def __init__(self, path: Path, clock: Clock, next_sink: EventSink) -> None:
         self.path = path
+        self.unreadable = 0  # lines of the last reading
         self._clock = clock
         self._next_sink = next_sink
 
@@ -38,6 +44,22 @@ class AuditLog:
             except OSError as error:
                 self._next_sink.emit(AuditLost(str(self.path), error.strerror or str(error)))
         self._next_sink.emit(event)
+
+    def records(self) -> Iterator[AuditRecord]:
+        """What was recorded on this machine, the oldest first. Blocks. Raises: UnreadableFile."""
+        self.unreadable = 0
+        try:
+            with self.path.open("r", encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    record = _record(line)
+                    if record is None:
+                        self.unreadable += 1
+                    else:
+                        yield record
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UnreadableFile(f"{self.path} cannot be read: {why_unread(error)}") from error
 
     def _append(self, event: Audited) -> None:
         record = {
@@ -53,3 +75,13 @@ class AuditLog:
         descriptor = open_private(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         with os.fdopen(descriptor, "ab", buffering=0) as file:  # one write call: lines of several processes never mix
             file.write((json.dumps(record) + "\n").encode())
+
+
+def _record(line: str) -> AuditRecord | None:
+    try:
+        made = json.loads(line)
+        texts = [str(made.get(name, "")) for name in ("action", "target", "actor", "detail", "before", "after")]
+        time = datetime.fromisoformat(made["time"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # torn by a full disk, or edited
+    return AuditRecord(time, *texts) if time.tzinfo is not None else None

@@ -107,6 +107,7 @@ def path(ctx: typer.Context) -> None:
         ("styles", services.styles_dir),
         ("cache", services.cache_dir),
         ("state", services.state_dir),
+        ("audit records", services.audit.path),
         ("models", services.model_dirs[0]),
     ):
         places.append(PlaceRow(what, place, place.exists()))

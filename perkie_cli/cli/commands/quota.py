@@ -151,6 +151,8 @@ def _change(
         target = whole if owner is None else ", ".join(state.counter for state in found)
         renderer.confirm(f"{verb.capitalize()} {target} in {store}?", yes=yes, typed="all" if owner is None else None)
         changes = [change async for change in step(services.quota_admin)]
+        if changes and not any(change.is_one for change in changes):
+            renderer.say("nothing changed: there was nothing to take back or to reset")
         return Report(
             results=[CounterChangeRow(each.after.counter, each.before, each.after) for each in changes],
             summary={"store": store, "count": len(changes), "dry_run": False},

@@ -62,7 +62,9 @@ def serve(
 
       perkie serve
 
-      perkie serve --host 0.0.0.0 --auth api-key,shopify-proxy --role artistic --log-format json
+      perkie serve --host 0.0.0.0 --auth api-key,shopify-proxy --role artistic
+
+      perkie serve --log-format json 2>> server.log
     """
     renderer = renderer_of(ctx)
     flags = {"http.host": host, "http.port": port, "http.role": role, "http.auth": auth}

@@ -24,6 +24,11 @@ class CounterChange:
     before: CounterState
     after: CounterState
 
+    @property
+    def is_one(self) -> bool:
+        """Whether anything is different; reservations come and go by themselves."""
+        return (self.before.used, self.before.granted) != (self.after.used, self.after.granted)
+
 
 class QuotaAdmin:
     """Works on today's counters of one owner, or of all owners with use today (owner None)."""

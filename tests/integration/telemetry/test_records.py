@@ -1,0 +1,146 @@
+"""What was recorded is read again by those who are on call: `perkie audit list` and `perkie events`."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from perkie_cli.domain.events import Answered, Degraded, Event, PictureEnded, StoreFailed
+from perkie_cli.domain.people.identity import Owner
+from perkie_cli.http.request.owner_tag import OwnerTags
+from perkie_cli.system.current_request import CurrentRequest, serving
+from perkie_cli.telemetry.log import EventLog, handler_on
+from tests.conftest import Perkie
+
+SECRET = "a link secret of a server"
+ANNA = OwnerTags(SECRET.encode())(Owner.customer("42"))
+
+
+def written(events: Sequence[tuple[str, str, Event]], format_: Literal["text", "json"]) -> str:
+    """The log of these events, each of a request and an owner."""
+    stream, logger = io.StringIO(), logging.getLogger("perkie.events")
+    handler, before = handler_on(stream, format_), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        for request, owner, event in events:
+            with serving(CurrentRequest(request, "a" * 32, "shop", owner)):
+                EventLog().emit(event)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+    return stream.getvalue()
+
+
+EVENTS = (
+    ("r1", ANNA, PictureEnded("ink_wash", "gemini", "nano", "miss", "ok", 6.0)),
+    ("r2", ANNA, Degraded("ink_wash", "upstream_timeout", "local", "local", "no answer [maybe]", "Wait.")),
+    ("r3", "customer:ffff", StoreFailed("disk:/x", "write", "the disk is full", "Free some space.")),
+    ("r3", "customer:ffff", Answered("POST", "/api/v1/generate", 200, 0.5)),
+)
+
+
+def found(perkie: Perkie, *args: str) -> list[dict[str, Any]]:
+    done = perkie("events", *args, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["results"]
+    assert isinstance(rows, list)
+    return rows
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+@pytest.mark.parametrize("before", ["", "Nov 30 00:00:00 host perkie[12]: "])
+def test_failures_are_found_in_the_log_of_either_form(
+    perkie_here: Perkie, tmp_path: Path, format_: Literal["text", "json"], before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "server.log"
+    noise = 'listening on http://127.0.0.1:8080\n  File "x.py", line 1\n{"severity": 3}\n{"severity"\n\n'
+    lines = written(EVENTS, format_).splitlines()
+    log.write_text(noise + "".join(f"{before}{line}\n" for line in lines))
+    rows = found(perkie_here, str(log))
+    assert [(each["event"], each["request_id"], each["level"]) for each in rows] == [
+        ("degraded", "r2", "WARNING"),
+        ("store_failed", "r3", "WARNING"),
+    ]
+    assert rows[0]["message"].endswith("cause=no answer [maybe] (Wait.)")
+    assert rows[0]["owner"] == ANNA
+    assert [each["request_id"] for each in found(perkie_here, str(log), "--request", "r1")] == ["r1"]
+    monkeypatch.setenv("PERKIE_HTTP_LINK_SECRET", SECRET)
+    assert [each["event"] for each in found(perkie_here, str(log), "--customer", "42")] == ["picture_ended", "degraded"]
+    assert found(perkie_here, str(log), "--since", "2099-01-01") == []
+    assert len(found(perkie_here, str(log), "--level", "debug")) == 4
+    assert [each["request_id"] for each in found(perkie_here, str(log), "--limit", "1")] == ["r3"]
+
+
+def test_people_see_what_failed_and_how_often(perkie_here: Perkie, tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    log.write_text(written(EVENTS, "text"))
+    done = perkie_here("events", str(log))
+    assert "cause=no answer" in done.stdout
+    assert "2 in all: 1 degraded, 1 store_failed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "told"),
+    [
+        ((), 2, "which log?"),
+        (("absent.log",), 3, "absent.log cannot be read"),
+        (("-", "--level", "loud"), 3, "'loud' is not a level"),
+        (("-", "--since", "soon"), 3, "neither a duration nor a time"),
+        (("-", "--customer", "42"), 4, "http.link_secret, which is not set here"),
+        (("-", "--customer", "42", "--session", "s"), 2, "exclude each other"),
+    ],
+)
+def test_what_cannot_be_read_is_said(perkie_here: Perkie, args: tuple[str, ...], code: int, told: str) -> None:
+    done = perkie_here("events", *args)
+    assert done.returncode == code
+    assert told in done.stderr
+
+
+def test_changes_are_listed_with_who_made_them(perkie_here: Perkie) -> None:
+    for args in (("grant", "3", "--customer", "42"), ("grant", "2", "--customer", "423"), ("reset", "--session", "s1")):
+        assert perkie_here("quota", *args, "--yes").returncode == 0
+    rows = json.loads(perkie_here("audit", "list", "--json").stdout)["results"]
+    assert [(each["action"], each["target"]) for each in rows] == [
+        ("quota.grant", "customer:42"),
+        ("quota.grant", "customer:423"),
+        ("quota.reset", "session:s1"),
+    ]
+    assert "@" in rows[0]["actor"]
+    assert rows[0]["after"].endswith("granted 3")
+    only = json.loads(perkie_here("audit", "list", "--customer", "42", "--action", "quota", "--json").stdout)
+    assert [each["target"] for each in only["results"]] == ["customer:42"]
+    table = perkie_here("audit", "list", "--limit", "1")
+    assert "session:s1" in table.stdout
+    assert "2 older ones; --limit 3 shows them" in table.stderr
+    assert perkie_here("audit", "list", "--since", "2099-01-01").stderr.strip() == "no change since then"
+
+
+def test_a_change_that_changes_nothing_says_so(perkie_here: Perkie) -> None:
+    done = perkie_here("quota", "grant", "--customer", "42", "--yes", "--", "-4")
+    assert done.returncode == 0
+    assert "nothing changed" in done.stderr
+
+
+def test_a_torn_record_does_not_hide_the_others(perkie_here: Perkie) -> None:
+    perkie_here("quota", "grant", "3", "--customer", "42", "--yes")
+    path = Path(json.loads(perkie_here("audit", "list", "--json").stdout)["summary"]["file"])
+    path.write_text('{"time": "2026-11-\n[]\n{"time": "2026-11-29"}\n' + path.read_text())
+    done = perkie_here("audit", "list")
+    assert "customer:42" in done.stdout
+    assert "3 lines of" in done.stderr
+
+
+def test_an_erased_customer_s_folders_concern_the_customer(perkie_here: Perkie) -> None:
+    perkie_here("quota", "grant", "3", "--customer", "7", "--yes")
+    path = Path(json.loads(perkie_here("audit", "list", "--json").stdout)["summary"]["file"])
+    purge = {"time": "2026-11-29T00:00:00+00:00", "action": "cache purge", "target": "disk:/c generated/customers/42/"}
+    path.write_text(path.read_text() + json.dumps({**purge, "actor": "root@vm"}) + "\n")
+    rows = json.loads(perkie_here("audit", "list", "--customer", "42", "--action", "cache.purge", "--json").stdout)
+    assert [each["action"] for each in rows["results"]] == ["cache purge"]
