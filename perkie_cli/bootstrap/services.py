@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from perkie_cli.engines.networks.engine import NetworkEngines
     from perkie_cli.engines.u2net.engine import BuiltinEngine
     from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
+    from perkie_cli.ops.monitor.monitor import Monitor
     from perkie_cli.ports import (
         Backups,
         BlobStore,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         Workers,
     )
     from perkie_cli.ports.batch_api import BatchApi
+    from perkie_cli.ports.monitoring import Monitoring
     from perkie_cli.resilience.guarded import GuardedMattingEngine, GuardedStyleEngine
     from perkie_cli.resilience.leases import Leases
     from perkie_cli.resilience.pace import Pace
@@ -144,6 +146,9 @@ class Services(LazyParts):
     lifecycle: Lifecycle = part("stores.google")
     firestore: FirestoreConnection = part("stores.firestore")
     firestore_documents: DocumentStore = part("stores.firestore")
+
+    monitoring: Monitoring = part("stores.monitoring")
+    monitor: Monitor = part("stores.monitoring")
 
     lifetimes: Mapping[str, timedelta] = part("keeping")
     cache_keeping: CacheKeeping = part("keeping")

@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "deploy": "Ship to Cloud Run: manifests, checks, and a canary that goes back by itself.",
     "audit": "Show what was changed, by whom and when.",
     "events": "Show the last failures of a server, from its log.",
+    "monitor": "Keep Cloud Monitoring's objectives, alerts and dashboard in line with slo.yaml.",
     "load-test": "Test the service under load, as a gate for CI.",
     "emulate": "Run local emulators of the services that perkie uses.",
     "config": "Show settings and their origin, write a config file.",

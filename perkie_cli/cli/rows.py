@@ -34,6 +34,7 @@ from perkie_cli.cli.loadtest.rows import (
     LoadScenarioRow,
 )
 from perkie_cli.cli.models.rows import ImageModelRow, NetworkRow, ScoreRow, WeightsRow
+from perkie_cli.cli.monitor.rows import AlertRow, LiveRow, ResourceChangeRow
 from perkie_cli.cli.row_parts import FailedRow, FileRow, VersionRow
 from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, RuleChangeRow, RuleRow
 from perkie_cli.domain.quotas.limits import CounterState
@@ -80,6 +81,9 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "lifecycle show": (RuleRow,),
     "lifecycle diff": (RuleChangeRow,),
     "lifecycle apply": (RuleChangeRow,),
+    "monitor show": (AlertRow, LiveRow),
+    "monitor diff": (ResourceChangeRow,),
+    "monitor apply": (ResourceChangeRow,),
     "cost estimate": (StrategyRow,),
     "cost report": (SpendRow,),
     "config show": (SettingRow,),
@@ -96,6 +100,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "emulate gemini": (),
     "emulate firestore": (),
     "emulate storage": (),
+    "emulate monitoring": (),
     "emulate gcp": (),
     "emulate all": (),
 }

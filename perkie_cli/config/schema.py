@@ -221,6 +221,20 @@ class TelemetrySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitorSettings:
+    """`perkie monitor`: Cloud Monitoring's objectives, alerts and dashboard."""
+
+    project: str | None = row(None, "Project (default: GOOGLE_CLOUD_PROJECT, or that of the credentials)", place=True)
+    slo_file: Path | None = row(None, "Your own service levels and alerts (default: those that come with perkie)")
+    page_channels: tuple[str, ...] = row((), "Who is paged: email:ADDRESS or names of notification channels")
+    ticket_channels: tuple[str, ...] = row((), "Who gets tickets: email:ADDRESS or names of notification channels")
+    page_severity: Literal["CRITICAL", "ERROR", "WARNING"] = row("CRITICAL", "Cloud Monitoring's severity of a page")
+    ticket_severity: Literal["CRITICAL", "ERROR", "WARNING"] = row("WARNING", "And that of a ticket")
+    uptime_host: str | None = row(None, "Public host of the artistic service, for the uptime check (default: none)")
+    runbooks_url: str | None = row(None, "Where docs/runbooks is published, for links in alerts")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All groups."""
 
@@ -234,6 +248,7 @@ class Settings:
     quota: QuotaSettings = field(default_factory=QuotaSettings)
     firestore: FirestoreSettings = field(default_factory=FirestoreSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    monitor: MonitorSettings = field(default_factory=MonitorSettings)
 
 
 @dataclass(frozen=True, slots=True)

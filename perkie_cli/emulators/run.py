@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from perkie_cli.emulators.firestore.server import FirestoreEmulator
     from perkie_cli.emulators.gemini.painter import Painter
     from perkie_cli.emulators.gemini.server import GeminiEmulator
+    from perkie_cli.emulators.monitoring.server import MonitoringEmulator
     from perkie_cli.emulators.storage.server import StorageEmulator
 
 
@@ -80,6 +81,24 @@ def make_firestore(
     faults = parse_faults(read_plan(plan), FirestoreFault) if plan is not None else ()
     database = Database(clock, Mode(transactions))
     return FirestoreEmulator(database, clock, plan=faults, seed=seed, host=host, port=port, admin_port=admin_port)
+
+
+def make_monitoring(
+    clock: Clock,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    admin_port: int = 0,
+    plan: Path | None = None,
+    seed: int = 0,
+) -> MonitoringEmulator:
+    """An empty Cloud Monitoring. Raises: BadInput for a wrong plan."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # perkie reports a port in use itself
+    from perkie_cli.emulators.monitoring.calls import MonitoringFault
+    from perkie_cli.emulators.monitoring.server import MonitoringEmulator
+
+    faults = parse_faults(read_plan(plan), MonitoringFault) if plan is not None else ()
+    return MonitoringEmulator(clock, plan=faults, seed=seed, host=host, port=port, admin_port=admin_port)
 
 
 def make_gemini(

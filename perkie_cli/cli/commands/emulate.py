@@ -49,6 +49,9 @@ Picture = Annotated[
 FirestorePort = Annotated[
     int, typer.Option(min=0, max=65535, metavar="N", help="Port of Firestore; 0 picks a free one.")
 ]
+MonitoringPort = Annotated[
+    int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Monitoring; 0 picks a free one.")
+]
 SigningKeys = Annotated[
     list[Path] | None,
     typer.Option(
@@ -189,16 +192,51 @@ def storage(
 
 
 @app.command()
+def monitoring(
+    ctx: typer.Context,
+    port: MonitoringPort = 8087,
+    admin_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of the admin API.")] = 0,
+    host: Host = "127.0.0.1",
+    plan: PlanFile = None,
+    seed: Seed = 0,
+) -> None:
+    """Serve Cloud Monitoring's gRPC protocol, keep all in memory, fail as planned.
+
+    Time series, objectives, alert policies, channels, uptime checks and
+    dashboards, with Google's rules and defaults; nothing is evaluated.
+    Prints the variable to set, then runs until it is interrupted.
+
+    Examples:
+
+      perkie emulate monitoring --port 8087 &
+
+      MONITORING_EMULATOR_HOST=127.0.0.1:8087 perkie monitor apply --yes
+    """
+    from perkie_cli.emulators.run import make_monitoring
+
+    services = build_services(settings_of(ctx).settings)
+    emulator = make_monitoring(services.clock, host=host, port=port, admin_port=admin_port, plan=plan, seed=seed)
+
+    def announce() -> None:
+        _tell(ctx, f"MONITORING_EMULATOR_HOST={emulator.address}")
+        _note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
+
+    asyncio.run(_serve(services, [emulator], announce))
+    finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
+
+
+@app.command()
 def gcp(
     ctx: typer.Context,
     storage_port: StoragePort = 8085,
     firestore_port: FirestorePort = 8086,
+    monitoring_port: MonitoringPort = 8087,
     host: Host = "127.0.0.1",
     bucket: Buckets = None,
     transactions: Locking = "optimistic",
     signing_key: SigningKeys = None,
 ) -> None:
-    """Serve Cloud Storage and Firestore together.
+    """Serve Cloud Storage, Firestore and Cloud Monitoring together.
 
     Prints the variables to set, then runs until it is interrupted.
 
@@ -206,7 +244,7 @@ def gcp(
 
       perkie emulate gcp --storage-port 8085 --firestore-port 8086 --bucket pets
     """
-    from perkie_cli.emulators.run import make_firestore, make_storage
+    from perkie_cli.emulators.run import make_firestore, make_monitoring, make_storage
 
     services = build_services(settings_of(ctx).settings)
     objects = make_storage(
@@ -214,12 +252,16 @@ def gcp(
     )
     documents = make_firestore(services.clock, host=host, port=firestore_port, transactions=transactions)
 
+    measures = make_monitoring(services.clock, host=host, port=monitoring_port)
+
     def announce() -> None:
         _tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
+        _tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
         _note(ctx)
 
-    asyncio.run(_serve(services, [objects, documents], announce))
-    finish(ctx, Report(summary={"storage": objects.url, "firestore": documents.address}))
+    asyncio.run(_serve(services, [objects, documents, measures], announce))
+    summary = {"storage": objects.url, "firestore": documents.address, "monitoring": measures.address}
+    finish(ctx, Report(summary=summary))
 
 
 @app.command("all")
@@ -228,11 +270,12 @@ def all_(
     gemini_port: GeminiPort = 8081,
     storage_port: StoragePort = 8085,
     firestore_port: FirestorePort = 8086,
+    monitoring_port: MonitoringPort = 8087,
     host: Host = "127.0.0.1",
     bucket: Buckets = None,
     picture: Picture = "style",
 ) -> None:
-    """Serve Gemini, Cloud Storage and Firestore together.
+    """Serve Gemini, Cloud Storage, Firestore and Cloud Monitoring together.
 
     Prints the variables to set, then runs until it is interrupted.
 
@@ -240,20 +283,24 @@ def all_(
 
       perkie emulate all --bucket pets --picture tiny
     """
-    from perkie_cli.emulators.run import make_firestore, make_storage
+    from perkie_cli.emulators.run import make_firestore, make_monitoring, make_storage
 
     services = build_services(settings_of(ctx).settings)
     models = _gemini(services, picture, host=host, port=gemini_port)
     objects = make_storage(services.clock, host=host, port=storage_port, buckets=bucket or ())
     documents = make_firestore(services.clock, host=host, port=firestore_port)
 
+    measures = make_monitoring(services.clock, host=host, port=monitoring_port)
+
     def announce() -> None:
         _tell(ctx, f"GOOGLE_GEMINI_BASE_URL={models.url}", "GEMINI_API_KEY=any")
         _tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
+        _tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
         _note(ctx)
 
-    asyncio.run(_serve(services, [models, objects, documents], announce))
-    summary = {"gemini": models.url, "storage": objects.url, "firestore": documents.address}
+    asyncio.run(_serve(services, [models, objects, documents, measures], announce))
+    summary = {"gemini": models.url, "storage": objects.url}
+    summary |= {"firestore": documents.address, "monitoring": measures.address}
     finish(ctx, Report(summary=summary))
 
 

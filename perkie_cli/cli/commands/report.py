@@ -134,7 +134,7 @@ def merge(
 
       perkie report merge gs://bucket/gallery/ --since 24h
 
-      perkie report merge gallery/.perkie/runs/nightly-x7k2p/ && perkie report show --html report/
+      perkie report merge gallery/.perkie/runs/nightly-x7k2p/
     """
 
     async def work(services: Services) -> Report:

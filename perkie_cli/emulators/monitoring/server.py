@@ -16,6 +16,7 @@ from perkie_cli.emulators.fault_plan import Faults, parse_faults
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.emulators.monitoring.calls import Call, MonitoringFault, MonitoringFaultKind, Refused, Service
 from perkie_cli.emulators.monitoring.time_series import TimeSeries
+from perkie_cli.emulators.monitoring.whole import Configuration
 from perkie_cli.emulators.skew import SkewedClock
 from perkie_cli.ports import Clock
 
@@ -27,20 +28,19 @@ class MonitoringEmulator:
         self,
         clock: Clock,
         *,
-        services: Sequence[Service] = (),
         plan: Sequence[MonitoringFault] = (),
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
         admin_port: int = 0,
     ) -> None:
-        """``services`` are served beside that of time series."""
         self.clock = SkewedClock(clock)
         self.time_series = TimeSeries(self.clock)
         self.faults = Faults(clock, plan, seed)
         self.counts: Counter[str] = Counter()
         self.admin = HttpServer(self._admin, host, admin_port)
-        self._services = (self.time_series, *services)
+        self.configuration = Configuration(self.clock, self.time_series.descriptors)
+        self._services: Sequence[Service] = (self.time_series, *self.configuration.services)
         self._clock = clock
         self._host, self._port = host, port
         self._server: Any = None
@@ -104,14 +104,16 @@ class MonitoringEmulator:
             await asyncio.Event().wait()
 
     async def _admin(self, request: Request, wire: Wire) -> Response | None:
-        """``plan`` and ``clock`` as in all emulators; ``GET state`` counts calls and series."""
+        """``plan`` and ``clock`` as in all emulators; ``GET state`` counts calls, series and resources."""
         del wire
         shared = answer_shared(request, self.faults, self.clock, self._replace_plan, dict)
         if shared is not None:
             return shared
         if (request.method, request.path) != ("GET", "/_emulator/state"):
             return Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
-        return Response.of({"series": len(self.time_series.series), "calls": dict(self.counts)})
+        return Response.of(
+            {"series": len(self.time_series.series), "calls": dict(self.counts), **self.configuration.counts}
+        )
 
     def _replace_plan(self, table: object, lease: float | None) -> None:
         self.faults.set(parse_faults(table, MonitoringFault), lease)

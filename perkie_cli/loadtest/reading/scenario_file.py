@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
@@ -68,9 +67,10 @@ def source(name: str) -> tuple[str, str]:
 
 
 def service_levels() -> Mapping[str, str]:
-    """What the service promises: a rule by name, as thresholds use it."""
-    text = (resources.files("perkie_cli") / "data" / "service_levels.toml").read_text("utf-8")
-    return {name: str(rule) for name, rule in tomllib.loads(text).items()}
+    """What the service promises in slo.yaml: a rule by name, as thresholds use it."""
+    from perkie_cli.config.levels.reading import read_levels  # imported late: a scenario may name no promise
+
+    return read_levels().load_rules
 
 
 def parse(text: str, name: str) -> Scenario:

@@ -26,7 +26,7 @@ IMPORTS: dict[str, set[str]] = {
     "engines": {"domain", "ports", "imaging"},
     "stores": {"domain", "ports", "system"},
     "services": {"domain", "ports", "imaging", "resilience", "system"},
-    "ops": {"config", "domain", "loadtest", "ports"},
+    "ops": {"config", "domain", "loadtest", "ports", "telemetry"},
     "reports": {"domain"},
     "auth": {"domain", "config"},
     "batch": {"domain", "imaging", "ports", "reports", "services", "system"},

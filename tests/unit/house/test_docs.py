@@ -20,7 +20,12 @@ from perkie_cli.domain.errors import EXIT_CODES, PerkieError
 from tests import made_exit_codes
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "tests" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "tests" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in PAGES}
 ROOT_FLAGS = {*SWITCHES, *VALUES, "--help", "-h", "--install-completion", "--show-completion"}
 

@@ -1,0 +1,1 @@
+"""Reads ``slo.yaml``: service levels in OpenSLO, and alerts of our own."""

@@ -1,0 +1,1 @@
+"""Cloud Monitoring in line with ``slo.yaml``: compared, applied, and read."""

@@ -1,0 +1,97 @@
+"""Every alert fires on a series that is bad, and on none that is well: over the conditions as Google gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from perkie_cli.config.levels.reading import read_levels
+from perkie_cli.config.schema import MonitorSettings
+from perkie_cli.domain.service_levels import Alert, Burn, Objective
+from perkie_cli.ops.monitor.evaluate import Evaluator
+from perkie_cli.ops.monitor.gates import GateStatus, gates, judge
+from perkie_cli.ops.monitor.live import indicators
+from perkie_cli.ops.monitor.place import Place
+from perkie_cli.ops.monitor.resources import resolved, wanted
+from perkie_cli.ports.monitoring import Json, Kind, TimeSeries
+from tests.monitoring_series import CHECK, NOW, bad, burning, counter, healthy
+
+LEVELS = read_levels()
+PLACE = Place.of("p", MonitorSettings(uptime_host="perkie.example"))
+WANTED = list(wanted(LEVELS, PLACE))
+POLICIES: Mapping[str, Json] = {
+    each.id: resolved(each.body, {"@uptime check/artistic": CHECK}) for each in WANTED if each.kind is Kind.POLICY
+}
+BURNS = [(objective, burn) for objective in LEVELS.objectives for burn in objective.burns]
+
+
+def fires(name: str, series: list[TimeSeries]) -> bool:
+    return Evaluator(series, indicators(WANTED, PLACE)).policy(POLICIES[name], NOW).fires
+
+
+def test_there_is_a_policy_for_every_alert() -> None:
+    assert POLICIES.keys() == LEVELS.runbooks.keys()
+
+
+@pytest.mark.parametrize("alert", LEVELS.alerts, ids=lambda alert: alert.name)
+def test_an_alert_fires_when_it_is_bad_and_never_when_it_is_well(alert: Alert) -> None:
+    assert fires(alert.name, bad(alert))
+    for series in healthy(alert):
+        assert not fires(alert.name, series)
+
+
+@pytest.mark.parametrize(("objective", "burn"), BURNS, ids=lambda each: each.name)
+def test_a_burn_rate_fires_and_ends_soon_after_the_failures(objective: Objective, burn: Burn) -> None:
+    name = f"{objective.name}-{burn.name}"
+    too_much = min(1.0, burn.factor * (1 - objective.target) * 1.2)
+    assert fires(name, burning(objective, too_much, 10_000, burn.window))
+    assert not fires(name, burning(objective, too_much * 0.7, 10_000, burn.window)), "it burns more slowly"
+    assert not fires(name, burning(objective, 1.0, burn.least, burn.window)), "too few events to page anybody"
+    over = [_earlier(each, burn.short) for each in burning(objective, too_much, 10_000, burn.window - burn.short)]
+    again = burning(objective, 0.0, 1000, burn.short)
+    assert not fires(name, [*over, *(_of_another(each) for each in again)]), "it is over"
+
+
+def _earlier(series: TimeSeries, seconds: float) -> TimeSeries:
+    moved = [type(p)(p.start, p.end - timedelta(seconds=seconds), p.value) for p in series.points]
+    return TimeSeries(series.metric, series.labels, series.cumulative, moved)
+
+
+def _of_another(series: TimeSeries) -> TimeSeries:
+    """The same labels, of another server: its series is one of its own."""
+    return TimeSeries(series.metric, dict(series.labels), series.cumulative, series.points)
+
+
+def test_a_server_that_starts_anew_counts_from_its_start() -> None:
+    alert = next(each for each in LEVELS.alerts if each.name == "store-errors")
+    one = counter(alert.condition.series, 4, alert.condition.window)
+    half = len(one.points) // 2
+    again = [type(p)(p.end, p.end, 4.0) for p in one.points[half + 1 :]]
+    restarted = TimeSeries(one.metric, one.labels, True, [*one.points[: half + 1], *again[:1]])
+    assert fires(alert.name, [restarted]), "2 before, and 4 after the restart"
+    assert not fires(alert.name, [one])
+
+
+def test_a_gate_judges_a_revision_by_its_own_events() -> None:
+    (gate,) = (each for each in gates(LEVELS, "artistic") if each.name == "availability")
+    objective = next(each for each in LEVELS.objectives if each.name == "availability")
+    hour = timedelta(hours=1)
+    series = []
+    for revision, share in (("new", 0.05), ("old", 0.001)):
+        for each in burning(objective, share, 1000, 3600):
+            series.append(TimeSeries(each.metric, {**each.labels, "revision": revision}, True, each.points))  # noqa: PERF401
+    new, old = (judge(gate, series, revision, NOW, hour) for revision in ("new", "old"))
+    assert (new.status, old.status) == (GateStatus.FAILED, GateStatus.PASSED)
+    assert new.share == pytest.approx(0.95)
+    assert (new.events, new.target) == (1000, 0.99)
+    none = judge(gate, series, "newer", NOW, hour)
+    assert (none.status, none.share) == (GateStatus.TOO_FEW, None)
+
+
+def test_every_objective_of_a_service_is_a_gate() -> None:
+    assert {each.name for each in gates(LEVELS, "artistic")} == {
+        *("availability", "generation", "hits", "health", "cold-start")
+    }
+    assert all(each.metrics for each in gates(LEVELS, "matting"))
