@@ -20,8 +20,9 @@ class Misshapen(ValueError):
     """The text is not JSON, or more than anybody has to say; in words for its sender."""
 
 
-def count_strings(text: bytes, most_around: int) -> int:
-    """The number of strings in a text with at most ``most_around`` bytes outside of them. It may not be JSON at all.
+def strings_in(text: bytes, most_around: int) -> list[tuple[int, int]]:
+    """Where the strings of a text are, from quotation mark to quotation mark, if at most ``most_around`` bytes are
+    outside of them. It may not be JSON at all.
 
     ``find`` leaps over a picture at memory speed, and beside strings it never looks further than allowed.
 
@@ -29,6 +30,7 @@ def count_strings(text: bytes, most_around: int) -> int:
     """
     escapes = text.find(b"\\") >= 0
     around: list[bytes] = []
+    found: list[tuple[int, int]] = []
     left, at = most_around, 0
     while (begin := text.find(b'"', at, max(at, at + left))) >= 0:
         around.append(text[at:begin])
@@ -39,13 +41,14 @@ def count_strings(text: bytes, most_around: int) -> int:
             raise Misshapen("a string does not end")
         if end - begin > LONG:
             _check_ascii(text[begin:end])
+        found.append((begin, end))
         left -= begin - at + 1
         at = end + 1
     if len(text) - at > left:
         raise Misshapen("it has too many values")
     around.append(text[at:])
     _check_nesting(b"".join(around))
-    return len(around) - 1
+    return found
 
 
 def _escaped(text: bytes, quote: int) -> bool:

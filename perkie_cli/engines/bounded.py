@@ -11,7 +11,7 @@ import zlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.json_shape import Misshapen, count_strings
+from perkie_cli.domain.json_shape import Misshapen, strings_in
 from perkie_cli.domain.units import format_size
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def read_bounded(response: httpx2.Response) -> None:
     content = await response.aread()
     if len(content) > _SMALL and not response.headers.get("content-type", "").startswith("image/"):
         try:
-            count_strings(content, _MOST_AROUND)
+            strings_in(content, _MOST_AROUND)
         except Misshapen as error:
             raise AnswerTooLarge(f"its JSON is not usual: {error}") from error
 

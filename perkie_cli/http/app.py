@@ -18,6 +18,7 @@ from perkie_cli.http.answer import removebg as removebg_answers
 from perkie_cli.http.answer.document import PROBLEM, describe, description
 from perkie_cli.http.answer.facts import header_names
 from perkie_cli.http.answer.problems import InvalidFields, MalformedBody, MethodNotAllowed
+from perkie_cli.http.direct import Direct, direct_routes
 from perkie_cli.http.middleware import Boundary, Context, Head, problem_response
 from perkie_cli.http.parts import Parts, build_parts
 from perkie_cli.http.request import origins
@@ -98,9 +99,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_routes(app: FastAPI, parts: Parts) -> None:
-    roles = _ROLES if parts.settings.role == "all" else {parts.settings.role: _ROLES[parts.settings.role]}
     proxied = parts.authenticator.proxy_secret is not None
-    for router in (health.router, health.warmups, *(router for routers in roles.values() for router in routers)):
+    for router in _routers(parts):
         app.include_router(router)
         if proxied and router not in _NOT_PROXIED:
             behind = [Depends(signed)]
@@ -109,8 +109,15 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         app.include_router(widget.router)
 
 
+def _routers(parts: Parts) -> tuple[APIRouter, ...]:
+    """Those of the server's role."""
+    roles = _ROLES.values() if parts.settings.role == "all" else [_ROLES[parts.settings.role]]
+    return (health.router, health.warmups, *(router for routers in roles for router in routers))
+
+
 def _add_middleware(app: FastAPI, parts: Parts) -> None:
     """The last one added is the outermost."""
+    app.add_middleware(Direct, routes=direct_routes(_routers(parts)))
     app.add_middleware(Boundary, settings=parts.settings, bodies=parts.bodies)
     app.add_middleware(
         CORSMiddleware,

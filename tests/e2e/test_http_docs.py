@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 from PIL import Image
 
 from tests import made_client
-from tests.conftest import CAT, ROOT
+from tests.conftest import CAT, ROOT, Perkie
 from tests.serving import ServerProcess, perkie_serve
 
 EXAMPLES = ROOT / "examples" / "python"
@@ -70,14 +71,13 @@ def test_every_recipe_works(server: ServerProcess, photo_file: Path) -> None:
         assert picture.format == "JPEG"
 
 
-def test_the_key_that_the_reader_makes_opens_the_server(tmp_path: Path) -> None:
-    (made,) = [block for block in re.findall(r"```bash\n(.*?)```", DOCS, flags=re.S) if "keys.toml" in block]
-    keys = [
-        subprocess.run(
-            ["bash", "-euc", made], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
-        ).stdout.strip()
-        for _ in range(2)
-    ]
+def test_the_key_that_the_reader_makes_opens_the_server(perkie: Perkie, tmp_path: Path) -> None:
+    (made,) = re.findall(r"^\s*\$ perkie (keys create .*)$", DOCS, flags=re.M)
+    keys = []
+    for _ in range(2):
+        done = perkie(*shlex.split(made), env={"PERKIE_HTTP_API_KEYS": str(tmp_path / "keys.toml")})
+        assert done.returncode == 0, done.stderr
+        keys.append(done.stdout.strip())
     env = {"PERKIE_HTTP_API_KEYS": str(tmp_path / "keys.toml"), "PERKIE_HTTP_LINK_SECRET": "x" * 32}
     with perkie_serve(tmp_path, "--auth", "api-key", env=env) as server:
         for key in keys:

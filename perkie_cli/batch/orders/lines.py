@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perkie_cli.domain.errors import unwritable
-from perkie_cli.domain.json_shape import Misshapen, count_strings
+from perkie_cli.domain.json_shape import Misshapen, strings_in
 
 LONGEST = 96 * 1024 * 1024  # bytes of a line, as of an answer online
 _MOST_AROUND = 256 * 1024  # bytes of JSON around its strings
@@ -47,7 +47,7 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _row(line: bytes) -> Mapping[str, Any] | None:
     try:
-        count_strings(line, _MOST_AROUND)
+        strings_in(line, _MOST_AROUND)
         row = json.loads(line)
     except (Misshapen, ValueError, RecursionError):
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from perkie_cli.bootstrap.world import IO_THREADS
 from perkie_cli.ports import BlobStore
 from perkie_cli.stores.disk.blobs import DiskBlobs
+from perkie_cli.stores.recent import Recent
 from perkie_cli.system.threads import thread_workers
 
 if TYPE_CHECKING:
@@ -17,5 +18,6 @@ def blobs(its: Services) -> BlobStore:
     """The cache's store, with its own threads, so that a hanging disk blocks nothing else."""
     if its.settings.cache.store == "gcs":
         return its.gcs_blobs
-    limit = its.settings.cache.max_size
-    return DiskBlobs(its.cache_dir, its.clock, thread_workers(IO_THREADS), limit=limit, events=its.events)
+    limit, threads = its.settings.cache.max_size, thread_workers(IO_THREADS)
+    recent = Recent(its.clock) if its.is_server else None
+    return DiskBlobs(its.cache_dir, its.clock, threads, limit=limit, events=its.events, recent=recent)

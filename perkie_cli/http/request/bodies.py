@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import ParamSpec, TypeVar
 
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
@@ -25,8 +25,8 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def read_fields(request: Request, max_image: int) -> Fields:
-    """The fields of a JSON object or a form.
+async def read_fields(request: Request, max_image: int, unread: Collection[str] = ()) -> Fields:
+    """The fields of a JSON object or a form. ``unread``: the fields of JSON that only ``picture_of`` will look at.
 
     Raises: MalformedBody, InvalidFields, UnsupportedMediaType, TooManyBytes.
     """
@@ -36,7 +36,7 @@ async def read_fields(request: Request, max_image: int) -> Fields:
     if kind == "application/x-www-form-urlencoded":
         return await off_loop_if_large(request, urlencoded, await read_raw(request))
     if kind == "application/json" or kind.endswith("+json"):
-        return Fields(await off_loop_if_large(request, json_object, await read_raw(request)))
+        return Fields(await off_loop_if_large(request, json_object, await read_raw(request), unread))
     raise UnsupportedMediaType(
         f"a body of type {kind[:60] or 'unknown'!r} is not supported",
         hint="Send application/json or multipart/form-data.",

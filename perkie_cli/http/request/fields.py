@@ -16,10 +16,11 @@ from pydantic_core import ErrorDetails
 
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.http.answer.problems import EmptyUpload, InvalidFields
-from perkie_cli.http.request.image_field import decode_image_field
+from perkie_cli.http.request.image_field import decode_image_field, decode_plain
+from perkie_cli.http.request.json_body import Unread
 
 M = TypeVar("M", bound=BaseModel)
-PICTURES = ("image", "image_data")  # the names for a single picture
+PICTURE_FIELDS = ("image", "image_data")  # the names for a single picture
 _BRACKETS = re.compile(r"(.+)\[\d{0,3}\]")
 _LONGEST_NAME = 60  # characters of a name in a message
 
@@ -60,7 +61,7 @@ class Fields:
             raise InvalidFields(f"{name[:_LONGEST_NAME]} was sent twice", hint="Send each file once.")
 
 
-def validated(model: type[M], fields: Fields, files: Collection[str] = PICTURES) -> M:
+def validated(model: type[M], fields: Fields, files: Collection[str] = PICTURE_FIELDS) -> M:
     """Validates the values with the model, except those named in ``files``: ``picture_of`` takes them.
 
     Raises: InvalidFields with a sentence that names every wrong field.
@@ -136,6 +137,10 @@ def picture_of(fields: Fields, names: Sequence[str], max_image: int) -> Upload |
             raise EmptyUpload(f"{upload.name[:_LONGEST_NAME]} arrived empty", hint="Choose the photo once more.")
         return upload
     value = fields.values.pop(name)
+    if isinstance(value, Unread):
+        if (data := decode_plain(value.content, max_image)) is not None:
+            return Upload(data, name)
+        value = value.read()
     if not isinstance(value, str):
         raise InvalidFields(f"{name}: not a string")
     return Upload(decode_image_field(value, max_image, name), name)

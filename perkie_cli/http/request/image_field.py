@@ -13,10 +13,23 @@ from perkie_cli.http.answer.problems import MalformedBody
 from perkie_cli.http.request.percent import unquoted
 
 _BASE64_MARK = re.compile(r";\s*base64\s*,?", re.IGNORECASE)
+_USUAL = re.compile(rb"data:image/[a-z]+;base64,")
 _LINE_ENDS = str.maketrans("", "", "\r\n\t\f\v")
 _STANDARD = str.maketrans("-_", "+/")
 _UNNAMED = 'A file needs filename="…" in its part; filename* alone is not supported (RFC 7578 §4.2).'
 _HINT = "Send the picture as base64 or as a data URL (data:image/jpeg;base64,…)."
+
+
+def decode_plain(content: memoryview, max_bytes: int) -> bytes | None:
+    """The bytes behind usual base64 or a usual data URL; None for any other, which ``decode_image_field`` reads."""
+    if usual := _USUAL.match(content[:100]):
+        content = content[usual.end() :]
+    if not 0 < len(content) * 3 // 4 <= max_bytes:
+        return None
+    try:
+        return pybase64.b64decode(content, validate=True)
+    except ValueError:
+        return None
 
 
 def decode_image_field(text: str, max_bytes: int, source: str = "image_data") -> bytes:

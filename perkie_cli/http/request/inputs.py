@@ -15,7 +15,7 @@ from perkie_cli.http.answer.problems import InvalidFields
 from perkie_cli.http.answer.schemas import Identity
 from perkie_cli.http.request.bodies import keep_of_body, off_loop_if_large
 from perkie_cli.http.request.call import Call
-from perkie_cli.http.request.fields import PICTURES, Fields, Upload, picture_of
+from perkie_cli.http.request.fields import PICTURE_FIELDS, Fields, Upload, picture_of
 from perkie_cli.services.storage.uploads import photo_of
 
 
@@ -35,7 +35,7 @@ async def photo_in(call: Call, fields: Fields, image_hash: str | None, requester
 
     Raises: InvalidFields when there is neither or both, NotFound, MalformedBody, the BadInput family.
     """
-    upload = await off_loop_if_large(call.request, picture_of, fields, PICTURES, call.parts.settings.max_image)
+    upload = await off_loop_if_large(call.request, picture_of, fields, PICTURE_FIELDS, call.parts.settings.max_image)
     keep_of_body(call.request, len(upload.data) if upload is not None else 0)
     if (upload is None) is (image_hash is None):
         raise InvalidFields("exactly one of image_data, image (a file) and image_hash is needed")

@@ -15,7 +15,7 @@ from perkie_cli.http.answer.schemas import BatchAnswer, BatchBody, BatchForm, Ge
 from perkie_cli.http.request.accept import negotiate
 from perkie_cli.http.request.bodies import read_fields
 from perkie_cli.http.request.call import Call, Repeat, calling
-from perkie_cli.http.request.fields import validated
+from perkie_cli.http.request.fields import PICTURE_FIELDS, validated
 from perkie_cli.http.request.inputs import generate_request, photo_in, requester_of, select_styles
 from perkie_cli.services.shop.storefront import StoredPicture, StyleResult
 
@@ -35,7 +35,7 @@ async def generate(request: Request, call: Caller) -> Response:
     """Draws a pet in a style, or finds the picture in the cache. `Accept: image/*` returns the picture itself."""
     settings, storefront = call.parts.settings, call.parts.services.storefront
     kind = negotiate(request.headers.get("accept"), KINDS)
-    fields = await read_fields(request, settings.max_image)
+    fields = await read_fields(request, settings.max_image, PICTURE_FIELDS)
     body = validated(GenerateForm, fields)
     requester = requester_of(call, body)
     photo = await photo_in(call, fields, body.image_hash, requester)
@@ -60,7 +60,7 @@ async def generate(request: Request, call: Caller) -> Response:
 async def batch_generate(request: Request, call: Caller) -> Response:
     """Draws a pet in several styles concurrently; a failure does not affect the others."""
     settings, services = call.parts.settings, call.parts.services
-    fields = await read_fields(request, settings.max_image)
+    fields = await read_fields(request, settings.max_image, PICTURE_FIELDS)
     body = validated(BatchForm, fields)
     requester = requester_of(call, body)
     styles = select_styles(call, body.styles)

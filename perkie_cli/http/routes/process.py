@@ -21,6 +21,7 @@ from perkie_cli.http.limits.shutdown import server_stops
 from perkie_cli.http.request.accept import EVENT_STREAM, JSON, negotiate
 from perkie_cli.http.request.bodies import read_fields
 from perkie_cli.http.request.call import GRACE, Call, calling
+from perkie_cli.http.request.fields import PICTURE_FIELDS
 from perkie_cli.http.steps import StepEvent, begin, step_events
 from perkie_cli.system.waiting import first_of
 
@@ -49,7 +50,7 @@ async def process(request: Request, call: Annotated[Call, Depends(calling(Scope.
     if request.headers.get("last-event-id") == END:
         return Response(status_code=204)
     kind = negotiate(request.headers.get("accept"), (JSON, EVENT_STREAM))
-    fields = await read_fields(request, call.parts.settings.max_image)
+    fields = await read_fields(request, call.parts.settings.max_image, PICTURE_FIELDS)
     steps = step_events(call, await begin(call, fields))
     deadline = call.parts.settings.process_deadline
     if kind == JSON:

@@ -37,6 +37,7 @@ from perkie_cli.domain.units import format_size
 from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, EventSink, Stray, StrayKind, Workers
 from perkie_cli.stores.disk.files import DiskFiles
 from perkie_cli.stores.disk.index import REPAIR, DiskIndex, microseconds
+from perkie_cli.stores.recent import Recent
 from perkie_cli.stores.sqlite.trouble import UNWRITABLE, Cause, StoreFile, cause_of, store_error
 
 P = ParamSpec("P")
@@ -50,16 +51,24 @@ class DiskBlobs:
     """``ports.BlobStore`` over a folder. The constructor does no I/O; the first call opens or creates the folder.
 
     With a ``limit`` in bytes a write removes the objects that were unused the longest, across all processes. The first
-    time this is told to ``events``.
+    time this is told to ``events``. ``recent`` remembers what was just read.
     """
 
     def __init__(
-        self, root: Path, clock: Clock, workers: Workers, *, limit: int | None = None, events: EventSink | None = None
+        self,
+        root: Path,
+        clock: Clock,
+        workers: Workers,
+        *,
+        limit: int | None = None,
+        events: EventSink | None = None,
+        recent: Recent | None = None,
     ) -> None:
         self._root = root.absolute()
         self._limit = limit
         self._events = events
         self._trimmed = False
+        self._recent = recent
         self._clock = clock
         self._workers = workers
         self._files = DiskFiles(self._root)
@@ -79,7 +88,8 @@ class DiskBlobs:
         """Stores the object; a damaged one counts as absent and is replaced."""
         now, facts = self._clock.now(), check_metadata(metadata)
         unhashed = BlobInfo(check_key(key), len(data), content_type, "", now, now, microseconds(now), facts)
-        written = await self._run(self._prepared_for(self._put), unhashed, data, overwrite)
+        with self._changing(key):
+            written = await self._run(self._prepared_for(self._put), unhashed, data, overwrite)
         if self._trimmed and self._events is not None and self._limit is not None:
             self._events.emit(CacheTrimmed(self._limit))
             self._events = None
@@ -87,7 +97,14 @@ class DiskBlobs:
 
     async def get(self, key: str) -> Blob | None:
         """The object; None when it is absent or damaged."""
-        return await self._run(self._get, check_key(key))
+        if self._recent is None:
+            return await self._run(self._get, check_key(key))
+        if (blob := self._recent.find(key)) is None:
+            changes = self._recent.changes
+            blob = await self._run(self._get, check_key(key))
+            if blob is not None:
+                self._recent.keep(blob, changes)
+        return blob
 
     async def head(self, key: str) -> BlobInfo | None:
         """The object's facts, or None."""
@@ -109,7 +126,8 @@ class DiskBlobs:
 
     async def delete(self, key: str) -> bool:
         """Deletes the object; True when it existed."""
-        return await self._run(self._delete, check_key(key))
+        with self._changing(key):
+            return await self._run(self._delete, check_key(key))
 
     async def list(self, selection: Selection = EVERYTHING) -> AsyncIterator[BlobInfo]:
         """Streams objects in key order, one page of the index at a time."""
@@ -147,6 +165,14 @@ class DiskBlobs:
         """Waits for running calls, then closes the index and the store's own workers."""
         await asyncio.to_thread(self._workers.close)
         self._index.close()
+
+    @contextmanager
+    def _changing(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self._recent is not None:
+                self._recent.forget(key)
 
     # ------------------------------------------------------------------ in a worker thread
 

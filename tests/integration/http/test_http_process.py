@@ -210,7 +210,9 @@ async def test_operators_are_told_of_substitutes_and_customers_not_why(
     answer = await server.client.post("/api/v2/process", json={"image_data": PHOTO64, "styles": "modern"})
     assert answer.json()["results"][0]["result"]["degradation_reason"] == "wrong_credentials"
     assert "account 7" not in answer.text
-    assert "reason=wrong_credentials, engine=local, cause=gemini refused the key of account 7" in caplog.text
+    assert (
+        "reason=wrong_credentials, engine=local, step=local, cause=gemini refused the key of account 7" in caplog.text
+    )
 
 
 async def test_strategies(server: Running) -> None:
@@ -444,7 +446,7 @@ async def test_the_page_is_there(server: Running) -> None:
     page = await server.client.get("/")
     assert "perkie" in page.text
     assert "script-src 'self'" in page.headers["content-security-policy"]
-    for name in ("style.css", "app.js"):
+    for name in ("page.css", "page.js"):
         assert (await server.client.get(f"/page/{name}")).status_code == 200
     assert (await server.client.get("/page/..%2f..%2fapp.py")).status_code == 404
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tracemalloc
 from collections.abc import Callable
@@ -12,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perkie_cli.domain.errors import PerkieError
-from perkie_cli.domain.json_shape import LONG, Misshapen, count_strings
+from perkie_cli.domain.errors import PerkieError, TooManyBytes
+from perkie_cli.domain.json_shape import LONG, Misshapen, strings_in
 from perkie_cli.http.answer.problems import InvalidFields, MalformedBody
-from perkie_cli.http.request.fields import Fields
-from perkie_cli.http.request.json_body import MOST_AROUND, MOST_FIELDS, json_object
+from perkie_cli.http.request.fields import Fields, picture_of
+from perkie_cli.http.request.json_body import MOST_AROUND, MOST_FIELDS, Unread, json_object
 from perkie_cli.http.request.multipart import MultipartForm, urlencoded
 from perkie_cli.http.request.percent import unquoted
 
@@ -44,7 +45,7 @@ def test_usual_json_is_read_as_it_is_meant(value: dict[str, object], escaped: bo
         raw = text.encode()
     except UnicodeEncodeError:  # a lone surrogate is no text
         return
-    assert count_strings(raw, MOST_AROUND) == strings(value)
+    assert len(strings_in(raw, MOST_AROUND)) == strings(value)
     try:
         assert json_object(raw) == value
     except MalformedBody:
@@ -96,11 +97,72 @@ def test_long_strings_may_be_escaped_as_languages_do() -> None:
         assert read["image_data"] == ("A" * 63 + plain) * (LONG // 32)
 
 
+PICTURE = base64.b64encode(bytes(range(256)) * 300)  # longer than what is always read
+
+
+@pytest.mark.parametrize("before", [b"", b"data:image/jpeg;base64,", b"data:image/x;a=b;base64,", b" ", b"\\/", b"-_"])
+def test_a_picture_is_decoded_where_it_is_or_read_as_any_string(before: bytes) -> None:
+    raw = b'{"style":"ink_wash","image_data":"' + before + PICTURE + b'"}'
+    left, usual = Fields(json_object(raw, ["image_data"])), Fields(json_object(raw))
+    unread = left.values["image_data"]
+    assert isinstance(unread, Unread)
+    assert unread.read() == usual.values["image_data"]
+    assert left.values["style"] == "ink_wash"
+    assert decoded(left) == decoded(usual)
+
+
+def decoded(fields: Fields) -> object:
+    try:
+        return picture_of(fields, ["image_data"], MIB)
+    except PerkieError as error:
+        return error.code, error.message
+
+
+@pytest.mark.parametrize("wrong", [b"A\nB", b"\xff\xfe", b"\\x", b"\\ud83d", b"\x00", b"!"], ids=repr)
+def test_an_unread_picture_is_refused_as_if_it_had_been_read(wrong: bytes) -> None:
+    raw = b'{"image_data":"' + PICTURE + wrong + b'"}'
+    refused = []
+    for unread in ([], ["image_data"]):
+        with pytest.raises(MalformedBody) as error:
+            picture_of(Fields(json_object(raw, unread)), ["image_data"], MIB)
+        refused.append(error.value.message.partition(":")[0])
+    assert refused[0] == refused[1]
+
+
+def test_a_picture_over_the_limit_is_refused_before_it_is_decoded() -> None:
+    for unread in ([], ["image_data"]):
+        with pytest.raises(TooManyBytes):
+            picture_of(Fields(json_object(b'{"image_data":"' + PICTURE + b'"}', unread)), ["image_data"], 1000)
+
+
+def test_only_members_of_the_object_itself_stay_unread() -> None:
+    for text in (
+        b'{"image_data":"","more":{"image_data":"%b"}}',
+        b'{"more":["%b"],"image_data":"image_data"}',
+        b'{"%b":"image_data"}',
+        b'{"style":"%b"}',
+        b'["image_data","%b"]',
+    ):
+        raw = text % PICTURE
+        if raw.startswith(b"["):
+            with pytest.raises(MalformedBody):
+                json_object(raw, ["image_data"])
+        else:
+            assert json_object(raw, ["image_data"]) == json_object(raw)
+
+
+def test_a_picture_sent_twice_is_refused_though_it_was_not_read() -> None:
+    raw = b'{"image_data":"%b","image_data":"%b"}' % (PICTURE, PICTURE + b"AAAA")
+    with pytest.raises(InvalidFields, match="twice"):
+        json_object(raw, ["image_data"])
+
+
 def test_a_wide_escape_is_found_across_pieces() -> None:
     for at in range(LONG - 8, LONG + 8):
         with pytest.raises(Misshapen):
-            count_strings(b'"' + b"A" * at + b"\\u0141" + b"A" * LONG + b'"', MOST_AROUND)
-        assert count_strings(b'"' + b"A" * at + b"\\u0041" + b"A" * LONG + b'"', MOST_AROUND) == 1
+            strings_in(b'"' + b"A" * at + b"\\u0141" + b"A" * LONG + b'"', MOST_AROUND)
+        text = b'"' + b"A" * at + b"\\u0041" + b"A" * LONG + b'"'
+        assert strings_in(text, MOST_AROUND) == [(0, len(text) - 1)]
 
 
 # ------------------------------------------------------------------ forms
