@@ -77,11 +77,14 @@ class Collecting:
     async def look(self, order: Order) -> Seen:
         """Looks what became of an order; gives it up when it is too old. Raises: StoreUnavailable."""
         seen = await self._looked(order)
-        return await self._given_up(seen) if seen.fate is Fate.WAITING and self.is_overdue(order) else seen
+        return await self._given_up(seen) if seen.fate is Fate.WAITING and self.gives_up(order, seen.error) else seen
 
-    def is_overdue(self, order: Order) -> bool:
-        """Whether it is too old to wait for."""
-        return self._age(order) >= self._give_up_after
+    def gives_up(self, order: Order, error: PerkieError | None) -> bool:
+        """Whether it is too old to wait for.
+
+        What somebody here has to mend, such as a key or a full store, is no reason to give up what is paid for.
+        """
+        return self._age(order) >= self._give_up_after and (error is None or isinstance(error, UpstreamFault))
 
     async def collect(self, seen: Seen, jobs: list[Job]) -> AsyncGenerator[tuple[int, JobResult], None]:
         """What became of each picture of an order that has ended, with its place in the order; ``jobs`` are theirs.

@@ -55,6 +55,7 @@ class Requests:
     bytes: int = 0
     answers: int = 0
     spent: Decimal | None = None  # of the day, when the first one was added; booking looks again
+    held: ExitStack = field(default_factory=ExitStack)  # their part of the budget
 
     @property
     def usd(self) -> Decimal:
@@ -97,7 +98,7 @@ class Placing:
         self._io = io
         self._cap = cap
         self._budget = budget
-        self._held = ExitStack()  # what was ordered counts against the budget until the run ends
+        self._ordered = ExitStack()  # what was ordered counts against the budget until the run ends
 
     async def add(self, requests: Requests, place: int, job: Job, plan: PicturePlan) -> None:
         """Adds the request for one picture.
@@ -117,7 +118,7 @@ class Placing:
             row = {"key": str(len(requests.pictures)), "request": question}
             write = append_line if requests.pictures else write_line
             requests.bytes = await self._io.run(write, requests.path, row)
-            self._held.push(held.pop_all())
+            requests.held.push(held.pop_all())
         requests.answers += self._api.answer_bytes(plan.size, requests.model)
         key = plan.key
         requests.pictures.append(OrderedPicture(key.hash, key.style, key.fingerprint, plan.size, "", usd))
@@ -128,6 +129,16 @@ class Placing:
 
         Raises: upstream and store errors, DailyCapReached: then nothing was ordered.
         """
+        with requests.held:
+            placed = await self._placed(requests)
+            self._ordered.push(requests.held.pop_all())
+        return placed
+
+    def close(self) -> None:
+        """Frees the budget."""
+        self._ordered.close()
+
+    async def _placed(self, requests: Requests) -> Placed:
         now = self._clock.now()
         id_ = f"perkie-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         file = await patiently(self._clock, lambda: self._api.upload(requests.path, id_))
@@ -144,10 +155,6 @@ class Placing:
             with suppress(PerkieError):
                 await self._api.delete(None, [file])
             raise
-
-    def close(self) -> None:
-        """Frees the budget."""
-        self._held.close()
 
     async def _created(self, order: Order) -> Placed:
         """A broken connection says nothing about the job: the next run looks for it. Raises: ``REFUSALS``."""

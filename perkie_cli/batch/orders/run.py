@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from perkie_cli.batch.jobs import Job, JobResult
@@ -31,13 +31,9 @@ FIRST_WAIT, LONGEST_WAIT = 30.0, 300.0  # seconds between looks at jobs
 
 @dataclass(frozen=True, slots=True)
 class OrderRules:
-    """``give_up_after``: how old an order may become. ``at_once``: pictures drawn online in parallel.
-
-    ``wait``: until every order is collected; else a later run does.
-    """
+    """``at_once``: pictures drawn online in parallel. ``wait``: until all orders are collected; else a later run does."""
 
     model: str
-    give_up_after: timedelta
     then: Then
     wait: bool
     at_once: int
@@ -72,7 +68,7 @@ class OrderRun:
     _tally: Tally = field(default_factory=lambda: Tally(0))
     _results: dict[int, JobResult] = field(default_factory=dict)
     _open: list[Open] = field(default_factory=list)
-    _rest: list[int] = field(default_factory=list)  # to be drawn online
+    _rest: dict[int, Decimal] = field(default_factory=dict)  # to be drawn online, and what was paid for nothing
     _begun: float = 0.0
 
     async def all(self, jobs: Sequence[Job], opened: Sequence[Open]) -> RunResult:
@@ -87,6 +83,8 @@ class OrderRun:
                 await self._work(opened)
             except asyncio.CancelledError:
                 outcome = Outcome.INTERRUPTED
+            except ExceptionGroup as group:
+                raise group.exceptions[0] from group
             finally:
                 self.placing.close()
             for result in self._results.values():
@@ -141,17 +139,15 @@ class OrderRun:
         return ()
 
     async def _taken(self, seen: Seen, its: Open) -> None:
-        left = list(its.places)
         try:
             async with aclosing(self.collecting.collect(seen, [self._jobs[each] for each in its.places])) as results:
                 async for place, result in results:
-                    left.remove(its.places[place])
                     await self._brought(its.places[place], result)
         except PerkieError as error:
-            if self.collecting.is_overdue(its.order):
-                await self._lost(replace(seen, error=error), left)
+            if self.collecting.gives_up(its.order, error):
+                await self._lost(replace(seen, error=error), its.places)
             else:
-                await self._waits(Open(its.order, left), error)
+                await self._waits(its, error)
 
     async def _lost(self, seen: Seen, places: Sequence[int]) -> None:
         await self.collecting.drop(seen)
@@ -159,11 +155,17 @@ class OrderRun:
             await self._brought(place, JobResult(self._jobs[place], Status.FAILED, error=seen.error, via=Via.BATCH_API))
 
     async def _brought(self, place: int, result: JobResult) -> None:
-        """Records what an order brought, or draws online what it did not."""
+        """Records what an order brought, or draws it online. After a fault the first pictures come again."""
+        if self._is_settled(place):
+            return
         if result.error is not None and result.error.retryable and self.rules.then is Then.ONLINE:
-            self._rest.append(place)
+            self._rest[place] = result.usd
         else:
             await self._note(place, result)
+
+    def _is_settled(self, place: int) -> bool:
+        known = self._results.get(place)
+        return place in self._rest or (known is not None and known.status is not Status.ORDERED)
 
     async def _waits(self, its: Open, error: PerkieError | None = None) -> None:
         """Leaves an order to a later look."""
@@ -172,7 +174,8 @@ class OrderRun:
         self._open.append(its)
         since = f"ordered {its.order.made:%Y-%m-%d %H:%M} UTC, {its.order.state or 'not confirmed yet'}"
         for place in its.places:
-            await self._note(place, JobResult(self._jobs[place], Status.ORDERED, remark=since, via=Via.BATCH_API))
+            if not self._is_settled(place):
+                await self._note(place, JobResult(self._jobs[place], Status.ORDERED, remark=since, via=Via.BATCH_API))
 
     # ---------------------------------------------------------------- ordering
 
@@ -237,11 +240,13 @@ class OrderRun:
 
     async def _drawn(self) -> None:
         """Draws online what orders did not bring."""
-        queue, self._rest = iter(self._rest), []
+        rest, self._rest = self._rest, {}
+        queue = iter(rest.items())
 
         async def lane() -> None:
-            for place in queue:
-                await self._note(place, await self._result(self._jobs[place]))
+            for place, paid in queue:
+                result = await self._result(self._jobs[place])
+                await self._note(place, replace(result, usd=result.usd + paid))
 
         async with asyncio.TaskGroup() as group:
             for _ in range(self.rules.at_once):

@@ -104,9 +104,7 @@ class Ordering:
             self.logbook,
             clock,
             self.budget,
-            OrderRules(
-                its.settings.gemini.model, chosen.give_up_after, chosen.then, chosen.wait, chosen.jobs, chosen.dry_run
-            ),
+            OrderRules(its.settings.gemini.model, chosen.then, chosen.wait, chosen.jobs, chosen.dry_run),
         )
 
 

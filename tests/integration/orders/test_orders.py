@@ -385,8 +385,28 @@ class TestAnswers:
             ended = await shop.warmed(full)
         assert ended.tally.counted() == {"ordered": 3}
         assert "no room" in shop.warnings[-1]
+        shop.clock.hop(timedelta(hours=27))
+        async with shop.process() as real, shop.process(blobs=Full(real.blobs)) as full:
+            assert (await shop.warmed(full)).tally.counted() == {"ordered": 3}, "what is paid for is not given up"
         assert await shop.warm() == {"done": 3}
         assert shop.emulator.total == 3
+
+    async def test_a_run_that_waits_goes_on_with_an_order_that_failed_in_the_middle(self, shop: Shop) -> None:
+        async with shop.process() as real, shop.process(blobs=Full(real.blobs, after=2)) as full:
+            ended = await shop.warmed(full, wait=True)
+        assert ended.tally.counted() == {"done": 3}
+        assert [result.usd > 0 for result in ended.results] == [True] * 3
+        assert (shop.emulator.total, await shop.orders()) == (3, [])
+
+    async def test_a_bad_picture_is_drawn_again_online_and_both_are_paid(self, shop: Shop) -> None:
+        shop.plan({"kind": "corrupt", "how": "cut", "calls": [1]})
+        await shop.warm()
+        await shop.done()
+        async with shop.process() as services:
+            ended = await shop.warmed(services)
+        assert ended.tally.counted() == {"done": 3}
+        assert ended.tally.usd == (await shop.spend()).usd
+        assert shop.emulator.total == 4
 
     async def test_an_erased_upload_is_not_drawn_back_into_the_store(self, shop: Shop) -> None:
         await shop.warm()
@@ -400,13 +420,18 @@ class TestAnswers:
 
 
 class Full:
-    """A store of pictures without room."""
+    """A store of pictures without room; or where one write fails, ``after`` so many."""
 
-    def __init__(self, blobs: BlobStore) -> None:
+    def __init__(self, blobs: BlobStore, after: int | None = None) -> None:
         self._blobs = blobs
+        self._after = after
+        self._writes = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._blobs, name)
 
-    async def put(self, *_: object, **__: object) -> None:
-        raise StoreUnavailable("there is no room")
+    async def put(self, *given: Any, **more: Any) -> object:
+        self._writes += 1
+        if self._after in (None, self._writes - 1):
+            raise StoreUnavailable("there is no room")
+        return await self._blobs.put(*given, **more)
