@@ -31,7 +31,7 @@ FIRST_WAIT, LONGEST_WAIT = 30.0, 300.0  # seconds between looks at jobs
 
 @dataclass(frozen=True, slots=True)
 class OrderRules:
-    """``at_once``: pictures drawn online in parallel. ``wait``: until all orders are collected; else a later run does."""
+    """``at_once``: pictures drawn online in parallel. ``wait``: until all is collected; else a later run does that."""
 
     model: str
     then: Then

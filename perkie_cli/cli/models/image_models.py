@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from perkie_cli.cli.models.rows import ImageModelRow
@@ -35,7 +36,7 @@ def _report(services: Services, live: Collection[str] | None, error: ChangesPend
     results, rows = [], []
     for model in services.models.all():
         state = _state(services, model, live)
-        prices = {size: model.cost(0, tokens, 0) for size, tokens in model.image_tokens.items()}
+        prices = _prices(model)
         results.append(
             ImageModelRow(
                 model.id,
@@ -43,6 +44,7 @@ def _report(services: Services, live: Collection[str] | None, error: ChangesPend
                 state,
                 model.id == services.settings.gemini.model,
                 prices,
+                _prices(model.batched()),
                 model.retires,
                 model.successor,
             )
@@ -51,6 +53,11 @@ def _report(services: Services, live: Collection[str] | None, error: ChangesPend
         rows.append((model.id, *priced, model.retires or "", state))
     table = Table(("image model", *SIDES, "shut down", "state"), rows, frozenset(SIDES))
     return Report(results, {"model": services.settings.gemini.model}, [table], error, error.exit_code if error else 0)
+
+
+def _prices(model: ImageModel) -> dict[str, Decimal]:
+    """Dollars of a picture, photo and prompt aside, by size."""
+    return {size: model.cost(0, tokens, 0) for size, tokens in model.image_tokens.items()}
 
 
 def _state(services: Services, model: ImageModel, live: Collection[str] | None) -> str:

@@ -35,13 +35,14 @@ class NetworkRow:
 
 @dataclass(frozen=True, slots=True)
 class ImageModelRow:
-    """One image model of the Gemini API; ``usd`` by size."""
+    """One image model of the Gemini API; ``usd`` by size, ``batch_usd`` by way of the Batch API."""
 
     model: str
     title: str
     state: str
     default: bool
     usd: Mapping[str, Decimal]
+    batch_usd: Mapping[str, Decimal]
     retires: date | None
     successor: str | None
 
