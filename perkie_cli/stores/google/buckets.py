@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from perkie_cli.ports import RemoteObject
@@ -24,13 +25,20 @@ class GcsBuckets:
         self._connections: dict[str, GcsConnection] = {}
 
     async def list(self, bucket: str, prefix: str) -> Sequence[RemoteObject]:
-        """Lists with one request a page."""
+        """Lists with one request a page, each with its own time limit: there may be a million objects."""
 
-        def call(place: Bucket) -> Sequence[RemoteObject]:
-            listed = place.list_blobs(prefix=prefix or None, page_size=PAGE, fields=FIELDS, **CALL_OPTIONS)
-            return [_found(bucket, blob) for blob in listed]
+        def call(place: Bucket, token: str | None) -> tuple[list[RemoteObject], str | None]:
+            listed = place.list_blobs(
+                prefix=prefix or None, page_size=PAGE, page_token=token, fields=FIELDS, **CALL_OPTIONS
+            )
+            page = next(listed.pages, ())
+            return [_found(bucket, blob) for blob in page], listed.next_page_token
 
-        return await self._of(bucket).in_bucket(call)
+        found, token = await self._of(bucket).in_bucket(partial(call, token=None))
+        while token is not None:
+            more, token = await self._of(bucket).in_bucket(partial(call, token=token))
+            found += more
+        return found
 
     async def read(self, found: RemoteObject) -> bytes | None:
         """Downloads that generation."""

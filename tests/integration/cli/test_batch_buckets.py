@@ -55,6 +55,16 @@ def test_one_level_one_object_and_a_pattern(perkie_here: Perkie, uploads: storag
     assert matched == {"in/2026/dog & hen.png": ("done", "out/in/2026/dog & hen_bw_fine_art.jpg")}
 
 
+def test_a_prefix_with_more_objects_than_a_page_is_read_whole(
+    perkie_here: Perkie, uploads: storage.Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perkie_cli.stores.google.buckets.PAGE", 2)
+    for number in range(5):
+        uploads.blob(f"many/{number}.png").upload_from_string(b"x", "image/png")
+    done = perkie_here("stylize", "gs://uploads/many/", *SMALL, "--dry-run")
+    assert list(results(done)) == [f"many/{number}.png" for number in range(5)]
+
+
 def test_a_manifest_may_name_objects(perkie_here: Perkie, uploads: storage.Bucket, tmp_path: Path) -> None:
     del uploads
     (tmp_path / "m.csv").write_text("path;output\ngs://uploads/in/cat.png;shop/cat.jpg\n")
