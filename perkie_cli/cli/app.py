@@ -16,8 +16,7 @@ from perkie_cli.cli.help import HELP_NAMES, shape_help
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.domain.errors import UsageError
 
-# name → one line of help. The module is perkie_cli.cli.commands.<name>, with "_" for "-", or in the folder that
-# ``FOLDERS`` names; it holds ``app``.
+# name → one line of help. The module is perkie_cli.cli.commands.<name>, with "_" for "-"; it holds ``app``.
 COMMANDS: dict[str, str] = {
     "stylize": "Redraw pets in an artistic style.",
     "remove-bg": "Cut pets out of their background.",
@@ -43,8 +42,6 @@ COMMANDS: dict[str, str] = {
     "keys": "Make, list and revoke API keys of a server.",
 }
 
-
-FOLDERS = {"audit": "records", "events": "records"}
 
 EXAMPLES = (
     "perkie stylize pet.jpg --style ink_wash",
@@ -74,8 +71,7 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str) -> Any:
     """Imports one of ``COMMANDS``."""
-    folder = f"{FOLDERS[name]}." if name in FOLDERS else ""
-    module = importlib.import_module(f"perkie_cli.cli.commands.{folder}{name.replace('-', '_')}")
+    module = importlib.import_module(f"perkie_cli.cli.commands.{name.replace('-', '_')}")
     command = get_command(module.app)
     command.name = name
     command.params = [param for param in command.params if param.name not in ROOT_OPTIONS]

@@ -198,6 +198,7 @@ def _row(day: date, name: str, shards: Sequence[Shard]) -> Spend:
         wasted_usd=_usd(sum(each.nano for each in wasted)),
         input_tokens=sum(each.input_tokens for each in booked),
         output_tokens=sum(each.output_tokens for each in booked),
+        possible_calls=len(opened),
     )
 
 

@@ -91,8 +91,8 @@ async def test_the_report(ledger: SpendLedger, clock: ManualClock) -> None:
     await ledger.reserve(INK, PRICE, CAP)
     none = Decimal(0)
     assert list(await ledger.report(TODAY, TODAY)) == [
-        Spend(TODAY, "gemini-3-pro-image", "ink_wash", 1, 0, Decimal("0.2"), Decimal("0.2"), none, 0, 0),
-        Spend(TODAY, MODEL, "ink_wash", 3, 2, Decimal("0.1037"), PRICE, none, 200, 2240),
+        Spend(TODAY, "gemini-3-pro-image", "ink_wash", 1, 0, Decimal("0.2"), Decimal("0.2"), none, 0, 0, 1),
+        Spend(TODAY, MODEL, "ink_wash", 3, 2, Decimal("0.1037"), PRICE, none, 200, 2240, 1),
         Spend(TODAY, MODEL, "van_gogh", 2, 1, Decimal("0.0345"), none, Decimal("0.0005"), 200, 1120),
     ]
     assert len(await ledger.report(TODAY, date(2026, 11, 22))) == 4

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -64,6 +64,8 @@ class SpendRow:
     day: date | None = field(default=None, metadata=IF_ANY)
     model: str | None = field(default=None, metadata=IF_ANY)
     style: str | None = field(default=None, metadata=IF_ANY)
+    engine: str | None = field(default=None, metadata=IF_ANY)
+    outcome: Literal["picture", "wasted", "possible"] | None = field(default=None, metadata=IF_ANY)
 
     @classmethod
     def of(cls, columns: Mapping[str, str], total: SpendTotal) -> SpendRow:
@@ -73,6 +75,8 @@ class SpendRow:
             day=date.fromisoformat(columns["day"]) if "day" in columns else None,
             model=columns.get("model"),
             style=columns.get("style"),
+            engine=columns.get("engine"),
+            outcome=columns.get("outcome"),  # type: ignore[arg-type]  # by_outcome has no other
         )  # fmt: skip
 
 
@@ -216,13 +220,16 @@ def report(
 ) -> None:
     """Show what upstream calls cost: pictures, wasted and possible spend, and the forecast against the daily cap.
 
-    Possible spend is of calls whose outcome is unknown, such as timeouts: they may have been billed.
+    Possible spend is of calls whose outcome is unknown, such as timeouts: they may have been billed. Who it was for
+    is not booked: the ledger outlives the erasure of a customer.
 
     Examples:
 
       perkie cost report
 
       perkie cost report --days 30 --by style,model --json
+
+      perkie cost report --by outcome,style
     """
     columns = _columns(by)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,7 +10,7 @@ from typing import Literal
 
 from perkie_cli.domain.money.spend import Spend
 
-Column = Literal["day", "model", "style"]
+Column = Literal["day", "model", "style", "engine", "outcome"]
 RECENT = 7  # days that the forecast looks back
 MONTH = 30  # days
 
@@ -55,9 +55,13 @@ def total(rows: Sequence[Spend]) -> SpendTotal:
 
 def grouped(rows: Sequence[Spend], by: Sequence[Column]) -> dict[tuple[str, ...], SpendTotal]:
     """The totals of each combination of the columns, in order."""
-    key: Callable[[Spend], tuple[str, ...]] = lambda each: tuple(str(getattr(each, name)) for name in by)  # noqa: E731
-    keys = sorted({key(each) for each in rows})
-    return {found: total([each for each in rows if key(each) == found]) for found in keys}
+    found: dict[tuple[str, ...], list[Spend]] = {}
+    for row in rows:
+        parts = row.by_outcome() if "outcome" in by else {"": row}
+        for outcome, part in parts.items():
+            key = tuple(outcome if name == "outcome" else str(getattr(part, name)) for name in by)
+            found.setdefault(key, []).append(part)
+    return {key: total(found[key]) for key in sorted(found)}
 
 
 def forecast(rows: Sequence[Spend], today: date, cap: Decimal) -> Forecast:

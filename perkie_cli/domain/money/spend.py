@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_UP, Decimal
 
@@ -149,3 +149,16 @@ class Spend:
     wasted_usd: Decimal
     input_tokens: int
     output_tokens: int
+    possible_calls: int = 0
+    engine: str = "gemini"  # the only one that costs money
+
+    def by_outcome(self) -> Mapping[str, Spend]:
+        """Its calls apart: ``picture``, ``wasted`` and ``possible``, those of them that there are."""
+        none, certain = Decimal(0), self.usd - self.possible_usd - self.wasted_usd
+        wasted = self.calls - self.pictures - self.possible_calls
+        parts = {
+            "picture": replace(self, calls=self.pictures, usd=certain, possible_usd=none, wasted_usd=none),
+            "wasted": replace(self, calls=wasted, pictures=0, usd=self.wasted_usd, possible_usd=none),
+            "possible": replace(self, calls=self.possible_calls, pictures=0, usd=self.possible_usd, wasted_usd=none),
+        }
+        return {outcome: part for outcome, part in parts.items() if part.calls}

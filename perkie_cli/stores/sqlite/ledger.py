@@ -130,7 +130,7 @@ class SqliteLedger:
     def _report(self, first: date, last: date) -> Sequence[Spend]:
         query = """
             SELECT day, model, style, count(*), sum(drawn AND NOT open), sum(nanodollars), sum(nanodollars * open),
-                   sum(nanodollars * (NOT drawn AND NOT open)), sum(input_tokens), sum(output_tokens)
+                   sum(nanodollars * (NOT drawn AND NOT open)), sum(input_tokens), sum(output_tokens), sum(open)
             FROM booking WHERE day BETWEEN ? AND ? GROUP BY day, model, style ORDER BY day, model, style
         """
         days = first.isoformat(), last.isoformat()
@@ -153,6 +153,7 @@ def _missing(connection: sqlite3.Connection) -> list[str]:
 
 
 def _spend(day: str, model: str, style: str, calls: int, pictures: int, *sums: int) -> Spend:
-    nano, possible, wasted, taken, given = sums
+    nano, possible, wasted, taken, given, unsettled = sums
     usd, possible_usd, wasted_usd = (Decimal(each) / NANO for each in (nano, possible, wasted))
-    return Spend(date.fromisoformat(day), model, style, calls, pictures, usd, possible_usd, wasted_usd, taken, given)
+    then = date.fromisoformat(day)
+    return Spend(then, model, style, calls, pictures, usd, possible_usd, wasted_usd, taken, given, unsettled)

@@ -38,3 +38,14 @@ def test_the_forecast_is_of_finished_days_and_counts_those_without_calls() -> No
 def test_a_young_shop_is_not_told_of_days_before_its_first_call() -> None:
     assert forecast([spend(2, "6")], TODAY, Decimal(0)).usd_per_day == 3
     assert forecast([spend(0, "6")], TODAY, Decimal(10)).days == 0
+
+
+def test_calls_are_told_apart_by_their_outcome() -> None:
+    row = Spend(TODAY, "m", "ink_wash", 6, 3, Decimal(21), Decimal(8), Decimal(1), 0, 0, possible_calls=2)
+    groups = grouped([row, spend(0, "4")], ["outcome", "engine"])
+    assert [(*key, each.calls, each.pictures, int(each.usd)) for key, each in groups.items()] == [
+        ("picture", "gemini", 4, 4, 16),
+        ("possible", "gemini", 2, 0, 8),
+        ("wasted", "gemini", 1, 0, 1),
+    ]
+    assert sum(each.usd for each in groups.values()) == 25

@@ -1,1 +1,0 @@
-"""Commands that read what was recorded: by whom something was changed, and what failed."""
