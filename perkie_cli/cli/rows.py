@@ -49,6 +49,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "report list": (RunRow,),
     "report merge": (AttemptRow,),
     "report show": (ItemRow, FileRow),
+    "report daily": (),
     "styles list": (StyleRow, StyleFileRow),
     "styles check": (StyleFileRow,),
     "styles show": (FullStyleRow,),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from perkie_cli.domain.events import PictureEnded
 from perkie_cli.domain.records import LogLine
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -15,6 +16,7 @@ _LINE = re.compile(
     r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) (?P<message>.*?)"
     r"(?: \[request=(?P<request>\S+?)(?: caller=(?P<caller>\S+?))?(?: owner=(?P<owner>\S+?))?\])?\s*"
 )
+_FACT = re.compile(r"(\w+)=([^,\s]+)")
 _EVENT = re.compile(r"([a-z]+(?:_[a-z]+)*): ")
 
 
@@ -24,6 +26,39 @@ def read_log(lines: Iterable[str]) -> Iterator[LogLine]:
         found = _from_json(line) if "{" in line and '"severity"' in line else _from_text(line)
         if found is not None:
             yield found
+
+
+def read_pictures(lines: Iterable[str]) -> Iterator[tuple[datetime, PictureEnded]]:
+    """The pictures that a server was asked for, with their times; from either form of its log."""
+    for line in lines:
+        if "picture_ended" not in line and '"style"' not in line:
+            continue
+        for found in read_log([line]):
+            yield from ((found.time, picture) for picture in _pictures(line, found.message))
+
+
+def _pictures(line: str, message: str) -> Iterator[PictureEnded]:
+    if message.startswith("picture_ended: "):
+        facts = dict(_FACT.findall(message))
+        if (made := _picture(facts)) is not None:
+            yield made
+    elif '"httpRequest"' in line:  # one line an answer, with what was made for it
+        answer: Any = json.loads(line[line.index("{") :])
+        many = answer.get("made", [answer])
+        for each in many if isinstance(many, list) else ():
+            if isinstance(each, dict) and (made := _picture(each)) is not None:
+                yield made
+
+
+def _picture(facts: dict[str, Any]) -> PictureEnded | None:
+    """Cut-outs have no style."""
+    try:
+        style, engine, model, cache, outcome = (
+            str(facts[name]) for name in ("style", "engine", "model", "cache", "outcome")
+        )
+        return PictureEnded(style, engine, model, cache, outcome, float(facts["seconds"]))
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def _from_text(line: str) -> LogLine | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +12,14 @@ import typer
 
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import owner_of
+from perkie_cli.cli.logs import lines_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import finish, renderer_of, services_of
 from perkie_cli.cli.since import Since, begin_of
 from perkie_cli.cli.table import Table
-from perkie_cli.domain.errors import InvalidParameter, MissingCredentials, UnreadableFile, UsageError
+from perkie_cli.domain.errors import InvalidParameter, MissingCredentials, UsageError
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.records import LogLine
-from perkie_cli.domain.units import why_unread
 from perkie_cli.http.request.owner_tag import OwnerTags
 from perkie_cli.telemetry.log_file import LEVELS, read_log
 
@@ -66,7 +64,7 @@ def events(
     least = 0 if request is not None or tag is not None else LEVELS.index(level.upper())
     shown: deque[LogLine] = deque(maxlen=limit)
     count: Counter[str] = Counter()
-    for line in read_log(_lines(files)):
+    for line in read_log(lines_of(files)):
         if line.time < begin or LEVELS.index(line.level) < least or (request and line.request_id != request):
             continue
         if tag is None or line.owner == tag:
@@ -89,20 +87,6 @@ def _tag(ctx: typer.Context, owner: Owner) -> str:
             hint="Set PERKIE_HTTP_LINK_SECRET to that of the server, or look for --request.",
         )
     return OwnerTags(secret.reveal().encode())(owner)
-
-
-def _lines(files: Sequence[Path]) -> Iterator[str]:
-    """Raises: UnreadableFile."""
-    for path in files:
-        with ExitStack() as stack:
-            try:
-                standard = str(path) == "-"
-                file = (
-                    sys.stdin if standard else stack.enter_context(path.open("r", encoding="utf-8", errors="replace"))
-                )
-                yield from file
-            except OSError as error:
-                raise UnreadableFile(f"{path} cannot be read: {why_unread(error)}") from error
 
 
 def _table(lines: Sequence[LogLine]) -> Table:

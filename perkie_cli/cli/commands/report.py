@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,16 +17,21 @@ from perkie_cli.batch.logbook import alive
 from perkie_cli.batch.thumbnails import Thumbnails
 from perkie_cli.cli import complete
 from perkie_cli.cli.batch.rows import ItemRow, RunRow
+from perkie_cli.cli.logs import lines_of
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.row_parts import FileRow
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.table import Table
+from perkie_cli.domain.digest import Digest, Served, served
 from perkie_cli.domain.errors import InvalidParameter, NotFound, UsageError
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.runs import Item, Outcome, Run, Status
 from perkie_cli.domain.units import format_duration, parse_duration
+from perkie_cli.ops.daily import Sources, digest
 from perkie_cli.reports.batch_csv import as_csv
 from perkie_cli.reports.batch_html import PER_PAGE, page, page_name
+from perkie_cli.reports.daily import as_markdown
+from perkie_cli.telemetry.log_file import read_pictures
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -143,6 +148,73 @@ def merge(
         return await merge_runs(services, renderer_of(ctx), places, since)
 
     run(ctx, work)
+
+
+@app.command()
+def daily(
+    ctx: typer.Context,
+    logs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[LOG]...", help="Logs of servers, text or JSON; - is stdin.")
+    ] = None,
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="A UTC day (default: yesterday).")
+    ] = None,
+) -> None:
+    """Print what happened yesterday as Markdown, for a mail: pictures, spending, failures, runs.
+
+    From the ledger, the cache, the journal and the audit file; hits, substitutes and failures of customers
+    are only in a server's log.
+
+    Examples:
+
+      perkie report daily
+
+      perkie report daily server.log --day 2026-11-29 > digest.md
+    """
+
+    async def work(services: Services) -> Report:
+        chosen = services.clock.now().date() - timedelta(days=1) if day is None else day.date()
+        events = [event for when, event in read_pictures(lines_of(logs or [])) if when.date() == chosen]
+        sources = Sources(
+            services.ledger,
+            services.blobs,
+            services.journal,
+            services.audit.records(),
+            services.settings.gemini.daily_cap_usd,
+            served(events),
+        )
+        found = await digest(sources, chosen)
+        return Report((), _numbers(found), as_markdown(found).rstrip().split("\n"))
+
+    run(ctx, work)
+
+
+def _numbers(found: Digest) -> dict[str, object]:
+    """The digest for the envelope."""
+    seen = found.served
+    return {
+        "day": found.day,
+        "spent": found.spent,
+        "daily_cap_usd": found.cap,
+        "drawn_by_style": found.drawn_by(0),
+        "drawn_by_engine": found.drawn_by(1),
+        "used_again": found.used_again,
+        "substitutes": found.substitutes,
+        "failures": found.failures,
+        "changes": found.changes,
+        "served": None if seen is None else _served(seen),
+    }
+
+
+def _served(seen: Served) -> dict[str, object]:
+    return {
+        "pictures": seen.pictures,
+        "found": seen.found,
+        "degraded": seen.degraded,
+        "by_cache": seen.by_cache,
+        "by_style": seen.by_style,
+        "failures": seen.failures,
+    }
 
 
 def _statuses(words: Sequence[str]) -> frozenset[Status]:
