@@ -66,8 +66,8 @@ async def metrics(url: str) -> Sequence[Said]:
     if answer.status_code != 200:
         return [skipped(f"{url}/metrics answers {answer.status_code}: it needs a key with the scope metrics")]
     states = _BREAKER.findall(answer.text)
-    found = [error(f"the breaker of {name} is {_STATES[state]}", "perkie doctor --only gemini.key  # on the server")
-             for name, state in states if state in _STATES]  # fmt: skip
+    fix = "perkie doctor --only gemini.key,gemini.listed  # on the server; if both are ok, wait: it is the upstream's"
+    found = [error(f"the breaker of {name} is {_STATES[state]}", fix) for name, state in states if state in _STATES]
     return found or [ok("no breaker is open")]
 
 

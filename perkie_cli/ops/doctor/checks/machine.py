@@ -48,10 +48,14 @@ def _room(what: str, place: Path) -> Said:
     if disk.f_flag & os.ST_RDONLY:
         return error(f"read-only: the disk of {what} (at {place})", f"mount -o remount,rw {_mount(place)}")
     if disk.f_files and not disk.f_favail:
-        return error(f"no more files (inodes) on the disk of {what} (at {place})", "perkie cache purge --expired")
+        return error(f"no more files (inodes) on the disk of {what} (at {place})", _purge(place))
     if left < FULL:
-        return error(text, "perkie cache purge --expired")
-    return warning(text, "perkie cache purge --expired") if left < LOW else ok(text)
+        return error(text, _purge(place))
+    return warning(text, _purge(place)) if left < LOW else ok(text)
+
+
+def _purge(place: Path) -> str:
+    return f"perkie cache purge --expired  # if that frees little: du -xhd1 {_mount(place)}"
 
 
 def _mount(folder: Path) -> str:
