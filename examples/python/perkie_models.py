@@ -378,6 +378,23 @@ class StylesAnswer(BaseModel):
     styles: list[StyleFacts]
 
 
+class Substitute(BaseModel):
+    """A picture that replaced the one that was asked for."""
+
+    at: AwareDatetime
+    style: str
+    engine: str
+    """Who made it."""
+
+    step: Annotated[str, Field(examples=["local"])]
+    """Of the degradation ladder."""
+
+    reason: Annotated[str, Field(examples=["breaker_open"])]
+    """Code of the error."""
+
+    cause: str
+
+
 class TokenAnswer(BaseModel):
     """A token for the shop's widget."""
 
@@ -589,6 +606,20 @@ class QuotaAnswer(BaseModel):
 
     quota: QuotaFields | None
     request_id: str
+
+
+class RecentAnswer(BaseModel):
+    """This process and its last substitutes."""
+
+    instance: Annotated[str, Field(examples=["perkie-1/17"])]
+    """Host and process."""
+
+    revision: str | None
+    """Cloud Run's."""
+
+    version: str
+    now: AwareDatetime
+    substitutes: list[Substitute]
 
 
 class RemovebgAttributes(BaseModel):

@@ -29,6 +29,7 @@ from perkie_cli.http.routes import (
     generate,
     health,
     images,
+    ops,
     page,
     portrait,
     process,
@@ -57,7 +58,7 @@ _ROLES: dict[str, tuple[APIRouter, ...]] = {
     "matting": (cutouts.router, removebg.router),
 }
 # Shopify's proxy does not forward WebSockets, and keeps no files.
-_NOT_PROXIED = (health.router, process_socket.router, portrait.files)
+_NOT_PROXIED = (health.router, ops.router, process_socket.router, portrait.files)
 
 
 def create_app(services: Services, *, warming: bool = False) -> FastAPI:
@@ -112,7 +113,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
 def _routers(parts: Parts) -> tuple[APIRouter, ...]:
     """Those of the server's role."""
     roles = _ROLES.values() if parts.settings.role == "all" else [_ROLES[parts.settings.role]]
-    return (health.router, health.warmups, *(router for routers in roles for router in routers))
+    return (health.router, health.warmups, ops.router, *(router for routers in roles for router in routers))
 
 
 def _add_middleware(app: FastAPI, parts: Parts) -> None:

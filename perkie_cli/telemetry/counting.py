@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from perkie_cli.domain.events import (
@@ -39,6 +41,8 @@ class Counting:
 
     def __init__(self, measures: Measures, clock: Clock, next_sink: EventSink) -> None:
         self.measures = measures
+        self.substitutes: deque[tuple[datetime, Degraded]] = deque(maxlen=20)  # the last ones, for /ops
+        self._clock = clock
         self._next_sink = next_sink
         self._breakers = Breakers(measures, clock)
         self._in_flight = 0
@@ -105,6 +109,7 @@ class Counting:
 
     def _degraded(self, event: Degraded) -> None:
         self.measures.add("degraded", event.step, event.reason)
+        self.substitutes.append((self._clock.now(), event))
 
     def _looked_up(self, event: CacheLookup) -> None:
         self.measures.add("cache_lookups", event.outcome)

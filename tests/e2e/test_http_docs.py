@@ -24,7 +24,7 @@ from tests.serving import ServerProcess, perkie_serve
 
 EXAMPLES = ROOT / "examples" / "python"
 CLIENT = EXAMPLES / "perkie_client.py"
-NOT_FOR_CLIENTS = {"page", "widget", "metrics", "token", "removebg", "removebg_account"}
+NOT_FOR_CLIENTS = {"page", "widget", "metrics", "ops", "recent", "token", "removebg", "removebg_account"}
 DOCS = (ROOT / "docs" / "http.md").read_text("utf-8")
 SMALL = (480, 320)
 

@@ -375,26 +375,3 @@ class TokenAnswer(Answer):
 
     token: str
     expires_at: datetime
-
-
-class HealthAnswer(Answer):
-    """The process is alive."""
-
-    status: Literal["ok"]
-    version: str
-
-
-class ReadyAnswer(Answer):
-    """Whether this server is ready."""
-
-    status: Literal["ready", "unavailable", "stopping"]
-    dependencies: dict[str, str] = Field(description="By name: `ok` or the problem.")
-    degraded: list[str] = Field(description="Optional ones that do not answer.")
-
-
-class WarmupAnswer(Answer):
-    """What is loaded now."""
-
-    status: Literal["warm", "skipped"]
-    loaded: list[str]
-    seconds: float

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 import perkie_cli
 from perkie_cli.auth.principal import Scope
 from perkie_cli.http.answer.document import problems
-from perkie_cli.http.answer.schemas import HealthAnswer, ReadyAnswer, WarmupAnswer
+from perkie_cli.http.answer.operation_schemas import HealthAnswer, ReadyAnswer, WarmupAnswer
 from perkie_cli.http.parts import parts_of
 from perkie_cli.http.request.accept import JSON
 from perkie_cli.http.request.call import Call, calling
