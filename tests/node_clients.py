@@ -13,29 +13,30 @@ import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).parent / "clients"
+WIDGET_TOOLS = Path(__file__).parent / "widget_tools"
 INSTALL_WITHIN = 280  # seconds
 
 
 @functools.cache
-def node_folder() -> Path | str:
-    """Where the scripts of ``tests/clients`` can run, or why they cannot."""
+def node_folder(source: Path = SOURCE) -> Path | str:
+    """Where the scripts of ``source`` can run with its packages, or why they cannot."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "no node and npm on this machine"
-    wanted = (SOURCE / "package.json").read_bytes()
+    wanted = (source / "package.json").read_bytes()
     place = Path(tempfile.gettempdir(), f"perkie-node-{os.getuid()}-{hashlib.sha256(wanted).hexdigest()[:16]}")
     if not place.exists():
-        problem = _install(place)
+        problem = _install(source, place)
         if problem is not None:
             return problem
-    for script in SOURCE.glob("*.[cm]js"):
+    for script in source.glob("*.[cm]js"):
         shutil.copy(script, place)
     return place
 
 
-def _install(place: Path) -> str | None:
+def _install(source: Path, place: Path) -> str | None:
     """What went wrong, if anything."""
     folder = Path(tempfile.mkdtemp(prefix=f"{place.name}."))
-    shutil.copy(SOURCE / "package.json", folder)
+    shutil.copy(source / "package.json", folder)
     command = ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
     env = {**os.environ, "HOME": pwd.getpwuid(os.getuid()).pw_dir}  # whose settings name the registry
     try:

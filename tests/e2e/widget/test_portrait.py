@@ -344,6 +344,10 @@ async def test_the_words_follow_the_page_and_the_element(visit: Visit, server: R
     await visit.page.evaluate("document.querySelector('perkie-portrait').lang = 'fr'")
     await expect(visit.widget.locator("#accepts")).to_contain_text("au moins 256 pixels")
     await expect(visit.widget.get_by_role("button", name="Choisir une photo")).to_be_visible()
+    await visit.page.evaluate("document.body.append(document.createElement('perkie-portrait'))")
+    await visit.page.evaluate("document.querySelectorAll('perkie-portrait')[1].lang = 'es'")  # before it is imported
+    await expect(visit.widget.nth(1).locator("#accepts")).to_contain_text("al menos 256")
+    await expect(visit.widget.nth(1).get_by_role("button", name="Elegir una foto")).to_be_visible()
 
 
 async def test_an_element_that_is_taken_away_stops_and_one_that_comes_back_goes_on(

@@ -68,7 +68,7 @@
 
     /** Real controls from the start: a tap before the component is there opens the picker, and its photo is kept. */
     ask() {
-      const [choose, take] = ASK[this.language];
+      const [choose, take] = ASK[(this.asked = this.language)];
       const pair = (words, name, camera) => {
         const button = document.createElement("button");
         const input = document.createElement("input");
@@ -102,7 +102,7 @@
       try {
         const { mount } = await import(this.source + again);
         if (!this.isConnected) return null;
-        if (this.failures) this.ask();
+        if (this.failures || this.asked !== this.language) this.ask();
         this.portrait = await mount(this);
         return this.portrait;
       } catch (error) {

@@ -29,6 +29,7 @@ button.choose, button.primary { background: var(--accent); color: var(--paper); 
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .message:empty, .quota:empty, .actions:not(:has(> :not([hidden]):not(:empty))) { display: none; }
 .message.bad { color: var(--bad); }
+.actions :empty { display: none; }
 .actions { display: flex; flex-wrap: wrap; gap: 10px; align-items: center; }
 progress { width: 100%; height: 8px; accent-color: var(--accent); }
 .result { display: grid; gap: 12px; min-width: 0; outline-offset: 6px; }
