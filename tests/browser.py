@@ -17,6 +17,9 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on
 WITHIN = 60_000  # ms: no test is decided by how fast the machine is
 expect.set_options(timeout=WITHIN)
 
+# A page of a shop, which playwright serves, calls a server on loopback: nobody is there to allow that.
+FLAGS = ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks"]
+
 # What the widget tells, in the order in which it tells it; files become their sizes.
 LISTEN = """
 window.told = [];
@@ -38,7 +41,7 @@ def upload(data: bytes, name: str = "pet.jpg", kind: str = "image/jpeg") -> dict
 async def chromium() -> AsyncIterator[Browser]:
     """The browser, until the block ends."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         await browser.close()
 
