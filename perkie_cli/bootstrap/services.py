@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     )
     from perkie_cli.ports.batch_api import BatchApi
     from perkie_cli.ports.monitoring import Monitoring
+    from perkie_cli.ports.rollouts import RunServices
     from perkie_cli.resilience.guarded import GuardedMattingEngine, GuardedStyleEngine
     from perkie_cli.resilience.leases import Leases
     from perkie_cli.resilience.pace import Pace
@@ -144,6 +145,7 @@ class Services(LazyParts):
     buckets: Buckets = part("stores.google")
     resolved: Callable[[Secret | None], Secret | None] = part("stores.google")
     lifecycle: Lifecycle = part("stores.google")
+    run_services: Callable[[str, str], RunServices] = part("stores.cloud_run")
     firestore: FirestoreConnection = part("stores.firestore")
     firestore_documents: DocumentStore = part("stores.firestore")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from perkie_cli.domain.errors import PerkieError
 
@@ -40,6 +40,16 @@ class FileRow:
     """A file that was written."""
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """What a check found, and what mends it; ``skipped`` is not ``ok``: nobody looked."""
+
+    check: str
+    level: Literal["error", "warning", "ok", "skipped"]
+    message: str
+    fix: str | None
 
 
 @dataclass(frozen=True, slots=True)

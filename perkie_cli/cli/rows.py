@@ -20,10 +20,10 @@ from perkie_cli.cli.batch.rows import (
 )
 from perkie_cli.cli.commands.config import PlaceRow, SettingRow
 from perkie_cli.cli.commands.cost import SpendRow, StrategyRow
-from perkie_cli.cli.commands.doctor import CheckRow
 from perkie_cli.cli.commands.keys import ApiKeyRow
 from perkie_cli.cli.commands.quota import CounterChangeRow
 from perkie_cli.cli.commands.styles import FullStyleRow, StyleFileRow, StyleRow
+from perkie_cli.cli.deploy.rows import DeployRequestRow, DeployShareRow, GateRow
 from perkie_cli.cli.loadtest.rows import (
     ChaosCheckRow,
     ExperimentFileRow,
@@ -35,7 +35,7 @@ from perkie_cli.cli.loadtest.rows import (
 )
 from perkie_cli.cli.models.rows import ImageModelRow, NetworkRow, ScoreRow, WeightsRow
 from perkie_cli.cli.monitor.rows import AlertRow, LiveRow, ResourceChangeRow
-from perkie_cli.cli.row_parts import FailedRow, FileRow, VersionRow
+from perkie_cli.cli.row_parts import CheckRow, FailedRow, FileRow, VersionRow
 from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, RuleChangeRow, RuleRow
 from perkie_cli.domain.quotas.limits import CounterState
 from perkie_cli.domain.records import AuditRecord, LogLine
@@ -92,6 +92,11 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "config init": (FileRow,),
     "deploy init": (FileRow,),
     "deploy render": (FileRow,),
+    "deploy check": (CheckRow,),
+    "deploy status": (DeployShareRow,),
+    "deploy canary": (DeployShareRow, DeployRequestRow),
+    "deploy gate": (GateRow,),
+    "deploy rollback": (DeployShareRow,),
     "load-test run": (LoadRunRow, LoadChangeRow),
     "load-test compare": (LoadChangeRow,),
     "load-test chaos": (ChaosCheckRow,),
@@ -102,6 +107,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "emulate firestore": (),
     "emulate storage": (),
     "emulate monitoring": (),
+    "emulate run": (),
     "emulate gcp": (),
     "emulate all": (),
 }

@@ -7,10 +7,11 @@ import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.errors import InvalidParameter, MissingExtra, UsageError
 from perkie_cli.domain.storage.protection import bucket_name
 from perkie_cli.emulators.fault_plan import parse_faults, read_plan
 from perkie_cli.ports import Clock
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import ssl
 
     from perkie_cli.domain.money.price_list import ModelCatalogue
+    from perkie_cli.emulators.cloud_run.server import RunEmulator
     from perkie_cli.emulators.firestore.server import FirestoreEmulator
     from perkie_cli.emulators.gemini.painter import Painter
     from perkie_cli.emulators.gemini.server import GeminiEmulator
@@ -99,6 +101,40 @@ def make_monitoring(
 
     faults = parse_faults(read_plan(plan), MonitoringFault) if plan is not None else ()
     return MonitoringEmulator(clock, plan=faults, seed=seed, host=host, port=port, admin_port=admin_port)
+
+
+def make_cloud_run(
+    clock: Clock,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    admin_port: int = 0,
+    rollout: float = 0.2,
+    backends: Sequence[str] = (),
+    plan: Path | None = None,
+    seed: int = 0,
+) -> RunEmulator:
+    """A Cloud Run without services. ``backends``: ``IMAGE=URL`` each; ``rollout``: seconds that a change takes.
+
+    Raises: BadInput for a wrong plan or backend, MissingExtra.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # perkie reports a port in use itself
+    if find_spec("google.cloud.run_v2") is None:
+        raise MissingExtra("google-cloud-run is not installed", hint="pip install 'perkie-cli[deploy]'")
+    from perkie_cli.emulators.cloud_run.plan import RunFault
+    from perkie_cli.emulators.cloud_run.server import RunEmulator, parse_backends
+
+    faults = parse_faults(read_plan(plan), RunFault) if plan is not None else ()
+    return RunEmulator(
+        clock,
+        plan=faults,
+        seed=seed,
+        rollout=rollout,
+        backends=parse_backends(backends),
+        host=host,
+        port=port,
+        admin_port=admin_port,
+    )
 
 
 def make_gemini(

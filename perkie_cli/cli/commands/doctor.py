@@ -8,9 +8,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -18,6 +17,7 @@ import perkie_cli
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete
 from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.row_parts import CheckRow
 from perkie_cli.cli.session import finish, renderer_of
 from perkie_cli.config.load import load
 from perkie_cli.domain.errors import ChangesPending, PerkieError, UsageError
@@ -38,16 +38,6 @@ app = typer.Typer()
 TITLES = {name: check.title for name, check in CHECKS.items()} | {
     name: text for name, (text, _) in SERVER_CHECKS.items()
 }
-
-
-@dataclass(frozen=True, slots=True)
-class CheckRow:
-    """What a check of ``perkie doctor`` found, and what mends it; ``skipped`` is not ``ok``: nobody looked."""
-
-    check: str
-    level: Literal["error", "warning", "ok", "skipped"]
-    message: str
-    fix: str | None
 
 
 @app.command()

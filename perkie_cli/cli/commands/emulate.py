@@ -52,6 +52,7 @@ FirestorePort = Annotated[
 MonitoringPort = Annotated[
     int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Monitoring; 0 picks a free one.")
 ]
+RunPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Run; 0 picks a free one.")]
 SigningKeys = Annotated[
     list[Path] | None,
     typer.Option(
@@ -189,6 +190,54 @@ def storage(
 
         asyncio.run(_serve(services, [emulator], announce))
     finish(ctx, Report(summary={"url": emulator.url}))
+
+
+@app.command("run")
+def cloud_run(
+    ctx: typer.Context,
+    port: RunPort = 8088,
+    admin_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of the admin API.")] = 0,
+    host: Host = "127.0.0.1",
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(metavar="IMAGE=URL", help="A tag of a revision of this image leads there; repeatable."),
+    ] = None,
+    rollout: Annotated[float, typer.Option(min=0, metavar="S", help="Seconds that a change takes.")] = 0.2,
+    plan: PlanFile = None,
+    seed: Seed = 0,
+) -> None:
+    """Serve Cloud Run's gRPC protocol: services, revisions, traffic, operations. It runs no containers.
+
+    Prints the variable to set, then runs until it is interrupted.
+    Plans can make a revision that never starts (unready, method Rollout), slow
+    and endless rollouts, lost answers and conflicts.
+
+    Examples:
+
+      perkie emulate run --backend new@sha256:…=http://127.0.0.1:8081 &
+
+      CLOUD_RUN_EMULATOR_HOST=127.0.0.1:8088 perkie deploy status --env staging
+    """
+    from perkie_cli.emulators.run import make_cloud_run
+
+    services = build_services(settings_of(ctx).settings)
+    emulator = make_cloud_run(
+        services.clock,
+        host=host,
+        port=port,
+        admin_port=admin_port,
+        rollout=rollout,
+        backends=backend or (),
+        plan=plan,
+        seed=seed,
+    )
+
+    def announce() -> None:
+        _tell(ctx, f"CLOUD_RUN_EMULATOR_HOST={emulator.address}")
+        _note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
+
+    asyncio.run(_serve(services, [emulator], announce))
+    finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
 
 
 @app.command()

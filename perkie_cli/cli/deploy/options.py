@@ -21,6 +21,15 @@ EnvironmentName = Annotated[
         autocompletion=complete.among(ENVIRONMENTS),
     ),
 ]
+OptionalEnvironment = Annotated[
+    str | None,
+    typer.Option(
+        "--env",
+        metavar="|".join(ENVIRONMENTS),
+        help="Environment of the settings file.",
+        autocompletion=complete.among(ENVIRONMENTS),
+    ),
+]
 SettingsFile = Annotated[Path, typer.Option("--file", "-f", metavar="FILE", help="What is shipped where.")]
 Images = Annotated[
     list[str] | None,
@@ -31,4 +40,14 @@ Role = Annotated[
     typer.Option(
         "--role", metavar="|".join(ROLES), help="Which of the services.", autocompletion=complete.among(ROLES)
     ),
+]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header", "-H", metavar="NAME: VALUE", help="Send this to the revisions, such as a key; repeatable."
+    ),
+]
+MaxUsd = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="USD", help="Most that synthetic customers may cost (default: the file's)."),
 ]

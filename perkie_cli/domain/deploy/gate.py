@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import exp, lgamma, log, log1p
 
-DOUBT = 0.05  # one wrong alarm in twenty looks at a revision that is just at its limit
-LEAST_OLD = 10  # answers of the old revision, to say that it suffers too
+_NEVER = -700.0  # a logarithm whose number is as good as 0
+DOUBT = 0.05  # one wrong alarm in twenty holds of a revision that is just at its limit
 
 
 class Health(StrEnum):
@@ -49,6 +49,9 @@ class Counts:
         """0 without answers."""
         return self.bad / self.total if self.total else 0.0
 
+    def __str__(self) -> str:
+        return f"{self.bad:g} of {self.total:g}"
+
     def __add__(self, other: Counts) -> Counts:
         return Counts(self.bad + other.bad, self.total + other.total)
 
@@ -73,26 +76,42 @@ class Finding:
     shared: bool = False
 
     def __str__(self) -> str:
-        new, old = f"{self.new.share:.2%} of {self.new.total:g}", f"{self.old.share:.2%} of {self.old.total:g}"
-        return f"{self.rule.name} ({self.rule.text}): {self.health}; bad: new {new}, old {old}; {self.why}"
+        return f"{self.rule.name} ({self.rule.text}): {self.health}; bad: new {self.new}, old {self.old}; {self.why}"
 
 
-def judge(rules: Iterable[Rule], new: Sample, old: Sample, *, least: int, stale: float) -> Sequence[Finding]:
-    """One finding a rule. ``least``: answers that are needed to call it healthy; ``stale``: seconds of age."""
-    return [_judge(rule, new, old, least, stale) for rule in rules]
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """``least``: answers that are needed to call it healthy; ``stale``: seconds of age that are too many.
+
+    ``looks``: how often it is judged in all. Who looks often meets chance often: each look has its part of ``DOUBT``.
+    """
+
+    least: int
+    stale: float
+    looks: int = 1
+
+    @property
+    def doubt(self) -> float:
+        """The probability of chance below which it is called none."""
+        return DOUBT / max(1, self.looks)
 
 
-def _judge(rule: Rule, new: Sample, old: Sample, least: int, stale: float) -> Finding:
+def judge(rules: Iterable[Rule], new: Sample, old: Sample, demands: Demands) -> Sequence[Finding]:
+    """One finding a rule."""
+    return [_judge(rule, new, old, demands) for rule in rules]
+
+
+def _judge(rule: Rule, new: Sample, old: Sample, demands: Demands) -> Finding:
     counts, beside = new.counts.get(rule.name, Counts()), old.counts.get(rule.name, Counts())
-    if new.age is None or new.age > stale:
+    if new.age is None or new.age > demands.stale:
         age = "no data" if new.age is None else f"data are {new.age:.0f} s old"
         return Finding(rule, Health.INCONCLUSIVE, counts, beside, age)
-    if at_least(counts, rule.allowed) < DOUBT:
-        if beside.total >= LEAST_OLD and beside.share > rule.allowed and worse(counts, beside) >= DOUBT:
+    if at_least(counts, rule.allowed) < demands.doubt:
+        if beside.share > rule.allowed and worse(counts, beside) >= demands.doubt:
             return Finding(rule, Health.INCONCLUSIVE, counts, beside, "the old revision suffers too", shared=True)
         return Finding(rule, Health.UNHEALTHY, counts, beside, f"more than the {rule.allowed:.3g} that are allowed")
-    if counts.total < least:
-        return Finding(rule, Health.INCONCLUSIVE, counts, beside, f"fewer than {least} answers")
+    if counts.total < demands.least:
+        return Finding(rule, Health.INCONCLUSIVE, counts, beside, f"fewer than {demands.least} answers")
     if counts.share > rule.allowed:
         return Finding(rule, Health.INCONCLUSIVE, counts, beside, "above its limit, but it may be chance")
     return Finding(rule, Health.HEALTHY, counts, beside, "within its limit")
@@ -114,11 +133,13 @@ def at_least(counts: Counts, allowed: float) -> float:
         return 1.0
     if allowed <= 0:
         return 0.0
-    terms = (
-        exp(_choose(total, each) + each * log(allowed) + (total - each) * log1p(-allowed))
-        for each in range(bad, total + 1)
-    )
-    return min(1.0, _sum(terms))
+
+    def term(each: int) -> float:
+        return _choose(total, each) + each * log(allowed) + (total - each) * log1p(-allowed)
+
+    if bad > total * allowed and term(bad) < _NEVER:  # beyond the peak they only get smaller
+        return 0.0
+    return min(1.0, _sum(exp(term(each)) for each in range(bad, total + 1)))
 
 
 def worse(new: Counts, old: Counts) -> float:

@@ -71,15 +71,19 @@ def shifted(old: Split, new: str, percent: int) -> Split:
     return named(tuple(shares), new)
 
 
-def finished(live: Split, new: str) -> Split:
-    """Everything for ``new``. Our tags go: a tagged revision keeps its least number of instances."""
-    return named((Share(new, 100), *_foreign(live)), new)
+def keeping_tags(target: Split, live: Split) -> Split:
+    """The target, and the tags of others that ``live`` has besides."""
+    known = {share.tag for share in target}
+    return named((*target, *(share for share in _foreign(live) if share.tag not in known)), "")
 
 
-def restored(old: Split, live: Split) -> Split:
-    """Exactly ``old``, and the tags that others have set since."""
-    known = {share.tag for share in old}
-    return named((*old, *(share for share in _foreign(live) if share.tag not in known)), "")
+def same_traffic(one: Split, other: Split) -> bool:
+    """Whether both send everybody to the same place, by percent and by our tags; tags of others are theirs."""
+    return serving(one) == serving(other) and _ours(one) == _ours(other)
+
+
+def _ours(split: Split) -> set[tuple[str, str]]:
+    return {(share.tag, share.revision) for share in split if share.tag in OURS}
 
 
 def _foreign(split: Split) -> Sequence[Share]:

@@ -22,7 +22,7 @@ EXIT_CODES: Mapping[int, str] = {
     8: "changes pending, or findings (`diff`, `--check`, `verify`)",
     ACT: "somebody has to act: something is not installed, a disk is full, a store is corrupt, a request is refused",
     98: "load test invalid: the generator was the limit; or no call met an experiment's fault",
-    99: "load test: thresholds failed, or slower than before; a chaos experiment failed",
+    99: "thresholds failed, slower than before, a chaos experiment failed; or a canary was bad and went back",
     130: "interrupted; finished work is kept, the same command goes on",
 }
 """What each exit code tells a script. `python -m tests.made_exit_codes` writes the README's table."""

@@ -31,6 +31,9 @@ def variables(environment: Environment, spec: ServiceSpec) -> Mapping[str, str]:
         "PERKIE_HTTP_ROLE": spec.role,
         "PERKIE_HTTP_TRUSTED_HOPS": "1",
         "PERKIE_OFFLINE": "1",
+        "PERKIE_TELEMETRY_LOG_FORMAT": "json",
+        "PERKIE_TELEMETRY_MONITORING": "true",  # the gate reads it
+        "PERKIE_TELEMETRY_PROJECT": environment.project,
     }
     if spec.role == "artistic":
         usual |= {"PERKIE_HTTP_AUTH": "jwt,shopify-proxy", **_stores(environment)}

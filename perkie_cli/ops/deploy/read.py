@@ -117,6 +117,7 @@ def _environment(table: Table, name: str, images: Mapping[str, str]) -> Environm
         warm=_warm(table.table("warm")) if table.has("warm") else None,
         canary=_canary(table.table("canary")),
         tools_image=table.text("tools_image"),
+        freeze=table.text("freeze"),
     )
     table.done()
     return environment
@@ -282,6 +283,11 @@ def _fitting(table: Table, name: str, default: str, pattern: re.Pattern[str], wh
 
 def _cron(table: Table, name: str, default: str) -> str:
     return _fitting(table, name, default, _CRON, "is not a schedule of five fields such as '0 3 * * *'")
+
+
+def usual_canary() -> CanarySpec:
+    """Where no file says otherwise."""
+    return _canary(Table("", {}, error=InvalidSetting))
 
 
 def images_from(given: list[str]) -> Mapping[str, str]:

@@ -115,7 +115,7 @@ class CanarySpec:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Everything about one environment. ``schedules`` are in ``time_zone``."""
+    """Everything about one environment. ``schedules`` are in ``time_zone``; ``freeze``: why nothing is shipped now."""
 
     name: str
     project: str
@@ -127,7 +127,8 @@ class Environment:
     services: tuple[ServiceSpec, ...]
     warm: JobSpec | None
     canary: CanarySpec
-    tools_image: str
+    tools_image: str = ""
+    freeze: str = ""
 
     def service(self, role: str) -> ServiceSpec | None:
         """The service of that role; None where it is not shipped."""

@@ -1,0 +1,40 @@
+"""The rows of the JSON envelope of ``deploy``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DeployShareRow:
+    """A revision's part of the traffic. ``address``: its own, by tag; empty without one."""
+
+    service: str
+    revision: str
+    percent: int
+    tag: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRequestRow:
+    """A request that would be sent to Cloud Run."""
+
+    request: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    """A service level of the new revision beside the old one; ``shared``: the old one suffers as much."""
+
+    level: str
+    rule: str
+    health: str
+    new_bad: float
+    new_total: float
+    old_bad: float
+    old_total: float
+    shared: bool
+    why: str

@@ -1,0 +1,62 @@
+"""The faults of this emulator: their effects, and the calls that they apply to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.emulators.fault_plan import PlannedFault
+
+ROLLOUT = "Rollout"  # what goes on after a change was accepted
+METHODS = (
+    *("GetService", "ListServices", "CreateService", "UpdateService", "DeleteService", "GetRevision"),
+    *("ListRevisions", "GetOperation", "WaitOperation", ROLLOUT),
+)
+
+
+class RunFaultKind(StrEnum):
+    """The effects of faults."""
+
+    ERROR = "error"  # ``code`` at once
+    SLOW = "slow"  # ``seconds`` later than usual; of a rollout: it takes so much longer
+    HANG = "hang"  # never an answer; of a rollout: it never ends
+    LOST = "lost"  # the call is carried out, but the answer is UNAVAILABLE
+    UNREADY = "unready"  # of a rollout: the new revision does not start
+
+
+class RunCode(StrEnum):
+    """The gRPC status codes for failures."""
+
+    ABORTED = "ABORTED"
+    UNAVAILABLE = "UNAVAILABLE"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    INTERNAL = "INTERNAL"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFault(PlannedFault):
+    """One line of the plan. ``method`` is a call's name, ``Rollout``, or None for all calls.
+
+    Raises: InvalidParameter.
+    """
+
+    kind: RunFaultKind
+    method: str | None = None
+    code: RunCode = RunCode.UNAVAILABLE
+    seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        PlannedFault.__post_init__(self)
+        if self.method not in (None, *METHODS):
+            raise InvalidParameter(f"method {self.method!r} is not known", hint=f"Known: {', '.join(METHODS)}.")
+        if (self.kind is RunFaultKind.UNREADY) and self.method != ROLLOUT:
+            raise InvalidParameter(f"unready is a fault of method {ROLLOUT!r}")
+        if self.method == ROLLOUT and self.kind in (RunFaultKind.ERROR, RunFaultKind.LOST):
+            raise InvalidParameter(f"{self.kind} is a fault of calls, not of {ROLLOUT!r}")
+
+    def fits(self, method: str) -> bool:
+        """Whether the fault can apply to this call."""
+        return method == self.method or (self.method is None and method != ROLLOUT)
