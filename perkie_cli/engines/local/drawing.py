@@ -45,7 +45,7 @@ def render_at(raster: Raster, recipe_id: str, parameters: Mapping[str, object], 
     Raises: InvalidParameter.
     """
     recipe = find_recipe(recipe_id)
-    composition = compose(raster, recipe.settle(parameters), recipe.replaces)
+    composition = compose(raster, recipe.settle(parameters), recipe.replaces, recipe.relies)
     painted = fit(composition.raster, min(max(size, LEAST_PAINTED), MOST_PAINTED), composition.background)
     picture = draw(recipe_id, painted.rgb, painted.alpha, parameters, seed, background=composition.background)
     width, height = fitted_size(composition.raster, size)

@@ -20,12 +20,12 @@ from perkie_cli.engines.local.planes import (
     to_bytes,
     weighted,
 )
-from perkie_cli.engines.local.scene.ground import find_ground
 from perkie_cli.engines.local.scene.subject import Scene
-from perkie_cli.engines.local.tone import catch_lights
+from perkie_cli.engines.local.tone import catch_lights, dark_spots
 
 # lightness below which a wash begins, its density and the width of its edge: light to dark
 WASHES = ((0.78, 0.10, 0.05), (0.60, 0.16, 0.045), (0.44, 0.26, 0.04), (0.29, 0.42, 0.035), (0.15, 0.85, 0.035))
+PUPIL = 3.0  # density of a black one
 DROPS = 16
 COARSE = 4  # washes around the subject are smooth: found on every fourth pixel
 
@@ -36,6 +36,8 @@ def paint(scene: Scene, look: InkWash, seed: int) -> Bytes:
     lines = read_lines(view)
     ink = draw_lines(look.wash * _washes(view), view, lines, look.brush)
     ink += look.brush * brush_strokes(view, lines, seed) * (1 - 0.45 * np.clip(ink, 0, 1))
+    spots = dark_spots(view.lightness, scene.scale) * view.reach
+    ink = np.maximum(ink, spots * np.clip(PUPIL * (0.75 - view.lightness), 0, 1.7))
     ink *= 1 - 0.92 * np.clip(catch_lights(view.lightness, scene.scale), 0, 1)
     ink = 0.80 * ink + 0.20 * blur(ink, 1.6 * scene.scale) * (1 + 0.25 * view.paper.tooth)
     ink += _splatter(view, look.splatter, seed)
@@ -62,12 +64,12 @@ def _washes(view: Study) -> Plane:
     shifted = 0.035 * water.small + 0.012 * tooth - form
     for threshold, density, edge in WASHES:
         t = np.clip((threshold + shifted) * softness * (0.5 / edge) + 0.5, 0, 1)
-        layer = t * t * (3 - 2 * t) * view.reach
+        layer = t * t * (3 - 2 * t) * view.wash
         layers += density * layer
         rims += density * np.maximum(layer - blur(layer, 4.5 * scale), 0) * layer
     ink = (0.85 + 0.13 * water.broad2) * layers + (1.35 - 1.01 * wet) * rims
     ink *= 1 + 0.16 * tooth * (ink < 0.9)
-    dark = smoothstep(0.30 - base, 0, 0.2) * view.reach
+    dark = smoothstep(0.30 - base, 0, 0.2) * view.wash
     ink += 0.17 * blur(displace(dark, dx * 2.2, dy * 2.2), 13 * scale) * wet * (1 - dark)  # backruns
     return ink + _ground(view)
 
@@ -78,9 +80,11 @@ def _ground(view: Study) -> Plane:
     ink = 0.30 * blur(subject, 60 * scale) * (1 - subject) * smoothstep(water.broad + 0.3 * water.broad2, -0.1, 1.0)
     pale, dark = _set_off(view)
     if pale is not None:
-        ink = np.maximum(ink, pale * smoothstep(water.broad + 0.5 * water.small, -1.5, 0.6))
+        flooded = smoothstep(water.broad + 0.4 * water.broad2, -1.4, 1.4)
+        ink = np.maximum(ink, pale * (0.35 + 0.65 * flooded))
     if dark is not None:
-        ink = np.maximum(ink, dark * smoothstep(water.broad + 0.5 * water.broad2 + 3.2 * dark, 0.4, 2.6))
+        flooded = smoothstep(water.broad + 0.5 * water.broad2 + 1.6 * dark, -1.0, 1.8)
+        ink = np.maximum(ink, dark * (0.30 + 0.70 * flooded))
     return (ink * view.frame + _shadow(view)) * (1 + 0.2 * view.paper.tooth)
 
 
@@ -119,9 +123,9 @@ def _dark_behind(scene: Scene, subject: Plane, light: Plane) -> Plane:
 def _shadow(view: Study) -> Plane:
     """One wet stroke of the broad brush under the pet's feet, streaked where it ran dry."""
     scene, scale, water = view.scene, view.scene.scale, view.water
-    shadow = find_ground(scene).shadow
-    if not scene.cut_out or not shadow.any():  # kept surroundings have their own ground
-        return np.zeros_like(shadow)
+    if view.ground is None or not view.ground.shadow.any():
+        return np.zeros_like(view.lightness)
+    shadow = view.ground.shadow
     shadow = displace(shadow, 14 * scale * water.broad2, 5 * scale * water.small)
     streaks = cv2.blur(view.paper.tooth, (max(1, round(100 * scale)), max(1, round(3 * scale))))
     wet = smoothstep(shadow + 0.16 * water.small + 1.1 * streaks, 0.12, 0.75) * smoothstep(shadow, 0.02, 0.3)

@@ -24,11 +24,12 @@ Painter = Callable[["Scene", Any, int], "Bytes"]  # (scene, look, seed) -> (h, w
 @dataclass(frozen=True, slots=True)
 class Replaces:
     """When ``auto`` replaces the background: from which trust in the pet's map, 0..1, and whether also where its parts
-    lie apart, as two dogs or a paw beyond a cushion.
+    lie apart, as two dogs or a paw beyond a cushion, and also where the background is calm.
     """
 
     trust: float
     pieces: bool = False
+    calm: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class LocalRecipe:
     version: str
     look: type[Look]
     replaces: Replaces
+    relies: float = 0.5  # trust in the pet's map from which it is better than a soft guess
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -89,7 +91,7 @@ RECIPES: Final[Mapping[str, LocalRecipe]] = MappingProxyType(
     {
         recipe.id: recipe
         for recipe in (
-            LocalRecipe("ink_wash", "5", InkWash, Replaces(0.6)),
+            LocalRecipe("ink_wash", "6", InkWash, Replaces(0.6, calm=False), relies=0.1),
             LocalRecipe("van_gogh", "5", VanGogh, Replaces(0.6, pieces=True)),
             LocalRecipe("bw_fine_art", "4", BlackAndWhite, Replaces(math.inf)),
         )

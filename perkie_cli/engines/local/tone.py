@@ -79,3 +79,14 @@ def catch_lights(lightness: Plane, scale: float) -> Plane:
     half = resize(blur(lightness, 1.5 * scale), max(8, w // 2), max(8, h // 2), AREA)
     darkest = resize(cast(Plane, cv2.erode(half, disc(13 * scale))), w, h)
     return blur(smoothstep(spot, 0.20, 0.42) * smoothstep(0.36 - darkest, 0, 0.14), 0.8 * scale)
+
+
+def dark_spots(lightness: Plane, scale: float) -> Plane:
+    """Small compact dark spots, 0..1: pupils, nostrils. Lines, such as gaps in the fur, are none."""
+    h, w = lightness.shape
+    half = resize(lightness, max(8, w // 2), max(8, h // 2), AREA)
+    around = cast(Plane, cv2.morphologyEx(half, cv2.MORPH_CLOSE, disc(12 * scale)))
+    spot = cast(Plane, cv2.morphologyEx(around - half, cv2.MORPH_OPEN, disc(2.2 * scale)))
+    near = resize(cast(Plane, cv2.dilate(spot, disc(3 * scale))), w, h)
+    deep = resize(around, w, h) - lightness
+    return smoothstep(np.minimum(deep, near), 0.08, 0.30)

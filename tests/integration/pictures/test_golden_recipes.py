@@ -21,7 +21,7 @@ def services() -> Services:
 @pytest.mark.parametrize(
     ("engine", "style", "size", "fingerprint"),
     [
-        ("local", "ink_wash", 1024, "af714a8a2c81"),
+        ("local", "ink_wash", 1024, "8c92213ccf3a"),
         ("local", "van_gogh_post_impressionism", 1024, "fe52fd51ace8"),
         ("local", "bw_fine_art", 1024, "897faaabc128"),
         ("local", "bw_fine_art", 2048, "e0f47980bf5f"),

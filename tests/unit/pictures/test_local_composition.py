@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from perkie_cli.engines.local.looks import InkWash
 from perkie_cli.engines.local.planes import Bytes, Plane
-from perkie_cli.engines.local.recipes import Replaces
+from perkie_cli.engines.local.recipes import RECIPES, Replaces
 from perkie_cli.engines.local.scene.composition import choose_background, compose
 from perkie_cli.engines.local.scene.framing import SHAPES, frame_pet
 from perkie_cli.engines.local.scene.ground import find_ground
 from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import Pet, find_pet
 from perkie_cli.engines.local.scene.subject import Backdrop, Scene
+from perkie_cli.engines.local.scene.surroundings import are_calm
 from perkie_cli.imaging.raster import Raster
 from tests.pets import cut_out_pet
 
+PLAIN = np.full((8, 8, 3), 128, np.uint8)
 CAT = Path(__file__).parents[3] / "examples" / "photos" / "cat.png"
 
 
@@ -110,6 +112,13 @@ def test_the_shadow_lies_under_the_feet_and_not_under_the_belly() -> None:
     assert shadow[:120].max() < 0.01
 
 
+def test_what_the_pet_stands_on_is_hinted_at_around_its_feet_only() -> None:
+    patch = find_ground(scene(standing())).patch
+    assert patch[196:204, 70:86].min() > 0.7
+    assert patch[:135].max() < 0.15
+    assert patch[:, 305:].max() < 0.5
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_a_bust_and_a_soft_guess_have_no_ground(known: bool) -> None:
     map_ = standing()[:190] if known else standing()
@@ -117,6 +126,7 @@ def test_a_bust_and_a_soft_guess_have_no_ground(known: bool) -> None:
         map_[140:, 60:260] = 1
     ground = find_ground(scene(map_, known=known))
     assert not ground.shadow.any()
+    assert not ground.patch.any()
     assert not ground.floor.any()
 
 
@@ -188,7 +198,7 @@ def test_a_mounted_photo_is_drawn_without_its_mount_unless_the_frame_is_to_stay(
 def test_auto_replaces_the_background_only_where_nothing_of_the_pet_is_missing(
     pet: Pet, wanted: str, expected: Backdrop
 ) -> None:
-    assert choose_background(pet, wanted, Replaces(0.7)) is expected
+    assert choose_background(PLAIN, pet, wanted, Replaces(0.7)) is expected
 
 
 @pytest.mark.parametrize(("apart", "pieces"), [(0, 1), (1, 1), (30, 2)])
@@ -198,8 +208,32 @@ def test_parts_that_lie_apart_float_on_paper_and_not_before_a_sky(apart: int, pi
     pet.map[50:54, 700:704] = 1  # a speck
     assert pet.pieces == pieces
     kept = Backdrop.KEPT if pieces > 1 else Backdrop.REPLACED
-    assert choose_background(pet, "auto", Replaces(0.7)) is kept
-    assert choose_background(pet, "auto", Replaces(0.7, pieces=True)) is Backdrop.REPLACED
+    assert choose_background(PLAIN, pet, "auto", Replaces(0.7)) is kept
+    assert choose_background(PLAIN, pet, "auto", Replaces(0.7, pieces=True)) is Backdrop.REPLACED
+
+
+@pytest.mark.parametrize(("contrast", "expected"), [(0, Backdrop.KEPT), (6, Backdrop.KEPT), (90, Backdrop.REPLACED)])
+def test_ink_keeps_calm_surroundings_and_drops_clutter(contrast: int, expected: Backdrop) -> None:
+    pet = rectangle((300, 400), 120, 80, 280, 220)
+    grass = np.random.default_rng(0).integers(120, 121 + contrast, (300, 400, 1), np.uint8)
+    photo = np.asarray(cv2.GaussianBlur(grass.repeat(3, 2), (0, 0), 1), np.uint8)
+    photo[pet.map > 0.5] = 30  # its own edge is none of the surroundings'
+    assert choose_background(photo, pet, "auto", RECIPES["ink_wash"].replaces) is expected
+    assert choose_background(photo, pet, "auto", RECIPES["van_gogh"].replaces) is Backdrop.REPLACED
+    assert choose_background(photo, pet, "replace", RECIPES["ink_wash"].replaces) is Backdrop.REPLACED
+
+
+def test_a_pet_that_fills_the_photo_has_no_calm_surroundings() -> None:
+    assert not are_calm(np.full((60, 80, 3), 128, np.uint8), rectangle((60, 80), 0, 0, 80, 60))
+
+
+def test_what_is_in_doubt_and_lies_apart_floats_on_no_paper() -> None:
+    pet = rectangle((300, 400), 100, 100, 250, 250)
+    pet.doubt[150:200, 250:270] = 1  # a paw
+    pet.doubt[20:60, 330:360] = 1
+    assert pet.attached[150:200, 100:270].min() == 1
+    assert pet.attached[:80, 300:].max() == 0
+    assert pet.matte[:80, 300:].max() == 1
 
 
 def test_a_photo_without_a_sure_pet_is_left_as_it_is() -> None:
@@ -207,6 +241,19 @@ def test_a_photo_without_a_sure_pet_is_left_as_it_is() -> None:
     composition = compose(Raster(noise), InkWash(), Replaces(0.7))
     assert composition.raster.alpha is None
     np.testing.assert_array_equal(composition.raster.rgb, noise)
+
+
+def test_an_unsure_map_is_a_weight_for_ink_and_frames_no_picture() -> None:
+    chest = cat()[150:].copy()  # the network is in doubt without the eyes
+    found = find_pet(chest)
+    assert found is not None
+    assert 0.1 < found.trust < 0.5
+    for recipe, matted in (("ink_wash", True), ("van_gogh", False)):
+        it = RECIPES[recipe]
+        composition = compose(Raster(chest), it.settle({}), it.replaces, it.relies)
+        assert composition.background is Backdrop.KEPT
+        assert (composition.raster.alpha is not None) is matted
+        np.testing.assert_array_equal(composition.raster.rgb, chest)
 
 
 def test_a_cut_out_is_framed_whatever_is_asked_of_its_background() -> None:

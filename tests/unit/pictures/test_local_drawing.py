@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from perkie_cli.engines.local.drawing import draw, fit, picture_seed, render_at
 from perkie_cli.engines.local.noise import stream
+from perkie_cli.engines.local.planes import Bytes
 from perkie_cli.engines.local.recipes import RECIPES
 from perkie_cli.engines.local.scene.cuts import dissolve_cuts
 from perkie_cli.engines.local.scene.subject import Backdrop, read_scene
@@ -156,6 +157,36 @@ def _edge_of_a_white_pet(ground: int) -> float:
 def test_ink_outlines_a_white_pet_where_the_photo_has_an_edge() -> None:
     assert _edge_of_a_white_pet(90) < 130
     assert _edge_of_a_white_pet(238) > 170  # the matte may be wrong here
+
+
+@pytest.mark.parametrize(("fur", "iris", "pupil"), [(60, 110, 40), (60, 120, 20), (120, 170, 60)])
+def test_ink_draws_small_pupils_dark_and_the_eyes_around_them_light(fur: int, iris: int, pupil: int) -> None:
+    rgb, matte = cut_out_pet(640, 512, fur=fur)
+    for x in (200, 312):
+        cv2.circle(rgb, (x, 240), 9, (iris,) * 3, -1, cv2.LINE_AA)
+        cv2.circle(rgb, (x, 240), 3, (pupil,) * 3, -1, cv2.LINE_AA)
+    drawing = draw("ink_wash", rgb, matte, {"seal": False}, 7, background=Background.REPLACED)[..., 1]
+    for x in (200, 312):
+        assert np.median(drawing[238:243, x - 2 : x + 3]) < 65
+        assert np.median(drawing[238:243, x + 5 : x + 8]) > 170
+
+
+def _below_the_feet(shown: int) -> Bytes:
+    """What ink draws below a pet on stripes, of a photo that ends `shown` rows below its feet and is continued."""
+    matte = np.zeros((640, 512), np.uint8)
+    cv2.rectangle(matte, (150, 200), (360, 480), 255, -1)
+    photo = np.full((640, 512, 3), 120, np.uint8)
+    photo[:, ::16] = photo[:, 1::16] = photo[:, 2::16] = 20
+    photo += np.random.default_rng(1).integers(0, 9, photo.shape, np.uint8)
+    photo[481 + shown :] = photo[480 + shown]
+    drawing = draw("ink_wash", photo, matte, {"seal": False, "splatter": 0.0}, 7, background=Background.REPLACED)
+    return drawing[:, 170:340, 1]
+
+
+def test_ink_hints_at_what_the_pet_stands_on_as_far_as_the_photo_shows_it() -> None:
+    seen, ended = (np.abs(np.diff(_below_the_feet(n)[500:515].astype(int).mean(0))).mean() for n in (120, 4))
+    assert seen > 10
+    assert ended < seen / 3
 
 
 def test_the_seal_goes_to_the_emptiest_corner() -> None:

@@ -13,10 +13,11 @@ from perkie_cli.engines.local.scene.framing import Frame, frame_pet
 from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import MAP_SIDE, Pet, find_pet
 from perkie_cli.engines.local.scene.subject import OPAQUE, Backdrop
+from perkie_cli.engines.local.scene.surroundings import are_calm
 from perkie_cli.imaging.raster import Raster
 
 MISSING = 0.1  # share of a pet that may lie outside its matte: with more, the background stays
-SURE = 0.5  # trust from which the map is better than a soft guess
+SURE = 0.5  # trust from which the map decides the frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +28,25 @@ class Composition:
     background: Backdrop
 
 
-def compose(raster: Raster, look: Look, replaces: Replaces) -> Composition:
-    """The composition for a look; `replaces` decides about the background with `auto`."""
+def compose(raster: Raster, look: Look, replaces: Replaces, relies: float = SURE) -> Composition:
+    """The composition for a look; `replaces` decides about the background with `auto`.
+
+    ``relies``: trust in the pet's map from which it is better than a soft guess.
+    """
     if raster.alpha is not None and int(raster.alpha.min()) <= OPAQUE:
         pet = _cut_out(raster.alpha)
         return Composition(raster if pet is None else _framed(raster, pet, look, within=False), Backdrop.GONE)
     photo = Raster(_unmounted(raster.rgb) if look.crop else raster.rgb)
     pet = find_pet(photo.rgb)
-    if pet is None or (pet.trust < SURE and look.background != "replace"):
+    if pet is None or (pet.trust < relies and look.background != "replace"):
         return Composition(photo, Backdrop.KEPT)
-    background = choose_background(pet, look.background, replaces)
-    matte = cv2.resize(to_bytes(pet.matte), (photo.width, photo.height), interpolation=cv2.INTER_LINEAR)
-    matted = Raster(photo.rgb, cast(Bytes, matte))
+    background = choose_background(photo.rgb, pet, look.background, replaces)
+    attached = background is Backdrop.REPLACED and not replaces.pieces
+    matte = to_bytes(pet.attached if attached else pet.matte)
+    matte = cast(Bytes, cv2.resize(matte, (photo.width, photo.height), interpolation=cv2.INTER_LINEAR))
+    matted = Raster(photo.rgb, matte)
+    if pet.trust < SURE and background is Backdrop.KEPT:
+        return Composition(matted, background)
     return Composition(_framed(matted, pet, look, within=background is Backdrop.KEPT), background)
 
 
@@ -47,11 +55,12 @@ def _unmounted(rgb: Bytes) -> Bytes:
     return np.ascontiguousarray(rgb[inside])
 
 
-def choose_background(pet: Pet, wanted: str, replaces: Replaces) -> Backdrop:
-    """What `auto`, `keep` or `replace` means for a pet."""
+def choose_background(rgb: Bytes, pet: Pet, wanted: str, replaces: Replaces) -> Backdrop:
+    """What `auto`, `keep` or `replace` means for the pet of an (h, w, 3) photo."""
     if wanted == "auto":
         fits = pet.trust >= replaces.trust and (replaces.pieces or pet.pieces == 1)
-        wanted = "replace" if fits and _is_whole(pet) else "keep"
+        fits = fits and _is_whole(pet) and (replaces.calm or not are_calm(rgb, pet))
+        wanted = "replace" if fits else "keep"
     return Backdrop.REPLACED if wanted == "replace" else Backdrop.KEPT
 
 

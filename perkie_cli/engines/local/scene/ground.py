@@ -14,6 +14,8 @@ BUST = 0.25  # of the pet's width along the upper or lower border: the photo end
 STANDS = 0.75  # of the pet's height from the top: what ends above, such as a belly or a tail, stands on nothing
 STRIDE = 0.35  # of the pet's width: feet this near share a floor
 DEPTH = 0.075  # of the pet's height: how far the shadow reaches towards the viewer
+ABOVE, BELOW = 0.20, 0.12  # of the pet's height: how far what it stands on is seen behind its feet and before them
+BESIDE = 0.08  # of the pet's width: the same to either side
 HORIZON = 0.34  # of the pet's height above its feet
 
 
@@ -22,6 +24,7 @@ class Ground:
     """Each (h, w), 0..1; zero for a bust."""
 
     shadow: Plane  # where the pet touches the ground, and just below
+    patch: Plane  # what it stands on, as far as a painter hints at it
     floor: Plane  # the lower part of the picture, from the horizon down
 
 
@@ -32,12 +35,24 @@ def find_ground(scene: Scene) -> Ground:
     small = resize(subject, max(8, w // COARSE), max(8, h // COARSE), AREA)
     solid = small > 0.5
     if not scene.known or not solid.any() or _is_bust(solid):
-        return Ground(np.zeros_like(subject), np.zeros_like(subject))
+        nothing = np.zeros_like(subject)
+        return Ground(nothing, nothing, nothing)
     top, bottom = (int(v) for v in np.flatnonzero(solid.any(1))[[0, -1]])
     tall = bottom + 1 - top
     y = rows(small.shape[0])
     floor = smoothstep(y, bottom - HORIZON * tall, bottom - 0.06 * tall) + np.zeros_like(small)
-    return Ground(resize(_shadow(solid, top, tall), w, h), resize(floor, w, h))
+    wide = int(solid.any(0).sum())
+    level, spread = _footing(solid, top, tall)
+    below = y - level
+    shadow = _band(below / (DEPTH * tall + 1), 0.8, 1.6) * spread
+    around = cv2.GaussianBlur(spread, (0, 0), BESIDE * wide + 1)
+    around = np.minimum(1.4 * around / max(float(around.max()), 1e-3), 1)
+    patch = _band(below / tall, 1 / BELOW, 1 / ABOVE) * around
+    return Ground(*(resize(x, w, h) for x in (shadow, patch, floor)))
+
+
+def _band(below: Plane, steep_below: float, steep_above: float) -> Plane:
+    return cast(Plane, np.exp(-(np.where(below > 0, steep_below * below, steep_above * below) ** 2)))
 
 
 def _is_bust(solid: Mask) -> bool:
@@ -46,8 +61,10 @@ def _is_bust(solid: Mask) -> bool:
     return bool(max(solid[0].sum(), solid[-1].sum()) > BUST * wide)
 
 
-def _shadow(solid: Mask, top: int, tall: int) -> Plane:
-    """Every foot has its own floor: columns are grouped by how low they reach."""
+def _footing(solid: Mask, top: int, tall: int) -> tuple[Plane, Plane]:
+    """The floor's row and how near the feet are, each (1, w). Every foot has its own floor: columns are grouped by how
+    low they reach.
+    """
     h = len(solid)
     wide = int(solid.any(0).sum())
     lowest = np.where(solid.any(0), h - 1 - solid[::-1].argmax(0), -1).astype(np.float32)
@@ -55,8 +72,6 @@ def _shadow(solid: Mask, top: int, tall: int) -> Plane:
     foot = np.exp(-(((level - lowest) / (0.05 * tall + 1)) ** 2)) * (lowest > top + STANDS * tall)
     foot = foot.astype(np.float32)
     sigma = 0.06 * wide + 1
-    near = cv2.GaussianBlur(foot[None], (0, 0), sigma)[0]
-    level = cv2.GaussianBlur((level * foot)[None], (0, 0), sigma)[0] / np.maximum(near, 1e-4)
-    spread = np.clip(1.6 * cv2.GaussianBlur(near[None], (0, 0), sigma)[0], 0, 1)
-    below = (rows(h) - level[None]) / (DEPTH * tall + 1)
-    return cast(Plane, np.exp(-(np.where(below > 0, 0.8 * below, 1.6 * below) ** 2)) * spread[None])
+    near = cv2.GaussianBlur(foot[None], (0, 0), sigma)
+    level = cv2.GaussianBlur((level * foot)[None], (0, 0), sigma) / np.maximum(near, 1e-4)
+    return level, np.clip(1.6 * cv2.GaussianBlur(near, (0, 0), sigma), 0, 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from perkie_cli.engines.local.planes import AREA, Bytes, Plane, resize
+from perkie_cli.engines.local.planes import AREA, Bytes, Plane, disc, resize
 from perkie_cli.engines.u2net.network import SubjectNetwork
 from perkie_cli.engines.u2net.subject import find_subject
 from perkie_cli.engines.u2net.weights import read_weights
@@ -17,6 +17,7 @@ from perkie_cli.imaging.sizes import shrunk
 MAP_SIDE = 1024  # px on the long side
 TOUCH = 0.12  # of the pet's extent along a border: it is cut there
 PIECES_SIDE, PIECE = 128, 0.03  # px, where a thread no longer joins; share of the largest piece
+HALO = 0.08  # of the map's long side: how wide the soft edge of a doubtful part is
 REMEMBERED = 4  # photos
 
 
@@ -35,6 +36,16 @@ class Pet:
     def matte(self) -> Plane:
         """What a painting keeps: the map and what is in doubt."""
         return np.maximum(self.map, self.doubt)
+
+    @property
+    def attached(self) -> Plane:
+        """The matte without what is in doubt and lies apart from the map: on paper it would float."""
+        _, labels = cv2.connectedComponents((self.matte > 0.5).astype(np.uint8), connectivity=8)
+        apart = np.isin(labels, np.unique(labels[self.map > 0.5]), invert=True) & (labels > 0)
+        if not apart.any():
+            return self.matte
+        around = cv2.dilate(apart.astype(np.uint8), disc(HALO * max(self.map.shape))) > 0
+        return np.where(around, self.map, self.matte)
 
     @property
     def missing(self) -> float:
