@@ -75,7 +75,8 @@ def bad(alert: Alert) -> list[TimeSeries]:
         case Reading.COUNT:
             return [counter(condition.series, condition.threshold + 1, window)]
         case Reading.RATIO:
-            return _mixed(condition, bad_share=min(1.0, condition.threshold + 0.05), count=max(least + 1, 40))
+            share = min(1.0, condition.threshold + 0.05)
+            return _mixed(condition, bad_share=share, count=round((least + 2) / share))
         case Reading.GAUGE:
             return [gauge(condition.series, condition.threshold * 1.05 + 0.05, condition.lasting)]
         case Reading.PERCENTILE:

@@ -110,7 +110,8 @@ class Objective:
 class Condition:
     """What is compared. Windows are in seconds, a ratio's threshold is a share.
 
-    ``least``: a ratio says nothing unless more than so many events happened in the window.
+    ``least``: and more than so many events of ``series`` happened in the window. It counts the bad ones, since an open
+    breaker lets few events of any kind through.
     """
 
     reading: Reading

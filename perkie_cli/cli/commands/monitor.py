@@ -209,7 +209,11 @@ def _shown(levels: ServiceLevels, chosen: set[str]) -> Report:
 
 def _seen(told: Sequence[Told]) -> Report:
     rows = [LiveRow(each.name, each.severity.value, each.fires, *value.shown) for each in told for value in each.values]
-    lines = [(each.alert if first else "", _state(each), *_measured(each)) for first, each in _first_of_each(rows)]
+    known = {row.alert for row in rows if row.age is not None}
+    lines = [
+        (row.alert, _state(row, known), *_measured(row)) if first else ("", "", *_measured(row))
+        for first, row in _first_of_each(rows)
+    ]
     table = Table(
         ("alert", "state", "condition", "now", "threshold", "last point"),
         lines,
@@ -226,8 +230,8 @@ def _first_of_each(rows: Sequence[LiveRow]) -> Iterator[tuple[bool, LiveRow]]:
         before = row.alert
 
 
-def _state(row: LiveRow) -> str:
-    return "fires" if row.fires else "ok" if row.age is not None else "no data"
+def _state(row: LiveRow, known: set[str]) -> str:
+    return "fires" if row.fires else "ok" if row.alert in known else "no data"
 
 
 def _measured(row: LiveRow) -> tuple[str, ...]:

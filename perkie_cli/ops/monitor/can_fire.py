@@ -101,7 +101,7 @@ def _check_condition(condition: Condition) -> None:
         _check_part(condition.series, condition.total)
     if not 60 <= condition.window <= LONGEST_WINDOW:
         raise _Broken("its window must be from 1m to 25h: Cloud Monitoring aligns over no more")
-    if condition.least and counter_of(condition.total or condition.series) is None:
+    if condition.least and counter_of(condition.series) is None:
         raise _Broken(f"it needs a least count, and of {metric.name} there is none")
     if condition.lasting > LONGEST_LASTING:
         raise _Broken("it can never come true: a condition lasts 23h30m at most")

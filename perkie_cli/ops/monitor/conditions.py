@@ -54,9 +54,8 @@ def of_alert(alert: Alert, uptime: str) -> dict[str, Any]:
         found = [_condition("no answer in several regions", _uptime(condition, uptime))]
     else:
         found = [_condition(in_words(condition), threshold(condition))]
-    counted = condition.total or condition.series
     if condition.least:
-        found.append(_at_least(counted, condition.least, condition.window))
+        found.append(_at_least(condition.series, condition.least, condition.window))
     return {"conditions": found, "combiner": "AND"}
 
 

@@ -62,12 +62,19 @@ class Evaluator:
         compared = condition["conditionThreshold"]
         threshold, above = compared.get("thresholdValue", 0.0), compared["comparison"] == "COMPARISON_GT"
         lasting = _seconds(compared.get("duration", "0s"))
-        window = self.window_of(compared)
-        times = [now - timedelta(seconds=STEP * step) for step in range(int(lasting / STEP) + 1)]
-        values = [self._value(compared, time) for time in times]
-        breached = all(each is not None and (each > threshold if above else each < threshold) for each in values)
-        age = self._age(compared, now)
-        return Value(condition["displayName"], values[0], threshold, above, window, breached, age)
+        beyond: list[int] = []  # when it was, in seconds before now
+        latest: float | None = None
+        for back in range(0, int(_reach(lasting)) + 1, int(STEP)):
+            value = self._value(compared, now - timedelta(seconds=back))
+            if value is None:
+                continue  # a gap changes nothing: a server that idles writes nothing
+            latest = value if latest is None and back <= lasting else latest
+            if not (value > threshold if above else value < threshold):
+                break
+            beyond.append(back)
+        breached = latest is not None and bool(beyond) and beyond[-1] - beyond[0] >= lasting
+        window, age = self.window_of(compared), self._age(compared, now)
+        return Value(condition["displayName"], latest, threshold, above, window, breached, age)
 
     @staticmethod
     def window_of(compared: Json) -> float:
@@ -75,7 +82,9 @@ class Evaluator:
         burn = burn_of(compared["filter"])
         if burn is not None:
             return burn[1]
-        return _seconds(compared["aggregations"][0]["alignmentPeriod"]) + _seconds(compared.get("duration", "0s"))
+        return _seconds(compared["aggregations"][0]["alignmentPeriod"]) + _reach(
+            _seconds(compared.get("duration", "0s"))
+        )
 
     def _age(self, compared: Json, now: datetime) -> float | None:
         burn = burn_of(compared["filter"])
@@ -237,6 +246,11 @@ def filters_of(body: Json, indicators: Mapping[str, Json]) -> list[str]:
         found += _filters(indicators[burn[0]]) if burn else [compared["filter"]]
         found += [text] if (text := compared.get("denominatorFilter")) else []
     return found
+
+
+def _reach(lasting: float) -> float:
+    """How far back a condition that has to last is looked at, in seconds."""
+    return 2 * lasting + STEP if lasting else 0.0
 
 
 def _seconds(text: str) -> float:

@@ -51,7 +51,7 @@ def described(levels: ServiceLevels) -> Iterator[Described]:
             summary = f"{objective.summary} {burn.summary}"
             yield Described(f"{objective.name}-{burn.name}", burn.severity, words, summary, burn.runbook)
     for alert in levels.alerts:
-        least = f", of more than {alert.condition.least}" if alert.condition.least else ""
+        least = f", and more than {alert.condition.least} of them" if alert.condition.least else ""
         words = f"{in_words(alert.condition)}{least}"
         yield Described(alert.name, alert.severity, words, alert.summary, alert.runbook)
 

@@ -97,7 +97,7 @@ class Monitor:
                 names[step.wanted.reference] = _name_for_others(made)
             detail = "; ".join(step.differences)
             self._events.emit(
-                Audited(f"monitor {step.action}", f"{self.monitoring.name} {step.kind} {step.id}", self._actor, detail)
+                Audited(f"monitor.{step.action}", f"{self.monitoring.name} {step.kind} {step.id}", self._actor, detail)
             )
             yield step
 

@@ -16,7 +16,7 @@ from perkie_cli.ops.monitor.live import indicators
 from perkie_cli.ops.monitor.place import Place
 from perkie_cli.ops.monitor.resources import resolved, wanted
 from perkie_cli.ports.monitoring import Json, Kind, TimeSeries
-from tests.monitoring_series import CHECK, NOW, bad, burning, counter, healthy
+from tests.monitoring_series import CHECK, NOW, bad, burning, counter, gauge, healthy
 
 LEVELS = read_levels()
 PLACE = Place.of("p", MonitorSettings(uptime_host="perkie.example"))
@@ -64,6 +64,23 @@ def _of_another(series: TimeSeries) -> TimeSeries:
     return TimeSeries(series.metric, dict(series.labels), series.cumulative, series.points)
 
 
+def test_a_gap_neither_ends_nor_begins_what_lasts() -> None:
+    """A server that gets few requests writes few points: the breaker is open between them, too."""
+    alert = next(each for each in LEVELS.alerts if each.name == "breaker-open")
+    whole = gauge(alert.condition.series, 2, alert.condition.lasting)
+    *_, first, _, _, _, _, last = whole.points
+    assert last.end - first.end == timedelta(minutes=5)
+    assert fires(alert.name, [TimeSeries(whole.metric, whole.labels, False, [first, last])])
+    assert not fires(alert.name, [TimeSeries(whole.metric, whole.labels, False, [last])]), "open for how long?"
+    assert not fires(alert.name, [TimeSeries(whole.metric, whole.labels, False, [first])]), "it is asleep"
+
+
+def test_a_total_outage_is_told_although_an_open_breaker_lets_little_through() -> None:
+    alert = next(each for each in LEVELS.alerts if each.name == "gemini-success")
+    assert fires(alert.name, [counter(alert.condition.series, 5, alert.condition.window)])
+    assert not fires(alert.name, [counter(alert.condition.series, 1, alert.condition.window)]), "one failure at night"
+
+
 def test_a_server_that_starts_anew_counts_from_its_start() -> None:
     alert = next(each for each in LEVELS.alerts if each.name == "store-errors")
     one = counter(alert.condition.series, 4, alert.condition.window)
@@ -95,3 +112,19 @@ def test_every_objective_of_a_service_is_a_gate() -> None:
         *("availability", "generation", "hits", "health", "cold-start")
     }
     assert all(each.metrics for each in gates(LEVELS, "matting"))
+
+
+@pytest.mark.parametrize(
+    ("name", "each", "told"), [("queue", 30, True), ("memory", 0.6, False), ("spend-cap", 6, False)]
+)
+def test_a_gauge_of_several_servers_is_added_up_or_not(name: str, each: float, told: bool) -> None:
+    condition = next(alert.condition for alert in LEVELS.alerts if alert.name == name)
+    servers = [gauge(condition.series, each, condition.lasting) for _ in range(2)]
+    assert fires(name, servers) is told
+
+
+def test_counts_of_several_servers_are_added_up() -> None:
+    condition = next(alert.condition for alert in LEVELS.alerts if alert.name == "store-errors")
+    servers = [counter(condition.series, 3, condition.window) for _ in range(2)]
+    assert fires("store-errors", servers)
+    assert not fires("store-errors", servers[:1])

@@ -165,7 +165,7 @@ def test_ink_draws_small_pupils_dark_and_the_eyes_around_them_light(fur: int, ir
     for x in (200, 312):
         cv2.circle(rgb, (x, 240), 9, (iris,) * 3, -1, cv2.LINE_AA)
         cv2.circle(rgb, (x, 240), 3, (pupil,) * 3, -1, cv2.LINE_AA)
-    drawing = draw("ink_wash", rgb, matte, {"seal": False}, 7, background=Background.REPLACED)[..., 1]
+    drawing = draw("ink_wash", rgb, matte, {"seal": False}, 7, background=Backdrop.REPLACED)[..., 1]
     for x in (200, 312):
         assert np.median(drawing[238:243, x - 2 : x + 3]) < 65
         assert np.median(drawing[238:243, x + 5 : x + 8]) > 170
@@ -179,7 +179,7 @@ def _below_the_feet(shown: int) -> Bytes:
     photo[:, ::16] = photo[:, 1::16] = photo[:, 2::16] = 20
     photo += np.random.default_rng(1).integers(0, 9, photo.shape, np.uint8)
     photo[481 + shown :] = photo[480 + shown]
-    drawing = draw("ink_wash", photo, matte, {"seal": False, "splatter": 0.0}, 7, background=Background.REPLACED)
+    drawing = draw("ink_wash", photo, matte, {"seal": False, "splatter": 0.0}, 7, background=Backdrop.REPLACED)
     return drawing[:, 170:340, 1]
 
 

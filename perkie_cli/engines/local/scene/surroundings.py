@@ -5,7 +5,7 @@ import numpy as np
 
 from perkie_cli.engines.local.planes import AREA, Bytes, Plane, disc, resize
 from perkie_cli.engines.local.scene.pet import Pet
-from perkie_cli.imaging.inspection import shrunk
+from perkie_cli.imaging.sizes import shrunk
 
 SIDE = 512  # px on the long side
 BESIDE, AROUND = 15, 160  # px of SIDE: the matte's own edge does not count, nor what is far from the pet
