@@ -38,11 +38,9 @@ def told(perkie: Perkie, emulator: MonitoringEmulator, *args: str) -> tuple[int,
 def test_apply_stops_at_a_failure_says_how_far_it_got_and_runs_again(
     perkie: Perkie, emulator: MonitoringEmulator
 ) -> None:
-    code, shown = told(perkie, emulator, "diff")
+    code, shown = told(perkie, emulator, "apply", "--check")
     assert (code, shown["summary"]["pending"]) == (8, COUNT)
-    code, shown = told(perkie, emulator, "apply", "--dry-run")
-    assert code == 0
-    assert not emulator.configuration.counts["policies"], "a dry run writes nothing"
+    assert not emulator.configuration.counts["policies"], "a check writes nothing"
     plan = {"fault": [{"kind": "error", "method": "CreateAlertPolicy", "code": "PERMISSION_DENIED"}]}
     emulator.faults.set(parse_faults(plan, MonitoringFault))
     code, shown = told(perkie, emulator, "apply", "--yes")
@@ -65,7 +63,7 @@ def test_live_shows_what_an_alert_sees(perkie: Perkie, emulator: MonitoringEmula
     share, least, breaker = shown["results"]
     assert share["value"] == pytest.approx(0.5)
     assert (share["threshold"], share["fires"]) == (0.05, True)
-    assert least["value"] == 60
+    assert least["value"] == 30
     assert share["age"] < 120
     assert (breaker["value"], breaker["fires"], breaker["age"]) == (None, False, None)
 

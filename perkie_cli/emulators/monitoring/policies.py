@@ -100,8 +100,8 @@ class AlertPolicies:
         _check_documentation(policy.documentation)
         if len(policy.notification_channels) > MOST_CHANNELS:
             raise invalid(f"At most {MOST_CHANNELS} notification channels are allowed.")
-        for name in policy.notification_channels:
-            self._channels.get(numbered(name))
+        for at, name in enumerate(policy.notification_channels):
+            policy.notification_channels[at] = self._channels.get(numbered(name)).name
         if policy.alert_strategy.HasField("auto_close"):
             check_duration("alert_policy.alert_strategy.auto_close", policy.alert_strategy.auto_close, 1800, 604_800, 1)
         if policy.alert_strategy.HasField("notification_rate_limit"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from perkie_cli.ports.monitoring import Json, Kind
 
+_PROJECT = re.compile(r"projects/[^/\"]+/")
 _LONGEST = 80  # characters of a shown value
 # What only Google sets, wherever it stands.
 _ITS_OWN = {
@@ -42,6 +44,8 @@ def essence(kind: Kind, body: Json) -> Any:
     if kind is Kind.METRIC:  # labels and texts come with what is written, too
         return {name: body.get(name) for name in ("metricKind", "valueType")}
     bare = _bare({key: value for key, value in body.items() if key not in _ITS_OWN})
+    if "notificationChannels" in bare:
+        bare["notificationChannels"] = sorted(set(bare["notificationChannels"]))
     if kind is Kind.UPTIME:  # Google adds the project
         labels = {k: v for k, v in body.get("monitoredResource", {}).get("labels", {}).items() if k != "project_id"}
         bare["monitoredResource"] = {**bare.get("monitoredResource", {}), "labels": labels}
@@ -56,6 +60,8 @@ def _bare(value: Any) -> Any:
             for key, each in found.items()
             if each not in ({}, [], None) and each not in _DEFAULTS.get(key, ())
         }
+    if isinstance(value, str):
+        return _PROJECT.sub("projects/-/", value)  # Google answers with a project's number where its id was said
     return [_bare(each) for each in value] if isinstance(value, list) else value
 
 
