@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -62,4 +63,42 @@ async def test_a_browser_without_custom_elements_gets_a_plain_form(visit: Visit,
     async with visit.page.expect_response("**/api/v1/generate") as answer:
         await visit.page.get_by_role("button", name="Draw it").click()
     assert await (await answer.value).header_value("content-type") == "image/webp"
+    assert visit.errors == []
+
+
+async def test_the_page_is_light(visit: Visit, server: Running) -> None:
+    await visit.open(server.url)
+    await expect(visit.card("ink_wash")).to_have_count(1)
+    await visit.page.wait_for_load_state("networkidle")
+    sizes: list[int] = await visit.page.evaluate(
+        "() => performance.getEntries().filter((each) => each.transferSize).map((each) => each.transferSize)"
+    )
+    assert len(sizes) > 10
+    assert 10_000 < sum(sizes) <= 60_000
+
+
+async def test_a_photo_is_kept_for_an_hour_and_a_link_until_it_ends(visit: Visit, server: Running) -> None:
+    kept = """() => new Promise((resolve) => {
+      const opening = indexedDB.open("perkie", 1);
+      opening.onsuccess = () => {
+        const asked = opening.result.transaction("kept").objectStore("kept").get("last");
+        asked.onsuccess = () => resolve(asked.result?.name ?? null);
+      };
+    })"""
+    await visit.open(server.url)
+    await visit.choose(CAT)
+    await visit.says("Your pictures are ready.")
+    assert await visit.page.evaluate(kept) == "cat.png"
+    await visit.page.evaluate(
+        """() => {
+          const kept = JSON.parse(localStorage.getItem("perkie-portrait"));
+          kept.pictures.ink_wash.expires_at = "2020-01-01T00:00:00Z";
+          localStorage.setItem("perkie-portrait", JSON.stringify(kept));
+        }"""
+    )
+    await visit.page.clock.install(time=datetime.now(UTC) + timedelta(minutes=61))
+    await visit.page.reload()
+    await visit.filled("original", "cutout", "van_gogh_post_impressionism")
+    await expect(visit.card("ink_wash").get_by_role("button", name="Draw it")).to_be_visible()
+    assert await visit.page.evaluate(kept) is None
     assert visit.errors == []

@@ -108,6 +108,11 @@ def test_first_are_the_modules_that_the_component_imports() -> None:
     assert found == set(FIRST)
 
 
+def test_the_page_preloads_what_is_imported_first() -> None:
+    page = static_files.find("page", "index.html").data.decode()
+    assert sorted(re.findall(r'modulepreload" href="widget/{version}/(\w+\.js)"', page)) == sorted(FIRST)
+
+
 def test_every_language_has_every_word_with_the_same_values() -> None:
     assert {name for name in WIDGET if name.startswith("i18n/")} == {f"i18n/{each}.json" for each in LANGUAGES}
     english: dict[str, str] = json.loads(WIDGET["i18n/en.json"].data)
