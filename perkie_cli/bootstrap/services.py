@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     )
     from perkie_cli.ports.batch_api import BatchApi
     from perkie_cli.ports.monitoring import Monitoring
-    from perkie_cli.ports.rollouts import RunServices
+    from perkie_cli.ports.rollouts import RevisionSamples, RunServices
     from perkie_cli.resilience.guarded import GuardedMattingEngine, GuardedStyleEngine
     from perkie_cli.resilience.leases import Leases
     from perkie_cli.resilience.pace import Pace
@@ -146,6 +146,7 @@ class Services(LazyParts):
     resolved: Callable[[Secret | None], Secret | None] = part("stores.google")
     lifecycle: Lifecycle = part("stores.google")
     run_services: Callable[[str, str], RunServices] = part("stores.cloud_run")
+    revision_samples: Callable[[str], RevisionSamples] = part("stores.cloud_run")
     firestore: FirestoreConnection = part("stores.firestore")
     firestore_documents: DocumentStore = part("stores.firestore")
 

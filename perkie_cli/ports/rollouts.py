@@ -47,10 +47,16 @@ class RunServices(Protocol):
 
 
 class RevisionSamples(Protocol):
-    """What a revision answered to its callers."""
+    """What a revision answered to its callers. ``trouble``: why that of a revision cannot be read."""
+
+    lateness: float  # seconds of age that are usual
+    trouble: dict[str, str]
 
     async def since(self, revision: str, address: str, began: datetime, rules: Sequence[Rule]) -> Sample:
         """Counts from ``began`` on. ``address``: its own, by tag. It never raises: what cannot be read has no age."""
+
+    async def aclose(self) -> None:
+        """Closes connections."""
 
 
 class Driver(Protocol):

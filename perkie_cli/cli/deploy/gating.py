@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from perkie_cli.cli import complete
 from perkie_cli.cli.deploy.options import FILE, Headers, MaxUsd, OptionalEnvironment, Role, SettingsFile
 from perkie_cli.cli.deploy.rows import GateRow
 from perkie_cli.cli.render import Renderer, Report
@@ -14,6 +15,7 @@ from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter, PerkieError, ThresholdsFailed, Unavailable, UsageError
 from perkie_cli.domain.units import parse_duration
+from perkie_cli.ops.deploy.settings import SAMPLES
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
@@ -33,6 +35,15 @@ Rate = Annotated[
     float | None, typer.Option(min=0, metavar="N", help="Requests a second of synthetic customers; 0 for none.")
 ]
 
+Samples = Annotated[
+    str | None,
+    typer.Option(
+        metavar="|".join(SAMPLES),
+        help="Where answers are counted: /metrics of each address, or Cloud Monitoring.",
+        autocompletion=complete.among(SAMPLES),
+    ),
+]
+
 
 def gate(
     ctx: typer.Context,
@@ -45,6 +56,7 @@ def gate(
     hold: Hold = None,
     max_hold: MaxHold = None,
     rate: Rate = None,
+    samples: Samples = None,
     max_usd: MaxUsd = None,
     header: Headers = None,
 ) -> None:
@@ -71,7 +83,7 @@ def gate(
         raise UsageError("what is to be judged? Use one of --env, --service and --new")
     headers, renderer = read_headers(header or []), renderer_of(ctx)
     target = target_of(file, env, role) if env is not None else None
-    spec = held(target.environment.canary if target else usual_canary(), _time(hold), _time(max_hold), rate)
+    spec = held(target.environment.canary if target else usual_canary(), _time(hold), _time(max_hold), rate, samples)
     place = place_of(service) if service is not None else None
     if target is not None:
         place = target.environment.project, target.environment.region, target.spec.name
@@ -79,7 +91,8 @@ def gate(
     async def work(services: Services) -> Report:
         pair = await _pair(services, place) if place is not None else _given(new or "", old)
         limit = spec.max_usd if max_usd is None else max_usd
-        return _report(await _judged(services, renderer, spec, headers, limit, *pair))
+        project = place[0] if place is not None else ""
+        return _report(await _judged(services, renderer, spec, headers, limit, project, *pair))
 
     run(ctx, work)
 
@@ -119,6 +132,7 @@ async def _judged(
     spec: CanarySpec,
     headers: Mapping[str, str],
     max_usd: float,
+    project: str,
     new: Watched,
     old: Watched,
 ) -> Sequence[Finding]:
@@ -126,7 +140,7 @@ async def _judged(
     from perkie_cli.cli.deploy.parts import watch_of
 
     driver = LoadDriver(spec, headers, max_usd, renderer.say)
-    async with watch_of(services, spec, renderer, headers) as watch, driver.steady([new.address, old.address]):
+    async with watch_of(services, spec, renderer, headers, project) as watch, driver.steady([new.address, old.address]):
         return await watch.until_judged(new, old)
 
 

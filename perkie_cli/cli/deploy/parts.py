@@ -19,9 +19,10 @@ from perkie_cli.ops.deploy.canary import Canary
 from perkie_cli.ops.deploy.levels import gate_rules
 from perkie_cli.ops.deploy.prometheus import PrometheusSamples
 from perkie_cli.ops.deploy.read import read_environment
-from perkie_cli.ops.deploy.settings import CanarySpec, Environment, ServiceSpec
+from perkie_cli.ops.deploy.settings import SAMPLES, CanarySpec, Environment, ServiceSpec
 from perkie_cli.ops.deploy.watch import Watch
 from perkie_cli.ops.deploy.writing import Writer
+from perkie_cli.ports.rollouts import RevisionSamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +67,17 @@ async def writer_of(
 
 @asynccontextmanager
 async def watch_of(
-    services: Services, spec: CanarySpec, renderer: Renderer, headers: Mapping[str, str]
+    services: Services, spec: CanarySpec, renderer: Renderer, headers: Mapping[str, str], project: str
 ) -> AsyncIterator[Watch]:
-    """The gate, for the block."""
-    samples = PrometheusSamples(services.clock, headers)
+    """The gate, for the block. ``project``: whose Cloud Monitoring is read; empty: none's.
+
+    Raises: UsageError when there is no project.
+    """
+    samples: RevisionSamples = PrometheusSamples(services.clock, headers)
+    if spec.samples == "monitoring":
+        if not project:
+            raise UsageError("Cloud Monitoring knows revisions of a service only", hint="Use --samples metrics.")
+        samples = services.revision_samples(project)
     try:
         yield Watch(
             rules=gate_rules(spec.levels),
@@ -98,7 +106,7 @@ async def canary_of(
     place = (environment.project, environment.region, target.spec.name)
     async with (
         writer_of(services, *place, spec.ready_within) as writer,
-        watch_of(services, spec, renderer, headers) as watch,
+        watch_of(services, spec, renderer, headers, environment.project) as watch,
     ):
         yield Canary(writer, watch, driver, spec.steps, renderer.say, commands), writer
 
@@ -120,13 +128,18 @@ def place_of(service: str) -> tuple[str, str, str]:
     raise InvalidParameter(f"--service {service!r} is not projects/P/locations/R/services/S")
 
 
-def held(spec: CanarySpec, hold: float | None, max_hold: float | None, rate: float | None) -> CanarySpec:
-    """The same with other times. Raises: InvalidParameter."""
+def held(
+    spec: CanarySpec, hold: float | None, max_hold: float | None, rate: float | None, samples: str | None
+) -> CanarySpec:
+    """The same with other values. Raises: InvalidParameter."""
+    if samples not in (None, *SAMPLES):
+        raise InvalidParameter(f"--samples {samples!r} is not known", hint=f"Known: {', '.join(SAMPLES)}.")
     changed = replace(
         spec,
         hold=spec.hold if hold is None else hold,
         max_hold=spec.max_hold if max_hold is None else max_hold,
         rate=spec.rate if rate is None else rate,
+        samples=samples or spec.samples,
     )
     if changed.max_hold < changed.hold:
         changed = replace(changed, max_hold=changed.hold) if max_hold is None else changed

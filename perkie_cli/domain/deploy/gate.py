@@ -12,6 +12,7 @@ from enum import StrEnum
 from math import exp, lgamma, log, log1p
 
 _NEVER = -700.0  # a logarithm whose number is as good as 0
+NOT_CUSTOMERS = frozenset({"/health", "/ready", "/metrics", "/warmup", "unmatched"})  # routes
 DOUBT = 0.05  # one wrong alarm in twenty holds of a revision that is just at its limit
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.deploy.gate import Counts, Rule, Sample
+from perkie_cli.domain.deploy.gate import NOT_CUSTOMERS, Counts, Rule, Sample
 from perkie_cli.ports import Clock
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _LINE = re.compile(
     r"^(perkie_requests_total|perkie_request_seconds_bucket|process_start_time_seconds)(\{.*\})? (\S+)", re.M
 )
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_NOT_CUSTOMERS = frozenset({"/health", "/ready", "/metrics", "/warmup", "unmatched"})
 
 Row = tuple[str, Mapping[str, str], float]
 
@@ -42,6 +41,8 @@ class PrometheusSamples:
 
     Each read has a connection of its own, so that it may meet another instance.
     """
+
+    lateness = 0.0
 
     def __init__(self, clock: Clock, headers: Mapping[str, str] | None = None) -> None:
         self._clock = clock
@@ -135,7 +136,7 @@ def _is_about(rule: Rule, route: str) -> bool:
     """A route may have the prefix of the shop's proxy."""
     if not route:
         return False
-    return route.endswith(rule.route) if rule.route else route not in _NOT_CUSTOMERS
+    return route.endswith(rule.route) if rule.route else route not in NOT_CUSTOMERS
 
 
 def _grown(rule: str, watched: _Watched) -> Counts:

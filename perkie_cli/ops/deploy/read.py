@@ -18,6 +18,7 @@ from perkie_cli.ops.deploy.levels import GATED
 from perkie_cli.ops.deploy.settings import (
     ENVIRONMENTS,
     ROLES,
+    SAMPLES,
     BucketSpec,
     CanarySpec,
     Environment,
@@ -252,6 +253,7 @@ def _canary(table: Table) -> CanarySpec:
         interval=table.seconds("interval", 15.0, least=0.01, most=60.0),
         min_samples=table.count("min_samples", 60, 1, 1_000_000),
         levels=_texts(table, "levels", ("error_rate", "generation")),
+        samples=table.one_of("samples", SAMPLES, "metrics"),
         smoke=table.text("smoke", "smoke"),
         load=table.text("load", "steady"),
         load_seconds=table.seconds("load_duration", 60.0),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 ROLES = ("artistic", "matting")
 ENVIRONMENTS = ("staging", "production")
+SAMPLES = ("metrics", "monitoring")  # /metrics of each tag's address, or Cloud Monitoring
 SECRETS = "/secrets"  # where secrets are mounted: one folder each, with the file ``value``
 FILE_SETTINGS = frozenset({"PERKIE_HTTP_API_KEYS", "PERKIE_GEMINI_MODELS_FILE"})  # they take a path, not a secret
 
@@ -97,7 +98,10 @@ class RegistrySpec:
 
 @dataclass(frozen=True, slots=True)
 class CanarySpec:
-    """How traffic moves. Times in seconds; ``levels``: names of service levels; ``rate`` in requests a second."""
+    """How traffic moves. Times in seconds; ``levels``: names of service levels; ``rate`` in requests a second.
+
+    ``samples``: where answers are counted, ``SAMPLES``.
+    """
 
     steps: tuple[int, ...]
     hold: float
@@ -105,6 +109,7 @@ class CanarySpec:
     interval: float
     min_samples: int
     levels: tuple[str, ...]
+    samples: str
     smoke: str
     load: str
     load_seconds: float

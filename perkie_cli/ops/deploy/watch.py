@@ -60,4 +60,5 @@ class Watch:
         ours = await self.samples.since(new.revision, new.address, began, self.rules)
         beside = await self.samples.since(old.revision, old.address, began, self.rules)
         looks = ceil(self.max_hold / self.interval) * len(self.rules)
-        return judge(self.rules, ours, beside, Demands(self.least, max(LEAST_STALE, 3 * self.interval), looks))
+        stale = self.samples.lateness + max(LEAST_STALE, 3 * self.interval)
+        return judge(self.rules, ours, beside, Demands(self.least, stale, looks))
