@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ from perkie_cli.ops.deploy.watch import Watch, Watched
 from perkie_cli.ops.deploy.writing import Writer
 from perkie_cli.ports.rollouts import Driver, ServiceChange
 
+_LOOK = 5.0  # seconds that somebody who has pressed Ctrl-C waits at most
 Template = Callable[[str], Mapping[str, Any]]  # of a revision's name
 
 
@@ -247,14 +249,21 @@ class Canary:
         try:
             await way
         except asyncio.CancelledError:
-            raise Interrupted("interrupted; the canary stays where it is", hint=self._next()) from None
+            raise Interrupted("interrupted; the canary stays where it is", hint=await self._next()) from None
         except PerkieError as error:
-            hints = (error.hint if error.hint != error.usual_hint else None, self._next())
+            hints = (error.hint if error.hint != error.usual_hint else None, await self._next())
             raise type(error)(error.message, hint=" ".join(filter(None, hints))) from error
 
-    def _next(self) -> str:
+    async def _next(self) -> str:
+        """What is live now, or was when it was seen last, and what to type."""
+        with suppress(PerkieError, TimeoutError):
+            async with asyncio.timeout(_LOOK):
+                live, found = await self._writer.read(patient=False)
+            if found is None:
+                return f"The canary has not begun. Live: {described(live.serving)}."
+            self._seen = live, found
         if self._seen is None:
-            return f"`{self._resume} --resume` goes on if the canary has begun."
+            return f"Cloud Run does not say what is live. `{self._resume} --resume` goes on if the canary has begun."
         live, rollout = self._seen
         now = f"Live: {described(live.serving)}."
         if rollout.phase is Phase.BACK:
