@@ -41,10 +41,14 @@ def is_copy(cells: NDArray[np.float32], ratio: float, photo: Raster) -> bool:
 
 def cells_of(raster: Raster) -> NDArray[np.float32]:
     """Mean colours over a grid, (64, 64, 3), transparency over white."""
-    small = raster
-    if raster.alpha is not None:
-        small = Raster(np.asarray(over_white(raster)))
-    return cv2.resize(small.rgb, (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
+    rgb = raster.rgb if raster.alpha is None else np.asarray(over_white(raster))
+    while min(height := rgb.shape[0], width := rgb.shape[1]) >= 4 * _GRID:  # to halve is five times as fast
+        rgb = _resized(rgb[: height // 2 * 2, : width // 2 * 2], width // 2, height // 2)
+    return _resized(rgb, _GRID, _GRID).astype(np.float32)
+
+
+def _resized(rgb: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _cut(raster: Raster, ratio: float) -> Raster:
