@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from perkie_cli.emulators.firestore.database import Database, Mode
 from perkie_cli.emulators.firestore.server import FirestoreEmulator, running
@@ -21,9 +22,9 @@ JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
 
 
 @contextmanager
-def emulator_thread(mode: Mode = Mode.OPTIMISTIC) -> Iterator[FirestoreEmulator]:
+def emulator_thread(mode: Mode = Mode.OPTIMISTIC, **options: Any) -> Iterator[FirestoreEmulator]:
     """The emulator in an event loop of its own: each test has another one."""
-    emulator = FirestoreEmulator(Database(SystemClock(), mode), SystemClock())
+    emulator = FirestoreEmulator(Database(SystemClock(), mode), SystemClock(), **options)
     started, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:

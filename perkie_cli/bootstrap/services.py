@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from perkie_cli.services.storage.uploads import Uploads
     from perkie_cli.stores.google.firestore_connection import FirestoreConnection
     from perkie_cli.stores.google.storage_client import GcsConnection
+    from perkie_cli.stores.google.ttl import FirestoreTtl
     from perkie_cli.telemetry.audit import AuditLog
     from perkie_cli.telemetry.cloud_monitoring import CloudMonitoring
     from perkie_cli.telemetry.counting import Counting
@@ -149,6 +150,7 @@ class Services(LazyParts):
     revision_samples: Callable[[str], RevisionSamples] = part("stores.cloud_run")
     firestore: FirestoreConnection = part("stores.firestore")
     firestore_documents: DocumentStore = part("stores.firestore")
+    ttl_policies: FirestoreTtl = part("stores.firestore")
 
     monitoring: Monitoring = part("stores.monitoring")
     monitor: Monitor = part("stores.monitoring")

@@ -142,6 +142,9 @@ class BucketRules(Protocol):
     async def read(self) -> BucketState:
         """The bucket's current settings."""
 
+    async def readers(self) -> Mapping[str, Sequence[str]]:
+        """The members of its IAM policy, such as ``allUsers``, each with its roles. Raises: WrongCredentials, too."""
+
     async def write(self, rules: Sequence[Mapping[str, Any]], metageneration: int) -> bool:
         """Replaces all rules; False when the bucket was changed since ``metageneration``."""
 

@@ -241,6 +241,7 @@ def test_a_drifted_bucket_that_can_be_public_is_told_until_it_is_mended(perkie: 
         assert (found["cache.store"]["level"], found["quota.store"]["level"]) == ("ok", "ok")
         assert found["bucket.rules"]["fix"] == "perkie lifecycle apply"
         assert found["bucket.access"]["level"] == "warning"
+        assert (found["bucket.iam"]["level"], found["firestore.ttl"]["level"]) == ("ok", "ok")
         client = storage.Client(
             project="p",
             credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]  # google-auth is untyped here
@@ -250,12 +251,18 @@ def test_a_drifted_bucket_that_can_be_public_is_told_until_it_is_mended(perkie: 
         bucket.iam_configuration.public_access_prevention = "enforced"
         bucket.soft_delete_policy.retention_duration_seconds = 0
         bucket.patch()
+        policy = bucket.get_iam_policy(requested_policy_version=3)
+        policy.bindings.append({"role": "roles/storage.objectViewer", "members": {"allUsers", "user:a@example.com"}})
+        bucket.set_iam_policy(policy)
         assert perkie("lifecycle", "apply", "--yes", env=env).returncode == 0
         mended = rows(perkie("doctor", *PATIENT, env=env))
         assert (mended["bucket.access"]["level"], mended["bucket.rules"]["level"]) == ("ok", "ok"), mended
+        assert mended["bucket.iam"]["level"] == "error"
+        assert mended["bucket.iam"]["fix"].endswith("gs://pets --member=allUsers --role=roles/storage.objectViewer")
         gone = rows(perkie("doctor", *PATIENT, env={**env, "PERKIE_CACHE_BUCKET": "not-there"}))
         assert gone["cache.store"]["level"] == "error"
-        assert {gone["bucket.access"]["level"], gone["bucket.rules"]["level"]} == {"skipped"}, "one cause"
+        levels = {gone[f"bucket.{each}"]["level"] for each in ("access", "rules", "iam")}
+        assert levels == {"skipped"}, "one cause"
 
 
 def test_a_cache_over_its_limit_or_with_a_limit_that_the_disk_lacks_is_told(perkie: Perkie) -> None:
@@ -324,6 +331,7 @@ def test_a_running_server_is_well_and_one_with_a_broken_store_is_not(perkie: Per
             "server.health": "ok",
             "server.ready": "ok",
             "server.metrics": "ok",
+            "server.limits": "ok",
         }
         store = next((tmp_path / "its").rglob("quotas.sqlite"))
         for each in store.parent.glob("quotas.sqlite*"):
@@ -346,6 +354,7 @@ def test_metrics_that_are_not_for_everybody_are_skipped(perkie: Perkie, tmp_path
         "server.health": "ok",
         "server.ready": "ok",
         "server.metrics": "skipped",
+        "server.limits": "skipped",
     }
     links = rows(perkie("doctor", "--only", "security.access", *PATIENT, env=env))["security.access"]
     assert (links["level"], "PERKIE_HTTP_LINK_SECRET" in links["fix"]) == ("warning", True)

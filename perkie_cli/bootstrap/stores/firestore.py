@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from perkie_cli.ports import DocumentStore
 from perkie_cli.stores.google.documents import FirestoreDocuments
 from perkie_cli.stores.google.firestore_connection import FirestoreConnection
+from perkie_cli.stores.google.ttl import FirestoreTtl
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
@@ -17,6 +18,11 @@ def firestore(its: Services) -> FirestoreConnection:
     """The connection to the database."""
     firestore = its.settings.firestore
     return FirestoreConnection(firestore.project, firestore.database, firestore.patience, its.environ)
+
+
+def ttl_policies(its: Services) -> FirestoreTtl:
+    """The TTL policies of the database."""
+    return FirestoreTtl(its.firestore, its.settings.firestore.prefix)
 
 
 def firestore_documents(its: Services) -> DocumentStore:

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.cloud.firestore_admin_v1.types import Field, GetFieldRequest
 
 from perkie_cli.emulators.admin import answer_shared
 from perkie_cli.emulators.fault_plan import Faults, parse_faults
@@ -21,7 +22,29 @@ from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.emulators.skew import SkewedClock
 from perkie_cli.ports import Clock
 
-SERVICE = "google.firestore.v1.Firestore"
+SERVICE, ADMIN = "google.firestore.v1.Firestore", "google.firestore.admin.v1.FirestoreAdmin"
+
+
+class _Admin:
+    """The part of the admin API that tells of TTL policies: every collection has one on the emulator's TTL field."""
+
+    def __init__(self, ttl_field: str) -> None:
+        self._ttl_field = ttl_field
+
+    async def get_field(self, request: Any, context: Any) -> Any:
+        del context
+        found = Field.pb()(name=request.name)
+        if request.name.rpartition("/")[2] == self._ttl_field:
+            found.ttl_config.state = Field.TtlConfig.State.ACTIVE
+        return found
+
+    def handlers(self) -> Any:
+        get = grpc.unary_unary_rpc_method_handler(
+            self.get_field,
+            request_deserializer=GetFieldRequest.pb().FromString,
+            response_serializer=lambda answer: answer.SerializeToString(),
+        )
+        return grpc.method_handlers_generic_handler(ADMIN, {"GetField": get})
 
 
 class _NotEmulated(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
@@ -81,7 +104,7 @@ class FirestoreEmulator:
         # Without so_reuseport=0 two emulators could share one port, and each would get part of the calls.
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         handlers = grpc.method_handlers_generic_handler(SERVICE, self._handlers())
-        self._server.add_generic_rpc_handlers((handlers, _NotEmulated()))
+        self._server.add_generic_rpc_handlers((handlers, _Admin(self._ttl_field).handlers(), _NotEmulated()))
         try:
             self._port = self._server.add_insecure_port(self.address)
         except RuntimeError as error:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import httpx2
 
 _BREAKER = re.compile(r'^perkie_breaker_state\{upstream="([^"]+)"\} (\d)', re.M)
+_QUOTA = re.compile(r'^perkie_upstream_quota_share\{quota="([^"]+)",upstream="([^"]+)"\} (\S+)', re.M)
+_CAP = re.compile(r"^perkie_spend_cap_share (\S+)", re.M)
+NEARLY = 0.8
 _STATES = {"1": "half-open: one call at a time is tried", "2": "open: nothing is sent upstream"}
 
 
@@ -71,10 +74,28 @@ async def metrics(url: str) -> Sequence[Said]:
     return found or [ok("no breaker is open")]
 
 
+async def limits(url: str) -> Sequence[Said]:
+    """How much of the upstream's quota and of the day's cap is used, where anybody may read the metrics."""
+    answer = await _get(url, "/metrics")
+    if answer.status_code != 200:
+        return [skipped(f"{url}/metrics answers {answer.status_code}: it needs a key with the scope metrics")]
+    shares = {f"{quota} of {name}": float(share) for quota, name, share in _QUOTA.findall(answer.text)}
+    if (cap := _CAP.search(answer.text)) is not None:
+        shares["the day's cap"] = float(cap[1])
+    told = [f"{share * 100:.0f} % of {what}" for what, share in shares.items()]
+    found = [
+        warning(f"{share * 100:.0f} % of {what} is used", "perkie cost report  # on the server")
+        for what, share in shares.items()
+        if share >= NEARLY
+    ]
+    return found or [ok(f"used: {', '.join(told)}" if told else "no call upstream yet")]
+
+
 SERVER_CHECKS: Mapping[str, tuple[str, Callable[[str, str], Awaitable[Sequence[Said]]]]] = {
     "server.health": ("it is alive, and of this version", health),
     "server.ready": ("what it needs answers", lambda url, _: ready(url)),
     "server.metrics": ("its breakers are closed", lambda url, _: metrics(url)),
+    "server.limits": ("the upstream's quota and the day's cap have room", lambda url, _: limits(url)),
 }
 
 

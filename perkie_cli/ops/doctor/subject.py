@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,15 @@ class Shipped(Protocol):
 
     async def check_weights(self) -> None:
         """Reads them. Raises: BrokenInstall."""
+
+
+class TtlPolicies(Protocol):
+    """The TTL policies of a document store."""
+
+    field: str
+
+    async def missing(self, collections: Sequence[str]) -> Sequence[str]:
+        """The full names of the collections without one. Raises: StoreUnavailable, NotAuthorised."""
 
 
 class Weighty(Protocol):
@@ -88,6 +97,10 @@ class Parts(Protocol):
     @property
     def documents(self) -> DocumentStore:
         """The store of quotas."""
+
+    @property
+    def ttl_policies(self) -> TtlPolicies:
+        """Those of Firestore."""
 
     @property
     def ledger(self) -> SpendLedger:

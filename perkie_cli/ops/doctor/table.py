@@ -37,6 +37,10 @@ def _quotas(settings: Settings) -> str | None:
     return "google.cloud.firestore" if settings.quota.store == "firestore" else None
 
 
+def _firestore(settings: Settings) -> str | None:
+    return _quotas(settings) or _ledger(settings)
+
+
 def _ledger(settings: Settings) -> str | None:
     return "google.cloud.firestore" if settings.gemini.ledger == "firestore" else None
 
@@ -63,8 +67,10 @@ CHECKS: Mapping[str, Check] = {
     "state.files": Check("the SQLite files of quotas, spending, outputs and runs", stores.state),
     "cache.store": Check("the store of pictures, and its size against cache.max_size", stores.cache, _bucket),
     "bucket.access": Check("the bucket cannot be made public", stores.bucket_access, _bucket),
+    "bucket.iam": Check("no stranger is in the bucket's policy", stores.bucket_iam, _bucket),
     "bucket.rules": Check("the bucket's lifetime rules, versions and soft delete", stores.bucket_rules, _bucket),
     "quota.store": Check("the store of quotas", stores.quotas, _quotas),
+    "firestore.ttl": Check("a TTL policy for each collection of Firestore", stores.ttl, _firestore),
     "matting.weights": Check("the weights of the configured matting engine", matting.weights),
     "matting.builtin": Check("the weights that come with perkie", matting.builtin),
     "security.files": Check("files with keys or settings are closed to others", security.files),

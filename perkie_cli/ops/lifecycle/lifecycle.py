@@ -55,6 +55,10 @@ class Lifecycle:
         """The bucket's current rules."""
         return (await self._bucket.read()).rules
 
+    async def readers(self) -> Mapping[str, Sequence[str]]:
+        """The members of the bucket's IAM policy, each with its roles."""
+        return await self._bucket.readers()
+
     async def compare(self, target: Sequence[Rule], *, given: bool) -> Change:
         """What would change. Our own rules (none ``given`` by a file) are adapted to a versioned bucket."""
         state = await self._bucket.read()

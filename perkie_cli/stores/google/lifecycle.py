@@ -34,6 +34,10 @@ class GcsRules:
         """The bucket's current settings."""
         return await self._connection.in_bucket(_read)
 
+    async def readers(self) -> Mapping[str, Sequence[str]]:
+        """The members of the bucket's IAM policy with their roles."""
+        return await self._connection.in_bucket(_readers)
+
     async def write(self, rules: Sequence[Mapping[str, Any]], metageneration: int) -> bool:
         """Replaces all rules; False when the bucket was changed since ``metageneration``."""
         from google.api_core.exceptions import PreconditionFailed
@@ -70,6 +74,15 @@ def _read(bucket: Bucket) -> BucketState:
     never_public = bucket.iam_configuration.public_access_prevention == "enforced"
     lasting = timedelta(seconds=int(retention))
     return BucketState(rules, bucket.versioning_enabled, lasting, bucket.metageneration, never_public)
+
+
+def _readers(bucket: Bucket) -> Mapping[str, Sequence[str]]:
+    policy = bucket.get_iam_policy(requested_policy_version=3, **CALL_OPTIONS)
+    found: dict[str, list[str]] = {}
+    for binding in policy.bindings:
+        for member in binding["members"]:
+            found.setdefault(member, []).append(binding["role"])
+    return found
 
 
 def _page(token: str | None, bucket: Bucket) -> tuple[list[Blob], str | None]:

@@ -16,6 +16,8 @@ from perkie_cli.ops.lifecycle.lifecycle import Change
 from perkie_cli.ports import DocumentRef
 
 REPAIR = "perkie state verify --repair"
+STRANGERS = ("allUsers", "allAuthenticatedUsers")
+KEPT_FOR_A_WHILE = ("quota", "leases", "spend", "key_uses")  # collections whose documents have an end
 _NO_BUCKET = "pictures are kept on this machine's disk"
 
 
@@ -69,6 +71,41 @@ async def bucket_access(its: Subject) -> Sequence[Said]:
         return [warning(f"gs://{name} can be made public: customers' photos are in it", fix)]
     protected = name in map(bucket_name, its.settings.cache.protected_buckets)
     return [ok(f"gs://{name} cannot be made public; {'protected' if protected else 'not'} in cache.protected_buckets")]
+
+
+async def bucket_iam(its: Subject) -> Sequence[Said]:
+    """Whether the bucket's policy lets strangers in; skipped where this account may not read it."""
+    if its.settings.cache.store != "gcs":
+        return [skipped(_NO_BUCKET)]
+    lifecycle = await its.blocking(lambda parts: parts.lifecycle)
+    try:
+        readers = await lifecycle.readers()
+    except PerkieError as problem:
+        return [skipped(f"the IAM policy cannot be read ({problem.message})")]
+    name = lifecycle.bucket
+    found = [
+        error(
+            f"{member} has {role} on {name}: strangers can reach customers' photos",
+            f"gcloud storage buckets remove-iam-policy-binding {name} --member={member} --role={role}",
+        )
+        for member in STRANGERS
+        for role in readers.get(member, ())
+    ]
+    return found or [ok(f"{len(readers)} members in the policy of {name}, no strangers")]
+
+
+async def ttl(its: Subject) -> Sequence[Said]:
+    """Whether Firestore removes what nobody needs any more, by a TTL policy for each collection."""
+    if "firestore" not in (its.settings.quota.store, its.settings.gemini.ledger):
+        return [skipped("nothing is kept in Firestore")]
+    policies = await its.blocking(lambda parts: parts.ttl_policies)
+    try:
+        missing = await policies.missing(KEPT_FOR_A_WHILE)
+    except PerkieError as problem:
+        return [skipped(f"the TTL policies cannot be read ({problem.message})")]
+    command = f"gcloud firestore fields ttls update {policies.field} --enable-ttl --collection-group="
+    found = [warning(f"{each} has no TTL policy: it grows for ever", command + each) for each in missing]
+    return found or [ok(f"{len(KEPT_FOR_A_WHILE)} collections have a TTL policy")]
 
 
 async def bucket_rules(its: Subject) -> Sequence[Said]:
