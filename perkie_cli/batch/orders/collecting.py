@@ -20,7 +20,7 @@ from perkie_cli.batch.orders.book import OrderBook
 from perkie_cli.batch.orders.lines import LONGEST, read_lines
 from perkie_cli.batch.orders.patience import patiently
 from perkie_cli.batch.orders.placing import release
-from perkie_cli.domain.errors import PerkieError, StoreUnavailable, UpstreamFault
+from perkie_cli.domain.errors import BadInput, PerkieError, UpstreamFault, UsageError
 from perkie_cli.domain.orders import Order, OrderedPicture, UpstreamJob, Via
 from perkie_cli.domain.runs import Status
 from perkie_cli.ports import Clock, SpendLedger, Workers
@@ -119,8 +119,9 @@ class Collecting:
             job = await self._found(order)
         except PerkieError as error:
             return Seen(order, Fate.WAITING, error=error)
-        if job is None and order.job is not None:
-            return Seen(order, Fate.LOST, error=UpstreamFault(f"gemini does not know the job {order.job} any more"))
+        if job is None and order.job is not None:  # not lost yet: perhaps somebody's key was changed
+            unknown = f"gemini does not know the job {order.job}, at least not for this key"
+            return Seen(order, Fate.WAITING, error=UpstreamFault(unknown))
         if job is None:
             return Seen(order, Fate.NEVER if self._age(order) >= SURE_AFTER else Fate.WAITING)
         seen = order.seen(job)
@@ -168,13 +169,11 @@ class Collecting:
     # ---------------------------------------------------------------- one picture
 
     async def _taken(self, order: Order, picture: OrderedPicture, row: Any, job: Job) -> JobResult:
-        """Reads an answer and keeps its picture. Raises: StoreUnavailable."""
+        """Reads an answer and keeps its picture. Raises: what may pass, such as StoreUnavailable."""
         try:
             plan = await self._planned(job, picture)
             asked = replace(await self._generate.deferred(plan), model=order.model)
-        except StoreUnavailable:
-            raise
-        except PerkieError as error:  # the photo or the style was removed meanwhile; it stays booked
+        except (BadInput, UsageError) as error:  # the photo or the style was removed meanwhile; it stays booked
             return JobResult(job, Status.FAILED, error=error, via=Via.BATCH_API)
         answered = await self._api.answered(row, asked)
         result = await self._kept(plan, picture, answered, job)

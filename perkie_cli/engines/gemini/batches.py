@@ -20,6 +20,7 @@ from perkie_cli.domain.errors import (
     InvalidParameter,
     ModelGone,
     PerkieError,
+    UnexpectedAnswer,
     UpstreamRefused,
     UpstreamTimeout,
     UsageError,
@@ -165,10 +166,12 @@ class GeminiBatches:
         try:
             taken = await self._workers.run(take, found.pictures, wanted)
         except PerkieError as error:
-            return Answered(error=error, usage=usage, drawn=True)
-        return Answered(
-            Rendering(taken.raster, "gemini", model.id, usage, taken.notes, taken.paid), None, usage, drawn=True
-        )
+            return Answered(None, error, usage, drawn)
+        except Exception as error:  # noqa: BLE001 -- what one picture meets does not cost the others theirs
+            said = f"a picture by gemini failed unexpectedly ({type(error).__name__})"
+            return Answered(None, UnexpectedAnswer(said), usage, drawn)
+        rendering = Rendering(taken.raster, "gemini", model.id, usage, taken.notes, taken.paid)
+        return Answered(rendering, None, usage, drawn)
 
     async def delete(self, job: str | None, files: Sequence[str]) -> None:
         """One call each."""

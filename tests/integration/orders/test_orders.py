@@ -309,6 +309,9 @@ class TestJobs:
         await shop.warm()
         await shop.done()
         shop.emulator.batches.jobs.clear()
+        assert await shop.warm() == {"ordered": 3}, "perhaps it is another key's"
+        assert "not for this key" in shop.warnings[-1]
+        shop.clock.hop(timedelta(hours=27))
         assert await shop.warm() == {"done": 3}
         assert shop.emulator.total == 6
 
