@@ -131,10 +131,11 @@ def test_the_page_of_experiments_knows_each_and_what_they_are_made_of() -> None:
     assert cells - {"load-test"} == {*shipped(), *actions.__all__, *probes.__all__}
 
 
-def test_the_workflow_for_ci_types_commands_that_exist() -> None:
-    text = (ROOT / "examples" / "github-actions" / "perkie-gate.yml").read_text("utf-8")
+@pytest.mark.parametrize(("name", "count"), [("perkie-gate.yml", 2), ("perkie-ship.yml", 3)])
+def test_the_workflows_for_ci_type_commands_that_exist(name: str, count: int) -> None:
+    text = (ROOT / "examples" / "github-actions" / name).read_text("utf-8")
     lines = re.findall(r"(?m)run: perkie (.*)$", text)
-    assert len(lines) == 2
+    assert len(lines) == count
     for line in lines:
         words = shlex.split(line)
         command = load_command(words[0]).commands[words[1]]
