@@ -102,7 +102,7 @@ class Call:
         headers = extra_headers(self.request.scope)
         for name, value in outcome.headers.items():
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        if self.request.url.path.startswith(REMOVEBG):
+        if self.request.scope["path"].startswith(REMOVEBG):
             headers |= rate_headers(outcome, self.parts.services.clock.now().timestamp())
         if outcome.error is not None:
             self.parts.services.events.emit(RateRefused(outcome.refused_by or ""))
@@ -161,7 +161,8 @@ def signed(request: HTTPConnection) -> None:
 
 def behind_proxy(request: HTTPConnection) -> bool:
     """Whether the request came through Shopify's app proxy."""
-    return request.url.path.startswith(f"{PROXY_PREFIX}/")
+    path: str = request.scope["path"]
+    return path.startswith(f"{PROXY_PREFIX}/")
 
 
 def authenticated(request: HTTPConnection, headers: Mapping[str, str]) -> Call:
