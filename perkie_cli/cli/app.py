@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 import perkie_cli
+from perkie_cli.cli.conversion import spare_conversions
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.help import HELP_NAMES, shape_help
 from perkie_cli.cli.render import Renderer, Report
@@ -76,6 +77,7 @@ def load_command(name: str) -> Any:
     command.name = name
     command.params = [param for param in command.params if param.name not in ROOT_OPTIONS]
     shape_help(command)
+    spare_conversions(command)
     return command
 
 
@@ -145,5 +147,6 @@ def command_line() -> Any:
     app.callback(invoke_without_command=True)(_root)
     root = cast(LazyGroup, get_command(app))
     shape_help(root, EXAMPLES, footer="")
+    spare_conversions(root)
     root.commands.update({name: TyperCommand(name, help=text) for name, text in COMMANDS.items()})
     return root

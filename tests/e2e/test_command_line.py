@@ -28,7 +28,12 @@ def imported(*args: str) -> set[str]:
 
 @pytest.mark.parametrize("args", [("--help",), ("--version",), ("config", "path"), ("styles", "list")], ids=" ".join)
 def test_light_commands_import_nothing_heavy(args: tuple[str, ...]) -> None:
-    assert imported(*args).isdisjoint(HEAVY)
+    assert imported(*args).isdisjoint({*HEAVY, "pydantic"})
+
+
+@pytest.mark.parametrize("args", [("remove-bg",), ("stylize", "--style", "ink_wash")], ids=" ".join)
+def test_values_as_they_stand_need_no_pydantic(args: tuple[str, ...], tmp_path: Path) -> None:
+    assert "pydantic" not in imported(*args, str(tmp_path / "missing.jpg"), "--out-dir", str(tmp_path))
 
 
 def test_version(perkie: Perkie) -> None:

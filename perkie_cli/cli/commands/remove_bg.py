@@ -98,7 +98,7 @@ def remove_bg(
     kind: Kind = "rgba",
     background: NewBackground = "transparent",
     trim: Annotated[bool, typer.Option("--trim", help="Crop to the pet.")] = False,
-    margin: MarginPercent = 0,
+    margin: MarginPercent = 0.0,
     aspect: Annotated[str | None, typer.Option(metavar="W:H", help="Extend the canvas to this aspect ratio.")] = None,
     format_: making.CutoutFormat = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail if no clear subject is found.")] = False,
