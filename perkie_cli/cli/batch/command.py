@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import PurePath
@@ -25,9 +26,10 @@ from perkie_cli.batch.photos.settle import Settling, in_order
 from perkie_cli.batch.photos.sources import InputFile
 from perkie_cli.batch.run import BatchRun, RunResult
 from perkie_cli.batch.work import FileWork, Maker
+from perkie_cli.cli.batch.cluster import Recipe, on_ray
 from perkie_cli.cli.batch.drawing import at_once
 from perkie_cli.cli.batch.estimate import Estimating
-from perkie_cli.cli.batch.options import BatchOptions, Paying, ProgressKind
+from perkie_cli.cli.batch.options import BatchOptions, Paying, ProgressKind, Runner
 from perkie_cli.cli.batch.progress import BatchProgress
 from perkie_cli.cli.batch.report import BatchReporter, batch_report, check_stdout, report_left_out, say_summary
 from perkie_cli.cli.models.checkpoints import ensure_weights
@@ -38,7 +40,7 @@ from perkie_cli.domain.pictures.request import Fallback
 from perkie_cli.system.threads import ThreadWorkers
 
 if TYPE_CHECKING:
-    from perkie_cli.batch.pictures import Drawing, PictureMaker
+    from perkie_cli.batch.pictures import Drawing
     from perkie_cli.bootstrap import Services
 
 UNLIMITED = Decimal("Infinity")  # dollars
@@ -127,37 +129,50 @@ class BatchCommand:
         stdout = self.renderer.picture
         return FileWork(maker, self.outputs, services.limits, self.options.rules, services.io, stdout)
 
-    def pictures(self, drawing: Drawing, jobs: int, steps: frozenset[Fallback]) -> PictureMaker:
-        """Draws each of so many jobs. A batch without substitutes waits for the upstream's quota."""
-        from perkie_cli.batch.pictures import PictureMaker  # late: who only cuts out draws nothing
-
-        services = self.services
-        patient = jobs > 1 and not steps
-        return PictureMaker(services.generate, services.workers, drawing, steps, patient, services.quota_limits.charge)
-
     async def draw(
-        self, jobs: Sequence[Job], maker: Maker, drawing: Drawing, paying: Paying, steps: frozenset[Fallback]
+        self, jobs: Sequence[Job], recipe: Recipe, drawing: Drawing, paying: Paying, steps: frozenset[Fallback]
     ) -> Report:
         """``run`` for jobs that may cost money, or their estimate. Raises: UsageError without consent to the cost."""
         services, options = self.services, self.options
-        work = self.work(maker)
-        estimating = Estimating(services, work, services.generate.price(model=drawing.model))
+        price = services.generate.price(model=drawing.model)
+        estimating = Estimating(services, self.work(recipe(services)), price)
         if paying.estimate:
             return await estimating.report(jobs)
         if paying.confirm_over is not None:
             await estimating.confirm(self.renderer, jobs, paying.confirm_over, yes=paying.yes)
         if drawing.remove_background and not options.rules.dry_run:
             await ensure_weights(services, self.renderer, required=Fallback.LOCAL not in steps)
-        return await self.run(jobs, work, at_once(services, options.jobs), paying.budget)
+        cuts_out = drawing.remove_background
+        return await self.run(jobs, recipe, at_once(services, options.jobs), paying.budget, price, cuts_out=cuts_out)
 
-    async def run(self, jobs: Sequence[Job], work: FileWork, at_once: int, budget: Decimal | None) -> Report:
-        """Runs the jobs and reports. ``budget`` in dollars."""
+    async def run(
+        self,
+        jobs: Sequence[Job],
+        recipe: Recipe,
+        at_once: int,
+        budget: Decimal | None,
+        price: Decimal = Decimal(0),
+        *,
+        cuts_out: bool,
+    ) -> Report:
+        """Runs the jobs and reports. ``budget`` and ``price``, that of a picture, in dollars."""
         logbook = self._logbook()
         jobs = await logbook.due(jobs, failed_only=self.options.retry_failed, codes=self.options.only)
-        there = await work.there(jobs)
-        ended = await self._recorded(logbook, jobs, work, there, at_once, budget)
+        maker: Maker = recipe(self.services)
+        places: AbstractAsyncContextManager[tuple[Maker, int]]
+        there = await self.work(maker).there(jobs)
+        places = nullcontext((maker, at_once))
+        if self._uses_ray and len(there) < len(jobs):
+            warn = self.renderer.warn
+            places = on_ray(self.services, recipe, maker, price, self.options.jobs, warn, cuts_out=cuts_out)
+        async with places as (maker, at_once):
+            ended = await self._recorded(logbook, jobs, self.work(maker), there, at_once, budget)
         say_summary(self.renderer, ended)
         return batch_report(ended, logbook.run_id)
+
+    @property
+    def _uses_ray(self) -> bool:
+        return self.options.runner is Runner.RAY and not self.options.rules.dry_run
 
     async def _recorded(
         self,

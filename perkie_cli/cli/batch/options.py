@@ -31,6 +31,13 @@ class ProgressKind(StrEnum):
     NONE = "none"
 
 
+class Runner(StrEnum):
+    """Where outputs are made."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
     """The shared options as typed. ``only``: codes of errors."""
@@ -46,6 +53,7 @@ class BatchOptions:
     only: frozenset[str]
     progress: ProgressKind
     shard: Shard | None = None
+    runner: Runner = Runner.LOCAL
 
     def run_rules(self, at_once: int, *, keep: bool) -> RunRules:
         """The rules of the run."""
@@ -114,6 +122,14 @@ ItemTimeout = Annotated[
         help="Limit for one photo and style, reading and writing included, such as 90s (default: 15m).",
     ),
 ]
+RunnerOf = Annotated[
+    Runner,
+    typer.Option(
+        metavar="|".join(Runner),
+        rich_help_panel=RUNS,
+        help="ray: on the nodes of a Ray cluster, by default on all of their processors (docs/scale.md).",
+    ),
+]
 ProgressOf = Annotated[
     ProgressKind,
     typer.Option(
@@ -144,6 +160,7 @@ def _chosen(
     max_failures: MaxFailures = None,
     item_timeout: ItemTimeout = None,
     progress: ProgressOf = ProgressKind.AUTO,
+    runner: RunnerOf = Runner.LOCAL,
     shard: options.ShardOf = None,
     dry_run: options.DryRun = False,
 ) -> BatchOptions:
@@ -163,6 +180,7 @@ def _chosen(
         frozenset(only or ()),
         progress,
         Shard.chosen(shard),
+        runner,
     )
 
 

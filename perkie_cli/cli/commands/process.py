@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.batch.cutouts import CutoutMaker
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.pets import PetMaker
 from perkie_cli.batch.pictures import Drawing
 from perkie_cli.batch.sheets import Sheets, tried
 from perkie_cli.cli import complete, making, options
 from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.drawing import check_model, drawing_parts, parse_fallback
 from perkie_cli.cli.batch.options import BatchOptions, Paying, batched, paid
+from perkie_cli.cli.batch.recipes import Cutting, Pets, Pictures
 from perkie_cli.cli.choices import output_format, owner_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
@@ -24,6 +23,7 @@ from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.errors import Interrupted, UsageError
 from perkie_cli.domain.people.identity import ANONYMOUS
 from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.pictures.request import CacheUse
 from perkie_cli.domain.pictures.style import Strategy
 
 if TYPE_CHECKING:
@@ -128,9 +128,9 @@ async def _all(command: BatchCommand, drawing: Drawing, paying: Paying, styles: 
     ending = drawing.format.value
     jobs = await command.jobs(files, [], lambda style: f"/{style}.{ending}" if style else "/cutout.png", None)
     steps = drawing.steps(len(files))
-    cutouts = CutoutMaker(services.cutouts, partial(_cutout, batch=batch, fallback=bool(steps)))
-    maker = PetMaker(cutouts, command.pictures(drawing, len(jobs), steps))
-    report = await command.draw(jobs, maker, drawing, paying, steps)
+    cutting = Cutting(partial(_cutout, cache=batch.rules.cache, fallback=bool(steps)))
+    recipe = Pets(cutting, Pictures(drawing, len(jobs), steps))
+    report = await command.draw(jobs, recipe, drawing, paying, steps)
     if paying.estimate or batch.rules.dry_run or isinstance(report.error, Interrupted):
         return report
     all_sheets = Sheets(command.outputs, services.limits, services.workers, services.io, batch.shard)
@@ -142,5 +142,5 @@ async def _all(command: BatchCommand, drawing: Drawing, paying: Paying, styles: 
     return report
 
 
-def _cutout(photo: Photo, *, batch: BatchOptions, fallback: bool) -> CutoutRequest:
-    return CutoutRequest(photo, cache=batch.rules.cache, fallback=fallback, cover_setup=False)
+def _cutout(photo: Photo, *, cache: CacheUse, fallback: bool) -> CutoutRequest:
+    return CutoutRequest(photo, cache=cache, fallback=fallback, cover_setup=False)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perkie_cli.batch.cutouts import CutoutMaker
 from perkie_cli.batch.files import holds, read_photo
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.cli import complete, making, options
 from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.options import BatchOptions, batched
+from perkie_cli.cli.batch.recipes import Cutting
 from perkie_cli.cli.choices import output_format, output_place
 from perkie_cli.cli.models.checkpoints import ensure_weights
 from perkie_cli.cli.render import Report
@@ -148,8 +148,8 @@ async def _run(command: BatchCommand, options: _Options, file: PurePath | None) 
     tail = f"_{'mask' if options.output is CutoutOutput.MASK else 'cutout'}.{options.format.value}"
     plain = [replace(each, styles=None) for each in files]  # a manifest may be one for styles
     jobs = await command.jobs(plain, [""], lambda _: tail, file)
-    maker = CutoutMaker(services.cutouts, partial(options.request, fallback=fallback))
-    report = await command.run(jobs, command.work(maker), command.options.jobs, None)
+    recipe = Cutting(partial(options.request, fallback=fallback))
+    report = await command.run(jobs, recipe, command.options.jobs, None, cuts_out=True)
     cut_out = any(report.summary.get(status.value) for status in (Status.DONE, Status.CACHED))
     if cut_out and services.matting_choice.could_be_finer:
         command.renderer.say(FINER_FUR)

@@ -13,6 +13,7 @@ from perkie_cli.cli import making, options
 from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.drawing import check_model, drawing_parts, parse_fallback
 from perkie_cli.cli.batch.options import BatchOptions, Paying, batched, paid
+from perkie_cli.cli.batch.recipes import Pictures
 from perkie_cli.cli.choices import matting_flags, output_format, output_place, owner_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
@@ -82,7 +83,6 @@ def stylize(
         files = await command.files()
         jobs = await command.jobs(files, styles, lambda style: f"_{style}.{drawing.format.value}", file)
         steps = drawing.steps(len(files))
-        maker = command.pictures(drawing, len(jobs), steps)
-        return await command.draw(jobs, maker, drawing, paying, steps)
+        return await command.draw(jobs, Pictures(drawing, len(jobs), steps), drawing, paying, steps)
 
     run(ctx, work, {"style.engine": engine, "style.size": size, **matting}, **drawing_parts(batch.jobs))

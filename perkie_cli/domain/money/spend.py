@@ -64,6 +64,11 @@ class Budget:
         self.spent = Decimal(0)
         self._held = Decimal(0)
 
+    @property
+    def left(self) -> Decimal:
+        """What is neither spent nor held."""
+        return self.ceiling - self.spent - self._held
+
     @contextmanager
     def hold(self, amount: Decimal) -> Iterator[None]:
         """Reserves ``amount`` for the duration of a call; ``pay`` books the actual cost.
@@ -95,6 +100,10 @@ class _Part(Budget):
     def __init__(self, whole: Budget) -> None:
         super().__init__(whole.ceiling)
         self._whole = whole
+
+    @property
+    def left(self) -> Decimal:
+        return self._whole.left
 
     @contextmanager
     def hold(self, amount: Decimal) -> Iterator[None]:

@@ -47,7 +47,7 @@ FOREIGN = {
     "services": {"typer", "fastapi", "rich", "google", "sqlite3", "httpx2"},
     "resilience": {"typer", "fastapi", "rich", "google", "sqlite3", "httpx2", "numpy", "cv2"},
     "http": {"typer", "rich", "google", "sqlite3", "cv2"},
-    "cli": {"fastapi", "starlette", "google", "sqlite3", "cv2"},
+    "cli": {"fastapi", "starlette", "google", "sqlite3", "cv2", "ray"},
     "batch": {"typer", "fastapi", "rich", "google", "sqlite3"},
     "loadtest": {"typer", "fastapi", "rich", "google", "sqlite3", "aiohttp", "httpx2"},
 }
