@@ -7,6 +7,7 @@ https://docs.cloud.google.com/monitoring/custom-metrics/creating-metrics
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from perkie_cli.telemetry.measures import Distribution, Measures, Reading
 MOST_SERIES = 200  # in one call
 LEAST_PERIOD = timedelta(seconds=10)  # between two points of a series
 RESOURCE = "generic_task"  # Google's own cloud_run_revision takes no custom metrics
+
+_HINTS = {"PermissionDenied": "The service account needs roles/monitoring.metricWriter."}
 
 Key = tuple[str, tuple[str, ...]]
 Connect = Callable[[], tuple[Any, str]]  # a MetricServiceClient and the project
@@ -63,7 +66,7 @@ class CloudMonitoring:
             if (trouble := self._send(changed[start : start + MOST_SERIES], now, within)) is not None
         ]
         if troubles:
-            raise StoreUnavailable(f"Cloud Monitoring took not every metric: {troubles[0]}")
+            raise StoreUnavailable(f"Cloud Monitoring: {troubles[0]}", hint=_HINTS.get(troubles[0].partition(":")[0]))
 
     def close(self) -> None:
         """Closes the connection."""
@@ -167,6 +170,7 @@ def connect_to_monitoring(project: str | None, emulator: str | None) -> tuple[An
 
     Raises: MissingCredentials.
     """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # perkie tells of what fails; gRPC would write beside the log
     from google.cloud.monitoring_v3 import MetricServiceClient
 
     if emulator is not None:

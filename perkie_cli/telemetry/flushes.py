@@ -7,6 +7,7 @@ beside its work; no request waits for it.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 
 from perkie_cli.domain.errors import PerkieError
@@ -51,7 +52,8 @@ class Flushes:
     def emit(self, event: Event) -> None:
         """Begins a flush, if one is due, and passes the event on."""
         if type(event) is Arrived and self._clock.monotonic() >= self._due and self._running is None:
-            self._running = begin(self._flush())
+            # without the request's context: what fails here is no part of that request
+            self._running = contextvars.Context().run(begin, self._flush())
         self._next_sink.emit(event)
 
     async def aclose(self) -> None:

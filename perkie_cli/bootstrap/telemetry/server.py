@@ -50,7 +50,7 @@ def beside(its: Services) -> EventSink:
 def cloud_monitoring(its: Services) -> CloudMonitoring:
     """The series in Cloud Monitoring. Google's client is imported at the first write."""
     project = its.settings.telemetry.project or its.settings.firestore.project  # set by GOOGLE_CLOUD_PROJECT
-    emulator = its.environ.get("MONITORING_EMULATOR_HOST")
+    emulator = its.environ.get("MONITORING_EMULATOR_HOST") or None
     return CloudMonitoring(
         its.measures,
         its.clock,

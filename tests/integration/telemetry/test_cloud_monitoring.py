@@ -182,6 +182,7 @@ async def test_a_broken_monitoring_costs_no_request_and_is_told_once(
                 assert (await server.generate()).status_code == 200
         told = [line for line in log.getvalue().splitlines() if "WARNING store_failed: store=monitoring" in line]
     assert len(told) == 1, log.getvalue()
+    assert "request=" not in told[0], "it was no request's fault"
 
 
 def test_on_cloud_run_the_instance_is_that_of_the_metadata_server() -> None:
