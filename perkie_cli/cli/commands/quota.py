@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ from perkie_cli.cli.options import DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import UsageError
-from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.people.identity import Owner, Tier
 from perkie_cli.domain.quotas.limits import CounterState
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def show(
         return Report(
             results=shown,
             summary={"store": services.documents.name, "count": len(shown)},
-            text=[_line(state) for state in shown],
+            text=[line for state in shown for line in (_line(state), *_uses(state, owner))],
         )
 
     run(ctx, work)
@@ -174,6 +174,15 @@ def _owner(customer: str | None, session: str | None, ip: str | None, all_: bool
     if session is not None:
         return Owner.session(session)
     return Owner.address(ip) if ip is not None else None
+
+
+def _uses(state: CounterState, owner: Owner | None) -> Sequence[str]:
+    """When one owner's pictures were counted, and where each of them is told of."""
+    if owner is None or not state.uses:
+        return ()
+    times = ", ".join(f"{each:%H:%M:%S}" for each in state.uses)
+    named = f"; which ones: perkie events LOG --{owner.tier} {owner.id}" if owner.tier is not Tier.IP else ""
+    return (f"  counted at {times} UTC{named}",)
 
 
 def _line(state: CounterState) -> str:

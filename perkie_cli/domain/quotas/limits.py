@@ -91,7 +91,7 @@ class QuotaLimits:
 
 @dataclass(frozen=True, slots=True)
 class CounterState:
-    """One of today's counters. Counts are pictures; ``limit`` includes grants."""
+    """One of today's counters. Counts are pictures; ``limit`` includes grants; ``uses``: when pictures were counted."""
 
     counter: str
     used: int
@@ -100,6 +100,7 @@ class CounterState:
     limit: int
     remaining: int
     reset_at: datetime
+    uses: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

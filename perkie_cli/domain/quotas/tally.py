@@ -17,6 +17,7 @@ class Tally:
     granted: int = 0
     leases: Mapping[str, float] = field(default_factory=dict)
     settled: tuple[str, ...] = ()
+    uses: tuple[float, ...] = ()  # when, in epoch seconds; the last ones, also of those that a reset forgave
 
     def live(self, now: float) -> int:
         """Leases that still hold a place."""
@@ -39,7 +40,8 @@ class Tally:
         if id_ in self.settled:
             return self
         left = {each: expires for each, expires in self._live_leases(now).items() if each != id_}
-        return replace(self, used=self.used + 1, leases=left, settled=self._settled_with(id_))
+        uses = (*self.uses, now)[-SETTLED_KEPT:]
+        return replace(self, used=self.used + 1, leases=left, settled=self._settled_with(id_), uses=uses)
 
     def release(self, id_: str) -> Tally:
         """Removes the lease; releasing twice, or after a commit, changes nothing."""
@@ -79,6 +81,7 @@ class Tally:
             "granted": self.granted,
             "leases": dict(self.leases),
             "settled": list(self.settled),
+            "uses": list(self.uses),
         }
 
     @classmethod
@@ -86,4 +89,5 @@ class Tally:
         """The inverse of ``to_document``; None is a counter that was never used."""
         if document is None:
             return cls()
-        return cls(document["used"], document["granted"], document["leases"], tuple(document["settled"]))
+        uses = tuple(document.get("uses", ()))  # older versions did not write them
+        return cls(document["used"], document["granted"], document["leases"], tuple(document["settled"]), uses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from perkie_cli.domain.events import Audited
 from perkie_cli.domain.people.identity import Owner
@@ -115,6 +116,7 @@ class QuotaAdmin:
             limit=counter.limit + tally.granted,
             remaining=tally.remaining(counter.limit, now.timestamp()),
             reset_at=quota.reset_at(quota.utc_day(now)),
+            uses=tuple(datetime.fromtimestamp(each, UTC) for each in tally.uses),
         )
 
 

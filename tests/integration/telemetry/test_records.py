@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from perkie_cli.bootstrap import build_services
+from perkie_cli.config.schema import Settings
 from perkie_cli.domain.events import Answered, Degraded, Event, PictureEnded, StoreFailed
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.http.request.owner_tag import OwnerTags
@@ -144,3 +148,19 @@ def test_an_erased_customer_s_folders_concern_the_customer(perkie_here: Perkie) 
     path.write_text(path.read_text() + json.dumps({**purge, "actor": "root@vm"}) + "\n")
     rows = json.loads(perkie_here("audit", "list", "--customer", "42", "--action", "cache.purge", "--json").stdout)
     assert [each["action"] for each in rows["results"]] == ["cache purge"]
+
+
+def test_quota_show_tells_when_pictures_were_counted(perkie_here: Perkie) -> None:
+    async def use() -> None:
+        services = build_services(Settings())
+        charge = services.quota_limits.charge(Owner.customer("42"))
+        async with services.quotas.reserve(charge, 60) as reservation:
+            await reservation.commit()
+        await services.aclose()
+
+    asyncio.run(use())
+    told = perkie_here("quota", "show", "--customer", "42").stdout
+    assert re.search(r"counted at \d\d:\d\d:\d\d UTC; which ones: perkie events LOG --customer 42", told)
+    (row,) = json.loads(perkie_here("quota", "show", "--customer", "42", "--json").stdout)["results"]
+    assert len(row["uses"]) == row["used"] == 1
+    assert "counted at" not in perkie_here("quota", "show", "--all").stdout

@@ -155,3 +155,14 @@ class CounterMachine(RuleBasedStateMachine):
 
 
 TestCounter = CounterMachine.TestCase
+
+
+def test_a_tally_tells_when_it_counted_also_after_a_reset() -> None:
+    tally = Tally()
+    for number in range(3):
+        tally = tally.reserve(f"r{number}", 1000.0, 5, 0.0) or tally
+        tally = tally.commit(f"r{number}", 100.0 + number).commit(f"r{number}", 900.0)
+    assert (tally.uses, tally.reset().uses) == ((100.0, 101.0, 102.0), (100.0, 101.0, 102.0))
+    assert Tally.from_document(tally.to_document()) == tally
+    older = {name: value for name, value in tally.to_document().items() if name != "uses"}
+    assert Tally.from_document(older).uses == (), "a document of an older version"
