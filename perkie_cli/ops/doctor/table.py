@@ -8,7 +8,7 @@ from functools import partial
 
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.ops.doctor.checks import gemini, machine, matting, security, setup, stores
+from perkie_cli.ops.doctor.checks import gemini, machine, matting, security, setup, stores, telemetry
 from perkie_cli.ops.doctor.examine import Probe
 from perkie_cli.ops.doctor.said import Said, failed, skipped
 from perkie_cli.ops.doctor.subject import Subject
@@ -35,6 +35,10 @@ def _bucket(settings: Settings) -> str | None:
 
 def _quotas(settings: Settings) -> str | None:
     return "google.cloud.firestore" if settings.quota.store == "firestore" else None
+
+
+def _collector(settings: Settings) -> str | None:
+    return "socket" if settings.telemetry.otlp_endpoint is not None else None
 
 
 def _firestore(settings: Settings) -> str | None:
@@ -75,6 +79,7 @@ CHECKS: Mapping[str, Check] = {
     "matting.builtin": Check("the weights that come with perkie", matting.builtin),
     "security.files": Check("files with keys or settings are closed to others", security.files),
     "security.access": Check("who may call the server, and the secret of its links", security.access),
+    "telemetry.sinks": Check("where metrics and traces are sent", telemetry.sinks, _collector),
     "versions": Check("perkie, Python and the packages it needs", setup.versions),
 }
 

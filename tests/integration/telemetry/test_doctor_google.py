@@ -12,6 +12,8 @@ from tests.conftest import Perkie
 from tests.firestores import emulator_thread
 from tests.scripted_server import answers, scripted
 
+SINKS = ("--only", "telemetry.sinks", "--time-limit", "60", "--json")
+
 
 @pytest.mark.parametrize(("field", "level"), [("expire_at", "ok"), ("another", "warning")])
 def test_collections_without_a_ttl_policy_are_told(
@@ -34,6 +36,34 @@ def test_collections_without_a_ttl_policy_are_told(
 def test_without_firestore_nobody_looks(perkie_here: Perkie) -> None:
     (row,) = json.loads(perkie_here("doctor", "--only", "firestore.ttl", "--json").stdout)["results"]
     assert row["level"] == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("env", "level", "told"),
+    [
+        ({}, "ok", "no traces"),
+        ({"PERKIE_TELEMETRY_MONITORING": "true"}, "warning", "none is set"),
+        ({"PERKIE_TELEMETRY_MONITORING": "true", "GOOGLE_CLOUD_PROJECT": "prints"}, "ok", "project prints"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, "warning", "127.0.0.1:1 does not answer"),
+    ],
+)
+def test_where_metrics_and_traces_go(
+    perkie_here: Perkie, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], level: str, told: str
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    (row,) = json.loads(perkie_here("doctor", *SINKS).stdout)["results"]
+    assert (row["level"], told in row["message"]) == (level, True), row
+
+
+def test_a_collector_that_answers_is_fine(perkie_here: Perkie, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted(answers()) as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
+        (row,) = json.loads(perkie_here("doctor", *SINKS).stdout)["results"]
+        (offline,) = json.loads(perkie_here("doctor", "--only", "telemetry.sinks", "--offline", "--json").stdout)[
+            "results"
+        ]
+    assert (row["level"], offline["level"]) == ("ok", "skipped")
 
 
 METRICS = """

@@ -11,7 +11,10 @@ from perkie_cli.ops.doctor.said import Said, error, ok, warning
 from perkie_cli.ops.doctor.subject import Subject
 
 PACKAGE = "perkie-cli"
-TOLD = ("google-genai", "google-cloud-storage", "google-cloud-firestore", "numpy", "torch")
+TOLD = (
+    *("google-genai", "google-cloud-storage", "google-cloud-firestore", "google-cloud-monitoring"),
+    *("opentelemetry-sdk", "numpy", "torch"),
+)
 
 
 async def settings(its: Subject) -> Sequence[Said]:
