@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from perkie_cli.domain.service_levels import Alert, Condition, Objective, Reading, Series
-from perkie_cli.ops.monitor.conditions import UPTIME_METRIC, counter_of, events
+from perkie_cli.ops.monitor.conditions import UPTIME_METRIC, counter_of
 from perkie_cli.ports.monitoring import Buckets, Point, TimeSeries
-from perkie_cli.telemetry.catalogue import CATALOGUE, Kind
+from perkie_cli.telemetry.catalogue import CATALOGUE
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 CHECK = "perkie-health-1"
@@ -56,15 +56,6 @@ def checks(failing: int, now: datetime = NOW) -> list[TimeSeries]:
                    [Point(end, end, float(at >= failing)) for end in ends])
         for at in range(6)
     ]  # fmt: skip
-
-
-def of_events(series: Series, count: int, window: float, now: datetime = NOW) -> Iterator[TimeSeries]:
-    """So many events; of a distribution quick ones, and its counter too."""
-    if CATALOGUE[series.metric].kind is Kind.DISTRIBUTION:
-        yield durations(series, {0.001: count}, window, now)
-    counted = counter_of(series)
-    if counted is not None:
-        yield counter(counted, count, window, now)
 
 
 def bad(alert: Alert) -> list[TimeSeries]:
@@ -135,15 +126,18 @@ def burning(objective: Objective, share: float, count: int, window: float) -> li
     """``count`` events of the objective within the window, of which ``share`` are bad."""
     wrong = round(count * share)
     indicator = objective.indicator
-    if (under := indicator.good.under) is not None:
-        series = [durations(indicator.good, {under: count - wrong, under * 3: wrong}, window)]
-    else:
-        assert indicator.bad is not None
-        series = [counter(indicator.good, count - wrong, window), counter(indicator.bad, wrong, window)]
-    counted = counter_of(events(indicator))
-    if indicator.good.under is not None and counted is not None:
-        series.append(counter(counted, count, window))
-    return series
+    if (under := indicator.under) is not None:
+        counted = counter_of(indicator.total)
+        series = [durations(indicator.total, {under: count - wrong, under * 3: wrong}, window)]
+        return [*series, counter(counted, count, window)] if counted is not None else series
+    rest = Series(indicator.total.metric, _others(indicator.part, indicator.total))
+    return [counter(rest, count - wrong, window), counter(indicator.part, wrong, window)]
+
+
+def _others(part: Series, whole: Series) -> dict[str, tuple[str, ...]]:
+    return {
+        name: tuple(v for v in values if v not in part.labels[name]) or values for name, values in whole.labels.items()
+    }
 
 
 def _ends(window: float, steps: int, now: datetime) -> Sequence[datetime]:

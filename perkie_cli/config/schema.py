@@ -217,14 +217,13 @@ class TelemetrySettings:
     trace_share: Decimal = row(
         Decimal(1), "Share of requests that are traced, 0 to 1, where the caller does not say", minimum=0
     )
-    project: str | None = row(None, "Google project of metrics and traces (default: GOOGLE_CLOUD_PROJECT)", place=True)
+    project: str | None = row(None, "Project of metrics, alerts and traces (default: GOOGLE_CLOUD_PROJECT)", place=True)
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorSettings:
     """`perkie monitor`: Cloud Monitoring's objectives, alerts and dashboard."""
 
-    project: str | None = row(None, "Project (default: GOOGLE_CLOUD_PROJECT, or that of the credentials)", place=True)
     slo_file: Path | None = row(None, "Your own service levels and alerts (default: those that come with perkie)")
     page_channels: tuple[str, ...] = row((), "Who is paged: email:ADDRESS or names of notification channels")
     ticket_channels: tuple[str, ...] = row((), "Who gets tickets: email:ADDRESS or names of notification channels")

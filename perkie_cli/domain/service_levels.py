@@ -54,18 +54,18 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Indicator:
-    """A share of good events: of ``total``, or of good and ``bad`` ones together (what is neither does not count)."""
+    """The share of good events in ``total``. ``part`` are the good ones, or with ``counts_bad`` the bad ones."""
 
     name: str
     title: str
-    good: Series
-    total: Series | None
-    bad: Series | None
+    part: Series
+    total: Series
+    counts_bad: bool = False
 
     @property
-    def is_duration(self) -> bool:
-        """Whether good is what took no longer than some time."""
-        return self.good.under is not None
+    def under(self) -> float | None:
+        """For an indicator of durations: good is what took no longer, in seconds."""
+        return self.part.under
 
 
 @dataclass(frozen=True, slots=True)

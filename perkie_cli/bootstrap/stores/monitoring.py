@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def monitoring(its: Services) -> Monitoring:
     """The project's objectives, alerts and series."""
-    return GoogleMonitoring(its.settings.monitor.project, its.environ)
+    project = its.settings.telemetry.project or its.settings.firestore.project  # set by GOOGLE_CLOUD_PROJECT
+    return GoogleMonitoring(project, its.environ)
 
 
 def monitor(its: Services) -> Monitor:

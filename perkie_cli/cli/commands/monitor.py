@@ -29,7 +29,7 @@ SloFile = Annotated[
     Path | None,
     typer.Option("--slo", metavar="FILE", help="Your own service levels and alerts (default: monitor.slo_file)."),
 ]
-Project = Annotated[str | None, typer.Option("--project", metavar="ID", help="Default: monitor.project.")]
+Project = Annotated[str | None, typer.Option("--project", metavar="ID", help="Default: telemetry.project.")]
 Only = Annotated[str | None, typer.Option("--only", metavar="NAME,...", help="Only these alerts.")]
 Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit 8 if anything differs.")]
 
@@ -67,7 +67,7 @@ def show(
         told = [each for each in await look(services.monitoring, levels, place, services.clock) if each.name in chosen]
         return _seen(told)
 
-    run(ctx, work, {"monitor.slo_file": slo, "monitor.project": project})
+    run(ctx, work, {"monitor.slo_file": slo, "telemetry.project": project})
 
 
 @app.command()
@@ -89,7 +89,7 @@ def diff(ctx: typer.Context, slo: SloFile = None, project: Project = None, check
         plan = await _plan(services, renderer)
         return _report(plan, error=_pending(services) if plan.pending else None)
 
-    run(ctx, work, {"monitor.slo_file": slo, "monitor.project": project})
+    run(ctx, work, {"monitor.slo_file": slo, "telemetry.project": project})
 
 
 @app.command()
@@ -124,7 +124,7 @@ def apply(
         renderer.confirm(f"Make {len(plan.steps)} changes in {services.monitoring.name}?", yes=yes)
         return await _apply(services, plan, renderer)
 
-    run(ctx, work, {"monitor.slo_file": slo, "monitor.project": project})
+    run(ctx, work, {"monitor.slo_file": slo, "telemetry.project": project})
 
 
 async def _apply(services: Services, plan: Plan, renderer: Renderer) -> Report:

@@ -131,17 +131,17 @@ def _indicator(name: str, document: Node) -> Indicator:
     ratio = spec.mapping("ratioMetric")
     spec.done()
     ratio.one_of("counter", ("true",), "true")
-    if ratio.has("bad") == ratio.has("total"):
-        ratio.refuse("", "needs good, and one of bad and total")
-    good = _source(ratio.mapping("good"))
-    bad = _source(ratio.mapping("bad")) if ratio.has("bad") else None
-    total = _source(ratio.mapping("total")) if ratio.has("total") else None
+    if ratio.has("good") == ratio.has("bad"):
+        ratio.refuse("", "needs total, and one of good and bad")
+    counts_bad = ratio.has("bad")
+    part = _source(ratio.mapping("bad" if counts_bad else "good"))
+    total = _source(ratio.mapping("total"))
     ratio.done()
-    if good.under is not None and (total is None or (total.metric, total.labels) != (good.metric, good.labels)):
+    if total.under is not None or (part.under is not None and counts_bad):
+        ratio.refuse("", "has under in the wrong place: it belongs to good")
+    if part.under is not None and (total.metric, total.labels) != (part.metric, part.labels):
         ratio.refuse("total", "must be the same series as good, without under: the share of one distribution is taken")
-    if good.under is None and bad is None and total is not None and total.under is not None:
-        ratio.refuse("total", "has under, and good has not")
-    return Indicator(name, title, good, total, bad)
+    return Indicator(name, title, part, total, counts_bad)
 
 
 def _source(holder: Node) -> Series:
@@ -173,7 +173,10 @@ def _burn(name: str, document: Node, named: Documents) -> Burn:
     if RUNBOOK not in notes:
         document.refuse("metadata", f"has no annotation {RUNBOOK}: whoever is told needs to know what to do")
     spec = document.mapping("spec")
-    spec.skip("alertWhenNoData", "alertWhenResolved", "alertWhenBreaching", "notificationTargets")
+    spec.skip("alertWhenNoData", "alertWhenResolved", "alertWhenBreaching")
+    for each in spec.mappings("notificationTargets"):  # who they are is a setting
+        _referred(each, "targetRef", named["AlertNotificationTarget"])
+        each.done()
     summary = spec.text("description", title)
     conditions = spec.mappings("conditions", 1)
     spec.done()
@@ -231,14 +234,11 @@ def _objective(
     goals[0].skip("displayName")
     target = goals[0].number("target", 0.0001, 0.9999)
     goals[0].done()
-    named = spec.texts("alertPolicies") if spec.has("alertPolicies") else ()
-    for each in named:
-        if each not in burns:
-            spec.refuse("alertPolicies", f"names {each!r}, and no AlertPolicy has that name", did_you_mean(each, burns))
-    spec.done()
-    found = Objective(
-        name, title, service.name, indicator, target, days, tuple(burns[each] for each in named), summary, document.line
-    )
+    policies = spec.mappings("alertPolicies")
+    named = [_referred(each, "alertPolicyRef", burns) for each in policies]
+    for each in (spec, *policies):
+        each.done()
+    found = Objective(name, title, service.name, indicator, target, days, tuple(named), summary, document.line)
     if LOAD_TEST in notes:
         _add_rule(rules, document, notes[LOAD_TEST], _rule_of(found))
     return found
@@ -258,7 +258,7 @@ def _days(spec: Node) -> int:
 
 def _rule_of(objective: Objective) -> str:
     """The same promise for a load test: ``share_below_15s>=95%``, ``error_rate<=1%``."""
-    if (under := objective.indicator.good.under) is not None:
+    if (under := objective.indicator.under) is not None:
         within = f"{under:g}s" if under >= 1 else f"{under * 1000:g}ms"
         return f"share_below_{within}>={objective.target * 100:g}%"
     return f"error_rate<={round((1 - objective.target) * 100, 6):g}%"

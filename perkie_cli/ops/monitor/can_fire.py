@@ -20,7 +20,7 @@ from perkie_cli.domain.service_levels import (
     Side,
 )
 from perkie_cli.domain.spelling import did_you_mean
-from perkie_cli.ops.monitor.conditions import counter_of, events
+from perkie_cli.ops.monitor.conditions import counter_of
 from perkie_cli.telemetry.catalogue import CATALOGUE, Kind, Label, Metric
 
 LONGEST_WINDOW = 25 * 3600.0  # seconds; Cloud Monitoring aligns over no more in alerts
@@ -77,19 +77,17 @@ def _check_objective(objective: Objective) -> None:
                 f"{burn.name} can never come true: with a target of {objective.target:.4g} a budget burns at most "
                 f"{most:.3g} times too fast, and the threshold is {burn.factor:g}"
             )
-        if burn.least and counter_of(events(objective.indicator)) is None:
-            raise _Broken(f"{burn.name} needs a least count, and of {objective.indicator.good.metric} there is none")
+        if burn.least and counter_of(objective.indicator.total) is None:
+            raise _Broken(f"{burn.name} needs a least count, and of {objective.indicator.total.metric} there is none")
         if burn.window > objective.days * 86_400:
             raise _Broken(f"{burn.name} looks back longer than the objective's {objective.days} days")
 
 
 def _check_indicator(indicator: Indicator) -> None:
-    kind = (Kind.DISTRIBUTION,) if indicator.is_duration else (Kind.COUNTER,)
-    for series in (indicator.good, indicator.bad, indicator.total):
-        if series is not None:
-            _check_bound(_metric(series, kind), series.under)
-    if indicator.total is not None and not indicator.is_duration:
-        _check_part(indicator.good, indicator.total)
+    kind = (Kind.COUNTER,) if indicator.under is None else (Kind.DISTRIBUTION,)
+    for series in (indicator.part, indicator.total):
+        _check_bound(_metric(series, kind), series.under)
+    _check_part(indicator.part, indicator.total)
 
 
 def _check_condition(condition: Condition) -> None:

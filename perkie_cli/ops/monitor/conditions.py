@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from perkie_cli.domain.service_levels import Across, Alert, Burn, Condition, Indicator, Objective, Reading, Series, Side
+from perkie_cli.domain.service_levels import Across, Alert, Burn, Condition, Objective, Reading, Series, Side
 from perkie_cli.domain.units import format_duration
 from perkie_cli.ops.monitor.filters import burn_rate, written
 from perkie_cli.ports.monitoring import Json
@@ -32,19 +32,8 @@ def of_burn(objective: Objective, burn: Burn, name: str) -> dict[str, Any]:
         for window in (burn.window, burn.short)
     ]
     if burn.least:
-        found.append(_at_least(events(objective.indicator), burn.least, burn.window))
+        found.append(_at_least(objective.indicator.total, burn.least, burn.window))
     return {"conditions": found, "combiner": "AND"}
-
-
-def events(indicator: Indicator) -> Series:
-    """All events of an indicator as one selection: of good and bad ones, the union of their labels."""
-    good, other = indicator.good, indicator.total or indicator.bad
-    if indicator.bad is None or other is None:
-        return indicator.total or good
-    names = [name for name in good.labels if name in other.labels]
-    return Series(
-        good.metric, {name: tuple(dict.fromkeys((*good.labels[name], *other.labels[name]))) for name in names}
-    )
 
 
 def of_alert(alert: Alert, uptime: str) -> dict[str, Any]:

@@ -116,14 +116,13 @@ class Evaluator:
             merged = _merged(self._deltas(cut["distributionFilter"], seconds, now, labels))
             return _under(merged, cut["range"]["max"]), float(sum(merged.counts) if merged else 0)
         ratio = based["goodTotalRatio"]
+        total = self._count(ratio["totalServiceFilter"], seconds, now, labels)
+        if "goodServiceFilter" in ratio:
+            return self._count(ratio["goodServiceFilter"], seconds, now, labels), total
+        return total - self._count(ratio["badServiceFilter"], seconds, now, labels), total
 
-        def count(name: str) -> float | None:
-            return sum(map(_number, self._deltas(ratio[name], seconds, now, labels))) if name in ratio else None
-
-        good, bad, total = count("goodServiceFilter"), count("badServiceFilter"), count("totalServiceFilter")
-        if total is None:
-            total = (good or 0.0) + (bad or 0.0)
-        return (total - (bad or 0.0) if good is None else good), total
+    def _count(self, text: str, seconds: float, now: datetime, labels: Mapping[str, str]) -> float:
+        return sum(map(_number, self._deltas(text, seconds, now, labels)))
 
     def _aggregated(self, text: str, aggregation: Json, now: datetime) -> float | None:
         seconds, aligner = _seconds(aggregation["alignmentPeriod"]), aggregation["perSeriesAligner"]

@@ -6,7 +6,7 @@ A resource may name another one that Google has not named yet: ``@alert policy/â
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from perkie_cli.domain.service_levels import Indicator, Objective, Reading, ServiceLevels
@@ -60,9 +60,9 @@ def _metrics(levels: ServiceLevels) -> set[str]:
     series = [each.condition.series for each in levels.alerts]
     series += [part for each in levels.alerts if (part := each.condition.total) is not None]
     for objective in levels.objectives:
-        series.append(objective.indicator.good)
+        series.append(objective.indicator.total)
         if any(burn.least for burn in objective.burns):
-            series.append(conditions.counter_of(conditions.events(objective.indicator)) or objective.indicator.good)
+            series.append(conditions.counter_of(objective.indicator.total) or objective.indicator.total)
     for alert in levels.alerts:
         if alert.condition.least and (counted := conditions.counter_of(alert.condition.series)) is not None:
             series.append(counted)
@@ -117,16 +117,11 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
 
 def indicator_body(indicator: Indicator) -> Json:
     """The request-based indicator of an objective."""
-    if indicator.good.under is not None:
-        whole = written(replace(indicator.good, under=None))
-        cut = {"distributionFilter": whole, "range": {"max": indicator.good.under}}
-        return {"requestBased": {"distributionCut": cut}}
-    ratio = {"goodServiceFilter": written(indicator.good)}
-    if indicator.bad is not None:
-        ratio["badServiceFilter"] = written(indicator.bad)
-    if indicator.total is not None:
-        ratio["totalServiceFilter"] = written(indicator.total)
-    return {"requestBased": {"goodTotalRatio": ratio}}
+    total = written(indicator.total)
+    if indicator.under is not None:
+        return {"requestBased": {"distributionCut": {"distributionFilter": total, "range": {"max": indicator.under}}}}
+    part = "badServiceFilter" if indicator.counts_bad else "goodServiceFilter"
+    return {"requestBased": {"goodTotalRatio": {part: written(indicator.part), "totalServiceFilter": total}}}
 
 
 def _labels(id_: str) -> dict[str, str]:

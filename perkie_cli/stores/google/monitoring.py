@@ -87,7 +87,7 @@ class GoogleMonitoring:
     """Implements the port. Clients are created at first use, in the event loop that uses them."""
 
     def __init__(self, project: str | None, environ: Mapping[str, str]) -> None:
-        self._project = project or environ.get("GOOGLE_CLOUD_PROJECT")
+        self._project = project
         self._emulator = environ.get(EMULATOR)
         self._credentials: Any = None
         self._clients: dict[str, Any] = {}
@@ -109,7 +109,7 @@ class GoogleMonitoring:
             self._credentials, self._project = credentials, self._project or project
         if self._project is None:
             raise MissingCredentials(
-                "no project for Cloud Monitoring", hint="Set GOOGLE_CLOUD_PROJECT or monitor.project."
+                "no project for Cloud Monitoring", hint="Set GOOGLE_CLOUD_PROJECT or telemetry.project."
             )
         return self._project
 

@@ -30,8 +30,8 @@ kind: SLI
 metadata: {name: answered}
 spec:
   ratioMetric:
-    good: {metricSource: {type: perkie, spec: {metric: requests, labels: {status: 2*}}}}
     bad: {metricSource: {type: perkie, spec: {metric: requests, labels: {status: 5*}}}}
+    total: {metricSource: {type: perkie, spec: {metric: requests, labels: {status: [2*, 5*]}}}}
 ---
 apiVersion: openslo/v1
 kind: SLO
@@ -43,7 +43,7 @@ spec:
   indicatorRef: answered
   timeWindow: [{duration: 30d, isRolling: true}]
   objectives: [{target: 0.99}]
-  alertPolicies: [fast]
+  alertPolicies: [{alertPolicyRef: fast}]
 ---
 apiVersion: openslo/v1
 kind: AlertPolicy
@@ -103,7 +103,7 @@ def test_the_shipped_file_and_a_small_one_hold() -> None:
 
 
 def test_the_promises_of_the_product_are_in_it() -> None:
-    levels = {each.name: (each.target, each.indicator.good.under) for each in read_levels().objectives}
+    levels = {each.name: (each.target, each.indicator.under) for each in read_levels().objectives}
     promised: dict[str, tuple[float, float | None]] = {
         "availability": (0.99, None),
         "generation": (0.95, 15),
@@ -134,7 +134,7 @@ def test_load_tests_take_their_thresholds_from_it() -> None:
 def test_every_route_in_it_exists() -> None:
     paths = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))["paths"]
     levels = read_levels()
-    series = [each.condition.series for each in levels.alerts] + [each.indicator.good for each in levels.objectives]
+    series = [each.condition.series for each in levels.alerts] + [each.indicator.total for each in levels.objectives]
     routes = {route for each in series for route in each.labels.get("route", ())}
     assert routes
     assert routes <= paths.keys()
@@ -150,7 +150,12 @@ WRONG = [
     ("duration: 30d", "duration: 45d", "own.yaml:22: spec.timeWindow[0].duration must be whole days", ""),
     ("target: 0.99", "target: 1.0", "own.yaml:23: spec.objectives[0].target must be from", ""),
     ("target: 0.99", "target: high", "own.yaml:23: spec.objectives[0].target is 'high', which is no number", ""),
-    ("alertPolicies: [fast]", "alertPolicies: [fist]", "own.yaml:24: spec.alertPolicies names 'fist'", "fast"),
+    (
+        "alertPolicyRef: fast",
+        "alertPolicyRef: fist",
+        "own.yaml:24: spec.alertPolicies[0].alertPolicyRef names 'fist'",
+        "fast",
+    ),
     ("conditionRef: fast", "conditionRef: slow", "own.yaml:32: spec.conditions[0].conditionRef names 'slow'", ""),
     ("lookbackWindow: 1h", "lookbackWindow: 1h30s", "own.yaml:39: spec.condition.lookbackWindow '1h30s'", ""),
     ("lookbackWindow: 1h", "lookbackWindow: 90s", "windows are whole minutes", ""),
@@ -161,7 +166,7 @@ WRONG = [
     ("above: 10%", "above: 10%\n    below: 5%", "own.yaml:49: spec.condition needs one of above and below", ""),
     ("window: 15m", "window: 15m\n    window: 5m", "own.yaml:54: window is given twice", ""),
     ("name: memory", "name: errors", "own.yaml:59: metadata.name is 'errors', which is taken", ""),
-    ("bad: {metric", "bat: {metric", "needs good, and one of bad and total", ""),
+    ("bad: {metric", "bat: {metric", "needs total, and one of good and bad", ""),
     ("spec: {description: Sells.}", "spec: {description: [", "own.yaml:5: not YAML", ""),
     ("name: shop}", "name: shop, x: \x07}", "own.yaml: not YAML", ""),
 ]
@@ -193,7 +198,12 @@ NEVER = [
     ("metric: memory_share", "metric: requests", "requests is a counter, and a gauge is needed", ""),
     ("labels: {status: 5*}}\n    total", "labels: {stat: 5*}}\n    total", "requests has no label 'stat'", "status"),
     ("status: 5*}}\n    total", "status: 5xx}}\n    total", "requests never has status = '5xx'", ""),
-    ("[2*, 5*]", "[2*, 3*]", "its ratio is no share: the series are no part of the total", ""),
+    (
+        "labels: {status: [2*, 5*]}}\n    above",
+        "labels: {status: [2*, 3*]}}\n    above",
+        "its ratio is no share: the series are no part of the total",
+        "",
+    ),
     (
         "{read: gauge, metric: memory_share, above: 90%, lasting: 3m}",
         "{read: count, metric: upstream_calls, labels: {outcome: exploded}, above: 3, window: 5m}",
