@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from perkie_cli.ops.monitor.filters import burn_of, metric_type, selects
+from perkie_cli.ops.monitor.filters import burn_of, selects
 from perkie_cli.ports.monitoring import Buckets, Json, TimeSeries
 
 STEP = 60.0  # seconds between two evaluations of a condition that has to last
@@ -104,48 +104,42 @@ class Evaluator:
 
     def _burning(self, objective: str, seconds: float, now: datetime) -> float | None:
         indicator = self._indicators[objective]
-        good, total = self.share(indicator, seconds, now)
+        good, total = self._share(indicator, seconds, now)
         if not total:
             return None
         return (1 - good / total) / (1 - float(indicator["goal"]))
 
-    def share(self, indicator: Json, seconds: float, now: datetime, **labels: str) -> tuple[float, float]:
-        """Good events and all events of an indicator within a window; ``labels`` narrow the series."""
-        based = indicator["serviceLevelIndicator"]["requestBased"]
+    def _share(self, objective: Json, seconds: float, now: datetime) -> tuple[float, float]:
+        """Good events and all events within a window."""
+        based = objective["serviceLevelIndicator"]["requestBased"]
         if cut := based.get("distributionCut"):
-            merged = _merged(self._deltas(cut["distributionFilter"], seconds, now, labels))
+            merged = _merged(self._deltas(cut["distributionFilter"], seconds, now))
             return _under(merged, cut["range"]["max"]), float(sum(merged.counts) if merged else 0)
         ratio = based["goodTotalRatio"]
-        total = self._count(ratio["totalServiceFilter"], seconds, now, labels)
+        total = self._count(ratio["totalServiceFilter"], seconds, now)
         if "goodServiceFilter" in ratio:
-            return self._count(ratio["goodServiceFilter"], seconds, now, labels), total
-        return total - self._count(ratio["badServiceFilter"], seconds, now, labels), total
+            return self._count(ratio["goodServiceFilter"], seconds, now), total
+        return total - self._count(ratio["badServiceFilter"], seconds, now), total
 
-    def _count(self, text: str, seconds: float, now: datetime, labels: Mapping[str, str]) -> float:
-        return sum(map(_number, self._deltas(text, seconds, now, labels)))
+    def _count(self, text: str, seconds: float, now: datetime) -> float:
+        return sum(map(_number, self._deltas(text, seconds, now)))
 
     def _aggregated(self, text: str, aggregation: Json, now: datetime) -> float | None:
         seconds, aligner = _seconds(aggregation["alignmentPeriod"]), aggregation["perSeriesAligner"]
         reduce = _REDUCERS[aggregation["crossSeriesReducer"]]
         if aligner == "ALIGN_DELTA":
-            found = self._deltas(text, seconds, now, {})
+            found = self._deltas(text, seconds, now)
         else:
             found = self._gauges(text, seconds, now, largest=aligner == "ALIGN_MAX")
         return reduce(found) if found else None
 
-    def _selected(self, text: str, labels: Mapping[str, str] | None = None) -> list[TimeSeries]:
-        fits, kind = selects(text), metric_type(text)
-        return [
-            each
-            for each in self._series
-            if each.metric == kind
-            and fits(each.metric, each.labels)
-            and all(each.labels.get(name) == value for name, value in (labels or {}).items())
-        ]
+    def _selected(self, text: str) -> list[TimeSeries]:
+        fits = selects(text)
+        return [each for each in self._series if fits(each.metric, each.labels)]
 
-    def _deltas(self, text: str, seconds: float, now: datetime, labels: Mapping[str, str]) -> list[Any]:
+    def _deltas(self, text: str, seconds: float, now: datetime) -> list[Any]:
         first = now - timedelta(seconds=seconds)
-        found = [_increase(each, first, now) for each in self._selected(text, labels)]
+        found = [_increase(each, first, now) for each in self._selected(text)]
         return [each for each in found if each is not None]
 
     def _gauges(self, text: str, seconds: float, now: datetime, *, largest: bool) -> list[Any]:

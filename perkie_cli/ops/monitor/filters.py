@@ -19,11 +19,10 @@ _TERM = re.compile(rf"(metric\.type|resource\.type|metric\.labels\.\w+)\s*=\s*({
 _BURN = re.compile(r'select_slo_burn_rate\("([^"]+)",\s*"(\d+)s"\)')
 
 
-def written(series: Series, extra: Mapping[str, str] | None = None) -> str:
-    """The filter that selects the series; ``extra`` are further labels, such as a revision."""
+def written(series: Series) -> str:
+    """The filter that selects the series."""
     terms = [f'metric.type = "{CATALOGUE[series.metric].in_monitoring}"', f'resource.type = "{RESOURCE}"']
-    labels = {**series.labels, **{name: (value,) for name, value in (extra or {}).items()}}
-    terms += [f"metric.labels.{name} = {_value(values)}" for name, values in labels.items()]
+    terms += [f"metric.labels.{name} = {_value(values)}" for name, values in series.labels.items()]
     return " AND ".join(terms)
 
 

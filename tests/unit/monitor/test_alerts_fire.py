@@ -11,7 +11,6 @@ from perkie_cli.config.levels.reading import read_levels
 from perkie_cli.config.schema import MonitorSettings
 from perkie_cli.domain.service_levels import Alert, Burn, Objective
 from perkie_cli.ops.monitor.evaluate import Evaluator
-from perkie_cli.ops.monitor.gates import GateStatus, gates, judge
 from perkie_cli.ops.monitor.live import indicators
 from perkie_cli.ops.monitor.place import Place
 from perkie_cli.ops.monitor.resources import resolved, wanted
@@ -89,29 +88,6 @@ def test_a_server_that_starts_anew_counts_from_its_start() -> None:
     restarted = TimeSeries(one.metric, one.labels, True, [*one.points[: half + 1], *again[:1]])
     assert fires(alert.name, [restarted]), "2 before, and 4 after the restart"
     assert not fires(alert.name, [one])
-
-
-def test_a_gate_judges_a_revision_by_its_own_events() -> None:
-    (gate,) = (each for each in gates(LEVELS, "artistic") if each.name == "availability")
-    objective = next(each for each in LEVELS.objectives if each.name == "availability")
-    hour = timedelta(hours=1)
-    series = []
-    for revision, share in (("new", 0.05), ("old", 0.001)):
-        for each in burning(objective, share, 1000, 3600):
-            series.append(TimeSeries(each.metric, {**each.labels, "revision": revision}, True, each.points))  # noqa: PERF401
-    new, old = (judge(gate, series, revision, NOW, hour) for revision in ("new", "old"))
-    assert (new.status, old.status) == (GateStatus.FAILED, GateStatus.PASSED)
-    assert new.share == pytest.approx(0.95)
-    assert (new.events, new.target) == (1000, 0.99)
-    none = judge(gate, series, "newer", NOW, hour)
-    assert (none.status, none.share) == (GateStatus.TOO_FEW, None)
-
-
-def test_every_objective_of_a_service_is_a_gate() -> None:
-    assert {each.name for each in gates(LEVELS, "artistic")} == {
-        *("availability", "generation", "hits", "health", "cold-start")
-    }
-    assert all(each.metrics for each in gates(LEVELS, "matting"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from perkie_cli.config.levels.reading import parse_levels, read_levels
 from perkie_cli.domain.errors import BadInput, InvalidSetting, UnreadableFile
 from perkie_cli.loadtest.reading.scenario_file import service_levels
+from perkie_cli.ops.deploy.levels import GATED, gate_rules
 from perkie_cli.ops.monitor.can_fire import check
 from perkie_cli.telemetry.catalogue import SECONDS
 from tests.conftest import ROOT
@@ -129,6 +130,16 @@ def test_load_tests_take_their_thresholds_from_it() -> None:
     scenarios = (resources.files("perkie_cli") / "data" / "scenarios").iterdir()
     used = {name for file in scenarios for name in re.findall(r'(?m)^level = "(\w+)"', file.read_text("utf-8"))}
     assert used <= known.keys()
+
+
+def test_a_canary_is_judged_by_it() -> None:
+    """``perkie deploy gate``: a share of bad answers at most, and from how many seconds on one is bad."""
+    rules = {each.name: each for each in gate_rules(list(GATED))}
+    targets = {"availability": "availability", "generation": "generation", "cutout": "cutouts", "health": "health"}
+    objectives = {each.name: each for each in read_levels().objectives}
+    for level, name in targets.items():
+        assert rules[level].allowed == pytest.approx(1 - objectives[name].target)
+        assert rules[level].seconds == objectives[name].indicator.under
 
 
 def test_every_route_in_it_exists() -> None:
