@@ -124,6 +124,12 @@ def check_filter(
         raise invalid(f"Field {name} had an invalid value: {metrics[0]} is of the wrong kind or value type.")
 
 
+def metric_of(text: str) -> str:
+    """The filter's metric type; empty without one."""
+    found = _METRIC.search(text)
+    return found[1] if found else ""
+
+
 def _check_burn(name: str, text: str, objectives: Kept) -> None:
     match = _BURN.fullmatch(text)
     if match is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from google.api import metric_pb2
 from google.cloud.monitoring_v3.types import alert as messages_of_policies
 from google.cloud.monitoring_v3.types import alert_service as messages
 from google.cloud.monitoring_v3.types import common
@@ -21,6 +22,7 @@ from perkie_cli.emulators.monitoring.kept import (
     check_labels,
     check_text,
     fill,
+    metric_of,
     numbered,
     parent_of,
 )
@@ -29,6 +31,10 @@ from perkie_cli.ports import Clock
 
 MOST_POLICIES, MOST_CONDITIONS, MOST_LINKS, MOST_CHANNELS = 2000, 6, 3, 16
 LONGEST_ALIGNMENT, LONGEST_DURATION = 25 * 3600, 23.5 * 3600
+_KIND = metric_pb2.MetricDescriptor.MetricKind
+_TYPE = metric_pb2.MetricDescriptor.ValueType
+_ALIGNERS = common.Aggregation.pb().Aligner
+_REDUCERS = common.Aggregation.pb().Reducer
 _COMPARISONS = (common.ComparisonType.COMPARISON_GT, common.ComparisonType.COMPARISON_LT)
 
 
@@ -127,14 +133,18 @@ class AlertPolicies:
             if threshold.aggregations or threshold.denominator_filter:
                 raise invalid(f"Field {name}.filter: an SLO selector takes neither aggregations nor a denominator.")
             return
-        _check_aggregations(name, threshold.aggregations)
+        _check_aggregations(name, threshold.aggregations, self._descriptor(threshold.filter))
         if threshold.denominator_filter:
             self._check_ratio(name, threshold)
+
+    def _descriptor(self, text: str) -> Any:
+        """Of the filter's metric; None for Google's own."""
+        return self._descriptors.get(metric_of(text))
 
     def _check_ratio(self, name: str, threshold: Any) -> None:
         text = threshold.denominator_filter
         check_filter(f"{name}.denominator_filter", text, self._descriptors, self._objectives)
-        _check_aggregations(name, threshold.denominator_aggregations)
+        _check_aggregations(name, threshold.denominator_aggregations, self._descriptor(text))
         above, below = threshold.aggregations[0], threshold.denominator_aggregations[0]
         same = above.alignment_period == below.alignment_period and above.group_by_fields == below.group_by_fields
         if not same:
@@ -168,13 +178,32 @@ def _check_documentation(documentation: Any) -> None:
         check_text("alert_policy.documentation.links.url", each.url, 2083)
 
 
-def _check_aggregations(name: str, aggregations: Any) -> None:
+def _check_aggregations(name: str, aggregations: Any, descriptor: Any) -> None:
     if not 1 <= len(aggregations) <= 2:
         raise invalid(f"Field {name}.aggregations had an invalid value: one or two are needed.")
     for each in aggregations:
         check_duration(f"{name}.aggregations.alignment_period", each.alignment_period, 60, LONGEST_ALIGNMENT, 1)
         if not each.per_series_aligner:
             raise invalid(f"Field {name}.aggregations had an invalid value: the per-series aligner must be set.")
+    if descriptor is not None:
+        _check_fit(name, aggregations[0], descriptor)
+
+
+def _check_fit(name: str, aggregation: Any, descriptor: Any) -> None:
+    """Aligners take some kinds of metrics only, and what is compared must be one number. Raises: Refused.
+
+    https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.alertPolicies#Aligner
+    """
+    aligner = _ALIGNERS.Name(aggregation.per_series_aligner)
+    reducer = _REDUCERS.Name(aggregation.cross_series_reducer)
+    gauge, cumulative = descriptor.metric_kind == _KIND.GAUGE, descriptor.metric_kind == _KIND.CUMULATIVE
+    differs = aligner in ("ALIGN_DELTA", "ALIGN_RATE")
+    if (differs and gauge) or (not differs and cumulative and aligner != "ALIGN_NONE"):
+        kind = _KIND.Name(descriptor.metric_kind)
+        raise invalid(f"Field {name}.aggregations had an invalid value: {aligner} cannot be applied to {kind} metrics.")
+    is_number = "PERCENTILE" in aligner or "PERCENTILE" in reducer or reducer in ("REDUCE_COUNT", "REDUCE_MEAN")
+    if descriptor.value_type == _TYPE.DISTRIBUTION and not is_number:
+        raise invalid(f"Field {name}.aggregations had an invalid value: the result must be a number, no DISTRIBUTION.")
 
 
 def _copy(policy: Any) -> Any:

@@ -20,7 +20,7 @@ from perkie_cli.telemetry.catalogue import Kind as MetricKind
 
 UPTIME_ID = "artistic"
 DASHBOARD_ID = "perkie"
-AUTO_CLOSE = "3600s"  # a sleeping service writes nothing: without this its alerts would stay open for a week
+AUTO_CLOSE = "1800s"  # the least; what no longer fails is no longer written, and would stay open for a week
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,5 +281,5 @@ async def test_the_plain_client_reads_it_as_it_is(monitoring: GoogleMonitoring, 
     threshold = found.conditions[0].condition_threshold
     assert (threshold.duration.total_seconds(), threshold.trigger.count) == (300, 1)
     assert found.severity == monitoring_v3.AlertPolicy.Severity.CRITICAL
-    assert found.alert_strategy.auto_close.total_seconds() == 3600
+    assert found.alert_strategy.auto_close.total_seconds() == 1800
     await client.transport.close()  # type: ignore[no-untyped-call]  # untyped in Google's package
