@@ -55,6 +55,7 @@ def show(
     renderer = renderer_of(ctx)
     if not live:
         levels = _levels(settings_of(ctx, {"monitor.slo_file": slo}).settings.monitor.slo_file)
+        renderer.say("Runbooks are pages of docs/runbooks/. --live shows what each alert sees now.")
         finish(ctx, _shown(levels, _chosen(only, levels)))
 
     async def work(services: Services) -> Report:
@@ -200,7 +201,7 @@ def _shown(levels: ServiceLevels, chosen: set[str]) -> Report:
     ]
     table = Table(
         ("alert", "tells by", "when", "runbook"),
-        [(row.alert, row.severity, row.condition, f"docs/runbooks/{row.runbook}.md") for row in rows],
+        [(row.alert, row.severity, row.condition, row.runbook) for row in rows],
         prose=frozenset({"when"}),
     )
     summary = {"objectives": len(levels.objectives), "alerts": len(rows), "file": levels.source}

@@ -45,9 +45,7 @@ def described(levels: ServiceLevels) -> Iterator[Described]:
     for objective in levels.objectives:
         for burn in objective.burns:
             windows = f"{format_duration(burn.window)} and {format_duration(burn.short)}"
-            words = (
-                f"{objective.name} burns {burn.factor:g} times too fast over {windows}, more than {burn.least} events"
-            )
+            words = f"burns {burn.factor:g} times too fast over {windows}, of more than {burn.least} events"
             summary = f"{objective.summary} {burn.summary}"
             yield Described(f"{objective.name}-{burn.name}", burn.severity, words, summary, burn.runbook)
     for alert in levels.alerts:
