@@ -22,6 +22,7 @@ async def test_it_shows_pace_hits_and_the_last_substitutes_of_this_process(brows
     async with running() as server, visiting(browser) as visit:
         assert (await server.generate()).status_code == 200
         assert (await server.generate()).json()["cache_hit"] is True
+        await visit.page.clock.install()
         await visit.page.goto(f"{server.url}/ops")
         await expect(line(visit, "From the cache").get_by_role("cell").last).to_have_text("50.0 %")
         await expect(visit.page.get_by_role("row", name="None so far.")).to_be_visible()
@@ -32,6 +33,7 @@ async def test_it_shows_pace_hits_and_the_last_substitutes_of_this_process(brows
         for _ in range(2):
             answer = await server.generate(style="classic")
             assert answer.json()["degraded"] is True
+        await visit.page.clock.run_for(6_000)
         await expect(visit.page.get_by_role("row").filter(has_text="breaker_open")).to_have_count(2)
         await expect(visit.page.get_by_role("row").filter(has_text="<b>gemini</b>")).to_have_count(2)
         await expect(visit.page.locator("dl div").filter(has_text="Substitutes").locator("dd")).to_have_class("bad")

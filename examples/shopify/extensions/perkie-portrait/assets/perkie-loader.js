@@ -102,9 +102,14 @@
       try {
         const { mount } = await import(this.source + again);
         if (!this.isConnected) return null;
-        if (this.failures || this.asked !== this.language) this.ask();
-        this.portrait = await mount(this);
-        return this.portrait;
+        let portrait;
+        do { // until the language did not change meanwhile
+          portrait?.close();
+          if (this.failures || this.asked !== this.language) this.ask();
+          portrait = await mount(this);
+        } while (this.asked !== this.language);
+        if (!this.isConnected) portrait.close();
+        return (this.portrait = portrait);
       } catch (error) {
         this.failures = (this.failures || 0) + 1;
         this.waking = null;
