@@ -13,9 +13,11 @@ from perkie_cli.bootstrap import build_services
 from perkie_cli.cli import complete
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
+from perkie_cli.domain.errors import MissingExtra
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
+    from perkie_cli.emulators.cloud_run.server import RunEmulator
     from perkie_cli.emulators.gemini.server import GeminiEmulator
     from perkie_cli.emulators.run import Emulator
 
@@ -280,12 +282,13 @@ def gcp(
     storage_port: StoragePort = 8085,
     firestore_port: FirestorePort = 8086,
     monitoring_port: MonitoringPort = 8087,
+    run_port: RunPort = 8088,
     host: Host = "127.0.0.1",
     bucket: Buckets = None,
     transactions: Locking = "optimistic",
     signing_key: SigningKeys = None,
 ) -> None:
-    """Serve Cloud Storage, Firestore and Cloud Monitoring together.
+    """Serve Cloud Storage, Firestore, Cloud Monitoring and Cloud Run together.
 
     Prints the variables to set, then runs until it is interrupted.
 
@@ -302,14 +305,17 @@ def gcp(
     documents = make_firestore(services.clock, host=host, port=firestore_port, transactions=transactions)
 
     measures = make_monitoring(services.clock, host=host, port=monitoring_port)
+    containers = _cloud_run(ctx, services, host, run_port)
 
     def announce() -> None:
         _tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
         _tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
+        _tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
         _note(ctx)
 
-    asyncio.run(_serve(services, [objects, documents, measures], announce))
-    summary = {"storage": objects.url, "firestore": documents.address, "monitoring": measures.address}
+    asyncio.run(_serve(services, [objects, documents, measures, *containers], announce))
+    summary = {"storage": objects.url, "firestore": documents.address}
+    summary |= [("monitoring", measures.address), *(("run", each.address) for each in containers)]
     finish(ctx, Report(summary=summary))
 
 
@@ -320,11 +326,12 @@ def all_(
     storage_port: StoragePort = 8085,
     firestore_port: FirestorePort = 8086,
     monitoring_port: MonitoringPort = 8087,
+    run_port: RunPort = 8088,
     host: Host = "127.0.0.1",
     bucket: Buckets = None,
     picture: Picture = "style",
 ) -> None:
-    """Serve Gemini, Cloud Storage, Firestore and Cloud Monitoring together.
+    """Serve Gemini, Cloud Storage, Firestore, Cloud Monitoring and Cloud Run together.
 
     Prints the variables to set, then runs until it is interrupted.
 
@@ -340,17 +347,31 @@ def all_(
     documents = make_firestore(services.clock, host=host, port=firestore_port)
 
     measures = make_monitoring(services.clock, host=host, port=monitoring_port)
+    containers = _cloud_run(ctx, services, host, run_port)
 
     def announce() -> None:
         _tell(ctx, f"GOOGLE_GEMINI_BASE_URL={models.url}", "GEMINI_API_KEY=any")
         _tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
         _tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
+        _tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
         _note(ctx)
 
-    asyncio.run(_serve(services, [models, objects, documents, measures], announce))
+    asyncio.run(_serve(services, [models, objects, documents, measures, *containers], announce))
     summary = {"gemini": models.url, "storage": objects.url}
     summary |= {"firestore": documents.address, "monitoring": measures.address}
+    summary |= [("run", each.address) for each in containers]
     finish(ctx, Report(summary=summary))
+
+
+def _cloud_run(ctx: typer.Context, services: Services, host: str, port: int) -> Sequence[RunEmulator]:
+    """Only `perkie emulate run` insists on its library; the others go without."""
+    from perkie_cli.emulators.run import make_cloud_run
+
+    try:
+        return [make_cloud_run(services.clock, host=host, port=port)]
+    except MissingExtra as error:
+        renderer_of(ctx).say(f"without Cloud Run: {error.message} ({error.hint})")
+        return []
 
 
 def _gemini(services: Services, picture: str, **options: Any) -> GeminiEmulator:
