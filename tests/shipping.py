@@ -19,7 +19,7 @@ from perkie_cli.ops.deploy.levels import gate_rules
 from perkie_cli.ops.deploy.prometheus import PrometheusSamples
 from perkie_cli.ops.deploy.watch import Watch
 from perkie_cli.ops.deploy.writing import Writer
-from perkie_cli.ports.rollouts import Driver
+from perkie_cli.ports.rollouts import Driver, RunServices
 from perkie_cli.system.clock import SystemClock
 from perkie_cli.telemetry.measures import Measures
 from perkie_cli.telemetry.prometheus import Exposition
@@ -126,7 +126,9 @@ class Shop:
     events: Recorder = field(default_factory=Recorder)
     driver: NoDriver = field(default_factory=NoDriver)
 
-    def canary(self, *, steps: Sequence[int] = (10, 50, 100), **watching: Any) -> Canary:
+    def canary(
+        self, *, steps: Sequence[int] = (10, 50, 100), run: RunServices | None = None, **watching: Any
+    ) -> Canary:
         clock = SystemClock()
         options = {"interval": 0.02, "hold": 0.05, "max_hold": 30.0, "least": 10, **watching}
         watch = Watch(
@@ -136,7 +138,7 @@ class Shop:
             tell=self.said.append,
             **options,
         )
-        writer = Writer(self.cloud.run, SERVICE, clock, self.events, "tester", 20.0, poll=0.01, pauses=(0.01,))
+        writer = Writer(run or self.cloud.run, SERVICE, clock, self.events, "tester", 20.0, poll=0.01, pauses=(0.01,))
         return Canary(writer, watch, self.driver, steps, self.said.append, COMMANDS)
 
     async def ship(self, canary: Canary) -> None:

@@ -150,15 +150,15 @@ def _report(findings: Sequence[Finding]) -> Report:
     rows = [
         GateRow(
             each.rule.name, each.rule.text, each.health, each.new.bad, each.new.total, each.old.bad, each.old.total,
-            each.shared, each.why,
+            each.shared, each.age, each.why,
         )
         for each in findings
     ]  # fmt: skip
     lines = [
-        (row.health, row.level, row.rule, str(each.new), str(each.old), row.why)
+        (row.health, row.level, row.rule, str(each.new), str(each.old), _age(row.age), row.why)
         for row, each in zip(rows, findings, strict=True)
     ]
-    table = Table(("", "level", "rule", "bad, new", "bad, old", "why"), lines, prose=frozenset({"why"}))
+    table = Table(("", "level", "rule", "bad, new", "bad, old", "counted", "why"), lines, prose=frozenset({"why"}))
     health = overall(findings)
     why = "; ".join(f"{row.level}: {row.why}" for row in rows if row.health == health)
     error: PerkieError | None = None
@@ -167,3 +167,7 @@ def _report(findings: Sequence[Finding]) -> Report:
     elif health is Health.INCONCLUSIVE:
         error = Unavailable(f"inconclusive: {why}", hint="Watch longer with --max-hold, or send more with --rate.")
     return Report(rows, {"health": health}, [table], error)
+
+
+def _age(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.0f} s ago"

@@ -39,6 +39,12 @@ class Target:
         file = "" if self.file == Path("deploy.toml") else f" --file {self.file}"
         return f"--env {self.environment.name} --role {self.spec.role}{file}"
 
+    @property
+    def first_deploy(self) -> str:
+        """How to make the service, by its manifest."""
+        place = f"--region={self.environment.region} --project={self.environment.project}"
+        return f"gcloud run services replace deploy/{self.environment.name}/{self.spec.role}.service.yaml {place}"
+
     def template(self, revision: str) -> Mapping[str, Any]:
         """Of a new revision."""
         return run_v2.template(self.environment, self.spec, revision)

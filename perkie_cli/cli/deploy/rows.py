@@ -27,7 +27,10 @@ class DeployRequestRow:
 
 @dataclass(frozen=True, slots=True)
 class GateRow:
-    """A service level of the new revision beside the old one; ``shared``: the old one suffers as much."""
+    """A service level of the new revision beside the old one; ``shared``: the old one suffers as much.
+
+    ``age``: seconds since the new one's answers were counted; null if they never were.
+    """
 
     level: str
     rule: str
@@ -37,4 +40,5 @@ class GateRow:
     old_bad: float
     old_total: float
     shared: bool
+    age: float | None
     why: str

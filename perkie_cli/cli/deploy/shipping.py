@@ -74,7 +74,7 @@ async def _of_service(writer: Writer, target: Target) -> list[Named]:
     from perkie_cli.ops.deploy.checks import of_service
 
     template = target.template(f"{target.spec.name}-check")
-    return [each async for each in of_service(writer, template)]
+    return [each async for each in of_service(writer, template, target.first_deploy)]
 
 
 def _checked(found: Sequence[Named]) -> Report:

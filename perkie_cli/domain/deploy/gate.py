@@ -7,7 +7,7 @@ prove nothing in either direction. Unhealthy beats inconclusive, inconclusive be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import exp, lgamma, log, log1p
 
@@ -75,9 +75,13 @@ class Finding:
     old: Counts
     why: str
     shared: bool = False
+    age: float | None = None  # seconds since the new one's answers were counted; None: never
 
     def __str__(self) -> str:
-        return f"{self.rule.name} ({self.rule.text}): {self.health}; bad: new {self.new}, old {self.old}; {self.why}"
+        aged = "" if self.age is None else f" ({self.age:.0f} s ago)"
+        return (
+            f"{self.rule.name} ({self.rule.text}): {self.health}; bad: new {self.new}{aged}, old {self.old}; {self.why}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,7 @@ class Demands:
 
 def judge(rules: Iterable[Rule], new: Sample, old: Sample, demands: Demands) -> Sequence[Finding]:
     """One finding a rule."""
-    return [_judge(rule, new, old, demands) for rule in rules]
+    return [replace(_judge(rule, new, old, demands), age=new.age) for rule in rules]
 
 
 def _judge(rule: Rule, new: Sample, old: Sample, demands: Demands) -> Finding:

@@ -88,13 +88,15 @@ def _bucket(environment: Environment, protected: Sequence[str]) -> Said:
     return warning(f"{name} is protected: setup.sh would set its lifetimes", "Compare first: perkie lifecycle diff")
 
 
-async def of_service(writer: Writer, template: Mapping[str, object]) -> AsyncIterator[Named]:
-    """What the running service says; the last check lets Cloud Run itself try the update, and change nothing."""
+async def of_service(writer: Writer, template: Mapping[str, object], deploy: str) -> AsyncIterator[Named]:
+    """What the running service says; the last check lets Cloud Run itself try the update, and change nothing.
+
+    ``deploy``: how to type the first deploy.
+    """
     try:
         live, rollout = await writer.read(patient=False)
     except NotFound:
-        fix = f"gcloud run services replace deploy/…/*.service.yaml, which makes {writer.service}"
-        yield "service", error(f"the service {writer.service} does not exist yet", fix)
+        yield "service", error(f"the service {writer.service} does not exist yet", deploy)
         return
     except PerkieError as problem:
         yield "service", failed(problem)

@@ -15,7 +15,8 @@ from perkie_cli.domain.errors import ChangesPending, Interrupted, ThresholdsFail
 from perkie_cli.domain.events import Audited
 from perkie_cli.emulators.cloud_run.plan import RunCode, RunFault, RunFaultKind
 from perkie_cli.ports.rollouts import ServiceChange
-from tests.run_services import SERVICE
+from perkie_cli.stores.google.run_services import GoogleRunServices
+from tests.run_services import PROJECT, REGION, SERVICE
 from tests.shipping import FIRST, Shop, shop
 
 
@@ -155,6 +156,27 @@ async def test_traffic_that_somebody_else_changes_is_left_alone() -> None:
             await its.canary().resume()
         await its.canary().rollback()
         assert its.split() == {FIRST: 100}
+
+
+class Overtaken(GoogleRunServices):
+    """Somebody else changes the traffic between the look and the write, once the new revision has some."""
+
+    async def change(self, change: ServiceChange, *, validate_only: bool = False) -> bool:
+        live = await self.read(SERVICE)
+        if live.annotations and change.etag == live.etag:
+            assert await super().change(ServiceChange(SERVICE, live.etag, (Share(FIRST, 100),), live.annotations))
+        return await super().change(change, validate_only=validate_only)
+
+
+async def test_traffic_that_changes_between_the_look_and_the_write_is_left_alone() -> None:
+    async with shop() as its:
+        run = Overtaken(PROJECT, REGION, its.cloud.environ)
+        with pytest.raises(ChangesPending, match="somebody else changed the traffic"):
+            await its.ship(its.canary(run=run))
+        await run.aclose()
+        live = await its.cloud.settled()
+        assert live.traffic == (Share(FIRST, 100),)
+        assert its.cloud.emulator.counts["ABORTED"] == 1
 
 
 async def test_a_second_canary_is_refused_while_one_is_in_progress() -> None:
