@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.cli.choices import owner_of
+from perkie_cli.cli.records.since import Since, begin_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
-from perkie_cli.cli.since import Since, begin_of
 from perkie_cli.cli.table import Table
 
 if TYPE_CHECKING:

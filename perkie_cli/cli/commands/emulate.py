@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from perkie_cli.bootstrap import build_services
-from perkie_cli.cli import complete
+from perkie_cli.cli.emulate.options import (
+    Buckets,
+    FirestorePort,
+    GeminiPort,
+    Host,
+    Locking,
+    MonitoringPort,
+    Picture,
+    PlanFile,
+    Port,
+    RunPort,
+    Seed,
+    SigningKeys,
+    StoragePort,
+)
+from perkie_cli.cli.emulate.running import note, serve, tell
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import MissingExtra
@@ -19,50 +34,8 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.emulators.cloud_run.server import RunEmulator
     from perkie_cli.emulators.gemini.server import GeminiEmulator
-    from perkie_cli.emulators.run import Emulator
 
 app = typer.Typer(help="Run local emulators of the services that perkie uses.")
-
-
-Port = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 picks a free one.")]
-Host = Annotated[str, typer.Option(metavar="ADDR", help="Address to listen on.")]
-PlanFile = Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="Fault plan, TOML or JSON.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="Seed: the same calls get the same faults.")]
-Locking = Annotated[
-    str,
-    typer.Option(
-        "--transactions",
-        metavar="optimistic|pessimistic",
-        help="Concurrency mode of Firestore transactions.",
-        autocompletion=complete.among(("optimistic", "pessimistic")),
-    ),
-]
-Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Create this bucket; repeatable.")]
-GeminiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Gemini; 0 picks a free one.")]
-StoragePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Storage.")]
-Picture = Annotated[
-    str,
-    typer.Option(
-        metavar="style|negative|tiny",
-        help="Draw each photo, send its negative, or always the same small picture.",
-        autocompletion=complete.among(("style", "negative", "tiny")),
-    ),
-]
-FirestorePort = Annotated[
-    int, typer.Option(min=0, max=65535, metavar="N", help="Port of Firestore; 0 picks a free one.")
-]
-MonitoringPort = Annotated[
-    int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Monitoring; 0 picks a free one.")
-]
-RunPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Run; 0 picks a free one.")]
-SigningKeys = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--signing-key",
-        metavar="FILE",
-        help="Accept signed URLs made with this key: a service account's JSON key, or PEM; repeatable.",
-    ),
-]
 
 
 @app.command()
@@ -90,10 +63,10 @@ def gemini(
     emulator = _gemini(services, picture, host=host, port=port, plan=plan, seed=seed, api_key=api_key)
 
     def announce() -> None:
-        _tell(ctx, emulator.url)
-        _note(ctx, f"Set GOOGLE_GEMINI_BASE_URL={emulator.url}", f"and GEMINI_API_KEY={api_key or 'any'}.")
+        tell(ctx, emulator.url)
+        note(ctx, f"Set GOOGLE_GEMINI_BASE_URL={emulator.url}", f"and GEMINI_API_KEY={api_key or 'any'}.")
 
-    asyncio.run(_serve(services, [emulator], announce))
+    asyncio.run(serve(services, [emulator], announce))
     finish(ctx, Report(summary={"url": emulator.url, "calls": emulator.total, "faults": dict(emulator.counts)}))
 
 
@@ -130,10 +103,10 @@ def firestore(
     )
 
     def announce() -> None:
-        _tell(ctx, f"FIRESTORE_EMULATOR_HOST={emulator.address}")
-        _note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
+        tell(ctx, f"FIRESTORE_EMULATOR_HOST={emulator.address}")
+        note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
 
-    asyncio.run(_serve(services, [emulator], announce))
+    asyncio.run(serve(services, [emulator], announce))
     finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
 
 
@@ -186,11 +159,11 @@ def storage(
         )
 
         def announce() -> None:
-            _tell(ctx, f"STORAGE_EMULATOR_HOST={emulator.url}")
+            tell(ctx, f"STORAGE_EMULATOR_HOST={emulator.url}")
             trust = [f"Clients may trust {made} (REQUESTS_CA_BUNDLE, NODE_EXTRA_CA_CERTS)."] if made else []
-            _note(ctx, *trust, f"PUT, DELETE {emulator.url}/_emulator/plan changes the fault plan.")
+            note(ctx, *trust, f"PUT, DELETE {emulator.url}/_emulator/plan changes the fault plan.")
 
-        asyncio.run(_serve(services, [emulator], announce))
+        asyncio.run(serve(services, [emulator], announce))
     finish(ctx, Report(summary={"url": emulator.url}))
 
 
@@ -235,10 +208,10 @@ def cloud_run(
     )
 
     def announce() -> None:
-        _tell(ctx, f"CLOUD_RUN_EMULATOR_HOST={emulator.address}")
-        _note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
+        tell(ctx, f"CLOUD_RUN_EMULATOR_HOST={emulator.address}")
+        note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
 
-    asyncio.run(_serve(services, [emulator], announce))
+    asyncio.run(serve(services, [emulator], announce))
     finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
 
 
@@ -269,10 +242,10 @@ def monitoring(
     emulator = make_monitoring(services.clock, host=host, port=port, admin_port=admin_port, plan=plan, seed=seed)
 
     def announce() -> None:
-        _tell(ctx, f"MONITORING_EMULATOR_HOST={emulator.address}")
-        _note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
+        tell(ctx, f"MONITORING_EMULATOR_HOST={emulator.address}")
+        note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
 
-    asyncio.run(_serve(services, [emulator], announce))
+    asyncio.run(serve(services, [emulator], announce))
     finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
 
 
@@ -308,12 +281,12 @@ def gcp(
     containers = _cloud_run(ctx, services, host, run_port)
 
     def announce() -> None:
-        _tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
-        _tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
-        _tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
-        _note(ctx)
+        tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
+        tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
+        tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
+        note(ctx)
 
-    asyncio.run(_serve(services, [objects, documents, measures, *containers], announce))
+    asyncio.run(serve(services, [objects, documents, measures, *containers], announce))
     summary = {"storage": objects.url, "firestore": documents.address}
     summary |= [("monitoring", measures.address), *(("run", each.address) for each in containers)]
     finish(ctx, Report(summary=summary))
@@ -350,13 +323,13 @@ def all_(
     containers = _cloud_run(ctx, services, host, run_port)
 
     def announce() -> None:
-        _tell(ctx, f"GOOGLE_GEMINI_BASE_URL={models.url}", "GEMINI_API_KEY=any")
-        _tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
-        _tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
-        _tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
-        _note(ctx)
+        tell(ctx, f"GOOGLE_GEMINI_BASE_URL={models.url}", "GEMINI_API_KEY=any")
+        tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
+        tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
+        tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
+        note(ctx)
 
-    asyncio.run(_serve(services, [models, objects, documents, measures, *containers], announce))
+    asyncio.run(serve(services, [models, objects, documents, measures, *containers], announce))
     summary = {"gemini": models.url, "storage": objects.url}
     summary |= {"firestore": documents.address, "monitoring": measures.address}
     summary |= [("run", each.address) for each in containers]
@@ -380,28 +353,3 @@ def _gemini(services: Services, picture: str, **options: Any) -> GeminiEmulator:
 
     painter = make_painter(picture, lambda: services.engines["local"], services.styles, services.workers)
     return make_gemini(painter, services.models, services.clock, **options)
-
-
-def _tell(ctx: typer.Context, *lines: str) -> None:
-    """Prints data for whoever started it; not with --json, where stdout holds only the envelope at the end."""
-    renderer = renderer_of(ctx)
-    if not renderer.flags.json:
-        for line in lines:
-            renderer.line(line)
-
-
-def _note(ctx: typer.Context, *lines: str) -> None:
-    for line in (*lines[:-1], " ".join((*lines[-1:], "Press Ctrl-C to stop."))):
-        renderer_of(ctx).say(line)
-
-
-async def _serve(services: Services, emulators: Sequence[Emulator], announce: Callable[[], None]) -> None:
-    """Serves until SIGINT or SIGTERM. Raises: UsageError when an address cannot be used."""
-    from perkie_cli.emulators.run import running, until_interrupted
-
-    try:
-        async with running(*emulators):
-            announce()
-            await until_interrupted()
-    finally:
-        await services.aclose()

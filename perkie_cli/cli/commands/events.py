@@ -12,10 +12,10 @@ import typer
 
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import owner_of
-from perkie_cli.cli.logs import lines_of
+from perkie_cli.cli.records.logs import lines_of
+from perkie_cli.cli.records.since import Since, begin_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import finish, renderer_of, services_of
-from perkie_cli.cli.since import Since, begin_of
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter, MissingCredentials, UsageError
 from perkie_cli.domain.people.identity import Owner

@@ -17,7 +17,7 @@ from perkie_cli.batch.logbook import alive
 from perkie_cli.batch.thumbnails import Thumbnails
 from perkie_cli.cli import complete
 from perkie_cli.cli.batch.rows import ItemRow, RunRow
-from perkie_cli.cli.logs import lines_of
+from perkie_cli.cli.records.logs import lines_of
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.row_parts import FileRow
 from perkie_cli.cli.session import renderer_of, run

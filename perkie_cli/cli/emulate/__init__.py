@@ -1,0 +1,1 @@
+"""What the emulators have in common: their options, and how they run."""
