@@ -73,9 +73,19 @@ def merged(attempts: Sequence[Attempt], id_: str) -> tuple[Run, list[Item]]:
     ordered = sorted(items.values(), key=lambda item: (item.source, item.output))
     placed = [replace(item, place=place) for place, item in enumerate(ordered)]
     first = attempts[0].run
+    words = tuple(_without_shard(first.words))
     ended = max(each.run.ended or each.run.begun for each in attempts)
     outcome = _outcome(attempts, placed)
-    return replace(first, id=id_, total=len(placed), ended=ended, outcome=outcome), placed
+    return replace(first, id=id_, words=words, total=len(placed), ended=ended, outcome=outcome), placed
+
+
+def _without_shard(words: Sequence[str]) -> Iterator[str]:
+    rest = iter(words)
+    for word in rest:
+        if word == "--shard":
+            next(rest, None)
+        elif not word.startswith("--shard="):
+            yield word
 
 
 def _later(known: Item, new: Item) -> Item:

@@ -47,8 +47,9 @@ async def merge(services: Services, renderer: Renderer, places: Sequence[str], s
     failed = sum(item.status is Status.FAILED for item in items)
     usd = sum((each.usd for each in found), Decimal(0))
     summary = {"run": run.id, "state": run.outcome, "total": run.total, "failed": failed, "cost_usd": usd}
+    renderer.say(f"`perkie report show {run.id}` tells more")
     told = f"merged: {run.id}, {run.total} items of {len(found)} runs, {failed} failed, {dollars(usd)}"
-    return Report([_row(each) for each in found], summary, [_table(found), f"{told}\nperkie report show {run.id}"])
+    return Report([_row(each) for each in found], summary, [_table(found), told])
 
 
 def _record(services: Services, run: Run, items: Sequence[Item]) -> None:

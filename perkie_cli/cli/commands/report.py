@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ import typer
 
 from perkie_cli.batch.files import STDIO, write_private
 from perkie_cli.batch.logbook import alive
-from perkie_cli.batch.thumbnails import Thumbnails
+from perkie_cli.batch.thumbnails import Thumbnails, downloading
 from perkie_cli.cli import complete
 from perkie_cli.cli.batch.rows import ItemRow, RunRow
 from perkie_cli.cli.records.logs import lines_of
@@ -106,7 +107,9 @@ def show(
         if csv is not None:
             return _csv(renderer, found, items, csv)
         if html is not None:
-            return await services.workers.run(_html, services, renderer, found, items, html)
+            download = downloading(lambda: services.buckets, asyncio.get_running_loop(), services.limits.max_bytes)
+            thumbnails = Thumbnails(html, Path(found.folder), services.limits, download)
+            return await services.workers.run(_html, services, renderer, found, thumbnails, items, html)
         shown = list(items)
         return Report([_item_row(each) for each in shown], _summary(found), [*_heading(found), _table(shown)])
 
@@ -276,9 +279,15 @@ def _csv(renderer: Renderer, found: Run, items: Iterator[Item], path: Path) -> R
     return Report([FileRow(path)], _summary(found), [str(path)])
 
 
-def _html(services: Services, renderer: Renderer, found: Run, items: Iterator[Item], folder: Path) -> Report:
+def _html(
+    services: Services,
+    renderer: Renderer,
+    found: Run,
+    thumbnails: Thumbnails,
+    items: Iterator[Item],
+    folder: Path,
+) -> Report:
     """Writes the pages. They show customers' pets: only this user may read them."""
-    thumbnails = Thumbnails(folder, Path(found.folder), services.limits)
     total = sum(1 for _ in services.journal.items(found.id))
     pages = max(1, -(-total // PER_PAGE))
     with renderer.progress(total, "") as bar:

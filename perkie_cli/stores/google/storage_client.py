@@ -116,7 +116,7 @@ class GcsConnection:
         except NotFound as error:
             raise InvalidSetting(
                 f"bucket gs://{self.place.bucket} does not exist",
-                hint="Set cache.bucket, or create it: docs/storage.md has the commands.",
+                hint="Check its name (the cache's is cache.bucket), or create it: docs/storage.md has the commands.",
             ) from error
 
     def _once(self, call: Callable[[Bucket], T]) -> T:

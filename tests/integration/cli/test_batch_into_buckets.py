@@ -157,6 +157,10 @@ def test_shards_leave_journals_beside_the_outputs_that_merge_into_one_run(
     assert [(row["input"], row["status"]) for row in shown["results"]] == [
         ("photos/ann.png", "done"), ("photos/b ö.png", "done"), ("photos/cut.png", "failed")
     ]  # fmt: skip
+    assert perkie_here("report", "show", "--html", "pages").returncode == 0
+    assert sorted(each.name for each in (tmp_path / "pages" / "thumbs").iterdir()) == [
+        "0-after.jpg", "0-before.jpg", "1-after.jpg", "1-before.jpg"
+    ], "from the bucket; a damaged photo has none"  # fmt: skip
     retried = perkie_here("stylize", "photos", *SMALL, *OUT, "--retry-failed")
     assert [row["input"] for row in body(retried)["results"]] == ["photos/cut.png"]
     for each in made.list_blobs(prefix="shop/.perkie/"):

@@ -22,7 +22,8 @@ def attempt(
     *items: tuple[str, Status, str], shard: str | None = None, hours: int = 0, outcome: Outcome = Outcome.FINISHED
 ) -> Attempt:
     begun = BEGUN + timedelta(hours=hours)
-    run = Run(f"r{next(NUMBERS)}", "stylize", ("stylize", "x"), "/", begun, len(items), begun, outcome)
+    typed = ("--shard", shard) if shard else ()
+    run = Run(f"r{next(NUMBERS)}", "stylize", ("stylize", "x", *typed, "-r"), "/", begun, len(items), begun, outcome)
     made = {
         place: Item(place, f"{name}.png", f"gs://b/{name}.jpg", "ink_wash", status, 1, 2.0, Decimal(usd))
         for place, (name, status, usd) in enumerate(items)
@@ -50,6 +51,7 @@ def test_the_latest_state_wins_and_money_adds_up() -> None:
     assert [item.place for item in items] == [0, 1, 2, 3]
     assert (run.id, run.total, run.begun, run.outcome) == ("merged", 4, BEGUN, Outcome.FINISHED)
     assert run.ended == BEGUN + timedelta(hours=1)
+    assert run.words == ("stylize", "x", "-r"), "of no shard"
 
 
 def test_an_attempt_that_did_not_get_to_an_item_says_nothing_about_it() -> None:
