@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,14 @@ import pytest
 from google.cloud import storage
 from PIL import Image
 
+from perkie_cli.batch.mark import OutputKind, marked
+from perkie_cli.batch.outputs.address import ObjectPath
+from perkie_cli.batch.outputs.objects import Objects
+from perkie_cli.batch.outputs.record import Origin, OutputState
+from perkie_cli.batch.photos.sources import FileSource
+from perkie_cli.bootstrap import build_services
+from perkie_cli.config.load import load
+from perkie_cli.domain.errors import OutputExists
 from tests.buckets import buckets, storage_thread
 from tests.conftest import CAT, Perkie, counts
 
@@ -99,6 +108,26 @@ def test_a_changed_photo_or_option_replaces_ours_and_nothing_foreign_is_touched(
     assert statuses(changed) == {"gs://made/shop/ann_bw_fine_art.jpg": "done"}
     larger = ("-s", "bw_fine_art", "--size", "300", "--json", *OUT)
     assert statuses(perkie_here("stylize", "photos/ann.png", *larger)) == {"gs://made/shop/ann_bw_fine_art.jpg": "done"}
+
+
+async def test_of_two_machines_that_write_one_output_at_once_none_loses_its_work(
+    made: storage.Bucket, tmp_path: Path
+) -> None:
+    services = build_services(load().settings)
+    source = FileSource(tmp_path / "photos" / "ann.png")
+    origin = Origin(source, source.version(), "5" * 64, "ink")
+    picture, target = marked(CAT.read_bytes(), OutputKind.PICTURE), ObjectPath("made/shop/ann.png")
+    first, second, third = (Objects(ObjectPath("made/shop"), services.buckets) for _ in range(3))
+    for machine in (first, second, third):
+        await machine.look()
+    assert await first.write(target, origin, picture, final=True) == []
+    generation = made.get_blob("shop/ann.png").generation
+    assert await second.write(target, origin, picture, final=True) == [], "the same work, done"
+    with pytest.raises(OutputExists, match="somebody else meanwhile"):
+        await third.write(target, replace(origin, sha256="6" * 64), picture, final=True)
+    assert made.get_blob("shop/ann.png").generation == generation
+    assert await third.check(target, origin, force=False) is OutputState.FRESH, "it has looked again"
+    await services.aclose()
 
 
 def test_outputs_beside_their_photos_are_no_photos_on_the_next_night(perkie_here: Perkie, made: storage.Bucket) -> None:
