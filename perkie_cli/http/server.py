@@ -129,7 +129,7 @@ async def serve(services: Services, started: Callable[[str], None]) -> signal.Si
         host, port = bound.getsockname()[:2]
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         started(address)
-        tell_phase(services, "listening")
         tell_start(services, address)
+        tell_phase(services, "listening")
         await server.serve(sockets=[bound])
     return server.stopped_by
