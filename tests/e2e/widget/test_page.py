@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from tests.browser import Visit, needs_chromium
 from tests.conftest import CAT
-from tests.http_server import Running
+from tests.http_server import API_KEY, Running, running, secured
 from tests.serving import perkie_serve
 
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
@@ -102,3 +102,16 @@ async def test_a_photo_is_kept_for_an_hour_and_a_link_until_it_ends(visit: Visit
     await expect(visit.card("ink_wash").get_by_role("button", name="Draw it")).to_be_visible()
     assert await visit.page.evaluate(kept) is None
     assert visit.errors == []
+
+
+async def test_a_server_with_keys_is_asked_with_the_one_that_is_typed(visit: Visit, home: Path) -> None:
+    async with running(secured(home)) as server:
+        await visit.page.goto(server.url)
+        await visit.page.get_by_label("Access key").fill("wrong")  # the field is open: the server asks for one
+        await visit.choose(CAT)
+        await visit.says("This page may not draw pictures right now.")
+        await visit.page.get_by_label("Access key").fill(API_KEY)
+        await visit.page.get_by_role("button", name="Try again").click()
+        await visit.says("Your pictures are ready.")
+        await visit.filled(*AT_ONCE)
+        assert visit.errors == []

@@ -145,6 +145,22 @@ async def test_a_photo_that_is_chosen_before_the_component_is_there_is_taken(vis
     await visit.filled(*AT_ONCE)
 
 
+async def test_focus_stays_when_the_component_takes_over(visit: Visit, server: Running) -> None:
+    gate = asyncio.Event()
+
+    async def later(route: Any) -> None:
+        await gate.wait()
+        await route.continue_()
+
+    await visit.page.route("**/view.js", later)
+    await visit.page.goto(server.url)
+    choose = visit.widget.get_by_role("button", name="Choose a photo")
+    await choose.focus()
+    gate.set()
+    await expect(visit.widget.locator(".frame")).to_be_visible()
+    await expect(choose).to_be_focused()
+
+
 async def test_it_is_imported_when_it_is_near_or_touched(visit: Visit, server: Running) -> None:
     await shop(visit, server, '<div style="height: 5000px"></div><perkie-portrait></perkie-portrait>')
     await expect(visit.widget.get_by_role("button", name="Choose a photo")).to_have_count(1)

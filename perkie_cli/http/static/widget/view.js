@@ -30,6 +30,7 @@ export class View {
 
   build() {
     const { words } = this;
+    const focused = this.root.activeElement; // a move takes the focus away
     const button = (name, act, part = "") => h("button", { type: "button", part: `button ${part}`, class: part, click: act }, words(name));
     const asking = this.root.querySelector(".asking"); // the loader's: a picker may be open on its input
     this.accepts = h("p", { class: "quiet", id: "accepts" });
@@ -52,9 +53,8 @@ export class View {
     this.quota = h("p", { class: "quiet quota", part: "quota" });
     this.result = h("section", { class: "result", "aria-label": words("result"), tabindex: -1, ".hidden": true }, this.compare, this.link, this.gallery);
     this.frame = h("div", { class: "frame", part: "frame", lang: this.portrait.language }, this.asking, this.message, this.sending, this.actions, this.quota, this.result);
-    const focused = this.root.activeElement;
     this.root.replaceChildren(this.frame);
-    focused?.focus({ preventScroll: true }); // a move takes it away
+    focused?.focus({ preventScroll: true });
     this.offer([], this.portrait.accepted);
     this.slide();
   }
