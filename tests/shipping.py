@@ -14,6 +14,7 @@ import httpx2
 
 from perkie_cli.domain.deploy.rollout import ANNOTATION, Rollout
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
+from perkie_cli.ops.deploy.asking import Asker
 from perkie_cli.ops.deploy.canary import Canary
 from perkie_cli.ops.deploy.levels import gate_rules
 from perkie_cli.ops.deploy.prometheus import PrometheusSamples
@@ -35,6 +36,7 @@ class Revision:
 
     def __init__(self) -> None:
         self.fails: Callable[[], bool] = lambda: False
+        self.gone: Callable[[], bool] = lambda: False  # whether it does not even say that it is alive
         self.measures = Measures()
         self._page = Exposition(self.measures)
         self.told = True  # whether it shows its metrics
@@ -52,7 +54,9 @@ class Revision:
 
     async def _answer(self, request: Request, wire: Wire) -> Response:
         if request.path == "/metrics":
-            return Response(200 if self.told else 503, self._page.text() if self.told else b"")
+            return Response(200 if self.told else 403, self._page.text() if self.told else b"")
+        if request.path == "/health":
+            return Response.of({}, 503 if self.gone() else 200)
         status = 500 if self.fails() else 200
         self.measures.add("requests", "POST", "/api/v1/generate", str(status))
         self.measures.observe("request_seconds", "/api/v1/generate", value=0.01)
@@ -136,6 +140,7 @@ class Shop:
             samples=PrometheusSamples(clock),
             clock=clock,
             tell=self.said.append,
+            asker=Asker(),
             **options,
         )
         writer = Writer(run or self.cloud.run, SERVICE, clock, self.events, "tester", 20.0, poll=0.01, pauses=(0.01,))

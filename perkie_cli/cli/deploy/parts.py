@@ -15,6 +15,7 @@ from perkie_cli.cli.render import Renderer
 from perkie_cli.domain.deploy.live import LiveService
 from perkie_cli.domain.errors import InvalidParameter, UsageError
 from perkie_cli.ops.deploy import run_v2
+from perkie_cli.ops.deploy.asking import Asker
 from perkie_cli.ops.deploy.canary import Canary
 from perkie_cli.ops.deploy.levels import gate_rules
 from perkie_cli.ops.deploy.prometheus import PrometheusSamples
@@ -79,6 +80,7 @@ async def watch_of(
 
     Raises: UsageError when there is no project.
     """
+    asker = Asker()
     samples: RevisionSamples = PrometheusSamples(services.clock, headers)
     if spec.samples == "monitoring":
         if not project:
@@ -94,11 +96,13 @@ async def watch_of(
             max_hold=spec.max_hold,
             least=spec.min_samples,
             tell=renderer.say,
+            asker=asker,
         )
     finally:
         for trouble in samples.trouble.values():
             renderer.warn(trouble)
         await samples.aclose()
+        await asker.aclose()
 
 
 @asynccontextmanager

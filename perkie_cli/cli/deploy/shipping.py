@@ -198,8 +198,8 @@ def canary(
                 renderer.confirm(f"Ship {target.spec.image} to {target.spec.name} so?", yes=yes)
                 await its.begin(plan, target.template, target.spec.image)
             live, rollout = await writer.read()
+        renderer.say("traffic stays with this revision by name: a deploy by other tools gets none, until")
         renderer.say(
-            "traffic stays with this revision by name: a deploy by other tools gets none, until\n"
             f"gcloud run services update-traffic {live.name} --to-latest --region={target.environment.region} "
             f"--project={target.environment.project}"
         )

@@ -29,6 +29,7 @@ class Rule:
     """At most ``allowed`` (a share) of the answers may be bad: failed, or not given within ``seconds``.
 
     ``route``: only answers of this route; all that customers ask for if it is empty. ``text``: the service level.
+    ``asked``: the gate itself asks and counts, so the answers are never old, and one good one is enough.
     """
 
     name: str
@@ -36,6 +37,11 @@ class Rule:
     allowed: float
     seconds: float | None = None
     route: str = ""
+    asked: bool = False
+
+
+ANSWERING = Rule("answering", "at its own address", 0.05, asked=True)
+"""A revision that does not answer at all has no metrics to be judged by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +114,16 @@ def judge(rules: Iterable[Rule], new: Sample, old: Sample, demands: Demands) -> 
 
 def _judge(rule: Rule, new: Sample, old: Sample, demands: Demands) -> Finding:
     counts, beside = new.counts.get(rule.name, Counts()), old.counts.get(rule.name, Counts())
-    if new.age is None or new.age > demands.stale:
+    if not rule.asked and (new.age is None or new.age > demands.stale):
         age = "no data" if new.age is None else f"data are {new.age:.0f} s old"
         return Finding(rule, Health.INCONCLUSIVE, counts, beside, age)
     if at_least(counts, rule.allowed) < demands.doubt:
         if beside.share > rule.allowed and worse(counts, beside) >= demands.doubt:
             return Finding(rule, Health.INCONCLUSIVE, counts, beside, "the old revision suffers too", shared=True)
         return Finding(rule, Health.UNHEALTHY, counts, beside, f"more than the {rule.allowed:.3g} that are allowed")
-    if counts.total < demands.least:
-        return Finding(rule, Health.INCONCLUSIVE, counts, beside, f"fewer than {demands.least} answers")
+    least = 1 if rule.asked else demands.least
+    if counts.total < least:
+        return Finding(rule, Health.INCONCLUSIVE, counts, beside, f"fewer than {least} answers")
     if counts.share > rule.allowed:
         return Finding(rule, Health.INCONCLUSIVE, counts, beside, "above its limit, but it may be chance")
     return Finding(rule, Health.HEALTHY, counts, beside, "within its limit")

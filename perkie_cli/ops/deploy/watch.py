@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import ceil
 
-from perkie_cli.domain.deploy.gate import Demands, Finding, Health, Rule, judge, overall
+from perkie_cli.domain.deploy.gate import ANSWERING, Demands, Finding, Health, Rule, judge, overall
+from perkie_cli.ops.deploy.asking import Asker
 from perkie_cli.ports import Clock
 from perkie_cli.ports.rollouts import RevisionSamples
 
@@ -34,12 +36,14 @@ class Watch:
     max_hold: float
     least: int
     tell: Callable[[str], None]
+    asker: Asker
 
     async def until_judged(
         self, new: Watched, old: Watched, each_time: Callable[[], Awaitable[None]] | None = None
     ) -> Sequence[Finding]:
         """Looks until it is unhealthy, or healthy after ``hold``, or still inconclusive after ``max_hold``."""
         began, start = self.clock.now(), self.clock.monotonic()
+        self.asker.forget()
         await self.look(new, old, began)  # where the counters stand
         while True:
             await self.clock.sleep(self.interval)
@@ -59,6 +63,12 @@ class Watch:
         """One evaluation of all that was answered since ``began``."""
         ours = await self.samples.since(new.revision, new.address, began, self.rules)
         beside = await self.samples.since(old.revision, old.address, began, self.rules)
-        looks = ceil(self.max_hold / self.interval) * len(self.rules)
+        asked = await asyncio.gather(self.asker.ask(new.address), self.asker.ask(old.address))
+        ours, beside = (
+            replace(sample, counts={**sample.counts, ANSWERING.name: counts})
+            for sample, counts in zip((ours, beside), asked, strict=True)
+        )
+        rules = [*self.rules, *([ANSWERING] if new.address else [])]
+        looks = ceil(self.max_hold / self.interval) * len(rules)
         stale = self.samples.lateness + max(LEAST_STALE, 3 * self.interval)
-        return judge(self.rules, ours, beside, Demands(self.least, stale, looks))
+        return judge(rules, ours, beside, Demands(self.least, stale, looks))

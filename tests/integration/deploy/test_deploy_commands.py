@@ -98,13 +98,14 @@ async def test_the_gate_judges_and_changes_nothing(tmp_path: Path, perkie_here: 
         assert "healthy" in out
         its.new.fails = lambda: True
         out, err = await perkie.run("gate", "--json", code=99)
-        (row,) = json.loads(out)["results"]
+        row, answering = json.loads(out)["results"]
         assert (row["level"], row["health"], row["shared"]) == ("error_rate", "unhealthy", False)
+        assert (answering["level"], answering["health"]) == ("answering", "healthy")
         its.old.fails = lambda: True
         out, _ = await perkie.run("gate", "--json", code=5)
         assert json.loads(out)["results"][0]["shared"]
         its.new.told = False
         _, err = await perkie.run("gate", code=5)
         assert "no data" in err
-        assert "/metrics answers 503" in err
+        assert "/metrics answers 403" in err
         assert await its.cloud.run.read(SERVICE) == before
