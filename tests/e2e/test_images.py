@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
+import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,7 +26,10 @@ UID = 10001
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
 def test_a_dockerfile_passes_its_linter(path: Path) -> None:
-    done = subprocess.run(["hadolint", str(path)], capture_output=True, text=True, timeout=60, check=False)
+    beside = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
+    if (linter := shutil.which("hadolint", path=beside)) is None:
+        pytest.skip("no hadolint here")
+    done = subprocess.run([linter, str(path)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
 
 
