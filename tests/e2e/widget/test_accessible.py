@@ -18,7 +18,7 @@ from tests.pictures import file_of, photo
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 READY = "Your pictures are ready."
-LANGUAGES = ("en", "de", "fr", "es")
+LANGUAGES = ("de", *(pytest.param(each, marks=pytest.mark.slow) for each in ("en", "fr", "es")))  # de is the longest
 OVERFLOWS = """() => [document.documentElement,
     ...document.querySelector("perkie-portrait").shadowRoot.querySelectorAll("*")]
   .filter((each) => each.scrollWidth > each.clientWidth + 1 && !["IMG", "INPUT"].includes(each.tagName)
@@ -51,7 +51,7 @@ async def mended(server: Running) -> AsyncIterator[None]:
         engine.gate.set()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 async def test_axe_finds_nothing_in_any_state(browser: Browser, server: Running, axe: str, scheme: str) -> None:
     seed = {"light": 301, "dark": 302}[scheme]
     async with visiting(browser, color_scheme=scheme) as visit:

@@ -23,6 +23,7 @@ from tests.pictures import exif_of, file_of, photo
 pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
 AT_ONCE = ("original", "cutout", "ink_wash", "van_gogh_post_impressionism")
 READY = "Your pictures are ready."
+SLOW = pytest.mark.slow
 ADD_FILE = """([bytes, name, type, event]) => {
   const data = new DataTransfer();
   data.items.add(new File([Uint8Array.from(atob(bytes), (each) => each.charCodeAt())], name, { type }));
@@ -102,7 +103,10 @@ async def test_the_original_bytes_go_so_that_every_device_hits_the_cache(visit: 
         await arrives(visit, data)
 
 
-@pytest.mark.parametrize(("width", "height", "orientation"), [(4500, 300, 1), (300, 4500, 1), (4500, 300, 6)])
+@pytest.mark.parametrize(
+    ("width", "height", "orientation"),
+    [(4500, 300, 6), pytest.param(4500, 300, 1, marks=SLOW), pytest.param(300, 4500, 1, marks=SLOW)],
+)
 async def test_a_huge_photo_is_shrunk_first_as_it_is_seen(
     visit: Visit, server: Running, width: int, height: int, orientation: int
 ) -> None:
