@@ -190,16 +190,6 @@ async def alongside(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[
         await stop(task)
 
 
-@asynccontextmanager
-async def all_alongside(*works: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    """Runs all of them alongside the block; they are stopped together when it ends."""
-    tasks = [asyncio.get_running_loop().create_task(work) for work in works]
-    try:
-        yield tasks
-    finally:
-        await stop(*tasks)
-
-
 async def first_of(*tasks: asyncio.Future[Any], seconds: float | None = None) -> None:
     """Returns when one of the tasks has ended or ``seconds`` have passed. It does not stop any."""
     await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 
 from perkie_cli.domain.errors import DeadlineExceeded, Interrupted, Unavailable
-from perkie_cli.system.waiting import all_alongside, first_of
+from perkie_cli.system.waiting import alongside, first_of
 
 T = TypeVar("T")
+AT_ONCE = 0.05  # seconds: who answers within these need not watch whether the client is still there
 
 
 class Shutdown:
@@ -53,17 +54,26 @@ async def while_wanted(request: Request, shutdown: Shutdown, work: Coroutine[Any
     of ``work``.
     """
     seconds = limit.total_seconds()
+    async with alongside(work) as task:
+        await first_of(task, seconds=AT_ONCE)
+        if not task.done():
+            await _watched(request, shutdown, task, seconds - AT_ONCE)
+        result: T = task.result()
+        return result
+
+
+async def _watched(request: Request, shutdown: Shutdown, task: asyncio.Task[Any], seconds: float) -> None:
+    """Returns when the task is done. Raises: as ``while_wanted``, when something else happens before."""
     over = shutdown.over()
-    async with all_alongside(work, _disconnected(request)) as (task, gone):
+    async with alongside(_disconnected(request)) as gone:
         await first_of(task, gone, over, seconds=seconds)
         if task.done():
-            result: T = task.result()
-            return result
+            return
         if gone.done():
             raise Interrupted("the client left")
         if over.done():
             raise server_stops()
-        raise DeadlineExceeded(f"not done within {seconds:g} s", hint="Try again.", retry_after=5)
+        raise DeadlineExceeded(f"not done within {seconds + AT_ONCE:g} s", hint="Try again.", retry_after=5)
 
 
 async def _disconnected(request: Request) -> None:
