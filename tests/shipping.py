@@ -134,9 +134,10 @@ class Shop:
         self, *, steps: Sequence[int] = (10, 50, 100), run: RunServices | None = None, **watching: Any
     ) -> Canary:
         clock = SystemClock()
+        rules = watching.pop("rules", None)
         options = {"interval": 0.02, "hold": 0.05, "max_hold": 30.0, "least": 10, **watching}
         watch = Watch(
-            rules=gate_rules(["error_rate"]),
+            rules=gate_rules(["error_rate"]) if rules is None else rules,
             samples=PrometheusSamples(clock),
             clock=clock,
             tell=self.said.append,

@@ -107,10 +107,17 @@ async def watch_of(
 
 @asynccontextmanager
 async def canary_of(
-    services: Services, target: Target, renderer: Renderer, headers: Mapping[str, str], max_usd: float | None
+    services: Services,
+    target: Target,
+    renderer: Renderer,
+    headers: Mapping[str, str],
+    max_usd: float | None,
+    *,
+    gated: bool = True,
 ) -> AsyncIterator[tuple[Canary, Writer]]:
-    """The use cases over the target's service, for the block."""
-    environment, spec = target.environment, target.environment.canary
+    """The use cases over the target's service, for the block. ``gated`` False: only those that judge nothing."""
+    environment = target.environment
+    spec = environment.canary if gated else replace(environment.canary, levels=(), samples="metrics")
     driver = LoadDriver(spec, headers, spec.max_usd if max_usd is None else max_usd, renderer.say)
     commands = (f"perkie deploy canary {target.typed}", f"perkie deploy rollback {target.typed}")
     place = (environment.project, environment.region, target.spec.name)

@@ -239,7 +239,7 @@ def rollback(
     target, renderer = target_of(file, env, role), renderer_of(ctx)
 
     async def work(services: Services) -> Report:
-        async with canary_of(services, target, renderer, {}, None) as (its, writer):
+        async with canary_of(services, target, renderer, {}, None, gated=False) as (its, writer):
             live, rollout = await writer.read()
             if rollout is not None:
                 renderer.say(f"now:   {described(live.split)}")

@@ -24,7 +24,7 @@ def gate_rules(names: Sequence[str]) -> Sequence[Rule]:
 
     Raises: InvalidParameter for a level that is no share of bad answers.
     """
-    known = service_levels()
+    known = service_levels() if names else {}
     return [_rule(name, known[name]) for name in names]
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from perkie_cli.domain.deploy.traffic import Share
+from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.ops.deploy import levels
 from perkie_cli.ports.rollouts import ServiceChange
 from tests.conftest import Perkie
 from tests.deploying import SETTINGS, a_shop
@@ -70,6 +72,24 @@ async def test_what_is_wrong_is_refused_before_anything_remote(
         assert dict(its.cloud.emulator.counts) == calls
         out, _ = await perkie.run("check", "--offline", code=8)
         assert told in out
+
+
+async def test_rollback_needs_no_service_levels(
+    tmp_path: Path, perkie_here: Perkie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever goes back at night must not meet a broken file of promises."""
+
+    def broken() -> None:
+        raise InvalidSetting("slo.yaml is broken")
+
+    monkeypatch.setattr(levels, "service_levels", broken)
+    async with a_shop(tmp_path, here=perkie_here) as (its, perkie):
+        _, err = await perkie.run("canary", "--yes", code=3)
+        assert "slo.yaml is broken" in err
+        await its.ship(its.canary(rules=[]))
+        assert its.share_of_new() == 100
+        await perkie.run("rollback", "--yes")
+        assert its.split() == {FIRST: 100}
 
 
 async def test_traps_of_others_are_told(tmp_path: Path, perkie_here: Perkie) -> None:
