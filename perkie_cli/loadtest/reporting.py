@@ -6,7 +6,6 @@ import os
 import platform
 
 import perkie_cli
-from perkie_cli.loadtest.generator.driver import top_of
 from perkie_cli.loadtest.histogram import Histogram
 from perkie_cli.loadtest.load import Run, in_flight
 from perkie_cli.loadtest.report import (
@@ -20,7 +19,8 @@ from perkie_cli.loadtest.report import (
     SecondRow,
     ThresholdRow,
 )
-from perkie_cli.loadtest.tally import Outcome, Second, Series
+from perkie_cli.loadtest.tally import Outcome, Series
+from perkie_cli.loadtest.timeline import Second, top_of
 from perkie_cli.loadtest.verdict import RunVerdict, allowed_lag, measured_seconds, verdict_of
 
 CURVE = (*(number / 100 for number in range(0, 99, 2)), 0.985, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)
@@ -62,7 +62,7 @@ def report_of(run: Run, verdict: RunVerdict | None = None) -> Report:
         warm_up=_group(tally.warm_up),
         generator=_generator(run, total),
         curve=[(share, total.latency.quantile(share) or 0.0) for share in CURVE] if total.latency.count else [],
-        timeline=[_second(at, tally.timeline[at]) for at in sorted(tally.timeline)],
+        timeline=[_second(at, second) for at, second in tally.timeline],
         errors=_errors(run, total),
         warnings=sorted(tally.warnings),
     )

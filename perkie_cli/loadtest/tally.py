@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from perkie_cli.loadtest.histogram import Histogram
+from perkie_cli.loadtest.timeline import Timeline
 
 
 class Outcome(StrEnum):
@@ -19,6 +20,8 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     CUT_OFF = "cut_off"  # the run ended first: neither a success nor an error
     SKIPPED = "skipped"  # never sent: as many as allowed were in flight
+
+    __hash__ = str.__hash__  # that of enumerations is written in Python, and called for each request
 
 
 MOST_REASONS, OTHER_REASONS = 100, "others"
@@ -112,26 +115,6 @@ class Series:
         return part / (part + rest) if part + rest else None
 
 
-BINS = 8  # of the timeline, for each doubling: a bin is 9 % wide
-
-
-@dataclass(slots=True)
-class Second:
-    """One second of the schedule, by the intended time."""
-
-    ok: int = 0
-    failed: int = 0
-    skipped: int = 0
-    bins: Counter[int] = field(default_factory=Counter)  # latencies by ``bin_of``
-
-    def add(self, other: Second) -> None:
-        """Merges another one."""
-        self.ok += other.ok
-        self.failed += other.failed
-        self.skipped += other.skipped
-        self.bins += other.bins
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One distinct error, with the answer that came."""
@@ -174,7 +157,7 @@ class Tally:
 
     cells: dict[tuple[str, str], Series] = field(default_factory=dict)
     warm_up: Series = field(default_factory=Series)
-    timeline: dict[int, Second] = field(default_factory=dict)
+    timeline: Timeline = field(default_factory=Timeline)
     samples: dict[str, Sample] = field(default_factory=dict)
     warnings: set[str] = field(default_factory=set)
     generator: Generator = field(default_factory=Generator)
@@ -196,8 +179,7 @@ class Tally:
         for key, series in other.cells.items():
             self.cell(*key).add(series)
         self.warm_up.add(other.warm_up)
-        for at, second in other.timeline.items():
-            self.timeline.setdefault(at, Second()).add(second)
+        self.timeline.add(other.timeline)
         for sample in other.samples.values():
             self.sample(sample)
         self.warnings |= other.warnings
@@ -215,13 +197,6 @@ class Tally:
     def usd(self) -> float:
         """What the answers cost, with the warm-up."""
         return self.warm_up.usd + sum(series.usd for series in self.cells.values())
-
-    def second(self, at: float) -> Second:
-        """The second of the schedule that ``at`` is in."""
-        found = self.timeline.get(int(at))
-        if found is None:
-            found = self.timeline[int(at)] = Second()
-        return found
 
 
 def merged(tallies: Iterable[Tally]) -> Tally:

@@ -29,9 +29,9 @@ def choices(scenario: Scenario, seed: int, worker: int = 0, workers: int = 1) ->
         calls = _calls(scenario, dice)
         photos, sent = _photos(scenario, calls, sent, dice)
         owners = dice.integers(scenario.owners, size=BLOCK) if scenario.owners else np.arange(first, first + BLOCK)
-        numbers = range(first, first + BLOCK)
-        rows = zip(numbers, calls.tolist(), photos.tolist(), owners.tolist(), strict=True)
-        yield from (Choice(*row) for row in rows if row[0] % workers == worker)
+        mine = slice((worker - first) % workers, None, workers)
+        numbers = range(first, first + BLOCK)[mine]
+        yield from map(Choice, numbers, calls[mine].tolist(), photos[mine].tolist(), owners[mine].tolist())
 
 
 def _calls(scenario: Scenario, dice: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

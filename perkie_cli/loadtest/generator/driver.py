@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
-from math import ceil, log2
 from typing import Protocol
 
 from perkie_cli.loadtest.generator.answers import NOTHING, Facts, Pictures, Verdict, body_of, facts, judge, shown
@@ -16,7 +15,7 @@ from perkie_cli.loadtest.generator.connection import Connections, Exchange
 from perkie_cli.loadtest.generator.schedule import Numbers, Times
 from perkie_cli.loadtest.generator.wire import Message
 from perkie_cli.loadtest.scenario import Check, Scenario
-from perkie_cli.loadtest.tally import BINS, Outcome, Sample, Tally
+from perkie_cli.loadtest.tally import Outcome, Sample, Tally
 
 RECOVER = 0.1  # seconds that a user waits after a failure: a refused connection takes no time
 WATCH = 0.25  # seconds over which the use of the core is measured
@@ -61,6 +60,7 @@ class Driver:
         self._all_sent = False
         self._stopped = False
         self._turns = 0  # of users, that are still to come
+        self._ends = list(accumulate(phase.duration for phase in scenario.phases))
 
     # ---------------------------------------------------------------- the run
 
@@ -74,12 +74,11 @@ class Driver:
         """Each user sends, waits for the answer, thinks, and sends again, until its phase ends."""
         self._begin = begin
         loop = asyncio.get_running_loop()
-        ends = list(accumulate(phase.duration for phase in self._scenario.phases))
         for number, phase in enumerate(self._scenario.phases):
-            first = ends[number] - phase.duration
+            first = self._ends[number] - phase.duration
             for _ in range(worker, phase.users, workers):
                 self._turns += 1
-                loop.call_later(begin + first - self._now(), self._turn, number, first, ends[number])
+                loop.call_later(begin + first - self._now(), self._turn, number, first)
         self._all_sent = True
         self._check_end()
         await self._to_the_end()
@@ -147,23 +146,26 @@ class Driver:
             self._send(choice, at, phase, self._ended)
         else:
             self._count(at, phase, choice, Verdict(Outcome.SKIPPED))
-            self.tally.second(at).skipped += 1
+            self.tally.timeline.second(at).skipped += 1
 
-    def _turn(self, phase: int, at: float, end: float) -> None:
+    def _turn(self, phase: int, at: float) -> None:
         """One request of a user. ``at``: when its thinking was over."""
         self._turns -= 1
-        if at >= end or self._stopped:
+        if at >= self._ends[phase] or self._stopped:
             self._check_end()
-            return
+        else:
+            self._send(next(self._choices), at, phase, self._user_answered)
 
-        def ended(exchange: Exchange) -> None:
-            self._ended(exchange)
-            pause = self._scenario.phases[phase].think or (RECOVER if exchange.failure else 0.0)
-            self._turns += 1
-            again = exchange.done - self._begin + pause
-            asyncio.get_running_loop().call_later(pause, self._turn, phase, again, end)
-
-        self._send(next(self._choices), at, phase, ended)
+    def _user_answered(self, exchange: Exchange) -> None:
+        self._turns += 1
+        self._ended(exchange)
+        phase = exchange.phase
+        pause = self._scenario.phases[phase].think or (RECOVER if exchange.failure else 0.0)
+        again = exchange.done - self._begin + pause
+        if pause:
+            asyncio.get_running_loop().call_later(pause, self._turn, phase, again)
+        else:
+            self._turn(phase, again)
 
     def _send(self, choice: Choice, at: float, phase: int, ended: Callable[[Exchange], None]) -> None:
         exchange = Exchange(choice, phase, self._begin + at, ended)
@@ -171,9 +173,9 @@ class Driver:
         exchange.payload = self._messages[choice.call].payload(choice, self._run)
         exchange.whole = call.check is not Check.NONE
         self._in_flight.add(exchange)
-        if at >= self._scenario.warm_up and not self._scenario.fresh_servers:
-            self.tally.generator.lag.record(max(0.0, self._now() - exchange.intended))
         self._connections.send(exchange, call.timeout)
+        if at >= self._scenario.warm_up and not self._scenario.fresh_servers:
+            self.tally.generator.lag.record(max(0.0, exchange.begun - exchange.intended))
 
     # ---------------------------------------------------------------- what came of it
 
@@ -205,12 +207,10 @@ class Driver:
         at, call = exchange.intended - self._begin, self._scenario.calls[exchange.choice.call]
         told = facts(exchange) if verdict.outcome is Outcome.OK else NOTHING
         self._count(at, exchange.phase, exchange.choice, verdict, exchange, told)
-        second = self.tally.second(at)
         if verdict.outcome is Outcome.OK:
-            second.ok += 1
-            second.bins[bin_of(exchange.done - exchange.intended)] += 1
+            self.tally.timeline.good(at, exchange.done - exchange.intended)
         else:
-            second.failed += 1
+            self.tally.timeline.second(at).failed += 1
             self.tally.sample(Sample(verdict.reason, call.name, exchange.status or None, round(at, 3), shown(exchange)))
         if self._log is not None:
             self._log.write(exchange, verdict, told, self._begin)
@@ -245,22 +245,13 @@ class Driver:
         if verdict.outcome is not Outcome.ERROR:
             series.latency.record(exchange.done - exchange.intended)
             series.service.record(exchange.done - (exchange.sent or exchange.done))
-        series.hits += told.hits
-        series.misses += told.misses
-        series.degraded += told.degraded
         series.bytes += exchange.size
-        series.usd += told.usd
+        if told is not NOTHING:
+            series.hits += told.hits
+            series.misses += told.misses
+            series.degraded += told.degraded
+            series.usd += told.usd
 
     def _check_end(self) -> None:
         if self._all_sent and not self._in_flight and not self._turns:
             self._finished.set()
-
-
-def bin_of(seconds: float) -> int:
-    """The bin of the timeline that a latency falls into; ``top_of`` is its upper edge."""
-    return ceil(log2(max(seconds, LATEST) / LATEST) * BINS)
-
-
-def top_of(number: int) -> float:
-    """Seconds."""
-    return LATEST * float(2 ** (number / BINS))

@@ -28,6 +28,7 @@ from perkie_cli.loadtest.generator.wire import Message
 from perkie_cli.loadtest.photos import Photos
 from perkie_cli.loadtest.scenario import Scenario
 from perkie_cli.loadtest.tally import Outcome, Tally
+from perkie_cli.loadtest.timeline import Timeline
 
 TELL = 0.5  # seconds between two reports to the parent
 FILLING, TRIES = 4, 3  # requests at once while the cache is filled, and tries of each
@@ -125,7 +126,7 @@ async def _whole(job: Job, pipe: Pipe) -> None:
 
 def _tell(pipe: Pipe, driver: Driver, loop: asyncio.AbstractEventLoop) -> None:
     if driver.running:
-        pipe.send(Told(replace(driver.tally, timeline={})))  # which grows; only the end needs it
+        pipe.send(Told(replace(driver.tally, timeline=Timeline())))  # which grows; only the end needs it
         loop.call_later(TELL, _tell, pipe, driver, loop)
 
 

@@ -6,12 +6,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.emulators.tls import tls_for
-from perkie_cli.loadtest.generator.connection import Connections
+from perkie_cli.loadtest.generator.choices import Choice
+from perkie_cli.loadtest.generator.connection import Connections, Exchange
 from perkie_cli.loadtest.scenario import Call, Check, Phase, Scenario
 from perkie_cli.loadtest.tally import Outcome, Tally
 from tests.loadtest import ANSWER, drive, scenario
@@ -125,6 +127,38 @@ async def test_no_whole_answer_in_time_is_a_timeout_as_slow_as_its_limit(reply: 
     assert series.latency.count == 10
 
 
+@pytest.mark.jumping
+async def test_each_request_has_a_time_limit_of_its_own() -> None:
+    """Requests with the same limit share a timer."""
+    loop = asyncio.get_running_loop()
+    names: dict[Exchange, str] = {}
+    ends: list[tuple[str, float, bool]] = []
+
+    def ended(exchange: Exchange) -> None:
+        ends.append((names[exchange], exchange.done - begin, exchange.timed_out))
+
+    async with server(says()) as url:
+        connections = Connections(urlsplit(url), loop.time)
+        begin = loop.time()
+        for wait, name, limit in ((0.0, "a", 2.0), (0.5, "b", 2.0), (0.5, "c", 0.25), (1.5, "d", 2.0)):
+            await asyncio.sleep(begin + wait - loop.time())
+            exchange = Exchange(Choice(0, 0, -1, 0), 0, 0.0, ended)
+            names[exchange] = name
+            exchange.payload = (b"GET / HTTP/1.1\r\n\r\n",)
+            connections.send(exchange, limit)
+        await asyncio.sleep(3.0)
+        await connections.aclose()
+    assert [(name, late) for name, _, late in ends] == [(name, True) for name in "cabd"]
+    assert [at for _, at, _ in ends] == pytest.approx([0.75, 2.0, 2.5, 3.5], abs=0.002)
+
+
+async def test_what_follows_a_whole_answer_spoils_the_connection_but_not_the_answer() -> None:
+    async with server(says(ANSWER + b"not HTTP at all")) as url:
+        tally = await drive(found(), url, asyncio.get_running_loop().time(), asyncio.get_running_loop().time)
+    assert tally.series().outcomes == {Outcome.OK: 10}
+    assert tally.generator.connections == 10
+
+
 async def test_a_server_that_drips_is_stopped_by_the_time_limit_too() -> None:
     drip = says(head("Content-Length: 1000\r\n"), *[b"x"] * 1000, wait=0.05)
     assert (await outcome(drip)).series().outcomes == {Outcome.TIMEOUT: 10}
@@ -216,6 +250,14 @@ async def test_connections_are_used_again_and_users_send_one_request_at_a_time()
         assert set(tally.series().outcomes) == {Outcome.OK}
         schedule = await drive(found(), url, time.monotonic() + 0.05, time.monotonic)
     assert schedule.generator.connections < 10
+
+
+@pytest.mark.parametrize("think", [0.0, 0.05])
+async def test_a_single_user_sends_again_after_each_answer(think: float) -> None:
+    async with server(says(ANSWER)) as url:
+        spec = scenario(phases=(Phase("users", 0.5, users=1, think=think),))
+        tally = await drive(spec, url, asyncio.get_running_loop().time(), asyncio.get_running_loop().time)
+    assert tally.series().outcomes[Outcome.OK] > 1
 
 
 async def test_tls_is_checked_unless_told_otherwise(tmp_path: Path) -> None:

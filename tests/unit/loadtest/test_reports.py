@@ -38,8 +38,7 @@ def report(**changes: object) -> Report:
     cell.errors[HOSTILE] = 3
     made.tally.sample(Sample(HOSTILE, "root", 503, 4.0, HOSTILE * 20))
     for at in range(30):
-        made.tally.second(at).ok = 5
-        made.tally.second(at).bins[100 + at] = 5
+        made.tally.timeline.second(at).bins[100 + at] = 5
     return report_of(made)
 
 

@@ -1,9 +1,13 @@
 """Thresholds: how they are written, and when they hold."""
 
+import pickle
+import random
+
 import pytest
+from hdrh.histogram import HdrHistogram
 
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.loadtest.histogram import Histogram
+from perkie_cli.loadtest.histogram import BATCH, Histogram
 from perkie_cli.loadtest.tally import Outcome, Series
 from perkie_cli.loadtest.thresholds import Threshold, parse_rule
 
@@ -91,10 +95,20 @@ def test_a_duration_out_of_range_is_clamped_and_counted() -> None:
     assert found.quantile(1.0) == pytest.approx(600.0, rel=0.001)
 
 
-def test_merged_histograms_are_those_of_all_values() -> None:
-    import pickle
-    import random
+def test_durations_counted_together_are_counted_as_by_hdrhistogram_itself() -> None:
+    dice = random.Random(2)
+    edges = [each + more for power in range(30) for each in (2**power,) for more in (-1, 0, 1) if each + more <= 600e6]
+    micros = [*edges, 600_000_000, *(int(dice.lognormvariate(9, 4)) % 600_000_001 for _ in range(2 * BATCH))]
+    found, plain = Histogram(), HdrHistogram(1, 600_000_000, 3)
+    for micro in micros:
+        found.record(micro / 1e6)
+        plain.record_value(micro)
+    assert list(found.counts.counts) == list(plain.counts)
+    for name in ("total_count", "min_value", "max_value"):
+        assert getattr(found.counts, name) == getattr(plain, name)
 
+
+def test_merged_histograms_are_those_of_all_values() -> None:
     dice = random.Random(1)
     values = [dice.lognormvariate(-3, 1) for _ in range(5000)]
     whole, parts = Histogram(), [Histogram() for _ in range(3)]
