@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 import jsonschema_rs
 import junitparser
 import pytest
+from markdown_it import MarkdownIt
 
 from perkie_cli.domain.errors import UsageError
 from perkie_cli.loadtest.pages import as_html, as_junit, as_markdown, check_suffix, write
@@ -16,6 +18,7 @@ from perkie_cli.loadtest.report import Report, as_json
 from perkie_cli.loadtest.reporting import report_of
 from perkie_cli.loadtest.scenario import Call, Phase
 from perkie_cli.loadtest.tally import Outcome, Sample
+from perkie_cli.reports.markdown import escape
 from tests.conftest import ROOT
 from tests.loadtest import scenario
 from tests.unit.loadtest.test_verdict import run, threshold
@@ -135,6 +138,11 @@ def test_markdown_stays_below_what_a_ci_shows() -> None:
     many = replace(found, errors=[replace(found.errors[0], reason=HOSTILE * 500)] * 10)
     for each in (found, many):
         assert len(as_markdown(each).encode("utf-8", "replace")) < 64 * 1024
+
+
+def test_a_ci_shows_texts_of_markdown_as_they_are() -> None:
+    text = r"error_rate<2% & p95>=1s, `a|b`, [c](d), *e* \ &lt; <b>"
+    assert unescape(MarkdownIt().renderInline(escape(text))) == text
 
 
 def test_tables_of_markdown_keep_their_columns() -> None:
