@@ -1,5 +1,6 @@
 """Scenario files: what is wrong is told with file, line and field, before anything starts."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from perkie_cli.domain.errors import InvalidScenario
 from perkie_cli.loadtest.reading.scenario_file import find, parse, service_levels, shipped
 from perkie_cli.loadtest.thresholds import parse_rule
+from tests.conftest import ROOT
 
 GOOD = """\
 title = "A test"
@@ -138,3 +140,10 @@ def test_no_change_of_a_file_ends_in_anything_but_a_clear_error(data: st.DataObj
         parse(text[:at] + put + text[at + cut :], "own.toml")
     except InvalidScenario as error:
         assert error.message.startswith("own.toml")
+
+
+def test_the_documentation_names_every_promise_with_its_rule() -> None:
+    page = (ROOT / "docs" / "load-testing.md").read_text("utf-8")
+    table = page[page.index("| `level` | rule |") :].split("\n\n")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]+)` \|$", table, re.MULTILINE))
+    assert rows == service_levels()
