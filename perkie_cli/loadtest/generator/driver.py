@@ -21,6 +21,7 @@ RECOVER = 0.1  # seconds that a user waits after a failure: a refused connection
 WATCH = 0.25  # seconds over which the use of the core is measured
 BUSY = 0.9
 LATEST = 1e-6  # seconds
+TICK = 0.001  # seconds
 
 
 class Log(Protocol):
@@ -127,7 +128,12 @@ class Driver:
         asyncio.get_running_loop().call_later(WATCH, self._watch, now, own)
 
     def _release(self, arrivals: Iterator[tuple[float, int]], due: tuple[float, int] | None) -> None:
-        """Sends everything that is due, then sleeps until the next arrival: one timer, absolute times."""
+        """Sends everything that is due, then sleeps until the next arrival: one timer, absolute times.
+
+        After one that was sent it sleeps for ``TICK`` at least: the loop's timers count milliseconds, and waiting for
+        shorter gaps would keep a core busy.
+        """
+        least = 0.0
         while not self._stopped:
             due = due or next(arrivals, None)
             if due is None:
@@ -135,10 +141,10 @@ class Driver:
                 self._check_end()
                 return
             if (early := self._begin + due[0] - self._now()) > LATEST:
-                asyncio.get_running_loop().call_later(early, self._release, arrivals, due)
+                asyncio.get_running_loop().call_later(max(early, least), self._release, arrivals, due)
                 return
             self._arrive(*due)
-            due = None
+            due, least = None, TICK
 
     def _arrive(self, at: float, phase: int) -> None:
         choice = next(self._choices)

@@ -2,11 +2,16 @@
 
 import asyncio
 import time
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 
+from perkie_cli.loadtest.generator.choices import choices
+from perkie_cli.loadtest.generator.connection import Connections
+from perkie_cli.loadtest.generator.driver import TICK, Driver
 from perkie_cli.loadtest.generator.schedule import arrivals
+from perkie_cli.loadtest.generator.wire import Message
 from perkie_cli.loadtest.scenario import Phase, Spacing
 from perkie_cli.loadtest.tally import Outcome
 from tests.loadtest import drive, scenario, stalling, truth
@@ -57,6 +62,32 @@ async def test_service_time_is_told_apart_from_latency_and_everything_is_counted
     assert judged.outcomes[Outcome.SKIPPED] == 2 * 15, "20 arrive in each stall, and 5 may be in flight"
     assert judged.sent == judged.answered == judged.outcomes[Outcome.OK] == judged.meant - 30
     assert tally.warm_up.meant == 180
+
+
+@pytest.mark.jumping
+async def test_short_gaps_are_slept_over_and_nothing_is_sent_later_than_a_tick() -> None:
+    """Waiting for each of them would keep a core busy, and the run would be invalid."""
+    woken = 0
+
+    class Counting(Driver):
+        def _release(self, *arguments: object) -> None:
+            nonlocal woken
+            woken += 1
+            super()._release(*arguments)  # type: ignore[arg-type]
+
+    loop = asyncio.get_running_loop()
+    found = scenario(phases=(Phase("steady", 1.0, rate=4000.0),))
+    begin = loop.time() + 5.0
+    async with stalling(loop.time, begin - 2.0) as url:
+        target = urlsplit(url)
+        connections = Connections(target, loop.time)
+        messages = [Message(call, target, None, {}) for call in found.calls]
+        driver = Counting(found, messages, choices(found, 1), connections, most=4000)
+        await driver.run_open(begin, *arrivals(found, 1))
+        await connections.aclose()
+    assert driver.tally.series().outcomes == {Outcome.OK: 4000}
+    assert woken <= 1002
+    assert (driver.tally.generator.lag.quantile(1.0) or 0.0) <= TICK * 1.01
 
 
 async def test_over_sockets_and_on_the_real_clock_it_is_nearly_the_same() -> None:
