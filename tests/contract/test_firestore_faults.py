@@ -12,7 +12,7 @@ import pytest
 from google.cloud.firestore_v1.types import Document as StoredDocument
 
 from perkie_cli.domain.errors import QuotaExceeded, StoreUnavailable
-from perkie_cli.domain.events import NoEvents, StoreAnswered
+from perkie_cli.domain.events import NoEvents, QuotaUsed, StoreAnswered
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.quotas.limits import Charge, QuotaLimits
 from perkie_cli.emulators.fault_plan import parse_faults
@@ -84,7 +84,7 @@ async def test_faults_in_passing_neither_lose_nor_double_a_use(
     assert status is not None
     assert outcomes.count(None) == 20
     assert all(isinstance(outcome, QuotaExceeded) for outcome in outcomes if outcome is not None)
-    failures = [each for each in events.events if not isinstance(each, StoreAnswered)]
+    failures = [each for each in events.events if not isinstance(each, StoreAnswered | QuotaUsed)]
     assert (status.used, status.in_flight, failures) == (20, 0, [])
 
 

@@ -178,6 +178,7 @@ async def test_the_local_engine_draws_a_scene_of_the_words() -> None:
     one, same, other = [await painter.paint(None, words, 1.5, 256) for words in ("a boat", "a boat ", "a cat")]
     assert one == same != other
     raster = codec.decode(one, ImageLimits(min_side=1)).raster
-    assert (raster.width, raster.height) == (256, 171)
+    assert raster.width == 256
+    assert raster.height in (170, 171), "3:2, as it was asked for; a drawing may crop a pixel"
     assert raster.rgb.std() > 10
     await services.aclose()
