@@ -330,7 +330,7 @@ async def test_no_line_of_the_log_has_a_link_however_it_is_mangled(
     assert "canary" not in caplog.text.replace("GET /canary", "")
 
 
-@pytest.mark.parametrize("setting", ["time", "memory"])
+@pytest.mark.parametrize("setting", ["time", pytest.param("memory", marks=pytest.mark.slow)])  # half a minute
 async def test_answers_that_nobody_reads_are_dropped(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     if setting == "time":
         monkeypatch.setattr(shared, "STALLED", 0.5)
