@@ -21,17 +21,6 @@ if TYPE_CHECKING:
 Painter = Callable[["Scene", Any, int], "Bytes"]  # (scene, look, seed) -> (h, w, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class Replaces:
-    """When ``auto`` replaces the background: from which trust in the pet's map, 0..1, and whether also where its parts
-    lie apart, as two dogs or a paw beyond a cushion, and also where the background is calm.
-    """
-
-    trust: float
-    pieces: bool = False
-    calm: bool = True
-
-
 @dataclass(frozen=True)
 class LocalRecipe:
     """One way to draw. ``version`` is part of the cache key: increase it with every visible change."""
@@ -39,7 +28,7 @@ class LocalRecipe:
     id: str
     version: str
     look: type[Look]
-    replaces: Replaces
+    replaces: float  # trust in the pet's map, 0..1, from which `auto` may replace the background
     relies: float = 0.5  # trust in the pet's map from which it is better than a soft guess
 
     @cached_property
@@ -91,9 +80,9 @@ RECIPES: Final[Mapping[str, LocalRecipe]] = MappingProxyType(
     {
         recipe.id: recipe
         for recipe in (
-            LocalRecipe("ink_wash", "6", InkWash, Replaces(0.6, calm=False), relies=0.1),
-            LocalRecipe("van_gogh", "5", VanGogh, Replaces(0.6, pieces=True)),
-            LocalRecipe("bw_fine_art", "4", BlackAndWhite, Replaces(math.inf)),
+            LocalRecipe("ink_wash", "6", InkWash, 0.6, relies=0.1),
+            LocalRecipe("van_gogh", "6", VanGogh, 0.8),
+            LocalRecipe("bw_fine_art", "4", BlackAndWhite, math.inf),
         )
     }
 )

@@ -234,7 +234,7 @@ def _outline_map(easel: _Easel, flow: Flow) -> Plane:
         return lines
     gx, gy = (cv2.Sobel(scene.subject, -1, *d, scale=0.125) for d in ((1, 0), (0, 1)))
     to_edge = np.abs(scene.subject - 0.55) / (cv2.magnitude(gx, gy) + 1e-4)  # px from the matte's edge
-    cut = 0.85 * smoothstep(2.6 * scene.scale - to_edge, 0, 1.5 * scene.scale)
+    cut = 0.55 * smoothstep(2.6 * scene.scale - to_edge, 0, 1.5 * scene.scale)
     return cast(Plane, np.maximum(lines * smoothstep(scene.subject, 0.5, 0.9), cut))
 
 

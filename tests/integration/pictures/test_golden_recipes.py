@@ -22,7 +22,7 @@ def services() -> Services:
     ("engine", "style", "size", "fingerprint"),
     [
         ("local", "ink_wash", 1024, "8c92213ccf3a"),
-        ("local", "van_gogh_post_impressionism", 1024, "fe52fd51ace8"),
+        ("local", "van_gogh_post_impressionism", 1024, "02efeb773fb6"),
         ("local", "bw_fine_art", 1024, "897faaabc128"),
         ("local", "bw_fine_art", 2048, "e0f47980bf5f"),
         ("gemini", "ink_wash", 1024, "be30a36d8ea5"),

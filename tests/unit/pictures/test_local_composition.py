@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from perkie_cli.engines.local.looks import InkWash
 from perkie_cli.engines.local.planes import Bytes, Plane
-from perkie_cli.engines.local.recipes import RECIPES, Replaces
+from perkie_cli.engines.local.recipes import RECIPES
 from perkie_cli.engines.local.scene.composition import choose_background, compose
 from perkie_cli.engines.local.scene.framing import SHAPES, frame_pet
 from perkie_cli.engines.local.scene.ground import find_ground
@@ -101,8 +101,8 @@ def standing() -> Plane:
     return map_
 
 
-def scene(map_: Plane, *, known: bool = True) -> Scene:
-    return Scene(np.zeros((*map_.shape, 3), np.float32), map_, cut_out=True, known=known, photo=None)
+def scene(map_: Plane, *, known: bool = True, cut_out: bool = True) -> Scene:
+    return Scene(np.zeros((*map_.shape, 3), np.float32), map_, cut_out=cut_out, known=known, photo=None)
 
 
 def test_the_shadow_lies_under_the_feet_and_not_under_the_belly() -> None:
@@ -117,6 +117,13 @@ def test_what_the_pet_stands_on_is_hinted_at_around_its_feet_only() -> None:
     assert patch[196:204, 70:86].min() > 0.7
     assert patch[:135].max() < 0.15
     assert patch[:, 305:].max() < 0.5
+
+
+def test_a_pet_cut_above_has_ground_only_where_its_surroundings_stay() -> None:
+    map_ = standing()
+    map_[:60, 60:260] = 1
+    assert find_ground(scene(map_, cut_out=False)).patch[196:204, 70:86].min() > 0.7
+    assert not find_ground(scene(map_)).patch.any()
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -171,9 +178,7 @@ def test_plain_walls_and_a_fading_sky_are_no_mount() -> None:
 
 def test_a_mounted_photo_is_drawn_without_its_mount_unless_the_frame_is_to_stay() -> None:
     photo = mounted(cat(), 60, 60, 0, 0, (0, 0, 0))
-    bare, kept = (
-        compose(Raster(photo), InkWash(background="keep", crop=crop), Replaces(0.7)).raster for crop in (True, False)
-    )
+    bare, kept = (compose(Raster(photo), InkWash(background="keep", crop=crop), 0.7).raster for crop in (True, False))
     assert bare.height <= 300
     assert kept.height == 420
 
@@ -198,29 +203,28 @@ def test_a_mounted_photo_is_drawn_without_its_mount_unless_the_frame_is_to_stay(
 def test_auto_replaces_the_background_only_where_nothing_of_the_pet_is_missing(
     pet: Pet, wanted: str, expected: Backdrop
 ) -> None:
-    assert choose_background(PLAIN, pet, wanted, Replaces(0.7)) is expected
+    assert choose_background(PLAIN, pet, wanted, 0.7) is expected
 
 
 @pytest.mark.parametrize(("apart", "pieces"), [(0, 1), (1, 1), (30, 2)])
-def test_parts_that_lie_apart_float_on_paper_and_not_before_a_sky(apart: int, pieces: int) -> None:
+def test_parts_that_lie_apart_would_float_on_paper_or_before_a_sky(apart: int, pieces: int) -> None:
     pet = rectangle((600, 800), 100, 100, 300, 500)
     pet.map[350:500, 300 + apart : 400 + apart] = 1
     pet.map[50:54, 700:704] = 1  # a speck
     assert pet.pieces == pieces
     kept = Backdrop.KEPT if pieces > 1 else Backdrop.REPLACED
-    assert choose_background(PLAIN, pet, "auto", Replaces(0.7)) is kept
-    assert choose_background(PLAIN, pet, "auto", Replaces(0.7, pieces=True)) is Backdrop.REPLACED
+    assert choose_background(PLAIN, pet, "auto", 0.7) is kept
 
 
+@pytest.mark.parametrize("recipe", ["ink_wash", "van_gogh"])
 @pytest.mark.parametrize(("contrast", "expected"), [(0, Backdrop.KEPT), (6, Backdrop.KEPT), (90, Backdrop.REPLACED)])
-def test_ink_keeps_calm_surroundings_and_drops_clutter(contrast: int, expected: Backdrop) -> None:
+def test_calm_surroundings_stay_and_clutter_goes(recipe: str, contrast: int, expected: Backdrop) -> None:
     pet = rectangle((300, 400), 120, 80, 280, 220)
     grass = np.random.default_rng(0).integers(120, 121 + contrast, (300, 400, 1), np.uint8)
     photo = np.asarray(cv2.GaussianBlur(grass.repeat(3, 2), (0, 0), 1), np.uint8)
     photo[pet.map > 0.5] = 30  # its own edge is none of the surroundings'
-    assert choose_background(photo, pet, "auto", RECIPES["ink_wash"].replaces) is expected
-    assert choose_background(photo, pet, "auto", RECIPES["van_gogh"].replaces) is Backdrop.REPLACED
-    assert choose_background(photo, pet, "replace", RECIPES["ink_wash"].replaces) is Backdrop.REPLACED
+    assert choose_background(photo, pet, "auto", RECIPES[recipe].replaces) is expected
+    assert choose_background(photo, pet, "replace", RECIPES[recipe].replaces) is Backdrop.REPLACED
 
 
 def test_a_pet_that_fills_the_photo_has_no_calm_surroundings() -> None:
@@ -238,7 +242,7 @@ def test_what_is_in_doubt_and_lies_apart_floats_on_no_paper() -> None:
 
 def test_a_photo_without_a_sure_pet_is_left_as_it_is() -> None:
     noise = np.random.default_rng(3).integers(0, 256, (300, 400, 3), np.uint8)
-    composition = compose(Raster(noise), InkWash(), Replaces(0.7))
+    composition = compose(Raster(noise), InkWash(), 0.7)
     assert composition.raster.alpha is None
     np.testing.assert_array_equal(composition.raster.rgb, noise)
 
@@ -259,13 +263,13 @@ def test_an_unsure_map_is_a_weight_for_ink_and_frames_no_picture() -> None:
 def test_a_cut_out_is_framed_whatever_is_asked_of_its_background() -> None:
     rgb, alpha = cut_out_pet(400, 900)
     for wanted in ("auto", "keep", "replace"):
-        composition = compose(Raster(rgb, alpha), InkWash(background=wanted), Replaces(0.7))
+        composition = compose(Raster(rgb, alpha), InkWash(background=wanted), 0.7)
         assert composition.background is Backdrop.GONE
         assert composition.raster.width < 900
 
 
 def test_without_crop_the_photo_keeps_its_frame() -> None:
-    composition = compose(Raster(cat()), InkWash(background="replace", crop=False), Replaces(0.7))
+    composition = compose(Raster(cat()), InkWash(background="replace", crop=False), 0.7)
     assert (composition.raster.height, composition.raster.width) == (300, 451)
     assert composition.background is Backdrop.REPLACED
 
@@ -294,7 +298,7 @@ def test_any_matte_is_composed_and_nothing_of_it_is_lost(
         alpha = rng.integers(0, 256, (height, width), np.uint8)
     alpha[rng.integers(height), rng.integers(width)] = 255 if matte == "one pixel" else 0
     picture = Raster(rng.integers(0, 256, (height, width, 3), np.uint8), alpha)
-    composed = compose(picture, InkWash(crop=crop), Replaces(0.7)).raster
+    composed = compose(picture, InkWash(crop=crop), 0.7).raster
     assert composed.alpha is not None
     assert composed.rgb.shape[:2] == composed.alpha.shape
     assert (composed.alpha > 127).sum() == (alpha > 127).sum()

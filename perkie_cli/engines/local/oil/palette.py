@@ -85,24 +85,26 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, ground: Ground, lo
         behind, starlight = smoothstep(1 - scene.subject, 0.35, 0.65), look.stars
     else:
         behind, starlight = smoothstep(1 - scene.subject, 0.24, 0.72) * (0.9 * look.sky), 0.5 * look.stars
-        behind *= 1 - 0.85 * ground.floor
+        behind *= (1 - 0.7 * ground.floor) ** 2 * (1 - 0.8 * ground.patch)  # feet stand in what was there
         night = 0.30 * night + 0.70 * (0.06 + 0.56 * blur(light, 4 * scale))
     night += (0.99 - night) * power(np.clip(sky.stars * 1.05, 0, 1), 0.8) * starlight
     paint = _sky_scale(look.palette)[np.clip(night * 255, 0, 255).astype(np.uint8)]
     lab += (paint - lab) * behind[..., None]
     if scene.cut_out:
-        lab += (_floor_colours(scene, lab) - lab) * (behind * ground.floor)[..., None]
+        seen = np.maximum(ground.floor, ground.patch)
+        lab += (_floor_colours(scene, ground, lab) - lab) * (behind * seen)[..., None]
     return np.clip(cast(Picture, cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)), 0, 1)
 
 
-def _floor_colours(scene: Scene, lab: Picture) -> Picture:
-    """The photo's own ground, broadly, in stronger colours; without a photo, hills in the dark of the night."""
+def _floor_colours(scene: Scene, ground: Ground, lab: Picture) -> Picture:
+    """The photo's own ground in stronger colours, broadly but around the feet; without a photo, hills at night."""
     if scene.photo is None:
         return lab * np.array([0.62, 0.8, 0.6], np.float32) + np.array([0, -6, 6], np.float32)
-    own = blur(fill_around(scene.photo, 1 - scene.subject), 4 * scene.scale)
+    own = resize(blur(fill_around(scene.photo, 1 - scene.subject), 4 * scene.scale), scene.width, scene.height, CUBIC)
+    own += (scene.photo - own) * ground.patch[..., None]  # feet that the matte lacks, the grass before them
     floor = cast(Picture, cv2.cvtColor(own, cv2.COLOR_RGB2LAB)) * np.array([0.7, 1.5, 1.5], np.float32)
     floor[..., 0] += 16
-    return resize(floor, scene.width, scene.height, CUBIC)
+    return floor
 
 
 def _intensify(sitter: Sitter, light: Plane) -> tuple[Plane, Plane]:

@@ -8,7 +8,6 @@ import numpy as np
 
 from perkie_cli.engines.local.looks import Look
 from perkie_cli.engines.local.planes import AREA, Bytes, to_bytes
-from perkie_cli.engines.local.recipes import Replaces
 from perkie_cli.engines.local.scene.framing import Frame, frame_pet
 from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import MAP_SIDE, Pet, find_pet
@@ -28,10 +27,11 @@ class Composition:
     background: Backdrop
 
 
-def compose(raster: Raster, look: Look, replaces: Replaces, relies: float = SURE) -> Composition:
-    """The composition for a look; `replaces` decides about the background with `auto`.
+def compose(raster: Raster, look: Look, replaces: float, relies: float = SURE) -> Composition:
+    """The composition for a look.
 
-    ``relies``: trust in the pet's map from which it is better than a soft guess.
+    ``replaces``, ``relies``: trust in the pet's map from which `auto` may replace the background, and from which the
+    map is better than a soft guess.
     """
     if raster.alpha is not None and int(raster.alpha.min()) <= OPAQUE:
         pet = _cut_out(raster.alpha)
@@ -41,8 +41,7 @@ def compose(raster: Raster, look: Look, replaces: Replaces, relies: float = SURE
     if pet is None or (pet.trust < relies and look.background != "replace"):
         return Composition(photo, Backdrop.KEPT)
     background = choose_background(photo.rgb, pet, look.background, replaces)
-    attached = background is Backdrop.REPLACED and not replaces.pieces
-    matte = to_bytes(pet.attached if attached else pet.matte)
+    matte = to_bytes(pet.attached if background is Backdrop.REPLACED else pet.matte)
     matte = cast(Bytes, cv2.resize(matte, (photo.width, photo.height), interpolation=cv2.INTER_LINEAR))
     matted = Raster(photo.rgb, matte)
     if pet.trust < SURE and background is Backdrop.KEPT:
@@ -55,11 +54,10 @@ def _unmounted(rgb: Bytes) -> Bytes:
     return np.ascontiguousarray(rgb[inside])
 
 
-def choose_background(rgb: Bytes, pet: Pet, wanted: str, replaces: Replaces) -> Backdrop:
+def choose_background(rgb: Bytes, pet: Pet, wanted: str, replaces: float) -> Backdrop:
     """What `auto`, `keep` or `replace` means for the pet of an (h, w, 3) photo."""
     if wanted == "auto":
-        fits = pet.trust >= replaces.trust and (replaces.pieces or pet.pieces == 1)
-        fits = fits and _is_whole(pet) and (replaces.calm or not are_calm(rgb, pet))
+        fits = pet.trust >= replaces and pet.pieces == 1 and _is_whole(pet) and not are_calm(rgb, pet)
         wanted = "replace" if fits else "keep"
     return Backdrop.REPLACED if wanted == "replace" else Backdrop.KEPT
 

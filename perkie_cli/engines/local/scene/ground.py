@@ -34,7 +34,7 @@ def find_ground(scene: Scene) -> Ground:
     h, w = subject.shape
     small = resize(subject, max(8, w // COARSE), max(8, h // COARSE), AREA)
     solid = small > 0.5
-    if not scene.known or not solid.any() or _is_bust(solid):
+    if not scene.known or not solid.any() or _is_bust(solid, close=scene.cut_out):
         nothing = np.zeros_like(subject)
         return Ground(nothing, nothing, nothing)
     top, bottom = (int(v) for v in np.flatnonzero(solid.any(1))[[0, -1]])
@@ -55,10 +55,11 @@ def _band(below: Plane, steep_below: float, steep_above: float) -> Plane:
     return cast(Plane, np.exp(-(np.where(below > 0, steep_below * below, steep_above * below) ** 2)))
 
 
-def _is_bust(solid: Mask) -> bool:
-    """A close-up is cut above, and has no feet either."""
+def _is_bust(solid: Mask, *, close: bool) -> bool:
+    """Cut below; with `close`, what is cut above is a close-up without feet, too. A photo that stays shows its own."""
     wide = int(solid.any(0).sum())
-    return bool(max(solid[0].sum(), solid[-1].sum()) > BUST * wide)
+    cut = max(int(solid[0].sum()) if close else 0, int(solid[-1].sum()))
+    return cut > BUST * wide
 
 
 def _footing(solid: Mask, top: int, tall: int) -> tuple[Plane, Plane]:
