@@ -247,12 +247,12 @@ def test_a_photo_without_a_sure_pet_is_left_as_it_is() -> None:
     np.testing.assert_array_equal(composition.raster.rgb, noise)
 
 
-def test_an_unsure_map_is_a_weight_for_ink_and_frames_no_picture() -> None:
+def test_an_unsure_map_is_a_weight_for_the_brush_and_frames_no_picture() -> None:
     chest = cat()[150:].copy()  # the network is in doubt without the eyes
     found = find_pet(chest)
     assert found is not None
     assert 0.1 < found.trust < 0.5
-    for recipe, matted in (("ink_wash", True), ("van_gogh", False)):
+    for recipe, matted in (("ink_wash", True), ("van_gogh", True), ("bw_fine_art", False)):
         it = RECIPES[recipe]
         composition = compose(Raster(chest), it.settle({}), it.replaces, it.relies)
         assert composition.background is Backdrop.KEPT
