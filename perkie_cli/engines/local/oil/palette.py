@@ -100,11 +100,19 @@ def _floor_colours(scene: Scene, ground: Ground, lab: Picture) -> Picture:
     """The photo's own ground in stronger colours, broadly but around the feet; without a photo, hills at night."""
     if scene.photo is None:
         return lab * np.array([0.62, 0.8, 0.6], np.float32) + np.array([0, -6, 6], np.float32)
-    own = resize(blur(fill_around(scene.photo, 1 - scene.subject), 4 * scene.scale), scene.width, scene.height, CUBIC)
-    own += (scene.photo - own) * ground.patch[..., None]  # feet that the matte lacks, the grass before them
-    floor = cast(Picture, cv2.cvtColor(own, cv2.COLOR_RGB2LAB)) * np.array([0.7, 1.5, 1.5], np.float32)
-    floor[..., 0] += 16
+    broad = _strengthened(blur(fill_around(scene.photo, 1 - scene.subject), 4 * scene.scale))
+    floor = resize(broad, scene.width, scene.height, CUBIC)
+    near = np.flatnonzero(ground.patch.max(1) > 0.02)
+    if len(near):  # feet that the matte lacks, the grass before them
+        band = slice(int(near[0]), int(near[-1]) + 1)
+        floor[band] += (_strengthened(scene.photo[band]) - floor[band]) * ground.patch[band, :, None]
     return floor
+
+
+def _strengthened(rgb: Picture) -> Picture:
+    lab = cast(Picture, cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)) * np.array([0.7, 1.5, 1.5], np.float32)
+    lab[..., 0] += 16
+    return lab
 
 
 def _intensify(sitter: Sitter, light: Plane) -> tuple[Plane, Plane]:

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from perkie_cli.engines.local.planes import AREA, Bytes, Plane, disc, resize
+from perkie_cli.engines.local.planes import AREA, Bytes, Plane, resize
 from perkie_cli.engines.local.scene.pet import Pet
 from perkie_cli.imaging.sizes import shrunk
 
@@ -17,7 +17,7 @@ def are_calm(rgb: Bytes, pet: Pet) -> bool:
     """Whether few lines are seen around the pet of an (h, w, 3) photo; not where it leaves no room."""
     size = shrunk(rgb.shape[1], rgb.shape[0], SIDE)
     matte = resize(pet.matte, *size, AREA)
-    near = cv2.dilate((matte > 0.5).astype(np.uint8), disc(AROUND)) > 0
+    near = cv2.distanceTransform((matte <= 0.5).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= AROUND / 2
     around = near & (cv2.dilate(matte, np.ones((BESIDE, BESIDE), np.uint8)) < 0.1)
     if not around.any():
         return False
