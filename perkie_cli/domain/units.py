@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
@@ -28,6 +28,21 @@ def parse_duration(text: str) -> timedelta:
     if seconds > _LONGEST:
         raise ValueError(f"{text!r} is longer than 1000 years")
     return timedelta(seconds=seconds)
+
+
+def parse_moment(text: str, now: datetime, *, ahead: bool = False) -> datetime:
+    """Reads a date or time, in UTC unless it says otherwise, or how long before ``now`` it was (``ahead``: after it).
+
+    Raises: ValueError.
+    """
+    if _DURATION.fullmatch(text.strip()) is None:
+        named = datetime.fromisoformat(text)
+        return named if named.tzinfo is not None else named.replace(tzinfo=UTC)
+    away = parse_duration(text)
+    try:
+        return now + away if ahead else now - away
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is further away than calendars reach") from error
 
 
 def parse_size(text: str) -> int:

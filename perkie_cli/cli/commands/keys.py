@@ -16,7 +16,7 @@ from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter, NotFound, UsageError
-from perkie_cli.domain.units import parse_duration
+from perkie_cli.domain.units import parse_moment
 
 if TYPE_CHECKING:
     from perkie_cli.auth.api_keys import ApiKey
@@ -204,16 +204,11 @@ def _expiry(text: str | None, now: datetime) -> datetime | None:
     if text is None:
         return None
     try:
-        return (now + parse_duration(text)).replace(microsecond=0)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        time = datetime.fromisoformat(text)
+        return parse_moment(text, now, ahead=True).replace(microsecond=0)
     except ValueError:
         raise InvalidParameter(
             f"--expires: {text!r} is neither a duration such as 90d nor a date such as 2027-06-30"
         ) from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def _record(services: Services, action: str, path: Path, key: ApiKey) -> None:

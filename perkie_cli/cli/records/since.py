@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.domain.units import parse_duration
+from perkie_cli.domain.units import parse_moment
 
 Since = Annotated[
     str | None,
@@ -24,14 +24,9 @@ def begin_of(text: str | None, now: datetime) -> datetime:
     if text is None:
         return datetime.min.replace(tzinfo=UTC)
     try:
-        return now - parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        named = datetime.fromisoformat(text)
+        return parse_moment(text, now)
     except ValueError:
         raise InvalidParameter(
             f"--since: {text[:40]!r} is neither a duration nor a time",
             hint="Write 30m, 2h, 7d, 2026-11-29 or 2026-11-29T12:00 (UTC).",
         ) from None
-    return named if named.tzinfo is not None else named.replace(tzinfo=UTC)

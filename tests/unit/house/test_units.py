@@ -1,12 +1,19 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perkie_cli.domain.units import exact_duration, format_duration, format_size, parse_duration, parse_size
+from perkie_cli.domain.units import (
+    exact_duration,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_moment,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +63,13 @@ def test_an_exact_duration_reads_back(time: timedelta) -> None:
 def test_people_read_them() -> None:
     assert [format_size(n) for n in (0, 1023, 1536, 5 * 2**20)] == ["0 B", "1023 B", "1.5 KiB", "5.0 MiB"]
     assert [format_duration(s) for s in (0.3404, 12.34, 240, 7 * 86400)] == ["340 ms", "12.3 s", "4 min", "7 days"]
+
+
+def test_a_moment_is_named_or_counted_from_now() -> None:
+    now = datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert parse_moment("2h", now) == now - timedelta(hours=2)
+    assert parse_moment("90d", now, ahead=True) == now + timedelta(days=90)
+    assert parse_moment("2026-11-29", now) == datetime(2026, 11, 29, tzinfo=UTC)
+    for text in ("5", "soon", "", "51900w"):
+        with pytest.raises(ValueError, match=r"\S"):
+            parse_moment(text, datetime(500, 1, 1, tzinfo=UTC))
