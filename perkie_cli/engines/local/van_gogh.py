@@ -8,7 +8,7 @@ import numpy as np
 
 from perkie_cli.engines.local.flow import Flow, Orientation, direction, line_response, long_lines, orientation
 from perkie_cli.engines.local.looks import VanGogh
-from perkie_cli.engines.local.noise import stream
+from perkie_cli.engines.local.noise import fractal_noise, stream
 from perkie_cli.engines.local.oil.impasto import ALONG, PRINTS, light_paint
 from perkie_cli.engines.local.oil.night_sky import Sky, night_sky
 from perkie_cli.engines.local.oil.palette import Sitter, read_sitter, reference_picture
@@ -133,16 +133,18 @@ def _prepare(scene: Scene, sitter: Sitter, own: Orientation, sky: Sky, look: Van
         behind = look.sky * smoothstep(outside, 0.24, 0.74) * (1 - 0.9 * smoothstep(own.magnitude, 0.03, 0.10))
     weight = (1 - behind) * (0.25 + 0.75 * own.coherence)
     ground = find_ground(scene)
-    drift = 1 - 0.85 * ground.floor  # the ground lies level
-    cos2 = own.cos2 * weight + (sky.cos2 * drift + 1 - drift) * (behind + 0.05)
-    flow = direction(cos2, own.sin2 * weight + sky.sin2 * drift * (behind + 0.05))
+    level = 0.85 * ground.floor  # the ground lies level, with a little swell
+    swell = 0.8 * fractal_noise(stream(seed, "swell"), scene.height, scene.width, 90 * scene.scale, 2)
+    cos2 = own.cos2 * weight + (sky.cos2 * (1 - level) + np.cos(swell) * level) * (behind + 0.05)
+    sin2 = own.sin2 * weight + (sky.sin2 * (1 - level) + np.sin(swell) * level) * (behind + 0.05)
+    flow = direction(cos2, sin2)
     reference = reference_picture(scene, sitter, sky, ground, look, seed)
     detail = smoothstep(blur(own.magnitude, 5 * scene.scale), 0.012, 0.06)
     detail = np.maximum(detail * (0.35 + 0.65 * smoothstep(scene.subject, 0.3, 0.8)), sitter.sparks)
     toned = np.clip(blur(reference, 12 * scene.scale) * 0.9 + np.array([0.058, 0.043, 0.024], np.float32), 0, 1)
     canvas = np.ascontiguousarray((toned * 255).astype(np.uint8))
     labels = np.full(canvas.shape[:2], -1, np.int32)
-    return _Easel(scene, seed, reference, flow.vectors(), detail, behind, canvas, labels, [])
+    return _Easel(scene, seed, reference, flow.vectors(), detail, behind * (1 - 0.8 * ground.floor), canvas, labels, [])
 
 
 def _lay(easel: _Easel, layer: _Layer, stroke_scale: float) -> None:
@@ -234,15 +236,25 @@ def _outline_map(easel: _Easel, flow: Flow) -> Plane:
         return lines
     gx, gy = (cv2.Sobel(scene.subject, -1, *d, scale=0.125) for d in ((1, 0), (0, 1)))
     to_edge = np.abs(scene.subject - 0.55) / (cv2.magnitude(gx, gy) + 1e-4)  # px from the matte's edge
-    cut = 0.55 * smoothstep(2.6 * scene.scale - to_edge, 0, 1.5 * scene.scale)
+    cut = 0.40 * smoothstep(2.6 * scene.scale - to_edge, 0, 1.5 * scene.scale)
     return cast(Plane, np.maximum(lines * smoothstep(scene.subject, 0.5, 0.9), cut))
 
 
 def _ridge_map(scene: Scene, sitter: Sitter, own: Orientation) -> Plane:
     bright = cast(Plane, cv2.morphologyEx(sitter.lightness, cv2.MORPH_TOPHAT, disc(9 * scene.scale)))
     ridge = smoothstep(blur(bright, 0.9 * scene.scale), 0.05, 0.14) * smoothstep(own.coherence, 0.3, 0.6)
-    ridge *= smoothstep(scene.subject, 0.3, 0.7)
+    ridge *= np.maximum(smoothstep(scene.subject, 0.3, 0.7), _before_calm(scene, sitter))
     return ridge * long_lines(ridge, 30 * scene.scale)
+
+
+def _before_calm(scene: Scene, sitter: Sitter) -> Plane:
+    """Where whiskers reach beyond the matte: near the pet, before a calm background; elsewhere it may be a shelf."""
+    if scene.cut_out or not scene.known:
+        return np.zeros_like(scene.subject)
+    coarse = blur(sitter.lightness, 5 * scene.scale)  # a whisker is too thin to be seen here
+    rough = blur(np.abs(coarse - blur(coarse, 12 * scene.scale)) * (1 - scene.subject), 16 * scene.scale)
+    near = smoothstep(blur(scene.subject, 45 * scene.scale), 0.05, 0.2)
+    return near * smoothstep(0.035 - rough, 0, 0.02)
 
 
 def _accent(easel: _Easel, accent: _Accent, lines: Plane, flow: Flow) -> None:

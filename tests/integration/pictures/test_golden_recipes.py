@@ -21,8 +21,8 @@ def services() -> Services:
 @pytest.mark.parametrize(
     ("engine", "style", "size", "fingerprint"),
     [
-        ("local", "ink_wash", 1024, "8c92213ccf3a"),
-        ("local", "van_gogh_post_impressionism", 1024, "02efeb773fb6"),
+        ("local", "ink_wash", 1024, "62f8ff7b85fc"),
+        ("local", "van_gogh_post_impressionism", 1024, "fbe8d6ca9b61"),
         ("local", "bw_fine_art", 1024, "897faaabc128"),
         ("local", "bw_fine_art", 2048, "e0f47980bf5f"),
         ("gemini", "ink_wash", 1024, "be30a36d8ea5"),

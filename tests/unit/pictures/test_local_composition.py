@@ -216,6 +216,26 @@ def test_parts_that_lie_apart_would_float_on_paper_or_before_a_sky(apart: int, p
     assert choose_background(PLAIN, pet, "auto", 0.7) is kept
 
 
+@pytest.mark.parametrize(
+    ("feet", "size", "hangs"),
+    [
+        ([(45, 55)], 1, True),  # a head and a chest that a blanket covers end in a point
+        ([(32, 68)], 1, False),  # it lies or sits
+        ([(40, 45), (55, 60)], 1, False),  # it stands
+        ([(45, 55)], 3, False),  # small: it may stand on one foot
+    ],
+)
+def test_a_close_up_that_ends_in_a_point_would_hang_in_the_air(
+    feet: list[tuple[int, int]], size: int, hangs: bool
+) -> None:
+    pet = rectangle((100 * size, 100 * size), 15, 10, 85, 80)
+    for left, right in feet:
+        pet.map[80:92, left:right] = 1
+    assert pet.hangs is hangs
+    kept = Backdrop.KEPT if hangs else Backdrop.REPLACED
+    assert choose_background(PLAIN, pet, "auto", 0.7) is kept
+
+
 @pytest.mark.parametrize("recipe", ["ink_wash", "van_gogh"])
 @pytest.mark.parametrize(("contrast", "expected"), [(0, Backdrop.KEPT), (6, Backdrop.KEPT), (90, Backdrop.REPLACED)])
 def test_calm_surroundings_stay_and_clutter_goes(recipe: str, contrast: int, expected: Backdrop) -> None:

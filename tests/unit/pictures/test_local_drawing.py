@@ -206,6 +206,31 @@ def test_the_sky_behind_a_cut_out_is_blue_and_the_pet_is_not() -> None:
     assert np.median(blue[alpha == 255]) < 0
 
 
+def test_a_black_coat_with_a_cast_is_painted_black_and_not_purple() -> None:
+    rgb, alpha = cut_out_pet(320, 256, fur=30)
+    cast = np.clip(rgb * np.array([1.3, 0.7, 1.2]), 0, 255).astype(np.uint8)  # of a filter that phones offer
+    painted = draw("van_gogh", cast, alpha, {}, 7).astype(int)[alpha == 255]
+    purple = np.minimum(painted[:, 0], painted[:, 2]) - painted[:, 1]
+    assert np.median(purple) < 15  # 40 and more where the cast is taken for a colour
+
+
+@pytest.mark.parametrize(("rough", "least", "most"), [(False, 60, 140), (True, 0, 50)])
+def test_whiskers_beyond_the_matte_are_painted_before_calm_surroundings_only(rough: bool, least: int, most: int) -> None:
+    rgb, alpha = cut_out_pet(400, 400, fur=140)
+    if rough:
+        shelves = 60 * (np.arange(400) // 20 % 2)
+        rgb[alpha == 0] = (90 + shelves)[np.nonzero(alpha == 0)[0], np.newaxis]
+    plain = draw("van_gogh", rgb, alpha, {"stars": 0.0}, 7, background=Backdrop.KEPT).astype(int)
+    whiskers = np.zeros_like(alpha)
+    for rise in (-25, 0, 25):
+        cv2.line(whiskers, (260, 262), (390, 262 + rise), 255, 2, cv2.LINE_AA)
+    whiskers[alpha > 0] = 0
+    rgb = np.maximum(rgb, whiskers[..., np.newaxis])
+    drawn = draw("van_gogh", rgb, alpha, {"stars": 0.0}, 7, background=Backdrop.KEPT).astype(int)
+    lighter = (drawn - plain).mean(2)[whiskers > 200]
+    assert least <= np.median(lighter) <= most
+
+
 def test_no_seal_is_pressed_on_a_pet_that_fills_the_sheet() -> None:
     rgb, alpha = cut_out_pet(320, 320)
     alpha[:] = np.maximum(alpha, 240)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
@@ -49,9 +50,7 @@ def night_sky(scene: Scene, seed: int) -> Sky:
         spin = np.exp(-0.8 * (distance / vortex.radius) ** 2) * (4.2 * vortex.sense) / distance
         vx -= dy * spin
         vy += dx * spin
-        core = np.exp(-((distance / (vortex.radius * 0.42)) ** 2))
-        halo = 0.55 * np.exp(-(((distance - vortex.radius * 0.8) / (vortex.radius * 0.16)) ** 2))
-        stars = np.maximum(stars, core + halo)
+        stars = np.maximum(stars, _star(distance / vortex.radius))
     dx, dy, distance = _polar(x, y, cx, cy)
     around = np.exp(-(((distance - radius * 1.05) / (0.35 * radius + 1)) ** 2)) * 1.3 / distance
     vx -= dy * around
@@ -61,6 +60,14 @@ def night_sky(scene: Scene, seed: int) -> Sky:
     vy -= cv2.Sobel(potential, -1, 1, 0) * (long_side / 90)
     norm = 1 / (vx * vx + vy * vy + 1e-9)
     return Sky(*channels(resize(np.dstack([(vx * vx - vy * vy) * norm, 2 * vx * vy * norm, stars]), w, h)))
+
+
+def _star(distance: Plane) -> Plane:
+    """Light by the distance in radii: a bright core, a ring, and a glow that fades into the night."""
+    core = np.exp(-((distance / 0.30) ** 2))
+    ring = 0.42 * np.exp(-(((distance - 0.66) / 0.13) ** 2))
+    glow = 0.50 * np.exp(-((distance / 0.85) ** 2))
+    return cast(Plane, np.minimum(core + ring + glow, 1))
 
 
 def _polar(x: Plane, y: Plane, cx: float, cy: float) -> tuple[Plane, Plane, Plane]:

@@ -60,8 +60,8 @@ def read_sitter(scene: Scene, colour: float) -> Sitter:
     gamma = min(max(solve_gamma(middle, wanted), 0.62 + 0.3 * tone.black), 1.5 - 0.1 * tone.white)
     chroma = float(np.percentile(scene.samples(cast(Plane, cv2.magnitude(a, b))), 90))
     most = colour * (min(max(36 / (chroma + 1e-3), 1.0), 1.9) if chroma > 5 else 1.0)
-    faint = smoothstep(22 - cast(Plane, cv2.magnitude(a, b)), 0, 10)
-    black, white = 0.7 * tone.black * smoothstep(0.45 - lightness, 0, 0.2), 0.5 * smoothstep(lightness, 0.5, 0.8)
+    faint = smoothstep(22 + 26 * tone.black - cast(Plane, cv2.magnitude(a, b)), 0, 10)
+    black, white = 0.8 * tone.black * smoothstep(0.45 - lightness, 0, 0.2), 0.5 * smoothstep(lightness, 0.5, 0.8)
     gain = most * (1 - (black + white) * faint)  # the cast of a black or a white coat is no colour
     return Sitter(power(lightness, gamma), a * gain, b * gain, sparks, tone)
 
@@ -82,12 +82,12 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, ground: Ground, lo
     ring = np.clip(blur(scene.subject, 38 * scale) - scene.subject, 0, 1)
     night += ring * (0.20 + 0.22 * sitter.tone.black)  # lighter paint around lifts a dark animal off the night
     if scene.cut_out:
-        behind, starlight = smoothstep(1 - scene.subject, 0.35, 0.65), look.stars
+        behind, starlight = smoothstep(1 - scene.subject, 0.3, 0.8), look.stars
     else:
-        behind, starlight = smoothstep(1 - scene.subject, 0.24, 0.72) * (0.9 * look.sky), 0.5 * look.stars
+        behind, starlight = smoothstep(1 - scene.subject, 0.24, 0.72) * (0.9 * look.sky), 0.75 * look.stars
         behind *= (1 - 0.7 * ground.floor) ** 2 * (1 - 0.8 * ground.patch)  # feet stand in what was there
         night = 0.30 * night + 0.70 * (0.06 + 0.56 * blur(light, 4 * scale))
-    night += (0.99 - night) * power(np.clip(sky.stars * 1.05, 0, 1), 0.8) * starlight
+    night += (0.99 - night) * sky.stars * starlight
     paint = _sky_scale(look.palette)[np.clip(night * 255, 0, 255).astype(np.uint8)]
     lab += (paint - lab) * behind[..., None]
     if scene.cut_out:
@@ -100,7 +100,7 @@ def _floor_colours(scene: Scene, ground: Ground, lab: Picture) -> Picture:
     """The photo's own ground in stronger colours, broadly but around the feet; without a photo, hills at night."""
     if scene.photo is None:
         return lab * np.array([0.62, 0.8, 0.6], np.float32) + np.array([0, -6, 6], np.float32)
-    broad = _strengthened(blur(fill_around(scene.photo, 1 - scene.subject), 4 * scene.scale))
+    broad = _strengthened(fill_around(scene.photo, 1 - scene.subject))
     floor = resize(broad, scene.width, scene.height, CUBIC)
     near = np.flatnonzero(ground.patch.max(1) > 0.02)
     if len(near):  # feet that the matte lacks, the grass before them
@@ -120,7 +120,7 @@ def _intensify(sitter: Sitter, light: Plane) -> tuple[Plane, Plane]:
     gain = 1 + 0.95 * cv2.exp(cv2.magnitude(sitter.a, sitter.b) * (-1 / 38))
     shadow, highlight = smoothstep(0.54 - light, 0, 0.46), smoothstep(light, 0.52, 0.95)
     cold = 30 - 12 * sitter.tone.white
-    a = sitter.a * gain + shadow * 7 - highlight * 2
+    a = sitter.a * gain + shadow * 7 * (1 - 0.9 * sitter.tone.black) - highlight * 2
     b = sitter.b * np.where(sitter.b > 0, gain, 1) - shadow * (cold + np.clip(sitter.b, -cold, 0)) + highlight * 9
     return np.clip(a, -90, 90), np.clip(b, -100, 100)
 

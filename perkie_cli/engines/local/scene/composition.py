@@ -57,7 +57,7 @@ def _unmounted(rgb: Bytes) -> Bytes:
 def choose_background(rgb: Bytes, pet: Pet, wanted: str, replaces: float) -> Backdrop:
     """What `auto`, `keep` or `replace` means for the pet of an (h, w, 3) photo."""
     if wanted == "auto":
-        fits = pet.trust >= replaces and pet.pieces == 1 and _is_whole(pet) and not are_calm(rgb, pet)
+        fits = pet.trust >= replaces and pet.pieces == 1 and _is_whole(pet) and not pet.hangs and not are_calm(rgb, pet)
         wanted = "replace" if fits else "keep"
     return Backdrop.REPLACED if wanted == "replace" else Backdrop.KEPT
 

@@ -16,7 +16,7 @@ STRIDE = 0.35  # of the pet's width: feet this near share a floor
 DEPTH = 0.075  # of the pet's height: how far the shadow reaches towards the viewer
 ABOVE, BELOW = 0.20, 0.12  # of the pet's height: how far what it stands on is seen behind its feet and before them
 BESIDE = 0.08  # of the pet's width: the same to either side
-HORIZON = 0.34  # of the pet's height above its feet
+HORIZON = 0.5  # of the pet's height above its feet
 
 
 @dataclass(frozen=True, slots=True)

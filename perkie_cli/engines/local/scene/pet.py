@@ -17,6 +17,7 @@ from perkie_cli.imaging.sizes import shrunk
 MAP_SIDE = 1024  # px on the long side
 TOUCH = 0.12  # of the pet's extent along a border: it is cut there
 PIECES_SIDE, PIECE = 128, 0.03  # px, where a thread no longer joins; share of the largest piece
+LOWEST, POINT, LARGE = 0.08, 0.4, 0.33  # of the pet's height, of its width, of the photo
 HALO = 0.08  # of the map's long side: how wide the soft edge of a doubtful part is
 REMEMBERED = 4  # photos
 
@@ -64,6 +65,16 @@ class Pet:
         strips = solid[y0:y1, :3], solid[:3, x0:x1].T, solid[y0:y1, -3:], solid[-3:, x0:x1].T
         left, top, right, bottom = (bool(strip.any(1).mean() > least) for strip in strips)
         return left, top, right, bottom
+
+    @property
+    def hangs(self) -> bool:
+        """Whether a large pet ends in one narrow point, as one does that something in front of it covers."""
+        solid = self.map > 0.5
+        _, y0, _, y1 = self.extent()
+        lowest = solid[round(y1 - LOWEST * (y1 - y0)) : y1].any(0)
+        feet = int(np.count_nonzero(np.diff(lowest.astype(np.int8), prepend=0) > 0))
+        narrow = feet == 1 and float(lowest.sum()) < POINT * float(solid.any(0).sum())
+        return narrow and float(solid.mean()) > LARGE and not self.cuts()[3]
 
     @property
     def pieces(self) -> int:
