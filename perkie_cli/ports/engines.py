@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.money.spend import Receipt, Usage
+from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
 
@@ -27,7 +28,7 @@ Sending = Callable[[], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """One picture to draw. ``size``: long side of the result in px."""
+    """One picture to draw. ``size``: long side of the result in px. ``owner``: whose spending it is."""
 
     raster: Raster
     style: Style
@@ -38,6 +39,7 @@ class RenderJob:
     wait_for_quota: bool = False  # wait for the upstream's quota, up to the deadline, instead of failing
     cutout: str | None = None  # fingerprint of the cut-out's recipe, if the raster was cut out
     receipt: Receipt = field(default_factory=Receipt)  # filled in as calls are made
+    owner: Owner = ANONYMOUS
     sending: Sending = nullcontext
 
 

@@ -13,6 +13,7 @@ from perkie_cli.domain.errors import NotAuthorised, StoreUnavailable
 
 if TYPE_CHECKING:
     from perkie_cli.domain.money.spend import Purchase, Spend, Usage
+    from perkie_cli.domain.people.identity import Owner
 
 T = TypeVar("T")
 
@@ -129,6 +130,15 @@ class SpendLedger(Protocol):
 
     async def report(self, first: date, last: date) -> Sequence[Spend]:
         """The days from ``first`` to ``last``, both included, by day, model and style, without days of no calls."""
+
+    async def report_by_customer(self, first: date, last: date, only: Owner | None = None) -> Sequence[Spend]:
+        """The same sums, with those of each customer and session apart, in any order; or of one owner ``only``."""
+
+    async def forget(self, owner: Owner) -> int:
+        """Takes the name of an owner who is erased off all bookings, and returns how many had it.
+
+        They stay in the sums. A call under way is settled without a name; one that begins afterwards has it again.
+        """
 
     async def ping(self) -> None:
         """Returns when the store answers."""

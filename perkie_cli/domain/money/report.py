@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
 from perkie_cli.domain.money.spend import Spend
 
-Column = Literal["day", "model", "style", "engine", "outcome"]
+Column = Literal["day", "model", "style", "engine", "customer", "outcome"]
+OTHERS, UNNAMED = "others", "unnamed"  # customers; a name has a colon
 RECENT = 7  # days that the forecast looks back
 MONTH = 30  # days
+LONGEST = timedelta(days=400)  # of a report: a little more than a year
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,31 @@ def total(rows: Sequence[Spend]) -> SpendTotal:
     )
 
 
-def grouped(rows: Sequence[Spend], by: Sequence[Column]) -> dict[tuple[str, ...], SpendTotal]:
-    """The totals of each combination of the columns, in order."""
+def grouped(
+    rows: Sequence[Spend], by: Sequence[Column], customers: Sequence[str] = ()
+) -> dict[tuple[str, ...], SpendTotal]:
+    """The totals of each combination of the columns, in order; these customers in the order given."""
     found: dict[tuple[str, ...], list[Spend]] = {}
     for row in rows:
         parts = row.by_outcome() if "outcome" in by else {"": row}
         for outcome, part in parts.items():
             key = tuple(outcome if name == "outcome" else str(getattr(part, name)) for name in by)
             found.setdefault(key, []).append(part)
-    return {key: total(found[key]) for key in sorted(found)}
+    ranks = {name: rank for rank, name in enumerate(customers)}
+    ordered = sorted(found, key=lambda key: [(ranks.get(each, len(ranks)), each) for each in key])
+    return {key: total(found[key]) for key in ordered}
+
+
+def dearest(rows: Sequence[Spend]) -> list[str]:
+    """The customers and sessions by what they cost, the dearest first."""
+    costs = {name: each.usd for (name,), each in grouped(rows, ["customer"]).items() if name}
+    return sorted(costs, key=lambda name: (-costs[name], name))
+
+
+def apart(rows: Sequence[Spend], customers: Sequence[str]) -> list[Spend]:
+    """The rows with the names of these customers only: all others are ``OTHERS``, nobody is ``UNNAMED``."""
+    names = {"": UNNAMED, **{name: name for name in customers}}
+    return [replace(row, customer=names.get(row.customer, OTHERS)) for row in rows]
 
 
 def forecast(rows: Sequence[Spend], today: date, cap: Decimal) -> Forecast:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_UP, Decimal
 
 from perkie_cli.domain.errors import BudgetExceeded, DailyCapReached
+from perkie_cli.domain.people.identity import ANONYMOUS, Owner, Tier
 
 NANO = Decimal(10) ** 9  # ledgers count whole nanodollars: one token costs a few hundred
 
@@ -134,10 +135,18 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """What an upstream call is made for. Nobody's name: the ledger outlives the erasure of a customer."""
+    """What an upstream call is made for, and whose request it is."""
 
     model: str
     style: str
+    owner: Owner = ANONYMOUS
+
+    @property
+    def name(self) -> str:
+        """The name that it is booked in, until an erasure takes it off: ``customer:42`` or ``session:s1``. Empty for
+        everybody else: nobody could ask for the erasure of an address.
+        """
+        return "" if self.owner.tier is Tier.IP else str(self.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +155,7 @@ class Spend:
 
     Parts of ``usd``: ``possible_usd``, calls with unknown outcome, such as timeouts, which may have been billed and
     are booked at their full price; ``wasted_usd``, calls that were billed and brought no picture, such as blocks.
+    ``customer``: the purchase's name, in a report by customer; empty where there is none, or none any more.
     """
 
     day: date  # UTC
@@ -159,6 +169,7 @@ class Spend:
     input_tokens: int
     output_tokens: int
     possible_calls: int = 0
+    customer: str = ""
     engine: str = "gemini"  # the only one that costs money
 
     def by_outcome(self) -> Mapping[str, Spend]:
@@ -171,3 +182,13 @@ class Spend:
             "possible": replace(self, calls=self.possible_calls, pictures=0, usd=self.possible_usd, wasted_usd=none),
         }
         return {outcome: part for outcome, part in parts.items() if part.calls}
+
+    def without(self, parts: Sequence[Spend]) -> Spend:
+        """What is left of it without these parts of it."""
+        left = {name: getattr(self, name) - sum(getattr(part, name) for part in parts) for name in _SUMMED}
+        return replace(self, **left)
+
+
+_SUMMED = (
+    "calls", "pictures", "usd", "possible_usd", "wasted_usd", "input_tokens", "output_tokens", "possible_calls",
+)  # fmt: skip

@@ -58,3 +58,8 @@ class GenerateRequest:
     charge: Charge | None = None  # the quota counters to charge; None: unmetered
     wait_for_quota: bool = False  # wait for the upstream's quota instead of failing
     overtime: float = 0.0  # seconds that a substitute may take after the deadline: late is better than nothing
+
+    @property
+    def spender(self) -> Owner:
+        """Whose spending it is: that of whoever asks, and nobody's where nobody asked, as in warming."""
+        return ANONYMOUS if self.charge is None else self.charge.owner

@@ -96,7 +96,7 @@ class GeminiEngine:
         connection = await self._connected()
         photo = await self._workers.run(question.reference, job.raster, model.reference_side)
         asked = question.ask(job, model, photo)
-        purchase = Purchase(model.id, job.style.id)
+        purchase = Purchase(model.id, job.style.id, job.owner)
         async with self._meter.call(purchase, model.price(asked.image_size), job.receipt) as bill:
             async with job.sending():
                 bill.sent()

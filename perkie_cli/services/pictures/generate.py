@@ -267,6 +267,7 @@ class Generate:
             plan.deadline,
             request.model,
             receipt=Receipt(request.budget),
+            owner=request.spender,
             cutout=plan.cutout,
             wait_for_quota=request.wait_for_quota,
             sending=turn.aside,

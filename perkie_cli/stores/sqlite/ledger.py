@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from perkie_cli.domain.money.spend import NANO, Purchase, Spend, Usage, daily_cap_reached, nanodollars
+from perkie_cli.domain.people.identity import Owner
 from perkie_cli.ports import Clock
 from perkie_cli.stores.sqlite.file import REPAIR, open_shared, reading, transaction
 from perkie_cli.stores.sqlite.thread import PATIENCE, FileThread
@@ -32,13 +33,18 @@ CREATE TABLE booking (
     input_tokens INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0,
     style TEXT NOT NULL DEFAULT '',
-    drawn INTEGER NOT NULL DEFAULT 1 -- 0 if the call brought no picture
+    drawn INTEGER NOT NULL DEFAULT 1, -- 0 if the call brought no picture
+    owner TEXT NOT NULL DEFAULT ''   -- whose request it was, unless that owner was erased
 ) WITHOUT ROWID;
 CREATE INDEX booking_day ON booking (day, nanodollars);
 """
 
 
-_ADDED = {"style": "TEXT NOT NULL DEFAULT ''", "drawn": "INTEGER NOT NULL DEFAULT 1"}
+_ADDED = {
+    "style": "TEXT NOT NULL DEFAULT ''",
+    "drawn": "INTEGER NOT NULL DEFAULT 1",
+    "owner": "TEXT NOT NULL DEFAULT ''",
+}
 
 
 class SqliteLedger:
@@ -73,7 +79,16 @@ class SqliteLedger:
 
     async def report(self, first: date, last: date) -> Sequence[Spend]:
         """The days from ``first`` to ``last``, by day, model and style."""
-        return await self._thread.read(lambda: self._report(first, last))
+        return await self._thread.read(lambda: self._report(first, last, named=False))
+
+    async def report_by_customer(self, first: date, last: date, only: Owner | None = None) -> Sequence[Spend]:
+        """The same, also by owner."""
+        rows = await self._thread.read(lambda: self._report(first, last, named=True))
+        return [each for each in rows if only is None or each.customer == str(only)]
+
+    async def forget(self, owner: Owner) -> int:
+        """Clears the name in its bookings, and in what SQLite keeps of earlier states."""
+        return await self._thread.read(lambda: self._forget(str(owner)))
 
     async def ping(self) -> None:
         """Takes and releases the write lock: nothing is sent upstream while spending cannot be recorded."""
@@ -86,7 +101,9 @@ class SqliteLedger:
     # ---------------------------------------------------------------- in the thread
 
     def _connect(self) -> sqlite3.Connection:
-        return with_added_columns(open_shared(self._path, SCHEMA, busy_timeout=self._busy_timeout))
+        connection = open_shared(self._path, SCHEMA, busy_timeout=self._busy_timeout)
+        connection.execute("PRAGMA secure_delete = ON")  # a name that was cleared leaves no trace in the file
+        return with_added_columns(connection)
 
     def _reading(self, query: Callable[[sqlite3.Connection], T]) -> T:
         return reading(self._path, SCHEMA, self._thread.connection, query)
@@ -109,8 +126,8 @@ class SqliteLedger:
         if spent + usd > cap:
             raise daily_cap_reached(spent, cap, now)
         connection.execute(
-            "INSERT INTO booking (id, day, model, style, nanodollars, open) VALUES (?, ?, ?, ?, ?, 1)",
-            (booking, day.isoformat(), purchase.model, purchase.style, nanodollars(usd)),
+            "INSERT INTO booking (id, day, model, style, nanodollars, open, owner) VALUES (?, ?, ?, ?, ?, 1, ?)",
+            (booking, day.isoformat(), purchase.model, purchase.style, nanodollars(usd), purchase.name),
         )
 
     def _settle(self, connection: sqlite3.Connection, booking: str, usage: Usage, drawn: bool) -> None:
@@ -127,14 +144,22 @@ class SqliteLedger:
         row = connection.execute("SELECT sum(nanodollars) FROM booking WHERE day = ?", (day.isoformat(),)).fetchone()
         return Decimal(row[0] or 0) / NANO
 
-    def _report(self, first: date, last: date) -> Sequence[Spend]:
+    def _forget(self, owner: str) -> int:
+        connection = self._thread.connection()
+        with transaction(connection):
+            count = connection.execute("UPDATE booking SET owner = '' WHERE owner = ?", (owner,)).rowcount
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log has what the pages were before
+        return count
+
+    def _report(self, first: date, last: date, *, named: bool) -> Sequence[Spend]:
         query = """
             SELECT day, model, style, count(*), sum(drawn AND NOT open), sum(nanodollars), sum(nanodollars * open),
-                   sum(nanodollars * (NOT drawn AND NOT open)), sum(input_tokens), sum(output_tokens), sum(open)
-            FROM booking WHERE day BETWEEN ? AND ? GROUP BY day, model, style ORDER BY day, model, style
+                   sum(nanodollars * (NOT drawn AND NOT open)), sum(input_tokens), sum(output_tokens), sum(open),
+                   CASE WHEN ? THEN owner ELSE '' END AS name
+            FROM booking WHERE day BETWEEN ? AND ? GROUP BY day, model, style, name ORDER BY day, model, style, name
         """
-        days = first.isoformat(), last.isoformat()
-        rows = self._reading(lambda connection: connection.execute(query, days).fetchall())
+        values = named, first.isoformat(), last.isoformat()
+        rows = self._reading(lambda connection: connection.execute(query, values).fetchall())
         return [_spend(*row) for row in rows]
 
 
@@ -152,8 +177,8 @@ def _missing(connection: sqlite3.Connection) -> list[str]:
     return [name for name in _ADDED if name not in known]
 
 
-def _spend(day: str, model: str, style: str, calls: int, pictures: int, *sums: int) -> Spend:
-    nano, possible, wasted, taken, given, unsettled = sums
-    usd, possible_usd, wasted_usd = (Decimal(each) / NANO for each in (nano, possible, wasted))
+def _spend(day: str, model: str, style: str, calls: int, pictures: int, *rest: Any) -> Spend:
+    *nano, taken, given, unsettled, owner = rest
+    usd, possible_usd, wasted_usd = (Decimal(each) / NANO for each in nano)
     then = date.fromisoformat(day)
-    return Spend(then, model, style, calls, pictures, usd, possible_usd, wasted_usd, taken, given, unsettled)
+    return Spend(then, model, style, calls, pictures, usd, possible_usd, wasted_usd, taken, given, unsettled, owner)

@@ -79,7 +79,9 @@ async def test_an_online_request_finds_what_was_ordered_and_the_other_way_round(
             found = await services.generate(warm_request(photo, job, Budget(Decimal(1))))
             assert found.cache is CacheOutcome.HIT
             assert (found.fingerprint, found.model, found.engine) == (drawn.fingerprint, drawn.model, "gemini")
+        spent = await services.ledger.report_by_customer(shop.first, shop.clock.now().date())
     assert shop.emulator.total == 3
+    assert {each.customer for each in spent} == {""}, "nobody asked for them"
 
 
 async def test_a_run_that_waits_collects_its_own_order(shop: Shop) -> None:

@@ -15,6 +15,7 @@ from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain import errors
 from perkie_cli.domain.events import SettingShadowed, StoreFailed
 from perkie_cli.domain.money.spend import Purchase, Receipt, Spend, Usage
+from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome
@@ -93,6 +94,12 @@ class FullLedger:
 
     async def report(self, since: date, until: date) -> list[Spend]:
         raise NotImplementedError(since, until)
+
+    async def report_by_customer(self, first: date, last: date, only: Owner | None = None) -> list[Spend]:
+        raise NotImplementedError(first, last, only)
+
+    async def forget(self, owner: Owner) -> int:
+        raise NotImplementedError(owner)
 
     async def ping(self) -> None:
         pass
