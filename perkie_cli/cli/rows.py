@@ -19,7 +19,7 @@ from perkie_cli.cli.batch.rows import (
     SheetRow,
 )
 from perkie_cli.cli.commands.config import PlaceRow, SettingRow
-from perkie_cli.cli.commands.cost import SpendRow, StrategyRow
+from perkie_cli.cli.commands.cost import StrategyRow
 from perkie_cli.cli.commands.keys import ApiKeyRow
 from perkie_cli.cli.commands.quota import CounterChangeRow
 from perkie_cli.cli.commands.styles import FullStyleRow, StyleFileRow, StyleRow
@@ -34,6 +34,7 @@ from perkie_cli.cli.loadtest.rows import (
     LoadScenarioRow,
 )
 from perkie_cli.cli.models.rows import ImageModelRow, NetworkRow, ScoreRow, WeightsRow
+from perkie_cli.cli.money.spending import SpendRow
 from perkie_cli.cli.monitor.rows import AlertRow, LiveRow, ResourceChangeRow
 from perkie_cli.cli.row_parts import CheckRow, FailedRow, FileRow, VersionRow
 from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, RuleChangeRow, RuleRow

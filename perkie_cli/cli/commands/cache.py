@@ -19,7 +19,7 @@ from perkie_cli.cli.render import Report
 from perkie_cli.cli.row_parts import as_fields
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.storage.filters import filtered
-from perkie_cli.cli.storage.purge import Purge, confirm, nothing_of
+from perkie_cli.cli.storage.purge import Purge, booked, confirm, nothing_of, off
 from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter, OutputExists
 from perkie_cli.domain.orders import Then, Via
@@ -184,7 +184,8 @@ def purge(
 ) -> None:
     """Remove objects. For a customer or session also the shared copies and cut-outs of the same pictures.
 
-    --customer or --session alone is an erasure: the quota counters go, too, and nothing found is an error (exit 3).
+    --customer or --session alone is an erasure: the quota counters go, too, what was spent loses the name, and nothing
+    found is an error (exit 3).
     An interrupted purge can be run again.
 
     Examples:
@@ -200,13 +201,16 @@ def purge(
     async def work(services: Services) -> Report:
         planned = await services.cache_keeping.would_purge(chosen)
         amount, store = _amount(total(planned)), services.blobs.name
-        if not planned and (dry_run or chosen.owner is None):
+        named = await booked(services, chosen) if dry_run else 0
+        if not (planned or named) and (dry_run or chosen.owner is None):
             if chosen.erases:
                 raise nothing_of(chosen)
             renderer.say("nothing to remove")
             return _tallied(planned, store=store, dry_run=dry_run)
         if dry_run:
             renderer.say(f"would remove {amount} from {store}")
+            if named:
+                renderer.say(f"would take {off(named)}")
             return _tallied(planned, store=store, dry_run=True)
         confirm(renderer, chosen, amount, store, yes=yes)
         done = Purge(services, chosen, services.clock.now())
@@ -216,7 +220,10 @@ def purge(
         renderer.say(f"removed {_amount(total(done.totals))}")
         if done.counters is not None:
             renderer.say(f"forgot {done.counters} quota counter{'s' * (done.counters != 1)}")
-        more = {} if done.counters is None else {"quota_counters": done.counters}
+        if done.bookings:
+            renderer.say(f"took {off(done.bookings)}")
+        forgotten = {"quota_counters": done.counters, "bookings_unnamed": done.bookings}
+        more = {name: count for name, count in forgotten.items() if count is not None}
         return replace(_tallied(done.totals, store=store, dry_run=False, receipt=receipt, **more), error=error)
 
     run(ctx, work)

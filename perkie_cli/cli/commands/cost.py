@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from perkie_cli.cli import making
+from perkie_cli.cli.choices import owner_of
+from perkie_cli.cli.money.spending import Chosen, money, percent, spending
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.row_parts import IF_ANY
 from perkie_cli.cli.session import run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.domain.money.report import Column, Forecast, SpendTotal, forecast, grouped, total
+from perkie_cli.domain.money.report import LONGEST, Column
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.money.strategies import (
     Assumptions,
@@ -49,35 +50,6 @@ class StrategyRow:
     usd: Decimal
     usd_per_photo: Decimal
     break_even: Decimal | None
-
-
-@dataclass(frozen=True, slots=True)
-class SpendRow:
-    """Spending, summed up by the columns that were asked for."""
-
-    calls: int
-    pictures: int
-    usd: Decimal
-    possible_usd: Decimal
-    wasted_usd: Decimal
-    usd_per_thousand: Decimal | None
-    day: date | None = field(default=None, metadata=IF_ANY)
-    model: str | None = field(default=None, metadata=IF_ANY)
-    style: str | None = field(default=None, metadata=IF_ANY)
-    engine: str | None = field(default=None, metadata=IF_ANY)
-    outcome: Literal["picture", "wasted", "possible"] | None = field(default=None, metadata=IF_ANY)
-
-    @classmethod
-    def of(cls, columns: Mapping[str, str], total: SpendTotal) -> SpendRow:
-        """The row of a total; ``columns`` by name."""
-        return cls(
-            total.calls, total.pictures, total.usd, total.possible_usd, total.wasted_usd, total.usd_per_thousand,
-            day=date.fromisoformat(columns["day"]) if "day" in columns else None,
-            model=columns.get("model"),
-            style=columns.get("style"),
-            engine=columns.get("engine"),
-            outcome=columns.get("outcome"),  # type: ignore[arg-type]  # by_outcome has no other
-        )  # fmt: skip
 
 
 def _share(given: str | Decimal) -> Decimal:
@@ -169,8 +141,8 @@ def _estimate(given: Assumptions, model: str, cap: Decimal) -> Report:
     }
     assumed = (
         f"assumed: {_short(given.photos)} photos a day, {given.styles} styles ({given.popular} popular), "
-        f"{_short(given.views)} looked at, {_percent(given.hit_rate)} of pictures in the cache, "
-        f"{_percent(given.waste)} of calls wasted, {dollars(given.price)} a picture ({model})"
+        f"{_short(given.views)} looked at, {percent(given.hit_rate)} of pictures in the cache, "
+        f"{percent(given.waste)} of calls wasted, {dollars(given.price)} a picture ({model})"
     )
     rows = [
         StrategyRow(
@@ -179,7 +151,7 @@ def _estimate(given: Assumptions, model: str, cap: Decimal) -> Report:
         )
         for each in costs
     ]  # fmt: skip
-    within = ", ".join(f"{name} from {_percent(rate)}" for name, rate in needed.items())
+    within = ", ".join(f"{name} from {percent(rate)}" for name, rate in needed.items())
     even = "breaks even: the share in the cache at which it would cost what on_demand does now"
     within_cap = f"within the cap of {dollars(cap)} a day: {within} in the cache"
     return Report(rows, summary, [assumed, "", _side_by_side(costs), "", _by_hit_rate(given), "", even, within_cap])
@@ -193,9 +165,9 @@ def _side_by_side(costs: Sequence[StrategyCost]) -> Table:
             _short(each.pictures),
             _short(each.waited_for),
             _short(each.unseen),
-            _money(each.usd),
-            _money(each.usd * MONTH),
-            "" if each.break_even is None else _percent(each.break_even),
+            money(each.usd),
+            money(each.usd * MONTH),
+            "" if each.break_even is None else percent(each.break_even),
         )
         for each in costs
     ]
@@ -205,7 +177,7 @@ def _side_by_side(costs: Sequence[StrategyCost]) -> Table:
 def _by_hit_rate(given: Assumptions) -> Table:
     rows = []
     for rate, costs in sensitivity(given, RATES):
-        rows.append((_percent(rate), *(_money(each.usd) for each in costs)))
+        rows.append((percent(rate), *(money(each.usd) for each in costs)))
     columns = ("in the cache", *(f"{each.strategy} a day" for each in compare(given)))
     return Table(columns, rows, frozenset(columns))
 
@@ -213,15 +185,20 @@ def _by_hit_rate(given: Assumptions) -> Table:
 @app.command()
 def report(
     ctx: typer.Context,
-    days: Annotated[int, typer.Option(min=1, max=400, metavar="N", help="The last N days (UTC), today included.")] = 7,
+    days: Annotated[
+        int, typer.Option(min=1, max=LONGEST.days, metavar="N", help="The last N days (UTC), today included.")
+    ] = 7,
     by: Annotated[
         str, typer.Option(metavar="COLUMN[,COLUMN…]", help=f"Sum up by these: {', '.join(COLUMNS)}.")
     ] = "day,model",
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Only what this customer cost.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Only what this session cost.")] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="By customer: the N dearest, others in one sum.")] = 10,
 ) -> None:
     """Show what upstream calls cost: pictures, wasted and possible spend, and the forecast against the daily cap.
 
-    Possible spend is of calls whose outcome is unknown, such as timeouts: they may have been billed. Who it was for
-    is not booked: the ledger outlives the erasure of a customer.
+    Possible spend is of calls whose outcome is unknown, such as timeouts: they may have been billed. A customer's is
+    what it asked for itself. Unnamed: warming, requests without an id, and whoever was erased.
 
     Examples:
 
@@ -230,12 +207,14 @@ def report(
       perkie cost report --days 30 --by style,model --json
 
       perkie cost report --by outcome,style
+
+      perkie cost report --days 1 --by customer --limit 5
     """
-    columns = _columns(by)
+    columns, owner = _columns(by), owner_of(customer, session)
 
     async def work(services: Services) -> Report:
         today = services.clock.now().date()
-        return await _spent(services, today - timedelta(days=days - 1), today, columns)
+        return await spending(services, Chosen(today - timedelta(days=days - 1), today, columns, owner, limit))
 
     run(ctx, work)
 
@@ -248,50 +227,5 @@ def _columns(text: str) -> Sequence[Column]:
     return chosen
 
 
-async def _spent(services: Services, first: date, today: date, columns: Sequence[Column]) -> Report:
-    cap = services.settings.gemini.daily_cap_usd
-    rows = await services.ledger.report(min(first, today - timedelta(days=7)), today)
-    shown = [each for each in rows if each.day >= first]
-    so_far, ahead = total([each for each in rows if each.day == today]).usd, forecast(rows, today, cap)
-    whole = total(shown)
-    summary = {
-        "from": first,
-        "to": today,
-        "total": whole,
-        "usd_per_thousand": whole.usd_per_thousand,
-        "usd_today": so_far,
-        "daily_cap_usd": cap,
-        "forecast": ahead,
-    }
-    heads = (*columns, "calls", "pictures", "cost", "wasted", "possible", "per 1,000")
-    groups = grouped(shown, columns)
-    lines = [
-        (*key, each.calls, each.pictures, dollars(each.usd), dollars(each.wasted_usd), dollars(each.possible_usd),
-         "" if each.usd_per_thousand is None else _money(each.usd_per_thousand))
-        for key, each in groups.items()
-    ]  # fmt: skip
-    results = [SpendRow.of(dict(zip(columns, key, strict=True)), each) for key, each in groups.items()]
-    ends = [f"today {dollars(so_far)} of the cap of {dollars(cap)}; {first} to {today}: {dollars(whole.usd)}"]
-    if ahead.days:
-        ends.append(_told(ahead))
-    if not shown:
-        return Report(results, summary, ["nothing was spent", *ends])
-    return Report(results, summary, [Table(heads, lines, frozenset(heads[len(columns) :])), "", *ends])
-
-
-def _told(ahead: Forecast) -> str:
-    of_cap = "" if ahead.share_of_cap is None else f", {_percent(ahead.share_of_cap)} of the cap"
-    mean = f"mean of the last {ahead.days} finished days: {dollars(ahead.usd_per_day)} a day{of_cap}"
-    return f"{mean}; {_money(ahead.usd_per_month)} a month at that rate"
-
-
-def _percent(share: Decimal) -> str:
-    return f"{share * 100:.0f}%"
-
-
 def _short(number: Decimal) -> str:
     return f"{number:,.1f}".removesuffix(".0")
-
-
-def _money(usd: Decimal) -> str:
-    return f"${usd:,.2f}"

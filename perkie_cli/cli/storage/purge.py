@@ -1,4 +1,4 @@
-"""One run of ``perkie cache purge``: asks, removes, forgets quotas, and hands out a receipt."""
+"""One run of ``perkie cache purge``: asks, removes, forgets quotas and names, and hands out a receipt."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING
 from perkie_cli.batch.files import write_atomically
 from perkie_cli.cli.render import Renderer, plain
 from perkie_cli.domain.errors import NotFound, PerkieError
+from perkie_cli.domain.events import Audited
+from perkie_cli.domain.money.report import LONGEST, total
 from perkie_cli.domain.storage.selection import StoredTotal, area_of
 from perkie_cli.services.storage.keeping import Filter
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
+    from perkie_cli.domain.people.identity import Owner
     from perkie_cli.ports import BlobInfo
 
 RECEIPT = "perkie/receipt/1"
 STAYS = (
     "lines of the audit log, which name the id",
     "copies that other owners have of the same photo",
+    "what its pictures cost, in the sums of the spend ledger, without a name",
     "in a bucket: what its versioning or soft delete keeps (perkie lifecycle diff tells)",
 )
 """What an erasure leaves, by design."""
@@ -30,7 +34,9 @@ STAYS = (
 
 @dataclass(slots=True)
 class Purge:
-    """What was done. ``counters``: quota counters that were forgotten, None if that was not part of it."""
+    """What was done. ``counters``: quota counters that were forgotten; ``bookings``: those in the spend ledger that
+    lost their name. None if that was not part of it.
+    """
 
     services: Services
     chosen: Filter
@@ -38,6 +44,7 @@ class Purge:
     removed: list[BlobInfo] = field(default_factory=list)
     totals: Mapping[str, StoredTotal] = field(default_factory=dict)
     counters: int | None = None
+    bookings: int | None = None
 
     async def run(self, acknowledged: str | None, receipt: Path | None) -> PerkieError | None:
         """Removes everything, then writes the receipt, also after a failure, which is returned: what is done is done.
@@ -50,7 +57,7 @@ class Purge:
         except PerkieError as failure:
             error = failure
             self.totals = by_area(self.removed)
-        if error is None and self.chosen.erases and not self.removed and not self.counters:
+        if error is None and self.chosen.erases and not (self.removed or self.counters or self.bookings):
             return nothing_of(self.chosen)
         if receipt is not None:
             write_atomically(receipt, (json.dumps(await self._receipt(error), default=plain, indent=2) + "\n").encode())
@@ -60,8 +67,16 @@ class Purge:
         """``listed``: keeps every removed object, which a purge of a million should not do."""
         removed = self.removed if listed else None
         self.totals = await self.services.cache_keeping.purge(self.chosen, acknowledged, removed)
-        if self.chosen.owner is not None and self.chosen == Filter(self.chosen.owner):
-            self.counters = await self.services.quota_admin.forget(self.chosen.owner)
+        if (owner := _erased(self.chosen)) is not None:
+            self.counters = await self.services.quota_admin.forget(owner)
+            self.bookings = await self._unnamed(owner)
+
+    async def _unnamed(self, owner: Owner) -> int:
+        count = await self.services.ledger.forget(owner)
+        if count:
+            actor = self.services.protection.actor
+            self.services.events.emit(Audited("spend.forget", str(owner), actor, before=f"{count} calls", after="none"))
+        return count
 
     async def _receipt(self, error: PerkieError | None) -> Mapping[str, object]:
         left = await self._left()
@@ -77,6 +92,7 @@ class Purge:
             "removed": [{"key": each.key, "bytes": each.size, "created": each.created} for each in self.removed],
             "not_removed": left,
             "quota_counters_forgotten": self.counters,
+            "bookings_unnamed": self.bookings,
             "stays": STAYS if self.chosen.erases else (),
         }
 
@@ -86,6 +102,24 @@ class Purge:
             return [info.key async for info in self.services.cache_keeping.victims(self.chosen)]
         except PerkieError:
             return None
+
+
+async def booked(services: Services, chosen: Filter) -> int:
+    """The calls in the spend ledger whose name would go. Raises: StoreUnavailable, NotAuthorised."""
+    owner, today = _erased(chosen), services.clock.now().date()
+    if owner is None:
+        return 0
+    return total(await services.ledger.report_by_customer(today - LONGEST, today, owner)).calls
+
+
+def off(bookings: int) -> str:
+    """``the name off 2 booked calls``."""
+    return f"the name off {bookings} booked call{'s' * (bookings != 1)}"
+
+
+def _erased(chosen: Filter) -> Owner | None:
+    """Who is erased altogether: an owner without further filters."""
+    return chosen.owner if chosen == Filter(chosen.owner) else None
 
 
 def by_area(objects: Sequence[BlobInfo]) -> Mapping[str, StoredTotal]:

@@ -1,0 +1,1 @@
+"""What ``perkie cost`` shows."""
