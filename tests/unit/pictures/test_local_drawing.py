@@ -215,7 +215,7 @@ def test_a_black_coat_with_a_cast_is_painted_black_and_not_purple() -> None:
 
 
 @pytest.mark.parametrize(("rough", "least", "most"), [(False, 60, 140), (True, 0, 50)])
-def test_whiskers_beyond_the_matte_are_painted_before_calm_surroundings_only(rough: bool, least: int, most: int) -> None:
+def test_whiskers_beyond_the_matte_are_painted_before_calm_ones_only(rough: bool, least: int, most: int) -> None:
     rgb, alpha = cut_out_pet(400, 400, fur=140)
     if rough:
         shelves = 60 * (np.arange(400) // 20 % 2)
