@@ -80,7 +80,7 @@ RECIPES: Final[Mapping[str, LocalRecipe]] = MappingProxyType(
     {
         recipe.id: recipe
         for recipe in (
-            LocalRecipe("ink_wash", "7", InkWash, 0.6, relies=0.1),
+            LocalRecipe("ink_wash", "7", InkWash, 0.8, relies=0.1),
             LocalRecipe("van_gogh", "7", VanGogh, 0.83, relies=0.1),
             LocalRecipe("bw_fine_art", "4", BlackAndWhite, math.inf),
         )

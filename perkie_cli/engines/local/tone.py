@@ -9,6 +9,7 @@ import numpy as np
 from perkie_cli.engines.local.planes import AREA, Plane, blur, disc, guided_filter, resize, smoothstep, weighted
 from perkie_cli.engines.local.scene.subject import Scene
 
+NEIGHBOURS, CROWD, COVERED = 22, 6.0, 0.35  # px of 1024 around a spot; how many, or what share, make a crowd
 LEAST_SPAN = 0.55  # of the range that a pet of even tone fills
 ANCHOR_LOW, ANCHOR_HIGH = 0.8, 0.7  # how far the pet's own range is opened towards the photo's
 
@@ -82,11 +83,23 @@ def catch_lights(lightness: Plane, scale: float) -> Plane:
 
 
 def dark_spots(lightness: Plane, scale: float) -> Plane:
-    """Small compact dark spots, 0..1: pupils, nostrils. Lines, such as gaps in the fur, are none."""
+    """Small compact dark spots, 0..1: pupils, nostrils. Lines, such as gaps in the fur, and specks in crowds are none."""
     h, w = lightness.shape
     half = resize(lightness, max(8, w // 2), max(8, h // 2), AREA)
     around = cast(Plane, cv2.morphologyEx(half, cv2.MORPH_CLOSE, disc(12 * scale)))
     spot = cast(Plane, cv2.morphologyEx(around - half, cv2.MORPH_OPEN, disc(2.2 * scale)))
-    near = resize(cast(Plane, cv2.dilate(spot, disc(3 * scale))), w, h)
+    near = resize(cast(Plane, cv2.dilate(spot * _alone(spot, scale / 2), disc(3 * scale))), w, h)
     deep = resize(around, w, h) - lightness
     return smoothstep(np.minimum(deep, near), 0.08, 0.30)
+
+
+def _alone(spot: Plane, scale: float) -> Plane:
+    """0..1: 1 where few spots are near each other, as two pupils and a nose; 0 in the pepper of short fur."""
+    seen = (spot > 0.08).astype(np.uint8)
+    count, _, _, centres = cv2.connectedComponentsWithStats(seen, connectivity=8)
+    places = np.zeros_like(spot)
+    x, y = centres[1:count].round().astype(int).T
+    np.add.at(places, (y, x), 1)
+    sigma = max(1.0, NEIGHBOURS * scale)
+    few = smoothstep(CROWD - blur(places, sigma) * (2 * np.pi * sigma * sigma), 0, 2)
+    return few * smoothstep(COVERED - blur(seen.astype(np.float32), sigma), 0, 0.1)  # dots that touch count as one

@@ -16,6 +16,7 @@ from perkie_cli.engines.local.planes import Bytes
 from perkie_cli.engines.local.recipes import RECIPES
 from perkie_cli.engines.local.scene.cuts import dissolve_cuts
 from perkie_cli.engines.local.scene.subject import Backdrop, read_scene
+from perkie_cli.engines.local.tone import dark_spots
 from perkie_cli.imaging.raster import Raster
 from tests.pets import cut_out_pet, pet
 
@@ -169,6 +170,16 @@ def test_ink_draws_small_pupils_dark_and_the_eyes_around_them_light(fur: int, ir
     for x in (200, 312):
         assert np.median(drawing[238:243, x - 2 : x + 3]) < 65
         assert np.median(drawing[238:243, x + 5 : x + 8]) > 170
+
+
+@pytest.mark.parametrize(("specks", "drawn"), [(3, True), (60, False)])
+def test_pupils_and_nostrils_are_spots_and_the_pepper_of_short_fur_is_none(specks: int, drawn: bool) -> None:
+    lightness = np.full((1024, 1024), 0.7, np.float32)
+    for place in np.random.default_rng(3).permutation(64)[:specks]:
+        cv2.circle(lightness, (470 + 11 * int(place % 8), 470 + 11 * int(place // 8)), 3, 0.2, -1, cv2.LINE_AA)
+    spots = dark_spots(lightness, 1.0)[lightness < 0.25]
+    assert bool(np.median(spots) > 0.9) is drawn
+    assert bool(np.median(spots) < 0.1) is not drawn
 
 
 def _below_the_feet(shown: int) -> Bytes:

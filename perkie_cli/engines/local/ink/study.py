@@ -30,7 +30,7 @@ from perkie_cli.engines.local.tone import ToneKey, calm_texture, tone_key
 
 PALE = (0.55, 0.85)  # lightness of an edge that needs no line, and of one that needs a full one
 SEEN = (0.004, 0.014)  # change a pixel of the photo's lightness across an edge that is doubtful, and of a clear one
-AROUND, FAINTER = 0.80, 0.35  # weight of the surroundings that are kept, close to the subject; lines have less
+AROUND, FAINTER = 0.80, 0.55  # weight of the surroundings that are kept, close to the subject; lines have less
 REPEATED = 1e-3  # mean change of lightness between equal lines
 HINT = 0.70  # of what the subject stands on, where the surroundings are not kept
 OUTLINE = 0.75  # how much darker that line is
