@@ -83,7 +83,7 @@ def catch_lights(lightness: Plane, scale: float) -> Plane:
 
 
 def dark_spots(lightness: Plane, scale: float) -> Plane:
-    """Small compact dark spots, 0..1: pupils, nostrils. Lines, such as gaps in the fur, and specks in crowds are none."""
+    """Small compact dark spots, 0..1: pupils, nostrils. Lines, such as gaps in the fur, and crowds are none."""
     h, w = lightness.shape
     half = resize(lightness, max(8, w // 2), max(8, h // 2), AREA)
     around = cast(Plane, cv2.morphologyEx(half, cv2.MORPH_CLOSE, disc(12 * scale)))
@@ -95,7 +95,8 @@ def dark_spots(lightness: Plane, scale: float) -> Plane:
 
 def _alone(spot: Plane, scale: float) -> Plane:
     """0..1: 1 where few spots are near each other, as two pupils and a nose; 0 in the pepper of short fur."""
-    seen = (spot > 0.08).astype(np.uint8)
+    deepest = cast(Plane, cv2.dilate(spot, disc(2 * NEIGHBOURS * scale)))  # a pupil in dark fur is deeper than the fur
+    seen = (spot > np.maximum(0.08, 0.6 * deepest)).astype(np.uint8)
     count, _, _, centres = cv2.connectedComponentsWithStats(seen, connectivity=8)
     places = np.zeros_like(spot)
     x, y = centres[1:count].round().astype(int).T
