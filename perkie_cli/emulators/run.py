@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from perkie_cli.emulators.firestore.server import FirestoreEmulator
     from perkie_cli.emulators.gemini.painter import Painter
     from perkie_cli.emulators.gemini.server import GeminiEmulator
+    from perkie_cli.emulators.iam.server import IamEmulator
     from perkie_cli.emulators.monitoring.server import MonitoringEmulator
     from perkie_cli.emulators.storage.server import StorageEmulator
 
@@ -135,6 +136,13 @@ def make_cloud_run(
         port=port,
         admin_port=admin_port,
     )
+
+
+def make_iam(*, host: str = "127.0.0.1", port: int = 0) -> IamEmulator:
+    """Policies that grant nothing."""
+    from perkie_cli.emulators.iam.server import IamEmulator
+
+    return IamEmulator(host=host, port=port)
 
 
 def make_gemini(

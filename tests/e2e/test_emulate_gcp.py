@@ -41,9 +41,9 @@ def emulating(*args: str, lines: int) -> Iterator[tuple[dict[str, str], subproce
 
 
 def test_quotas_live_in_the_emulated_firestore(perkie: Perkie) -> None:
-    ports = [word for name in ("storage", "firestore", "monitoring", "run") for word in (f"--{name}-port", "0")]
-    with emulating("gcp", *ports, lines=4) as (told, process):
-        names = {"STORAGE", "FIRESTORE", "MONITORING", "CLOUD_RUN"}
+    ports = [word for name in ("storage", "firestore", "monitoring", "run", "iam") for word in (f"--{name}-port", "0")]
+    with emulating("gcp", *ports, lines=5) as (told, process):
+        names = {"STORAGE", "FIRESTORE", "MONITORING", "CLOUD_RUN", "CLOUD_IAM"}
         assert set(told) == {f"{name}_EMULATOR_HOST" for name in names}
         env = {**told, "PERKIE_QUOTA_STORE": "firestore"}
         assert perkie("quota", "grant", "3", "--customer", "42", "--yes", env=env).returncode == 0
@@ -55,9 +55,9 @@ def test_quotas_live_in_the_emulated_firestore(perkie: Perkie) -> None:
 
 
 def test_all_of_them_serve_one_generation(perkie: Perkie, cat: Path) -> None:
-    names = ("gemini", "storage", "firestore", "monitoring", "run")
+    names = ("gemini", "storage", "firestore", "monitoring", "run", "iam")
     ports = [word for name in names for word in (f"--{name}-port", "0")]
-    with emulating("all", *ports, "--bucket", "pets", "--picture", "tiny", lines=6) as (told, _):
+    with emulating("all", *ports, "--bucket", "pets", "--picture", "tiny", lines=7) as (told, _):
         stores = {"PERKIE_CACHE_STORE": "gcs", "PERKIE_CACHE_BUCKET": "pets", "PERKIE_QUOTA_STORE": "firestore"}
         env = {**told, **stores, "GOOGLE_CLOUD_PROJECT": "p"}
         drawn = perkie("stylize", cat, "--style", "ink_wash", "--customer", "42", "--json", env=env)

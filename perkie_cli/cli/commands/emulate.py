@@ -15,6 +15,7 @@ from perkie_cli.cli.emulate.options import (
     FirestorePort,
     GeminiPort,
     Host,
+    IamPort,
     Locking,
     MonitoringPort,
     Picture,
@@ -250,18 +251,45 @@ def monitoring(
 
 
 @app.command()
+def iam(ctx: typer.Context, port: IamPort = 8089, host: Host = "127.0.0.1") -> None:
+    """Serve what Google Cloud lets an account do: policies of projects, secrets and accounts, and keys of accounts.
+
+    Prints the variable to set, then runs until it is interrupted. The account is that of
+    GOOGLE_APPLICATION_CREDENTIALS; its token is not asked for, and its key is not sent.
+
+    Examples:
+
+      perkie emulate iam --port 8089 &
+
+      CLOUD_IAM_EMULATOR_HOST=127.0.0.1:8089 perkie doctor --only iam.roles
+    """
+    from perkie_cli.emulators.run import make_iam
+
+    services = build_services(settings_of(ctx).settings)
+    emulator = make_iam(host=host, port=port)
+
+    def announce() -> None:
+        tell(ctx, f"CLOUD_IAM_EMULATOR_HOST={emulator.address}")
+        note(ctx, f"PUT {emulator.url}/_emulator/policies sets who may do what.")
+
+    asyncio.run(serve(services, [emulator], announce))
+    finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
+
+
+@app.command()
 def gcp(
     ctx: typer.Context,
     storage_port: StoragePort = 8085,
     firestore_port: FirestorePort = 8086,
     monitoring_port: MonitoringPort = 8087,
     run_port: RunPort = 8088,
+    iam_port: IamPort = 8089,
     host: Host = "127.0.0.1",
     bucket: Buckets = None,
     transactions: Locking = "optimistic",
     signing_key: SigningKeys = None,
 ) -> None:
-    """Serve Cloud Storage, Firestore, Cloud Monitoring and Cloud Run together.
+    """Serve Cloud Storage, Firestore, Cloud Monitoring, Cloud Run and IAM together.
 
     Prints the variables to set, then runs until it is interrupted.
 
@@ -269,7 +297,7 @@ def gcp(
 
       perkie emulate gcp --storage-port 8085 --firestore-port 8086 --bucket pets
     """
-    from perkie_cli.emulators.run import make_firestore, make_monitoring, make_storage
+    from perkie_cli.emulators.run import make_firestore, make_iam, make_monitoring, make_storage
 
     services = build_services(settings_of(ctx).settings)
     objects = make_storage(
@@ -279,16 +307,19 @@ def gcp(
 
     measures = make_monitoring(services.clock, host=host, port=monitoring_port)
     containers = _cloud_run(ctx, services, host, run_port)
+    rights = make_iam(host=host, port=iam_port)
 
     def announce() -> None:
         tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
         tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
         tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
+        tell(ctx, f"CLOUD_IAM_EMULATOR_HOST={rights.address}")
         note(ctx)
 
-    asyncio.run(serve(services, [objects, documents, measures, *containers], announce))
+    asyncio.run(serve(services, [objects, documents, measures, rights, *containers], announce))
     summary = {"storage": objects.url, "firestore": documents.address}
-    summary |= [("monitoring", measures.address), *(("run", each.address) for each in containers)]
+    summary |= {"monitoring": measures.address, "iam": rights.address}
+    summary |= [("run", each.address) for each in containers]
     finish(ctx, Report(summary=summary))
 
 
@@ -300,11 +331,12 @@ def all_(
     firestore_port: FirestorePort = 8086,
     monitoring_port: MonitoringPort = 8087,
     run_port: RunPort = 8088,
+    iam_port: IamPort = 8089,
     host: Host = "127.0.0.1",
     bucket: Buckets = None,
     picture: Picture = "style",
 ) -> None:
-    """Serve Gemini, Cloud Storage, Firestore, Cloud Monitoring and Cloud Run together.
+    """Serve Gemini, Cloud Storage, Firestore, Cloud Monitoring, Cloud Run and IAM together.
 
     Prints the variables to set, then runs until it is interrupted.
 
@@ -312,7 +344,7 @@ def all_(
 
       perkie emulate all --bucket pets --picture tiny
     """
-    from perkie_cli.emulators.run import make_firestore, make_monitoring, make_storage
+    from perkie_cli.emulators.run import make_firestore, make_iam, make_monitoring, make_storage
 
     services = build_services(settings_of(ctx).settings)
     models = _gemini(services, picture, host=host, port=gemini_port)
@@ -321,17 +353,19 @@ def all_(
 
     measures = make_monitoring(services.clock, host=host, port=monitoring_port)
     containers = _cloud_run(ctx, services, host, run_port)
+    rights = make_iam(host=host, port=iam_port)
 
     def announce() -> None:
         tell(ctx, f"GOOGLE_GEMINI_BASE_URL={models.url}", "GEMINI_API_KEY=any")
         tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
         tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
         tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
+        tell(ctx, f"CLOUD_IAM_EMULATOR_HOST={rights.address}")
         note(ctx)
 
-    asyncio.run(serve(services, [models, objects, documents, measures, *containers], announce))
+    asyncio.run(serve(services, [models, objects, documents, measures, rights, *containers], announce))
     summary = {"gemini": models.url, "storage": objects.url}
-    summary |= {"firestore": documents.address, "monitoring": measures.address}
+    summary |= {"firestore": documents.address, "monitoring": measures.address, "iam": rights.address}
     summary |= [("run", each.address) for each in containers]
     finish(ctx, Report(summary=summary))
 

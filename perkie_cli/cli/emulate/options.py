@@ -40,6 +40,7 @@ MonitoringPort = Annotated[
     int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Monitoring; 0 picks a free one.")
 ]
 RunPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Run; 0 picks a free one.")]
+IamPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of IAM; 0 picks a free one.")]
 SigningKeys = Annotated[
     list[Path] | None,
     typer.Option(

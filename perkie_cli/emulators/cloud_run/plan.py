@@ -11,7 +11,7 @@ from perkie_cli.emulators.fault_plan import PlannedFault
 ROLLOUT = "Rollout"  # what goes on after a change was accepted
 METHODS = (
     *("GetService", "ListServices", "CreateService", "UpdateService", "DeleteService", "GetRevision"),
-    *("ListRevisions", "GetOperation", "WaitOperation", ROLLOUT),
+    *("ListRevisions", "GetOperation", "WaitOperation", "GetIamPolicy", "SetIamPolicy", ROLLOUT),
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import grpc.aio
 from google.cloud import run_v2
+from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 
 from perkie_cli.domain.errors import InvalidParameter
@@ -109,7 +110,7 @@ class RunEmulator:
             "ListRevisions": (v2.ListRevisionsRequest, self._revisions),
         }
         return {
-            "google.cloud.run.v2.Services": self._wrapped(services),
+            "google.cloud.run.v2.Services": {**self._wrapped(services), **self._policies()},
             "google.cloud.run.v2.Revisions": self._wrapped(revisions),
             "google.longrunning.Operations": {
                 "GetOperation": self._operation("GetOperation", operations_pb2.GetOperationRequest),
@@ -121,6 +122,26 @@ class RunEmulator:
         return {
             name: grpc.unary_unary_rpc_method_handler(
                 self._answering(name, answer), request_deserializer=kind.deserialize, response_serializer=_bytes
+            )
+            for name, (kind, answer) in calls.items()
+        }
+
+    def _policies(self) -> Mapping[str, Any]:
+        """IAM of services; whoever calls has every permission."""
+        calls: Mapping[str, tuple[Any, Answer]] = {
+            "GetIamPolicy": (iam_policy_pb2.GetIamPolicyRequest, lambda asked: self.state.policy(asked.resource)),
+            "SetIamPolicy": (
+                iam_policy_pb2.SetIamPolicyRequest,
+                lambda asked: self.state.set_policy(asked.resource, asked.policy),
+            ),
+            "TestIamPermissions": (
+                iam_policy_pb2.TestIamPermissionsRequest,
+                lambda asked: iam_policy_pb2.TestIamPermissionsResponse(permissions=asked.permissions),
+            ),
+        }
+        return {
+            name: grpc.unary_unary_rpc_method_handler(
+                self._answering(name, answer), request_deserializer=kind.FromString, response_serializer=_bytes
             )
             for name, (kind, answer) in calls.items()
         }

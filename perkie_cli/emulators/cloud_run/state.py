@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 from google.cloud import run_v2
+from google.iam.v1 import policy_pb2
 from google.longrunning import operations_pb2
 from google.protobuf import field_mask_pb2
 from google.rpc import code_pb2
@@ -44,6 +45,7 @@ class RunState:
         self.services: dict[str, Any] = {}
         self.revisions: dict[str, Any] = {}
         self.operations: dict[str, Any] = {}
+        self.policies: dict[str, Any] = {}  # of services
         self._clock = clock
         self._fault = fault
         self._seconds = seconds
@@ -72,6 +74,24 @@ class RunState:
         if name not in self.operations:
             raise Refused(grpc.StatusCode.NOT_FOUND, f"operation {name} not found")
         return self.operations[name]
+
+    def policy(self, name: str) -> Any:
+        """Who may do what with the service. Raises: Refused."""
+        self.service(name)
+        return self.policies.get(name, policy_pb2.Policy(etag=b"ACAB"))
+
+    def set_policy(self, name: str, given: Any) -> Any:
+        """Raises: Refused, with ABORTED where ``given`` has an etag of another version."""
+        before = self.policy(name)
+        if given.etag not in (b"", before.etag):
+            raise Refused(
+                grpc.StatusCode.ABORTED,
+                "There were concurrent policy changes. Please retry the whole read-modify-write.",
+            )
+        self.policies[name] = policy_pb2.Policy(
+            version=given.version, bindings=given.bindings, etag=str(next(self._numbers)).encode()
+        )
+        return self.policies[name]
 
     def create(self, parent: str, service_id: str, given: Any, *, validate_only: bool) -> Any:
         """Raises: Refused."""
@@ -111,6 +131,7 @@ class RunState:
         del self.services[name]
         for revision in [each for each in self.revisions if each.startswith(f"{name}/")]:
             del self.revisions[revision]
+        self.policies.pop(name, None)
         return self._operation(gone, done=True)
 
     # ------------------------------------------------------------ changes

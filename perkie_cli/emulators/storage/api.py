@@ -88,8 +88,10 @@ class Api:
                 return self._bucket(bucket, request)
             case ["iam"]:
                 return _json(policy(bucket, request))
-            case ["iam", "testPermissions"] | ["managedFolders", _, "iam", "testPermissions"]:
-                return _json(permissions(request))
+            case ["iam", "testPermissions"]:
+                return _json(permissions(bucket, request))
+            case ["managedFolders", name, "iam", "testPermissions"]:
+                return _json(permissions(folders.find(bucket, name), request))
             case ["storageLayout"]:
                 layout = {"kind": "storage#storageLayout", "bucket": bucket.name, "location": "US"}
                 return _json({**layout, "locationType": "multi-region", "hierarchicalNamespace": {"enabled": False}})

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from perkie_cli.domain.storage.lifecycle_json import rules_from
 from perkie_cli.emulators.http_server import Request
+from perkie_cli.emulators.iam.roles import caller_of, permitted
 from perkie_cli.emulators.storage import folders
 from perkie_cli.emulators.storage.errors import ApiError
 from perkie_cli.emulators.storage.listing import page_of
@@ -75,17 +76,29 @@ class Buckets:
 
 
 def policy(owner: Bucket | ManagedFolder, request: Request) -> Json:
-    """The IAM policy, after a PUT replaced it."""
+    """The IAM policy, after a PUT replaced it. Raises: ApiError 403 for an account that may not."""
+    needed = f"storage.buckets.{'set' if request.method == 'PUT' else 'get'}IamPolicy"
+    if (caller := caller_of(request.headers.get("authorization"))) is not None and needed not in _held(owner, caller):
+        raise ApiError(
+            403, f"{caller.partition(':')[2]} does not have {needed} access to the Google Cloud Storage bucket."
+        )
     if request.method == "PUT":
         owner.policy = request.json_object()
         owner.metageneration += 1
     return {**owner.policy, "etag": etag(owner)}
 
 
-def permissions(request: Request) -> Json:
-    """The caller has every permission."""
+def permissions(owner: Bucket | ManagedFolder, request: Request) -> Json:
+    """What the policy gives to an account that the token names; whoever names none has every permission."""
     asked = [value for name, value in parse_qsl(request.raw_query) if name == "permissions"]
-    return {"kind": "storage#testIamPermissionsResponse", "permissions": asked}
+    caller = caller_of(request.headers.get("authorization"))
+    held = asked if caller is None else _held(owner, caller)
+    found = [each for each in asked if each in held]
+    return {"kind": "storage#testIamPermissionsResponse", **({"permissions": found} if found else {})}
+
+
+def _held(owner: Bucket | ManagedFolder, caller: str) -> set[str]:
+    return set(permitted(owner.policy.get("bindings", ()), caller))
 
 
 def _checked(before: Json, after: Json, now: datetime) -> Json:
