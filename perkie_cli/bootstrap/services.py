@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         Workers,
     )
     from perkie_cli.ports.batch_api import BatchApi
+    from perkie_cli.ports.iam import Access
     from perkie_cli.ports.monitoring import Monitoring
     from perkie_cli.ports.rollouts import RevisionSamples, RunServices
     from perkie_cli.resilience.guarded import GuardedMattingEngine, GuardedStyleEngine
@@ -146,6 +147,7 @@ class Services(LazyParts):
     buckets: Buckets = part("stores.google")
     resolved: Callable[[Secret | None], Secret | None] = part("stores.google")
     lifecycle: Lifecycle = part("stores.google")
+    access: Access = part("stores.google")
     run_services: Callable[[str, str], RunServices] = part("stores.cloud_run")
     revision_samples: Callable[[str], RevisionSamples] = part("stores.cloud_run")
     firestore: FirestoreConnection = part("stores.firestore")

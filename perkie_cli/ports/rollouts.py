@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from perkie_cli.domain.deploy.gate import Rule, Sample
 from perkie_cli.domain.deploy.live import LiveRevision, LiveService
 from perkie_cli.domain.deploy.traffic import Split
+from perkie_cli.domain.iam import Members
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,9 @@ class RunServices(Protocol):
 
     async def read(self, service: str) -> LiveService:
         """Raises: NotFound, NotAuthorised, Unavailable."""
+
+    async def members(self, service: str) -> Members:
+        """The service's own IAM policy. Raises: NotFound, NotAuthorised, Unavailable."""
 
     async def revision(self, service: str, name: str) -> LiveRevision | None:
         """None where there is none. Raises: NotAuthorised, Unavailable."""

@@ -233,7 +233,7 @@ def test_a_full_disk_and_a_read_only_one_are_told(
 
 
 def test_a_drifted_bucket_that_can_be_public_is_told_until_it_is_mended(perkie: Perkie) -> None:
-    ports = [word for name in ("storage", "firestore", "monitoring", "run") for word in (f"--{name}-port", "0")]
+    ports = [word for name in ("storage", "firestore", "monitoring", "run", "iam") for word in (f"--{name}-port", "0")]
     with emulating_gcp("gcp", *ports, "--bucket", "pets", lines=2) as (told, _):
         stores = {"PERKIE_CACHE_STORE": "gcs", "PERKIE_CACHE_BUCKET": "pets", "PERKIE_QUOTA_STORE": "firestore"}
         env = {**LOCAL, **told, **stores, "GOOGLE_CLOUD_PROJECT": "p"}

@@ -11,9 +11,11 @@ from perkie_cli.domain.secret import Secret
 from perkie_cli.domain.storage.protection import bucket_name
 from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
 from perkie_cli.ports import BlobStore, Buckets
+from perkie_cli.ports.iam import Access
 from perkie_cli.stores import secrets
 from perkie_cli.stores.google.blobs import GcsBlobs
 from perkie_cli.stores.google.buckets import GcsBuckets
+from perkie_cli.stores.google.iam import GoogleAccess
 from perkie_cli.stores.google.lifecycle import GcsRules
 from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
 from perkie_cli.system.threads import thread_workers
@@ -54,6 +56,11 @@ def buckets(its: Services) -> Buckets:
 def lifecycle(its: Services) -> Lifecycle:
     """The lifetime rules of the bucket."""
     return Lifecycle(GcsRules(its.bucket), its.clock, its.events, its.protection)
+
+
+def access(its: Services) -> Access:
+    """What Google Cloud lets our credentials do."""
+    return GoogleAccess(its.io, its.environ, its.settings.cache.endpoint)
 
 
 def resolved(its: Services) -> Callable[[Secret | None], Secret | None]:

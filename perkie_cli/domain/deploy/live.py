@@ -13,6 +13,7 @@ class LiveService:
     """A service as it is now. ``traffic`` is what was asked for, ``serving`` what is done; ``addresses`` by tag.
 
     ``ready``: None while it changes; else whether that went well, and ``message`` says why not.
+    ``account``: the service account that it runs as. ``asks_nobody``: it lets everybody in, whatever its policy says.
     """
 
     name: str
@@ -27,6 +28,8 @@ class LiveService:
     annotations: Mapping[str, str] = field(default_factory=dict)
     ready: bool | None = None
     message: str = ""
+    account: str = ""
+    asks_nobody: bool = False
 
     @property
     def split(self) -> Split:

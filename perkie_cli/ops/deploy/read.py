@@ -53,18 +53,21 @@ def read_environment(file: Path, name: str, images: Mapping[str, str] | None = N
     Raises: UnreadableFile, InvalidSetting with the line of what is wrong.
     """
     text = _text(file)
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidSetting(f"{file} is not valid TOML: {error}") from error
+    values = _values(file, text)
     if name not in values:
         raise InvalidSetting(f"{file} has no table [{name}]", hint=f"Add [{name}] with its project.")
     return _environment(_overlaid(str(file), values, lines_of(text), name), name, images or {})
 
 
+def read_all(file: Path) -> Sequence[Environment]:
+    """All environments of the file. Raises: UnreadableFile, InvalidSetting."""
+    values = _values(file, _text(file))
+    return [read_environment(file, name) for name in ENVIRONMENTS if name in values]
+
+
 def read_known(file: Path, own: Environment, images: Mapping[str, str]) -> Sequence[Environment]:
     """All environments of the file, ``own`` among them, in the order in which a release passes them."""
-    values = tomllib.loads(_text(file))
+    values = _values(file, _text(file))
     return [
         own if name == own.name else read_environment(file, name, images) for name in ENVIRONMENTS if name in values
     ]
@@ -72,9 +75,16 @@ def read_known(file: Path, own: Environment, images: Mapping[str, str]) -> Seque
 
 def other_projects(file: Path, name: str) -> Mapping[str, str]:
     """The projects of the other environments in the file, by name."""
-    values = tomllib.loads(_text(file))
+    values = _values(file, _text(file))
     others = {each: values.get(each, {}) for each in ENVIRONMENTS if each != name}
     return {each: str(table["project"]) for each, table in others.items() if "project" in table}
+
+
+def _values(file: Path, text: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSetting(f"{file} is not valid TOML: {error}") from error
 
 
 def _text(file: Path) -> str:

@@ -16,6 +16,8 @@ from perkie_cli.domain.money.price_list import ModelCatalogue
 from perkie_cli.domain.pictures.style import StyleCatalogue
 from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
 from perkie_cli.ports import BlobStore, Clock, DocumentStore, ModelStore, PricedEngine, SpendLedger, StateFiles, Workers
+from perkie_cli.ports.iam import Access
+from perkie_cli.ports.rollouts import RunServices
 
 T = TypeVar("T")
 
@@ -101,6 +103,14 @@ class Parts(Protocol):
     @property
     def ttl_policies(self) -> TtlPolicies:
         """Those of Firestore."""
+
+    @property
+    def access(self) -> Access:
+        """What Google Cloud lets these credentials do."""
+
+    @property
+    def run_services(self) -> Callable[[str, str], RunServices]:
+        """Makes the connection to Cloud Run in a project and region."""
 
     @property
     def ledger(self) -> SpendLedger:

@@ -8,8 +8,9 @@ from functools import partial
 
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.errors import PerkieError
-from perkie_cli.ops.doctor.checks import gemini, machine, matting, security, setup, stores, telemetry
+from perkie_cli.ops.doctor.checks import gemini, iam, machine, matting, run, security, setup, stores, telemetry
 from perkie_cli.ops.doctor.examine import Probe
+from perkie_cli.ops.doctor.needs import uses_cloud
 from perkie_cli.ops.doctor.said import Said, failed, skipped
 from perkie_cli.ops.doctor.subject import Subject
 
@@ -49,6 +50,14 @@ def _ledger(settings: Settings) -> str | None:
     return "google.cloud.firestore" if settings.gemini.ledger == "firestore" else None
 
 
+def _cloud(settings: Settings) -> str | None:
+    return "google.auth.transport.requests" if uses_cloud(settings) else None
+
+
+def _shipped(_: Settings) -> str | None:
+    return "google.cloud.run_v2" if run.FILE.exists() else None
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """``client`` names, for these settings, the library with which it uses the network; None if it does not."""
@@ -75,10 +84,15 @@ CHECKS: Mapping[str, Check] = {
     "bucket.rules": Check("the bucket's lifetime rules, versions and soft delete", stores.bucket_rules, _bucket),
     "quota.store": Check("the store of quotas", stores.quotas, _quotas),
     "firestore.ttl": Check("a TTL policy for each collection of Firestore", stores.ttl, _firestore),
+    "iam.permissions": Check("the server's account may do all that perkie needs", iam.permissions, _cloud),
+    "iam.roles": Check("the server's account may not do much more", iam.roles, _cloud),
+    "iam.keys": Check("no old keys of the server's account are about", iam.keys, _cloud),
+    "run.services": Check("who may call the services of deploy.toml, and as whom they run", run.services, _shipped),
     "matting.weights": Check("the weights of the configured matting engine", matting.weights),
     "matting.builtin": Check("the weights that come with perkie", matting.builtin),
     "security.files": Check("files with keys or settings are closed to others", security.files),
     "security.access": Check("who may call the server, and the secret of its links", security.access),
+    "security.keys": Check("no service account's key lies on this machine", iam.key_files),
     "telemetry.sinks": Check("where metrics and traces are sent", telemetry.sinks, _collector),
     "versions": Check("perkie, Python and the packages it needs", setup.versions),
 }

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from perkie_cli.domain.iam import Members, members_of
 from perkie_cli.domain.storage.lifecycle import StoredFacts
 from perkie_cli.ports import BucketState
 from perkie_cli.stores.google.storage_client import CALL_OPTIONS, GcsConnection
@@ -34,7 +35,7 @@ class GcsRules:
         """The bucket's current settings."""
         return await self._connection.in_bucket(_read)
 
-    async def readers(self) -> Mapping[str, Sequence[str]]:
+    async def readers(self) -> Members:
         """The members of the bucket's IAM policy with their roles."""
         return await self._connection.in_bucket(_readers)
 
@@ -76,13 +77,8 @@ def _read(bucket: Bucket) -> BucketState:
     return BucketState(rules, bucket.versioning_enabled, lasting, bucket.metageneration, never_public)
 
 
-def _readers(bucket: Bucket) -> Mapping[str, Sequence[str]]:
-    policy = bucket.get_iam_policy(requested_policy_version=3, **CALL_OPTIONS)
-    found: dict[str, list[str]] = {}
-    for binding in policy.bindings:
-        for member in binding["members"]:
-            found.setdefault(member, []).append(binding["role"])
-    return found
+def _readers(bucket: Bucket) -> Members:
+    return members_of(bucket.get_iam_policy(requested_policy_version=3, **CALL_OPTIONS).bindings)
 
 
 def _page(token: str | None, bucket: Bucket) -> tuple[list[Blob], str | None]:

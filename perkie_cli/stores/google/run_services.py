@@ -26,6 +26,7 @@ from perkie_cli.domain.errors import (
     UpstreamRefused,
     WrongCredentials,
 )
+from perkie_cli.domain.iam import Members, members_of
 from perkie_cli.ports.rollouts import ServiceChange
 from perkie_cli.stores.google.login import LOGIN, missing_credentials
 
@@ -80,6 +81,14 @@ class GoogleRunServices:
         async with self._answering(f"the service {service}"):
             found = await self._services.get_service(name=self._name(service), timeout=self._timeout, retry=None)
             return _live(found)
+        raise AssertionError
+
+    async def members(self, service: str) -> Members:
+        """See the port."""
+        asked = {"resource": self._name(service), "options": {"requested_policy_version": 3}}
+        async with self._answering(f"the IAM policy of {service}"):
+            policy = await self._services.get_iam_policy(request=asked, timeout=self._timeout, retry=None)
+            return members_of([{"role": each.role, "members": each.members} for each in policy.bindings])
         raise AssertionError
 
     async def revision(self, service: str, name: str) -> LiveRevision | None:
@@ -196,6 +205,8 @@ def _live(found: Any) -> LiveService:
         annotations=dict(found.annotations),
         ready=None if busy else condition.state == _State.CONDITION_SUCCEEDED,
         message=condition.message,
+        account=found.template.service_account,
+        asks_nobody=found.invoker_iam_disabled,
     )
 
 

@@ -140,7 +140,7 @@ class GcsConnection:
             case auth.GoogleAuthError() | api.Unauthorized():
                 return WrongCredentials(f"Google refuses our credentials for {name}", hint=LOGIN)
             case api.Forbidden():
-                return Forbidden(f"not allowed in {name}", hint="Is it ours? Grant roles/storage.objectAdmin on it.")
+                return Forbidden(f"not allowed in {name}", hint="Is it ours? Grant roles/storage.objectUser on it.")
             case api.ClientError():
                 return StoreUnavailable(f"{name} refuses the request: {_brief(error)}")
             case api.GoogleAPIError() | requests.exceptions.RequestException():

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.iam import EVERYBODY
 from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.protection import bucket_name
 from perkie_cli.domain.storage.selection import total
@@ -16,7 +17,6 @@ from perkie_cli.ops.lifecycle.lifecycle import Change
 from perkie_cli.ports import DocumentRef
 
 REPAIR = "perkie state verify --repair"
-STRANGERS = ("allUsers", "allAuthenticatedUsers")
 KEPT_FOR_A_WHILE = ("quota", "leases", "spend", "key_uses")  # collections whose documents have an end
 _NO_BUCKET = "pictures are kept on this machine's disk"
 
@@ -88,7 +88,7 @@ async def bucket_iam(its: Subject) -> Sequence[Said]:
             f"{member} has {role} on {name}: strangers can reach customers' photos",
             f"gcloud storage buckets remove-iam-policy-binding {name} --member={member} --role={role}",
         )
-        for member in STRANGERS
+        for member in EVERYBODY
         for role in readers.get(member, ())
     ]
     return found or [ok(f"{len(readers)} members in the policy of {name}, no strangers")]
