@@ -11,6 +11,7 @@ from perkie_cli.domain.secret import Secret
 from perkie_cli.domain.storage.protection import bucket_name
 
 SECRET = "sm://"  # noqa: S105  # how references begin
+NO_CLOUD = "nothing of Google Cloud is used"
 _SAVES = ("create", "get", "list", "update", "delete")
 _EMULATED = "CLOUD_IAM_EMULATOR_HOST"
 

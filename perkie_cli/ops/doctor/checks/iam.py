@@ -12,14 +12,13 @@ from pathlib import Path
 
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.iam import Caller, Kind, Resource
-from perkie_cli.ops.doctor.needs import BROAD, BROAD_ON_BUCKET, POWERS, Need, needs, signing, uses_cloud
+from perkie_cli.ops.doctor.needs import BROAD, BROAD_ON_BUCKET, NO_CLOUD, POWERS, Need, needs, signing, uses_cloud
 from perkie_cli.ops.doctor.said import Said, error, ok, skipped, warning
 from perkie_cli.ops.doctor.subject import Subject
 
 KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 OLD = timedelta(days=90)  # https://cloud.google.com/iam/docs/best-practices-for-managing-service-account-keys
 _BASIC = ("roles/owner", "roles/editor")
-_NO_CLOUD = "nothing of Google Cloud is used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +136,8 @@ async def keys(its: Subject) -> Sequence[Said]:
 
 async def key_files(its: Subject) -> Sequence[Said]:
     """Whether a service account's key lies on this machine. Without the network."""
+    if not uses_cloud(its.settings) and KEY_FILE not in its.parts.environ:
+        return [skipped(NO_CLOUD)]
     files = await its.blocking(lambda parts: [*_key_files(parts.environ)])
     return files or [ok("no service account's key lies on this machine")]
 
@@ -166,7 +167,7 @@ def _not_seen(place: Resource, problem: PerkieError) -> Said:
 async def _account(its: Subject) -> _Account | Said:
     """Skipped without Google Cloud, without credentials, and for a person, whose rights are not the server's."""
     if not uses_cloud(its.settings):
-        return skipped(_NO_CLOUD)
+        return skipped(NO_CLOUD)
     try:
         access = await its.blocking(lambda parts: parts.access)
         caller = await access.caller()

@@ -12,7 +12,7 @@ from perkie_cli.domain.errors import NotFound, PerkieError
 from perkie_cli.domain.iam import EVERYBODY, Kind, Resource
 from perkie_cli.ops.deploy.read import read_all
 from perkie_cli.ops.deploy.settings import Environment, ServiceSpec
-from perkie_cli.ops.doctor.needs import BROAD
+from perkie_cli.ops.doctor.needs import BROAD, NO_CLOUD, uses_cloud
 from perkie_cli.ops.doctor.said import Said, error, ok, skipped, warning
 from perkie_cli.ops.doctor.subject import Subject
 from perkie_cli.ports.rollouts import RunServices
@@ -50,7 +50,7 @@ async def services(its: Subject) -> Sequence[Said]:
     except PerkieError as problem:
         return [skipped(f"could not look: {problem.message}")]
     found = [said for each in environments for said in await _of(its, each)]
-    return found or [skipped(f"there is no {FILE} in this folder")]
+    return found or [skipped(f"there is no {FILE} in this folder" if uses_cloud(its.settings) else NO_CLOUD)]
 
 
 async def _of(its: Subject, environment: Environment) -> Sequence[Said]:
