@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -170,8 +171,6 @@ def _under(spec: Node) -> float | None:
 
 def _burn(name: str, document: Node, named: Documents) -> Burn:
     title, notes = _meta(document, RUNBOOK, LEAST)
-    if RUNBOOK not in notes:
-        document.refuse("metadata", f"has no annotation {RUNBOOK}: whoever is told needs to know what to do")
     spec = document.mapping("spec")
     spec.skip("alertWhenNoData", "alertWhenResolved", "alertWhenBreaching")
     for each in spec.mappings("notificationTargets"):  # who they are is a setting
@@ -197,7 +196,7 @@ def _burn(name: str, document: Node, named: Documents) -> Burn:
     least = notes.get(LEAST, "10")
     if not least.isdecimal():
         document.refuse("metadata", f"has {LEAST} {least!r}, which is no whole number")
-    return Burn(name, title, severity, notes[RUNBOOK], summary, factor, window, int(least), line)
+    return Burn(name, title, severity, notes.get(RUNBOOK, ""), summary, factor, window, int(least), line)
 
 
 def _condition_of(entry: Node, named: Documents) -> tuple[Node, int]:
@@ -221,7 +220,7 @@ def _objective(
     burns: Mapping[str, Burn],
     rules: dict[str, str],
 ) -> Objective:
-    title, notes = _meta(document, LOAD_TEST)
+    title, notes = _meta(document, LOAD_TEST, RUNBOOK)
     spec = document.mapping("spec")
     summary = spec.text("description", title)
     service = _referred(spec, "service", services)
@@ -235,13 +234,21 @@ def _objective(
     target = goals[0].number("target", 0.0001, 0.9999)
     goals[0].done()
     policies = spec.mappings("alertPolicies")
-    named = [_referred(each, "alertPolicyRef", burns) for each in policies]
+    named = [_told(_referred(each, "alertPolicyRef", burns), document, notes.get(RUNBOOK, "")) for each in policies]
     for each in (spec, *policies):
         each.done()
     found = Objective(name, title, service.name, indicator, target, days, tuple(named), summary, document.line)
     if LOAD_TEST in notes:
         _add_rule(rules, document, notes[LOAD_TEST], _rule_of(found))
     return found
+
+
+def _told(burn: Burn, objective: Node, runbook: str) -> Burn:
+    """With the objective's own runbook, if it has one: what to do depends on what burns."""
+    if not runbook and not burn.runbook:
+        text = f"has no annotation {RUNBOOK}, and neither has the alert policy {burn.name}"
+        objective.refuse("metadata", f"{text}: whoever is told needs to know what to do")
+    return replace(burn, runbook=runbook or burn.runbook)
 
 
 def _days(spec: Node) -> int:

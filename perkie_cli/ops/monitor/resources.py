@@ -168,10 +168,10 @@ def _policies(levels: ServiceLevels, place: Place) -> Iterator[Wanted]:
 
 
 def _policy(id_: str, title: str, summary: str, runbook: str, place: Place) -> dict[str, Any]:
-    page = f"docs/runbooks/{runbook}.md"
-    links = []
+    section = f"{runbook}.md#{id_}"  # each page has a section for each of its alerts
+    page, links = f"docs/runbooks/{section}", []
     if place.runbooks is not None:
-        page = f"{place.runbooks}/{runbook}.md"
+        page = f"{place.runbooks}/{section}"
         links = [{"displayName": "Runbook", "url": page}]
     content = (
         f"{summary}\n\nWhat to do: {page}\n\n"

@@ -100,7 +100,10 @@ async def test_what_is_written_holds_together(monitoring: GoogleMonitoring) -> N
     assert len(body["conditions"]) == 3, "two windows and a least count"
     assert body["combiner"] == "AND"
     assert body["severity"] == "CRITICAL"
-    assert body["documentation"]["links"][0]["url"] == "https://docs.example/runbooks/burning-budget.md"
+    assert (
+        body["documentation"]["links"][0]["url"]
+        == "https://docs.example/runbooks/availability.md#availability-fast-burn"
+    )
     channels = {each.name: each.body["labels"]["email_address"] for each in await monitoring.resources(Kind.CHANNEL)}
     told = {channels[name.replace("projects/shop", "projects/314159265358")] for name in body["notificationChannels"]}
     assert told == {"on-call@shop.example", "boss@shop.example"}

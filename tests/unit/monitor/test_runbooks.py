@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -14,14 +15,22 @@ from perkie_cli.config.levels.reading import read_levels
 from perkie_cli.config.schema import rows
 from perkie_cli.domain import errors
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.service_levels import Severity
 from perkie_cli.ops.doctor.server import SERVER_CHECKS
 from perkie_cli.ops.doctor.table import CHECKS
 from perkie_cli.ops.monitor.live import described
+from perkie_cli.ops.monitor.place import Place
+from perkie_cli.ops.monitor.resources import wanted
+from perkie_cli.ports.monitoring import Kind
 from tests.conftest import ROOT
 
 PAGES = {page.stem: page.read_text("utf-8") for page in sorted((ROOT / "docs" / "runbooks").glob("*.md"))}
 LEVELS = read_levels()
 SETTINGS = {row.name for row in rows()}
+ADDRESS = "https://docs.example/runbooks"
+# By page the text under each heading of the second level; an alert's name is its own anchor.
+SECTIONS = {name: dict(re.findall(r"(?ms)^## (.+?)\n(.*?)(?=^## |\Z)", text)) for name, text in PAGES.items()}
+SHARED = {"availability", "cutout-availability", "errors", "spending"}
 
 
 def typed() -> Iterator[tuple[str, list[str]]]:
@@ -67,27 +76,51 @@ def test_every_command_parses(page: str, words: list[str]) -> None:
         assert any(each.startswith(args[0]) for each in SETTINGS), f"{page}: no setting begins with {args[0]}"
 
 
-def test_every_alert_has_a_page_that_names_it() -> None:
-    for alert, runbook in LEVELS.runbooks.items():
-        assert runbook in PAGES, f"{alert}: docs/runbooks/{runbook}.md does not exist"
-        assert f"`{alert}`" in PAGES[runbook], f"docs/runbooks/{runbook}.md does not name {alert}"
-
-
-def test_the_index_names_every_alert_its_severity_and_its_page() -> None:
-    index = {
-        alert: (severity, page)
-        for cells, severity, page in re.findall(r"(?m)^\| (`.*?) \| (\w+) \| \[.*?\]\((.*?)\.md\)", PAGES["README"])
-        for alert in re.findall(r"`([\w-]+)`", cells)
+def test_every_alert_s_link_leads_to_the_section_of_its_name_which_says_how_urgent_it_is() -> None:
+    place = Place("p", dict.fromkeys(Severity, ()), dict.fromkeys(Severity, "X"), "a.example", ADDRESS)
+    links = {
+        each.id: each.body["documentation"]["links"][0]["url"]
+        for each in wanted(LEVELS, place)
+        if each.kind is Kind.POLICY
     }
-    assert index == {each.name: (each.severity.value, each.runbook) for each in described(LEVELS)}
-    linked = set(re.findall(r"\]\(([\w-]+)\.md\)", PAGES["README"]))
+    assert links.keys() == LEVELS.runbooks.keys()
+    for each in described(LEVELS):
+        page, _, anchor = links[each.name].removeprefix(f"{ADDRESS}/").partition(".md#")
+        assert anchor == each.name
+        section = SECTIONS[page][anchor]
+        assert section.lstrip().startswith(each.severity.value.title()), f"{page}: what kind is {each.name}?"
+
+
+@pytest.mark.parametrize("page", PAGES.keys() - {"README", "drills"})
+def test_a_page_tells_of_its_alerts_and_then_what_to_do(page: str) -> None:
+    alerts = [name for name, runbook in LEVELS.runbooks.items() if runbook == page]
+    *first, look, do, over, wake = SECTIONS[page]
+    assert (look, do, over, wake) == ("Look", "Do", "Over", "Wake")
+    assert sorted(first) == sorted(alerts)
+    assert "$ perkie " in SECTIONS[page]["Look"], "seen in a minute, with a command"
+    assert all(SECTIONS[page].values())
+    assert PAGES[page].count("\n") < 80, "it is read at night"
+
+
+def test_alerts_share_a_page_only_as_levels_of_one_measure() -> None:
+    shared = Counter(LEVELS.runbooks.values())
+    assert {page for page, count in shared.items() if count > 1} == SHARED
+
+
+def test_the_index_names_every_alert_its_severity_and_its_section() -> None:
+    index = re.findall(r"(?m)^\| `([\w-]+)` \| (\w+) \| \[.*?\]\((.*?)\.md#(.*?)\)", PAGES["README"])
+    assert sorted(index) == sorted(
+        (each.name, each.severity.value, each.runbook, each.name) for each in described(LEVELS)
+    )
+    linked = set(re.findall(r"\]\(([\w-]+)\.md", PAGES["README"]))
     assert linked == PAGES.keys() - {"README"}, "every page is in the index"
 
 
 def test_links_lead_somewhere() -> None:
     for name, text in PAGES.items():
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+        for target, anchor in re.findall(r"\]\((?!https?:|#)([^)#]+)#?([^)]*)", text):
             assert (ROOT / "docs" / "runbooks" / target).exists(), f"{name} → {target}"
+            assert not anchor or ".." in target or anchor in SECTIONS[target.removesuffix(".md")], f"{name} → {anchor}"
 
 
 def test_settings_and_codes_on_the_pages_exist() -> None:

@@ -170,6 +170,7 @@ WRONG = [
     ("conditionRef: fast", "conditionRef: slow", "own.yaml:32: spec.conditions[0].conditionRef names 'slow'", ""),
     ("lookbackWindow: 1h", "lookbackWindow: 1h30s", "own.yaml:39: spec.condition.lookbackWindow '1h30s'", ""),
     ("lookbackWindow: 1h", "lookbackWindow: 90s", "windows are whole minutes", ""),
+    ("perkie.dev/runbook: burning-budget", "note: x", "own.yaml:16: metadata has no annotation perkie.dev/runbook", ""),
     ("perkie.dev/runbook: errors", "note: x", "own.yaml:43: metadata has no annotation perkie.dev/runbook", ""),
     ("perkie.dev/runbook: memory", "perkie.dev/runbok: memory", "perkie.dev/runbok is not known here", "runbook"),
     ("severity: ticket", "severity: mail", "own.yaml:47: spec.severity is 'mail'", ""),
