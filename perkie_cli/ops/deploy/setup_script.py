@@ -60,7 +60,11 @@ def script(environment: Environment) -> str:
 
 
 def _apis(environment: Environment) -> Iterator[str]:
-    names = ("run", "artifactregistry", "secretmanager", "storage", "firestore", "cloudscheduler", "monitoring")
+    names = ["run", "artifactregistry", "secretmanager", "storage", "firestore", "cloudscheduler", "monitoring"]
+    names += ["iamcredentials"]  # signs links to the bucket
+    names += ["iam", "cloudresourcemanager"]  # tell the doctor what the accounts may do
+    if _draws_by_vertex(environment):
+        names.append("aiplatform")
     yield _gcloud(environment, "services", "enable", *(f"{name}.googleapis.com" for name in names))
 
 
@@ -160,7 +164,7 @@ def _roles(environment: Environment) -> Iterator[str]:
             *_member(environment, account), "--role=roles/storage.objectUser",
         )  # fmt: skip
         yield _project_role(environment, account, "roles/datastore.user")
-    if "GOOGLE_GENAI_USE_VERTEXAI" in drawing.env:
+    if _draws_by_vertex(environment):
         yield from (_project_role(environment, account, "roles/aiplatform.user") for account in writers)
     yield _on_account(environment, drawing.account, drawing.account, "roles/iam.serviceAccountTokenCreator")
     for each in environment.services:
@@ -169,6 +173,10 @@ def _roles(environment: Environment) -> Iterator[str]:
     yield _project_role(environment, "perkie-deployer", "roles/monitoring.viewer")
     for account in _all_accounts(environment)[:-2]:
         yield _on_account(environment, account, "perkie-deployer", "roles/iam.serviceAccountUser")
+
+
+def _draws_by_vertex(environment: Environment) -> bool:
+    return "GOOGLE_GENAI_USE_VERTEXAI" in environment.services[0].env
 
 
 def _calls(environment: Environment) -> Iterator[str]:

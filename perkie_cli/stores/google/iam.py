@@ -166,11 +166,11 @@ def _body(answer: Response, resource: Resource) -> Mapping[str, Any]:
             raise Forbidden(f"Google does not let us: {_reason(answer)}")
         case 404:
             raise NotFound(f"{resource} does not exist")
-    raise Unavailable(f"Google answers {answer.status_code} for {resource}")
+    raise Unavailable(f"Google answers {answer.status_code} for {resource}: {_reason(answer)}")
 
 
 def _reason(answer: Response) -> str:
     try:
         return str(answer.json()["error"]["message"])[:200]
     except (ValueError, KeyError, TypeError):
-        return "403"
+        return "it does not say why"

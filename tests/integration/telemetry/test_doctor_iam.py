@@ -231,8 +231,24 @@ def test_one_that_does_not_answer_ends_at_the_time_limit(cloud: Cloud, monkeypat
 
     with scripted(wait) as silent:
         monkeypatch.setenv("CLOUD_IAM_EMULATOR_HOST", silent.url.partition("://")[2])
-        monkeypatch.setattr("perkie_cli.stores.google.iam.TIMEOUT", 0.3)
-        assert {each["level"] for each in cloud.rows("iam.roles")} == {"skipped"}
+        monkeypatch.setattr("perkie_cli.stores.google.iam.TIMEOUT", 1.5)
+        (found,) = cloud.rows("iam.roles", "--time-limit", "0.5")
+        assert (found["level"], found["message"]) == ("error", "no answer within 0.5 s")
+        assert cloud.levels("iam.roles") == ["skipped"], "with more time the answer is that there is none"
+
+
+def test_without_a_project_google_cannot_be_asked(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, key_file: Path
+) -> None:
+    held = json.loads(key_file.read_text())
+    del held["project_id"]
+    key_file.write_text(json.dumps(held))
+    for name in ("GOOGLE_CLOUD_PROJECT", "PERKIE_CACHE_STORE", "PERKIE_HTTP_LINK_SECRET"):
+        monkeypatch.delenv(name)
+    told = cloud.rows("iam.permissions,iam.roles")
+    assert {each["message"] for each in told} == {
+        "Google cannot be asked: no project is set, or only emulators are used"
+    }
 
 
 def test_old_keys_of_the_account_are_told_with_their_age(cloud: Cloud) -> None:

@@ -18,6 +18,7 @@ from perkie_cli.ops.doctor.subject import Subject
 
 KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 OLD = timedelta(days=90)  # https://cloud.google.com/iam/docs/best-practices-for-managing-service-account-keys
+_NOTHING = "Google cannot be asked: no project is set, or only emulators are used"
 _BASIC = ("roles/owner", "roles/editor")
 
 
@@ -37,6 +38,8 @@ async def permissions(its: Subject) -> Sequence[Said]:
     wanted, name = list(account.needs), account.caller.account or ""
     if not account.caller.signs and (sign := signing(its.settings, name)) is not None:
         wanted.append(sign)
+    if not wanted:
+        return [skipped(_NOTHING)]
     told = await asyncio.gather(*(_granted(its, account.caller, each) for each in wanted))
     found = [each for each in told if each is not None]
     if any(each.is_finding for each in found) or len(found) == len(wanted):
@@ -62,19 +65,17 @@ async def roles(its: Subject) -> Sequence[Said]:
     account = await _account(its)
     if isinstance(account, Said):
         return [account]
-    return await _too_much(its, account) or [ok(f"{account.caller.account} has no role that is too broad")]
-
-
-async def _too_much(its: Subject, account: _Account) -> Sequence[Said]:
-    """Named roles first; only where none explains a power, the power itself."""
-    places = {need.resource for need in account.needs if need.resource.kind is Kind.PROJECT}
-    places |= {Resource(Kind.PROJECT, name) for name in (_project(its, account.caller),) if name}
+    projects = {need.resource for need in account.needs if need.resource.kind is Kind.PROJECT}
+    projects |= {Resource(Kind.PROJECT, name) for name in (_project(its, account.caller),) if name}
+    buckets = [need.resource for need in account.needs if need.resource.kind is Kind.BUCKET]
+    if not projects and not buckets:
+        return [skipped(_NOTHING)]
     found: list[Said] = []
-    for place in sorted(places, key=str):
+    for place in sorted(projects, key=str):  # roles first; only where none explains a power, the power itself
         found += await _named(its, account, place, BROAD) or await _powers(its, account.caller, place)
-    for place in (need.resource for need in account.needs if need.resource.kind is Kind.BUCKET):
+    for place in buckets:
         found += await _named(its, account, place, BROAD_ON_BUCKET)
-    return found
+    return found or [ok(f"{account.caller.account} has no role that is too broad")]
 
 
 async def _named(its: Subject, account: _Account, place: Resource, broad: Sequence[str]) -> Sequence[Said]:
