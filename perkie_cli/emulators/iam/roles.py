@@ -24,6 +24,8 @@ ROLES: Mapping[str, Sequence[str]] = {
     "roles/owner": (
         *(*_EDITOR, *_POLICY, *_OBJECTS),
         *("resourcemanager.projects.getIamPolicy", "resourcemanager.projects.setIamPolicy"),
+        *("secretmanager.secrets.getIamPolicy", "secretmanager.secrets.setIamPolicy"),
+        *("iam.serviceAccounts.getIamPolicy", "iam.serviceAccounts.setIamPolicy"),
         *("secretmanager.versions.access", "run.services.getIamPolicy", "run.services.setIamPolicy"),
     ),
     "roles/editor": _EDITOR,

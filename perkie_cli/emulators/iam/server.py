@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
@@ -15,8 +18,9 @@ POLICIES, KEYS = "/_emulator/policies", "/_emulator/keys"
 _PROJECT = re.compile(r"/v1/projects/([^/:]+):(\w+)")
 _SECRET = re.compile(r"/v1/(projects/[^/]+/secrets/[^/:]+):(\w+)")
 _ACCOUNT = re.compile(r"/v1/projects/[^/]+/(serviceAccounts/[^/:]+)(?::(\w+)|/(keys))")
+_FROM_URL_SAFE = str.maketrans("-_", "+/")  # of base64; Google takes both
 _STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
-_STATUS |= {501: "UNIMPLEMENTED"}
+_STATUS |= {409: "ABORTED", 501: "UNIMPLEMENTED"}
 
 
 class _Refused(Exception):
@@ -30,7 +34,7 @@ class _Refused(Exception):
 class IamEmulator(HttpServer):
     """Who may do what, by policies. A request without an emulated token is answered 401, as by Google.
 
-    A policy is there once it was set, by the admin API; a resource without one exists, and grants nothing of its own.
+    Every resource exists, and grants nothing until its policy is set, by the API or the admin API.
     Secrets have what their project's policy gives, too.
     """
 
@@ -87,11 +91,23 @@ class IamEmulator(HttpServer):
                 raise _Refused(400, "Permissions with wildcards are not allowed.")
             found = [each for each in asked if each in held]
             return {"permissions": found} if found else {}
-        if verb != "getIamPolicy":
+        if verb not in ("getIamPolicy", "setIamPolicy"):
             raise _Refused(501, f"{verb} is not emulated")
-        if f"{kind}.getIamPolicy" not in held:
-            raise _Refused(403, f"Permission '{kind}.getIamPolicy' denied on resource (or it may not exist).")
-        return {"version": 1, "etag": "BwWWja0YfJA=", "bindings": [*self._bindings(name)]}
+        if f"{kind}.{verb}" not in held:
+            raise _Refused(403, f"Permission '{kind}.{verb}' denied on resource (or it may not exist).")
+        if verb == "setIamPolicy":
+            self._replace(name, request.json_object()["policy"])
+        return {"version": 1, **self.policies.get(name, {}), "etag": self._etag(name)}
+
+    def _replace(self, name: str, policy: Json) -> None:
+        given = str(policy.get("etag", "")).translate(_FROM_URL_SAFE)  # gcloud writes it so
+        if given not in ("", self._etag(name)):
+            raise _Refused(409, "There were concurrent policy changes. Please retry the whole read-modify-write.")
+        self.policies[name] = {key: value for key, value in policy.items() if key != "etag"}
+
+    def _etag(self, name: str) -> str:
+        kept = json.dumps(self.policies.get(name, {}), sort_keys=True).encode()
+        return b64encode(sha256(kept).digest()[:9]).decode()
 
     def _keys_of(self, name: str, caller: str) -> Json:
         account = name.removeprefix("serviceAccounts/")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -173,6 +176,33 @@ def test_a_role_that_is_too_broad_is_replaced_by_what_is_enough(cloud: Cloud, ro
     assert not [each for each in lost if kept in each], "what the role gave and perkie needs is there still"
 
 
+@pytest.mark.skipif(shutil.which("gcloud") is None, reason="no Google Cloud SDK on this machine")
+def test_gcloud_itself_carries_the_fix_out(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.grant(PROJECT, "roles/storage.admin", "roles/iam.securityReviewer")
+    cloud.grant(f"gs://{BUCKET}", "roles/iam.securityReviewer")
+    (found,) = cloud.rows("iam.roles")
+    owner = f"owner@{PROJECT}.iam.gserviceaccount.com"
+    for policy in (cloud.iam.policies[PROJECT], cloud.storage.state.buckets[BUCKET].policy):
+        policy["bindings"].append({"role": "roles/owner", "members": [f"serviceAccount:{owner}"]})
+    token = tmp_path / "token"
+    token.write_text(f"emulated:{owner}")
+    env = {
+        **os.environ,
+        "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"{cloud.storage.url}/storage/v1/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER": f"{cloud.iam.url}/",
+        "CLOUDSDK_CORE_PROJECT": PROJECT,
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+        "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+    }
+    done = subprocess.run(found["fix"], shell=True, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert cloud.levels("iam.roles") == ["ok"]
+    assert not [each for each in cloud.rows("iam.permissions") if f"gs://{BUCKET}:" in each["message"]]
+
+
 @pytest.mark.parametrize(
     ("role", "told"),
     [
@@ -231,9 +261,9 @@ def test_one_that_does_not_answer_ends_at_the_time_limit(cloud: Cloud, monkeypat
 
     with scripted(wait) as silent:
         monkeypatch.setenv("CLOUD_IAM_EMULATOR_HOST", silent.url.partition("://")[2])
-        monkeypatch.setattr("perkie_cli.stores.google.iam.TIMEOUT", 1.5)
-        (found,) = cloud.rows("iam.roles", "--time-limit", "0.5")
-        assert (found["level"], found["message"]) == ("error", "no answer within 0.5 s")
+        monkeypatch.setattr("perkie_cli.stores.google.iam.TIMEOUT", 0.6)
+        (found,) = cloud.rows("iam.roles", "--time-limit", "0.3")
+        assert (found["level"], found["message"]) == ("error", "no answer within 0.3 s")
         assert cloud.levels("iam.roles") == ["skipped"], "with more time the answer is that there is none"
 
 
@@ -355,7 +385,8 @@ def test_policies_of_a_service_are_replaced_at_their_etag_only(run: run_v2.Servi
         ("/v1/projects/p:testIamPermissions", {"permissions": ["run.*"]}, f"{BEARER}a@b", 400),
         ("/v1/projects/p:testIamPermissions", [], f"{BEARER}a@b", 400),
         ("/v1/projects/p:getIamPolicy", {}, f"{BEARER}a@b", 403),
-        ("/v1/projects/p:setIamPolicy", {}, f"{BEARER}a@b", 501),
+        ("/v1/projects/p:setIamPolicy", {"policy": {}}, f"{BEARER}a@b", 403),
+        ("/v1/projects/p:getAncestry", {}, f"{BEARER}a@b", 501),
         ("/v1/folders/f:getIamPolicy", {}, f"{BEARER}a@b", 501),
     ],
 )
