@@ -160,11 +160,20 @@ def test_an_account_without_a_key_of_its_own_has_to_be_allowed_to_sign(
     assert (lacking["level"], "iam.serviceAccounts.signBlob" in lacking["message"]) == ("warning", True)
     cloud.carry_out(lacking["fix"])
     assert cloud.levels("iam.permissions") == ["ok"]
+    cloud.grant(PROJECT, "roles/iam.serviceAccountTokenCreator", "roles/iam.securityReviewer")
+    (broad,) = cloud.rows("iam.roles")
+    cloud.carry_out(broad["fix"])
+    assert (cloud.levels("iam.roles"), cloud.levels("iam.permissions")) == (["ok"], ["ok"])
 
 
 @pytest.mark.parametrize(
     ("role", "kept"),
-    [("roles/owner", ""), ("roles/storage.admin", "storage.objects"), ("roles/datastore.owner", "datastore.entities")],
+    [
+        ("roles/owner", ""),
+        ("roles/firebase.admin", "datastore.entities"),
+        ("roles/storage.admin", "storage.objects"),
+        ("roles/datastore.owner", "datastore.entities"),
+    ],
 )
 def test_a_role_that_is_too_broad_is_replaced_by_what_is_enough(cloud: Cloud, role: str, kept: str) -> None:
     cloud.grant(PROJECT, role, "roles/iam.securityReviewer")  # with the latter, the policy can be read

@@ -19,7 +19,7 @@ from perkie_cli.ops.doctor.subject import Subject
 KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 OLD = timedelta(days=90)  # https://cloud.google.com/iam/docs/best-practices-for-managing-service-account-keys
 _NOTHING = "Google cannot be asked: no project is set, or only emulators are used"
-_BASIC = ("roles/owner", "roles/editor")
+_WHOLE = ("roles/owner", "roles/editor", "roles/firebase.admin")  # each gives rights of several services
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,14 @@ async def permissions(its: Subject) -> Sequence[Said]:
     account = await _account(its)
     if isinstance(account, Said):
         return [account]
-    wanted, name = list(account.needs), account.caller.account or ""
-    if not account.caller.signs and (sign := signing(its.settings, name)) is not None:
-        wanted.append(sign)
-    if not wanted:
+    if not account.needs:
         return [skipped(_NOTHING)]
-    told = await asyncio.gather(*(_granted(its, account.caller, each) for each in wanted))
+    told = await asyncio.gather(*(_granted(its, account.caller, each) for each in account.needs))
     found = [each for each in told if each is not None]
-    if any(each.is_finding for each in found) or len(found) == len(wanted):
+    if any(each.is_finding for each in found) or len(found) == len(told):
         return found
-    seen = ", ".join(str(need.resource) for need, said in zip(wanted, told, strict=True) if said is None)
-    return [*found, ok(f"{name} has what it needs: {seen}")]
+    seen = ", ".join(str(need.resource) for need, said in zip(account.needs, told, strict=True) if said is None)
+    return [*found, ok(f"{account.caller.account} has what it needs: {seen}")]
 
 
 async def _granted(its: Subject, caller: Caller, need: Need) -> Said | None:
@@ -98,7 +95,7 @@ def _instead(account: _Account, place: Resource, role: str) -> str:
     granted = {
         need.resource.grant(account.caller.member, need.role): None
         for need in account.needs
-        if role in _BASIC or need.role.startswith(family)
+        if role in _WHOLE or need.role.startswith(family)
     }
     return " && ".join([*granted, place.revoke(account.caller.member, role)])
 
@@ -177,7 +174,10 @@ async def _account(its: Subject) -> _Account | Said:
     if caller.account is None:
         text = "these credentials are a person's, and not the server's: gcloud auth application-default login"
         return skipped(f"{text} --impersonate-service-account=ACCOUNT")
-    return _Account(caller, list(needs(its.settings, its.parts.environ, _project(its, caller))))
+    wanted = [*needs(its.settings, its.parts.environ, _project(its, caller))]
+    if not caller.signs and (sign := signing(its.settings, caller.account)) is not None:
+        wanted.append(sign)
+    return _Account(caller, wanted)
 
 
 def _project(its: Subject, caller: Caller) -> str | None:
