@@ -20,7 +20,10 @@ from perkie_cli.emulators.cloud_run.rules import LATEST, Refused, check_revision
 from perkie_cli.ports import Clock
 
 State = run_v2.Condition.State
-_SETTABLE = ("annotations", "labels", "description", "ingress", "scaling", "template", "traffic", "launch_stage")
+_SETTABLE = (
+    *("annotations", "labels", "description", "ingress", "scaling", "template", "traffic", "launch_stage"),
+    "invoker_iam_disabled",
+)
 
 
 @dataclass(slots=True)

@@ -350,6 +350,14 @@ def test_a_service_lets_in_whom_deploy_toml_says(cloud: Cloud, run: run_v2.Servi
     run.set_iam_policy(request={"resource": SERVICE, "policy": PUBLIC})
     (open_,) = cloud.rows("run.services")
     assert (open_["level"], "remove-iam-policy-binding" in open_["fix"]) == ("error", True)
+    run.set_iam_policy(request={"resource": SERVICE, "policy": {}})
+    live = run.get_service(name=SERVICE)
+    live.invoker_iam_disabled = True
+    run.update_service(service=live)
+    (unchecked,) = cloud.rows("run.services")
+    assert (unchecked["level"], unchecked["fix"].endswith("--invoker-iam-check")) == ("error", True)
+    (tmp_path / "deploy.toml").write_text(SHOP)
+    assert cloud.levels("run.services") == ["ok"]
 
 
 def test_a_service_as_the_default_account_or_with_a_broad_role_is_told(
