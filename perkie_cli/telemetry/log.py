@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import Any, Literal, TextIO
+from typing import Literal, TextIO
 
 from perkie_cli.domain.events import (
     Answered,
@@ -41,10 +41,10 @@ from perkie_cli.domain.events import (
 from perkie_cli.domain.secret import masked
 from perkie_cli.system.current_request import CurrentRequest, current_request
 from perkie_cli.telemetry.outages import Outages
-from perkie_cli.telemetry.told import Told, utc
+from perkie_cli.telemetry.told import NAME, EventRecord, utc
 
 Format = Literal["text", "json"]
-log = logging.getLogger("perkie.events")
+log = logging.getLogger(NAME)
 _OF_STORES = (StoreFailed, StoreAnswered)
 _MADE = (PictureEnded, CutoutEnded)
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")  # all but the tab
@@ -76,13 +76,16 @@ class EventLog:
 
     def emit(self, event: Event) -> None:
         """Logs the event."""
-        told = self._outages.told(event) if isinstance(event, _OF_STORES) else event
-        level = logging.DEBUG if told is None else self._levels[type(told)]
-        if self._wide and isinstance(event, _MADE) and (request := current_request()) is not None:
+        kind = type(event)
+        level = self._levels[kind]
+        if kind in _OF_STORES:
+            told = self._outages.told(event)
+            event, level = (event, logging.DEBUG) if told is None else (told, self._levels[type(told)])
+        elif self._wide and kind in _MADE and (request := current_request()) is not None:
             request.made.append(event)
             level = logging.DEBUG
-        if log.isEnabledFor(level):  # without the search for the calling line, which no format shows
-            log.handle(logging.LogRecord(log.name, level, "", 0, "%s", (Told(told or event),), None))
+        if log.isEnabledFor(level):
+            log.handle(EventRecord(event, level))
 
 
 class Lines(logging.Formatter):
@@ -91,23 +94,25 @@ class Lines(logging.Formatter):
     The one place that decides how a line looks: a record has the request as ``record.request``, if there is one.
     """
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
+    def format(self, record: logging.LogRecord) -> str:
+        """One line without passwords: no text from outside can begin another one, or change a terminal.
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
-        """RFC 3339 with ``Z``."""
-        return utc(record)
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the library's name
-        """One line without passwords: no text from outside can begin another one, or change a terminal."""
-        text = _CONTROLS.sub(_escaped, masked(super().formatMessage(record)))
+        Those of an exception follow indented, since its message may look like a line of its own.
+        """
+        text = _shown(f"{utc(record)} {record.levelname} {record.getMessage()}")
         request: CurrentRequest | None = getattr(record, "request", None)
-        return text if request is None else f"{text} [{_named(request)}]"
+        if request is not None:
+            text = f"{text} [{_named(request)}]"
+        if record.exc_info:
+            lines = masked(self.formatException(record.exc_info)).split("\n")
+            text = "\n".join([text, *(f"  {_shown(line)}" for line in lines)])
+        return text
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802  the library's name
-        """Indented, since an exception's message may look like a line of its own."""
-        lines = masked(super().formatException(ei)).split("\n")
-        return "\n".join(f"  {_CONTROLS.sub(_escaped, line)}" for line in lines)
+
+def _shown(text: str) -> str:
+    """On one line, and without passwords."""
+    text = masked(text)
+    return text if text.isprintable() else _CONTROLS.sub(_escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -4,44 +4,48 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import fields
+import time
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from typing import Any
 
 from perkie_cli.domain.events import Answered, Event
 
+NAME = "perkie.events"
+_UNSAID = vars(logging.LogRecord(NAME, logging.NOTSET, "", 0, None, None, None))
 
-class Told:
-    """An event as the argument of a record: the formatter decides what becomes of it."""
 
-    __slots__ = ("event",)
+class EventRecord(logging.LogRecord):
+    """An event on its way to the log: the formatter decides what becomes of it.
 
-    def __init__(self, event: Event) -> None:
-        self.event = event
+    The library would look for threads, tasks and the calling line, which no format shows.
+    """
 
-    def __str__(self) -> str:
+    def __init__(self, event: Event, level: int) -> None:
+        now = time.time()
+        vars(self).update(_UNSAID, levelno=level, levelname=logging.getLevelName(level), created=now, event=event)
+        self.msecs = now % 1 * 1000
+
+    event: Event
+
+    def getMessage(self) -> str:  # noqa: N802  the library's name
+        """The event's line."""
         return line(self.event)
 
 
 def name_of(event: Event) -> str:
     """``picture_ended``."""
-    return _shape(type(event))[0]
+    return _in_words(type(event).__name__)
+
+
+@cache
+def _in_words(kind: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
 
 
 def facts_of(event: Event) -> dict[str, Any]:
     """The event's fields."""
-    return {name: getattr(event, name) for name in _shape(type(event))[1]}
-
-
-_shapes: dict[type[Event], tuple[str, tuple[str, ...]]] = {}
-
-
-def _shape(kind: type[Event]) -> tuple[str, tuple[str, ...]]:
-    """The name of a kind of event, and of its fields."""
-    if (known := _shapes.get(kind)) is None:
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
-        known = _shapes[kind] = name, tuple(field.name for field in fields(kind))
-    return known
+    return {name: getattr(event, name) for name in event.__match_args__}
 
 
 def line(event: Event) -> str:
@@ -50,10 +54,15 @@ def line(event: Event) -> str:
         return f"{event.method} {event.shown or event.route}: {event.status} in {event.seconds:.3f} s"
     values = facts_of(event)
     hint = values.pop("hint", None)
-    facts = ", ".join(f"{name}={v:.3f}" if isinstance(v, float) else f"{name}={v}" for name, v in values.items())
+    facts = ", ".join([f"{name}={v:.3f}" if isinstance(v, float) else f"{name}={v}" for name, v in values.items()])
     return " ".join(f"{name_of(event)}: {facts}{f' ({hint})' if hint else ''}".split())
 
 
 def utc(record: logging.LogRecord) -> str:
     """The record's time as RFC 3339 with milliseconds and ``Z``."""
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
