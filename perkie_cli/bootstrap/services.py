@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from perkie_cli.telemetry.audit import AuditLog
     from perkie_cli.telemetry.cloud_monitoring import CloudMonitoring
     from perkie_cli.telemetry.counting import Counting
+    from perkie_cli.telemetry.fanout import Sink
     from perkie_cli.telemetry.flushes import Flushes
     from perkie_cli.telemetry.measures import Measures
     from perkie_cli.telemetry.prometheus import Exposition
@@ -128,11 +129,11 @@ class Services(LazyParts):
     audit: AuditLog = part("telemetry.reporting")
     events: EventSink = part("telemetry.reporting")
     measures: Measures = part("telemetry.server")
+    server_sinks: Sequence[Sink] = part("telemetry.server")
     counting: Counting = part("telemetry.server")
     readings: Readings = part("telemetry.server")
     cloud_monitoring: CloudMonitoring = part("telemetry.server")
     flushes: Flushes = part("telemetry.server")
-    beside: EventSink = part("telemetry.server")
     traces: Traces = part("telemetry.traces")
     metrics: Exposition = part("telemetry.server")
 

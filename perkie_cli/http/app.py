@@ -64,8 +64,10 @@ _NOT_PROXIED = (health.router, ops.router, process_socket.router, portrait.files
 def create_app(services: Services, *, warming: bool = False) -> FastAPI:
     """The app over ``services``, which it closes at shutdown; ``warming``: it warms up when it starts to serve.
 
-    Raises: InvalidSetting.
+    Raises: InvalidSetting; TypeError for the services of a command, which counts nothing.
     """
+    if not services.is_server:
+        raise TypeError("these services were built for a command: use profile=Profile.SERVER")
     parts = build_parts(services)
     app = FastAPI(
         title="perkie",
@@ -131,7 +133,7 @@ def _add_middleware(app: FastAPI, parts: Parts) -> None:
     )
     tracing = parts.services.settings.telemetry
     share = float(tracing.trace_share) if tracing.otlp_endpoint else 0
-    app.add_middleware(Context, events=parts.services.counting, trace_share=share)
+    app.add_middleware(Context, events=parts.services.events, trace_share=share)
     app.add_middleware(Head)
 
 

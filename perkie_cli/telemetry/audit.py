@@ -6,7 +6,7 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from perkie_cli.domain.errors import UnreadableFile
 from perkie_cli.domain.events import Audited, AuditLost, Event
 from perkie_cli.domain.records import AuditRecord
 from perkie_cli.domain.units import why_unread
-from perkie_cli.ports import Clock, EventSink
+from perkie_cli.ports import Clock
 from perkie_cli.system.private import open_private, private_folder
 
 
@@ -28,22 +28,25 @@ def current_actor() -> str:
 
 
 class AuditLog:
-    """Writes ``Audited`` to ``path`` (mode 0600) and passes every event on."""
+    """An event sink that writes what was ``Audited`` to ``path`` (mode 0600)."""
 
-    def __init__(self, path: Path, clock: Clock, next_sink: EventSink) -> None:
+    def __init__(self, path: Path, clock: Clock, tell: Callable[[Event], None]) -> None:
+        """``tell``: of records that cannot be written."""
         self.path = path
         self.unreadable = 0  # lines of the last reading
         self._clock = clock
-        self._next_sink = next_sink
+        self._tell = tell
 
-    def emit(self, event: Event) -> None:
-        """Writes and passes on the event; a record that cannot be written becomes an ``AuditLost`` event."""
-        if isinstance(event, Audited):
-            try:
-                self._append(event)
-            except OSError as error:
-                self._next_sink.emit(AuditLost(str(self.path), error.strerror or str(error)))
-        self._next_sink.emit(event)
+    def taker(self, kind: type[Event]) -> Callable[[Audited], None] | None:
+        """Takes ``Audited``."""
+        return self.write if kind is Audited else None
+
+    def write(self, event: Audited) -> None:
+        """Writes the record; one that cannot be written becomes an ``AuditLost`` event."""
+        try:
+            self._append(event)
+        except OSError as error:
+            self._tell(AuditLost(str(self.path), error.strerror or str(error)))
 
     def records(self) -> Iterator[AuditRecord]:
         """What was recorded on this machine, the oldest first. Blocks. Raises: UnreadableFile."""

@@ -29,7 +29,7 @@ from perkie_cli.domain.events import (
     WaitEnded,
     WorkRefused,
 )
-from perkie_cli.ports import Clock, EventSink
+from perkie_cli.ports import Clock
 from perkie_cli.telemetry.measures import Measures
 
 _STATES = {"closed": 0, "half_open": 1, "open": 2}
@@ -37,13 +37,12 @@ _WITH_A_PICTURE = ("ok", "degraded")
 
 
 class Counting:
-    """Counts every event and passes it on to ``next_sink``."""
+    """An event sink that counts."""
 
-    def __init__(self, measures: Measures, clock: Clock, next_sink: EventSink) -> None:
+    def __init__(self, measures: Measures, clock: Clock) -> None:
         self.measures = measures
         self.substitutes: deque[tuple[datetime, Degraded]] = deque(maxlen=20)  # the last ones, for /ops
         self._clock = clock
-        self._next_sink = next_sink
         self._breakers = Breakers(measures, clock)
         self._in_flight = 0
         self._kinds: dict[type[Event], Callable[[Any], None]] = {
@@ -72,12 +71,9 @@ class Counting:
         """The kinds of events that metrics are made of."""
         return frozenset(self._kinds)
 
-    def emit(self, event: Event) -> None:
-        """Counts the event and passes it on."""
-        count = self._kinds.get(type(event))
-        if count is not None:
-            count(event)
-        self._next_sink.emit(event)
+    def taker(self, kind: type[Event]) -> Callable[[Any], None] | None:
+        """Counts events of that kind; None for those that no metric is made of."""
+        return self._kinds.get(kind)
 
     def bring_up_to_date(self) -> None:
         """Counts what goes on by itself: the time of breakers that are not closed."""

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import Arrived, Event, StoreAnswered, StoreFailed
-from perkie_cli.ports import Clock, EventSink
+from perkie_cli.ports import Clock
 from perkie_cli.system.waiting import begin
 
 USUALLY, AT_THE_END = 5.0, 2.0  # seconds for a write
@@ -22,7 +22,7 @@ Write = Callable[[float], Awaitable[None]]  # within so many seconds
 
 
 class Flushes:
-    """An event sink that begins a flush when a request arrives and one is due, and passes every event on."""
+    """An event sink that begins a flush when a request arrives and one is due."""
 
     def __init__(
         self,
@@ -32,7 +32,6 @@ class Flushes:
         write: Write,
         every: float,
         clock: Clock,
-        next_sink: EventSink,
         tell: Callable[[Event], None],
     ) -> None:
         """``prepare`` takes readings before a ``write``, but not before the last one: stores may be closed by then.
@@ -44,17 +43,19 @@ class Flushes:
         self._write = write
         self._every = every
         self._clock = clock
-        self._next_sink = next_sink
         self._tell = tell
         self._due = clock.monotonic() + every
         self._running: asyncio.Task[None] | None = None
 
-    def emit(self, event: Event) -> None:
-        """Begins a flush, if one is due, and passes the event on."""
-        if type(event) is Arrived and self._clock.monotonic() >= self._due and self._running is None:
+    def taker(self, kind: type[Event]) -> Callable[[Arrived], None] | None:
+        """Takes ``Arrived``."""
+        return self._begin if kind is Arrived else None
+
+    def _begin(self, event: Arrived) -> None:
+        del event
+        if self._clock.monotonic() >= self._due and self._running is None:
             # without the request's context: what fails here is no part of that request
             self._running = contextvars.Context().run(begin, self._flush())
-        self._next_sink.emit(event)
 
     async def aclose(self) -> None:
         """Flushes for the last time, if that does not take long."""

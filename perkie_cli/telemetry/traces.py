@@ -37,7 +37,7 @@ from perkie_cli.domain.events import (
     UpstreamRetried,
     WaitEnded,
 )
-from perkie_cli.ports import Clock, EventSink
+from perkie_cli.ports import Clock
 from perkie_cli.system.current_request import CurrentRequest, current_request
 from perkie_cli.telemetry.told import facts_of, name_of
 
@@ -60,21 +60,25 @@ _FINE = frozenset({"ok", "degraded", "hit", "shared", "near", "joined", "miss", 
 
 
 class Traces:
-    """An event sink that makes spans of the events of sampled requests, and passes every event on."""
+    """An event sink that makes spans of the events of sampled requests."""
 
-    def __init__(self, exporter: SpanExporter, resource: Mapping[str, str], clock: Clock, next_sink: EventSink) -> None:
+    def __init__(self, exporter: SpanExporter, resource: Mapping[str, str], clock: Clock) -> None:
         """``resource``: attributes of this server in all its spans."""
         self._resource = Resource.create(dict(resource))
         self._clock = clock
-        self._next_sink = next_sink
         self._processor = BatchSpanProcessor(exporter, schedule_delay_millis=SEND_EVERY * 1000)
 
-    def emit(self, event: Event) -> None:
-        """Makes a span of the event, if its request is sampled, and passes it on."""
-        request = current_request()
-        if request is not None and request.sampled:
-            self._trace(event, request)
-        self._next_sink.emit(event)
+    def taker(self, kind: type[Event]) -> Tell | None:
+        """Makes spans of events of that kind, where their request is sampled."""
+        if kind is not Answered and kind not in _CHILDREN and kind not in _NOTES:
+            return None
+
+        def take(event: Event) -> None:
+            request = current_request()
+            if request is not None and request.sampled:
+                self._trace(event, request)
+
+        return take
 
     def close(self) -> None:
         """Sends what is left. Blocks for ``EXPORT_WITHIN`` at most."""

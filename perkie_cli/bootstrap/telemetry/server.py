@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.errors import MissingExtra
-from perkie_cli.ports import EventSink
 from perkie_cli.telemetry.cloud_monitoring import CloudMonitoring, connect_to_monitoring
 from perkie_cli.telemetry.counting import Counting
+from perkie_cli.telemetry.fanout import Sink
 from perkie_cli.telemetry.flushes import Flushes
 from perkie_cli.telemetry.instance import find_instance
 from perkie_cli.telemetry.measures import Measures
@@ -26,25 +26,25 @@ def measures(its: Services) -> Measures:
 
 
 def counting(its: Services) -> Counting:
-    """Counts every event. Raises: TypeError for the services of a command, which has no metrics."""
-    if not its.is_server:
-        raise TypeError("these services were built for a command: use profile=Profile.SERVER")
-    return Counting(its.measures, its.clock, _traced(its) if its.settings.telemetry.otlp_endpoint else its.beside)
+    """Counts every event."""
+    return Counting(its.measures, its.clock)
 
 
-def _traced(services: Services) -> EventSink:
+def server_sinks(its: Services) -> Sequence[Sink]:
+    """What a server makes of its events: metrics, traces, writes to Cloud Monitoring."""
+    telemetry = its.settings.telemetry
+    traces = [_traces(its)] if telemetry.otlp_endpoint else []
+    return [its.counting, *traces, *([its.flushes] if telemetry.monitoring else [])]
+
+
+def _traces(its: Services) -> Sink:
     try:
-        return services.traces
+        return its.traces
     except ImportError as error:
         raise MissingExtra(
             f"traces need {error.name}, which is not installed",
             hint="pip install 'perkie-cli[trace]', or unset telemetry.otlp_endpoint (OTEL_EXPORTER_OTLP_ENDPOINT).",
         ) from error
-
-
-def beside(its: Services) -> EventSink:
-    """What follows metrics and traces."""
-    return its.flushes if its.settings.telemetry.monitoring else its.audit
 
 
 def cloud_monitoring(its: Services) -> CloudMonitoring:
@@ -68,7 +68,6 @@ def flushes(its: Services) -> Flushes:
         write=lambda seconds: io.run(monitoring.write, seconds),
         every=its.settings.telemetry.flush_every.total_seconds(),
         clock=its.clock,
-        next_sink=its.audit,
         tell=lambda event: its.events.emit(event),
     )
 

@@ -26,4 +26,4 @@ def traces(its: Services) -> Traces:
     if (project := telemetry.project or its.settings.firestore.project) is not None:
         resource["gcp.project_id"] = project  # Google's endpoint asks for it
     exporter = otlp_exporter(telemetry.otlp_endpoint, lambda event: its.events.emit(event))
-    return Traces(exporter, resource, its.clock, its.beside)
+    return Traces(exporter, resource, its.clock)

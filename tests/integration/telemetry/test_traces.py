@@ -22,6 +22,7 @@ from perkie_cli.engines.remote import RemoteEngine
 from perkie_cli.system.clock import SystemClock
 from perkie_cli.system.current_request import CurrentRequest, outgoing_headers, serving
 from perkie_cli.system.threads import thread_workers
+from perkie_cli.telemetry.fanout import Fanout
 from perkie_cli.telemetry.traces import Traces, otlp_exporter
 from tests.http_server import PHOTO, running, server_log
 
@@ -143,11 +144,12 @@ async def test_a_call_to_another_perkie_stays_in_the_trace() -> None:
 def test_an_attempt_upstream_and_what_came_of_it_are_in_the_span() -> None:
     request = CurrentRequest("r1", "a" * 32, span_id="b" * 16, sampled=True)
     with collecting() as collector:
-        traces = Traces(otlp_exporter(collector.url, lambda _: None), {}, SystemClock(), NoEvents())
+        traces = Traces(otlp_exporter(collector.url, lambda _: None), {}, SystemClock())
+        events = Fanout([traces], NoEvents())
         with serving(request):
-            traces.emit(UpstreamCalled("gemini", 2, "upstream_timeout", 40.0))
-            traces.emit(Degraded("ink_wash", "upstream_timeout", "local", "local", "no answer"))
-            traces.emit(Answered("POST", "/x", 503, 41.0))
+            events.emit(UpstreamCalled("gemini", 2, "upstream_timeout", 40.0))
+            events.emit(Degraded("ink_wash", "upstream_timeout", "local", "local", "no answer"))
+            events.emit(Answered("POST", "/x", 503, 41.0))
         traces.close()
     call, root = collector.named("call gemini"), collector.named("POST /x")
     assert (call.kind, call.status.code, call.status.message) == (3, 2, "upstream_timeout")
@@ -184,5 +186,5 @@ def test_without_the_extra_the_start_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     services = build_services(traced("http://127.0.0.1:4318"), profile=Profile.SERVER)
     with pytest.raises(MissingExtra, match="traces need opentelemetry") as caught:
-        _ = services.counting
+        _ = services.events
     assert "perkie-cli[trace]" in str(caught.value.hint)

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from perkie_cli.domain.errors import InvalidSetting, UpstreamFault
-from perkie_cli.domain.events import Audited, AuditLost, Event
+from perkie_cli.domain.events import Audited, AuditLost
 from perkie_cli.domain.secret import masked
 from perkie_cli.stores.sqlite.file import open_shared
 from perkie_cli.telemetry.audit import AuditLog
+from perkie_cli.telemetry.fanout import Fanout
 from perkie_cli.telemetry.log import handler_on
 from tests.clock import ManualClock
+from tests.events import Recorder
 
 
 @pytest.mark.parametrize(
@@ -79,14 +81,6 @@ def test_no_line_of_the_log_has_a_password() -> None:
 # ------------------------------------------------------------------ files
 
 
-class Sink:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def emit(self, event: Event) -> None:
-        self.events.append(event)
-
-
 RECORD = Audited(action="purge", target="cache", actor="me@host")
 
 
@@ -104,7 +98,7 @@ def _umask(request: pytest.FixtureRequest) -> object:
 @pytest.mark.usefixtures("_umask")
 def test_the_state_is_private_whatever_the_umask(tmp_path: Path) -> None:
     state = tmp_path / "state" / "perkie"
-    AuditLog(state / "audit.jsonl", ManualClock(), Sink()).emit(RECORD)
+    AuditLog(state / "audit.jsonl", ManualClock(), Recorder().emit).write(RECORD)
     with_rows = open_shared(state / "quotas.sqlite", "CREATE TABLE rows (id)")
     with_rows.execute("INSERT INTO rows VALUES (1)")
     files = {path.name: mode(path) for path in state.iterdir()}
@@ -115,10 +109,10 @@ def test_the_state_is_private_whatever_the_umask(tmp_path: Path) -> None:
 
 
 def test_audit_records_do_not_follow_a_link(tmp_path: Path) -> None:
-    elsewhere, log, sink = tmp_path / "elsewhere", tmp_path / "audit.jsonl", Sink()
+    elsewhere, log, sink = tmp_path / "elsewhere", tmp_path / "audit.jsonl", Recorder()
     elsewhere.write_text("mine\n")
     log.symlink_to(elsewhere)
-    AuditLog(log, ManualClock(), sink).emit(RECORD)
+    Fanout([AuditLog(log, ManualClock(), sink.emit)], sink).emit(RECORD)
     assert elsewhere.read_text() == "mine\n"
     assert [type(event) for event in sink.events] == [AuditLost, Audited]
 
@@ -127,6 +121,6 @@ def test_an_audit_file_that_others_can_read_is_closed_to_them(tmp_path: Path) ->
     log = tmp_path / "audit.jsonl"
     log.write_text("")
     log.chmod(0o644)
-    AuditLog(log, ManualClock(), Sink()).emit(RECORD)
+    AuditLog(log, ManualClock(), Recorder().emit).write(RECORD)
     assert mode(log) == 0o600
     assert log.read_text().count("\n") == 1

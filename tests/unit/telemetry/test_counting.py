@@ -21,6 +21,7 @@ from perkie_cli.stores.ledger_documents import DocumentLedger
 from perkie_cli.stores.memory import MemoryDocuments
 from perkie_cli.telemetry.catalogue import CATALOGUE
 from perkie_cli.telemetry.counting import Counting
+from perkie_cli.telemetry.fanout import Fanout
 from perkie_cli.telemetry.measures import Distribution, Measures
 from perkie_cli.telemetry.prometheus import Exposition
 from perkie_cli.telemetry.readings import Readings, memory
@@ -51,7 +52,13 @@ SAMPLES: tuple[Event, ...] = (
 
 @pytest.fixture
 def counting(clock: ManualClock) -> Counting:
-    return Counting(Measures(), clock, NoEvents())
+    return Counting(Measures(), clock)
+
+
+def count(counting: Counting, *happened: Event) -> None:
+    fanout = Fanout([counting], NoEvents())
+    for event in happened:
+        fanout.emit(event)
 
 
 def values(measures: Measures) -> dict[tuple[str, ...], float | Distribution]:
@@ -74,8 +81,7 @@ def readings(counting: Counting, clock: ManualClock, ledger: SpendLedger) -> Rea
 
 
 async def test_every_metric_of_the_table_is_fed(counting: Counting, clock: ManualClock) -> None:
-    for event in SAMPLES:
-        counting.emit(event)
+    count(counting, *SAMPLES)
     clock.advance(30)
     await readings(counting, clock, await ledger_of_three_days(clock)).take()
     fed = {name for name, *_ in values(counting.measures)}
@@ -85,16 +91,16 @@ async def test_every_metric_of_the_table_is_fed(counting: Counting, clock: Manua
 
 def test_every_event_is_passed_on_and_each_counted_kind_has_a_sample(clock: ManualClock) -> None:
     seen = Recorder()
-    counting = Counting(Measures(), clock, seen)
+    counting = Counting(Measures(), clock)
+    fanout = Fanout([counting], seen)
     for event in (*SAMPLES, events.StoreAnswered("disk:/x", "read")):
-        counting.emit(event)
+        fanout.emit(event)
     assert seen.events == [*SAMPLES, events.StoreAnswered("disk:/x", "read")]
     assert counting.counted == {type(event) for event in SAMPLES}
 
 
 async def test_what_is_counted(counting: Counting, clock: ManualClock) -> None:
-    for event in SAMPLES:
-        counting.emit(event)
+    count(counting, *SAMPLES)
     clock.advance(30)
     await readings(counting, clock, await ledger_of_three_days(clock)).take()
     now = values(counting.measures)
@@ -112,7 +118,7 @@ async def test_what_is_counted(counting: Counting, clock: ManualClock) -> None:
 
 def test_a_failure_takes_no_place_among_the_times_to_a_picture(counting: Counting) -> None:
     for outcome, seconds in (("ok", 1.0), ("degraded", 2.0), ("upstream_timeout", 50.0), ("cancelled", 0.1)):
-        counting.emit(events.PictureEnded("ink_wash", "gemini", "nano", "miss", outcome, seconds))
+        count(counting, events.PictureEnded("ink_wash", "gemini", "nano", "miss", outcome, seconds))
     spread = values(counting.measures)["picture_seconds", "miss"]
     assert isinstance(spread, Distribution)
     assert (spread.count, spread.sum) == (2, 3.0)
@@ -123,15 +129,15 @@ def test_a_breaker_s_open_time_goes_on_between_its_events(counting: Counting, cl
         counting.bring_up_to_date()
         return values(counting.measures)["breaker_open_seconds", "gemini"]
 
-    counting.emit(events.BreakerChanged("gemini", "closed", "open", 60.0))
+    count(counting, events.BreakerChanged("gemini", "closed", "open", 60.0))
     clock.advance(10)
     assert open_for() == 10
     clock.advance(50)
-    counting.emit(events.BreakerChanged("gemini", "open", "half_open", 60.0))
-    counting.emit(events.BreakerChanged("gemini", "half_open", "open", 120.0))
+    count(counting, events.BreakerChanged("gemini", "open", "half_open", 60.0))
+    count(counting, events.BreakerChanged("gemini", "half_open", "open", 120.0))
     clock.advance(5)
     assert open_for() == 65
-    counting.emit(events.BreakerChanged("gemini", "half_open", "closed", 60.0))
+    count(counting, events.BreakerChanged("gemini", "half_open", "closed", 60.0))
     clock.advance(500)
     assert open_for() == 65
     now = values(counting.measures)
@@ -151,8 +157,7 @@ def test_a_value_on_a_bound_is_in_the_bucket_that_ends_there() -> None:
 
 
 def test_prometheus_own_parser_reads_every_metric(counting: Counting) -> None:
-    for event in SAMPLES:
-        counting.emit(event)
+    count(counting, *SAMPLES)
     families = {
         each.name: each for each in text_string_to_metric_families(Exposition(counting.measures).text().decode())
     }
