@@ -44,7 +44,6 @@ class Counting:
         self.substitutes: deque[tuple[datetime, Degraded]] = deque(maxlen=20)  # the last ones, for /ops
         self._clock = clock
         self._breakers = Breakers(measures, clock)
-        self._in_flight = 0
         self._kinds: dict[type[Event], Callable[[Any], None]] = {
             Started: self._started,
             Arrived: self._arrived,
@@ -84,12 +83,10 @@ class Counting:
 
     def _arrived(self, event: Arrived) -> None:
         del event
-        self._in_flight += 1
-        self.measures.set("requests_in_flight", to=self._in_flight)
+        self.measures.add("requests_in_flight")
 
     def _answered(self, event: Answered) -> None:
-        self._in_flight -= 1
-        self.measures.set("requests_in_flight", to=self._in_flight)
+        self.measures.add("requests_in_flight", by=-1)
         self.measures.add("requests", event.method, event.route, str(event.status))
         self.measures.observe("request_seconds", event.route, value=event.seconds)
 

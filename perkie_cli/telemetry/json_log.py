@@ -16,7 +16,7 @@ from perkie_cli.domain.secret import masked
 from perkie_cli.system.current_request import CurrentRequest
 from perkie_cli.telemetry.told import EventRecord, facts_of, name_of, utc
 
-_GOOGLE = "logging.googleapis.com/"
+_TRACE, _SPAN, _SAMPLED = (f"logging.googleapis.com/{name}" for name in ("trace", "spanId", "trace_sampled"))
 
 
 class JsonLines(logging.Formatter):
@@ -36,41 +36,42 @@ class JsonLines(logging.Formatter):
         }
         request: CurrentRequest | None = getattr(record, "request", None)
         if request is not None:
-            made |= self._of_request(request)
+            self._add_request(made, request)
         if isinstance(record, EventRecord):
-            event = record.event
-            made |= _of_answer(event, request) if isinstance(event, Answered) else _facts(event)
+            _add_event(made, record.event, request)
         if record.exc_info:
             made["stack_trace"] = self.formatException(record.exc_info)
         line = _encoded(made)
         return line if "://" not in line else _encoded(_masked(made))
 
-    def _of_request(self, request: CurrentRequest) -> dict[str, Any]:
-        made: dict[str, Any] = {"request_id": request.request_id}
+    def _add_request(self, made: dict[str, Any], request: CurrentRequest) -> None:
+        made["request_id"] = request.request_id
         if request.caller is not None:
             made["caller"] = request.caller
         if request.owner is not None:
             made["owner"] = request.owner
-        made[f"{_GOOGLE}trace"] = self._traces + request.trace_id
-        made[f"{_GOOGLE}spanId"] = request.span_id
-        made[f"{_GOOGLE}trace_sampled"] = request.sampled
-        return made
+        made[_TRACE] = self._traces + request.trace_id
+        made[_SPAN] = request.span_id
+        made[_SAMPLED] = request.sampled
 
 
-def _of_answer(event: Answered, request: CurrentRequest | None) -> dict[str, Any]:
-    """The answer, and the facts of the picture that was made for it; of several pictures a list."""
-    made: dict[str, Any] = {}
+def _add_event(made: dict[str, Any], event: Event, request: CurrentRequest | None) -> None:
+    """An event's facts; of an answer those of the picture that was made for it, and a list where it is several."""
+    if not isinstance(event, Answered):
+        made.update(_facts(event))
+        return
     if request is not None and request.made:
-        made = _facts(request.made[-1])
+        made.update(_facts(request.made[-1]))
         if len(request.made) > 1:
             made["made"] = [_facts(each) for each in request.made]
-    http = {
+    made["event"] = name_of(event)
+    made["route"] = event.route
+    made["httpRequest"] = {
         "requestMethod": event.method,
         "requestUrl": event.shown or event.route,
         "status": event.status,
         "latency": f"{event.seconds:.6f}s",
     }
-    return {**made, "event": name_of(event), "route": event.route, "httpRequest": http}
 
 
 def _facts(event: Event) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-from perkie_cli.telemetry.catalogue import CATALOGUE, Metric, Values
+from perkie_cli.telemetry.catalogue import CATALOGUE, Kind, Metric, Values
 
 Labels = tuple[str, ...]  # the values, in the order of the metric's labels
 
@@ -25,8 +26,8 @@ class Distribution:
         """How many values."""
         return sum(self.counts)
 
-    def copy(self) -> Distribution:
-        """As it is now."""
+    def now(self) -> Distribution:
+        """A copy."""
         return Distribution(list(self.counts), self.sum, self.squares)
 
 
@@ -40,20 +41,28 @@ class Reading:
 
 
 @dataclass(slots=True)
-class _Family:
-    metric: Metric
-    bounded: tuple[Values, ...]
-    numbers: dict[Labels, float] = field(default_factory=dict)
-    spread: dict[Labels, Distribution] = field(default_factory=dict)
-    known: dict[Labels, Labels] = field(default_factory=dict)  # as given: as counted
+class _Number:
+    value: float = 0
 
-    def key(self, given: Labels) -> Labels:
-        if (found := self.known.get(given)) is not None:
-            return found
-        key = tuple(values.bounded(value) for values, value in zip(self.bounded, given, strict=True))
-        if key == given:  # what became ``other`` is not remembered: there may be any number of it
-            self.known[given] = key
-        return key
+    def now(self) -> float:
+        return self.value
+
+
+class _Family:
+    """The series of one metric, by the values of their labels."""
+
+    def __init__(self, metric: Metric) -> None:
+        self.metric = metric
+        self.series: dict[Labels, Any] = {}
+        self._bounded = [Values(label) for label in metric.labels]
+
+    def kept(self, given: Labels) -> Any:
+        """The series of labels that have none under their own name yet: a new one, or that of ``other``."""
+        key = tuple(values.bounded(value) for values, value in zip(self._bounded, given, strict=True))
+        if key not in self.series:
+            spread = self.metric.kind is Kind.DISTRIBUTION
+            self.series[key] = Distribution([0] * (len(self.metric.buckets) + 1)) if spread else _Number()
+        return self.series[key]
 
 
 class Measures:
@@ -61,31 +70,25 @@ class Measures:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._families = {
-            name: _Family(metric, tuple(Values(label) for label in metric.labels)) for name, metric in CATALOGUE.items()
-        }
+        self._families = {name: _Family(metric) for name, metric in CATALOGUE.items()}
 
     def add(self, name: str, *labels: str, by: float = 1) -> None:
-        """Raises a counter."""
+        """Raises a counter, or moves a gauge."""
         family = self._families[name]
         with self._lock:
-            key = family.key(labels)
-            family.numbers[key] = family.numbers.get(key, 0) + by
+            (family.series.get(labels) or family.kept(labels)).value += by
 
     def set(self, name: str, *labels: str, to: float) -> None:
         """Sets a gauge."""
         family = self._families[name]
         with self._lock:
-            family.numbers[family.key(labels)] = to
+            (family.series.get(labels) or family.kept(labels)).value = to
 
     def observe(self, name: str, *labels: str, value: float) -> None:
         """Adds a value to a distribution. A value on a bound belongs to the bucket that ends there."""
         family = self._families[name]
         with self._lock:
-            key = family.key(labels)
-            spread = family.spread.get(key)
-            if spread is None:
-                spread = family.spread[key] = Distribution([0] * (len(family.metric.buckets) + 1))
+            spread = family.series.get(labels) or family.kept(labels)
             spread.counts[bisect_left(family.metric.buckets, value)] += 1
             spread.sum += value
             spread.squares += value * value
@@ -95,7 +98,6 @@ class Measures:
         for family in self._families.values():
             names = [label.name for label in family.metric.labels]
             with self._lock:
-                now: list[tuple[Labels, float | Distribution]] = list(family.numbers.items())
-                now += [(key, each.copy()) for key, each in family.spread.items()]
+                now = [(key, each.now()) for key, each in family.series.items()]
             for key, value in now:
                 yield Reading(family.metric, dict(zip(names, key, strict=True)), value)

@@ -22,9 +22,9 @@ class EventRecord(logging.LogRecord):
     """
 
     def __init__(self, event: Event, level: int) -> None:
-        now = time.time()
-        vars(self).update(_UNSAID, levelno=level, levelname=logging.getLevelName(level), created=now, event=event)
-        self.msecs = now % 1 * 1000
+        now, name = time.time(), logging.getLevelName(level)
+        told = {"levelno": level, "levelname": name, "created": now, "msecs": now % 1 * 1000, "event": event}
+        self.__dict__ = _UNSAID | told
 
     event: Event
 
