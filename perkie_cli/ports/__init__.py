@@ -1,27 +1,12 @@
 """Protocols for everything outside the process: stores, engines, clock, network."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from perkie_cli.ports.backups import Backup, Backups, CopiedFile
-from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
-from perkie_cli.ports.buckets import Buckets, RemoteObject
-from perkie_cli.ports.journal import Journal
-from perkie_cli.ports.models import ModelStore, Pair, PairStore
-from perkie_cli.ports.records import (
-    STORE_DOWN,
-    Change,
-    Document,
-    DocumentRef,
-    DocumentStore,
-    MadeOutput,
-    OutputStore,
-    SpendLedger,
-    StateFile,
-    StateFiles,
-)
-from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Locks, Workers
-
 if TYPE_CHECKING:
+    from perkie_cli.ports.backups import Backup, Backups, CopiedFile
+    from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
+    from perkie_cli.ports.buckets import Buckets, RemoteObject
     from perkie_cli.ports.engines import (
         Matte,
         MattingEngine,
@@ -34,6 +19,21 @@ if TYPE_CHECKING:
         WarmableEngine,
         WarmableMatting,
     )
+    from perkie_cli.ports.journal import Journal
+    from perkie_cli.ports.models import ModelStore, Pair, PairStore
+    from perkie_cli.ports.records import (
+        STORE_DOWN,
+        Change,
+        Document,
+        DocumentRef,
+        DocumentStore,
+        MadeOutput,
+        OutputStore,
+        SpendLedger,
+        StateFile,
+        StateFiles,
+    )
+    from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Locks, Workers
 
 __all__ = [
     "STORE_DOWN",
@@ -80,12 +80,14 @@ __all__ = [
     "WarmableMatting",
     "Workers",
 ]
+_MODULES = ("world", "records", "blobs", "journal", "models", "backups", "buckets", "engines")  # the costly ones last
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the engine ports at first use: they need most of ``domain``, which ``cache stats`` should not pay for."""
-    if name not in __all__:
-        raise AttributeError(name)
-    from perkie_cli.ports import engines
-
-    return getattr(engines, name)
+    """Imports the ports when they are first asked for: most commands need few of them."""
+    if name in __all__:
+        for module in _MODULES:
+            if (found := getattr(import_module(f"{__name__}.{module}"), name, None)) is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -37,9 +37,9 @@ def server_sinks(its: Services) -> Sequence[Sink]:
     return [its.counting, *traces, *([its.flushes] if telemetry.monitoring else [])]
 
 
-def _traces(its: Services) -> Sink:
+def _traces(services: Services) -> Sink:
     try:
-        return its.traces
+        return services.traces
     except ImportError as error:
         raise MissingExtra(
             f"traces need {error.name}, which is not installed",
