@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from perkie_cli.ports.backups import Backup, Backups, CopiedFile
-    from perkie_cli.ports.blobs import TOUCH_EVERY, Blob, BlobInfo, BlobStore, BucketRules, BucketState, Stray, StrayKind
+    from perkie_cli.ports.blobs import (
+        TOUCH_EVERY,
+        Blob,
+        BlobInfo,
+        BlobStore,
+        BucketRules,
+        BucketState,
+        Stray,
+        StrayKind,
+    )
     from perkie_cli.ports.buckets import Buckets, RemoteObject
     from perkie_cli.ports.engines import (
         Matte,

@@ -22,7 +22,7 @@ class CurrentRequest:
     parent_id: str | None = None  # of the span that called us
     sampled: bool = False
     made: list[Event] = field(default_factory=list)  # what ended for it, for the line of its answer
-    notes: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)  # for its span: when, what, facts
+    notes: list[Any] = field(default_factory=list)  # the events of its span
 
 
 _current: ContextVar[CurrentRequest | None] = ContextVar("request", default=None)

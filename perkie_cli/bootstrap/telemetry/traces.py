@@ -6,7 +6,8 @@ import socket
 from typing import TYPE_CHECKING
 
 import perkie_cli
-from perkie_cli.telemetry.traces import Traces, otlp_exporter
+from perkie_cli.telemetry.otlp import Collector
+from perkie_cli.telemetry.traces import Traces
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap.services import Services
@@ -25,5 +26,5 @@ def traces(its: Services) -> Traces:
         resource["faas.version"] = revision
     if (project := telemetry.project or its.settings.firestore.project) is not None:
         resource["gcp.project_id"] = project  # Google's endpoint asks for it
-    exporter = otlp_exporter(telemetry.otlp_endpoint, lambda event: its.events.emit(event))
-    return Traces(exporter, resource, its.clock)
+    collector = Collector(telemetry.otlp_endpoint, resource, its.environ, lambda event: its.events.emit(event))
+    return Traces(collector, its.clock)

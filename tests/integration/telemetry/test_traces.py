@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import http.server
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,13 +18,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from perkie_cli.bootstrap import Profile, build_services
 from perkie_cli.config.schema import Settings, TelemetrySettings
 from perkie_cli.domain.errors import MissingCredentials, MissingExtra
-from perkie_cli.domain.events import Answered, Degraded, NoEvents, UpstreamCalled
+from perkie_cli.domain.events import Answered, Degraded, Event, NoEvents, StoreAnswered, UpstreamCalled
 from perkie_cli.engines.remote import RemoteEngine
 from perkie_cli.system.clock import SystemClock
 from perkie_cli.system.current_request import CurrentRequest, outgoing_headers, serving
 from perkie_cli.system.threads import thread_workers
 from perkie_cli.telemetry.fanout import Fanout
-from perkie_cli.telemetry.traces import Traces, otlp_exporter
+from perkie_cli.telemetry.otlp import Collector as Sender
+from perkie_cli.telemetry.traces import Traces
 from tests.http_server import PHOTO, running, server_log
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -31,10 +33,12 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @dataclass
 class Collector:
-    """``answers``: the status of each answer."""
+    """``status``: that of each answer; ``first``: that of the first one."""
 
     url: str = ""
     status: int = 200
+    first: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
     spans: list[Any] = field(default_factory=list)
     resources: list[dict[str, str]] = field(default_factory=list)
     asked: queue.Queue[str] = field(default_factory=queue.Queue)
@@ -52,11 +56,15 @@ def collecting() -> Iterator[Collector]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             collector.asked.put(self.path)
-            if collector.status == 200:
+            collector.headers = dict(self.headers)
+            status, collector.first = collector.first or collector.status, None
+            if self.headers["Content-Encoding"] == "gzip":
+                body = gzip.decompress(body)
+            if status == 200:
                 for each in ExportTraceServiceRequest.FromString(body).resource_spans:
                     collector.resources.append({a.key: a.value.string_value for a in each.resource.attributes})
                     collector.spans += [span for scope in each.scope_spans for span in scope.spans]
-            self.send_response(collector.status)
+            self.send_response(status)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -141,16 +149,26 @@ async def test_a_call_to_another_perkie_stays_in_the_trace() -> None:
     assert facts(second)["perkie.request_id"] == facts(first)["perkie.request_id"] == "complaint-8"
 
 
+def sent(url: str, environ: Mapping[str, str], *happened: Event) -> list[Event]:
+    """Sends the spans of one request. Returns what was told of it."""
+    told: list[Event] = []
+    traces = Traces(Sender(url, {}, environ, told.append), SystemClock())
+    fanout = Fanout([traces], NoEvents())
+    with serving(CurrentRequest("r1", "a" * 32, span_id="b" * 16, sampled=True)):
+        for event in happened:
+            fanout.emit(event)
+    traces.close()
+    return told
+
+
+ANSWERED = Answered("POST", "/x", 503, 41.0)
+
+
 def test_an_attempt_upstream_and_what_came_of_it_are_in_the_span() -> None:
-    request = CurrentRequest("r1", "a" * 32, span_id="b" * 16, sampled=True)
+    called = UpstreamCalled("gemini", 2, "upstream_timeout", 40.0)
+    degraded = Degraded("ink_wash", "upstream_timeout", "local", "local", "half a pair: \ud83d")
     with collecting() as collector:
-        traces = Traces(otlp_exporter(collector.url, lambda _: None), {}, SystemClock())
-        events = Fanout([traces], NoEvents())
-        with serving(request):
-            events.emit(UpstreamCalled("gemini", 2, "upstream_timeout", 40.0))
-            events.emit(Degraded("ink_wash", "upstream_timeout", "local", "local", "no answer"))
-            events.emit(Answered("POST", "/x", 503, 41.0))
-        traces.close()
+        sent(collector.url, {}, called, degraded, ANSWERED)
     call, root = collector.named("call gemini"), collector.named("POST /x")
     assert (call.kind, call.status.code, call.status.message) == (3, 2, "upstream_timeout")
     assert facts(call) == {"perkie.upstream": "gemini", "perkie.attempt": 2, "perkie.outcome": "upstream_timeout"}
@@ -158,7 +176,8 @@ def test_an_attempt_upstream_and_what_came_of_it_are_in_the_span() -> None:
     assert root.status.code == 2
     (note,) = root.events
     assert note.name == "degraded"
-    assert {each.key: each.value.string_value for each in note.attributes}["perkie.step"] == "local"
+    noted = {each.key: each.value.string_value for each in note.attributes}
+    assert (noted["perkie.step"], noted["perkie.cause"]) == ("local", "half a pair: ?")
 
 
 @pytest.mark.parametrize("status", [None, 404, 503])
@@ -174,16 +193,32 @@ async def test_a_broken_collector_costs_no_request_and_is_told_once(status: int 
     assert "does not take spans" in told[0]
 
 
+def test_what_a_collector_cannot_take_for_a_moment_is_sent_again() -> None:
+    with collecting() as collector:
+        collector.first = 503
+        assert sent(collector.url, {}, ANSWERED) == [StoreAnswered("traces", "write")]
+    assert [span.name for span in collector.spans] == ["POST /x"]
+    assert collector.asked.qsize() == 2
+
+
+def test_open_telemetry_s_variables_give_headers_and_compression() -> None:
+    environ = {"OTEL_EXPORTER_OTLP_HEADERS": "x-team=prints,api-key=a%20b", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"}
+    with collecting() as collector:
+        sent(collector.url, environ, ANSWERED)
+    assert (collector.headers["x-team"], collector.headers["api-key"]) == ("prints", "a b")
+    assert [span.name for span in collector.spans] == ["POST /x"]
+
+
 def test_google_s_endpoint_needs_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(MissingCredentials, match="no Google credentials for traces"):
-        otlp_exporter("https://telemetry.googleapis.com", lambda _: None)
+        Sender("https://telemetry.googleapis.com", {}, {}, lambda _: None)
 
 
 def test_without_the_extra_the_start_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("perkie_cli.bootstrap.telemetry.traces", "perkie_cli.telemetry.traces"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace.export", None)
     services = build_services(traced("http://127.0.0.1:4318"), profile=Profile.SERVER)
     with pytest.raises(MissingExtra, match="traces need opentelemetry") as caught:
         _ = services.events

@@ -31,7 +31,7 @@ def _monitoring(its: Subject) -> Said:
 
 async def _collector(endpoint: str) -> Said:
     try:
-        metadata.version("opentelemetry-exporter-otlp-proto-http")
+        metadata.version("opentelemetry-proto")
     except metadata.PackageNotFoundError:
         return error("traces need OpenTelemetry, and the server does not start", "pip install 'perkie-cli[trace]'")
     place = urlsplit(endpoint)
