@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,8 @@ class CurrentRequest:
 _current: ContextVar[CurrentRequest | None] = ContextVar("request", default=None)
 
 
-def current_request() -> CurrentRequest | None:
-    """The request being served; None outside of one."""
-    return _current.get()
+current_request: Callable[[], CurrentRequest | None] = _current.get
+"""The request being served; None outside of one."""
 
 
 def outgoing_headers() -> dict[str, str]:

@@ -14,7 +14,7 @@ import orjson
 from perkie_cli.domain.events import Answered, Event
 from perkie_cli.domain.secret import masked
 from perkie_cli.system.current_request import CurrentRequest
-from perkie_cli.telemetry.told import EventRecord, facts_of, name_of, utc
+from perkie_cli.telemetry.told import EventRecord, name_of, utc
 
 _TRACE, _SPAN, _SAMPLED = (f"logging.googleapis.com/{name}" for name in ("trace", "spanId", "trace_sampled"))
 
@@ -58,12 +58,12 @@ class JsonLines(logging.Formatter):
 def _add_event(made: dict[str, Any], event: Event, request: CurrentRequest | None) -> None:
     """An event's facts; of an answer those of the picture that was made for it, and a list where it is several."""
     if not isinstance(event, Answered):
-        made.update(_facts(event))
+        _add_facts(made, event)
         return
     if request is not None and request.made:
-        made.update(_facts(request.made[-1]))
+        _add_facts(made, request.made[-1])
         if len(request.made) > 1:
-            made["made"] = [_facts(each) for each in request.made]
+            made["made"] = [_add_facts({}, each) for each in request.made]
     made["event"] = name_of(event)
     made["route"] = event.route
     made["httpRequest"] = {
@@ -74,8 +74,11 @@ def _add_event(made: dict[str, Any], event: Event, request: CurrentRequest | Non
     }
 
 
-def _facts(event: Event) -> dict[str, Any]:
-    return {"event": name_of(event), **facts_of(event)}
+def _add_facts(made: dict[str, Any], event: Event) -> dict[str, Any]:
+    made["event"] = name_of(event)
+    for name in event.__match_args__:
+        made[name] = getattr(event, name)
+    return made
 
 
 def _masked(value: Any) -> Any:

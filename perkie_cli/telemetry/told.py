@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 from perkie_cli.domain.events import Answered, Event
 
 NAME = "perkie.events"
-_UNSAID = vars(logging.LogRecord(NAME, logging.NOTSET, "", 0, None, None, None))
 
 
 class EventRecord(logging.LogRecord):
@@ -22,15 +22,19 @@ class EventRecord(logging.LogRecord):
     """
 
     def __init__(self, event: Event, level: int) -> None:
-        now, name = time.time(), logging.getLevelName(level)
-        told = {"levelno": level, "levelname": name, "created": now, "msecs": now % 1 * 1000, "event": event}
-        self.__dict__ = _UNSAID | told
-
-    event: Event
+        self.__dict__ = _blank(level).copy()
+        self.created = time.time()
+        self.msecs = self.created % 1 * 1000
+        self.event = event
 
     def getMessage(self) -> str:  # noqa: N802  the library's name
         """The event's line."""
         return line(self.event)
+
+
+@cache
+def _blank(level: int) -> dict[str, Any]:
+    return vars(logging.LogRecord(NAME, level, "", 0, None, None, None))
 
 
 def name_of(event: Event) -> str:
@@ -52,10 +56,19 @@ def line(event: Event) -> str:
     """The event's name and facts, always on one line: upstream texts may contain line breaks. A hint comes last."""
     if isinstance(event, Answered):
         return f"{event.method} {event.shown or event.route}: {event.status} in {event.seconds:.3f} s"
-    values = facts_of(event)
-    hint = values.pop("hint", None)
-    facts = ", ".join([f"{name}={v:.3f}" if isinstance(v, float) else f"{name}={v}" for name, v in values.items()])
-    return " ".join(f"{name_of(event)}: {facts}{f' ({hint})' if hint else ''}".split())
+    kind: Any = type(event)  # mypy takes classes whose objects have a hash of their own for unhashable
+    form, names = _form(kind)
+    text = form % tuple([getattr(event, name) for name in names])
+    hint = getattr(event, "hint", None)
+    return " ".join((f"{text} ({hint})" if hint else text).split())
+
+
+@cache
+def _form(kind: Any) -> tuple[str, Sequence[str]]:
+    """How the facts of a kind of event are written, and their names."""
+    names = [name for name in kind.__match_args__ if name != "hint"]
+    facts = (f"{name}={'%.3f' if kind.__annotations__[name] == 'float' else '%s'}" for name in names)
+    return f"{_in_words(kind.__name__)}: {', '.join(facts)}", names
 
 
 def utc(record: logging.LogRecord) -> str:

@@ -63,7 +63,7 @@ Happened = Sequence[tuple[type[Event], tuple[Any, ...]]]  # the kinds of the eve
 def run(argv: Sequence[str]) -> Report:
     parser = argparse.ArgumentParser(prog="telemetry")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=2000, help="in each round")
+    parser.add_argument("--requests", type=int, default=5000, help="in each round")
     arguments = parser.parse_args(argv)
     answer, events = asyncio.run(_a_hit())
     bare = _bare(answer, arguments.rounds)
