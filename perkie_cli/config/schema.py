@@ -14,7 +14,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NewType
 
-from perkie_cli.domain.cutouts.checkpoint import RELEASE
 from perkie_cli.domain.engines import AUTO_DRAWING, AUTO_MATTING
 from perkie_cli.domain.picture import DEFAULT_SIZE, MIB, SMALLEST_SIZE
 from perkie_cli.domain.secret import Secret
@@ -72,7 +71,10 @@ class MattingSettings:
     threads: int = row(0, "Threads of the network on a CPU; 0 is one per core", minimum=0)
     compile: bool = row(False, "Compile the torch network at its first picture (takes minutes); see docs/matting.md")
     models_dir: Path | None = row(None, "Folder of the model files (default: models/ in the user's data folder)")
-    weights_url: str = row(RELEASE, "Address to download model files from")
+    weights_url: str = row(
+        "https://github.com/plemeri/transparent-background/releases/download/1.2.12",
+        "Address to download model files from",
+    )
     mirror_url: str | None = row(None, "Mirror to try before weights_url")
     remote_url: str | None = row(None, "Address of another perkie that removes backgrounds", place=True)
     remote_key: Secret | None = row(None, "Its API key", place=True)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from perkie_cli.domain.errors import InvalidParameter
 
-RELEASE = "https://github.com/plemeri/transparent-background/releases/download/1.2.12"
-
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
