@@ -1,1 +1,1 @@
-"""Event sinks: log, audit records, metrics."""
+"""Event sinks: log, audit records, metrics, traces. ``fanout`` hands each event to those that take its kind."""

@@ -7,6 +7,7 @@ trace. Sending is left to OpenTelemetry's own thread and bounded queue, so that 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,7 +28,6 @@ from perkie_cli.domain.events import (
     UpstreamRetried,
     WaitEnded,
 )
-from perkie_cli.ports import Clock
 from perkie_cli.system.current_request import CurrentRequest, current_request
 from perkie_cli.telemetry.otlp import Made, describe
 from perkie_cli.telemetry.told import facts_of, name_of
@@ -50,8 +50,7 @@ _FINE = frozenset({"ok", "degraded", "hit", "shared", "near", "joined", "miss", 
 class Traces:
     """An event sink that makes spans of the events of sampled requests."""
 
-    def __init__(self, collector: SpanExporter, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, collector: SpanExporter) -> None:
         self._processor = BatchSpanProcessor(collector, schedule_delay_millis=SEND_EVERY * 1000)
         self._kinds: Mapping[type[Event], Callable[[Any, CurrentRequest], None]] = {
             Answered: self._root,
@@ -109,17 +108,14 @@ class Traces:
         self._processor.on_end(Made(scope))
 
     def _note(self, event: Event, request: CurrentRequest) -> None:
-        note = Span.Event(name=name_of(event), time_unix_nano=self._now())
+        note = Span.Event(name=name_of(event), time_unix_nano=time.time_ns())
         describe(note.attributes, facts_of(event), "perkie.")
         request.notes.append(note)
 
     def _ended(self, request: CurrentRequest, seconds: float) -> tuple[ScopeSpans, Span]:
         """A span of the request that ends now, after so many seconds, and what holds it alone."""
-        scope, end = ScopeSpans(), self._now()
+        scope, end = ScopeSpans(), time.time_ns()
         span = scope.spans.add()
         span.trace_id, span.flags = bytes.fromhex(request.trace_id), _HERE
         span.start_time_unix_nano, span.end_time_unix_nano = end - int(seconds * 1e9), end
         return scope, span
-
-    def _now(self) -> int:
-        return int(self._clock.now().timestamp() * 1e9)

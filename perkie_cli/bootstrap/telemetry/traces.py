@@ -27,4 +27,4 @@ def traces(its: Services) -> Traces:
     if (project := telemetry.project or its.settings.firestore.project) is not None:
         resource["gcp.project_id"] = project  # Google's endpoint asks for it
     collector = Collector(telemetry.otlp_endpoint, resource, its.environ, lambda event: its.events.emit(event))
-    return Traces(collector, its.clock)
+    return Traces(collector)

@@ -152,7 +152,7 @@ async def test_a_call_to_another_perkie_stays_in_the_trace() -> None:
 def sent(url: str, environ: Mapping[str, str], *happened: Event) -> list[Event]:
     """Sends the spans of one request. Returns what was told of it."""
     told: list[Event] = []
-    traces = Traces(Sender(url, {}, environ, told.append), SystemClock())
+    traces = Traces(Sender(url, {}, environ, told.append))
     fanout = Fanout([traces], NoEvents())
     with serving(CurrentRequest("r1", "a" * 32, span_id="b" * 16, sampled=True)):
         for event in happened:
@@ -184,13 +184,15 @@ def test_an_attempt_upstream_and_what_came_of_it_are_in_the_span() -> None:
 async def test_a_broken_collector_costs_no_request_and_is_told_once(status: int | None) -> None:
     with collecting() as collector, server_log() as log:
         collector.status = status or 200
-        async with running(settings=traced(collector.url if status else "http://127.0.0.1:1")) as server:
+        async with running(settings=traced(collector.url if status else "http://me:secret@127.0.0.1:1")) as server:
             for _ in range(3):
                 assert (await server.client.get("/health")).status_code == 200
     told = [line for line in log.getvalue().splitlines() if "WARNING" in line]
     assert len(told) == 1, log.getvalue()
     assert "store_failed: store=traces" in told[0]
+    assert "127.0.0.1" in told[0]
     assert "does not take spans" in told[0]
+    assert "secret" not in log.getvalue()
 
 
 def test_what_a_collector_cannot_take_for_a_moment_is_sent_again() -> None:
