@@ -1,7 +1,7 @@
 """Sends spans to a collector: OTLP over HTTP (https://opentelemetry.io/docs/specs/otlp/#otlphttp).
 
-The library's exporter takes five times as long to bring a span into the form that is sent, more than all else that a
-server tells of a cached picture. Here spans are in that form already, and the library's queue holds them.
+With the library's exporter a traced request costs three times as much, since it makes each span twice: as an object and
+in the form that is sent. Here spans are in that form at once, and the library's queue holds them.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _set_up(session: requests.Session, environ: Mapping[str, str]) -> requests.S
     def given(name: str) -> str | None:
         return environ.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}") or environ.get(f"OTEL_EXPORTER_OTLP_{name}") or None
 
-    session.headers["Content-Type"] = "application/x-protobuf"
+    session.headers.update({"Content-Type": "application/x-protobuf", "User-Agent": f"perkie/{perkie_cli.__version__}"})
     session.headers.update(parse_env_headers(given("HEADERS") or "", liberal=True))
     session.verify = given("CERTIFICATE") or session.verify
     certificate, key = given("CLIENT_CERTIFICATE"), given("CLIENT_KEY")
