@@ -98,9 +98,16 @@ class Collector(SpanExporter):
                     return None
                 trouble, passing = f"{answer.status_code} {answer.reason}", answer.status_code in _PASSING
             except Exception as error:  # noqa: BLE001 -- credentials fail in ways of their own
-                trouble, passing = " ".join(str(error).split())[:200], isinstance(error, requests.ConnectionError)
+                trouble, passing = _root(error), isinstance(error, requests.ConnectionError)
             if not passing or time.monotonic() + _PAUSE > until or self._ending.wait(_PAUSE):
                 return trouble
+
+
+def _root(error: BaseException) -> str:
+    """What began it: ``Connection refused`` in place of three layers of libraries."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return " ".join(str(error).split())[:200]
 
 
 def describe(attributes: Any, facts: Mapping[str, Any], under: str = "") -> None:
