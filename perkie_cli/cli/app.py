@@ -81,6 +81,16 @@ def load_command(name: str) -> Any:
     return command
 
 
+def commands_with(option: str) -> list[str]:
+    """The names of all commands that have this option, such as ``cache warm``. It imports every command."""
+    found = []
+    for name in COMMANDS:
+        command = load_command(name)
+        inner = {f"{name} {each}": sub for each, sub in getattr(command, "commands", {}).items()} or {name: command}
+        found += [full for full, each in inner.items() if any(option in param.opts for param in each.params)]
+    return found
+
+
 def _add_options(command: Any, more: list[Any]) -> None:
     command.params = [*command.params, *more]
     for inner in getattr(command, "commands", {}).values():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from perkie_cli.cli.app import command_line
+from perkie_cli.cli.app import command_line, commands_with
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.render import Renderer
 from perkie_cli.domain.errors import Interrupted, PerkieError, UsageError
@@ -65,6 +65,15 @@ def _usage_error(error: typer.TyperException, running: str) -> UsageError:
     for theirs, ours in _PLAINER.items():
         message = message.replace(theirs, ours)
     hint = f"`{command} --help` shows its arguments and options."
+    unknown = getattr(error, "option_name", "") if message.startswith("No such option") else ""
+    if unknown and (others := commands_with(unknown)):
+        hint = f"It is an option of {_listed(others)}. {hint}"
     if _NEGATIVE.search(message):
         hint = f"A negative number stands after --: {command} --customer 42 -- -5"
     return UsageError(message[:1].lower() + message[1:], hint=hint)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first few."""
+    shown = [f"`perkie {name}`" for name in names[:3]]
+    return ", ".join([*shown, "others"] if len(names) > len(shown) else shown)

@@ -97,3 +97,11 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_an_option_of_another_command_is_told_as_such(perkie_here: Perkie) -> None:
+    done = perkie_here("stylize", "pet.jpg", "-s", "ink_wash", "--via", "batch-api")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no such option: --via" in done.stderr
+    assert "It is an option of `perkie cache warm`. `perkie stylize --help`" in done.stderr
+    assert "It is an option of" not in perkie_here("stylize", "pet.jpg", "--vja").stderr
