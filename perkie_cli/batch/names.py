@@ -56,19 +56,27 @@ class _Names:
         self._beside: dict[Path, Mapping[str, Sequence[str]]] = {}
 
     def rows(self, origins: Origins) -> list[list[PurePath]]:
-        """The targets of each file; recorded ones first, so that no other file takes them."""
+        """The targets of each file; those of rows and recorded ones first, so that no other file takes them."""
+        base = self._out_dir or Path()
+        fixed = {
+            id(file): _of_row(file, self._tails[id(file)], base) for file in self._files if file.output is not None
+        }
+        for row in fixed.values():
+            self._take(row)
         crowded = [file for file in self._files if file.output is None and self._is_crowded(file)]
         kept = self._recorded(crowded, origins) if crowded else {}
-        for row in kept.values():
-            self._take(row)
+        for key, row in kept.items():
+            if self._is_free(row):
+                fixed[key] = self._take(row)
         crowd = set(map(id, crowded))
-        return [kept.get(id(file)) or self._named(file, id(file) in crowd) for file in self._files]
+        return [fixed.get(id(file)) or self._named(file, id(file) in crowd) for file in self._files]
 
     def _named(self, file: InputFile, crowded: bool) -> list[PurePath]:
-        if file.output is not None:
-            return _of_row(file, self._tails[id(file)], self._out_dir or Path())
         rows = self._numbered(file, _told_apart(file) if crowded else _stem(file))
-        return self._take(next(row for row in rows if self._taken.isdisjoint(map(_folded, row))))
+        return self._take(next(filter(self._is_free, rows)))
+
+    def _is_free(self, row: list[PurePath]) -> bool:
+        return self._taken.isdisjoint(map(_folded, row))
 
     def _take(self, row: list[PurePath]) -> list[PurePath]:
         self._taken.update(map(_folded, row))

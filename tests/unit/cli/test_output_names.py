@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from hypothesis import given
@@ -47,6 +48,15 @@ def test_a_style_of_one_input_does_not_meet_the_name_of_another() -> None:
         "out/cat_my-2_ink.jpg",
         "out/cat_my-2_my_ink.jpg",
     ]
+
+
+def test_an_output_that_a_row_names_is_no_other_rows() -> None:
+    first, second = (InputFile(FileSource(Path(f"{name}.jpg"))) for name in "ab")
+    files = [first, replace(second, output=PurePath("A_ink.jpg"))]
+    rows = plan_targets(files, [ONE, ONE], None, Path("out"), nothing)
+    assert [str(path) for row in rows for path in row] == ["out/a-2_ink.jpg", "out/A_ink.jpg"]
+    pets = plan_targets([first, replace(second, output=PurePath("a"))], [["/ink.jpg"]] * 2, None, Path("out"), nothing)
+    assert [str(path) for row in pets for path in row] == ["out/a-2/ink.jpg", "out/a/ink.jpg"]
 
 
 def test_a_name_does_not_depend_on_which_of_a_folders_photos_are_given(tmp_path: Path) -> None:
