@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -47,6 +48,8 @@ def listed(data: bytes, name: str, *, null: bool) -> list[str]:
     paths = [word.decode("utf-8", "surrogateescape") for word in words if word]
     if not null and any("\0" in path for path in paths):
         raise InvalidParameter(f"{name} has NUL bytes", hint="Give -0 for a list made by `find -print0`.")
+    if null and b"\0" not in data and b"\n" in data:
+        raise InvalidParameter(f"{name} has lines, but no NUL bytes", hint="Leave -0 out for one path a line.")
     return paths
 
 
@@ -70,7 +73,7 @@ def _json_lines(text: str, name: str) -> Iterator[tuple[int, Mapping[str, str]]]
             continue
         try:
             values = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidParameter(f"{name}:{number}: this is not JSON: {error}") from None
         if not isinstance(values, dict):
             raise InvalidParameter(f'{name}:{number}: each line is an object such as {{"path": "pet.jpg"}}')
@@ -122,6 +125,8 @@ def _row(values: Mapping[str, str], line: int, name: str, styles: Callable[[str]
     try:
         if not values.get("path"):
             raise InvalidParameter("path is empty")
+        for key, value in values.items():
+            _check_text(key, value)
         return Row(
             line,
             values["path"],
@@ -131,6 +136,16 @@ def _row(values: Mapping[str, str], line: int, name: str, styles: Callable[[str]
         )
     except PerkieError as error:
         raise InvalidParameter(f"{name}:{line}: {error.message}", hint=error.hint) from error
+
+
+def _check_text(key: str, text: str) -> None:
+    """JSON can spell what no file is called. Raises: InvalidParameter."""
+    try:
+        named = os.fsencode(text)
+    except UnicodeEncodeError:
+        named = b"\0"
+    if b"\0" in named:
+        raise InvalidParameter(f"{key} {text[:60]!r} has a character that no file name has")
 
 
 def _owner(text: str) -> Owner:

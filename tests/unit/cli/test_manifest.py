@@ -79,6 +79,9 @@ def test_a_quoted_field_may_hold_a_line_break_and_lines_are_still_counted() -> N
         ('{"path": "a.jpg", "style": "ink"}\n', 1, "there is no column 'style'"),
         ('{"path": 7}\n', 1, "path is a text"),
         ('{"path": "a.jpg", "owner": true}\n', 1, "owner is a text"),
+        ('{"path": "a\\u0000.jpg"}\n', 1, "path 'a\\x00.jpg' has a character that no file name has"),
+        ('{"path": "a.jpg"}\n{"path": "b.jpg", "output": "\\ud800.jpg"}\n', 2, "output '\\ud800.jpg' has a character"),
+        ('{"path": ' + "[" * 100_000, 1, "not JSON"),
     ],
 )
 def test_a_wrong_row_names_its_line(data: str, line: int, told: str) -> None:
@@ -128,3 +131,7 @@ def test_lists_of_paths() -> None:
     with pytest.raises(InvalidParameter, match="NUL bytes") as caught:
         listed(b"a.jpg\0b.jpg\0", "list", null=False)
     assert "-0" in (caught.value.hint or "")
+    with pytest.raises(InvalidParameter, match="lines, but no NUL bytes"):
+        listed(b"a.jpg\nb.jpg\n", "list", null=True)
+    assert listed(b"a.jpg", "list", null=True) == ["a.jpg"]
+    assert [row.path for row in read('{"path": "\\udce9.jpg"}')] == ["\udce9.jpg"], "a name that is not UTF-8"
