@@ -44,7 +44,8 @@ class Logbook:
     async def due(self, jobs: Sequence[Job], *, failed_only: bool, codes: frozenset[str]) -> list[Job]:
         """The jobs with the attempts of earlier runs that did not make them.
 
-        ``failed_only``: those that failed when they were last tried, with one of the ``codes`` if there are any.
+        ``failed_only``: those that failed when they were last tried, with one of the ``codes`` if there are any, and
+        those that were under way when their run died, as nobody knows of what.
         """
         last = await self._call(self._journal.last, [job.output for job in jobs]) or {}
         found = ((job, last.get(job.output)) for job in jobs)
@@ -96,7 +97,9 @@ class Logbook:
 
 
 def _failed(item: Item | None, codes: frozenset[str]) -> bool:
-    return item is not None and item.status is Status.FAILED and (not codes or item.code in codes)
+    if item is None or item.status is Status.RUNNING:
+        return item is not None
+    return item.status is Status.FAILED and (not codes or item.code in codes)
 
 
 def _with_history(job: Job, item: Item | None) -> Job:

@@ -97,6 +97,7 @@ class BatchRun:
                 await self._lanes(jobs, fresh, tally)
             except asyncio.CancelledError:
                 self._outcome = Outcome.INTERRUPTED
+                tally.usd = self.budget.spent
             except ExceptionGroup as group:
                 raise group.exceptions[0] from group
         await self.logbook.finish(self._outcome)
@@ -122,8 +123,13 @@ class BatchRun:
 
     async def _recorded(self, place: int, job: Job) -> JobResult:
         await self.logbook.started(place, job)
-        result = await self._timed(job)
-        await finished(self.logbook.ended(place, result))
+        began, purse = self.clock.monotonic(), self.budget.part()
+        result = JobResult(job, Status.WAITING)  # if the run is interrupted, though a call may have been paid
+        try:
+            result = await self._result(job, purse)
+        finally:
+            result = replace(result, seconds=self.clock.monotonic() - began, usd=purse.spent)
+            await finished(self.logbook.ended(place, result))
         return result
 
     def _count(self, place: int, result: JobResult, tally: Tally) -> None:
@@ -156,11 +162,6 @@ class BatchRun:
             if self.rules.keep:
                 self._results[place] = untried
             await self.logbook.ended(place, untried)
-
-    async def _timed(self, job: Job) -> JobResult:
-        began, purse = self.clock.monotonic(), self.budget.part()
-        result = await self._result(job, purse)
-        return replace(result, seconds=self.clock.monotonic() - began, usd=purse.spent)
 
     async def _result(self, job: Job, purse: Budget) -> JobResult:
         try:

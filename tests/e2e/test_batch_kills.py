@@ -122,6 +122,29 @@ def test_the_report_of_a_killed_run(perkie: Perkie, tmp_path: Path, env: dict[st
     assert again.stdout.split()[-1] == "out/pet001_ink_wash.jpg", "what may have been the cause comes last"
 
 
+def test_what_was_under_way_when_a_retry_died_is_tried_again(
+    perkie: Perkie, tmp_path: Path, env: dict[str, str], emulator: Emulator
+) -> None:
+    photos(tmp_path / "photos", 3)
+    args = ("stylize", "photos", "-s", "ink_wash", "--out-dir", "out", "--json")
+    emulator.plan({"kind": "error", "status": 400})
+    assert perkie(*args, env=env).returncode == 9
+    emulator.plan({"kind": "hang"})
+    for number, state in ((signal.SIGINT, "interrupted"), (signal.SIGKILL, "killed")):
+        process = begin(tmp_path, *args, "--retry-failed", env=env)
+        wait_until(calling(emulator, process))
+        process.send_signal(number)
+        stdout, _ = process.communicate()
+        (run, *_) = json.loads(perkie("report", "list", "--json").stdout)["results"]
+        assert (run["state"], run["total"]) == (state, 3)
+        if number == signal.SIGINT:
+            assert run["counts"] == {"waiting": 3}
+            assert json.loads(stdout)["summary"]["cost_usd"] == run["cost_usd"] > 0, "the call may be billed"
+    emulator.plan()
+    done = perkie(*args, "--retry-failed", env=env)
+    assert counts(json.loads(done.stdout)["summary"]) == {"total": 3, "done": 3}
+
+
 LOCAL = ("stylize", "photos", "-s", "van_gogh", "--size", "256", "--out-dir", "out", "--json", "--no-cache")
 
 

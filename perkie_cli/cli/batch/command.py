@@ -158,6 +158,8 @@ class BatchCommand:
         """Runs the jobs and reports. ``budget`` and ``price``, that of a picture, in dollars."""
         logbook = self._logbook()
         jobs = await logbook.due(jobs, failed_only=self.options.retry_failed, codes=self.options.only)
+        if self.options.retry_failed and not jobs:
+            self.renderer.say("nothing to try again: none of these failed when it was last tried")
         maker: Maker = recipe(self.services)
         places: AbstractAsyncContextManager[tuple[Maker, int]]
         there = await self.work(maker).there(jobs)

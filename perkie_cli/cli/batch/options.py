@@ -17,7 +17,8 @@ from perkie_cli.batch.run import ITEM_LIMIT, RunRules
 from perkie_cli.batch.work import Rules
 from perkie_cli.cli import options
 from perkie_cli.cli.choices import cache_use, output_path
-from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.errors import InvalidParameter, UsageError, codes
+from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import parse_duration
 
 INPUTS, RUNS = "Many photos", "Runs"  # panels of the help
@@ -166,6 +167,10 @@ def _chosen(
 ) -> BatchOptions:
     if only and not retry_failed:
         raise UsageError("--only belongs to --retry-failed")
+    for code in only or ():
+        if code not in (known := codes()):
+            hint = f"{did_you_mean(code, known)} `perkie report show` has the codes.".strip()
+            raise InvalidParameter(f"--only: there is no error {code!r}", hint=hint)
     if skip_existing and (force or refresh):
         raise UsageError("--skip-existing excludes --force and --refresh")
     return BatchOptions(

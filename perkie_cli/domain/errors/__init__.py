@@ -84,6 +84,7 @@ from perkie_cli.domain.errors.base import (
     PartialFailure,
     PerkieError,
     UsageError,
+    codes,
 )
 from perkie_cli.domain.errors.disk import CorruptStore, DiskFull, StoreBroken, StoreFull, unwritable
 from perkie_cli.domain.errors.gates import RunInvalid, ThresholdsFailed
@@ -198,5 +199,6 @@ __all__ = [
     "UpstreamTimeout",
     "UsageError",
     "WrongCredentials",
+    "codes",
     "unwritable",
 ]

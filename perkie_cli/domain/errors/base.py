@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from perkie_cli.domain.policy import Cover, Retry
@@ -58,6 +58,17 @@ class PerkieError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders (worker pools); keyword fields must survive pickling."""
         return _restore, (type(self), self.message, self.hint, self.retry_after)
+
+
+def codes() -> frozenset[str]:
+    """The codes of all errors."""
+
+    def kinds(of: type[PerkieError]) -> Iterator[type[PerkieError]]:
+        for kind in of.__subclasses__():
+            yield kind
+            yield from kinds(kind)
+
+    return frozenset(kind.code for kind in kinds(PerkieError))
 
 
 def _restore(cls: type[PerkieError], message: str, hint: str | None, retry_after: float | None) -> PerkieError:

@@ -56,6 +56,9 @@ def test_a_second_run_goes_on_and_only_failures_are_tried_again(perkie_here: Per
     (photos / "small.png").unlink()
     nothing = perkie_here("stylize", "photos", *OUT, "--json", "--retry-failed")
     assert (nothing.returncode, counts(body(nothing)["summary"])) == (0, {"total": 0})
+    assert "nothing to try again" in perkie_here("stylize", "photos", *OUT, "--retry-failed").stderr
+    typo = perkie_here("stylize", "photos", *OUT, "--retry-failed", "--only", "to_small")
+    assert (typo.returncode, "Did you mean 'too_small'?" in typo.stderr) == (3, True)
 
 
 def test_a_run_ends_with_a_summary_and_names_each_failed_photo_once(perkie_here: Perkie, photos: Path) -> None:
