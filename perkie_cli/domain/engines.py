@@ -9,12 +9,16 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """``modes``: those it has; ``paid``: a picture costs money; ``weights``: it runs a model file in this process."""
+    """``modes``: those it has; ``paid``: a picture costs money; ``weights``: it runs a model file in this process.
+
+    ``gpu``: on a GPU, where there is one.
+    """
 
     help: str
     modes: tuple[str, ...] = ()
     paid: bool = False
     weights: bool = False
+    gpu: bool = False
 
 
 DRAWING = {
@@ -22,7 +26,7 @@ DRAWING = {
     "local": EngineFacts("on this machine, free of charge"),
 }
 MATTING = {
-    "inspyrenet": EngineFacts("a large network on this machine", modes=("base", "fast"), weights=True),
+    "inspyrenet": EngineFacts("a large network on this machine", modes=("base", "fast"), weights=True, gpu=True),
     "builtin": EngineFacts("the small network that comes with perkie"),
     "remote": EngineFacts("another perkie", modes=("base", "fast")),
 }
@@ -83,6 +87,12 @@ class MattingChoice:
         """Whether that engine runs a model file in this process."""
         facts = MATTING.get(self.meant(engine))
         return facts is not None and facts.weights
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the configured engine runs on a GPU, where there is one."""
+        facts = MATTING.get(self.meant())
+        return facts is not None and facts.gpu
 
 
 def _meant(engine: str, auto: str) -> str:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from perkie_cli.domain.secret import Secret
 from tests.conftest import CAT, ROOT, Perkie, counts
 from tests.e2e.test_batch_kills import begin, wait_until
 from tests.e2e.test_stylize_gemini import Emulator, emulating
+from tests.made_weights import made_weights
 
 LOCAL = ("-s", "bw_fine_art", "--size", "256", "--json", "--out-dir")
 
@@ -41,14 +43,14 @@ def test_what_a_node_needs_can_travel_to_it() -> None:
     drawing = Drawing(ImageFormat.WEBP, Owner.customer("42"), None, None, None, True, None, CacheUse.NORMAL)
     cutting = Cutting(partial(CutoutRequest, fallback=False))
     settings = Settings(gemini=GeminiSettings(api_key=Secret("sm://projects/p/secrets/key/versions/latest")))
-    opener = Opener(settings, {}, Pets(cutting, Pictures(drawing, 9, frozenset())))
+    opener = Opener(settings, {}, Pets(cutting, Pictures(drawing, 9, frozenset())), cuts_out=True)
     travelled = pickle.loads(pickle.dumps(opener))
     assert travelled.settings == settings
-    maker, close = travelled()
+    node = travelled()
     job = Job(FileSource(Path("pet.png")), Path("pet.webp"), "ink_wash")
     services = build_services(settings)
-    assert maker.tag(job) == opener.recipe(services).tag(job)
-    asyncio.run(close())
+    assert node.maker.tag(job) == opener.recipe(services).tag(job)
+    asyncio.run(node.close())
     asyncio.run(services.aclose())
 
 
@@ -89,16 +91,18 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-def patiently(start: Callable[..., object], **options: object) -> None:
+def patiently(start: Callable[..., Any], **options: object) -> Any:
     """Ray gives a node 30 s to start, which is too little for a busy machine."""
     for last in (False, False, True):
         try:
-            start(**options)
+            return start(**options)
         except Exception as error:
             if last or "timed out" not in str(error):
                 raise
-        else:
-            return
+    raise AssertionError("the last one returns or raises")
+
+
+NODE = {"num_cpus": 1, "object_store_memory": 80 * 1024 * 1024}
 
 
 @pytest.fixture
@@ -107,10 +111,9 @@ def cluster(home: Path, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> 
     ray_cluster = pytest.importorskip("ray.cluster_utils", reason=NO_RAY)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("PERKIE_GEMINI_DAILY_CAP_USD", "1000")
-    small = {"num_cpus": 1, "object_store_memory": 80 * 1024 * 1024}
     running = ray_cluster.Cluster()
     for node in range(3):
-        patiently(running.add_node, **small, **({} if node else {"include_dashboard": False}))
+        patiently(running.add_node, **NODE, **({} if node else {"include_dashboard": False}))
     running.wait_for_nodes()
     monkeypatch.setenv("RAY_ADDRESS", running.address)
     yield running
@@ -132,8 +135,8 @@ def body(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def same(one: Path, other: Path) -> bool:
-    made = sorted(path.name for path in one.glob("*.jpg"))
-    assert made == sorted(path.name for path in other.glob("*.jpg"))
+    made = sorted(path.name for path in one.iterdir())
+    assert made == sorted(path.name for path in other.iterdir())
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in made)
 
 
@@ -190,6 +193,44 @@ def test_a_cluster_makes_what_one_machine_makes_and_a_lost_node_costs_time_only(
 
     cut = perkie("remove-bg", "photos", "--engine", "builtin", "--json", "--runner", "ray", "--out-dir", "cut")
     assert counts(body(cut)["summary"]) == {"total": 12, "done": 12}, cut.stderr
+    assert body(cut)["summary"]["devices"] == ["cpu"]
+
+
+@alone
+@pytest.mark.slow
+@pytest.mark.timeout(800)
+def test_cutouts_go_where_the_gpu_is_and_again_when_its_node_is_lost(
+    perkie: Perkie, tmp_path: Path, photos: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Placement and waiting: the GPU is one that Ray was told of. Nothing here computes on one."""
+    if find_spec("torch") is None:
+        pytest.skip("the extra matting is not installed")
+    for each in sorted(photos.iterdir())[6:]:
+        each.unlink()
+    network = ("remove-bg", "photos", "--engine", "inspyrenet", "--mode", "fast", "--json", "--no-cache", "--out-dir")
+    ray = ("--runner", "ray", "--gpu-share", "0.5")
+    gpu = patiently(cluster.add_node, **NODE, num_gpus=1)
+    with made_weights("ckpt_fast.pth") as folder:
+        monkeypatch.setenv("PERKIE_MATTING_MODELS_DIR", str(folder))
+        must = perkie(*network, "cuda", "--device", "cuda", *ray)
+        assert body(must)["results"][0]["error"]["code"] == "missing_device", "torch has no use of this one"
+        process = begin(tmp_path, *network, "there", *ray, env={})
+        wait_until(lambda: len(list((tmp_path / "there").glob("*.png"))) >= 1 or process.poll() is not None, 240)
+        cluster.remove_node(gpu, allow_graceful=False)
+        time.sleep(3)
+        assert process.poll() is None, "three nodes are left, but this work waits for a GPU"
+        patiently(cluster.add_node, **NODE, num_gpus=1)
+        stdout, stderr = process.communicate(timeout=300)
+        summary, warnings = json.loads(stdout)["summary"], json.loads(stdout)["warnings"]
+        assert counts(summary) == {"total": 6, "done": 6}, stderr
+        assert {name: summary[name] for name in ("actors", "cpus_each", "gpus_each", "devices")} == {
+            **{"actors": 2, "cpus_each": 0, "gpus_each": 0.5, "devices": ["cpu"]},
+        }
+        assert warnings[0].startswith("a GPU was set aside, but the network runs on a processor")
+        assert [each.partition(" under ")[0] for each in warnings[1:]] == ["a node of the Ray cluster was lost"] * 2
+        here = perkie(*network, "here")
+        assert counts(body(here)["summary"]) == {"total": 6, "done": 6}
+        assert same(tmp_path / "here", tmp_path / "there")
 
 
 @pytest.mark.slow

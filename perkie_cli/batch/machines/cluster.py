@@ -9,45 +9,44 @@ it had drawn is in the cache, if that is in a bucket, and is not paid again.
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import signal
-import socket
-import sys
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path, PurePath
-from typing import Any, TextIO, cast
+from typing import Any
 
 from perkie_cli.batch.jobs import Job
+from perkie_cli.batch.machines.connection import connected
+from perkie_cli.batch.machines.places import Places, Used, Wanted
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.photos.sources import FileSource
 from perkie_cli.batch.work import Maker, MakerResult
-from perkie_cli.domain.errors import PerkieError, Unavailable
+from perkie_cli.domain.errors import MissingDevice, PerkieError, Unavailable
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.units import format_duration
 
 TRIES = 4  # nodes lost under one photo before it fails
 RETRIES = 3  # prices of a picture that are set aside for one: an attempt that fails may be billed
 SAME_PERKIE = "Install this perkie on every node, with the same extras and models."
-ANSWERS = 10.0  # seconds for a cluster's address to answer
 CLOSING = 10.0  # seconds for the actors to close their connections
-
-Open = Callable[[], tuple[Maker, Callable[[], Awaitable[None]]]]
-"""Makes the maker of a node, and a function that closes it. It travels to the node."""
+ROOM = 300.0  # seconds without any actor that has begun: others use the cluster, or its nodes do not come back
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What of the cluster is used: at most ``actors`` (None: one a processor, or a GPU with ``gpu``)."""
+class Node:
+    """A maker on a node. ``warm_up`` loads its model and returns the device, or None without a model here."""
 
-    actors: int | None
-    gpu: bool
+    maker: Maker
+    warm_up: Callable[[], Awaitable[str | None]]
+    close: Callable[[], Awaitable[None]]
+
+
+Open = Callable[[], Node]
+"""It travels to the node."""
 
 
 class NodeWorker:
@@ -57,7 +56,7 @@ class NodeWorker:
         import cv2
 
         cv2.setNumThreads(1)  # the node's other actors use the other processors
-        self._maker, self._close = open_()
+        self._node = open_()
 
     async def make(
         self, photo: Photo, name: str, style: str, owner: Owner | None, allowed: Decimal
@@ -66,29 +65,36 @@ class NodeWorker:
         purse = Budget(allowed)
         job = Job(FileSource(Path(name)), PurePath(), style, owner)
         try:
-            return await self._maker.make(photo, job, purse), purse.spent
+            return await self._node.maker.make(photo, job, purse), purse.spent
         except PerkieError as error:
             return error, purse.spent
 
-    async def ready(self) -> None:
-        """Returns once the actor has begun."""
+    async def ready(self) -> str | None:
+        """Loads the model; returns its device. Whatever is wrong with it, a photo that needs it will tell."""
+        with suppress(PerkieError):
+            return await self._node.warm_up()
+        return None
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._close()
+        await self._node.close()
 
 
 @dataclass(slots=True)
 class ClusterMaker:
-    """``Maker`` that lets actors make the outputs. ``local`` plans; ``price`` in dollars of one picture."""
+    """``Maker`` that lets actors make the outputs. ``local`` plans; ``price`` in dollars of one picture.
+
+    ``actors`` are all that were started, ``begun`` those of them that have a place.
+    """
 
     local: Maker
     price: Decimal
     start: Callable[[], Any]
-    places: int
+    used: Used
     warn: Callable[[str], None]
     free: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     actors: set[Any] = field(default_factory=set)
+    begun: set[Any] = field(default_factory=set)
     failed: int = 0  # actors one after the other that did not begin
     why: str = ""
 
@@ -98,23 +104,34 @@ class ClusterMaker:
         self.actors.add(actor)
         loop = asyncio.get_running_loop()
 
-        def told(answer: Future[None]) -> None:  # in a thread of Ray's
+        def told(answer: Future[str | None]) -> None:  # in a thread of Ray's
             with suppress(RuntimeError):  # the run has ended
-                loop.call_soon_threadsafe(self._begun, actor, answer.exception())
+                loop.call_soon_threadsafe(self._started, actor, answer)
 
         actor.ready.remote().future().add_done_callback(told)
 
-    def _begun(self, actor: Any, error: BaseException | None) -> None:
+    def _started(self, actor: Any, answer: Future[str | None]) -> None:
         if actor not in self.actors:
             return
-        self.failed = 0 if error is None else self.failed + 1
+        if (error := answer.exception()) is None:
+            self.failed = 0
+            self._begin(actor, answer.result())
+            return
+        self.failed += 1
         if self.failed > TRIES:
             self.free.put_nowait(None)
             self.why = str(error).strip().rpartition("\n")[2][:300]
-        elif error is not None:
-            self._replace(actor)
         else:
-            self.free.put_nowait(actor)
+            self._replace(actor)
+
+    def _begin(self, actor: Any, device: str | None) -> None:
+        used = self.used
+        if device == "cpu" and used.places.gpus and device not in used.devices:
+            self.warn("a GPU was set aside, but the network runs on a processor: torch has no use of it on that node")
+        if device is not None:
+            used.devices.add(device)
+        self.begun.add(actor)
+        self.free.put_nowait(actor)
 
     def kind(self, job: Job) -> OutputKind:
         """See ``Maker``."""
@@ -161,8 +178,18 @@ class ClusterMaker:
         raise Unavailable(f"{TRIES} nodes were lost under {photo.name}", hint="Does it need too much memory?")
 
     async def _taken(self) -> Any:
-        """A free actor. Raises: Unavailable when none can begin."""
-        if (actor := await self.free.get()) is None:
+        """A free actor. Raises: Unavailable when none can begin, MissingDevice when there is room for none."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ROOM):
+                    actor = await self.free.get()
+                    break
+            if not self.begun:
+                raise MissingDevice(
+                    f"no node of the Ray cluster had {self.used.places.each} to spare within {format_duration(ROOM)}",
+                    hint="`ray status` tells what is in use; run it again later.",
+                )
+        if actor is None:
             self.free.put_nowait(None)
             raise Unavailable(f"the nodes of the Ray cluster cannot work: {self.why}", hint=SAME_PERKIE)
         return actor
@@ -174,7 +201,7 @@ class ClusterMaker:
         Raises: BudgetExceeded.
         """
         several = self.price * RETRIES
-        allowed = several if purse.left >= several * self.places else self.price
+        allowed = several if purse.left >= several * self.used.places.actors else self.price
         if purse.left.is_infinite():
             yield purse.left
             return
@@ -185,6 +212,7 @@ class ClusterMaker:
         import ray
 
         self.actors.discard(actor)
+        self.begun.discard(actor)
         with suppress(Exception):  # it is gone already
             ray.kill(actor)
         self.add()
@@ -203,99 +231,26 @@ class ClusterMaker:
             ray.kill(actor)
 
 
-# Ray reads these when it is imported. It would keep back some of its messages, and print them from our own thread.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
-
-
 @asynccontextmanager
 async def on_cluster(
     local: Maker, price: Decimal, open_: Open, wanted: Wanted, warn: Callable[[str], None]
-) -> AsyncIterator[tuple[Maker, int]]:
-    """A maker over the cluster that RAY_ADDRESS names, or that runs here, and how many photos it takes at once.
+) -> AsyncIterator[ClusterMaker]:
+    """A maker over the cluster that RAY_ADDRESS names, or that runs here; ``used`` tells how many photos it takes.
 
-    ``warn`` is told of each node that is lost.
+    ``warn`` is told of each node that is lost, and of a GPU that the network cannot use.
 
-    Raises: Unavailable without a cluster, or without a GPU where one is wanted.
+    Raises: Unavailable without a cluster, MissingDevice without a GPU where one is wanted.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    import ray
+    with connected():
+        import ray
 
-    with _own_stdout(), _connected():
-        places, resources = _places(ray.cluster_resources(), wanted)
+        places = Places.of(ray.cluster_resources(), wanted)
+        resources = {"num_cpus": places.cpus, "num_gpus": places.gpus}
         actor = ray.remote(NodeWorker).options(max_restarts=0, **resources)
-        maker = ClusterMaker(local, price, lambda: actor.remote(open_), places, warn)
-        for _ in range(places):
+        maker = ClusterMaker(local, price, lambda: actor.remote(open_), Used(places), warn)
+        for _ in range(places.actors):
             maker.add()
         try:
-            yield maker, places
+            yield maker
         finally:
             await maker.close()
-
-
-@contextmanager
-def _connected() -> Iterator[None]:
-    """Ray puts a handler of its own in place of ours for SIGTERM."""
-    import ray
-
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        _connect(os.environ.get("RAY_ADDRESS") or "auto")
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-class _WithoutRay:
-    """A stream that leaves out what threads of Ray print: it has no option for that, and stdout is for data."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        if threading.current_thread().name.startswith("ray_"):
-            return len(text)
-        return self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-@contextmanager
-def _own_stdout() -> Iterator[None]:
-    before = sys.stdout
-    sys.stdout = cast(TextIO, _WithoutRay(before))
-    try:
-        yield
-    finally:
-        sys.stdout = before
-
-
-def _connect(address: str) -> None:
-    import ray
-
-    host, _, port = address.rpartition(":")
-    try:
-        if port.isdigit() and "://" not in address:  # Ray itself asks for minutes
-            socket.create_connection((host, int(port)), ANSWERS).close()
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, namespace="perkie")
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        where = "here" if address == "auto" else f"at {address}"
-        raise Unavailable(
-            f"no Ray cluster answers {where}: {str(error).partition(chr(10))[0][:200]}",
-            hint="`ray start --head` starts one; RAY_ADDRESS=HOST:6379 names another one.",
-        ) from error
-
-
-def _places(cluster: Mapping[str, float], wanted: Wanted) -> tuple[int, dict[str, float]]:
-    """How many actors, and what each of them takes. More actors than processors share these: they wait for Gemini."""
-    processors, gpus = int(cluster.get("CPU", 0)), int(cluster.get("GPU", 0))
-    if wanted.gpu and not gpus:
-        raise Unavailable("no node of the Ray cluster has a GPU", hint="--device cpu does without.")
-    places = wanted.actors or (gpus if wanted.gpu else processors) or 1
-    if wanted.gpu:
-        return min(places, gpus), {"num_gpus": 1, "num_cpus": 0}
-    return places, {"num_cpus": min(1.0, int(1000 * processors / places) / 1000)}

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from perkie_cli.batch.machines.places import GpuUse, Wanted
 from perkie_cli.batch.work import Maker
+from perkie_cli.cli.batch.options import BatchOptions
 from perkie_cli.config.schema import Settings
-from perkie_cli.domain.errors import MissingExtra
+from perkie_cli.domain.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
+    from perkie_cli.batch.machines.cluster import ClusterMaker, Node
     from perkie_cli.bootstrap import Services
 
 Recipe = Callable[["Services"], Maker]
@@ -31,14 +34,20 @@ class Opener:
     settings: Settings
     environ: Mapping[str, str]
     recipe: Recipe
+    cuts_out: bool
 
-    def __call__(self) -> tuple[Maker, Callable[[], Awaitable[None]]]:
-        """The node's maker, and what closes it."""
+    def __call__(self) -> Node:
+        """The node's maker."""
+        from perkie_cli.batch.machines.cluster import Node
         from perkie_cli.bootstrap import build_services
 
         os.environ.update(self.environ)
         services = build_services(self.settings)
-        return self.recipe(services), services.aclose
+
+        async def warm_up() -> str | None:
+            return await services.cutout_readiness.warm_up() if self.cuts_out else None
+
+        return Node(self.recipe(services), warm_up, services.aclose)
 
 
 def on_ray(
@@ -46,17 +55,30 @@ def on_ray(
     recipe: Recipe,
     local: Maker,
     price: Decimal,
-    jobs: int,
+    options: BatchOptions,
     warn: Callable[[str], None],
     *,
     cuts_out: bool,
-) -> AbstractAsyncContextManager[tuple[Maker, int]]:
-    """See ``on_cluster``. Raises: MissingExtra."""
+) -> AbstractAsyncContextManager[ClusterMaker]:
+    """See ``on_cluster``. Raises also: MissingExtra, UsageError."""
     if find_spec("ray") is None:
         raise MissingExtra("--runner ray needs ray, which is not installed", hint="pip install 'perkie-cli[ray]'")
-    from perkie_cli.batch.machines.cluster import Wanted, on_cluster
+    from perkie_cli.batch.machines.cluster import on_cluster
 
     environ = {name: value for name, value in os.environ.items() if name in PASSED_ON}
-    gpu = cuts_out and (services.settings.matting.device or "").startswith("cuda")
-    wanted = Wanted(jobs if jobs > 1 else None, gpu)
-    return on_cluster(local, price, Opener(services.settings, environ, recipe), wanted, warn)
+    gpu = gpu_use(services, cuts_out=cuts_out)
+    wanted = Wanted(options.jobs if options.jobs > 1 else None, gpu, options.gpu_share)
+    return on_cluster(local, price, Opener(services.settings, environ, recipe, cuts_out), wanted, warn)
+
+
+def gpu_use(services: Services, *, cuts_out: bool) -> GpuUse:
+    """Whether the run's network runs on a GPU. Raises: UsageError."""
+    matting = services.settings.matting
+    if not cuts_out or matting.backend == "onnx" or not services.matting_choice.uses_gpu:
+        return GpuUse.NEVER
+    if matting.device.startswith("cuda:"):
+        raise UsageError(
+            f"--device {matting.device} is a GPU of one machine",
+            hint="Use --device cuda: Ray gives each actor its GPU.",
+        )
+    return {"auto": GpuUse.WHERE_THERE, "cuda": GpuUse.ALWAYS}.get(matting.device, GpuUse.NEVER)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import PurePath
@@ -140,10 +139,15 @@ class BatchCommand:
             return await estimating.report(jobs)
         if paying.confirm_over is not None:
             await estimating.confirm(self.renderer, jobs, paying.confirm_over, yes=paying.yes)
-        if drawing.remove_background and not options.rules.dry_run:
-            await ensure_weights(services, self.renderer, required=Fallback.LOCAL not in steps)
+        if drawing.remove_background:
+            await self.ensure_weights(required=Fallback.LOCAL not in steps)
         cuts_out = drawing.remove_background
         return await self.run(jobs, recipe, at_once(services, options.jobs), paying.budget, price, cuts_out=cuts_out)
+
+    async def ensure_weights(self, *, required: bool) -> None:
+        """Downloads the network if it is missing here, and this is where outputs are made. Raises: see the function."""
+        if not (self.options.rules.dry_run or self._uses_ray):
+            await ensure_weights(self.services, self.renderer, required=required)
 
     async def run(
         self,
@@ -161,16 +165,17 @@ class BatchCommand:
         if self.options.retry_failed and not jobs:
             self.renderer.say("nothing to try again: none of these failed when it was last tried")
         maker: Maker = recipe(self.services)
-        places: AbstractAsyncContextManager[tuple[Maker, int]]
-        there = await self.work(maker).there(jobs)
-        places = nullcontext((maker, at_once))
+        work, used = self.work(maker), None
+        there = await work.there(jobs)
         if self._uses_ray and len(there) < len(jobs):
-            warn = self.renderer.warn
-            places = on_ray(self.services, recipe, maker, price, self.options.jobs, warn, cuts_out=cuts_out)
-        async with places as (maker, at_once):
-            ended = await self._recorded(logbook, jobs, self.work(maker), there, at_once, budget)
-        say_summary(self.renderer, ended)
-        return batch_report(ended, logbook.run_id)
+            cluster = on_ray(self.services, recipe, maker, price, self.options, self.renderer.warn, cuts_out=cuts_out)
+            async with cluster as actors:
+                work, used = self.work(actors), actors.used
+                ended = await self._recorded(logbook, jobs, work, there, used.places.actors, budget)
+        else:
+            ended = await self._recorded(logbook, jobs, work, there, at_once, budget)
+        say_summary(self.renderer, ended, used)
+        return batch_report(ended, logbook.run_id, used)
 
     @property
     def _uses_ray(self) -> bool:

@@ -55,6 +55,7 @@ class BatchOptions:
     progress: ProgressKind
     shard: Shard | None = None
     runner: Runner = Runner.LOCAL
+    gpu_share: float = 1.0
 
     def run_rules(self, at_once: int, *, keep: bool) -> RunRules:
         """The rules of the run."""
@@ -131,6 +132,16 @@ RunnerOf = Annotated[
         help="ray: on the nodes of a Ray cluster, by default on all of their processors (docs/scale.md).",
     ),
 ]
+GpuShare = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        max=1,
+        metavar="PART",
+        rich_help_panel=RUNS,
+        help="With --runner ray: the part of a GPU that each actor cutting out takes, such as 0.5 (default: 1).",
+    ),
+]
 ProgressOf = Annotated[
     ProgressKind,
     typer.Option(
@@ -162,6 +173,7 @@ def _chosen(
     item_timeout: ItemTimeout = None,
     progress: ProgressOf = ProgressKind.AUTO,
     runner: RunnerOf = Runner.LOCAL,
+    gpu_share: GpuShare = None,
     shard: options.ShardOf = None,
     dry_run: options.DryRun = False,
 ) -> BatchOptions:
@@ -171,6 +183,8 @@ def _chosen(
         if code not in (known := codes()):
             hint = f"{did_you_mean(code, known)} `perkie report show` has the codes.".strip()
             raise InvalidParameter(f"--only: there is no error {code!r}", hint=hint)
+    if gpu_share is not None and runner is not Runner.RAY:
+        raise UsageError("--gpu-share belongs to --runner ray")
     if skip_existing and (force or refresh):
         raise UsageError("--skip-existing excludes --force and --refresh")
     return BatchOptions(
@@ -186,6 +200,7 @@ def _chosen(
         progress,
         Shard.chosen(shard),
         runner,
+        1.0 if gpu_share is None else gpu_share,
     )
 
 

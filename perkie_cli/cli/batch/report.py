@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from perkie_cli.batch.files import STDIO
 from perkie_cli.batch.jobs import Job, JobResult
+from perkie_cli.batch.machines.places import Used
 from perkie_cli.batch.photos.inputs import Inputs
 from perkie_cli.batch.photos.sources import InputFile
 from perkie_cli.batch.run import RunResult
@@ -88,8 +89,8 @@ def report_left_out(renderer: Renderer, inputs: Inputs) -> list[InputFile]:
     return inputs.files
 
 
-def batch_report(ended: RunResult, run: str) -> Report:
-    """A row per job, and a summary that counts the outcomes. ``run`` is its id in the journal."""
+def batch_report(ended: RunResult, run: str, used: Used | None = None) -> Report:
+    """A row per job, and a summary that counts the outcomes. ``run``: its id in the journal, ``used`` of a cluster."""
     tally = ended.tally
     error, code = _summed_up(ended)
     summary = {"total": tally.total, **tally.counted()}
@@ -98,10 +99,12 @@ def batch_report(ended: RunResult, run: str) -> Report:
     if ended.left:
         summary["not_tried"] = ended.left
     more = {"cost_usd": tally.usd, "seconds": round(tally.seconds, 3), "run": run}
+    if used is not None:
+        more |= used.summary
     return Report([_row(each) for each in ended.results], {**summary, **more}, error=error, exit_code=code)
 
 
-def say_summary(renderer: Renderer, ended: RunResult) -> None:
+def say_summary(renderer: Renderer, ended: RunResult, used: Used | None = None) -> None:
     """Prints what happened, for people, if there was more than one thing to do."""
     tally = ended.tally
     if tally.total < 2:
@@ -109,7 +112,8 @@ def say_summary(renderer: Renderer, ended: RunResult) -> None:
     parts = [f"{tally.counts[status]} {word}" for status, word in _WORDS.items() if tally.counts[status]]
     if ended.left:
         parts.append(f"{ended.left} not tried")
-    renderer.say(", ".join([*parts, dollars(tally.usd), format_duration(tally.seconds)]))
+    where = [] if used is None else [str(used)]
+    renderer.say(", ".join([*parts, dollars(tally.usd), format_duration(tally.seconds), *where]))
     for line in _failed_lines(tally):
         renderer.say(line)
     if ended.outcome is Outcome.INTERRUPTED:

@@ -16,7 +16,6 @@ from perkie_cli.cli.batch.command import BatchCommand
 from perkie_cli.cli.batch.options import BatchOptions, batched
 from perkie_cli.cli.batch.recipes import Cutting
 from perkie_cli.cli.choices import output_format, output_place
-from perkie_cli.cli.models.checkpoints import ensure_weights
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.cutouts.request import (
@@ -143,8 +142,7 @@ async def _run(command: BatchCommand, options: _Options, file: PurePath | None) 
     files = await command.files()
     services.cutouts.recipe()  # reports an unknown engine or mode before anything is downloaded
     fallback = len(files) == 1 if options.fallback is None else options.fallback
-    if not command.options.rules.dry_run:
-        await ensure_weights(services, command.renderer, required=not fallback)
+    await command.ensure_weights(required=not fallback)
     tail = f"_{'mask' if options.output is CutoutOutput.MASK else 'cutout'}.{options.format.value}"
     plain = [replace(each, styles=None) for each in files]  # a manifest may be one for styles
     jobs = await command.jobs(plain, [""], lambda _: tail, file)

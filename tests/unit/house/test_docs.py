@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,13 @@ def test_every_command_is_told_of() -> None:
     everything = "\n".join(TEXTS.values())
     untold = [name for name in COMMANDS if f"perkie {name}" not in everything]
     assert untold == [], f"no page says `perkie {', '.join(untold)}`: tell of it in README.md or docs/"
+
+
+def test_every_extra_that_is_told_of_can_be_installed() -> None:
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "perkie_cli").rglob("*.py"))
+    named = re.findall(r"perkie-cli\[([\w,]+)\]", "\n".join([*TEXTS.values(), sources]))
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert {each for names in named for each in names.split(",")} <= set(extras)
 
 
 def test_every_route_is_told_of() -> None:
