@@ -102,7 +102,7 @@ def counts(summary: object) -> dict[str, object]:
     """A batch's summary without what differs from run to run."""
     assert isinstance(summary, dict)
     assert summary.keys() >= {"cost_usd", "seconds", "run"}
-    return {name: value for name, value in summary.items() if name not in ("cost_usd", "seconds", "run")}
+    return {name: value for name, value in summary.items() if name not in ("cost_usd", "seconds", "run", "cluster")}
 
 
 @pytest.fixture

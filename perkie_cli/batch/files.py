@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
 from perkie_cli.batch.outputs.address import ObjectPath
 from perkie_cli.domain.errors import TooManyBytes, UnreadableFile, UsageError, unwritable
@@ -43,8 +44,8 @@ def holds(question: Callable[[], bool]) -> bool:
     return False
 
 
-def read_input(path: Path, max_bytes: int) -> bytes:
-    """The file's bytes, or those of stdin.
+def read_input(path: Path, max_bytes: int, *, pipe: bool = False) -> bytes:
+    """The file's bytes, or those of stdin; with ``pipe`` also those of a pipe, such as the shell's ``<(find …)``.
 
     Raises: UnreadableFile, TooManyBytes.
     """
@@ -54,6 +55,9 @@ def read_input(path: Path, max_bytes: int) -> bytes:
         facts = path.stat()
         if stat.S_ISDIR(facts.st_mode):
             raise UnreadableFile(f"{path} is a folder without readable pictures")
+        if pipe and stat.S_ISFIFO(facts.st_mode):
+            with path.open("rb") as file:
+                return _bounded(file, str(path), max_bytes)
         if not stat.S_ISREG(facts.st_mode):  # pipes and devices may never end
             raise UnreadableFile(f"{path} is not a regular file")
         if facts.st_size == 0:
@@ -72,11 +76,15 @@ def read_input(path: Path, max_bytes: int) -> bytes:
 def _from_stdin(max_bytes: int) -> bytes:
     if sys.stdin is None or sys.stdin.isatty():
         raise UsageError("stdin is a terminal, not a picture", hint="Pipe one in: perkie … - < pet.jpg")
-    data = sys.stdin.buffer.read(max_bytes + 1)
+    return _bounded(sys.stdin.buffer, "stdin", max_bytes)
+
+
+def _bounded(file: BinaryIO, name: str, max_bytes: int) -> bytes:
+    data = file.read(max_bytes + 1)
     if not data:
-        raise UnreadableFile("stdin is empty")
+        raise UnreadableFile(f"{name} is empty")
     if len(data) > max_bytes:
-        raise too_many_bytes("stdin has more", max_bytes)
+        raise too_many_bytes(f"{name} has more", max_bytes)
     return data
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -69,6 +70,30 @@ class ThreadWorkers:
 def thread_workers(count: int, rest: Callable[[], object] | None = None) -> ThreadWorkers:
     """A pool for work that releases the GIL: codec, hashing, ONNX Runtime. ``rest`` as for ``ThreadWorkers``."""
     return ThreadWorkers(count, rest)
+
+
+async def in_own_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs ``function`` in a thread that nothing waits for once the caller is cancelled: a pipe may never end.
+
+    Raises: whatever ``function`` raises.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[T] = loop.create_future()
+
+    def tell(settle: Callable[[], object]) -> None:
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(lambda: None if ended.done() else settle())
+
+    def work() -> None:
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001  # it is raised where it is awaited
+            tell(functools.partial(ended.set_exception, error))
+        else:
+            tell(functools.partial(ended.set_result, result))
+
+    threading.Thread(target=work, name=f"{_OURS}reader", daemon=True).start()
+    return await ended
 
 
 def any_hanging() -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,6 +145,24 @@ def test_what_was_under_way_when_a_retry_died_is_tried_again(
     emulator.plan()
     done = perkie(*args, "--retry-failed", env=env)
     assert counts(json.loads(done.stdout)["summary"]) == {"total": 3, "done": 3}
+
+
+@pytest.mark.parametrize("reads", [("-",), ("--files-from", "-")], ids=["photo", "list"])
+def test_an_interrupt_ends_a_run_that_waits_for_stdin(tmp_path: Path, reads: tuple[str, ...]) -> None:
+    silent, end = os.pipe()
+    os.write(end, b"a beginning")
+    process = subprocess.Popen(
+        [*PERKIE, "stylize", *reads, "-s", "ink_wash", "--out-dir", "out", "--json", "-v"],
+        stdin=silent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    wait_until(lambda: fcntl.ioctl(silent, termios.FIONREAD, bytes(4)) == bytes(4))  # it has read that much
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    os.close(silent)
+    os.close(end)
+    assert (process.returncode, json.loads(stdout)["error"]["code"]) == (130, "interrupted"), stderr
+    assert "Fatal" not in stderr
 
 
 LOCAL = ("stylize", "photos", "-s", "van_gogh", "--size", "256", "--out-dir", "out", "--json", "--no-cache")

@@ -69,8 +69,8 @@ class Used:
     def summary(self) -> Mapping[str, object]:
         """For machines."""
         its = self.places
-        facts: dict[str, object] = {"actors": its.actors, "cpus_each": its.cpus, "gpus_each": its.gpus}
-        return {**facts, "devices": sorted(self.devices)} if self.devices else facts
+        each = {"cpus_each": its.cpus, "gpus_each": its.gpus}
+        return {"actors": its.actors, **each, "devices": sorted(self.devices)}
 
     def __str__(self) -> str:
         its = self.places

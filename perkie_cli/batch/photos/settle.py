@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from perkie_cli.batch.files import STDIO, read_input
+from perkie_cli.batch.files import STDIO, holds, read_input
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.photos.inputs import Inputs, expand, is_bucket
 from perkie_cli.batch.photos.manifest import listed, rows
@@ -18,6 +18,7 @@ from perkie_cli.batch.photos.remote import expand_bucket
 from perkie_cli.batch.photos.sources import FileSource, InputFile
 from perkie_cli.domain.errors import InvalidParameter, NoPhotos, UsageError
 from perkie_cli.ports import Buckets
+from perkie_cli.system.threads import in_own_thread
 
 MOST_BYTES = 256 * 1024 * 1024  # of a list or manifest
 
@@ -89,12 +90,12 @@ class Settling:
         return found
 
     async def _listed(self, path: Path, *, null: bool) -> list[InputFile]:
-        paths = listed(_list(path), _name(path), null=null)
+        paths = listed(await _list(path), _name(path), null=null)
         return [await self._one(each, Path()) for each in dict.fromkeys(paths)]
 
     async def _manifest(self, path: Path) -> list[InputFile]:
-        base = Path() if path == STDIO else path.parent
-        found = rows(_list(path), _name(path), self.styles)
+        base = Path() if path == STDIO or holds(path.is_fifo) else path.parent
+        found = rows(await _list(path), _name(path), self.styles)
         files = [row.of((await self._one(row.path, base)).source) for row in found]
         _check_once(_name(path), [(row.line, file) for row, file in zip(found, files, strict=True)])
         return files
@@ -111,10 +112,10 @@ def _each_once(files: Sequence[InputFile]) -> list[InputFile]:
     return list({(each.source.key, each.styles, each.owner, each.output): each for each in files}.values())
 
 
-def _list(path: Path) -> bytes:
+async def _list(path: Path) -> bytes:
     if path == STDIO and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("stdin is a terminal, not a list", hint="Pipe one in: find photos -name '*.jpg' | perkie …")
-    return read_input(path, MOST_BYTES)
+    return await in_own_thread(read_input, path, MOST_BYTES, pipe=True)
 
 
 def _name(path: Path) -> str:

@@ -17,6 +17,7 @@ from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.units import format_size
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Buckets, RemoteObject, Workers
+from perkie_cli.system.threads import in_own_thread
 
 
 class Source(Protocol):
@@ -114,10 +115,11 @@ class StdinSource:
         return None
 
     async def read(self, max_bytes: int, io: Workers) -> bytes:
-        """Reads all of it in a worker. Raises also: UsageError on a terminal."""
+        """Reads all of it. Raises also: UsageError on a terminal."""
+        del io  # a worker that waits for stdin would keep the run from ending
         async with self._reading:
             if self._data is None:
-                self._data = await io.run(read_input, STDIO, max_bytes)
+                self._data = await in_own_thread(read_input, STDIO, max_bytes)
         return self._data
 
     def is_at(self, path: Path) -> bool:

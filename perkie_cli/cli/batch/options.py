@@ -64,9 +64,11 @@ class BatchOptions:
 
 def _duration(text: str) -> timedelta:
     try:
-        return parse_duration(text)
+        if time := parse_duration(text):
+            return time
     except ValueError as error:
         raise InvalidParameter(f"--item-timeout: {error}") from error
+    raise InvalidParameter(f"--item-timeout: within {text} nothing can be made")
 
 
 Inputs = Annotated[

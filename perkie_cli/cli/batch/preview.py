@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.imaging.contact_sheet import PER_PAGE, Row, contact_sheet
+from perkie_cli.system.threads import in_own_thread
 from perkie_cli.system.waiting import finish_in_thread
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Preview:
         rows: list[Row] = []
         for source in sources:
             try:
-                photo = await asyncio.to_thread(read_photo, source, self.services.limits)
+                photo = await in_own_thread(read_photo, source, self.services.limits)
                 rows.append((source.name, photo.data, await self._drawn(photo)))
             except PerkieError as failure:
                 if several:  # a single failure is in the report itself

@@ -100,7 +100,7 @@ def batch_report(ended: RunResult, run: str, used: Used | None = None) -> Report
         summary["not_tried"] = ended.left
     more = {"cost_usd": tally.usd, "seconds": round(tally.seconds, 3), "run": run}
     if used is not None:
-        more |= used.summary
+        more["cluster"] = used.summary
     return Report([_row(each) for each in ended.results], {**summary, **more}, error=error, exit_code=code)
 
 

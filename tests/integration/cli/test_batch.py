@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +117,15 @@ def test_a_list_on_stdin(perkie_here: Perkie, photos: Path, monkeypatch: pytest.
     nul = piped(b"photos/two\nlines.png\0photos/gone.png\0", "-0")
     assert list(statuses(nul).values()) == ["done", "failed"]
     assert piped(b"").returncode == 3
+    os.mkfifo("pipe")  # as the shell's <(find …)
+    for option, data in (("--files-from", b"photos/cat.png\n"), ("--manifest", b"path\nphotos/cat.png\n")):
+        writer = threading.Thread(target=Path("pipe").write_bytes, args=(data,))
+        writer.start()
+        assert list(statuses(perkie_here("stylize", option, "pipe", *OUT, "--json"))) == ["cat"]
+        writer.join()
     assert perkie_here("stylize", "-", "--files-from", "-", *OUT).returncode == 2
     assert perkie_here("stylize", "photos", "-0", *OUT).returncode == 2
+    assert perkie_here("stylize", "photos", *OUT, "--item-timeout", "0s").returncode == 3
     assert perkie_here("stylize", *OUT).returncode == 2
 
 
