@@ -10,9 +10,10 @@ from perkie_cli.batch.files import STDIO
 from perkie_cli.batch.jobs import Job, JobResult
 from perkie_cli.batch.mark import OutputKind, marked
 from perkie_cli.batch.outputs.places import Outputs
-from perkie_cli.batch.outputs.record import Origin, OutputState
+from perkie_cli.batch.outputs.record import Origin, OutputState, in_the_way
 from perkie_cli.batch.photos.sources import photo_from
 from perkie_cli.domain.cutouts.result import CutoutFacts
+from perkie_cli.domain.errors import OutputExists
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.photo import InputFormat, Inspection, Photo
 from perkie_cli.domain.picture import ImageLimits
@@ -116,12 +117,15 @@ class FileWork:
         Raises: BadInput, OutputExists, UnwritableFile, DiskFull, and everything that the maker raises.
         """
         photo, origin = await self._read(job)
-        if job.target != STDIO and await self._is_there(job, origin):
+        state = await self._state(job, photo, origin)
+        if state is OutputState.FRESH:
             return JobResult(job, Status.SKIPPED, remark="already made")
         if self._rules.dry_run:
             return JobResult(job, Status.PLANNED, remark="would be made")
         made = await self._maker.make(photo, job, purse)
         data = marked(made.data, self._maker.kind(job))
+        if state is OutputState.UNRECORDED and await self._outputs.read(job.target) != data:
+            raise _unrecorded(job)
         # to its end, so that a written output is also recorded and reported
         if job.target == STDIO:
             await finished(self._io.run(self._stdout, data))
@@ -132,18 +136,35 @@ class FileWork:
     async def needs_drawing(self, job: Job) -> bool:
         """Whether the output is neither there nor in the cache. Raises: as for running it."""
         photo, origin = await self._read(job)
-        if job.target != STDIO and await self._is_there(job, origin):
+        if await self._state(job, photo, origin) is OutputState.FRESH:
             return False
-        return self._rules.cache is not CacheUse.NORMAL or not await self._maker.is_cached(photo, job)
+        return not await self._from_cache(photo, job)
 
     async def _read(self, job: Job) -> tuple[Photo, Origin]:
         version = await self._io.run(job.source.version)
         photo = await photo_from(job.source, self._limits, self._io)
         return photo, Origin(job.source, version, photo.hash, self._maker.tag(job))
 
-    async def _is_there(self, job: Job, origin: Origin) -> bool:
+    async def _state(self, job: Job, photo: Photo, origin: Origin) -> OutputState:
+        """What is at the target; none of ours is fresh that is to be made again.
+
+        An unrecorded output is known again by its bytes, as long as they are in the cache: that costs nothing.
+        """
+        if job.target == STDIO:
+            return OutputState.ABSENT
         state = await self._outputs.check(job.target, origin, force=self._rules.force)
-        return state is OutputState.FRESH and not self._rules.redo
+        if state is OutputState.FRESH and self._rules.redo:
+            return OutputState.STALE
+        if state is OutputState.UNRECORDED and not await self._from_cache(photo, job):
+            raise _unrecorded(job)
+        return state
+
+    async def _from_cache(self, photo: Photo, job: Job) -> bool:
+        return self._rules.cache is CacheUse.NORMAL and await self._maker.is_cached(photo, job)
+
+
+def _unrecorded(job: Job) -> OutputExists:
+    return in_the_way(job.target, f", and no record says that perkie made it from {job.source.path.name}")
 
 
 def _done(job: Job, made: MakerResult, warnings: Sequence[str]) -> JobResult:

@@ -29,6 +29,7 @@ class OutputState(StrEnum):
     ABSENT = "absent"
     FRESH = "fresh"  # our output from the same input with the same options, unchanged since
     STALE = "stale"  # our output, but the input or the options changed, or it was a substitute
+    UNRECORDED = "unrecorded"  # bears our mark, but nothing says what it was made from: the record was lost
     FOREIGN = "foreign"  # not ours, edited since, or made from another input
 
 
@@ -75,13 +76,15 @@ class OutputRecord:
         if not target.exists():
             return OutputState.ABSENT
         made = self._store.find(_name(target))
+        if made is None and mark_of(target) is not None:
+            return OutputState.UNRECORDED
         if made is None or made.input != origin.source.key or not _unchanged(target, made):
             return OutputState.FOREIGN
         same = made.options == origin.options and made.final and made.input_sha256 == origin.sha256
         return OutputState.FRESH if same else OutputState.STALE
 
     def check(self, target: Path, origin: Origin, *, force: bool) -> OutputState:
-        """``state``, but a file that must not be replaced is an error. ``force`` allows replacing foreign files.
+        """``state``, but a file that must not be replaced is an error. ``force`` allows replacing any file.
 
         Raises: OutputExists, UnwritableFile.
         """
@@ -89,14 +92,11 @@ class OutputRecord:
         try:
             found = self.state(target, origin)
         except StoreUnavailable as error:
-            found, unknown = OutputState.FOREIGN, f"; {error.message}"
+            found, why = OutputState.FOREIGN, f"; {error.message}"
         else:
-            unknown = f" and was not made by perkie from {origin.source.path.name}"
+            why = f" and was not made by perkie from {origin.source.path.name}"
         if found is OutputState.FOREIGN and not force:
-            raise OutputExists(
-                f"{target} exists{unknown}",
-                hint="--force replaces it, --skip-existing keeps it; -o and --out-dir name another place.",
-            )
+            raise in_the_way(target, why)
         return OutputState.STALE if force else found
 
     def write(self, target: Path, origin: Origin, data: bytes, *, final: bool = True) -> list[str]:
@@ -125,6 +125,12 @@ class OutputRecord:
     def below_folders(self, words: Sequence[str]) -> list[Path]:
         """Outputs recorded below those arguments that are folders."""
         return [path for word in words if holds(Path(word).is_dir) for path in self.below(Path(word))]
+
+
+def in_the_way(target: PurePath, why: str) -> OutputExists:
+    """The error for a file that must not be replaced."""
+    hint = "--force replaces it, --skip-existing keeps it; -o and --out-dir name another place."
+    return OutputExists(f"{target} exists{why}", hint=hint)
 
 
 def check_place(target: Path, source: Source) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perkie_cli.batch.files import read_photo
-from perkie_cli.batch.outputs.record import Origin, OutputRecord, check_place
+from perkie_cli.batch.outputs.record import Origin, OutputRecord, OutputState, check_place, in_the_way
 from perkie_cli.batch.photos.sources import InputFile
 from perkie_cli.cli.batch.report import summed_up
 from perkie_cli.cli.batch.rows import SheetRow
@@ -46,7 +46,8 @@ class Preview:
         for path in targets:
             for file in files:
                 check_place(path, file.source)
-            self.record.check(path, origin, force=force)
+            if self.record.check(path, origin, force=force) is OutputState.UNRECORDED:
+                raise in_the_way(path, ", and no record says what perkie made it from")
         sheets: list[SheetRow] = []
         failures: dict[Path, PerkieError] = {}
         with self.renderer.progress(len(files), files[0].path.name) as bar:

@@ -88,7 +88,8 @@ def test_files_that_are_there_are_left_alone_whoever_made_them(
     perkie_here("stylize", str(photos / "ann.png"), *OUT)
     made = tmp_path / "out" / "ann_bw_fine_art.jpg"
     before = made.read_bytes()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "new"))
+    for kind in ("STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / "new" / kind))
     refused = perkie_here("stylize", str(photos / "ann.png"), *OUT)
     assert (refused.returncode, "--skip-existing keeps it" in refused.stderr) == (3, True)
     kept = perkie_here("stylize", "photos/ann.png", "photos/bob.png", *OUT, "--skip-existing", "--json")
@@ -252,3 +253,22 @@ def test_all_shards_together_make_what_one_run_makes(
     told = perkie_here(*given[:-1], "--shard", "1/3", "--dry-run", "--out-dir", "parts").stderr
     assert f"shard 1/3: {len(parts[1])} of 5\n" in told
     assert perkie_here(*given, "--shard", "3/3", "--out-dir", "parts").returncode == 3
+
+
+def test_outputs_whose_record_was_lost_are_known_again_by_the_cache(
+    perkie_here: Perkie, photos: Path, home: Path
+) -> None:
+    for name in ("cut", "small"):
+        (photos / f"{name}.png").unlink()
+    perkie_here("stylize", "photos", *OUT)
+    (home / "state" / "perkie" / "outputs.sqlite").unlink()
+    with Path("out/ann_bw_fine_art.jpg").open("ab") as other:
+        other.write(b"edited")
+    done = perkie_here("stylize", "photos", *OUT, "--json")
+    assert statuses(done) == {"ann": "failed", "bob": "cached", "cat": "cached"}
+    (error,) = [row["error"] for row in body(done)["results"] if row["status"] == "failed"]
+    assert "exists, and no record says that perkie made it from ann.png" in error["message"]
+    assert statuses(perkie_here("stylize", "photos", *OUT, "--json"))["bob"] == "skipped", "it is recorded again"
+    (home / "state" / "perkie" / "outputs.sqlite").unlink()
+    unsure = perkie_here("stylize", "photos", *OUT, "--no-cache", "--json")
+    assert set(statuses(unsure).values()) == {"failed"}, "nothing is drawn for a file that may have to stay"
