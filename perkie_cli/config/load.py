@@ -73,7 +73,7 @@ def _user_dir(kind: str, environ: Mapping[str, str]) -> Path:
 
 def known_profiles(environ: Mapping[str, str] = os.environ) -> list[str]:
     """The profiles of the config files. Raises: InvalidSetting, UnreadableFile."""
-    tables = [_read(path, required=False) for _, path in _paths(None, Path.cwd(), environ)]
+    tables = [_read(path, required=False) for _, path in _paths(None, _here(), environ)]
     return sorted({name for table in tables for name in table["profile"]})
 
 
@@ -90,7 +90,7 @@ def load(
     Raises: InvalidSetting, UnreadableFile.
     """
     profile = profile or environ.get(PROFILE) or None
-    paths = _paths(config, project_dir or Path.cwd(), environ)
+    paths = _paths(config, project_dir or _here(), environ)
     tables = [(label, path, _read(path, required=label == _NAMED)) for label, path in paths]
     _check_profile(profile, [table for _, _, table in tables])
     files = [layer for label, path, table in tables for layer in _file_layers(f"{label} {path}", table, profile)]
@@ -99,6 +99,13 @@ def load(
     settings, origins = _merge(layers)
     found = tuple((path, path.is_file()) for _, path in paths)
     return Loaded(settings, origins, found, tuple(strange_variables(environ)))
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UnreadableFile("the current folder does not exist any more", hint="Change to another one.") from error
 
 
 def _paths(config: Path | None, project_dir: Path, environ: Mapping[str, str]) -> list[tuple[str, Path]]:

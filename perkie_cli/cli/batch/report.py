@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import PurePath
 
@@ -19,12 +19,14 @@ from perkie_cli.cli.batch.rows import CutoutRow, PictureRow
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.row_parts import ErrorRow
 from perkie_cli.domain.cutouts.result import CutoutFacts
-from perkie_cli.domain.errors import Interrupted, LimitReached, PartialFailure, PerkieError
+from perkie_cli.domain.errors import Interrupted, LimitReached, PartialFailure, PerkieError, Unavailable
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.runs import Outcome, Status
 from perkie_cli.domain.units import format_duration
 
+_PASSING: Mapping[int, type[PerkieError]] = {each.exit_code: each for each in (LimitReached, Unavailable)}
+"""What several errors of one exit code are together, where that says whether to try again."""
 MOST_NAMED = 20  # failed photos in the summary
 _WORDS = {
     Status.DONE: "made",
@@ -160,7 +162,7 @@ def _of_kinds(kinds: Counter[type[PerkieError]], total: int) -> tuple[PerkieErro
     shared = failed in (total, limited)
     codes = {kind.exit_code for kind in kinds}
     code = codes.pop() if shared and len(codes) == 1 else PartialFailure.exit_code
-    kind: type[PerkieError] = LimitReached if code == LimitReached.exit_code else PartialFailure
+    kind = _PASSING.get(code, PartialFailure)
     if shared and len(kinds) == 1:
         (kind,) = kinds
     money = f", {limited} of them by a quota, budget or cap" if 0 < limited < failed else ""

@@ -11,11 +11,13 @@ from perkie_cli.batch.tally import Tally
 from perkie_cli.cli.batch.progress import told
 from perkie_cli.cli.batch.report import batch_report, summed_up
 from perkie_cli.domain.errors import (
+    BreakerOpen,
     BudgetExceeded,
     CorruptImage,
     DailyCapReached,
     PerkieError,
     TooSmall,
+    UpstreamFault,
     UpstreamTimeout,
 )
 from perkie_cli.domain.runs import Outcome, Status
@@ -66,6 +68,7 @@ DAMAGED, SMALL, BUDGET, CAP = CorruptImage("x"), TooSmall("x"), BudgetExceeded("
         ([BUDGET], 3, "budget_exceeded", 7),
         ([BUDGET, CAP], 3, "limit_reached", 7),
         ([BUDGET, DAMAGED], 3, "partial_failure", 6),
+        ([UpstreamFault("down"), BreakerOpen("down")], 2, "unavailable", 5),
     ],
 )
 def test_the_error_and_exit_code_of_a_run(

@@ -182,6 +182,15 @@ def test_a_named_config_file_must_exist_and_replaces_the_others(tmp_path: Path) 
         load(config=tmp_path / "gone.toml", environ={})
 
 
+def test_a_current_folder_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(UnreadableFile, match="the current folder does not exist any more"):
+        load()
+
+
 def test_secrets_do_not_show() -> None:
     settings = loaded(env={"GEMINI_API_KEY": "canary"}).settings
     assert "canary" not in f"{settings!r} {settings.gemini} {settings.gemini.api_key}"
