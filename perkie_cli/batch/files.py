@@ -103,10 +103,10 @@ def read_photo(path: Path, limits: ImageLimits, name: str | None = None) -> Phot
     return codec.photo(read_input(path, limits.max_bytes), limits, name or ("stdin" if path == STDIO else str(path)))
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o666, *, new: bool = False) -> bool:
     """Writes a temporary file and renames it, so that readers never see half a file. Creates parent folders.
 
-    ``mode`` is restricted by the umask.
+    ``mode`` is restricted by the umask. ``new``: a file that is there by now stays, and the result is False.
 
     Raises: UnwritableFile, DiskFull.
     """
@@ -119,11 +119,25 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
             handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-            os.replace(temporary, path)  # noqa: PTH105  # one call, atomic on every platform
+            return _put(temporary, path, new)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(str(path), error) from error
+
+
+def _put(temporary: Path, path: Path, new: bool) -> bool:
+    if new:
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            pass
+        else:
+            return True
+    os.replace(temporary, path)  # noqa: PTH105  # one call, atomic on every platform
+    return True
 
 
 def write_private(path: Path, data: bytes) -> None:

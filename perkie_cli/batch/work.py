@@ -130,7 +130,7 @@ class FileWork:
         if job.target == STDIO:
             await finished(self._io.run(self._stdout, data))
             return _done(job, made, ())
-        written = self._outputs.write(job.target, origin, data, final=made.final)
+        written = self._outputs.write(job.target, origin, data, final=made.final, new=state is OutputState.ABSENT)
         return _done(job, made, await finished(written))
 
     async def needs_drawing(self, job: Job) -> bool:

@@ -28,8 +28,12 @@ class Outputs(Protocol):
         Raises: OutputExists, UnwritableFile.
         """
 
-    async def write(self, target: PurePath, origin: Origin, data: bytes, *, final: bool) -> list[str]:
+    async def write(
+        self, target: PurePath, origin: Origin, data: bytes, *, final: bool, new: bool = False
+    ) -> list[str]:
         """Writes an output; the result are warnings. ``final`` is false for a substitute, which is made again.
+
+        ``new``: nothing was there when it was looked at, so nothing is replaced.
 
         Raises: UnwritableFile, OutputExists, the errors of a bucket.
         """

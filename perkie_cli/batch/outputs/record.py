@@ -99,12 +99,16 @@ class OutputRecord:
             raise in_the_way(target, why)
         return OutputState.STALE if force else found
 
-    def write(self, target: Path, origin: Origin, data: bytes, *, final: bool = True) -> list[str]:
+    def write(self, target: Path, origin: Origin, data: bytes, *, final: bool = True, new: bool = False) -> list[str]:
         """Writes an output and records it. A failure to record is only a warning, since the output exists.
 
-        ``final`` is false for degraded ones, which are made again. Raises: UnwritableFile.
+        ``final`` is false for degraded ones, which are made again. ``new``: nothing was there. Raises: UnwritableFile,
+        OutputExists if there is another one by now.
         """
-        write_atomically(target, data)
+        if not write_atomically(target, data, new=new) and _bytes(target) != data:
+            if self.state(target, origin) is OutputState.FRESH:  # another run has done our work
+                return []
+            raise in_the_way(target, ": somebody else wrote it meanwhile")
         source = origin.source
         as_read = origin.version if source.version() == origin.version else ""
         sha256 = hashlib.sha256(data).hexdigest()
@@ -198,9 +202,11 @@ class Files:
         """See ``OutputRecord.check``."""
         return await self._io.run(self._record.check, Path(target), origin, force=force)
 
-    async def write(self, target: PurePath, origin: Origin, data: bytes, *, final: bool) -> list[str]:
+    async def write(
+        self, target: PurePath, origin: Origin, data: bytes, *, final: bool, new: bool = False
+    ) -> list[str]:
         """See ``OutputRecord.write``."""
-        return await self._io.run(self._record.write, Path(target), origin, data, final=final)
+        return await self._io.run(self._record.write, Path(target), origin, data, final=final, new=new)
 
     async def read(self, target: PurePath) -> bytes | None:
         """The file's bytes; None if it cannot be read."""

@@ -15,7 +15,7 @@ from perkie_cli.batch.names import plan_targets
 from perkie_cli.batch.outputs.record import Origin, OutputRecord, OutputState
 from perkie_cli.batch.photos.inputs import expand
 from perkie_cli.batch.photos.sources import FileSource, InputFile
-from perkie_cli.domain.errors import UnwritableFile
+from perkie_cli.domain.errors import OutputExists, UnwritableFile
 from perkie_cli.stores.sqlite.outputs import SqliteOutputs
 
 
@@ -35,6 +35,18 @@ def pet(tmp_path: Path) -> Path:
 def origin(source: Path, content: bytes = b"as read") -> Origin:
     """As read before anything changed."""
     return Origin(FileSource(source), "7:1", hashlib.sha256(content).hexdigest(), "ink")
+
+
+def test_of_two_runs_that_find_a_name_free_one_gets_it(record: OutputRecord, pet: Path) -> None:
+    target = pet.parent / "pet_ink.jpg"
+    read = replace(origin(pet), version=FileSource(pet).version())
+    for data in (b"drawn", b"drawn", b"drawn otherwise by another run"):
+        assert record.write(target, read, data, new=True) == []
+        assert target.read_bytes() == b"drawn"
+    with pytest.raises(OutputExists, match="somebody else wrote it meanwhile"):
+        record.write(target, origin(pet.with_name("other.jpg")), b"of another pet", new=True)
+    assert target.read_bytes() == b"drawn"
+    assert sorted(path.name for path in pet.parent.iterdir()) == ["pet.jpg", "pet_ink.jpg"]
 
 
 def test_an_input_that_changes_while_it_is_drawn_is_drawn_again(record: OutputRecord, pet: Path) -> None:
