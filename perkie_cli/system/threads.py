@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
+from perkie_cli.domain.errors import Unavailable
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -30,18 +32,33 @@ class ThreadWorkers:
         self._rested = 0.0
         self._running = 0
         self._executor: ThreadPoolExecutor | None = None  # made at first use: most commands never need it
+        self._closed = False
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Runs ``function`` in the pool and gives its result. Raises: whatever ``function`` raises."""
+        """Runs ``function`` in the pool and gives its result.
+
+        Raises: whatever ``function`` raises; Unavailable when the pool was closed before it began.
+        """
+        if self._closed:
+            raise _closed()
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self._count, thread_name_prefix=_NAME)
         call = functools.partial(function, *args, **kwargs)
         self._running += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+        except asyncio.CancelledError:
+            if self._dropped():  # whoever waits for an answer must learn of it
+                raise _closed() from None
+            raise
         finally:
             self._running -= 1
             self._have_rest()
+
+    def _dropped(self) -> bool:
+        """Whether a call that was cancelled was so by ``close``, and not its waiter."""
+        task = asyncio.current_task()
+        return self._closed and task is not None and not task.cancelling()
 
     def _have_rest(self) -> None:
         if self._rest is None or self._running or self._executor is None:
@@ -61,7 +78,8 @@ class ThreadWorkers:
             self._executor = None
 
     def close(self) -> None:
-        """Waits for running work and drops what is queued."""
+        """Waits for running work and drops what is queued; nothing more is taken."""
+        self._closed = True
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
@@ -94,6 +112,10 @@ async def in_own_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.
 
     threading.Thread(target=work, name=f"{_OURS}reader", daemon=True).start()
     return await ended
+
+
+def _closed() -> Unavailable:
+    return Unavailable("this process is ending: its worker threads take no more work")
 
 
 def any_hanging() -> bool:

@@ -149,3 +149,16 @@ async def test_a_cancelled_waiter_does_not_hold_up_the_others(store: SqliteDocum
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert {"1", "3", "5"} <= set(await ids(store))
+
+
+async def test_who_comes_before_the_end_is_served_and_who_comes_after_it_is_refused(store: SqliteDocuments) -> None:
+    early = [asyncio.create_task(put(store, f"{number:03}")) for number in range(BATCH + 2)]
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(store.aclose())
+    await asyncio.sleep(0)
+    late = [asyncio.create_task(put(store, "late")) for _ in range(3)]
+    async with asyncio.timeout(60):
+        await asyncio.gather(*early, closing)
+        ended = await asyncio.gather(*late, return_exceptions=True)
+    assert [type(each) for each in ended] == [StoreUnavailable] * 3
+    assert "is closed" in str(ended[0])

@@ -63,6 +63,7 @@ class FileThread(Generic[Unit]):
         self._inode = 0
         self._calls: list[_Call[Unit]] = []
         self._working = False
+        self._closed = False
         self._locked: StoreUnavailable | None = None  # the error of the last write, if the file was locked
         self._retry_at = 0.0
 
@@ -82,9 +83,12 @@ class FileThread(Generic[Unit]):
         return result
 
     async def aclose(self) -> None:
-        """Closes the file once running calls are done."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
+        """Closes the file once all earlier calls are done; later ones are refused."""
+        if not self._closed:
+            closing = self._called(self._close, writes=False)
+            self._closed = True
+            await closing
+            self._thread.shutdown(wait=False)
 
     def connection(self) -> sqlite3.Connection:
         """The open connection; in the thread only.
@@ -100,12 +104,17 @@ class FileThread(Generic[Unit]):
         return self._connection
 
     async def _run(self, function: Callable[..., Any], *, writes: bool) -> Any:
+        if self._closed:
+            raise StoreUnavailable(f"{self._file.title} is closed: this process is ending")
+        return await self._called(function, writes=writes)
+
+    def _called(self, function: Callable[..., Any], *, writes: bool) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
         self._calls.append(_Call(function, writes, answer))
         if not self._working:
             self._work_off(loop)
-        return await answer
+        return answer
 
     def _work_off(self, loop: asyncio.AbstractEventLoop) -> None:
         batch, self._calls = self._calls[:BATCH], self._calls[BATCH:]

@@ -376,6 +376,22 @@ async def test_stopping_answers_what_can_finish_and_refuses_the_rest() -> None:
         assert await server.reserved() == 0
 
 
+async def test_whose_work_is_cut_off_at_the_end_waits_for_no_store_that_is_closed() -> None:
+    async with running() as server:
+        server.server.config.timeout_graceful_shutdown = 0
+        server.engine.gate.clear()
+        wanted = [
+            asyncio.create_task(server.generate(session_id="s1", style=style, headers={"Idempotency-Key": style}))
+            for style in ("ink_wash", "classic", "bw_fine_art")
+        ]
+        await server.engine.begins()
+        server.engine.gate.set = lambda: None  # type: ignore[method-assign]  # at the end it would let all go on
+    async with asyncio.timeout(60):
+        await asyncio.gather(*wanted, return_exceptions=True)
+        while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  # seen from outside only
+            await asyncio.sleep(0.01)
+
+
 async def test_health_ready_warmup_and_metrics(server: Running) -> None:
     assert (await server.client.get("/health")).json()["status"] == "ok"
     assert (await server.client.get("/ready")).json() == {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perkie_cli.domain.errors import InvalidParameter, OutOfMemory
+from perkie_cli.domain.errors import InvalidParameter, OutOfMemory, Unavailable
 from perkie_cli.engines.inspyrenet.backend import Backend
 from perkie_cli.engines.inspyrenet.batching import Batcher
 from perkie_cli.engines.inspyrenet.choose import pick
@@ -83,6 +84,19 @@ async def test_one_who_left_is_not_run() -> None:
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert isinstance(results[1], asyncio.CancelledError)
     assert device.sizes == [2]
+
+
+async def test_who_waits_for_a_run_that_never_begins_is_told() -> None:
+    workers, gate = thread_workers(1), threading.Event()
+    batcher = Batcher(SmallDevice(), workers)
+    busy = asyncio.ensure_future(workers.run(gate.wait, 60))
+    waiting = asyncio.gather(*map(batcher.saliency, PIXELS[:2]), return_exceptions=True)
+    await asyncio.sleep(0.01)
+    threading.Timer(0.05, gate.set).start()
+    workers.close()
+    async with asyncio.timeout(60):
+        assert [type(each) for each in await waiting] == [Unavailable] * 2
+    assert await busy
 
 
 async def test_a_picture_that_does_not_fit_is_matted_smaller_and_says_so() -> None:

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from perkie_cli.domain.errors import Unavailable
 from perkie_cli.system import threads
 from perkie_cli.system.memory import give_back
 from perkie_cli.system.threads import thread_workers
@@ -38,3 +39,15 @@ async def test_rests_are_rare_and_work_that_failed_is_followed_by_one_too() -> N
 
 def test_memory_can_be_given_back_anywhere() -> None:
     give_back()
+
+
+async def test_who_waits_for_a_pool_that_is_closed_is_told() -> None:
+    workers, gate = thread_workers(1), threading.Event()
+    running, queued = (asyncio.ensure_future(workers.run(each, 60)) for each in (gate.wait, int))
+    await asyncio.sleep(0)
+    threading.Timer(0.05, gate.set).start()
+    workers.close()
+    assert await running
+    for late in (queued, workers.run(int)):
+        with pytest.raises(Unavailable, match="this process is ending"):
+            await late
