@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from perkie_cli.emulators.firestore.database import Database, Mode
-from perkie_cli.emulators.firestore.server import FirestoreEmulator, running
+from perkie_cli.emulators.firestore.server import FirestoreEmulator
+from perkie_cli.emulators.run import running
 from perkie_cli.system.clock import SystemClock
 
 JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from perkie_cli.emulators.monitoring.server import MonitoringEmulator, running
+from perkie_cli.emulators.monitoring.server import MonitoringEmulator
+from perkie_cli.emulators.run import running
 from perkie_cli.ports import Clock
 from perkie_cli.system.clock import SystemClock
 

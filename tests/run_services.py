@@ -13,7 +13,8 @@ from google.cloud import run_v2
 from google.cloud.run_v2.services.services.transports import ServicesGrpcAsyncIOTransport
 
 from perkie_cli.domain.deploy.live import LiveService
-from perkie_cli.emulators.cloud_run.server import RunEmulator, running
+from perkie_cli.emulators.cloud_run.server import RunEmulator
+from perkie_cli.emulators.run import running
 from perkie_cli.stores.google.run_services import EMULATOR, GoogleRunServices
 from perkie_cli.system.clock import SystemClock
 
@@ -51,7 +52,8 @@ class Cloud:
 @asynccontextmanager
 async def cloud(**options: Any) -> AsyncIterator[Cloud]:
     """With the service at its first revision, ``perkie-artistic-00001-emu``, which has all the traffic by LATEST."""
-    async with running(RunEmulator(SystemClock(), **{"rollout": 0.02, **options})) as emulator:
+    emulator = RunEmulator(SystemClock(), **{"rollout": 0.02, **options})
+    async with running(emulator):
         channel = grpc.aio.insecure_channel(emulator.address)
         google = run_v2.ServicesAsyncClient(transport=ServicesGrpcAsyncIOTransport(channel=channel))
         run = GoogleRunServices(PROJECT, REGION, {EMULATOR: emulator.address}, timeout=5.0)

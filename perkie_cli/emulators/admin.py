@@ -41,6 +41,11 @@ def answer_shared(
     return _answer(request, set_clock, time) if request.path == CLOCK else None
 
 
+def no_admin_call(request: Request) -> Response:
+    """The answer to a call that the admin API does not have."""
+    return Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
+
+
 def _answer(request: Request, replace: Replace, shown: Callable[[], Mapping[str, Any]]) -> Response:
     try:
         if request.method != "GET":

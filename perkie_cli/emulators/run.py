@@ -97,10 +97,10 @@ def make_monitoring(
 ) -> MonitoringEmulator:
     """An empty Cloud Monitoring. Raises: BadInput for a wrong plan."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # perkie reports a port in use itself
-    from perkie_cli.emulators.monitoring.calls import MonitoringFault
     from perkie_cli.emulators.monitoring.server import MonitoringEmulator
+    from perkie_cli.emulators.rpc_faults import RpcFault
 
-    faults = parse_faults(read_plan(plan), MonitoringFault) if plan is not None else ()
+    faults = parse_faults(read_plan(plan), RpcFault) if plan is not None else ()
     return MonitoringEmulator(clock, plan=faults, seed=seed, host=host, port=port, admin_port=admin_port)
 
 

@@ -18,7 +18,8 @@ from perkie_cli.domain.quotas.limits import Charge, QuotaLimits
 from perkie_cli.emulators.fault_plan import parse_faults
 from perkie_cli.emulators.firestore.database import IDLE_LIFETIME, Database, Mode
 from perkie_cli.emulators.firestore.plan import FirestoreFault
-from perkie_cli.emulators.firestore.server import FirestoreEmulator, running
+from perkie_cli.emulators.firestore.server import FirestoreEmulator
+from perkie_cli.emulators.run import running
 from perkie_cli.ports import Document, DocumentRef
 from perkie_cli.services.quotas.quotas import PROBE_EVERY, QuotaRules, Quotas
 from perkie_cli.stores.google.documents import FirestoreDocuments
@@ -33,8 +34,9 @@ CHARGE = QuotaLimits(customer=20).charge(Owner.customer("42"))
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[FirestoreEmulator]:
-    async with running(FirestoreEmulator(Database(SystemClock()), SystemClock(), seed=3)) as started:
-        yield started
+    made = FirestoreEmulator(Database(SystemClock()), SystemClock(), seed=3)
+    async with running(made):
+        yield made
 
 
 def connection_to(address: str) -> FirestoreConnection:
@@ -136,7 +138,8 @@ async def _until_it_answers(documents: FirestoreDocuments) -> None:
 async def test_a_lost_answer_or_a_change_that_is_refused_leaves_no_locks(method: str) -> None:
     """In pessimistic mode, whose locks outlive a client that is gone by a minute."""
     database = Database(SystemClock(), Mode.PESSIMISTIC, lock_timeout=100)
-    async with running(FirestoreEmulator(database, SystemClock())) as emulator:
+    emulator = FirestoreEmulator(database, SystemClock())
+    async with running(emulator):
         documents, ref = documents_at(emulator.address), DocumentRef("things", "a")
         emulator.faults.set(plan({"kind": "lost", "method": method, "first": 1}))
         await documents.update([ref], lambda before: ([{"expires": 1}], None))

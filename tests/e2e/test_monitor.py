@@ -14,8 +14,8 @@ from google.cloud import monitoring_v3
 from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
 from perkie_cli.emulators.fault_plan import parse_faults
-from perkie_cli.emulators.monitoring.calls import MonitoringFault
 from perkie_cli.emulators.monitoring.server import MonitoringEmulator
+from perkie_cli.emulators.rpc_faults import RpcFault
 from tests.conftest import Perkie
 from tests.monitoring import monitoring_thread
 
@@ -42,7 +42,7 @@ def test_apply_stops_at_a_failure_says_how_far_it_got_and_runs_again(
     assert (code, shown["summary"]["pending"]) == (8, COUNT)
     assert not emulator.configuration.counts["policies"], "a check writes nothing"
     plan = {"fault": [{"kind": "error", "method": "CreateAlertPolicy", "code": "PERMISSION_DENIED"}]}
-    emulator.faults.set(parse_faults(plan, MonitoringFault))
+    emulator.faults.set(parse_faults(plan, RpcFault))
     code, shown = told(perkie, emulator, "apply", "--yes")
     assert code == 4
     made = len(shown["results"])

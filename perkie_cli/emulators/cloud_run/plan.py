@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.emulators.fault_plan import PlannedFault
+from perkie_cli.emulators.rpc_faults import RpcFault
 
 ROLLOUT = "Rollout"  # what goes on after a change was accepted
 METHODS = (
@@ -25,31 +25,17 @@ class RunFaultKind(StrEnum):
     UNREADY = "unready"  # of a rollout: the new revision does not start
 
 
-class RunCode(StrEnum):
-    """The gRPC status codes for failures."""
-
-    ABORTED = "ABORTED"
-    UNAVAILABLE = "UNAVAILABLE"
-    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
-    INTERNAL = "INTERNAL"
-    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
-    PERMISSION_DENIED = "PERMISSION_DENIED"
-
-
 @dataclass(frozen=True, slots=True)
-class RunFault(PlannedFault):
+class RunFault(RpcFault):
     """One line of the plan. ``method`` is a call's name, ``Rollout``, or None for all calls.
 
     Raises: InvalidParameter.
     """
 
-    kind: RunFaultKind
-    method: str | None = None
-    code: RunCode = RunCode.UNAVAILABLE
-    seconds: float = 1.0
+    kind: RunFaultKind  # type: ignore[assignment]  # the kinds of all services and one more
 
     def __post_init__(self) -> None:
-        PlannedFault.__post_init__(self)
+        RpcFault.__post_init__(self)
         if self.method not in (None, *METHODS):
             raise InvalidParameter(f"method {self.method!r} is not known", hint=f"Known: {', '.join(METHODS)}.")
         if (self.kind is RunFaultKind.UNREADY) and self.method != ROLLOUT:

@@ -9,25 +9,13 @@ from typing import Any
 import grpc
 from google.cloud import run_v2
 
+from perkie_cli.emulators.rpc_server import Refused, invalid
+
 _TAG = re.compile(r"[a-z](?:[a-z0-9-]{0,44}[a-z0-9])?")
 _REVISION = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _RESERVED = ("run.googleapis.com", "cloud.googleapis.com", "serving.knative.dev", "autoscaling.knative.dev")
 LATEST = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST
 BY_NAME = run_v2.TrafficTargetAllocationType.TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION
-
-
-class Refused(Exception):
-    """A status that a call ends with."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-def invalid(message: str) -> Refused:
-    """The caller's mistake."""
-    return Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def check_service(service: Any, revisions: Collection[str]) -> None:

@@ -1,27 +1,20 @@
-"""The gRPC services of google.cloud.run.v2 and of operations, and the admin API over HTTP under ``/_emulator``."""
+"""The emulated Cloud Run: the gRPC services of google.cloud.run.v2 and of operations."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Unpack
 
 import grpc
-import grpc.aio
 from google.cloud import run_v2
 from google.iam.v1 import iam_policy_pb2
 from google.longrunning import operations_pb2
 
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.emulators.admin import answer_shared
-from perkie_cli.emulators.cloud_run.plan import RunFault, RunFaultKind
-from perkie_cli.emulators.cloud_run.rules import Refused
+from perkie_cli.emulators.cloud_run.plan import RunFault
 from perkie_cli.emulators.cloud_run.state import RunState
-from perkie_cli.emulators.fault_plan import Faults, parse_faults
-from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
-from perkie_cli.emulators.skew import SkewedClock
+from perkie_cli.emulators.http_server import Request, Response
+from perkie_cli.emulators.rpc_server import RpcEmulator, ServerOptions
 from perkie_cli.ports import Clock
 
 BACKENDS = "/_emulator/backends"
@@ -29,62 +22,24 @@ POLL = 0.05  # seconds between two looks of WaitOperation
 Answer = Callable[[Any], Any]
 
 
-class RunEmulator:
-    """One emulated Cloud Run. ``port`` 0 picks a free one; services are in memory and lost at the end.
+class RunEmulator(RpcEmulator[RunFault]):
+    """One emulated Cloud Run. ``rollout``: seconds that a change takes."""
 
-    ``rollout``: seconds that a change takes.
-    """
+    fault = RunFault
 
     def __init__(
         self,
         clock: Clock,
         *,
-        plan: Sequence[RunFault] = (),
-        seed: int = 0,
         rollout: float = 0.2,
         backends: Mapping[str, str] | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        admin_port: int = 0,
+        **server: Unpack[ServerOptions[RunFault]],
     ) -> None:
-        self.clock = SkewedClock(clock)
-        self.faults = Faults(clock, plan, seed)
+        super().__init__(clock, **server)
         self.state = RunState(clock, self._choose, rollout)
         self.state.backends.update(backends or {})
-        self.counts: Counter[str] = Counter()
-        self.admin = HttpServer(self._admin, host, admin_port)
-        self._clock = clock
-        self._host, self._port = host, port
-        self._server: Any = None
 
-    @property
-    def address(self) -> str:
-        """The value for ``CLOUD_RUN_EMULATOR_HOST``."""
-        return f"{self._host}:{self._port}"
-
-    async def start(self) -> None:
-        """Starts the servers. Raises: OSError when an address cannot be used."""
-        # Without so_reuseport=0 two emulators could share one port, and each would get part of the calls.
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        self._server.add_generic_rpc_handlers(
-            [grpc.method_handlers_generic_handler(name, calls) for name, calls in self._handlers().items()]
-        )
-        try:
-            self._port = self._server.add_insecure_port(self.address)
-        except RuntimeError as error:
-            raise OSError(f"{self.address} is taken or not an address of this machine") from error
-        await self.admin.start()
-        await self._server.start()
-
-    async def aclose(self) -> None:
-        """Drops every connection."""
-        await self.admin.aclose()
-        if self._server is not None:
-            await self._server.stop(grace=None)
-
-    # ------------------------------------------------------------ gRPC
-
-    def _handlers(self) -> Mapping[str, Mapping[str, Any]]:
+    def _handlers(self) -> Sequence[grpc.GenericRpcHandler]:
         state, v2 = self.state, run_v2
         services: Mapping[str, tuple[Any, Answer]] = {
             "GetService": (v2.GetServiceRequest, lambda asked: state.service(asked.name)),
@@ -109,7 +64,7 @@ class RunEmulator:
             "GetRevision": (v2.GetRevisionRequest, lambda asked: state.revision(asked.name)),
             "ListRevisions": (v2.ListRevisionsRequest, self._revisions),
         }
-        return {
+        served = {
             "google.cloud.run.v2.Services": {**self._wrapped(services), **self._policies()},
             "google.cloud.run.v2.Revisions": self._wrapped(revisions),
             "google.longrunning.Operations": {
@@ -117,11 +72,12 @@ class RunEmulator:
                 "WaitOperation": self._operation("WaitOperation", operations_pb2.WaitOperationRequest),
             },
         }
+        return [grpc.method_handlers_generic_handler(name, calls) for name, calls in served.items()]
 
     def _wrapped(self, calls: Mapping[str, tuple[Any, Answer]]) -> Mapping[str, Any]:
         return {
             name: grpc.unary_unary_rpc_method_handler(
-                self._answering(name, answer), request_deserializer=kind.deserialize, response_serializer=_bytes
+                self._unary(name, _at_once(answer)), request_deserializer=kind.deserialize, response_serializer=_bytes
             )
             for name, (kind, answer) in calls.items()
         }
@@ -141,7 +97,7 @@ class RunEmulator:
         }
         return {
             name: grpc.unary_unary_rpc_method_handler(
-                self._answering(name, answer), request_deserializer=kind.FromString, response_serializer=_bytes
+                self._unary(name, _at_once(answer)), request_deserializer=kind.FromString, response_serializer=_bytes
             )
             for name, (kind, answer) in calls.items()
         }
@@ -156,7 +112,7 @@ class RunEmulator:
             return operation
 
         return grpc.unary_unary_rpc_method_handler(
-            self._answering(name, answer), request_deserializer=kind.FromString, response_serializer=_bytes
+            self._unary(name, answer), request_deserializer=kind.FromString, response_serializer=_bytes
         )
 
     def _services(self, asked: Any) -> Any:
@@ -169,56 +125,10 @@ class RunEmulator:
         found = [each for name, each in self.state.revisions.items() if name.startswith(f"{asked.parent}/")]
         return run_v2.ListRevisionsResponse(revisions=found)
 
-    def _answering(self, name: str, call: Answer) -> Callable[[Any, Any], Awaitable[Any]]:
-        async def answer(asked: Any, context: Any) -> Any:
-            self.counts[name] += 1
-            try:
-                fault = await self._suffer(name)
-                made = call(asked)
-                made = await made if asyncio.iscoroutine(made) else made
-            except Refused as refused:
-                self.counts[refused.code.name] += 1
-                await context.abort(refused.code, refused.message)
-            if fault is not None and fault.kind is RunFaultKind.LOST:
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "The emulator was told to lose the answer.")
-            return made
-
-        return answer
-
-    def _choose(self, name: str) -> RunFault | None:
-        fault = self.faults.choose(lambda fault: fault.fits(name))
-        if fault is not None:
-            self.counts[f"fault {fault.kind}"] += 1
-        return fault
-
-    async def _suffer(self, name: str) -> RunFault | None:
-        fault = self._choose(name)
-        if fault is None:
+    def _admin_call(self, request: Request) -> Response | None:
+        """``backends``: addresses by image."""
+        if request.path != BACKENDS or request.method not in ("GET", "PUT"):
             return None
-        if fault.kind is RunFaultKind.ERROR:
-            raise Refused(grpc.StatusCode[fault.code], "The emulator was told to fail.")
-        if fault.kind is RunFaultKind.SLOW:
-            await self._clock.sleep(fault.seconds)
-        if fault.kind is RunFaultKind.HANG:
-            await asyncio.Event().wait()
-        return fault
-
-    # ------------------------------------------------------------ admin
-
-    async def _admin(self, request: Request, wire: Wire) -> Response | None:
-        """``plan`` and ``clock`` as in all emulators; ``backends``: addresses by image; ``GET state``."""
-        del wire
-        shared = answer_shared(request, self.faults, self.clock, self._replace_plan, dict)
-        if shared is not None:
-            return shared
-        if request.path == BACKENDS and request.method in ("GET", "PUT"):
-            return self._answer_backends(request)
-        if (request.method, request.path) != ("GET", "/_emulator/state"):
-            return Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
-        services = {name: self.state.split(name) for name in self.state.services}
-        return Response.of({"services": services, "calls": dict(self.counts)})
-
-    def _answer_backends(self, request: Request) -> Response:
         if request.method == "PUT":
             given = request.json()
             if not isinstance(given, dict) or not all(isinstance(each, str) for each in given.values()):
@@ -226,8 +136,15 @@ class RunEmulator:
             self.state.backends.update(given)
         return Response.of(dict(self.state.backends))
 
-    def _replace_plan(self, table: object, lease: float | None) -> None:
-        self.faults.set(parse_faults(table, RunFault), lease)
+    def _state(self) -> Mapping[str, Any]:
+        return {"services": {name: self.state.split(name) for name in self.state.services}}
+
+
+def _at_once(call: Answer) -> Callable[[Any], Awaitable[Any]]:
+    async def answer(asked: Any) -> Any:
+        return call(asked)
+
+    return answer
 
 
 def _bytes(answer: Any) -> bytes:
@@ -244,16 +161,3 @@ def parse_backends(given: Sequence[str]) -> Mapping[str, str]:
             raise InvalidParameter(f"--backend {text!r} is not IMAGE=URL")
         found[image] = f"http{url}"
     return found
-
-
-@contextlib.asynccontextmanager
-async def running(emulator: RunEmulator) -> AsyncIterator[RunEmulator]:
-    """Runs the emulator for the block.
-
-    Raises: OSError when its address cannot be used.
-    """
-    await emulator.start()
-    try:
-        yield emulator
-    finally:
-        await emulator.aclose()

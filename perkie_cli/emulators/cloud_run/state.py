@@ -16,7 +16,8 @@ from google.protobuf import field_mask_pb2
 from google.rpc import code_pb2
 
 from perkie_cli.emulators.cloud_run.plan import ROLLOUT, RunFault, RunFaultKind
-from perkie_cli.emulators.cloud_run.rules import LATEST, Refused, check_revision_name, check_service, invalid
+from perkie_cli.emulators.cloud_run.rules import LATEST, check_revision_name, check_service
+from perkie_cli.emulators.rpc_server import Refused, invalid
 from perkie_cli.ports import Clock
 
 State = run_v2.Condition.State

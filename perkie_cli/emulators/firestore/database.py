@@ -20,7 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from perkie_cli.emulators.firestore import writes
 from perkie_cli.emulators.firestore.values import get
-from perkie_cli.emulators.firestore.writes import Refused
+from perkie_cli.emulators.rpc_server import Refused
 from perkie_cli.ports import Clock
 
 IDLE_LIFETIME = 60.0  # seconds until an idle transaction and its locks expire

@@ -9,7 +9,7 @@ import grpc
 from google.cloud.firestore_v1.types import query as queries
 
 from perkie_cli.emulators.firestore.values import Value, field_path, get, order
-from perkie_cli.emulators.firestore.writes import Refused
+from perkie_cli.emulators.rpc_server import Refused
 
 NAME = "__name__"
 _Composite = queries.StructuredQuery.CompositeFilter.Operator

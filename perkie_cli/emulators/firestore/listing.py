@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from perkie_cli.emulators.firestore.values import Document, masked, segments_order
-from perkie_cli.emulators.firestore.writes import Refused
+from perkie_cli.emulators.rpc_server import Refused
 
 PAGE = 300  # results of a call without a page size
 

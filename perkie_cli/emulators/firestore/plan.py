@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter
-from perkie_cli.emulators.fault_plan import PlannedFault
+from perkie_cli.emulators.rpc_faults import RpcFault
 
 UNARY = ("BeginTransaction", "Commit", "Rollback", "GetDocument", "ListDocuments", "ListCollectionIds", "BatchWrite")
 STREAMS = ("BatchGetDocuments", "RunQuery", "RunAggregationQuery")
@@ -19,40 +18,15 @@ GROUPS: Mapping[str, frozenset[str]] = {
 METHODS = (*GROUPS, *UNARY, *STREAMS)
 
 
-class FirestoreFaultKind(StrEnum):
-    """The effects of faults."""
-
-    ERROR = "error"  # ``code`` at once
-    SLOW = "slow"  # ``seconds`` later than usual
-    HANG = "hang"  # never an answer
-    LOST = "lost"  # the call is carried out, but the answer is UNAVAILABLE
-
-
-class Code(StrEnum):
-    """The gRPC status codes for failures."""
-
-    ABORTED = "ABORTED"
-    UNAVAILABLE = "UNAVAILABLE"
-    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
-    INTERNAL = "INTERNAL"
-    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
-    PERMISSION_DENIED = "PERMISSION_DENIED"
-
-
 @dataclass(frozen=True, slots=True)
-class FirestoreFault(PlannedFault):
+class FirestoreFault(RpcFault):
     """One line of the plan. ``method`` is read, commit, begin, a call's name, or None for all.
 
     Raises: InvalidParameter.
     """
 
-    kind: FirestoreFaultKind
-    method: str | None = None
-    code: Code = Code.UNAVAILABLE
-    seconds: float = 1.0
-
     def __post_init__(self) -> None:
-        PlannedFault.__post_init__(self)
+        RpcFault.__post_init__(self)
         if self.method not in (None, *METHODS):
             raise InvalidParameter(f"method {self.method!r} is not known", hint=f"Known: {', '.join(METHODS)}.")
 

@@ -10,7 +10,7 @@ from google.cloud.firestore_v1.types import query as queries
 
 from perkie_cli.emulators.firestore.filters import NAME, check_limits, inequalities, matches, value_at
 from perkie_cli.emulators.firestore.values import Value, field_path, is_number, number, number_value, order
-from perkie_cli.emulators.firestore.writes import Refused
+from perkie_cli.emulators.rpc_server import Refused
 
 _DESCENDING = queries.StructuredQuery.Direction.DESCENDING
 

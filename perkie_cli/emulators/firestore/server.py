@@ -1,25 +1,19 @@
-"""The gRPC service google.firestore.v1.Firestore, and the admin API over HTTP under ``/_emulator``."""
+"""The emulated Firestore: the gRPC service google.firestore.v1.Firestore, and what its clients ask for beside it."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Unpack
 
 import grpc
-import grpc.aio
 from google.cloud.firestore_admin_v1.types import Field, GetFieldRequest
 
-from perkie_cli.emulators.admin import answer_shared
-from perkie_cli.emulators.fault_plan import Faults, parse_faults
 from perkie_cli.emulators.firestore.database import Database
-from perkie_cli.emulators.firestore.plan import STREAMS, UNARY, FirestoreFault, FirestoreFaultKind
+from perkie_cli.emulators.firestore.plan import STREAMS, UNARY, FirestoreFault
 from perkie_cli.emulators.firestore.service import FirestoreService, message
-from perkie_cli.emulators.firestore.writes import Refused
-from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
-from perkie_cli.emulators.skew import SkewedClock
+from perkie_cli.emulators.http_server import Request, Response
+from perkie_cli.emulators.rpc_faults import RpcFaultKind
+from perkie_cli.emulators.rpc_server import Refused, RpcEmulator, ServerOptions
 from perkie_cli.ports import Clock
 
 SERVICE, ADMIN = "google.firestore.v1.Firestore", "google.firestore.admin.v1.FirestoreAdmin"
@@ -68,57 +62,26 @@ class _NotEmulated(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no
         return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-class FirestoreEmulator:
-    """One emulated Firestore. ``port`` 0 picks a free one; documents are in memory and lost at the end."""
+class FirestoreEmulator(RpcEmulator[FirestoreFault]):
+    """One emulated Firestore."""
+
+    fault = FirestoreFault
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
         *,
-        plan: Sequence[FirestoreFault] = (),
-        seed: int = 0,
         ttl_field: str = "expire_at",
-        host: str = "127.0.0.1",
-        port: int = 0,
-        admin_port: int = 0,
+        **server: Unpack[ServerOptions[FirestoreFault]],
     ) -> None:
+        super().__init__(clock, **server)
+        database.clock = self.clock
         self.database = database
-        self.faults = Faults(clock, plan, seed)
-        self.clock = database.clock = SkewedClock(database.clock)
-        self.counts: Counter[str] = Counter()
-        self.admin = HttpServer(self._admin, host, admin_port)
         self._service = FirestoreService(database)
-        self._clock = clock
         self._ttl_field = ttl_field
-        self._host, self._port = host, port
-        self._server: Any = None
 
-    @property
-    def address(self) -> str:
-        """The value for ``FIRESTORE_EMULATOR_HOST``."""
-        return f"{self._host}:{self._port}"
-
-    async def start(self) -> None:
-        """Starts the servers. Raises: OSError when an address cannot be used."""
-        # Without so_reuseport=0 two emulators could share one port, and each would get part of the calls.
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        handlers = grpc.method_handlers_generic_handler(SERVICE, self._handlers())
-        self._server.add_generic_rpc_handlers((handlers, _Admin(self._ttl_field).handlers(), _NotEmulated()))
-        try:
-            self._port = self._server.add_insecure_port(self.address)
-        except RuntimeError as error:
-            raise OSError(f"{self.address} is taken or not an address of this machine") from error
-        await self.admin.start()
-        await self._server.start()
-
-    async def aclose(self) -> None:
-        """Drops every connection."""
-        await self.admin.aclose()
-        if self._server is not None:
-            await self._server.stop(grace=None)
-
-    def _handlers(self) -> dict[str, Any]:
+    def _handlers(self) -> Sequence[grpc.GenericRpcHandler]:
         handlers = {}
         for name in UNARY + STREAMS:
             kind = grpc.unary_stream_rpc_method_handler if name in STREAMS else grpc.unary_unary_rpc_method_handler
@@ -128,79 +91,27 @@ class FirestoreEmulator:
                 request_deserializer=message(f"{name}Request").FromString,
                 response_serializer=lambda answer: answer.SerializeToString(),
             )
-        return handlers
-
-    def _unary(self, name: str, call: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
-        async def answer(request: Any, context: Any) -> Any:
-            fault = await self._before(name, context)
-            try:
-                made = await call(request)
-            except Refused as refused:
-                await self._refuse(context, refused.code, refused.message)
-            await self._after(fault, context)
-            return made
-
-        return answer
+        served = grpc.method_handlers_generic_handler(SERVICE, handlers)
+        return served, _Admin(self._ttl_field).handlers(), _NotEmulated()
 
     def _stream(self, name: str, call: Callable[[Any], AsyncIterator[Any]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
-        async def answer(request: Any, context: Any) -> AsyncIterator[Any]:
-            fault = await self._before(name, context)
+        async def answer(asked: Any, context: Any) -> AsyncIterator[Any]:
             try:
-                async for each in call(request):
-                    if fault is None or fault.kind is not FirestoreFaultKind.LOST:
+                fault = await self._before(name)
+                async for each in call(asked):
+                    if fault is None or fault.kind is not RpcFaultKind.LOST:
                         yield each
+                self._after(fault)
             except Refused as refused:
-                await self._refuse(context, refused.code, refused.message)
-            await self._after(fault, context)
+                await self._refuse(context, refused)
 
         return answer
 
-    async def _before(self, name: str, context: Any) -> FirestoreFault | None:
-        self.counts[name] += 1
-        fault = self.faults.choose(lambda fault: fault.fits(name))
-        if fault is None:
+    def _admin_call(self, request: Request) -> Response | None:
+        """``POST expire`` runs the TTL policy."""
+        if (request.method, request.path) != ("POST", "/_emulator/expire"):
             return None
-        self.counts[f"fault {fault.kind}"] += 1
-        if fault.kind is FirestoreFaultKind.ERROR:
-            await self._refuse(context, grpc.StatusCode[fault.code], "The emulator was told to fail.")
-        if fault.kind is FirestoreFaultKind.SLOW:
-            await self._clock.sleep(fault.seconds)
-        if fault.kind is FirestoreFaultKind.HANG:
-            await asyncio.Event().wait()
-        return fault
+        return Response.of({"deleted": self.database.expire(self._ttl_field)})
 
-    async def _after(self, fault: FirestoreFault | None, context: Any) -> None:
-        if fault is not None and fault.kind is FirestoreFaultKind.LOST:
-            await self._refuse(context, grpc.StatusCode.UNAVAILABLE, "The emulator was told to lose the answer.")
-
-    async def _refuse(self, context: Any, code: grpc.StatusCode, message: str) -> None:
-        self.counts[code.name] += 1
-        await context.abort(code, message)
-
-    async def _admin(self, request: Request, wire: Wire) -> Response | None:
-        """``plan`` and ``clock`` as in all emulators; ``POST expire`` runs the TTL policy, ``GET state`` counts."""
-        del wire
-        shared = answer_shared(request, self.faults, self.clock, self._replace_plan, dict)
-        if shared is not None:
-            return shared
-        if (request.method, request.path) == ("POST", "/_emulator/expire"):
-            return Response.of({"deleted": self.database.expire(self._ttl_field)})
-        if (request.method, request.path) != ("GET", "/_emulator/state"):
-            return Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
-        return Response.of({"documents": len(self.database.documents), "calls": dict(self.counts)})
-
-    def _replace_plan(self, table: object, lease: float | None) -> None:
-        self.faults.set(parse_faults(table, FirestoreFault), lease)
-
-
-@contextlib.asynccontextmanager
-async def running(emulator: FirestoreEmulator) -> AsyncIterator[FirestoreEmulator]:
-    """Runs the emulator for the block.
-
-    Raises: OSError when its address cannot be used.
-    """
-    await emulator.start()
-    try:
-        yield emulator
-    finally:
-        await emulator.aclose()
+    def _state(self) -> Mapping[str, Any]:
+        return {"documents": len(self.database.documents)}

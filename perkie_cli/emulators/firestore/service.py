@@ -14,7 +14,8 @@ from perkie_cli.emulators.firestore.filters import NAME
 from perkie_cli.emulators.firestore.listing import list_collection_ids, list_documents
 from perkie_cli.emulators.firestore.query import aggregate, select
 from perkie_cli.emulators.firestore.values import masked
-from perkie_cli.emulators.firestore.writes import Refused, target
+from perkie_cli.emulators.firestore.writes import target
+from perkie_cli.emulators.rpc_server import Refused
 
 
 def message(name: str) -> Any:

@@ -20,20 +20,12 @@ from perkie_cli.emulators.firestore.values import (
     put,
     remove,
 )
+from perkie_cli.emulators.rpc_server import Refused
 
 MAX_DOCUMENT = 1_048_576  # bytes; https://cloud.google.com/firestore/quotas#limits
 WriteResult: Any = messages.WriteResult.pb()
 _NAME = re.compile(r"projects/[^/]+/databases/[^/]+/documents((?:/[^/]+/[^/]+)+)")
 _RESERVED = re.compile(r"\.|\.\.|__(?!id-?\d+__).*__")  # numeric ids are Datastore's
-
-
-class Refused(Exception):
-    """An answer other than OK."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 def target(write: Any) -> str:

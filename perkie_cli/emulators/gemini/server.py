@@ -17,7 +17,7 @@ from typing import Any
 
 from perkie_cli.domain.errors import BadInput
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
-from perkie_cli.emulators.admin import answer_shared
+from perkie_cli.emulators.admin import answer_shared, no_admin_call
 from perkie_cli.emulators.fault_plan import Faults
 from perkie_cli.emulators.gemini import answers
 from perkie_cli.emulators.gemini.batches import Batches
@@ -184,7 +184,7 @@ class GeminiEmulator:
         elif what == ("GET", "calls"):
             return Response.of([asdict(call) for call in self.calls])
         elif what != ("GET", "state"):
-            return Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
+            return no_admin_call(request)
         state: dict[str, Any] = {"calls": self._number, "jobs": self.batches.total}
         state |= {"elapsed": self._faults.elapsed, "faults": dict(self.counts)}
         return Response.of({**state, "plan": len(self.plan.faults)})

@@ -16,7 +16,7 @@ from google.cloud.monitoring_v3.types import uptime as uptime_types
 from google.cloud.monitoring_v3.types import uptime_service as uptime_messages
 from google.protobuf.empty_pb2 import Empty
 
-from perkie_cli.emulators.monitoring.calls import Call, Refused, invalid
+from perkie_cli.emulators.monitoring.calls import Call
 from perkie_cli.emulators.monitoring.kept import (
     Kept,
     check_duration,
@@ -27,6 +27,7 @@ from perkie_cli.emulators.monitoring.kept import (
     parent_of,
 )
 from perkie_cli.emulators.monitoring.records import stamp
+from perkie_cli.emulators.rpc_server import Refused, invalid
 from perkie_cli.ports import Clock
 
 MOST_CHANNELS, MOST_CHECKS = 4000, 100

@@ -15,8 +15,9 @@ from google.cloud.monitoring_dashboard_v1.types import dashboards_service as mes
 from google.cloud.monitoring_dashboard_v1.types import xychart
 from google.protobuf.empty_pb2 import Empty
 
-from perkie_cli.emulators.monitoring.calls import Call, Refused, invalid
+from perkie_cli.emulators.monitoring.calls import Call
 from perkie_cli.emulators.monitoring.kept import Kept, check_labels, check_text, numbered, parent_of
+from perkie_cli.emulators.rpc_server import Refused, invalid
 
 MOST_DASHBOARDS, MOST_COLUMNS, MOST_WIDGETS = 1000, 48, 100
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from perkie_cli.emulators.monitoring.calls import Refused, invalid
+from perkie_cli.emulators.rpc_server import Refused, invalid
 
 NUMBER = "314159265358"  # Google answers with the project's number where its id was asked for
 MOST_LABELS = 64

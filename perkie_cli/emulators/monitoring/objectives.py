@@ -15,7 +15,7 @@ from google.cloud.monitoring_v3.types import service as resources
 from google.cloud.monitoring_v3.types import service_service as messages
 from google.protobuf.empty_pb2 import Empty
 
-from perkie_cli.emulators.monitoring.calls import Call, Refused, invalid
+from perkie_cli.emulators.monitoring.calls import Call
 from perkie_cli.emulators.monitoring.kept import (
     Kept,
     check_duration,
@@ -25,6 +25,7 @@ from perkie_cli.emulators.monitoring.kept import (
     numbered,
     parent_of,
 )
+from perkie_cli.emulators.rpc_server import Refused, invalid
 
 DAY = 86_400
 MOST_OBJECTIVES, MOST_SERVICES = 500, 1000

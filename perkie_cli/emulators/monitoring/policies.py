@@ -14,7 +14,7 @@ from google.cloud.monitoring_v3.types import alert_service as messages
 from google.cloud.monitoring_v3.types import common
 from google.protobuf.empty_pb2 import Empty
 
-from perkie_cli.emulators.monitoring.calls import Call, invalid
+from perkie_cli.emulators.monitoring.calls import Call
 from perkie_cli.emulators.monitoring.kept import (
     Kept,
     check_duration,
@@ -27,6 +27,7 @@ from perkie_cli.emulators.monitoring.kept import (
     parent_of,
 )
 from perkie_cli.emulators.monitoring.records import stamp
+from perkie_cli.emulators.rpc_server import invalid
 from perkie_cli.ports import Clock
 
 MOST_POLICIES, MOST_CONDITIONS, MOST_LINKS, MOST_CHANNELS = 2000, 6, 3, 16

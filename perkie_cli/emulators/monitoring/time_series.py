@@ -19,7 +19,8 @@ from google.cloud.monitoring_v3.types import metric_service as messages
 from google.protobuf.empty_pb2 import Empty
 from google.rpc import status_pb2
 
-from perkie_cli.emulators.monitoring.calls import Call, Refused, invalid
+from perkie_cli.emulators.monitoring.calls import Call
+from perkie_cli.emulators.rpc_server import Refused, invalid
 from perkie_cli.ports import Clock
 
 MOST_SERIES = 200  # in one call
@@ -32,6 +33,7 @@ RESOURCES: Mapping[str, frozenset[str]] = {
     "generic_task": frozenset({"project_id", "location", "namespace", "job", "task_id"}),
 }
 PAGE = 1000
+DETAILS = "grpc-status-details-bin"  # the trailer in which Google's clients look for a google.rpc.Status
 _KIND = metric_pb2.MetricDescriptor.MetricKind
 _TYPE = metric_pb2.MetricDescriptor.ValueType
 _VALUES = {
@@ -234,11 +236,13 @@ def _partly(failed: Mapping[str, Sequence[int]], total: int) -> Refused:
     count = sum(map(len, failed.values()))
     told = "; ".join(f"{message}: timeSeries[{','.join(map(str, numbers))}]" for message, numbers in failed.items())
     summary = messages.CreateTimeSeriesSummary.pb()(total_point_count=total, success_point_count=total - count)
+    code = grpc.StatusCode.INVALID_ARGUMENT
     for message, numbers in failed.items():
-        code = grpc.StatusCode.INVALID_ARGUMENT.value[0]
-        summary.errors.add(status=status_pb2.Status(code=code, message=message), point_count=len(numbers))
+        summary.errors.add(status=status_pb2.Status(code=code.value[0], message=message), point_count=len(numbers))
     refusal = f"One or more TimeSeries could not be written: {told}"
-    return Refused(grpc.StatusCode.INVALID_ARGUMENT, refusal, [summary])
+    status = status_pb2.Status(code=code.value[0], message=refusal)
+    status.details.add().Pack(summary)
+    return Refused(code, refusal, [(DETAILS, status.SerializeToString())])
 
 
 def _terms(text: str) -> list[tuple[str, str]]:

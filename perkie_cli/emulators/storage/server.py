@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from perkie_cli.domain.storage.lifecycle import Action
 from perkie_cli.domain.storage.lifecycle_json import rules_from
-from perkie_cli.emulators.admin import CLOCK, PLAN, answer_shared
+from perkie_cli.emulators.admin import CLOCK, PLAN, answer_shared, no_admin_call
 from perkie_cli.emulators.fault_plan import Faults, parse_faults
 from perkie_cli.emulators.http_server import HttpServer, Request, Response, Wire
 from perkie_cli.emulators.skew import SkewedClock
@@ -76,7 +76,7 @@ class StorageEmulator(HttpServer):
     async def _handle(self, request: Request, wire: Wire) -> Response | None:
         if request.path in (PLAN, CLOCK):
             shared = answer_shared(request, self.faults, self.clock, self._replace_plan, dict)
-            return shared or Response.of({"error": f"{request.method} {request.path} is not an admin call"}, 404)
+            return shared or no_admin_call(request)
         self.seen.append(f"{request.method} {request.raw_path}")
         fault = self.faults.choose(lambda fault: fault.fits(request))
         if fault is None:

@@ -13,7 +13,8 @@ from perkie_cli.domain.deploy.rollout import Phase
 from perkie_cli.domain.deploy.traffic import Share
 from perkie_cli.domain.errors import ChangesPending, Interrupted, ThresholdsFailed, Unavailable
 from perkie_cli.domain.events import Audited
-from perkie_cli.emulators.cloud_run.plan import RunCode, RunFault, RunFaultKind
+from perkie_cli.emulators.cloud_run.plan import RunFault, RunFaultKind
+from perkie_cli.emulators.rpc_faults import RpcCode
 from perkie_cli.ports.rollouts import ServiceChange
 from perkie_cli.stores.google.run_services import GoogleRunServices
 from tests.run_services import PROJECT, REGION, SERVICE
@@ -239,12 +240,12 @@ async def test_it_goes_on_or_back_after_an_interruption_at_each_step(at: str, th
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
-        (RunFaultKind.LOST, RunCode.UNAVAILABLE),
-        pytest.param(RunFaultKind.ERROR, RunCode.UNAVAILABLE, marks=pytest.mark.slow),
-        pytest.param(RunFaultKind.ERROR, RunCode.ABORTED, marks=pytest.mark.slow),
+        (RunFaultKind.LOST, RpcCode.UNAVAILABLE),
+        pytest.param(RunFaultKind.ERROR, RpcCode.UNAVAILABLE, marks=pytest.mark.slow),
+        pytest.param(RunFaultKind.ERROR, RpcCode.ABORTED, marks=pytest.mark.slow),
     ],
 )
-async def test_lost_answers_outages_and_conflicts_of_cloud_run_are_survived(kind: RunFaultKind, code: RunCode) -> None:
+async def test_lost_answers_outages_and_conflicts_of_cloud_run_are_survived(kind: RunFaultKind, code: RpcCode) -> None:
     fault = RunFault(kind=kind, method="UpdateService", code=code, share=0.5)
     reading = RunFault(kind=RunFaultKind.ERROR, method="GetService", share=0.2)
     async with shop(seed=3) as its:

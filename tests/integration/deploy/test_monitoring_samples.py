@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from perkie_cli.domain.deploy.gate import Counts, Rule, Sample
-from perkie_cli.emulators.monitoring.calls import MonitoringFault, MonitoringFaultKind
 from perkie_cli.emulators.monitoring.server import MonitoringEmulator
+from perkie_cli.emulators.rpc_faults import RpcFault, RpcFaultKind
 from perkie_cli.stores.google.revision_samples import MonitoringSamples
 from perkie_cli.telemetry.cloud_monitoring import CloudMonitoring, connect_to_monitoring
 from perkie_cli.telemetry.instance import Instance
@@ -96,7 +96,7 @@ async def test_a_revision_that_has_written_nothing_has_no_age(world: tuple[Manua
 
 async def test_a_monitoring_that_fails_is_told_and_is_no_data(world: tuple[ManualClock, MonitoringEmulator]) -> None:
     clock, emulator = world
-    emulator.faults.set((MonitoringFault(kind=MonitoringFaultKind.ERROR),))
+    emulator.faults.set((RpcFault(kind=RpcFaultKind.ERROR),))
     samples = MonitoringSamples(clock, "p", {"MONITORING_EMULATOR_HOST": emulator.address})
     assert await samples.since("new", "", clock.now(), [ERRORS]) == Sample()
     assert samples.trouble["new"].startswith("Cloud Monitoring: ServiceUnavailable: ")

@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from perkie_cli.emulators.monitoring.server import MonitoringEmulator, running
+from perkie_cli.emulators.monitoring.server import MonitoringEmulator
+from perkie_cli.emulators.run import running
 from perkie_cli.stores.google.monitoring import GoogleMonitoring
 from perkie_cli.system.clock import SystemClock
 
 
 @pytest.fixture
 async def emulator() -> AsyncIterator[MonitoringEmulator]:
-    async with running(MonitoringEmulator(SystemClock())) as made:
+    made = MonitoringEmulator(SystemClock())
+    async with running(made):
         yield made
 
 

@@ -208,9 +208,9 @@ async def test_a_failure_in_the_middle_leaves_the_rest_for_the_next_run(
     monitoring: GoogleMonitoring, emulator: MonitoringEmulator
 ) -> None:
     from perkie_cli.emulators.fault_plan import parse_faults
-    from perkie_cli.emulators.monitoring.calls import MonitoringFault
+    from perkie_cli.emulators.rpc_faults import RpcFault
 
-    emulator.faults.set(parse_faults({"fault": [{"kind": "error", "method": "CreateAlertPolicy"}]}, MonitoringFault))
+    emulator.faults.set(parse_faults({"fault": [{"kind": "error", "method": "CreateAlertPolicy"}]}, RpcFault))
     with pytest.raises(StoreUnavailable):
         await apply(monitoring)
     emulator.faults.set(())

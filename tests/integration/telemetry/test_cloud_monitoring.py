@@ -14,8 +14,8 @@ from google.cloud import monitoring_v3
 
 from perkie_cli.config.schema import Settings, TelemetrySettings
 from perkie_cli.domain.errors import MissingCredentials, StoreUnavailable
-from perkie_cli.emulators.monitoring.calls import MonitoringFault, MonitoringFaultKind
 from perkie_cli.emulators.monitoring.server import MonitoringEmulator
+from perkie_cli.emulators.rpc_faults import RpcFault, RpcFaultKind
 from perkie_cli.telemetry.catalogue import CATALOGUE
 from perkie_cli.telemetry.cloud_monitoring import CloudMonitoring, connect_to_monitoring
 from perkie_cli.telemetry.instance import Instance, find_instance
@@ -131,7 +131,7 @@ def test_a_refused_series_does_not_cost_the_others(
 def test_a_failed_write_loses_nothing(
     sink: CloudMonitoring, measures: Measures, emulator: MonitoringEmulator, clock: ManualClock
 ) -> None:
-    emulator.faults.set([MonitoringFault(kind=MonitoringFaultKind.ERROR, first=1)])
+    emulator.faults.set([RpcFault(kind=RpcFaultKind.ERROR, first=1)])
     measures.add("uploads", "stored")
     with pytest.raises(StoreUnavailable, match="ServiceUnavailable"):
         sink.write(5)
@@ -168,12 +168,12 @@ async def test_requests_flush_and_the_end_brings_the_rest(
         assert kept(now, "memory_bytes")
 
 
-@pytest.mark.parametrize("kind", [MonitoringFaultKind.HANG, MonitoringFaultKind.ERROR, None])
+@pytest.mark.parametrize("kind", [RpcFaultKind.HANG, RpcFaultKind.ERROR, None])
 async def test_a_broken_monitoring_costs_no_request_and_is_told_once(
-    kind: MonitoringFaultKind | None, monkeypatch: pytest.MonkeyPatch
+    kind: RpcFaultKind | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monitoring_thread() as emulator:
-        emulator.faults.set([MonitoringFault(kind=kind)] if kind else [])
+        emulator.faults.set([RpcFault(kind=kind)] if kind else [])
         monkeypatch.setenv("MONITORING_EMULATOR_HOST", emulator.address if kind else "127.0.0.1:1")
         with server_log() as log:
             async with running(settings=SINK) as server:

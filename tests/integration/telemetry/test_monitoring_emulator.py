@@ -13,8 +13,8 @@ from google.api_core.exceptions import InvalidArgument, MethodNotImplemented, Se
 from google.cloud import monitoring_v3
 from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
 
-from perkie_cli.emulators.monitoring.calls import MonitoringFault, MonitoringFaultKind
 from perkie_cli.emulators.monitoring.server import MonitoringEmulator
+from perkie_cli.emulators.rpc_faults import RpcFault, RpcFaultKind
 from tests.monitoring import monitoring_thread
 
 PROJECT = "projects/p"
@@ -167,7 +167,7 @@ def _filter_refused(client: monitoring_v3.MetricServiceClient, text: str) -> str
 
 
 def test_it_fails_as_planned(client: monitoring_v3.MetricServiceClient, emulator: MonitoringEmulator) -> None:
-    emulator.faults.set([MonitoringFault(kind=MonitoringFaultKind.ERROR, method="CreateTimeSeries", first=1)])
+    emulator.faults.set([RpcFault(kind=RpcFaultKind.ERROR, method="CreateTimeSeries", first=1)])
     with pytest.raises(ServiceUnavailable):
         client.create_time_series(name=PROJECT, time_series=[series()])
     client.create_time_series(name=PROJECT, time_series=[series()])
