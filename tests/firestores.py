@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import shutil
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from perkie_cli.emulators.firestore.database import Database, Mode
 from perkie_cli.emulators.firestore.server import FirestoreEmulator
-from perkie_cli.emulators.run import running
 from perkie_cli.system.clock import SystemClock
+from tests.emulators import on_a_thread
 
 JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
 
 
-@contextmanager
-def emulator_thread(mode: Mode = Mode.OPTIMISTIC, **options: Any) -> Iterator[FirestoreEmulator]:
+def emulator_thread(mode: Mode = Mode.OPTIMISTIC, **options: Any) -> AbstractContextManager[FirestoreEmulator]:
     """The emulator in an event loop of its own: each test has another one."""
-    emulator = FirestoreEmulator(Database(SystemClock(), mode), SystemClock(), **options)
-    started, stop = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with running(emulator):
-            started.set()
-            await asyncio.to_thread(stop.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    assert started.wait(60)
-    try:
-        yield emulator
-    finally:
-        stop.set()
-        thread.join()
+    return on_a_thread(FirestoreEmulator(Database(SystemClock(), mode), SystemClock(), **options))
 
 
 @functools.cache

@@ -27,8 +27,8 @@ from perkie_cli.emulators.storage.server import StorageEmulator
 from perkie_cli.ops.deploy.read import read_environment
 from perkie_cli.ops.deploy.setup_script import script
 from perkie_cli.system.clock import SystemClock
-from tests.buckets import on_thread
 from tests.conftest import Perkie
+from tests.emulators import on_a_thread
 from tests.scripted_server import answers, scripted
 
 PROJECT, BUCKET = "a-project", "a-bucket"
@@ -85,7 +85,7 @@ class Cloud:
 
 @pytest.fixture
 def cloud(perkie_here: Perkie, monkeypatch: pytest.MonkeyPatch, key_file: Path) -> Iterator[Cloud]:
-    with on_thread(IamEmulator()) as iam, on_thread(StorageEmulator(SystemClock())) as storage:
+    with on_a_thread(IamEmulator()) as iam, on_a_thread(StorageEmulator(SystemClock())) as storage:
         storage.add_bucket(BUCKET)
         settings = {
             "CLOUD_IAM_EMULATOR_HOST": iam.address,
@@ -320,7 +320,7 @@ def test_a_key_on_this_machine_is_told_without_the_network(cloud: Cloud, key_fil
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[run_v2.ServicesClient]:
     """Google's client of an emulated Cloud Run with the service, as its own account, and open to everybody."""
     (tmp_path / "deploy.toml").write_text(SHOP)
-    with on_thread(RunEmulator(SystemClock(), rollout=0)) as emulator:
+    with on_a_thread(RunEmulator(SystemClock(), rollout=0)) as emulator:
         monkeypatch.setenv("CLOUD_RUN_EMULATOR_HOST", emulator.address)
         channel = grpc.insecure_channel(emulator.address)
         client = run_v2.ServicesClient(transport=ServicesGrpcTransport(channel=channel))
@@ -408,7 +408,7 @@ def test_policies_of_a_service_are_replaced_at_their_etag_only(run: run_v2.Servi
     ],
 )
 def test_the_emulator_answers_as_google_does(path: str, body: object, token: str | None, status: int) -> None:
-    with on_thread(IamEmulator()) as iam:
+    with on_a_thread(IamEmulator()) as iam:
         headers = {"Authorization": token} if token else {}
         answer = httpx2.post(iam.url + path, json=body, headers=headers)
     assert answer.status_code == status
