@@ -14,7 +14,6 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
-import google.auth
 import grpc.aio
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -22,7 +21,7 @@ from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 
 from perkie_cli.domain.errors import MissingCredentials, StoreUnavailable, WrongCredentials
-from perkie_cli.stores.google.login import LOGIN, missing_credentials
+from perkie_cli.stores.google.login import LOGIN, log_in
 
 SCOPE = "https://www.googleapis.com/auth/datastore"
 EMULATED_PROJECT = "perkie"  # an emulator accepts any
@@ -60,10 +59,7 @@ class FirestoreConnection:
         if self._emulator is not None:
             self._project = self._project or EMULATED_PROJECT
         elif self._credentials is None:
-            try:  # in a thread: it reads files and may call the machine's metadata server
-                credentials, project = await asyncio.to_thread(google.auth.default, scopes=[SCOPE])
-            except GoogleAuthError as error:
-                raise missing_credentials("Firestore", error) from error
+            credentials, project = await log_in("Firestore", SCOPE)
             self._project = self._project or project
             if self._project is None:
                 hint = "Set GOOGLE_CLOUD_PROJECT or firestore.project."

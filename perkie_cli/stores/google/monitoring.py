@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import google.auth
 import grpc.aio
 from google.api import metric_pb2
 from google.api_core import exceptions
@@ -25,7 +23,7 @@ from perkie_cli.domain.errors import (
     WrongCredentials,
 )
 from perkie_cli.ports.monitoring import Buckets, Found, Json, Kind, Point, TimeSeries
-from perkie_cli.stores.google.login import LOGIN, missing_credentials
+from perkie_cli.stores.google.login import LOGIN, log_in
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 EMULATED_PROJECT = "perkie"
@@ -102,11 +100,8 @@ class GoogleMonitoring:
         if self._emulator is not None:
             self._project = self._project or EMULATED_PROJECT
         elif self._credentials is None:
-            try:  # in a thread: it reads files and may call the machine's metadata server
-                credentials, project = await asyncio.to_thread(google.auth.default, scopes=[SCOPE])
-            except GoogleAuthError as error:
-                raise missing_credentials("Cloud Monitoring", error) from error
-            self._credentials, self._project = credentials, self._project or project
+            self._credentials, project = await log_in("Cloud Monitoring", SCOPE)
+            self._project = self._project or project
         if self._project is None:
             raise MissingCredentials(
                 "no project for Cloud Monitoring", hint="Set GOOGLE_CLOUD_PROJECT or telemetry.project."

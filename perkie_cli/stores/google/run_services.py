@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -10,7 +9,6 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import google.auth
 import grpc.aio
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -28,7 +26,7 @@ from perkie_cli.domain.errors import (
 )
 from perkie_cli.domain.iam import Members, members_of
 from perkie_cli.ports.rollouts import ServiceChange
-from perkie_cli.stores.google.login import LOGIN, missing_credentials
+from perkie_cli.stores.google.login import LOGIN, log_in
 
 try:
     from google.cloud import run_v2
@@ -153,12 +151,8 @@ class GoogleRunServices:
             raise WrongCredentials("Google refused the credentials for Cloud Run", hint=LOGIN) from error
 
     async def _log_in(self) -> None:
-        if self._emulator is not None or self._credentials is not None:
-            return
-        try:  # in a thread: it reads files and may call the machine's metadata server
-            self._credentials, _ = await asyncio.to_thread(google.auth.default, scopes=[SCOPE])
-        except GoogleAuthError as error:
-            raise missing_credentials("Cloud Run", error) from error
+        if self._emulator is None and self._credentials is None:
+            self._credentials, _ = await log_in("Cloud Run", SCOPE)
 
 
 class _Conflict(PerkieError):

@@ -17,11 +17,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.money.spend import NANO, nanodollars
 from perkie_cli.domain.runs import Item, Outcome, Run, Status
 from perkie_cli.stores.sqlite.file import REPAIR, open_shared, reading, transaction
-from perkie_cli.stores.sqlite.trouble import StoreFile, store_error
+from perkie_cli.stores.sqlite.trouble import StoreFile, explained
 
 KEPT = timedelta(days=90)
 PAGE = 500
@@ -70,7 +69,7 @@ class SqliteJournal:
     """``ports.Journal`` over a file, which is created at first use."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = StoreFile(path, f"the journal of runs {path}", REPAIR)
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.Lock()  # one connection, used by one thread at a time
 
@@ -155,11 +154,8 @@ class SqliteJournal:
 
     @contextmanager
     def _use(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._lock:
-                yield self._connected()
-        except (sqlite3.Error, OSError) as error:
-            raise self._error(error) from error
+        with explained(self._file), self._lock:
+            yield self._connected()
 
     def _read(self, query: str, *values: object) -> list[Any]:
         """The rows; also where the disk is full or not writable."""
@@ -167,19 +163,13 @@ class SqliteJournal:
         def rows(connection: sqlite3.Connection) -> list[Any]:
             return connection.execute(query, values).fetchall()
 
-        try:
-            with self._lock:
-                return reading(self._path, SCHEMA, self._connected, rows)
-        except (sqlite3.Error, OSError) as error:
-            raise self._error(error) from error
+        with explained(self._file), self._lock:
+            return reading(self._file.path, SCHEMA, self._connected, rows)
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = open_shared(self._path, SCHEMA)
+            self._connection = open_shared(self._file.path, SCHEMA)
         return self._connection
-
-    def _error(self, error: sqlite3.Error | OSError) -> StoreUnavailable:
-        return store_error(StoreFile(self._path, f"the journal of runs {self._path}", REPAIR), error)
 
 
 def _drop_before(db: sqlite3.Connection, when: datetime) -> None:

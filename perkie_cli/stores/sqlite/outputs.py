@@ -9,10 +9,9 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.ports import MadeOutput
 from perkie_cli.stores.sqlite.file import REPAIR, open_shared, reading
-from perkie_cli.stores.sqlite.trouble import StoreFile, store_error
+from perkie_cli.stores.sqlite.trouble import StoreFile, explained
 
 SCHEMA = """CREATE TABLE IF NOT EXISTS outputs (
     path BLOB PRIMARY KEY, stat TEXT NOT NULL, sha256 TEXT NOT NULL,
@@ -30,6 +29,7 @@ class SqliteOutputs:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._file = StoreFile(path, f"the record of outputs {path}", REPAIR)
         self._prepared = False
 
     def find(self, path: bytes) -> MadeOutput | None:
@@ -48,11 +48,8 @@ class SqliteOutputs:
 
     def put(self, made: MadeOutput) -> None:
         """Inserts or replaces the record of a file."""
-        try:
-            with closing(self._open()) as connection:
-                connection.execute(_PUT, astuple(made))
-        except (sqlite3.Error, OSError) as error:
-            raise self._error(error) from error
+        with explained(self._file), closing(self._open()) as connection:
+            connection.execute(_PUT, astuple(made))
 
     def below(self, folder: bytes) -> list[bytes]:
         """Recorded paths that begin with ``folder``."""
@@ -63,13 +60,8 @@ class SqliteOutputs:
             with closing(connection):
                 return fetch(connection.execute(sql, values))
 
-        try:
+        with explained(self._file):
             return reading(self._path, None, self._open, query)
-        except (sqlite3.Error, OSError) as error:
-            raise self._error(error) from error
-
-    def _error(self, error: sqlite3.Error | OSError) -> StoreUnavailable:
-        return store_error(StoreFile(self._path, f"the record of outputs {self._path}", REPAIR), error)
 
     def _open(self) -> sqlite3.Connection:
         connection = open_shared(self._path, SCHEMA)

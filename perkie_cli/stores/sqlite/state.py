@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from perkie_cli.domain.events import Audited
 from perkie_cli.ports import Clock, EventSink, StateFile, Workers
 from perkie_cli.stores.sqlite.file import REPAIR, move_aside, verdict
-from perkie_cli.stores.sqlite.trouble import StoreFile, store_error
+from perkie_cli.stores.sqlite.trouble import StoreFile, explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,10 @@ class SqliteState:
         return [await self._io.run(self._verify, file, repair) for file in self._files]
 
     def _verify(self, file: Expected, repair: bool) -> StateFile:
-        try:
+        with explained(StoreFile(file.path, str(file.path), REPAIR)):
             wrong = verdict(file.path, file.schema)
             if wrong is None or not repair:
                 return StateFile(file.path, file.holds, wrong)
             aside = move_aside(file.path, self._clock.now())
-        except (sqlite3.Error, OSError) as error:
-            raise store_error(StoreFile(file.path, str(file.path), REPAIR), error) from error
         self._events.emit(Audited("state.move_aside", str(file.path), self._actor, f"{wrong}; lost: {file.holds}"))
         return StateFile(file.path, file.holds, wrong, aside)

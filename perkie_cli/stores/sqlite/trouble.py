@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -91,6 +91,15 @@ def _seen(path: Path) -> Cause | None:
     if not all(os.access(place, os.R_OK | os.W_OK, effective_ids=effective) for place in places):
         return Cause.DENIED
     return None
+
+
+@contextmanager
+def explained(file: StoreFile) -> Iterator[None]:
+    """Raises: StoreUnavailable with the true cause, in place of errors of SQLite and the file system."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise store_error(file, error) from error
 
 
 def store_error(file: StoreFile, error: sqlite3.Error | OSError) -> StoreUnavailable:
