@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,19 @@ def _pixels(text: str) -> int:
         ) from None
 
 
+def _format(formats: str, usual: str) -> Any:
+    return typer.Option(
+        "--format",
+        metavar=formats,
+        help=f"Output format (default: by the extension of -o, else {usual}).",
+        autocompletion=complete.among(ImageFormat),
+    )
+
+
+def _matting(flag: str, help_: str) -> Any:
+    return typer.Option(flag, metavar="ENGINE", help=help_, autocompletion=complete.matting_engine)
+
+
 StyleNames = Annotated[
     list[str],
     typer.Option(
@@ -36,15 +49,7 @@ StyleNames = Annotated[
         autocompletion=complete.styles,
     ),
 ]
-Format = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="jpg|png|webp",
-        help="Output format (default: by the extension of -o, else jpg).",
-        autocompletion=complete.among(ImageFormat),
-    ),
-]
+Format = Annotated[str | None, _format("jpg|png|webp", "jpg")]
 RemoveBackground = Annotated[
     bool, typer.Option("--remove-bg", help="Cut the pet out first (see perkie remove-bg --help).")
 ]
@@ -57,15 +62,7 @@ PictureBackground = Annotated[
         autocompletion=complete.among(BackgroundUse),
     ),
 ]
-CutoutFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        metavar="png|webp|jpg",
-        help="Output format (default: by the extension of -o, else png).",
-        autocompletion=complete.among(ImageFormat),
-    ),
-]
+CutoutFormat = Annotated[str | None, _format("png|webp|jpg", "png")]
 StyleEngineName = Annotated[
     str | None,
     typer.Option(
@@ -107,22 +104,12 @@ DeadlineSeconds = Annotated[
     ),
 ]
 StylizeMatting = Annotated[
-    str | None,
-    typer.Option(
-        "--matting-engine",
-        metavar="ENGINE",
-        help="Engine for --remove-bg (see --engine of perkie remove-bg).",
-        autocompletion=complete.matting_engine,
-    ),
+    str | None, _matting("--matting-engine", "Engine for --remove-bg (see --engine of perkie remove-bg).")
 ]
+CuttingEngine = Annotated[str | None, _matting("--matting-engine", "Engine that cuts out.")]
 MattingEngineName = Annotated[
     str | None,
-    typer.Option(
-        "--engine",
-        metavar="ENGINE",
-        help=f"Engine that cuts out: {', '.join((AUTO, *MATTING))}. {AUTO_MATTING.capitalize()}.",
-        autocompletion=complete.matting_engine,
-    ),
+    _matting("--engine", f"Engine that cuts out: {', '.join((AUTO, *MATTING))}. {AUTO_MATTING.capitalize()}."),
 ]
 MattingMode = Annotated[
     str | None,

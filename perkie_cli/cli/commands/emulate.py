@@ -11,6 +11,7 @@ import typer
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.cli.emulate.options import (
+    AdminPort,
     Buckets,
     FirestorePort,
     GeminiPort,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.emulators.cloud_run.server import RunEmulator
     from perkie_cli.emulators.gemini.server import GeminiEmulator
+    from perkie_cli.emulators.rpc_server import RpcEmulator
 
 app = typer.Typer(help="Run local emulators of the services that perkie uses.")
 
@@ -75,7 +77,7 @@ def gemini(
 def firestore(
     ctx: typer.Context,
     port: FirestorePort = 8086,
-    admin_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of the admin API.")] = 0,
+    admin_port: AdminPort = 0,
     host: Host = "127.0.0.1",
     plan: PlanFile = None,
     transactions: Locking = "optimistic",
@@ -102,9 +104,14 @@ def firestore(
     emulator = make_firestore(
         services.clock, host=host, port=port, admin_port=admin_port, transactions=transactions, plan=plan, seed=seed
     )
+    _serve(ctx, services, emulator, "FIRESTORE_EMULATOR_HOST")
+
+
+def _serve(ctx: typer.Context, services: Services, emulator: RpcEmulator[Any], variable: str) -> None:
+    """Serves one gRPC service; ``variable`` tells clients of it."""
 
     def announce() -> None:
-        tell(ctx, f"FIRESTORE_EMULATOR_HOST={emulator.address}")
+        tell(ctx, f"{variable}={emulator.address}")
         note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
 
     asyncio.run(serve(services, [emulator], announce))
@@ -172,7 +179,7 @@ def storage(
 def cloud_run(
     ctx: typer.Context,
     port: RunPort = 8088,
-    admin_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of the admin API.")] = 0,
+    admin_port: AdminPort = 0,
     host: Host = "127.0.0.1",
     backend: Annotated[
         list[str] | None,
@@ -207,20 +214,14 @@ def cloud_run(
         plan=plan,
         seed=seed,
     )
-
-    def announce() -> None:
-        tell(ctx, f"CLOUD_RUN_EMULATOR_HOST={emulator.address}")
-        note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
-
-    asyncio.run(serve(services, [emulator], announce))
-    finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
+    _serve(ctx, services, emulator, "CLOUD_RUN_EMULATOR_HOST")
 
 
 @app.command()
 def monitoring(
     ctx: typer.Context,
     port: MonitoringPort = 8087,
-    admin_port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of the admin API.")] = 0,
+    admin_port: AdminPort = 0,
     host: Host = "127.0.0.1",
     plan: PlanFile = None,
     seed: Seed = 0,
@@ -241,13 +242,7 @@ def monitoring(
 
     services = build_services(settings_of(ctx).settings)
     emulator = make_monitoring(services.clock, host=host, port=port, admin_port=admin_port, plan=plan, seed=seed)
-
-    def announce() -> None:
-        tell(ctx, f"MONITORING_EMULATOR_HOST={emulator.address}")
-        note(ctx, f"PUT, DELETE {emulator.admin.url}/_emulator/plan changes the fault plan.")
-
-    asyncio.run(serve(services, [emulator], announce))
-    finish(ctx, Report(summary={"address": emulator.address, "calls": dict(emulator.counts)}))
+    _serve(ctx, services, emulator, "MONITORING_EMULATOR_HOST")
 
 
 @app.command()

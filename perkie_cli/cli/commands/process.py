@@ -48,12 +48,6 @@ OtherStyles = Annotated[
         autocompletion=complete.styles,
     ),
 ]
-CuttingEngine = Annotated[
-    str | None,
-    typer.Option(
-        "--matting-engine", metavar="ENGINE", help="Engine that cuts out.", autocompletion=complete.matting_engine
-    ),
-]
 
 
 @app.command()
@@ -66,7 +60,7 @@ def process(
     strategy: StrategyName = None,
     style: OtherStyles = None,
     engine: making.StyleEngineName = None,
-    matting_engine: CuttingEngine = None,
+    matting_engine: making.CuttingEngine = None,
     mode: making.MattingMode = None,
     model: making.Model = None,
     size: making.Size = None,

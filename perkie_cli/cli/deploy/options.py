@@ -12,24 +12,14 @@ from perkie_cli.ops.deploy.settings import ENVIRONMENTS, ROLES
 
 FILE = Path("deploy.toml")
 
-EnvironmentName = Annotated[
-    str,
-    typer.Option(
-        "--env",
-        metavar="|".join(ENVIRONMENTS),
-        help="Environment of the settings file.",
-        autocompletion=complete.among(ENVIRONMENTS),
-    ),
-]
-OptionalEnvironment = Annotated[
-    str | None,
-    typer.Option(
-        "--env",
-        metavar="|".join(ENVIRONMENTS),
-        help="Environment of the settings file.",
-        autocompletion=complete.among(ENVIRONMENTS),
-    ),
-]
+_environment = typer.Option(
+    "--env",
+    metavar="|".join(ENVIRONMENTS),
+    help="Environment of the settings file.",
+    autocompletion=complete.among(ENVIRONMENTS),
+)
+EnvironmentName = Annotated[str, _environment]
+OptionalEnvironment = Annotated[str | None, _environment]
 SettingsFile = Annotated[Path, typer.Option("--file", "-f", metavar="FILE", help="What is shipped where.")]
 Images = Annotated[
     list[str] | None,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from perkie_cli.cli import complete
 
-Port = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 picks a free one.")]
+
+def _port(help_: str) -> Any:
+    return typer.Option(min=0, max=65535, metavar="N", help=help_)
+
+
+Port = Annotated[int, _port("0 picks a free one.")]
+AdminPort = Annotated[int, _port("Port of the admin API.")]
 Host = Annotated[str, typer.Option(metavar="ADDR", help="Address to listen on.")]
 PlanFile = Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="Fault plan, TOML or JSON.")]
 Seed = Annotated[int, typer.Option(metavar="N", help="Seed: the same calls get the same faults.")]
@@ -23,8 +29,8 @@ Locking = Annotated[
     ),
 ]
 Buckets = Annotated[list[str] | None, typer.Option("--bucket", metavar="NAME", help="Create this bucket; repeatable.")]
-GeminiPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Gemini; 0 picks a free one.")]
-StoragePort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Storage.")]
+GeminiPort = Annotated[int, _port("Port of Gemini; 0 picks a free one.")]
+StoragePort = Annotated[int, _port("Port of Cloud Storage.")]
 Picture = Annotated[
     str,
     typer.Option(
@@ -33,14 +39,10 @@ Picture = Annotated[
         autocompletion=complete.among(("style", "negative", "tiny")),
     ),
 ]
-FirestorePort = Annotated[
-    int, typer.Option(min=0, max=65535, metavar="N", help="Port of Firestore; 0 picks a free one.")
-]
-MonitoringPort = Annotated[
-    int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Monitoring; 0 picks a free one.")
-]
-RunPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of Cloud Run; 0 picks a free one.")]
-IamPort = Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Port of IAM; 0 picks a free one.")]
+FirestorePort = Annotated[int, _port("Port of Firestore; 0 picks a free one.")]
+MonitoringPort = Annotated[int, _port("Port of Cloud Monitoring; 0 picks a free one.")]
+RunPort = Annotated[int, _port("Port of Cloud Run; 0 picks a free one.")]
+IamPort = Annotated[int, _port("Port of IAM; 0 picks a free one.")]
 SigningKeys = Annotated[
     list[Path] | None,
     typer.Option(
