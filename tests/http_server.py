@@ -20,6 +20,7 @@ from perkie_cli.bootstrap import Profile, Services, build_services
 from perkie_cli.config.schema import HttpSettings, Settings
 from perkie_cli.domain.secret import Secret
 from perkie_cli.http.app import create_app
+from perkie_cli.http.limits.patience import Patience
 from perkie_cli.http.parts import Parts
 from perkie_cli.http.server import Server, listen
 from perkie_cli.telemetry.log import EventLog, handler_on
@@ -122,7 +123,10 @@ def server_log(level: int = logging.DEBUG) -> Iterator[io.StringIO]:
 
 @asynccontextmanager
 async def running(
-    http: HttpSettings | None = None, settings: Settings | None = None, **parts: Any
+    http: HttpSettings | None = None,
+    settings: Settings | None = None,
+    patience: Patience | None = None,
+    **parts: Any,
 ) -> AsyncIterator[Running]:
     """Serves until the block ends."""
     engine, local, matting = Negative(), Negative("local"), Centre()
@@ -133,7 +137,7 @@ async def running(
         profile=Profile.SERVER,
         **{"engines": engines, "local": local, "matting_engines": {"auto": matting}, "listener": EventLog(), **parts},
     )
-    app = create_app(services)
+    app = create_app(services, patience=patience)
     with listen(settings.http) as bound:
         server = Server(app, settings.http.stop_within.total_seconds())
         serving = asyncio.create_task(server.serve(sockets=[bound]))

@@ -19,6 +19,7 @@ from perkie_cli.http.answer.document import PROBLEM, describe, description
 from perkie_cli.http.answer.facts import header_names
 from perkie_cli.http.answer.problems import InvalidFields, MalformedBody, MethodNotAllowed
 from perkie_cli.http.direct import Direct, direct_routes
+from perkie_cli.http.limits.patience import Patience
 from perkie_cli.http.middleware import Boundary, Context, Head, problem_response
 from perkie_cli.http.parts import Parts, build_parts
 from perkie_cli.http.request import origins
@@ -61,14 +62,14 @@ _ROLES: dict[str, tuple[APIRouter, ...]] = {
 _NOT_PROXIED = (health.router, ops.router, process_socket.router, portrait.files)
 
 
-def create_app(services: Services, *, warming: bool = False) -> FastAPI:
+def create_app(services: Services, *, warming: bool = False, patience: Patience | None = None) -> FastAPI:
     """The app over ``services``, which it closes at shutdown; ``warming``: it warms up when it starts to serve.
 
     Raises: InvalidSetting; TypeError for the services of a command, which counts nothing.
     """
     if not services.is_server:
         raise TypeError("these services were built for a command: use profile=Profile.SERVER")
-    parts = build_parts(services)
+    parts = build_parts(services, patience or Patience())
     app = FastAPI(
         title="perkie",
         version=perkie_cli.__version__,
@@ -121,7 +122,7 @@ def _routers(parts: Parts) -> tuple[APIRouter, ...]:
 def _add_middleware(app: FastAPI, parts: Parts) -> None:
     """The last one added is the outermost."""
     app.add_middleware(Direct, routes=direct_routes(_routers(parts)))
-    app.add_middleware(Boundary, settings=parts.settings, bodies=parts.bodies)
+    app.add_middleware(Boundary, settings=parts.settings, bodies=parts.bodies, patience=parts.patience)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=parts.settings.origins,

@@ -25,6 +25,7 @@ from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
 from perkie_cli.http.answer.removebg import removebg_problem
 from perkie_cli.http.limits.arrival import Arrival, check_length
 from perkie_cli.http.limits.bodies import Bodies
+from perkie_cli.http.limits.patience import Patience
 from perkie_cli.ports import EventSink
 from perkie_cli.system.current_request import CurrentRequest, serving
 
@@ -157,7 +158,8 @@ class Context:
 class Boundary:
     """Limits the size, memory and pace of bodies while they stream in, and turns every error into a problem."""
 
-    def __init__(self, app: ASGIApp, settings: HttpSettings, bodies: Bodies) -> None:
+    def __init__(self, app: ASGIApp, settings: HttpSettings, bodies: Bodies, patience: Patience) -> None:
+        self._patience = patience
         self._app = app
         self._most = settings.max_body
         self._hops = settings.trusted_hops
@@ -202,7 +204,7 @@ class Boundary:
         address = client_address(peer, ",".join(headers.getlist("x-forwarded-for")), self._hops)
         try:
             async with asyncio.timeout(None) as ending:
-                arrival = Arrival(receive, self._bodies, address, self._most, ending)
+                arrival = Arrival(receive, self._bodies, address, self._most, ending, self._patience)
                 with arrival as scope["perkie.body"]:
                     await self._app(scope, arrival.receive, send)
         except TimeoutError as error:

@@ -18,6 +18,7 @@ from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.http.answer.links import LinkSigner
 from perkie_cli.http.limits.bodies import Bodies
 from perkie_cli.http.limits.gcra import Gcra, Rate
+from perkie_cli.http.limits.patience import Patience
 from perkie_cli.http.limits.rate_limits import RateLimiter
 from perkie_cli.http.limits.shutdown import Shutdown
 from perkie_cli.http.readiness import Readiness
@@ -40,6 +41,7 @@ class Parts:
     owner_tags: OwnerTags
     public_address: PublicAddress
     bodies: Bodies
+    patience: Patience
     parsing: asyncio.Semaphore  # of large bodies: one at a time bounds the memory, and leaves the interpreter to others
     warmups: Gcra
     readiness: Readiness
@@ -51,7 +53,7 @@ class Parts:
         return self.credentials.current
 
 
-def build_parts(services: Services) -> Parts:
+def build_parts(services: Services, patience: Patience) -> Parts:
     """The parts of one server over ``services``, which were built for one.
 
     Raises: InvalidSetting; TypeError for the services of a command.
@@ -77,7 +79,8 @@ def build_parts(services: Services) -> Parts:
         links=LinkSigner(secret),
         owner_tags=OwnerTags(secret),
         public_address=PublicAddress(settings.public_url, settings.trusted_hops),
-        bodies=Bodies(settings.max_bodies, settings.max_body),
+        bodies=Bodies(settings.max_bodies, settings.max_body, patience.room),
+        patience=patience,
         parsing=asyncio.Semaphore(1),
         warmups=Gcra(Rate(settings.warmups, 3600.0, settings.warmups)),
         readiness=Readiness(services, settings.role),

@@ -39,7 +39,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, grace: float) -> None:
         parts: Parts = app.state.parts
         settings = parts.settings
-        connections = Connections(_with_descriptors(settings.max_connections), settings.max_bodies)
+        connections = Connections(_with_descriptors(settings.max_connections), settings.max_bodies, parts.patience)
         super().__init__(
             uvicorn.Config(
                 app,

@@ -11,10 +11,8 @@ from perkie_cli.domain.errors import AtCapacity, PerkieError, TooManyBytes
 from perkie_cli.domain.units import format_size
 from perkie_cli.http.answer.problems import RequestTooSlow
 from perkie_cli.http.limits.bodies import Bodies, Body
+from perkie_cli.http.limits.patience import PACE_BYTES, Patience
 
-BODY_WITHIN = 60.0  # seconds: a phone may send a photo slowly, but it uses memory meanwhile
-PACE_PERIOD = 10.0  # seconds, in each of which
-PACE_BYTES = 16 * 1024  # so much must come
 _SLOW = "Send a smaller picture, or try again."
 
 
@@ -24,10 +22,13 @@ class Arrival:
     The clock runs only while the client is asked for more.
     """
 
-    def __init__(self, receive: Receive, bodies: Bodies, address: str, most: int, ending: asyncio.Timeout) -> None:
+    def __init__(
+        self, receive: Receive, bodies: Bodies, address: str, most: int, ending: asyncio.Timeout, patience: Patience
+    ) -> None:
         self._receive = receive
         self._most = most
         self._ending = ending
+        self._patience = patience
         self._body = bodies.open(address, self._give_way)
         self._loop = asyncio.get_running_loop()
         self._tick: asyncio.TimerHandle | None = None
@@ -38,7 +39,7 @@ class Arrival:
         self.why: PerkieError | None = None
 
     def __enter__(self) -> Body:
-        self._tick = self._loop.call_later(PACE_PERIOD, self._check_pace)
+        self._tick = self._loop.call_later(self._patience.pace, self._check_pace)
         return self._body
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -71,12 +72,13 @@ class Arrival:
     def _check_pace(self) -> None:
         self._periods += 1
         slow = self._asking and self._seen - self._seen_before < PACE_BYTES
-        if slow or self._periods * PACE_PERIOD >= BODY_WITHIN:
-            told = f"less than {format_size(PACE_BYTES)} of the body came in {PACE_PERIOD:g} s"
-            self._end(RequestTooSlow(told if slow else f"the body did not arrive within {BODY_WITHIN:g} s", hint=_SLOW))
+        if slow or self._periods * self._patience.pace >= self._patience.body:
+            told = f"less than {format_size(PACE_BYTES)} of the body came in {self._patience.pace:g} s"
+            late = f"the body did not arrive within {self._patience.body:g} s"
+            self._end(RequestTooSlow(told if slow else late, hint=_SLOW))
         else:
             self._seen_before = self._seen
-            self._tick = self._loop.call_later(PACE_PERIOD, self._check_pace)
+            self._tick = self._loop.call_later(self._patience.pace, self._check_pace)
 
     def _give_way(self) -> None:
         self._end(AtCapacity("too many uploads at once", hint="Try again shortly.", retry_after=5))

@@ -14,7 +14,6 @@ from itertools import islice
 
 from perkie_cli.domain.errors import AtCapacity
 
-PATIENCE = 10.0  # seconds that an upload waits for room
 _QUEUE = 4  # waiting chunks may use a quarter of the capacity
 _SHARE = 0.75  # of the room, for one address
 _TRIES = 8  # waiters that try again when something is freed
@@ -64,9 +63,11 @@ class Body:
 
 
 class Bodies:
-    """All bodies of a server. ``capacity`` and the largest single body, ``most``, in bytes."""
+    """All bodies of a server. ``capacity`` and the largest single body, ``most``, in bytes; ``patience``: seconds that
+    an upload waits for room.
+    """
 
-    def __init__(self, capacity: int, most: int, patience: float = PATIENCE) -> None:
+    def __init__(self, capacity: int, most: int, patience: float) -> None:
         self._capacity = max(capacity, most)
         self._shared = self._capacity - most  # the rest is for the oldest upload alone
         self._patience = patience

@@ -15,7 +15,7 @@ from perkie_cli.auth.principal import Scope
 from perkie_cli.domain.errors import DeadlineExceeded
 from perkie_cli.http.answer.answers import inner_problem
 from perkie_cli.http.answer.problems import RequestTooSlow
-from perkie_cli.http.limits.arrival import BODY_WITHIN, PACE_BYTES, PACE_PERIOD
+from perkie_cli.http.limits.patience import PACE_BYTES
 from perkie_cli.http.limits.shutdown import server_stops
 from perkie_cli.http.middleware import as_problem, problem_response
 from perkie_cli.http.parts import parts_of
@@ -38,7 +38,6 @@ class ReadyFacts(BaseModel):
 
 SUBPROTOCOL = "perkie"
 _BEARER = "bearer."  # a second subprotocol, with a token: browsers cannot set headers
-_TOKEN_WITHIN = 10.0  # seconds
 
 
 @router.websocket("/api/v2/process")
@@ -96,14 +95,15 @@ def _wire(socket: WebSocket) -> GuardedWebSocket:
 async def _talk(socket: WebSocket, call: Call | None) -> None:
     """Handles the socket from the first message to the last; a failure becomes the last message, ``error``."""
     try:
-        values = await _message(socket, BODY_WITHIN if call is not None else _TOKEN_WITHIN)
+        patience = parts_of(socket).patience
+        values = await _message(socket, patience.body if call is not None else patience.token, patience.pace)
         token = str(values.pop("token", ""))
         was_known = call is not None
         if call is None or token:
             call = _let_in(socket, _bearer(token) if token else socket.headers)
         if not (was_known or values):
             await _send(socket, "ready", ReadyFacts(request_id=call.request_id))
-            values = await _message(socket, BODY_WITHIN)
+            values = await _message(socket, patience.body, patience.pace)
         await _tell_steps(socket, call, values)
     except WebSocketDisconnect:
         pass  # the client left: closing the steps has released everything they held
@@ -111,7 +111,7 @@ async def _talk(socket: WebSocket, call: Call | None) -> None:
         await _send(socket, "error", inner_problem(socket.scope, error))
 
 
-async def _message(socket: WebSocket, within: float) -> dict[str, Any]:
+async def _message(socket: WebSocket, within: float, pace: float) -> dict[str, Any]:
     """The client's next message, which must keep up a pace once it has begun.
 
     Raises: MalformedBody, InvalidFields, RequestTooSlow, WebSocketDisconnect.
@@ -121,10 +121,10 @@ async def _message(socket: WebSocket, within: float) -> dict[str, Any]:
     async with alongside(socket.receive()) as receiving:
         while not receiving.done():
             before = wire.arrived
-            await first_of(receiving, seconds=min(PACE_PERIOD, max(0.0, end - loop.time())))
+            await first_of(receiving, seconds=min(pace, max(0.0, end - loop.time())))
             slow = wire.in_message and wire.arrived - before < PACE_BYTES
             if not receiving.done() and (slow or loop.time() >= end):
-                raise RequestTooSlow(f"the message did not arrive within {PACE_PERIOD if slow else within:g} s")
+                raise RequestTooSlow(f"the message did not arrive within {pace if slow else within:g} s")
         message = receiving.result()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))

@@ -8,9 +8,10 @@ import time
 from collections import OrderedDict
 from typing import Protocol
 
+from perkie_cli.http.limits.patience import Patience
+
 log = logging.getLogger("perkie.http")
-STALLED = 30.0  # seconds in which a client must read something of its answer
-READ_BYTES = 16 * 1024  # bytes that count as something
+READ_BYTES = 16 * 1024  # bytes of its answer that count as read by a client
 _ONCE = 60.0  # seconds: a client is named in the log once in that time
 _NAMES = 1000  # clients that are remembered for it
 
@@ -24,7 +25,8 @@ class Connection(Protocol):
 class Connections:
     """The connections of one server: at most ``most``, with at most ``unread`` bytes of answers waiting in them."""
 
-    def __init__(self, most: int, unread: int) -> None:
+    def __init__(self, most: int, unread: int, patience: Patience) -> None:
+        self.patience = patience
         self._most = most
         self._unread_most = unread
         self._all: set[Connection] = set()
@@ -102,7 +104,7 @@ class Reading:
         size = self._connection.transport.get_write_buffer_size()
         self._connections.unread(self._connection, size)
         self.stop()
-        self._timer = asyncio.get_running_loop().call_later(STALLED, self._check, size)
+        self._timer = asyncio.get_running_loop().call_later(self._connections.patience.unread, self._check, size)
 
     def resumed(self) -> None:
         """The buffer was read, or the connection lost."""
@@ -121,4 +123,4 @@ class Reading:
             self._connections.note(self._connection, "does not read its answer")
             self._connection.transport.abort()
         else:
-            self._timer = asyncio.get_running_loop().call_later(STALLED, self._check, size)
+            self._timer = asyncio.get_running_loop().call_later(self._connections.patience.unread, self._check, size)

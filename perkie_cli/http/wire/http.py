@@ -16,12 +16,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from perkie_cli.domain.errors import AtCapacity, PerkieError
 from perkie_cli.http.answer.problems import MEDIA_TYPE, HeadTooLarge, MalformedHead, RequestTooSlow, problem
-from perkie_cli.http.limits.arrival import BODY_WITHIN, PACE_BYTES, PACE_PERIOD
-from perkie_cli.http.wire.connections import STALLED, Connections, Reading
+from perkie_cli.http.limits.patience import PACE_BYTES
+from perkie_cli.http.wire.connections import Connections, Reading
 
 HEAD_BYTES = 32 * 1024  # of a head, of trailers, and of a body's chunk lines beyond its own size
 HEAD_LINES = 100
-HEAD_WITHIN = 10.0  # seconds from the connection, or from a head's first byte
 MOST_PIPELINED = 8  # requests that may wait for the one before them
 _TOO_LARGE = HeadTooLarge(f"more than {HEAD_BYTES} bytes of headers")
 LINGER = 5.0  # seconds in which a refused client may still send: closing at once would cost it the answer
@@ -40,6 +39,7 @@ class GuardedHttp(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.logger = _errors
         self._connections = connections
+        self._patience = connections.patience
         self._reading = Reading(self, connections)
         self._around = 0  # bytes of the present message that are not body
         self._of_body = 0
@@ -54,7 +54,7 @@ class GuardedHttp(HttpToolsProtocol):
         """Starts the clock for the first head."""
         super().connection_made(transport)
         if self._connections.opened(self):
-            self._start_clock(HEAD_WITHIN)
+            self._start_clock(self._patience.head)
         else:
             self._refuse(AtCapacity("too many connections", hint="Try again shortly.", retry_after=5))
             self._close()
@@ -80,7 +80,7 @@ class GuardedHttp(HttpToolsProtocol):
         elif len(self.pipeline) > MOST_PIPELINED:
             self._refuse(HeadTooLarge(f"more than {MOST_PIPELINED} requests at once"))
         elif self._clock is None and self.timeout_keep_alive_task is None and not self._at_work():
-            self._start_clock(HEAD_WITHIN)
+            self._start_clock(self._patience.head)
 
     def on_message_begin(self) -> None:
         """Parser."""
@@ -124,7 +124,7 @@ class GuardedHttp(HttpToolsProtocol):
             return
         self._connections.idle(self)
         if self._in_message:
-            self._start_clock(HEAD_WITHIN if self._in_head else PACE_PERIOD)
+            self._start_clock(self._patience.head if self._in_head else self._patience.pace)
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is not HTTP."""
@@ -165,18 +165,19 @@ class GuardedHttp(HttpToolsProtocol):
 
     def _on_time(self, seen: int, rounds: int) -> None:
         """Closes the connection, unless the unwanted body still comes at the pace of a wanted one."""
+        patience = self._patience
         if self._in_head and not self._done:
             self._connections.note(self, "sends its head too slowly")
-            self._refuse(RequestTooSlow(f"the head did not arrive within {HEAD_WITHIN:g} s", hint="Try again."))
-        elif self._in_message and self._seen - seen >= PACE_BYTES and rounds * PACE_PERIOD < BODY_WITHIN:
-            self._start_clock(PACE_PERIOD, rounds + 1)
+            self._refuse(RequestTooSlow(f"the head did not arrive within {patience.head:g} s", hint="Try again."))
+        elif self._in_message and self._seen - seen >= PACE_BYTES and rounds * patience.pace < patience.body:
+            self._start_clock(patience.pace, rounds + 1)
         else:
             self._close()
 
     def _close(self) -> None:
         """Closes, even if the client does not read what is still to be sent."""
         self.transport.close()
-        self.loop.call_later(STALLED, self.transport.abort)
+        self.loop.call_later(self._patience.unread, self.transport.abort)
 
     def _refuse(self, error: PerkieError) -> None:
         """Answers with the problem, and reads no more; a connection with another answer under way is cut off."""

@@ -13,8 +13,7 @@ import websockets
 from websockets.typing import Subprotocol
 
 from perkie_cli.config.schema import ByteCount, HttpSettings
-from perkie_cli.http.limits import bodies
-from perkie_cli.http.routes import process_socket
+from perkie_cli.http.limits.patience import Patience
 from perkie_cli.http.wire.websocket import DOOR_BYTES, GuardedWebSocket
 from tests.http_server import API_KEY, PHOTO64, Running, running, secured
 from tests.pictures import file_of, photo
@@ -31,8 +30,15 @@ KNOWN = f"X-API-Key: {API_KEY}\r\n"
 
 
 @pytest.fixture
-async def server(home: Path) -> AsyncIterator[Running]:
-    async with running(secured(home, max_body=ByteCount(2 * MIB), max_bodies=ByteCount(4 * MIB))) as made:
+def patience() -> Patience:
+    """Of the server; some tests have less of it."""
+    return Patience()
+
+
+@pytest.fixture
+async def server(home: Path, patience: Patience) -> AsyncIterator[Running]:
+    settings = secured(home, max_body=ByteCount(2 * MIB), max_bodies=ByteCount(4 * MIB))
+    async with running(settings, patience=patience) as made:
         yield made
 
 
@@ -147,8 +153,8 @@ async def test_who_is_unknown_may_not_send_much(server: Running, size: int) -> N
         assert await closing(connection) == 1009
 
 
-async def test_who_is_unknown_may_not_wait_long(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_socket, "_TOKEN_WITHIN", 0.3)
+@pytest.mark.parametrize("patience", [Patience(token=0.3)])
+async def test_who_is_unknown_may_not_wait_long(server: Running) -> None:
     async with connect(server) as socket:
         problem = json.loads(await socket.recv())["data"]
     assert problem["status"] == 408
@@ -167,8 +173,8 @@ async def test_messages_are_not_compressed(server: Running) -> None:
         assert await closing(connection) == 1002
 
 
-async def test_messages_count_like_bodies(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "PATIENCE", 0.1)
+@pytest.mark.parametrize("patience", [Patience(room=0.1)])
+async def test_messages_count_like_bodies(server: Running) -> None:
     held = server.parts.bodies
     async with wire(server.client) as first, wire(server.client) as second, wire(server.client) as third:
         sockets = (first, second, third)
@@ -199,8 +205,8 @@ async def test_fragments_are_few(server: Running) -> None:
 
 
 @pytest.mark.parametrize("begun", [frame(b"", announced=MIB), frame(b"{", last=False)], ids=["frame", "fragment"])
-async def test_a_message_keeps_up_its_pace(server: Running, monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
-    monkeypatch.setattr(process_socket, "PACE_PERIOD", 0.3)
+@pytest.mark.parametrize("patience", [Patience(pace=0.3)])
+async def test_a_message_keeps_up_its_pace(server: Running, begun: bytes) -> None:
     async with wire(server.client) as connection:
         assert await shaken(connection, KNOWN) == 101
         await connection.send(begun)

@@ -14,9 +14,7 @@ import pytest
 from PIL import Image
 
 from perkie_cli.config.schema import ByteCount, HttpSettings
-from perkie_cli.http.limits import arrival
-from perkie_cli.http.wire import connections as shared
-from perkie_cli.http.wire import http as guarded
+from perkie_cli.http.limits.patience import Patience
 from tests.http_server import API_KEY, PHOTO, PHOTO64, Running, running, secured
 from tests.integration.http.test_http_socket import HANDSHAKE
 from tests.pictures import file_of
@@ -30,8 +28,15 @@ HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Running]:
-    async with running(HttpSettings(max_body=ByteCount(MIB), max_bodies=ByteCount(2 * MIB), trusted_hops=1)) as made:
+def patience() -> Patience:
+    """Of the server; some tests have less of it."""
+    return Patience()
+
+
+@pytest.fixture
+async def server(patience: Patience) -> AsyncIterator[Running]:
+    settings = HttpSettings(max_body=ByteCount(MIB), max_bodies=ByteCount(2 * MIB), trusted_hops=1)
+    async with running(settings, patience=patience) as made:
         yield made
 
 
@@ -71,6 +76,7 @@ async def test_who_announces_a_body_and_sends_nothing_hinders_nobody(server: Run
         assert server.parts.bodies.held == 0
 
 
+@pytest.mark.parametrize("patience", [Patience(room=1.0)])
 async def test_an_address_that_fills_the_memory_gives_way(server: Running) -> None:
     greedy = head("Content-Length: 1000000", "X-Forwarded-For: 203.0.113.66")
     async with AsyncExitStack() as stack:
@@ -90,8 +96,8 @@ async def test_an_address_that_fills_the_memory_gives_way(server: Running) -> No
     await until(lambda: server.parts.bodies.held == 0)
 
 
-async def test_bodies_that_stop_or_drip_are_refused(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrival, "PACE_PERIOD", 0.3)
+@pytest.mark.parametrize("patience", [Patience(pace=0.3)])
+async def test_bodies_that_stop_or_drip_are_refused(server: Running) -> None:
     for begun in (head("Content-Length: 1000"), head("Transfer-Encoding: chunked") + b"1\r\nx\r\n"):
         async with wire(server.client) as slow:
             await slow.send(begun + b"")
@@ -125,10 +131,8 @@ async def drip(connection: Wire, data: bytes) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_body_that_nobody_wants_is_not_awaited_for_ever(
-    server: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(guarded, "PACE_PERIOD", 0.3)
+@pytest.mark.parametrize("patience", [Patience(pace=0.3)])
+async def test_a_body_that_nobody_wants_is_not_awaited_for_ever(server: Running) -> None:
     async with wire(server.client) as connection:
         await connection.send(head("Content-Length: 1000000", request="POST /api/v1/styles HTTP/1.1"))
         assert (await connection.answer()).status == 405
@@ -240,8 +244,8 @@ async def test_heads_of_two_meanings_are_refused(server: Running, sent: bytes, s
     [(b"", 0), (b"GET /he", 408), (HEALTH[:-2], 408), (b"\r\n", 0)],
     ids=["silence", "half a line", "half a head", "a blank line"],
 )
-async def test_a_head_has_its_time(server: Running, monkeypatch: pytest.MonkeyPatch, sent: bytes, status: int) -> None:
-    monkeypatch.setattr(guarded, "HEAD_WITHIN", 0.3)
+@pytest.mark.parametrize("patience", [Patience(head=0.3)])
+async def test_a_head_has_its_time(server: Running, sent: bytes, status: int) -> None:
     for before in (b"", HEALTH):
         async with wire(server.client) as connection:
             if before:
@@ -253,10 +257,8 @@ async def test_a_head_has_its_time(server: Running, monkeypatch: pytest.MonkeyPa
                 assert await connection.is_closed()
 
 
-async def test_slow_clients_are_told_of_once(
-    server: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(guarded, "HEAD_WITHIN", 0.2)
+@pytest.mark.parametrize("patience", [Patience(head=0.2)])
+async def test_slow_clients_are_told_of_once(server: Running, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(5):
         async with wire(server.client) as connection:
             await connection.send(b"GET /he")
@@ -331,12 +333,12 @@ async def test_no_line_of_the_log_has_a_link_however_it_is_mangled(
 
 
 @pytest.mark.parametrize("setting", ["time", pytest.param("memory", marks=pytest.mark.slow)])  # half a minute
-async def test_answers_that_nobody_reads_are_dropped(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
-    if setting == "time":
-        monkeypatch.setattr(shared, "STALLED", 0.5)
+async def test_answers_that_nobody_reads_are_dropped(setting: str) -> None:
+    patience = Patience(unread=0.5) if setting == "time" else None
     noise = np.random.default_rng(1).integers(0, 255, (1500, 1500, 3), dtype=np.uint8)
     picture = {"image": ("p.jpg", file_of(Image.fromarray(noise), quality=95))}
-    async with running(HttpSettings(max_body=ByteCount(8 * MIB), max_bodies=ByteCount(9 * MIB))) as server:
+    settings = HttpSettings(max_body=ByteCount(8 * MIB), max_bodies=ByteCount(9 * MIB))
+    async with running(settings, patience=patience) as server:
         made = await server.client.post("/api/v1/generate", data={"style": "ink_wash"}, files=picture)
         path = made.json()["image_url"].removeprefix(str(server.client.base_url).rstrip("/"))
         async with AsyncExitStack() as stack:

@@ -17,6 +17,7 @@ from perkie_cli.domain.errors import AtCapacity
 from perkie_cli.domain.events import NoEvents
 from perkie_cli.http.limits.bodies import Bodies, Body
 from perkie_cli.http.limits.gcra import Gcra, Rate
+from perkie_cli.http.limits.patience import Patience
 from perkie_cli.http.limits.rate_limits import RateLimiter
 from perkie_cli.http.middleware import Boundary, Context
 from tests.jumping_loop import JumpingLoop
@@ -28,13 +29,13 @@ RATE = Rate(count=20, period=60.0, burst=10)
 
 
 def client_of(app: ASGIApp, bodies: Bodies) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(Context(Boundary(app, SETTINGS, bodies), NoEvents()))
+    transport = httpx.ASGITransport(Context(Boundary(app, SETTINGS, bodies, Patience()), NoEvents()))
     return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=None)
 
 
 def sent(body: AsyncIterator[bytes], work: float = 0.0, encoding: str = "identity") -> int:
     """The status of an app that reads its whole body, of unknown length, and works for so many seconds; time jumps."""
-    bodies = Bodies(10_000, 1000)
+    bodies = Bodies(10_000, 1000, 10.0)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         assert bodies.held == 0, "nothing has arrived"
@@ -83,7 +84,7 @@ async def test_an_answer_that_fails_midway_is_cut_off() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise LookupError
 
-    async with client_of(app, Bodies(1, 1)) as client:
+    async with client_of(app, Bodies(1, 1, 10.0)) as client:
         with pytest.raises(LookupError):
             await client.get("/")
 
@@ -95,7 +96,7 @@ class Uploads:
     """Bodies of a few addresses, and those that had to give way."""
 
     def __init__(self, capacity: int, most: int) -> None:
-        self.bodies = Bodies(capacity, most)
+        self.bodies = Bodies(capacity, most, 10.0)
         self.gone: list[str] = []
 
     def __call__(self, address: str, name: str = "") -> Body:
