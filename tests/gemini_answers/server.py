@@ -33,7 +33,7 @@ class Answering:
                 writer.write(self._answer())
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+            pass  # the client has left
         finally:
             writer.close()
 

@@ -110,7 +110,7 @@ class FirestoreDocuments:
             try:
                 return await attempt()
             except (_Overtaken, exceptions.Aborted):
-                pass
+                pass  # the others' change was in between: again, on what there is now
             except _FAULTS:
                 faults += 1
                 if faults == FAULTS_MOST:

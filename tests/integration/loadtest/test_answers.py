@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,13 +29,9 @@ async def server(reply: Reply, tls: ssl.SSLContext | None = None) -> AsyncIterat
     """Reads each request's head, then lets ``reply`` do what it wants."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with closing(writer), suppress(asyncio.IncompleteReadError, ConnectionError):  # the client has left
             while await reader.readuntil(b"\r\n\r\n"):
                 await reply(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
 
     running = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     async with running:
