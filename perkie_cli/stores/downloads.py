@@ -24,19 +24,24 @@ _HINT = "Check matting.weights_url and matting.mirror_url."
 
 
 class HttpDownloads:
-    """``ports.Downloads`` over HTTP. Proxies come from the environment (``HTTPS_PROXY``, ``NO_PROXY``)."""
+    """``ports.Downloads`` over HTTP, of ``largest`` bytes at most. Proxies come from the environment (``HTTPS_PROXY``,
+    ``NO_PROXY``).
+    """
+
+    def __init__(self, largest: int = _LARGEST) -> None:
+        self._largest = largest
 
     async def fetch(self, url: str, part: Path, progress: DownloadProgress) -> None:
         """Downloads in a thread; see the port for resuming and errors."""
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
             with part.open("ab") as file, _exclusive(file, part):
-                await _fetch(url, file, progress)
+                await _fetch(url, file, progress, self._largest)
         except OSError as error:
             raise unwritable(str(part), error) from error
 
 
-async def _fetch(url: str, file: BinaryIO, progress: DownloadProgress) -> None:
+async def _fetch(url: str, file: BinaryIO, progress: DownloadProgress, largest: int) -> None:
     import httpx2
 
     done = file.tell()
@@ -53,7 +58,7 @@ async def _fetch(url: str, file: BinaryIO, progress: DownloadProgress) -> None:
             if answer.status_code != _PARTIAL_CONTENT:
                 file.truncate(0)  # the server does not resume
                 done = 0
-            await _receive(answer, file, done, progress)
+            await _receive(answer, file, done, progress, largest)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise UpstreamFault(
             f"the download from {url} broke off after {format_size(file.tell())}: {error or type(error).__name__}",
@@ -61,16 +66,18 @@ async def _fetch(url: str, file: BinaryIO, progress: DownloadProgress) -> None:
         ) from error
 
 
-async def _receive(answer: httpx2.Response, file: BinaryIO, done: int, progress: DownloadProgress) -> None:
+async def _receive(
+    answer: httpx2.Response, file: BinaryIO, done: int, progress: DownloadProgress, largest: int
+) -> None:
     length = answer.headers.get("content-length", "")
     total = done + int(length) if length.isdigit() else None
     _check_room(file, total, done)
     progress(done, total)
     async for chunk in answer.aiter_raw():
         done += len(chunk)
-        if done > _LARGEST:
+        if done > largest:
             file.truncate(0)
-            raise UpstreamRefused(f"the file is larger than {format_size(_LARGEST)}", hint=_HINT)
+            raise UpstreamRefused(f"the file is larger than {format_size(largest)}", hint=_HINT)
         await asyncio.to_thread(file.write, chunk)
         progress(done, total)
 

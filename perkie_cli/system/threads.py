@@ -25,10 +25,11 @@ _NAME = f"{_OURS}worker"
 class ThreadWorkers:
     """Runs functions in threads: a fixed number at a time, the rest wait in order."""
 
-    def __init__(self, count: int, rest: Callable[[], object] | None = None) -> None:
-        """``rest`` runs in the pool when it has become idle, every ``REST_EVERY`` seconds at most."""
+    def __init__(self, count: int, rest: Callable[[], object] | None = None, rest_every: float = REST_EVERY) -> None:
+        """``rest`` runs in the pool when it has become idle, every ``rest_every`` seconds at most."""
         self._count = count
         self._rest = rest
+        self._rest_every = rest_every
         self._rested = 0.0
         self._running = 0
         self._executor: ThreadPoolExecutor | None = None  # made at first use: most commands never need it
@@ -64,7 +65,7 @@ class ThreadWorkers:
         if self._rest is None or self._running or self._executor is None:
             return
         now = time.monotonic()
-        if now - self._rested >= REST_EVERY:
+        if now - self._rested >= self._rest_every:
             self._rested = now
             self._executor.submit(self._rest)
 

@@ -67,9 +67,9 @@ class GcsOpener(Opener):
     def make(self, clock: Clock) -> BlobStore:
         return self.connect(clock, BUCKET)
 
-    def connect(self, clock: Clock, bucket: str) -> GcsBlobs:
+    def connect(self, clock: Clock, bucket: str, **options: Any) -> GcsBlobs:
         place = GcsPlace(bucket, endpoint=self.server.url)
-        return GcsBlobs(GcsConnection(place, clock, thread_workers(8), random.Random(1)), clock)
+        return GcsBlobs(GcsConnection(place, clock, thread_workers(8), random.Random(1)), clock, **options)
 
     async def damage(self, key: str, data: bytes) -> None:
         self.server.state.existing(BUCKET, key).data = data

@@ -57,7 +57,7 @@ def test_what_a_node_needs_can_travel_to_it() -> None:
 def test_without_ray_the_command_names_the_extra(
     perkie_here: Perkie, cat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("perkie_cli.cli.batch.cluster.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "ray", None)  # as if it were not installed
     done = perkie_here("stylize", str(cat), *LOCAL, "out", "--runner", "ray")
     error = json.loads(done.stdout)["error"]
     assert (done.returncode, error["code"]) == (9, "missing_extra")

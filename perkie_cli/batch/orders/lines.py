@@ -33,16 +33,16 @@ def _write(path: Path, mode: str, row: Mapping[str, Any]) -> int:
         raise unwritable(str(path), error, hint="TMPDIR names another place.") from error
 
 
-def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The rows that can be read: a picture must not be lost because of a broken line beside it."""
+def read_lines(path: Path, longest: int = LONGEST) -> Iterator[Mapping[str, Any]]:
+    """The rows that can be read, of ``longest`` bytes at most: a broken line must not cost the pictures beside it."""
     with path.open("rb") as file:
-        while line := file.readline(LONGEST):
-            if len(line) < LONGEST or line.endswith(b"\n"):
+        while line := file.readline(longest):
+            if len(line) < longest or line.endswith(b"\n"):
                 if (row := _row(line)) is not None:
                     yield row
                 continue
             while line and not line.endswith(b"\n"):  # the rest of a line that is too long
-                line = file.readline(LONGEST)
+                line = file.readline(longest)
 
 
 def _row(line: bytes) -> Mapping[str, Any] | None:

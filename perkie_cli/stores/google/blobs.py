@@ -33,9 +33,10 @@ FIELDS = "items(name,size,contentType,metadata,generation,timeCreated,customTime
 
 
 class GcsBlobs:
-    """``ports.BlobStore`` over a bucket. The constructor does no I/O; the first call connects."""
+    """``ports.BlobStore`` over a bucket. Of more than ``largest`` bytes is no picture. The constructor does no I/O."""
 
-    def __init__(self, connection: GcsConnection, clock: Clock) -> None:
+    def __init__(self, connection: GcsConnection, clock: Clock, largest: int = LARGEST) -> None:
+        self._largest = largest
         self._connection = connection
         self._clock = clock
 
@@ -79,7 +80,7 @@ class GcsBlobs:
             blob = bucket.get_blob(key, **CALL_OPTIONS)
             if blob is None:
                 return None
-            received = _Received()
+            received = _Received(self._largest)
             blob.download_to_file(received, if_generation_match=blob.generation, raw_download=True, **CALL_OPTIONS)
             data = received.getvalue()
             info, digest = _info(blob), hashlib.sha256(data).hexdigest()
@@ -223,9 +224,13 @@ class GcsBlobs:
 class _Received(io.BytesIO):
     """The bytes of an object, as they are stored; not more of them than a picture has."""
 
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
     def write(self, data: Any) -> int:
-        if self.tell() + len(data) > LARGEST:
-            raise StoreUnavailable(f"an object of more than {format_size(LARGEST)} is no picture")
+        if self.tell() + len(data) > self._most:
+            raise StoreUnavailable(f"an object of more than {format_size(self._most)} is no picture")
         return super().write(data)
 
 

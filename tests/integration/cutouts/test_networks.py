@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ async def cut(services: Services, engine: str = "mine") -> Cutout:
 @pytest.fixture(params=["onnxruntime", "opencv"])
 def runtime(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "opencv":
-        monkeypatch.setattr(session, "available", lambda: False)
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
     else:
         pytest.importorskip("onnxruntime")
     return str(request.param)
@@ -95,7 +96,7 @@ def test_both_runtimes_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     network = load_networks()["u2net"]
     cat = np.asarray(Image.open(CAT).convert("RGB"))
     first = matte(session.open_network(network, SHIPPED), network, cat)[0]
-    monkeypatch.setattr(session, "available", lambda: False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
     second = matte(session.open_network(network, SHIPPED), network, cat)[0]
     assert np.abs(first.astype(int) - second).max() <= 2
 
@@ -137,7 +138,7 @@ async def test_a_row_that_does_not_fit_names_tensor_and_shape(tmp_path: Path, ro
 
 
 async def test_opencv_too_tells_of_a_row_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "available", lambda: False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
     bright(tmp_path / "mine.onnx", squeeze=True)
     with pytest.raises(InvalidSetting, match="flat"):
         await cut(services_of(tmp_path))

@@ -17,10 +17,9 @@ from perkie_cli.domain.secret import Secret
 from perkie_cli.engines import bounded
 from perkie_cli.engines.bounded import AnswerTooLarge, read_bounded
 from perkie_cli.engines.gemini.client import Access
-from perkie_cli.stores import downloads
-from perkie_cli.stores.google import blobs
+from perkie_cli.stores.downloads import HttpDownloads
 from tests.clock import ManualClock
-from tests.contract.blob_stores import GcsOpener, stored
+from tests.contract.blob_stores import BUCKET, GcsOpener, stored
 from tests.gemini_answers.build import GOOD, Row, parts
 from tests.gemini_answers.server import answering
 from tests.gemini_bench import KEY, bench
@@ -114,21 +113,19 @@ async def test_usual_answers_are_read_whole() -> None:
     assert (await read(answers(204))).content == b""
 
 
-async def test_a_download_without_end_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_LARGEST", 3 * MIB)
+async def test_a_download_without_end_does_not_fill_the_disk(tmp_path: Path) -> None:
     part = tmp_path / "weights.part"
     with scripted(endless) as server:
         for _ in range(2):
             with pytest.raises(UpstreamRefused, match="larger than"):
-                await downloads.HttpDownloads().fetch(server.url, part, lambda *_: None)
+                await HttpDownloads(3 * MIB).fetch(server.url, part, lambda *_: None)
             assert part.stat().st_size == 0
 
 
-async def test_an_object_that_is_no_picture_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blobs, "LARGEST", MIB)
+async def test_an_object_that_is_no_picture_is_not_read() -> None:
     opener = await GcsOpener(ManualClock()).start()
     try:
-        store = opener.open(ManualClock())
+        store = opener.connect(ManualClock(), BUCKET, largest=MIB)
         for key, size in ((FITS, MIB), (LARGE, MIB + 1)):
             await store.put(key, bytes(size), content_type="image/png", metadata={})
         assert len((await stored(store, FITS)).data) == MIB

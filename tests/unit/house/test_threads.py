@@ -8,15 +8,13 @@ import threading
 import pytest
 
 from perkie_cli.domain.errors import Unavailable
-from perkie_cli.system import threads
 from perkie_cli.system.memory import give_back
-from perkie_cli.system.threads import thread_workers
+from perkie_cli.system.threads import ThreadWorkers, thread_workers
 
 
-async def test_idle_workers_have_a_rest_but_not_while_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "REST_EVERY", 0.0)
+async def test_idle_workers_have_a_rest_but_not_while_others_run() -> None:
     rests, gate = threading.Semaphore(0), threading.Event()
-    workers = thread_workers(2, rests.release)
+    workers = ThreadWorkers(2, rests.release, rest_every=0.0)
     long = asyncio.ensure_future(workers.run(gate.wait, 60))
     await asyncio.sleep(0)
     await workers.run(int)
