@@ -20,4 +20,5 @@ def blobs(its: Services) -> BlobStore:
         return its.gcs_blobs
     limit, threads = its.settings.cache.max_size, thread_workers(IO_THREADS)
     recent = Recent(its.clock) if its.is_server else None
-    return DiskBlobs(its.cache_dir, its.clock, threads, limit=limit, events=its.events, recent=recent)
+    largest = its.settings.http.max_image  # a photo is kept as it came, and hardly anything made of it is larger
+    return DiskBlobs(its.cache_dir, its.clock, threads, limit=limit, events=its.events, recent=recent, largest=largest)

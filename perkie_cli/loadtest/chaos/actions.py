@@ -114,7 +114,7 @@ def fill_disk(process: str = TARGET) -> str:
     """Lets no more be written by a process. Tells how: a full disk, or a limit on file sizes."""
     stage = current()
     if stage.disk is None:
-        raise DidNotHappen("this experiment has no disk of its own: its extension needs disk, such as disk: 16MiB")
+        raise DidNotHappen("this experiment has no disk of its own: its extension needs disk, such as disk: 64MiB")
     return stage.disk.fill(_running(process).pid)
 
 

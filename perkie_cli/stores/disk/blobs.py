@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -38,7 +39,7 @@ from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, EventSink, Stra
 from perkie_cli.stores.disk.files import DiskFiles
 from perkie_cli.stores.disk.index import REPAIR, DiskIndex, microseconds
 from perkie_cli.stores.recent import Recent
-from perkie_cli.stores.sqlite.trouble import UNWRITABLE, Cause, StoreFile, cause_of, store_error
+from perkie_cli.stores.sqlite.trouble import UNWRITABLE, Cause, StoreFile, cause_of, store_error, too_little_room
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,7 +52,8 @@ class DiskBlobs:
     """``ports.BlobStore`` over a folder. The constructor does no I/O; the first call opens or creates the folder.
 
     With a ``limit`` in bytes a write removes the objects that were unused the longest, across all processes. The first
-    time this is told to ``events``. ``recent`` remembers what was just read.
+    time this is told to ``events``. ``recent`` remembers what was just read. ``ping`` wants room for
+    an object of ``largest`` bytes.
     """
 
     def __init__(
@@ -63,9 +65,11 @@ class DiskBlobs:
         limit: int | None = None,
         events: EventSink | None = None,
         recent: Recent | None = None,
+        largest: int = 0,
     ) -> None:
         self._root = root.absolute()
         self._limit = limit
+        self._largest = largest if limit is None else min(largest, limit)
         self._events = events
         self._trimmed = False
         self._recent = recent
@@ -158,7 +162,7 @@ class DiskBlobs:
         return None
 
     async def ping(self) -> None:
-        """Takes and releases the write lock: this fails on a read-only or full disk."""
+        """Takes and releases the write lock: this fails on a read-only disk, and on one without room for a picture."""
         await self._run(self._prepared_for(self._ping))
 
     async def aclose(self) -> None:
@@ -269,6 +273,9 @@ class DiskBlobs:
     def _ping(self) -> None:
         with self._index.writing():
             pass
+        left = shutil.disk_usage(self._root).free
+        if left < self._largest:
+            raise too_little_room(self._index_file, left, self._largest)
 
     # ------------------------------------------------------------------ repair
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from perkie_cli.domain.errors import CorruptStore, StoreBroken, StoreFull, StoreUnavailable
+from perkie_cli.domain.units import format_size
 
 _ROOM = "Free some space on the disk of {folder}; `perkie cache purge --expired` removes old pictures."
 _LITTLE = 256 * 1024  # bytes; with less room SQLite cannot make its write-ahead and shared-memory files
@@ -76,6 +77,12 @@ def cause_of(error: sqlite3.Error | OSError, path: Path) -> Cause:
     if cause is Cause.READ_ONLY:  # of the disk, or of the file for this user
         return _seen(path) or Cause.DENIED
     return cause
+
+
+def too_little_room(file: StoreFile, left: int, needed: int) -> StoreFull:
+    """The error for a disk that has some bytes left, but fewer than may be needed."""
+    short = f"the disk of {file.title} has {format_size(left)} left, and a picture may need {format_size(needed)}"
+    return StoreFull(short, hint=_ROOM.format(folder=file.path.parent))
 
 
 def _seen(path: Path) -> Cause | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -34,6 +35,7 @@ from perkie_cli.system.clock import SystemClock
 from perkie_cli.system.threads import thread_workers
 from tests.engines import Centre, Negative
 from tests.http_server import PHOTO, PHOTO64, Running, running, server_log
+from tests.integration.storage.test_sqlite_trouble import disk
 from tests.pictures import exif_of, file_of, photo
 
 
@@ -404,6 +406,29 @@ async def test_health_ready_warmup_and_metrics(server: Running) -> None:
     text = (await server.client.get("/metrics")).text
     assert 'perkie_requests_total{method="POST",route="/api/v1/generate",status="200"} 1.0' in text
     assert 'perkie_cache_lookups_total{outcome="miss"}' in text
+
+
+async def test_a_disk_without_room_for_a_photo_is_told_of_at_ready_and_then_not(tmp_path: Path) -> None:
+    """Its own small test would still fit."""
+    with disk(tmp_path / "disk") as folder, server_log() as log:
+        settings = Settings(cache=CacheSettings(dir=folder))
+        async with running(HttpSettings(max_image=ByteCount(200 * 1024)), settings) as server:
+
+            async def images() -> str:
+                answer = (await server.client.get("/ready")).json()
+                assert (answer["status"], "images" in answer["degraded"]) == (
+                    "ready",
+                    answer["dependencies"]["images"] != "ok",
+                )
+                return str(answer["dependencies"]["images"])
+
+            assert await images() == "ok"
+            filler = folder / "somebody else's"
+            filler.write_bytes(bytes(shutil.disk_usage(folder).free - 100 * 1024))
+            assert await images() == "store_full"
+            filler.unlink()
+            assert await images() == "ok"
+    assert "left, and a picture may need 200" in log.getvalue()
 
 
 async def test_warm_ups_are_limited() -> None:
