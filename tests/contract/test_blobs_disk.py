@@ -21,7 +21,8 @@ from perkie_cli.domain.events import NoEvents
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.ports import Stray, StrayKind
-from perkie_cli.services.storage.keeping import CacheKeeping, Filter, FindingKind
+from perkie_cli.services.storage.filter import Filter
+from perkie_cli.services.storage.keeping import CacheKeeping, FindingKind
 from perkie_cli.stores.disk.blobs import DiskBlobs
 from perkie_cli.system.threads import thread_workers
 from tests.clock import ManualClock

@@ -15,7 +15,8 @@ from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.domain.storage.selection import AREAS, StoredTotal, total
 from perkie_cli.ports import BlobStore
-from perkie_cli.services.storage.keeping import CacheKeeping, Filter, FindingKind
+from perkie_cli.services.storage.filter import Filter
+from perkie_cli.services.storage.keeping import CacheKeeping, FindingKind
 from tests.clock import ManualClock
 from tests.contract.blob_stores import Opener, facts
 from tests.events import Recorder

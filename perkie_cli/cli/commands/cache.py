@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -19,17 +19,17 @@ from perkie_cli.cli.render import Report
 from perkie_cli.cli.row_parts import as_fields
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.storage.filters import filtered
+from perkie_cli.cli.storage.listing import ByFolder, amount_of, objects_of, row_of, tallied
 from perkie_cli.cli.storage.purge import Purge, booked, confirm, nothing_of, off
-from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow
+from perkie_cli.cli.storage.rows import FetchedRow, FindingRow, ObjectRow
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter, OutputExists
 from perkie_cli.domain.orders import Then, Via
-from perkie_cli.domain.storage.selection import StoredTotal, WarmBy, total
-from perkie_cli.domain.units import format_size, parse_duration
-from perkie_cli.services.storage.keeping import SHORTENED, SHORTEST_HASH, Filter
+from perkie_cli.domain.storage.selection import WarmBy, total
+from perkie_cli.domain.units import parse_duration
+from perkie_cli.services.storage.filter import Filter
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-    from perkie_cli.ports import BlobInfo
 
 app = typer.Typer(help="Inspect, check and clear stored pictures.")
 
@@ -90,7 +90,7 @@ def stats(ctx: typer.Context, chosen: Filter) -> None:
 
     async def work(services: Services) -> Report:
         limit = services.settings.cache.max_size if services.settings.cache.store == "disk" else None
-        return _tallied(await services.cache_keeping.stats(chosen), store=services.blobs.name, max_size=limit)
+        return tallied(await services.cache_keeping.stats(chosen), store=services.blobs.name, max_size=limit)
 
     run(ctx, work)
 
@@ -111,7 +111,7 @@ def inspect(
       perkie cache inspect --style ink_wash --larger-than 1MiB --json
     """
     renderer = renderer_of(ctx)
-    row = ByFolder() if renderer.prints_for_a_person else _row
+    row = ByFolder() if renderer.prints_for_a_person else row_of
 
     async def work(services: Services) -> Report:
         shown: list[ObjectRow] = []
@@ -200,31 +200,31 @@ def purge(
 
     async def work(services: Services) -> Report:
         planned = await services.cache_keeping.would_purge(chosen)
-        amount, store = _amount(total(planned)), services.blobs.name
+        amount, store = amount_of(total(planned)), services.blobs.name
         named = await booked(services, chosen) if dry_run else 0
         if not (planned or named) and (dry_run or chosen.owner is None):
             if chosen.erases:
                 raise nothing_of(chosen)
             renderer.say("nothing to remove")
-            return _tallied(planned, store=store, dry_run=dry_run)
+            return tallied(planned, store=store, dry_run=dry_run)
         if dry_run:
             renderer.say(f"would remove {amount} from {store}")
             if named:
                 renderer.say(f"would take {off(named)}")
-            return _tallied(planned, store=store, dry_run=True)
+            return tallied(planned, store=store, dry_run=True)
         confirm(renderer, chosen, amount, store, yes=yes)
         done = Purge(services, chosen, services.clock.now())
         error = await done.run(acknowledged, receipt)
         if error is not None and not done.removed:
             raise error
-        renderer.say(f"removed {_amount(total(done.totals))}")
+        renderer.say(f"removed {amount_of(total(done.totals))}")
         if done.counters is not None:
             renderer.say(f"forgot {done.counters} quota counter{'s' * (done.counters != 1)}")
         if done.bookings:
             renderer.say(f"took {off(done.bookings)}")
         forgotten = {"quota_counters": done.counters, "bookings_unnamed": done.bookings}
         more = {name: count for name, count in forgotten.items() if count is not None}
-        return replace(_tallied(done.totals, store=store, dry_run=False, receipt=receipt, **more), error=error)
+        return replace(tallied(done.totals, store=store, dry_run=False, receipt=receipt, **more), error=error)
 
     run(ctx, work)
 
@@ -260,7 +260,7 @@ def verify(
             renderer.say(f"{finding.kind}: {finding.key} ({done})")
         renderer.say("all whole" if not found else f"{len(found)} found")
         pending = ChangesPending(
-            f"{_objects(len(found))} of {services.blobs.name} found broken",
+            f"{objects_of(len(found))} of {services.blobs.name} found broken",
             hint="`perkie cache verify --repair` repairs them.",
         )
         summary = {"store": services.blobs.name, "found": len(found), "repaired": mend}
@@ -325,61 +325,3 @@ def warm(
     from perkie_cli.cli.batch.drawing import drawing_parts  # late: the other commands should start fast
 
     run(ctx, work, **drawing_parts(jobs))
-
-
-def _tallied(totals: Mapping[str, StoredTotal], **summary: object) -> Report:
-    whole = total(totals)
-    lines = [
-        f"{'area':<20} {'objects':>9} {'size':>10}  unused since (UTC)"
-    ]  # without Rich: this should start as fast as `ls`
-    lines += [_line(area, found) for area, found in {**totals, "all": whole}.items()]
-    if limit := summary.get("max_size"):
-        lines.append(f"{'cache.max_size':<20} {'':>9} {format_size(int(str(limit))):>10}")
-    results = [AreaRow(area, each.count, each.bytes, each.oldest) for area, each in totals.items()]
-    return Report(results, {**summary, "count": whole.count, "bytes": whole.bytes}, lines)
-
-
-def _line(area: str, found: StoredTotal) -> str:
-    return f"{area:<20} {found.count:>9} {format_size(found.bytes):>10}  {_day(found)}".rstrip()
-
-
-def _day(found: StoredTotal) -> str:
-    return "" if found.oldest is None else f"{found.oldest:%Y-%m-%d}"
-
-
-def _amount(found: StoredTotal) -> str:
-    return f"{_objects(found.count)} ({format_size(found.bytes)})"
-
-
-def _objects(count: int) -> str:
-    return f"{count} object{'s' * (count != 1)}"
-
-
-def _row(info: BlobInfo) -> str:
-    size, engine = format_size(info.size), info.metadata.get("engine", "")
-    return f"{size:>10}  {info.touched:%Y-%m-%dT%H:%MZ}  {engine:<7} {info.key}"
-
-
-class ByFolder:
-    """Rows that fit a terminal: the folder stands once, above its objects; ``cache get`` takes the shortened names."""
-
-    def __init__(self) -> None:
-        self._folder: str | None = None
-
-    def __call__(self, info: BlobInfo) -> str:
-        """The row of one object, below its folder if that is a new one."""
-        folder, _, name = info.key.rpartition("/")
-        head = "" if folder == self._folder else f"{folder}/\n"
-        self._folder = folder
-        hash_, _, rest = name.partition("_")
-        short = (
-            f"{hash_[:SHORTEST_HASH]}{SHORTENED}_{rest}"
-            if rest
-            else f"{hash_[:SHORTEST_HASH]}{SHORTENED}{_ending(name)}"
-        )
-        engine = info.metadata.get("engine", "")
-        return f"{head}{format_size(info.size):>10}  {info.touched:%Y-%m-%d}  {engine:<7} {short}"
-
-
-def _ending(name: str) -> str:
-    return name[name.rindex(".") :]

@@ -13,7 +13,8 @@ from perkie_cli.cli import complete
 from perkie_cli.cli.loadtest.chaos import chaos
 from perkie_cli.cli.loadtest.comparing import compared
 from perkie_cli.cli.loadtest.rows import ExperimentFileRow, ExperimentRow, LoadScenarioFileRow, LoadScenarioRow
-from perkie_cli.cli.loadtest.runs import Settings, read_headers, run_all
+from perkie_cli.cli.loadtest.runs import run_all
+from perkie_cli.cli.loadtest.settings import Settings, read_headers
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import finish, renderer_of
 from perkie_cli.cli.table import Table

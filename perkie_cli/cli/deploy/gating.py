@@ -76,7 +76,7 @@ def gate(
       perkie deploy gate --new http://127.0.0.1:8081 --old http://127.0.0.1:8080
     """
     from perkie_cli.cli.deploy.parts import held, place_of, target_of
-    from perkie_cli.cli.loadtest.runs import read_headers
+    from perkie_cli.cli.loadtest.settings import read_headers
     from perkie_cli.ops.deploy.read import usual_canary
 
     if sum(each is not None for each in (env, service, new)) != 1:

@@ -175,7 +175,7 @@ def canary(
       perkie deploy canary --env production --resume --yes
     """
     from perkie_cli.cli.deploy.parts import canary_of, share_rows, target_of
-    from perkie_cli.cli.loadtest.runs import read_headers
+    from perkie_cli.cli.loadtest.settings import read_headers
     from perkie_cli.ops.deploy.read import images_from
 
     target = target_of(file, env, role, images_from(image or []))

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from perkie_cli.cli.loadtest.comparing import change_row, differences, regression
+from perkie_cli.cli.loadtest.printed import line_of, overview, row_of, screen, text_of
 from perkie_cli.cli.loadtest.rows import LoadRunRow
+from perkie_cli.cli.loadtest.settings import Settings
 from perkie_cli.cli.render import Renderer
 from perkie_cli.cli.render import Report as Printed
 from perkie_cli.cli.table import Table
-from perkie_cli.domain.errors import InvalidParameter, PerkieError, UnwritableFile, UsageError
+from perkie_cli.domain.errors import PerkieError, UnwritableFile
 from perkie_cli.domain.units import format_duration
 
 if TYPE_CHECKING:
@@ -29,112 +28,6 @@ if TYPE_CHECKING:
     from perkie_cli.loadtest.scenario import Scenario
 
 _WORST = (130, 7, 98, 99, 3)  # exit codes of several runs: the first of these that one of them has
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What ``load-test run`` was asked for."""
-
-    scenario: Scenario
-    target: str | None
-    hosted: bool
-    against: str | None
-    repeat: int
-    seed: int | None
-    workers: int
-    headers: Mapping[str, str]
-    insecure: bool
-    reports: tuple[Path, ...]
-    summary: Path | None
-    samples: Path | None
-    min_change: float
-    max_usd: float | None
-    owned: bool
-
-    def check(self) -> None:
-        """Refuses what must not start.
-
-        Raises: UsageError, InvalidParameter, UnwritableFile.
-        """
-        from perkie_cli.loadtest.pages import check_suffix
-
-        if (self.target is None) != self.hosted:
-            raise UsageError(
-                "what is to be tested? Use one of --target and --self", hint="--self starts a server for the test."
-            )
-        if self.against and self.hosted:
-            raise UsageError("--against compares two running servers; --self starts one")
-        if self.scenario.fresh_servers and not self.hosted:
-            raise UsageError(f"{self.scenario.name} starts the server again and again, which needs --self")
-        for url in filter(None, (self.target, self.against)):
-            self._check_target(url)
-        for path in self.reports:
-            check_suffix(path)
-        for file in filter(None, (*self.reports, self.summary, self.samples)):
-            _check_writable(file)
-
-    def _check_target(self, url: str) -> None:
-        parts = _parts(url)
-        if not (self.owned or _is_loopback(parts.hostname or "")):
-            raise UsageError(
-                f"{url} is not on this machine", hint="Add --i-own-this-target if it is yours to put under load."
-            )
-        if self.max_usd is None and any(call.method == "POST" for call in self.scenario.calls):
-            raise UsageError(
-                f"{url} may spend real money on these requests",
-                hint="Say how much with --max-usd (0 for a server that spends none), or use --self.",
-            )
-
-
-def _check_writable(file: Path) -> None:
-    """Raises: UnwritableFile, before anything is sent for a report that cannot be kept."""
-    if not file.parent.is_dir():
-        raise UnwritableFile(f"{file}: there is no folder {file.parent}")
-    if file.is_dir():
-        raise UnwritableFile(f"{file} is a folder")
-    if not os.access(file if file.exists() else file.parent, os.W_OK):
-        raise UnwritableFile(f"{file} cannot be written: permission denied")
-
-
-def _parts(url: str) -> Any:
-    try:
-        parts = urlsplit(url)
-        fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1) > 0
-    except ValueError:
-        fits = False
-    if not fits or not url.isascii() or any(c.isspace() for c in url):
-        raise InvalidParameter(f"{url!r} is not an address such as http://127.0.0.1:8080")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise InvalidParameter("a target has no credentials, query or fragment", hint="Send credentials with -H.")
-    return parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def read_headers(given: Sequence[str]) -> Mapping[str, str]:
-    """``Name: value`` each.
-
-    Raises: InvalidParameter.
-    """
-    from perkie_cli.loadtest.scenario import why_no_header
-
-    found: dict[str, str] = {}
-    for text in given:
-        name, colon, value = text.partition(":")
-        if not colon or not text.isprintable():
-            raise InvalidParameter("-H takes a header such as 'X-API-Key: 1234'")  # the value may be secret
-        if why := why_no_header(name.strip()):
-            raise InvalidParameter(f"-H: {name.strip()!r} {why}")
-        found[name.strip()] = value.strip()
-    return found
-
-
-# ---------------------------------------------------------------- runs
 
 
 def run_all(renderer: Renderer, settings: Settings) -> Printed:
@@ -161,13 +54,13 @@ def _run_all(renderer: Renderer, settings: Settings) -> Printed:
             written, lost = _write(settings, report, label)
         for warning in (*report.warnings, *([lost.message] if lost else ())):
             renderer.warn(warning)
-        rows.append(_row(report, written))
+        rows.append(row_of(report, written))
         done.append((report, error or lost))
         if label:
-            renderer.say(f"{label}: {_line(report)} ({len(rows)} of {len(turns)})")
+            renderer.say(f"{label}: {line_of(report)} ({len(rows)} of {len(turns)})")
         if error is not None and error.exit_code in (130, 7):
             break
-    text: list[str | Table] = list(_text(done[0][0])) if len(done) == 1 else [_overview(done, settings)]
+    text: list[str | Table] = list(text_of(done[0][0])) if len(done) == 1 else [_overview(turns, done)]
     error = _worst(error for _, error in done)
     results: list[object] = [*rows]
     if settings.against is not None and (error is None or error.exit_code == 99):
@@ -236,28 +129,10 @@ def _watching(draw: Callable[[Sequence[str | Table]], None]) -> Callable[[Run], 
     from perkie_cli.loadtest.verdict import judged, must_abort
 
     def watch(run: Run) -> Ending | None:
-        draw(_screen(run, judged(run)))
+        draw(screen(run, judged(run)))
         return Ending.ABORTED if must_abort(run) else None
 
     return watch
-
-
-def _screen(run: Run, judgements: Sequence[Any]) -> Sequence[str | Table]:
-    from perkie_cli.loadtest.pages import seconds
-    from perkie_cli.loadtest.tally import Outcome
-
-    whole = run.tally.series()
-    warming = " (warm-up)" if run.seconds < run.scenario.warm_up else ""
-    figures = [f"p{share * 100:g} {seconds(whole.quantile(share))}" for share in (0.5, 0.95, 0.99)]
-    good, skipped = whole.outcomes[Outcome.OK], whole.outcomes[Outcome.SKIPPED]
-    marks = {True: "✓", False: "✗"}
-    rows = [("·" if each.value is None else marks[each.holds], each.threshold.name, each.shown) for each in judgements]
-    return [
-        f"{format_duration(run.seconds)} of {format_duration(run.scenario.duration)}{warming}",
-        f"{good:,} good, {whole.failed:,} failed, {skipped:,} skipped, {run.tally.warm_up.meant:,} in the warm-up",
-        "  ".join(figures),
-        Table(("", "threshold", "now"), rows),
-    ]
 
 
 def _judged(run: Run) -> tuple[Report, PerkieError | None]:
@@ -297,57 +172,8 @@ def _worst(errors: Iterator[PerkieError | None]) -> PerkieError | None:
     return min(found, key=lambda error: _WORST.index(error.exit_code), default=None)
 
 
-# ---------------------------------------------------------------- what is printed
-
-
-def _row(report: Report, written: Sequence[Path]) -> LoadRunRow:
-    return LoadRunRow(
-        scenario=report.scenario.name,
-        target=report.target,
-        status=report.status,
-        ending=report.ending,
-        invalid=report.invalid,
-        seed=report.scenario.seed,
-        started=report.started,
-        seconds=report.seconds,
-        thresholds=report.thresholds,
-        total=report.total,
-        reports=written,
-    )
-
-
-def _text(report: Report) -> Iterator[str | Table]:
-    from perkie_cli.loadtest.pages import COLUMNS, TIMES, counts, groups, headline, rates, service, times
-
-    yield headline(report)
-    if report.thresholds:
-        rows = [("✓" if row.holds else "✗", row.name, row.shown) for row in report.thresholds]
-        yield Table(("", "threshold", "measured"), rows, frozenset({"measured"}))
-    yield Table(COLUMNS, [counts(*each) for each in groups(report)], frozenset(COLUMNS[1:]))
-    latencies = [*(times(*each) for each in groups(report)), service(report.total)]
-    yield Table(TIMES, latencies, frozenset(TIMES[1:]))
-    yield rates(report.total)
-    for each in report.errors:
-        yield f"{each.count:,} × {each.reason} ({each.request}): {' '.join(each.answer.split())[:200]}"
-
-
-def _line(report: Report) -> str:
-    from perkie_cli.loadtest.pages import headline, seconds
-
-    return f"{headline(report)}, p95 {seconds(report.total.latency.p95)}"
-
-
-def _overview(done: Sequence[tuple[Report, PerkieError | None]], settings: Settings) -> Table:
-    from perkie_cli.loadtest.pages import percent, seconds
-
-    labels = [label for label, _, _ in _turns(settings)]
-    rows = []
-    for label, (report, _) in zip(labels, done, strict=False):
-        total = report.total
-        figures = (total.latency.p50, total.latency.p95, total.latency.p99)
-        rows.append((label, report.target, report.status, *map(seconds, figures), percent(total.error_rate)))
-    columns = ("run", "target", "status", "p50", "p95", "p99", "errors")
-    return Table(columns, rows, frozenset(columns[3:]))
+def _overview(turns: Sequence[tuple[str, str | None, int]], done: Sequence[tuple[Report, PerkieError | None]]) -> Table:
+    return overview([(label, report) for (label, _, _), (report, _) in zip(turns, done, strict=False)])
 
 
 def _sides(done: Sequence[tuple[Report, PerkieError | None]], least: float) -> Comparison:

@@ -16,7 +16,7 @@ from perkie_cli.cli.session import settings_of
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.storage.selection import AREAS
 from perkie_cli.domain.units import parse_duration, parse_size
-from perkie_cli.services.storage.keeping import Filter
+from perkie_cli.services.storage.filter import Filter
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from perkie_cli.domain.errors import NotFound, PerkieError
 from perkie_cli.domain.events import Audited
 from perkie_cli.domain.money.report import LONGEST, total
 from perkie_cli.domain.storage.selection import StoredTotal, area_of
-from perkie_cli.services.storage.keeping import Filter
+from perkie_cli.services.storage.filter import Filter
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services

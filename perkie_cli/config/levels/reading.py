@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
+from perkie_cli.config.levels.conditions import condition_of, series_of
 from perkie_cli.config.levels.node import Node, documents
 from perkie_cli.domain.errors import UnreadableFile
 from perkie_cli.domain.service_levels import (
-    Across,
     Alert,
     Burn,
-    Condition,
     Indicator,
     Objective,
-    Reading,
     Series,
     Service,
     ServiceLevels,
     Severity,
-    Side,
 )
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import why_unread
@@ -152,21 +149,9 @@ def _source(holder: Node) -> Series:
     source.skip("metricSourceRef")
     spec = source.mapping("spec")
     source.done()
-    series = _series(spec)
+    series = series_of(spec)
     spec.done()
     return series
-
-
-def _series(spec: Node) -> Series:
-    labels: dict[str, tuple[str, ...]] = {}
-    if spec.has("labels"):
-        given = spec.mapping("labels")
-        labels = {label: given.texts(label) for label in given.fields}
-    return Series(spec.text("metric"), labels, _under(spec))
-
-
-def _under(spec: Node) -> float | None:
-    return spec.number("under", 0.001, 86_400) if spec.has("under") else None
 
 
 def _burn(name: str, document: Node, named: Documents) -> Burn:
@@ -285,60 +270,10 @@ def _alert(name: str, document: Node) -> Alert:
     severity = Severity(spec.one_of("severity", list(Severity)))
     summary = spec.text("description", title)
     node = spec.mapping("condition")
-    condition = _READ[Reading(node.one_of("read", list(Reading)))](node)
+    condition = condition_of(node)
     node.done()
     spec.done()
     return Alert(name, title, severity, notes[RUNBOOK], summary, condition, document.line)
-
-
-def _side(node: Node) -> tuple[Side, float]:
-    sides = [side for side in Side if node.has(side)]
-    if len(sides) != 1:
-        node.refuse("", "needs one of above and below")
-    return sides[0], node.number(sides[0], 0, 1e12)
-
-
-def _count(node: Node) -> Condition:
-    side, threshold = _side(node)
-    return Condition(Reading.COUNT, _series(node), side, threshold, node.seconds("window"))
-
-
-def _ratio(node: Node) -> Condition:
-    side, threshold = _side(node)
-    of = node.mapping("series")
-    total = node.mapping("total")
-    series, whole = _series(of), _series(total)
-    of.done()
-    total.done()
-    window, least = node.seconds("window"), node.count("least", 0)
-    return Condition(Reading.RATIO, series, side, threshold, window, total=whole, least=least)
-
-
-def _gauge(node: Node) -> Condition:
-    side, threshold = _side(node)
-    across = Across(node.one_of("across", list(Across), Across.MAX))
-    return Condition(Reading.GAUGE, _series(node), side, threshold, 60.0, node.seconds("lasting", "0s"), across=across)
-
-
-def _percentile(node: Node) -> Condition:
-    side, threshold = _side(node)
-    percentile = int(node.one_of("percentile", ("50", "95", "99")))
-    least = node.count("least", 0)
-    window = node.seconds("window")
-    return Condition(Reading.PERCENTILE, _series(node), side, threshold, window, least=least, percentile=percentile)
-
-
-def _uptime(node: Node) -> Condition:
-    return Condition(Reading.UPTIME, Series(""), Side.ABOVE, 0.5, node.seconds("lasting"), node.seconds("lasting"))
-
-
-_READ: Mapping[Reading, Callable[[Node], Condition]] = {
-    Reading.COUNT: _count,
-    Reading.RATIO: _ratio,
-    Reading.GAUGE: _gauge,
-    Reading.PERCENTILE: _percentile,
-    Reading.UPTIME: _uptime,
-}
 
 
 def _referred(node: Node, name: str, known: Mapping[str, N]) -> N:

@@ -31,21 +31,20 @@ from typing import ParamSpec, TypeVar
 
 from perkie_cli.domain.errors import TooManyBytes
 from perkie_cli.domain.events import CacheTrimmed
-from perkie_cli.domain.pictures.cache_key import check_key, parse_name
+from perkie_cli.domain.pictures.cache_key import check_key
 from perkie_cli.domain.storage.metadata import check_metadata
 from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTotal
 from perkie_cli.domain.units import format_size
-from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, EventSink, Stray, StrayKind, Workers
+from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, EventSink, Stray, Workers
 from perkie_cli.stores.disk.files import DiskFiles
 from perkie_cli.stores.disk.index import REPAIR, DiskIndex, microseconds
+from perkie_cli.stores.disk.strays import DiskStrays
 from perkie_cli.stores.recent import Recent
 from perkie_cli.stores.sqlite.trouble import UNWRITABLE, Cause, StoreFile, cause_of, store_error, too_little_room
 
 P = ParamSpec("P")
 T = TypeVar("T")
 PAGE = 1000  # rows fetched at a time
-LEFTOVER_AFTER = timedelta(minutes=1)  # writing a picture takes milliseconds
-_MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
 class DiskBlobs:
@@ -79,6 +78,7 @@ class DiskBlobs:
         # No path in its title: messages about the cache reach customers, hints do not.
         self._index_file = StoreFile(self._root / "index.sqlite", "the cache", REPAIR)
         self._index = DiskIndex(self._index_file.path)
+        self._strays = DiskStrays(self._files, self._index, clock, self._after_writers)
         self._prepared = False
 
     @property
@@ -147,7 +147,7 @@ class DiskBlobs:
 
     async def strays(self, prefix: str = "", *, repair: bool) -> AsyncIterator[Stray]:
         """Streams the remains of crashes. A repair adopts an upload without a row; pictures can be drawn again."""
-        found = self._strays(prefix, repair)
+        found = self._strays.find(prefix, repair)
         while batch := await self._run(lambda: list(islice(found, PAGE))):
             for stray in batch:
                 yield stray
@@ -276,61 +276,3 @@ class DiskBlobs:
         left = shutil.disk_usage(self._root).free
         if left < self._largest:
             raise too_little_room(self._index_file, left, self._largest)
-
-    # ------------------------------------------------------------------ repair
-
-    def _strays(self, prefix: str, repair: bool) -> Iterator[Stray]:
-        for path, size in self._files.leftovers(self._clock.now() - LEFTOVER_AFTER):
-            if repair:
-                path.unlink(missing_ok=True)
-            yield Stray(path.name, StrayKind.LEFTOVER, size, adopted=False)
-        keys = self._files.walk(prefix)
-        while batch := list(islice(keys, 500)):
-            for key in sorted(set(batch) - self._index.known(batch)):
-                yield from self._file_without_entry(key, repair)
-        after = ""
-        while page := self._index.page(Selection(prefix), after, PAGE):
-            for info in page:
-                yield from self._entry_without_file(info, repair)
-            after = page[-1].key
-
-    def _file_without_entry(self, key: str, repair: bool) -> Iterator[Stray]:
-        with self._index.writing() if repair else self._after_writers():  # one may be about to commit
-            data = self._files.read(key)
-            if data is None or self._index.find(key) is not None:
-                return
-            adopted = _is_worth_adopting(key, data)
-            if repair and adopted:
-                self._index.save(self._describe(key, data))
-            elif repair:
-                self._files.remove(key)
-        yield Stray(key, StrayKind.FILE_WITHOUT_ENTRY, len(data), adopted)
-
-    def _describe(self, key: str, data: bytes) -> BlobInfo:
-        written = self._files.modified(key)
-        media_type = _MEDIA_TYPES.get(key.rpartition(".")[2], "application/octet-stream")
-        digest = hashlib.sha256(data).hexdigest()
-        _, style = parse_name(key)
-        facts = {"style": style, "recipe": key.rpartition("_")[2].partition(".")[0]} if style else {}
-        return BlobInfo(key, len(data), media_type, digest, written, written, microseconds(written), facts)
-
-    def _entry_without_file(self, info: BlobInfo, repair: bool) -> Iterator[Stray]:
-        if self._files.exists(info.key):
-            return
-        with self._index.writing() if repair else self._after_writers():
-            if self._index.find(info.key) is None or self._files.exists(info.key):
-                return
-            if repair:
-                self._index.remove(info.key)
-        yield Stray(info.key, StrayKind.ENTRY_WITHOUT_FILE, info.size, adopted=False)
-
-
-def _is_worth_adopting(key: str, data: bytes) -> bool:
-    """Whether a file without a row is kept: an upload, or a drawn picture that is whole, which may have been paid for.
-
-    A cut-out is made again, with the facts that its row had.
-    """
-    if key.startswith("originals/"):
-        return len(data) > 0
-    whole = data.endswith(b"\xff\xd9") if key.endswith(".jpg") else data.endswith(b"IEND\xaeB`\x82")
-    return whole and key.startswith(("generated/", "shared/"))

@@ -16,7 +16,8 @@ from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.domain.storage.selection import AREAS, total
 from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
 from perkie_cli.ports import BlobStore
-from perkie_cli.services.storage.keeping import CacheKeeping, Filter
+from perkie_cli.services.storage.filter import Filter
+from perkie_cli.services.storage.keeping import CacheKeeping
 from perkie_cli.stores.google.lifecycle import GcsRules
 from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
 from perkie_cli.system.threads import thread_workers
