@@ -18,7 +18,8 @@ from perkie_cli.domain.pictures.style import BackgroundUse
 from perkie_cli.domain.quotas.limits import Charge
 from perkie_cli.ports import Workers
 from perkie_cli.services.pictures.found import deliver
-from perkie_cli.services.pictures.generate import Generate, PicturePlan
+from perkie_cli.services.pictures.generate import Generate
+from perkie_cli.services.pictures.plan import PicturePlan
 
 OVERTIME = 20.0  # seconds after a deadline in which the local engine may still finish: late is better than nothing
 

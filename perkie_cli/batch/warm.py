@@ -12,7 +12,8 @@ from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.runs import Status
 from perkie_cli.ports import Workers
-from perkie_cli.services.pictures.generate import Generate, PicturePlan
+from perkie_cli.services.pictures.generate import Generate
+from perkie_cli.services.pictures.plan import PicturePlan
 from perkie_cli.services.pictures.warming import Upload, Warming
 
 

@@ -14,11 +14,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
 from perkie_cli.cli import streams
+from perkie_cli.cli.bars import Bar, RichBar, RichTransfer, Transfer
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.table import Table, drawn
 from perkie_cli.domain.errors import DiskFull, PerkieError, UnwritableFile, UsageError, unwritable
@@ -229,7 +230,7 @@ class Renderer:
         if total > 1:
             columns += [BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}", markup=False)]
         with Progress(*columns, TimeElapsedColumn(), console=self._console(sys.stderr), transient=True) as bar:
-            yield _RichBar(bar, bar.add_task(streams.printable(item), total=total, note=""))
+            yield RichBar(bar, bar.add_task(streams.printable(item), total=total, note=""))
 
     @contextmanager
     def transfer(self, name: str) -> Iterator[Transfer]:
@@ -248,7 +249,7 @@ class Renderer:
 
         columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
         with Progress(*columns, TimeRemainingColumn(), console=self._console(sys.stderr), transient=True) as bar:
-            yield _RichTransfer(bar, bar.add_task(name, total=None))
+            yield RichTransfer(bar, bar.add_task(name, total=None))
 
     @contextmanager
     def live(self) -> Iterator[Callable[[Sequence[str | Table]], None]]:
@@ -291,36 +292,6 @@ class Renderer:
         person = (like or stream).isatty()
         width = None if person or "COLUMNS" in os.environ else UNFOLDED
         return Console(file=stream, force_terminal=person, width=width, no_color=not self._colour, highlight=False)
-
-
-class Bar:
-    """Receives each finished item; this one shows nothing."""
-
-    def advance(self, item: str, note: str = "") -> None:
-        """Counts one finished item; ``note`` tells more about the whole."""
-
-
-class Transfer:
-    """Receives the progress of a download; this one shows nothing."""
-
-    def at(self, done: int, total: int | None) -> None:
-        """The progress in bytes; ``total`` if it is known."""
-
-
-class _RichTransfer(Transfer):
-    def __init__(self, bar: Any, task: Any) -> None:
-        self._bar, self._task = bar, task
-
-    def at(self, done: int, total: int | None) -> None:
-        self._bar.update(self._task, completed=done, total=total)
-
-
-class _RichBar(Bar):
-    def __init__(self, bar: Any, task: Any) -> None:
-        self._bar, self._task = bar, task
-
-    def advance(self, item: str, note: str = "") -> None:
-        self._bar.update(self._task, advance=1, description=streams.printable(item), note=note)
 
 
 def plain(value: object) -> object:

@@ -25,7 +25,8 @@ from perkie_cli.domain.orders import Order, OrderedPicture, UpstreamJob, Via
 from perkie_cli.domain.runs import Status
 from perkie_cli.ports import Clock, SpendLedger, Workers
 from perkie_cli.ports.batch_api import Answered, BatchApi
-from perkie_cli.services.pictures.generate import Generate, PicturePlan
+from perkie_cli.services.pictures.generate import Generate
+from perkie_cli.services.pictures.plan import PicturePlan
 
 SURE_AFTER = timedelta(minutes=10)  # by then a job that was created is listed
 CANCELLING, LOOK_EVERY = 60.0, 5.0  # seconds that a cancelled job gets to end

@@ -33,7 +33,8 @@ from perkie_cli.domain.money.spend import Budget, Purchase, Usage, daily_cap_rea
 from perkie_cli.domain.orders import Order, OrderedPicture
 from perkie_cli.ports import Clock, SpendLedger, Workers
 from perkie_cli.ports.batch_api import BatchApi
-from perkie_cli.services.pictures.generate import Generate, PicturePlan
+from perkie_cli.services.pictures.generate import Generate
+from perkie_cli.services.pictures.plan import PicturePlan
 from perkie_cli.system.waiting import uninterrupted
 
 # Of one job. Answers of 1 GB were fetched, of 1.2 GB never

@@ -23,7 +23,8 @@ from perkie_cli.domain.orders import Order, Then, Via
 from perkie_cli.domain.runs import Outcome, Status
 from perkie_cli.ports import Clock
 from perkie_cli.ports.batch_api import BatchApi
-from perkie_cli.services.pictures.generate import Generate, PicturePlan
+from perkie_cli.services.pictures.generate import Generate
+from perkie_cli.services.pictures.plan import PicturePlan
 from perkie_cli.system.waiting import finished
 
 FIRST_WAIT, LONGEST_WAIT = 30.0, 300.0  # seconds between looks at jobs

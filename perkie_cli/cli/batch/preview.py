@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from perkie_cli.batch.files import read_photo
 from perkie_cli.batch.outputs.record import Origin, OutputRecord, OutputState, check_place, in_the_way
 from perkie_cli.batch.photos.sources import InputFile
+from perkie_cli.cli.bars import Bar
 from perkie_cli.cli.batch.report import summed_up
 from perkie_cli.cli.batch.rows import SheetRow
-from perkie_cli.cli.render import Bar, Renderer, Report
+from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.row_parts import ErrorRow, FailedRow
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.photo import Photo

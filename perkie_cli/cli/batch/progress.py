@@ -9,8 +9,9 @@ from contextlib import contextmanager
 
 from perkie_cli.batch.jobs import JobResult
 from perkie_cli.batch.tally import Tally
+from perkie_cli.cli.bars import Bar
 from perkie_cli.cli.batch.options import ProgressKind
-from perkie_cli.cli.render import Bar, Renderer
+from perkie_cli.cli.render import Renderer
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.runs import Status

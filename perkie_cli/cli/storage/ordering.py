@@ -22,7 +22,7 @@ from perkie_cli.domain.money.spend import Budget, dollars
 from perkie_cli.domain.orders import Order, OrderedPicture, Then
 from perkie_cli.domain.people.identity import ANONYMOUS
 from perkie_cli.domain.units import format_duration
-from perkie_cli.services.pictures.generate import PicturePlan
+from perkie_cli.services.pictures.plan import PicturePlan
 from perkie_cli.services.pictures.warming import Upload
 
 if TYPE_CHECKING:

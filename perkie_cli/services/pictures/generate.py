@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from perkie_cli.domain.deadline import Deadline
@@ -18,7 +18,7 @@ from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailabl
 from perkie_cli.domain.events import PictureEnded, outcome_of
 from perkie_cli.domain.money.spend import Receipt, Usage
 from perkie_cli.domain.picture import ImageLimits
-from perkie_cli.domain.pictures.cache_key import CacheKey, Recipe
+from perkie_cli.domain.pictures.cache_key import CacheKey
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from perkie_cli.domain.pictures.style import BackgroundUse, Style, StyleCatalogue
@@ -34,38 +34,11 @@ from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.charges import SharedCharge, SharedCharges
 from perkie_cli.services.pictures.found import Found, master_of
 from perkie_cli.services.pictures.ladder import Ladder, LadderResult
+from perkie_cli.services.pictures.plan import LOCAL, PicturePlan
 from perkie_cli.services.quotas.quotas import Quotas
 from perkie_cli.system.waiting import CLEANUP, time_limit, within
 
-LOCAL = "local"
 QUOTA_IN_MEMORY = "quotas are counted in memory, since their store does not answer"
-
-
-@dataclass(frozen=True, slots=True)
-class PicturePlan:
-    """A request with everything that can be decided before decoding the photo."""
-
-    request: GenerateRequest
-    style: Style
-    engine: StyleEngine
-    size: int
-    recipe: Recipe
-    key: CacheKey
-    cutout: str | None  # fingerprint of the cut-out's recipe, if a cut-out is drawn
-    deadline: Deadline
-    started: float
-
-    @property
-    def ends(self) -> Deadline:
-        """The latest time for an answer, substitutes included."""
-        return self.deadline.later(self.request.overtime)
-
-    def cut_out_by(self, fingerprint: str) -> PicturePlan:
-        """This plan with another cut-out, if a different engine had to make it."""
-        if fingerprint == self.cutout:
-            return self
-        recipe = self.engine.recipe(self.style, self.size, self.request.model).with_cutout(fingerprint)
-        return replace(self, cutout=fingerprint, recipe=recipe, key=replace(self.key, fingerprint=recipe.fingerprint))
 
 
 class Generate:
@@ -131,7 +104,7 @@ class Generate:
         """
         try:  # every waiter for the same picture has its own deadline
             found = await within(plan.ends, self._clock, self._found_or_made(plan))
-            made = await self._with_quota(plan, _with_remarks(plan, found))
+            made = await self._with_quota(plan, plan.remarked(found))
         except BaseException as error:
             recipe, missed = plan.recipe, CacheOutcome.MISS
             self._tell(plan, recipe.engine, recipe.model, missed, outcome_of(error))
@@ -211,7 +184,7 @@ class Generate:
                 self._load(plan),
                 find=lambda: self._look_up(plan),
                 make=lambda turn: self._charged(plan, charge, turn),
-                leased=_leased(plan),
+                leased=plan.leased,
             )
             return await self._as_follower(plan, made) if joined else made
 
@@ -324,7 +297,7 @@ class Generate:
                     key,
                     request.owner,
                     result.master,
-                    _facts(plan, result),
+                    plan.facts(result),
                     request.photo,
                     replace=request.cache is CacheUse.REFRESH,
                 )
@@ -352,28 +325,3 @@ class Generate:
 
 def _deadline(request: GenerateRequest, now: float) -> Deadline:
     return Deadline.after(request.deadline, now if request.since is None else request.since)
-
-
-def _leased(plan: PicturePlan) -> str | None:
-    """The name under which one of all processes draws this, if it costs money and the others will find it."""
-    paid = isinstance(plan.engine, PricedEngine) and plan.request.cache is CacheUse.NORMAL
-    return f"picture {plan.key.shared()}" if paid else None
-
-
-def _with_remarks(plan: PicturePlan, found: Generated) -> Generated:
-    """Adds a warning where the engine that drew it does not do what was asked of the background."""
-    wanted = plan.request.background
-    if wanted in (None, BackgroundUse.AUTO) or found.engine == LOCAL:
-        return found
-    told = f"background={wanted.value} was not applied: {found.engine} decides itself what is behind the pet"
-    return replace(found, warnings=(*found.warnings, told))
-
-
-def _facts(plan: PicturePlan, result: Generated) -> dict[str, str]:
-    """The facts to store with the picture."""
-    facts = {"style": result.style, "engine": result.engine, "model": result.model, "recipe": result.fingerprint}
-    if result.degradation_reason is not None:
-        facts["degraded"] = result.degradation_reason
-    if plan.cutout is not None:
-        facts["cutout"] = plan.cutout
-    return facts
