@@ -13,6 +13,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from perkie_cli.domain.errors import Unavailable
+from perkie_cli.system.memory import keep
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,8 +84,9 @@ def process_workers(count: int) -> ProcessWorkers:
 
 
 def _begin_process() -> None:
-    """Sets up a worker: one thread each, since the processes already use all cores."""
+    """Sets up a worker: one thread each, since the processes already use all cores; and it draws again and again."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep()
     import cv2
 
     cv2.setNumThreads(1)

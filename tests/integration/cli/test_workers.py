@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
+import resource
 import threading
 import time
 
@@ -51,6 +53,22 @@ async def test_a_process_that_hangs_is_replaced_when_nobody_waits_any_more() -> 
     workers.close()
     with pytest.raises(ProcessLookupError):
         os.kill(hanging, 0)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have no mallopt")
+async def test_a_process_keeps_its_memory_for_the_next_picture() -> None:
+    workers = process_workers(1)
+    assert await workers.run(pages_fetched_again) < 1_000
+    workers.close()
+
+
+def pages_fetched_again() -> int:
+    """As memory is filled that was filled and freed before."""
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in [b"1" * 2**24 for _ in range(8)]:
+            pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 async def test_threads_that_hang_are_left_behind() -> None:
