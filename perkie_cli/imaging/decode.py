@@ -18,7 +18,7 @@ from perkie_cli.domain.photo import InputFormat, Inspection
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.imaging.colour import in_8_bits, to_srgb
 from perkie_cli.imaging.damage import Damage, damage_named
-from perkie_cli.imaging.decoders import heif, jpeg, png, webp
+from perkie_cli.imaging.decoders import jpeg, png, webp
 from perkie_cli.imaging.decoders.pixels import Pixels
 from perkie_cli.imaging.raster import Decoded, Raster
 from perkie_cli.imaging.sizes import shrunk
@@ -29,10 +29,17 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 LARGE = 16_000_000  # pixels: as many as a picture has that was shrunk to fit
 _ALONE = threading.Lock()  # one large picture at a time: while it is decoded, it takes up to ten bytes a pixel
 
+
+def _heif(data: bytes) -> Pixels:
+    from perkie_cli.imaging.decoders import heif  # late: libheif takes long to load, and few photos are HEIC
+
+    return heif.decode(data)
+
+
 _DECODERS: dict[InputFormat, Callable[[bytes], Pixels]] = {
     InputFormat.PNG: png.decode,
     InputFormat.WEBP: webp.decode,
-    InputFormat.HEIF: heif.decode,
+    InputFormat.HEIF: _heif,
 }
 
 _TURNS: dict[int, Callable[[NDArray[np.uint8]], NDArray[Any]]] = {

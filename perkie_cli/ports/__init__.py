@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from perkie_cli.ports.buckets import Buckets, RemoteObject
     from perkie_cli.ports.engines import (
+        LoadableMatting,
         Matte,
         MattingEngine,
         MattingJob,
@@ -65,6 +66,7 @@ __all__ = [
     "Downloads",
     "EventSink",
     "Journal",
+    "LoadableMatting",
     "Locks",
     "MadeOutput",
     "Matte",

@@ -128,6 +128,14 @@ class WarmableMatting(MattingEngine, Protocol):
 
 
 @runtime_checkable
+class LoadableMatting(MattingEngine, Protocol):
+    """A matting engine whose network can be read while the photo is still being decoded."""
+
+    async def load(self) -> None:
+        """Reads the network, if it is not there yet; ``matte`` waits for it. Raises: as ``matte``."""
+
+
+@runtime_checkable
 class WarmableEngine(StyleEngine, Protocol):
     """A style engine whose first picture costs imports or connections."""
 

@@ -23,6 +23,7 @@ class BuiltinEngine:
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
+        self._loaded = False
 
     def recipe(self, mode: str) -> Recipe:
         """The same for every mode."""
@@ -32,8 +33,14 @@ class BuiltinEngine:
     async def warm_up(self, mode: str) -> str:
         """Loads the network before the first picture; returns its device. Raises: BrokenInstall."""
         del mode
-        await self._workers.run(_load)
+        await self._workers.run(_warm_up)
         return "cpu"
+
+    async def load(self) -> None:
+        """Reads the network, once. Raises: BrokenInstall."""
+        if not self._loaded:
+            self._loaded = True
+            await self._workers.run(_load)
 
     async def check_weights(self) -> None:
         """Reads the shipped network without loading it. Raises: BrokenInstall."""
@@ -49,6 +56,12 @@ class BuiltinEngine:
 
 
 def _load() -> None:
+    from perkie_cli.engines.u2net.network import shared_network
+
+    shared_network()
+
+
+def _warm_up() -> None:
     import numpy as np
 
     import perkie_cli.engines.u2net.subject  # noqa: F401  # for its imports

@@ -29,12 +29,12 @@ from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.storage.metadata import LONGEST
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.sizes import pixels_held
-from perkie_cli.ports import Clock, EventSink, Matte, MattingEngine, MattingJob, Workers
+from perkie_cli.ports import Clock, EventSink, LoadableMatting, Matte, MattingEngine, MattingJob, Workers
 from perkie_cli.resilience.once import Once
 from perkie_cli.resilience.turns import Load, Turn, Turns
 from perkie_cli.services.pictures.cache import PictureCache
 from perkie_cli.services.pictures.found import Found
-from perkie_cli.system.waiting import within
+from perkie_cli.system.waiting import begin, within
 
 if TYPE_CHECKING:
     from perkie_cli.imaging.raster import Raster
@@ -234,6 +234,8 @@ class Cutouts:
 
     async def _make(self, plan: CutoutPlan, turn: Turn) -> _Made:
         request = plan.request
+        if isinstance(plan.engine, LoadableMatting):
+            begin(plan.engine.load())  # ``matte`` tells its errors
         decoded = await self._workers.run(codec.decode_photo, request.photo, self._limits)
         job = MattingJob(decoded.raster, plan.mode, plan.deadline, request.photo.data)
         async with nullcontext() if plan.engine.name == STAND_IN else turn.aside():  # others queue by themselves

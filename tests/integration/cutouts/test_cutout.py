@@ -17,7 +17,7 @@ from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.cutouts.request import Background, CutoutOutput, CutoutRequest, Framing
 from perkie_cli.domain.cutouts.result import Cutout
-from perkie_cli.domain.errors import DeadlineExceeded, LowConfidence, NotAnImage, UsageError
+from perkie_cli.domain.errors import DeadlineExceeded, LowConfidence, MissingWeights, NotAnImage, UsageError
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
@@ -36,6 +36,7 @@ class Oval(MattingEngine):
 
     def __init__(self) -> None:
         self.calls = 0
+        self.loads = 0
         self.confidence = 0.9
         self.notes: tuple[str, ...] = ()
         self.gate = asyncio.Event()
@@ -44,8 +45,13 @@ class Oval(MattingEngine):
     def recipe(self, mode: str) -> Recipe:
         return Recipe(self.name, mode, "1")
 
+    async def load(self) -> None:
+        self.loads += 1
+        raise MissingWeights("told by matte alone")
+
     async def matte(self, job: MattingJob) -> Matte:
         self.calls += 1
+        assert self.loads >= self.calls, "it reads its network while the photo is decoded"
         await self.gate.wait()
         height, width = job.raster.rgb.shape[:2]
         alpha = np.zeros((height, width), np.uint8)
@@ -85,7 +91,7 @@ async def test_the_second_time_comes_from_the_cache_whatever_is_made_of_it(servi
     trimmed = await services.cutouts(
         CutoutRequest(PHOTO, framing=Framing(trim=True), background=Background.parse("#123456"))
     )
-    assert engine.calls == 1
+    assert (engine.calls, engine.loads) == (1, 1)
     assert again.picture == first.picture
     assert (again.cache, again.confidence, again.device) == (CacheOutcome.HIT, 0.9, "cpu")
     assert trimmed.cache_hit

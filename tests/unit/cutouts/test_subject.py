@@ -16,7 +16,7 @@ from PIL import Image
 
 from perkie_cli.domain.cutouts.result import LOW_CONFIDENCE
 from perkie_cli.domain.errors import BrokenInstall
-from perkie_cli.engines.u2net import closed_form, confidence, guided, weights
+from perkie_cli.engines.u2net import closed_form, confidence, guided, network, subject, weights
 from perkie_cli.engines.u2net.doubt import in_doubt
 from perkie_cli.engines.u2net.engine import BuiltinEngine
 from perkie_cli.engines.u2net.network import SIDE, shared_network, to_input
@@ -204,6 +204,28 @@ async def test_the_engine_says_what_it_is_and_has_one_recipe_for_both_modes() ->
     assert (matte.engine, matte.model, matte.device) == ("builtin", "u2netp", "cpu")
     assert matte.notes == ()
     assert engine.recipe("base").fingerprint == engine.recipe("fast").fingerprint
+    workers.close()
+
+
+async def test_the_network_is_read_ahead_once_and_its_absence_is_told_when_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads = []
+
+    def missing() -> Any:
+        reads.append(1)
+        return weights.read_weights(Path("nowhere"))
+
+    for module in (network, subject):
+        monkeypatch.setattr(module, "shared_network", missing)
+    workers = thread_workers(1)
+    engine = BuiltinEngine(workers)
+    with pytest.raises(BrokenInstall, match="nowhere"):
+        await engine.load()
+    await engine.load()
+    assert reads == [1]
+    with pytest.raises(BrokenInstall, match="nowhere"):
+        await engine.matte(MattingJob(Raster(cat())))
     workers.close()
 
 
