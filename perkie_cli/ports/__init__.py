@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     )
     from perkie_cli.ports.buckets import Buckets, RemoteObject
     from perkie_cli.ports.engines import (
-        LoadableMatting,
+        Loadable,
         Matte,
         MattingEngine,
         MattingJob,
@@ -66,7 +66,7 @@ __all__ = [
     "Downloads",
     "EventSink",
     "Journal",
-    "LoadableMatting",
+    "Loadable",
     "Locks",
     "MadeOutput",
     "Matte",

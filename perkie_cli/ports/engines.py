@@ -128,11 +128,11 @@ class WarmableMatting(MattingEngine, Protocol):
 
 
 @runtime_checkable
-class LoadableMatting(MattingEngine, Protocol):
-    """A matting engine whose network can be read while the photo is still being decoded."""
+class Loadable(Protocol):
+    """An engine that can get ready for its first photo while that is still being decoded."""
 
     async def load(self) -> None:
-        """Reads the network, if it is not there yet; ``matte`` waits for it. Raises: as ``matte``."""
+        """Reads its network, if it is not there yet; a picture waits for it. Raises: as for a picture."""
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ class LocalStyleEngine:
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
+        self._loaded = False
 
     def recipe(self, style: Style, size: int, model: str | None = None) -> Recipe:  # noqa: ARG002 - the port's shape; there is one model
         """Everything that decides the look. Raises: InvalidParameter."""
@@ -41,6 +42,12 @@ class LocalStyleEngine:
     async def warm_up(self) -> None:
         """Imports numpy, OpenCV and the drawings in a worker."""
         await self._workers.run(_load)
+
+    async def load(self) -> None:
+        """Reads the network that finds the pet, once, for the first photo. Raises: BrokenInstall."""
+        if not self._loaded:
+            self._loaded = True
+            await self._workers.run(_read_ahead)
 
     async def aclose(self) -> None:
         """Does nothing: the creator of the workers closes them."""
@@ -60,6 +67,12 @@ def _load() -> None:
 
     for recipe in RECIPES.values():
         recipe.painter()
+
+
+def _read_ahead() -> None:
+    from perkie_cli.engines.local.scene.pet import read_ahead
+
+    read_ahead()
 
 
 def _render(raster: Raster, recipe: str, parameters: dict[str, object], size: int) -> Raster:

@@ -29,7 +29,7 @@ from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.storage.metadata import LONGEST
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.sizes import pixels_held
-from perkie_cli.ports import Clock, EventSink, LoadableMatting, Matte, MattingEngine, MattingJob, Workers
+from perkie_cli.ports import Clock, EventSink, Loadable, Matte, MattingEngine, MattingJob, Workers
 from perkie_cli.resilience.once import Once
 from perkie_cli.resilience.turns import Load, Turn, Turns
 from perkie_cli.services.pictures.cache import PictureCache
@@ -234,7 +234,7 @@ class Cutouts:
 
     async def _make(self, plan: CutoutPlan, turn: Turn) -> _Made:
         request = plan.request
-        if isinstance(plan.engine, LoadableMatting):
+        if isinstance(plan.engine, Loadable):
             begin(plan.engine.load())  # ``matte`` tells its errors
         decoded = await self._workers.run(codec.decode_photo, request.photo, self._limits)
         job = MattingJob(decoded.raster, plan.mode, plan.deadline, request.photo.data)

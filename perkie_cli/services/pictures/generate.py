@@ -25,7 +25,7 @@ from perkie_cli.domain.pictures.style import BackgroundUse, Style, StyleCatalogu
 from perkie_cli.imaging import codec
 from perkie_cli.imaging.raster import Decoded
 from perkie_cli.imaging.sizes import pixels_held
-from perkie_cli.ports import Clock, EventSink, PricedEngine, Rendering, RenderJob, StyleEngine, Workers
+from perkie_cli.ports import Clock, EventSink, Loadable, PricedEngine, Rendering, RenderJob, StyleEngine, Workers
 from perkie_cli.resilience.leases import Leases
 from perkie_cli.resilience.once import Once
 from perkie_cli.resilience.turns import Load, Turn, Turns
@@ -36,7 +36,7 @@ from perkie_cli.services.pictures.found import Found, master_of
 from perkie_cli.services.pictures.ladder import Ladder, LadderResult
 from perkie_cli.services.pictures.plan import LOCAL, PicturePlan
 from perkie_cli.services.quotas.quotas import Quotas
-from perkie_cli.system.waiting import CLEANUP, time_limit, within
+from perkie_cli.system.waiting import CLEANUP, begin, time_limit, within
 
 QUOTA_IN_MEMORY = "quotas are counted in memory, since their store does not answer"
 
@@ -254,6 +254,8 @@ class Generate:
         """The photo or its cut-out; the reason for a substitute cut-out, if any; the plan adapted to it."""
         photo = plan.request.photo
         if plan.cutout is None:
+            if isinstance(plan.engine, Loadable) and not photo.seen.has_alpha:
+                begin(plan.engine.load())  # ``render`` tells its errors
             return await self._workers.run(codec.decode_photo, photo, self._limits), None, plan
         async with turn.aside():  # cut-outs have a queue of their own
             decoded, cutout = await self._cutouts.decode(plan.request)

@@ -21,12 +21,13 @@ from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import CacheOutcome, Generated
 from perkie_cli.domain.pictures.style import BackgroundUse
+from perkie_cli.engines.local.scene import pet as pets
 from perkie_cli.ports import EventSink
 from perkie_cli.resilience.turns import Load
 from tests.clock import TURNS, ManualClock
 from tests.conftest import CAT
 from tests.engines import Negative
-from tests.pictures import file_of, photo, taken
+from tests.pictures import file_of, photo, taken, with_hole
 
 PHOTO = taken(CAT.read_bytes())
 OTHER = taken(PHOTO.data + b" ")
@@ -81,6 +82,19 @@ async def test_an_engine_that_does_not_heed_the_background_says_so(services: Ser
         assert kept.warnings == ("background=keep was not applied: negative decides itself what is behind the pet",)
     for heeded in (None, BackgroundUse.AUTO):
         assert (await services.generate(request(background=heeded))).warnings == ()
+
+
+async def test_the_local_engine_reads_its_network_for_the_first_photo_that_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(pets, "read_ahead", lambda: read.append("ahead"))
+    services = build_services(Settings(cache=CacheSettings(dir=tmp_path / "cache")))
+    cut_out = taken(file_of(with_hole(photo()), "PNG"))
+    for of, expected in ((cut_out, []), (PHOTO, ["ahead"]), (OTHER, ["ahead"])):
+        await services.generate(request(photo=of, engine="local", size=256))
+        assert read == expected
+    await services.aclose()
 
 
 async def test_the_local_engine_heeds_the_background(tmp_path: Path) -> None:

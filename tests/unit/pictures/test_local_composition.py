@@ -1,5 +1,6 @@
 """What the local styles make of what is known of the pet: frame, ground, and whether the background stays."""
 
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from perkie_cli.engines.local.looks import InkWash
 from perkie_cli.engines.local.planes import Bytes, Plane
 from perkie_cli.engines.local.recipes import RECIPES
+from perkie_cli.engines.local.scene import pet as pets
 from perkie_cli.engines.local.scene.composition import choose_background, compose
 from perkie_cli.engines.local.scene.framing import SHAPES, frame_pet
 from perkie_cli.engines.local.scene.ground import find_ground
@@ -19,6 +21,8 @@ from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import Pet, find_pet
 from perkie_cli.engines.local.scene.subject import Backdrop, Scene
 from perkie_cli.engines.local.scene.surroundings import are_calm
+from perkie_cli.engines.u2net.subject import find_subject
+from perkie_cli.engines.u2net.weights import read_weights
 from perkie_cli.imaging.raster import Raster
 from tests.pets import cut_out_pet
 
@@ -301,6 +305,20 @@ def test_the_pet_of_a_photo_is_looked_for_once_for_all_styles() -> None:
     assert found.map[130:170, 180:230].min() > 0.9  # between the eyes
     assert find_pet(photo.copy()) is found
     assert find_pet(photo[:, :400]) is not found
+
+
+def test_a_network_that_was_read_ahead_finds_the_next_pet_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+    monkeypatch.setattr(pets, "read_weights", lambda: reads.append(1) or read_weights())
+    monkeypatch.setattr(pets, "_recent", OrderedDict())
+    photo = cat()
+    pets.read_ahead()
+    found = find_pet(photo)
+    assert reads == [1]
+    assert found is not None
+    np.testing.assert_array_equal(found.map, find_subject(photo).map)
+    assert find_pet(photo[:, :400]) is not None
+    assert reads == [1, 1]
 
 
 @settings(max_examples=30, deadline=None)

@@ -85,6 +85,8 @@ class Pet:
         return int((areas >= PIECE * areas.max(initial=1)).sum())
 
 
+_ahead: list[SubjectNetwork] = []  # read, but never run: small
+_reading = threading.Lock()
 _recent: OrderedDict[bytes, Pet | None] = OrderedDict()
 _one_at_a_time = threading.Lock()
 
@@ -108,8 +110,19 @@ def find_pet(rgb: Bytes) -> Pet | None:
 
 def _look(rgb: Bytes) -> Pet | None:
     """Finds the pet with its own network, which is freed at once: it holds 250 MB that the drawing needs."""
-    found = find_subject(rgb, SubjectNetwork(read_weights()))
+    found = find_subject(rgb, _network())
     if not (found.map > 0.5).any():
         return None
     h, w = found.map.shape
     return Pet(found.map, found.confidence.value, np.clip(resize(found.doubt, w, h), 0, 1))
+
+
+def read_ahead() -> None:
+    """Reads the network for the next photo. Raises: BrokenInstall."""
+    with _reading:
+        _ahead[:] = [SubjectNetwork(read_weights())]
+
+
+def _network() -> SubjectNetwork:
+    with _reading:
+        return _ahead.pop() if _ahead else SubjectNetwork(read_weights())
