@@ -11,12 +11,13 @@ from typing import NoReturn
 
 from perkie_cli.cli import streams
 from perkie_cli.cli.flags import hoist
-from perkie_cli.system.imports import uncollected
+from perkie_cli.system.imports import uncollected, without_blas_threads
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs ``perkie`` and exits with a documented exit code."""
     streams.prepare()
+    without_blas_threads()
     try:
         _stop_on_sigterm()
         with uncollected():

@@ -1,8 +1,9 @@
-"""Imports without the garbage collector."""
+"""Imports without the garbage collector, and without threads that nobody needs."""
 
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,3 +20,10 @@ def uncollected() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def without_blas_threads() -> None:
+    """Lets numpy, if it is not loaded yet, start no threads for its BLAS. They would spin for a tenth of a second at
+    each start, on the core that reads the photo; and no product here is large enough to share.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

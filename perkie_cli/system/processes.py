@@ -13,6 +13,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from perkie_cli.domain.errors import Unavailable
+from perkie_cli.system.imports import without_blas_threads
 from perkie_cli.system.memory import keep
 
 P = ParamSpec("P")
@@ -87,6 +88,7 @@ def _begin_process() -> None:
     """Sets up a worker: one thread each, since the processes already use all cores; and it draws again and again."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep()
+    without_blas_threads()
     import cv2
 
     cv2.setNumThreads(1)

@@ -6,6 +6,7 @@ import platform
 import resource
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,20 @@ async def test_a_process_that_hangs_is_replaced_when_nobody_waits_any_more() -> 
     workers.close()
     with pytest.raises(ProcessLookupError):
         os.kill(hanging, 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
+async def test_a_process_has_no_threads_of_its_libraries() -> None:
+    workers = process_workers(1)
+    assert await workers.run(threads_of_libraries) == 0
+    workers.close()
+
+
+def threads_of_libraries() -> int:
+    import numpy as np
+
+    assert np.ones((300, 300)).dot(np.ones((300, 300)))[0, 0] == 300
+    return len(list(Path("/proc/self/task").iterdir())) - threading.active_count()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have no mallopt")
