@@ -52,7 +52,7 @@ sys.exit(code)
 
 def run(argv: list[str]) -> Report:
     parser = argparse.ArgumentParser(prog="batch")
-    parser.add_argument("--drawn", type=int, default=60, help="photos that are drawn in each round")
+    parser.add_argument("--drawn", type=int, default=70, help="photos that are drawn in each round")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--few", type=int, default=1_000)
     parser.add_argument("--many", type=int, default=10_000)

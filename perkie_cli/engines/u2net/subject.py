@@ -24,7 +24,7 @@ from perkie_cli.imaging.framing import Box, subject_box
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-_GLANCE = 192  # px of the network's input
+_GLANCE = 192  # px of the network's input; at 160, every tenth of 83 photos lost its subject or the trust in it
 _CLOSE_UP = 224  # px of the network's input where the subject fills the picture
 _FILLS = 0.35  # of the picture
 _SMALL = 0.6  # of the picture: if the subject and its surroundings take less, the main pass runs on that part

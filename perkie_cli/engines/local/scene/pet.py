@@ -109,7 +109,9 @@ def find_pet(rgb: Bytes) -> Pet | None:
 
 
 def _look(rgb: Bytes) -> Pet | None:
-    """Finds the pet with its own network, which is freed at once: it holds 250 MB that the drawing needs."""
+    """Finds the pet with a network of its own, freed at once: kept, it would save a twentieth of a picture's time, and
+    take 90 MB more of every process that draws.
+    """
     found = find_subject(rgb, _network())
     if not (found.map > 0.5).any():
         return None
