@@ -11,6 +11,7 @@ from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.engines.local.looks import Look
 from perkie_cli.engines.local.recipes import RECIPES, LocalRecipe, find_recipe
+from perkie_cli.engines.u2net.weights import read_weights
 from perkie_cli.ports import Rendering, RenderJob, Workers
 
 if TYPE_CHECKING:
@@ -70,9 +71,10 @@ def _load() -> None:
 
 
 def _read_ahead() -> None:
+    weights = read_weights()  # while the worker that decodes imports OpenCV
     from perkie_cli.engines.local.scene.pet import read_ahead
 
-    read_ahead()
+    read_ahead(weights)
 
 
 def _render(raster: Raster, recipe: str, parameters: dict[str, object], size: int) -> Raster:

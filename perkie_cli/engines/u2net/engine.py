@@ -56,9 +56,10 @@ class BuiltinEngine:
 
 
 def _load() -> None:
+    weights = read_weights()  # while the worker that decodes imports OpenCV
     from perkie_cli.engines.u2net.network import shared_network
 
-    shared_network()
+    shared_network(weights)
 
 
 def _warm_up() -> None:

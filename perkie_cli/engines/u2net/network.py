@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Sequence
 
@@ -46,17 +45,18 @@ def mirrored(network: SubjectNetwork, rgb: Bytes, side: int) -> Floats:
 
 
 _loading = threading.Lock()
+_shared: list[SubjectNetwork] = []
 
 
-def shared_network() -> SubjectNetwork:
-    """The process's one network, loaded at the first call. Raises: BrokenInstall."""
+def shared_network(weights: bytes | None = None) -> SubjectNetwork:
+    """The process's one network, loaded at the first call; from ``weights``, if they were read already.
+
+    Raises: BrokenInstall.
+    """
     with _loading:
-        return _load()
-
-
-@functools.cache
-def _load() -> SubjectNetwork:
-    return SubjectNetwork(read_weights())
+        if not _shared:
+            _shared.append(SubjectNetwork(read_weights() if weights is None else weights))
+        return _shared[0]
 
 
 def to_input(rgb: Bytes, side: int, mean: Sequence[float] = MEAN, deviation: Sequence[float] = DEVIATION) -> Floats:

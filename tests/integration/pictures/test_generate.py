@@ -88,7 +88,7 @@ async def test_the_local_engine_reads_its_network_for_the_first_photo_that_needs
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    monkeypatch.setattr(pets, "read_ahead", lambda: read.append("ahead"))
+    monkeypatch.setattr(pets, "read_ahead", lambda _weights: read.append("ahead"))
     services = build_services(Settings(cache=CacheSettings(dir=tmp_path / "cache")))
     cut_out = taken(file_of(with_hole(photo()), "PNG"))
     for of, expected in ((cut_out, []), (PHOTO, ["ahead"]), (OTHER, ["ahead"])):

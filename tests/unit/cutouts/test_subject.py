@@ -212,7 +212,7 @@ async def test_the_network_is_read_ahead_once_and_its_absence_is_told_when_it_is
 ) -> None:
     reads = []
 
-    def missing() -> Any:
+    def missing(*_: object) -> Any:
         reads.append(1)
         return weights.read_weights(Path("nowhere"))
 

@@ -317,13 +317,13 @@ def test_a_network_that_was_read_ahead_finds_the_next_pet_and_no_other(monkeypat
     monkeypatch.setattr(pets, "read_weights", read)
     monkeypatch.setattr(pets, "_recent", OrderedDict())
     photo = cat()
-    pets.read_ahead()
+    pets.read_ahead(read_weights())
     found = find_pet(photo)
-    assert len(reads) == 1
+    assert reads == []
     assert found is not None
     np.testing.assert_array_equal(found.map, find_subject(photo).map)
     assert find_pet(photo[:, :400]) is not None
-    assert len(reads) == 2
+    assert len(reads) == 1
 
 
 @settings(max_examples=30, deadline=None)

@@ -119,10 +119,10 @@ def _look(rgb: Bytes) -> Pet | None:
     return Pet(found.map, found.confidence.value, np.clip(resize(found.doubt, w, h), 0, 1))
 
 
-def read_ahead() -> None:
-    """Reads the network for the next photo. Raises: BrokenInstall."""
+def read_ahead(weights: bytes) -> None:
+    """Prepares the network of these weights for the next photo."""
     with _reading:
-        _ahead[:] = [SubjectNetwork(read_weights())]
+        _ahead[:] = [SubjectNetwork(weights)]
 
 
 def _network() -> SubjectNetwork:
