@@ -43,7 +43,6 @@ def test_memory_can_be_given_back_anywhere() -> None:
     give_back()
 
 
-<<<<<<< HEAD
 async def test_who_waits_for_a_pool_that_is_closed_is_told() -> None:
     workers, gate = thread_workers(1), threading.Event()
     running, queued = (asyncio.ensure_future(workers.run(each, 60)) for each in (gate.wait, int))
@@ -54,7 +53,8 @@ async def test_who_waits_for_a_pool_that_is_closed_is_told() -> None:
     for late in (queued, workers.run(int)):
         with pytest.raises(Unavailable, match="this process is ending"):
             await late
-=======
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
 def test_a_command_starts_no_threads_for_numpy() -> None:
     counting = """
@@ -69,4 +69,3 @@ except SystemExit:
     env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", counting], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "1"
->>>>>>> 2f73b10 (Let numpy start no BLAS threads in commands: they spun for a tenth of a second at each start)
