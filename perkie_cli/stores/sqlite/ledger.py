@@ -145,6 +145,9 @@ class SqliteLedger:
         return Decimal(row[0] or 0) / NANO
 
     def _forget(self, owner: str) -> int:
+        named = "SELECT EXISTS (SELECT 1 FROM booking WHERE owner = ?)"
+        if not self._reading(lambda connection: connection.execute(named, (owner,)).fetchone()[0]):
+            return 0  # nothing is written: an erasure has to work on a full disk
         connection = self._thread.connection()
         with transaction(connection):
             count = connection.execute("UPDATE booking SET owner = '' WHERE owner = ?", (owner,)).rowcount
