@@ -11,7 +11,6 @@ from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.style import Style
 from perkie_cli.engines.local.looks import Look
 from perkie_cli.engines.local.recipes import RECIPES, LocalRecipe, find_recipe
-from perkie_cli.engines.u2net.weights import read_weights
 from perkie_cli.ports import Rendering, RenderJob, Workers
 
 if TYPE_CHECKING:
@@ -71,6 +70,8 @@ def _load() -> None:
 
 
 def _read_ahead() -> None:
+    from perkie_cli.engines.u2net.weights import read_weights
+
     weights = read_weights()  # while the worker that decodes imports OpenCV
     from perkie_cli.engines.local.scene.pet import read_ahead
 
