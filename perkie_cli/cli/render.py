@@ -22,7 +22,7 @@ from perkie_cli.cli import streams
 from perkie_cli.cli.bars import Bar, RichBar, RichTransfer, Transfer
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.table import Table, drawn
-from perkie_cli.domain.errors import DiskFull, PerkieError, UnwritableFile, UsageError, unwritable
+from perkie_cli.domain.errors import DiskFull, PerkieError, UnwritableFile, UsageError, out_of_memory, unwritable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -178,7 +178,8 @@ class Renderer:
         """Turns an unforeseen exception into an error that can be reported."""
         if self.flags.verbose:
             self._write_stderr("".join(traceback.format_exception(error)))
-        return PerkieError(f"unexpected {type(error).__name__}: {error}", hint=REPORT_BUG)
+        bug = PerkieError(f"unexpected {type(error).__name__}: {error}", hint=REPORT_BUG)
+        return out_of_memory(error, "for this work") or bug
 
     def _print_error(self, error: PerkieError, about: str = "") -> None:
         if self.events:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perkie_cli.auth.peer import client_address
 from perkie_cli.config.schema import HttpSettings
-from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.errors import PerkieError, out_of_memory
 from perkie_cli.domain.events import Answered, Arrived
 from perkie_cli.http.answer.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
 from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
@@ -226,6 +226,9 @@ def as_problem(error: Exception, scope: Scope) -> PerkieError:
     if isinstance(error, PerkieError):
         note(scope, error)
         return error
+    if too_little := out_of_memory(error, "for this work"):
+        note(scope, too_little)
+        return too_little
     log.error("%s failed", _where(scope), exc_info=error)
     return InternalError("an unexpected error", hint="Report it with the request id.")
 

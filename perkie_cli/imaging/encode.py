@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from perkie_cli.domain.errors import InvalidParameter, OutOfMemory, Unavailable
+from perkie_cli.domain.errors import InvalidParameter, Unavailable, out_of_memory
 from perkie_cli.domain.picture import MASTER_QUALITY, QUALITY, EncodedPicture, ImageFormat, master_format
 from perkie_cli.imaging.raster import Raster
 from perkie_cli.imaging.sizes import scaled
-
-_NO_MEMORY = -4  # OpenCV's StsNoMem
 
 
 def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> EncodedPicture:
@@ -40,8 +38,8 @@ def _answered(kind: ImageFormat) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if isinstance(error, MemoryError) or getattr(error, "code", None) == _NO_MEMORY:
-            raise OutOfMemory(f"too little memory to write a {kind.value} picture") from error
+        if too_little := out_of_memory(error, f"to write a {kind.value} picture"):
+            raise too_little from error
         raise Unavailable(
             f"this picture could not be written as {kind.value}", hint="Choose another format."
         ) from error

@@ -121,6 +121,7 @@ from perkie_cli.domain.errors.unavailable import (
     OutOfMemory,
     StoreUnavailable,
     Unavailable,
+    out_of_memory,
 )
 from perkie_cli.domain.errors.upstream import (
     BadAnswer,
@@ -200,5 +201,6 @@ __all__ = [
     "UsageError",
     "WrongCredentials",
     "codes",
+    "out_of_memory",
     "unwritable",
 ]

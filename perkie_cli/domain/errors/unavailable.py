@@ -41,6 +41,17 @@ class OutOfMemory(Unavailable):
     """The device has too little memory for this work; a smaller batch may fit."""
 
 
+_NO_MEMORY = -4  # OpenCV's StsNoMem
+
+
+def out_of_memory(error: BaseException, work: str) -> OutOfMemory | None:
+    """The error for what an exception of any library says about memory; None if it says something else."""
+    unmapped = isinstance(error, ImportError) and "failed to map segment" in str(error)
+    if not (isinstance(error, MemoryError) or unmapped or getattr(error, "code", None) == _NO_MEMORY):
+        return None
+    return OutOfMemory(f"too little memory {work}", hint="Give perkie more of it, fewer --jobs, or a smaller picture.")
+
+
 class MissingExtra(Unavailable):
     """An optional package is not installed; the hint names the extra."""
 

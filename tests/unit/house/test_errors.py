@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Callable
 
+import cv2
+import numpy as np
 import pytest
 
+from perkie_cli.cli.flags import GlobalFlags
+from perkie_cli.cli.render import Renderer
 from perkie_cli.domain import errors
-from perkie_cli.domain.errors import AtCapacity, PerkieError
+from perkie_cli.domain.errors import AtCapacity, OutOfMemory, PerkieError
 from perkie_cli.domain.policy import Cover
 
 
@@ -62,3 +67,24 @@ def test_codes_are_unique() -> None:
 def test_errors_survive_the_way_out_of_a_worker_process() -> None:
     error = pickle.loads(pickle.dumps(AtCapacity("full", hint="wait", retry_after=2.5)))
     assert (type(error), error.message, error.hint, error.retry_after) == (AtCapacity, "full", "wait", 2.5)
+
+
+def _unmapped() -> None:
+    raise ImportError("cv2.abi3.so: failed to map segment from shared object")  # as seen under `ulimit -v`
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda: np.empty(2**50),
+        lambda: cv2.resize(np.zeros((1, 1)), (2**30, 2**30)),  # more bytes than there are addresses
+        _unmapped,
+    ],
+    ids=["numpy", "opencv", "loader"],
+)
+def test_too_little_memory_is_no_bug(work: Callable[[], object]) -> None:
+    with pytest.raises(Exception) as caught:  # each library has its own
+        work()
+    told = Renderer(GlobalFlags()).unexpected(caught.value)
+    assert isinstance(told, OutOfMemory)
+    assert "bug" not in f"{told.message} {told.hint}"
