@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from perkie_cli.domain.events import Spent, StoreFailed
+from perkie_cli.domain.events import Spent, StoreAnswered, StoreFailed
 from perkie_cli.domain.money.spend import Purchase, Receipt, Usage
-from perkie_cli.ports import EventSink, SpendLedger
+from perkie_cli.ports import STORE_DOWN, EventSink, SpendLedger
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Meter:
         Raises: BudgetExceeded, DailyCapReached or StoreUnavailable, before anything is sent.
         """
         with receipt.budget.hold(price) if receipt.budget is not None else nullcontext():
-            booking = await self._ledger.reserve(purchase, price, self._cap)
+            booking = await self._reserve(purchase, price)
             bill = Bill()
             try:
                 yield bill
@@ -61,6 +61,15 @@ class Meter:
                     )
                 if bill.usage is not None:
                     await self._settle(booking, bill.usage, bill.drawn)
+
+    async def _reserve(self, purchase: Purchase, price: Decimal) -> str:
+        try:
+            booking = await self._ledger.reserve(purchase, price, self._cap)
+        except STORE_DOWN as error:
+            self._events.emit(StoreFailed("ledger", "reserve", error.message, error.hint))
+            raise
+        self._events.emit(StoreAnswered("ledger"))
+        return booking
 
     async def _settle(self, booking: str, usage: Usage, drawn: bool) -> None:
         """Settles the booking. No error here may lose the picture; the booking then stays at its full price."""

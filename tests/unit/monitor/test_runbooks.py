@@ -130,5 +130,9 @@ def test_settings_and_codes_on_the_pages_exist() -> None:
     assert {each for each in named if each.split(".")[0] in groups and not each.endswith("sqlite")} <= known
     codes = {each.code for each in vars(errors).values() if isinstance(each, type) and issubclass(each, PerkieError)}
     told = set(re.findall(r"[345]\d\d `(\w+)`", PAGES["errors"]))
+    causes = {
+        each for row in re.findall(r"(?m)^\| (`.*?) \|", PAGES["substitutes"]) for each in re.findall(r"`(\w+)`", row)
+    }
     assert told
-    assert told <= codes
+    assert causes
+    assert told | causes <= codes | {"reason"}
