@@ -71,6 +71,17 @@ class BatchForm(BaseModel):
     """JPEG, PNG, WebP or HEIC."""
 
 
+class BreakerAnswer(BaseModel):
+    """A breaker that is not closed: calls are kept back but for single probes, which customers' requests are."""
+
+    state: Literal["open", "half_open"]
+    next_probe: AwareDatetime
+    """When the next probe may pass."""
+
+    wait: float
+    """Seconds until then; 0: the next request is one."""
+
+
 class CutoutAnswer(BaseModel):
     """One cut-out."""
 
@@ -214,6 +225,9 @@ class ReadyAnswer(BaseModel):
 
     degraded: list[str]
     """Optional ones that do not answer."""
+
+    breakers: dict[str, BreakerAnswer]
+    """Those that are not closed, by dependency."""
 
 
 class RemovebgApi(BaseModel):

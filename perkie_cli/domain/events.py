@@ -238,6 +238,14 @@ class UpstreamCalled(Event):
 
 
 @_event
+class UpstreamSpared(Event):
+    """A call was wanted and not sent: by the breaker, or by a refusal that is known; ``reason`` is the error's code."""
+
+    upstream: str
+    reason: str
+
+
+@_event
 class UpstreamRetried(Event):
     """Attempt number ``attempt`` failed; the next one follows after ``wait`` seconds.
 

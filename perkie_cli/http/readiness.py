@@ -17,6 +17,7 @@ from perkie_cli.domain.errors import (
     StoreFull,
     WrongCredentials,
 )
+from perkie_cli.ports import NextProbe
 
 log = logging.getLogger("perkie.http")
 PING_WITHIN = 2.0  # seconds
@@ -33,6 +34,7 @@ class Dependency:
 
     ``required``: without it the server is not ready; without others it serves less. ``vital``: a server that lacks it
     for a reason that no waiting mends does not start. ``at_start``: the check before the start, if it is not ``ping``.
+    ``next_probe`` is that of an upstream's breaker, if it is not closed.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Dependency:
     required: bool = False
     vital: bool = False
     at_start: Ping | None = None
+    next_probe: Callable[[], NextProbe | None] | None = None
 
 
 def dependencies(services: Services, role: str) -> list[Dependency]:
@@ -50,10 +53,19 @@ def dependencies(services: Services, role: str) -> list[Dependency]:
         needed.append(Dependency("quotas", services.documents.ping, required=denies, vital=denies))
         if services.generate.engine().name == "gemini":
             gemini = services.gemini
-            needed.append(Dependency("gemini", gemini.ping, vital=True, at_start=gemini.check_settings))
+            needed.append(
+                Dependency(
+                    "gemini",
+                    gemini.ping,
+                    vital=True,
+                    at_start=gemini.check_settings,
+                    next_probe=gemini.guard.breaker.next_probe,
+                )
+            )
             needed.append(Dependency("ledger", services.ledger.ping, vital=True))
     if services.matting_choice.meant() == "remote":
-        needed.append(Dependency("matting", services.remote_matting.ping))
+        matting = services.remote_matting
+        needed.append(Dependency("matting", matting.ping, next_probe=matting.guard.breaker.next_probe))
     cutouts = services.cutout_readiness
     if cutouts.needs_weights:
         alone = role == "matting"

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         StateFile,
         StateFiles,
     )
-    from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Locks, Workers
+    from perkie_cli.ports.world import Clock, DownloadProgress, Downloads, EventSink, Locks, NextProbe, Workers
 
 __all__ = [
     "STORE_DOWN",
@@ -73,6 +73,7 @@ __all__ = [
     "MattingEngine",
     "MattingJob",
     "ModelStore",
+    "NextProbe",
     "OutputStore",
     "Pair",
     "PairStore",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
@@ -71,3 +72,12 @@ class EventSink(Protocol):
 
     def emit(self, event: Event) -> None:
         """Records one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextProbe:
+    """When an upstream's breaker, which is ``open`` or ``half_open``, lets the next call pass: in ``wait`` seconds."""
+
+    state: str
+    at: datetime
+    wait: float

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from perkie_cli.domain.errors import BreakerOpen
 from perkie_cli.domain.events import BreakerChanged, NoEvents
 from perkie_cli.domain.units import format_duration
-from perkie_cli.ports import Clock, EventSink
+from perkie_cli.ports import Clock, EventSink, NextProbe
 
 
 class BreakerState(StrEnum):
@@ -116,6 +117,24 @@ class Breaker:
                 hint=f"Try again in {format_duration(wait)}.",
                 retry_after=wait,
             )
+
+    def next_probe(self) -> NextProbe | None:
+        """When the next call may pass, as a probe; None: all calls pass."""
+        if self._state is BreakerState.CLOSED:
+            return None
+        wait = self._retry_after(self._clock.monotonic())
+        return NextProbe(self._state.value, self._clock.now() + timedelta(seconds=wait), wait)
+
+    def check_closed(self) -> None:
+        """Checks that all calls pass. Raises: BreakerOpen."""
+        if (probe := self.next_probe()) is None:
+            return
+        passes = f"passes at {probe.at:%H:%M:%S} UTC, in {probe.wait:.0f} s" if probe.wait else "may pass"
+        raise BreakerOpen(
+            f"{self.upstream} keeps failing, and its breaker is not closed yet; the next probe {passes}",
+            hint="A probe is a customer's request. After a restart the server calls at once.",
+            retry_after=probe.wait,
+        )
 
     def report(self, permit: Permit, verdict: Verdict, seconds: float | None = None) -> None:
         """Reports the result of a permitted call; exactly once per permit.

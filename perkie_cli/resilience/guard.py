@@ -12,12 +12,13 @@ from typing import TypeVar
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import (
     AtCapacity,
+    BreakerOpen,
     PerkieError,
     SafetyBlock,
     UpstreamOverloaded,
     UpstreamTimeout,
 )
-from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried
+from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried, UpstreamSpared
 from perkie_cli.ports import Clock, EventSink, Sending
 from perkie_cli.resilience.breaker import Breaker, Verdict
 from perkie_cli.resilience.known_refusal import KnownRefusal
@@ -131,6 +132,11 @@ class Guard:
         self.known_refusal.check()
         self.breaker.check()
 
+    def check_health(self) -> None:
+        """Checks that calls pass, and not as probes only. Raises: the error that speaks against it."""
+        self.known_refusal.check()
+        self.breaker.check_closed()
+
     def _wait(self, error: PerkieError, course: _Course, deadline: Deadline) -> float | None:
         """Seconds until the next attempt, or None for no retry; takes a token from the retry budget for a retry."""
         now = self._clock.monotonic()
@@ -144,7 +150,11 @@ class Guard:
         return wait if wait is not None and self._retry_budget.withdraw() else None
 
     async def _attempt(self, call: Callable[[Attempt], Awaitable[T]], course: _Course, deadline: Deadline) -> T:
-        self.check()  # before our own work; the permit itself is taken when bytes go out
+        try:
+            self.check()  # before our own work; the permit itself is taken when bytes go out
+        except PerkieError as error:
+            self._events.emit(UpstreamSpared(self.breaker.upstream, error.code))
+            raise
         slot = partial(self.limits.slot, sure=course.promised, wait_for_quota=course.wait_for_quota)
         wire = Wire(self._clock, self._times, self.breaker, slot, deadline, course.theirs)
         verdict = Verdict.NONE
@@ -153,6 +163,8 @@ class Guard:
             result = await self._in_time(lambda: call(replace(course.attempt, sending=wire)), deadline, wire)
         except PerkieError as error:
             verdict, outcome = (_verdict(error, wire), error.code) if error.sent else (Verdict.NONE, None)
+            if isinstance(error, BreakerOpen):  # since the check
+                self._events.emit(UpstreamSpared(self.breaker.upstream, error.code))
             self._learn(error)
             raise
         else:

@@ -55,12 +55,12 @@ class GuardedStyleEngine:
         await self._engine.check_settings()
 
     async def ping(self) -> None:
-        """Checks that a picture could be drawn: also that the breaker lets calls through and, by a call that costs
+        """Checks that a picture could be drawn: also that the breaker is closed and, by a call that costs
         nothing and is made at most twice a minute, that the upstream answers. Raises: the error that prevents it.
         """
         await self.check_settings()
         await self._engine.warm_up()
-        self.guard.check()
+        self.guard.check_health()
         await self._probe.check()
 
     async def reach(self) -> None:
@@ -98,11 +98,11 @@ class GuardedMattingEngine:
         return await self.guard.run(lambda which: self._engine.matte(replace(job, sending=which.sending)), job.deadline)
 
     async def ping(self) -> None:
-        """Checks that a call would be made; it sends nothing, which would wake a service that sleeps for free.
+        """Checks that all calls would be made; it sends nothing, which would wake a service that sleeps for free.
 
         Raises: BreakerOpen, or the lasting refusal that an earlier call met.
         """
-        self.guard.check()
+        self.guard.check_health()
 
     async def aclose(self) -> None:
         """Closes the inner engine."""

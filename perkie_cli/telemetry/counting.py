@@ -26,6 +26,7 @@ from perkie_cli.domain.events import (
     UploadEnded,
     UpstreamCalled,
     UpstreamRetried,
+    UpstreamSpared,
     WaitEnded,
     WorkRefused,
 )
@@ -53,6 +54,7 @@ class Counting:
             Degraded: self._degraded,
             CacheLookup: self._looked_up,
             UpstreamCalled: self._called,
+            UpstreamSpared: self._spared,
             UpstreamRetried: self._retried,
             Spent: self._spent,
             BreakerChanged: self._breakers.changed,
@@ -112,6 +114,9 @@ class Counting:
         self.measures.add("upstream_calls", event.upstream, event.outcome)
         self.measures.observe("upstream_seconds", event.upstream, value=event.seconds)
 
+    def _spared(self, event: UpstreamSpared) -> None:
+        self.measures.add("upstream_calls", event.upstream, event.reason)
+
     def _retried(self, event: UpstreamRetried) -> None:
         self.measures.add("upstream_retries", event.upstream, event.reason)
 
@@ -163,8 +168,8 @@ class Breakers:
         self.go_on()
         self._states[event.upstream] = _Since(event.after, self._clock.monotonic())
         self._measures.set("breaker_state", event.upstream, to=_STATES.get(event.after, 2))
-        if event.after == "open" and event.before == "closed":
-            self._measures.add("breaker_openings", event.upstream)
+        if event.after == "open":
+            self._measures.add("breaker_openings", event.upstream, "faults" if event.before == "closed" else "probe")
 
     def go_on(self) -> None:
         """Adds the time since the last look."""

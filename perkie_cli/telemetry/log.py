@@ -35,6 +35,7 @@ from perkie_cli.domain.events import (
     UploadEnded,
     UpstreamCalled,
     UpstreamRetried,
+    UpstreamSpared,
     WaitEnded,
     WorkRefused,
 )
@@ -57,7 +58,7 @@ LEVELS: dict[type[Event], int] = {
     **dict.fromkeys(
         (
             *(Answered, Arrived, CacheLookup, QueueChanged, QuotaUsed, RateRefused, Spent, StoreAnswered),
-            *(UploadEnded, UpstreamCalled, WaitEnded, WorkRefused),
+            *(UploadEnded, UpstreamCalled, UpstreamSpared, WaitEnded, WorkRefused),
         ),
         logging.DEBUG,
     ),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -16,6 +18,7 @@ from perkie_cli.config.models import load_models
 from perkie_cli.emulators.gemini.painter import TinyPainter
 from perkie_cli.emulators.gemini.plan import GeminiFault, GeminiFaultKind, GeminiPlan
 from perkie_cli.emulators.gemini.server import GeminiEmulator
+from perkie_cli.ops.doctor.server import ready
 from perkie_cli.system.clock import SystemClock
 from tests.conftest import Perkie
 from tests.http_server import PHOTO64
@@ -142,7 +145,8 @@ async def test_ready_tells_that_the_breaker_is_open_and_sends_nothing_to_find_ou
     tmp_path: Path, gemini: GeminiEmulator
 ) -> None:
     gemini.plan = GeminiPlan(faults=(GeminiFault(GeminiFaultKind.OUTAGE),))
-    with perkie_serve(tmp_path, env={"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url}) as server:
+    env = {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url}
+    with perkie_serve(tmp_path, env=env) as server:
         assert await _degraded(server, "gemini") == "ok"
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client, asyncio.timeout(90):
             for number in itertools.count():
@@ -152,9 +156,22 @@ async def test_ready_tells_that_the_breaker_is_open_and_sends_nothing_to_find_ou
                     break
         sent = gemini.total
         assert await _degraded(server, "gemini") == "breaker_open"
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            told = (await client.get("/ready")).json()["breakers"]["gemini"]
+        assert (told["state"], 0 < told["wait"] <= 60) == ("open", True)
+        due = datetime.fromisoformat(told["next_probe"]) - datetime.now(UTC)
+        assert due.total_seconds() == pytest.approx(told["wait"], abs=5)
+        (said,) = [each for each in await ready(server.url) if each.message.startswith("gemini: breaker_open")]
+        assert re.search(r"\(the next probe passes at \d\d:\d\d:\d\d UTC, in \d+ s\); it works without$", said.message)
         assert gemini.total == sent
         assert server.stop() == 0
     assert server.log.count("WARNING gemini: breaker_open: ") == 1
+    gemini.plan = GeminiPlan()
+    with perkie_serve(tmp_path, env=env) as again:
+        async with httpx.AsyncClient(base_url=again.url, timeout=60) as client:
+            assert (await client.post("/api/v1/generate", json=body)).json()["engine"] == "gemini"
+            assert (await client.get("/ready")).json()["breakers"] == {}
+    assert gemini.total > sent, "a restart asks at once"
 
 
 async def test_ready_tells_of_a_ledger_that_is_down_and_of_its_return(tmp_path: Path, gemini: GeminiEmulator) -> None:

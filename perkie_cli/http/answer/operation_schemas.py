@@ -17,12 +17,21 @@ class HealthAnswer(Answer):
     version: str
 
 
+class BreakerAnswer(Answer):
+    """A breaker that is not closed: calls are kept back but for single probes, which customers' requests are."""
+
+    state: Literal["open", "half_open"]
+    next_probe: datetime = Field(description="When the next probe may pass.")
+    wait: float = Field(description="Seconds until then; 0: the next request is one.")
+
+
 class ReadyAnswer(Answer):
     """Whether this server is ready."""
 
     status: Literal["ready", "unavailable", "stopping"]
     dependencies: dict[str, str] = Field(description="By name: `ok` or the problem.")
     degraded: list[str] = Field(description="Optional ones that do not answer.")
+    breakers: dict[str, BreakerAnswer] = Field({}, description="Those that are not closed, by dependency.")
 
 
 class Substitute(Answer):

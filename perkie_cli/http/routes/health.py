@@ -47,10 +47,16 @@ async def ready(request: Request) -> Response:
     down = [each for each, state in states.items() if state != "ok"]
     failed = any(each.required for each in down)
     status = "stopping" if parts.shutdown.begun else "unavailable" if failed else "ready"
+    probes = {each.name: each.next_probe() for each in states if each.next_probe is not None}
     body = {
         "status": status,
         "dependencies": {each.name: state for each, state in states.items()},
         "degraded": sorted(each.name for each in down if not each.required),
+        "breakers": {
+            name: {"state": probe.state, "next_probe": probe.at, "wait": round(probe.wait, 1)}
+            for name, probe in probes.items()
+            if probe is not None
+        },
     }
     return _json(body, 200 if status == "ready" else 503)
 

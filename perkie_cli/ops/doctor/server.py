@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,17 +42,28 @@ async def ready(url: str) -> Sequence[Said]:
     if not isinstance(needed, dict):
         return [error(f"{url}/ready answers {answer.status_code}, and not as perkie does", f"curl -i {url}/ready")]
     spared = set(body.get("degraded", ()))
-    said = [_dependency(name, state, spared) for name, state in needed.items() if state != "ok"]
+    breakers = body.get("breakers", {})
+    said = [_dependency(name, state, spared, breakers.get(name)) for name, state in needed.items() if state != "ok"]
     if answer.status_code != 200 and not any(each.fix for each in said):
         return [error(f"the server is {body.get('status')}", f"curl -i {url}/ready")]
     return said or [ok(f"ready: {', '.join(needed)}")]
 
 
-def _dependency(name: str, state: str, spared: set[str]) -> Said:
-    text = f"{name}: {state}"
+def _dependency(name: str, state: str, spared: set[str], breaker: Mapping[str, Any] | None) -> Said:
+    text = f"{name}: {state}{_next_probe(breaker) if breaker else ''}"
     only = f" --only {_CHECKED_BY[name]}" if name in _CHECKED_BY else ""
     fix = f"perkie doctor{only}  # on the server"
     return warning(f"{text}; it works without", fix) if name in spared else error(text, fix)
+
+
+def _next_probe(breaker: Mapping[str, Any]) -> str:
+    wait = breaker["wait"]
+    when = (
+        f"passes at {datetime.fromisoformat(breaker['next_probe']):%H:%M:%S} UTC, in {wait:.0f} s"
+        if wait
+        else "may pass"
+    )
+    return f" (the next probe {when})"
 
 
 _CHECKED_BY = {
@@ -69,7 +81,7 @@ async def metrics(url: str) -> Sequence[Said]:
     if answer.status_code != 200:
         return [skipped(f"{url}/metrics answers {answer.status_code}: it needs a key with the scope metrics")]
     states = _BREAKER.findall(answer.text)
-    fix = "perkie doctor --only gemini.key,gemini.listed  # on the server; if both are ok, wait: it is the upstream's"
+    fix = "perkie doctor --only gemini.key,gemini.listed  # on the server; if both are ok, it is the upstream's"
     found = [error(f"the breaker of {name} is {_STATES[state]}", fix) for name, state in states if state in _STATES]
     return found or [ok("no breaker is open")]
 

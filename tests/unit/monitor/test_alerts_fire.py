@@ -9,7 +9,7 @@ import pytest
 
 from perkie_cli.config.levels.reading import read_levels
 from perkie_cli.config.schema import MonitorSettings
-from perkie_cli.domain.service_levels import Alert, Burn, Objective
+from perkie_cli.domain.service_levels import Alert, Burn, Objective, Series
 from perkie_cli.ops.monitor.evaluate import Evaluator
 from perkie_cli.ops.monitor.live import indicators
 from perkie_cli.ops.monitor.place import Place
@@ -78,6 +78,20 @@ def test_a_total_outage_is_told_although_an_open_breaker_lets_little_through() -
     alert = next(each for each in LEVELS.alerts if each.name == "gemini-success")
     assert fires(alert.name, [counter(alert.condition.series, 5, alert.condition.window)])
     assert not fires(alert.name, [counter(alert.condition.series, 1, alert.condition.window)]), "one failure at night"
+
+
+def test_gemini_s_failure_is_told_as_long_as_an_open_breaker_keeps_customers_calls_away() -> None:
+    alert = next(each for each in LEVELS.alerts if each.name == "gemini-success")
+    probes = counter(alert.condition.series, 1, alert.condition.window)
+    spared = counter(Series("upstream_calls", {"upstream": ("gemini",), "outcome": ("breaker_open",)}), 8, 300)
+    assert fires(alert.name, [probes, spared])
+    assert not fires(alert.name, [probes]), "then only breaker-open tells"
+
+
+def test_probes_that_fail_again_and_again_are_one_outage_and_no_flapping() -> None:
+    labels = {"upstream": ("gemini",), "cause": ("probe",)}
+    assert not fires("breaker-flapping", [counter(Series("breaker_openings", labels), 9, 3600)])
+    assert fires("breaker-flapping", [counter(Series("breaker_openings", {**labels, "cause": ("faults",)}), 4, 3600)])
 
 
 def test_a_server_that_starts_anew_counts_from_its_start() -> None:

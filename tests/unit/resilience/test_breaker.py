@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from perkie_cli.domain.errors import BreakerOpen
 from perkie_cli.domain.events import BreakerChanged
+from perkie_cli.ports import NextProbe
 from perkie_cli.resilience.breaker import Breaker, BreakerState, Permit, Verdict
 from tests.clock import VirtualClock
 from tests.events import Recorder
@@ -229,6 +232,27 @@ def test_looking_whether_it_is_open_changes_nothing(breaker: Breaker, clock: Vir
     breaker.check()
     assert breaker.status().state is BreakerState.OPEN
     assert breaker.acquire().probe
+
+
+def test_it_is_not_well_before_its_probes_have_succeeded_and_tells_when_the_next_one_passes(
+    breaker: Breaker, clock: VirtualClock
+) -> None:
+    def said() -> str:
+        with pytest.raises(BreakerOpen) as refused:
+            breaker.check_closed()
+        return refused.value.message
+
+    breaker.check_closed()
+    trip(breaker)
+    opened = clock.now()
+    assert breaker.next_probe() == NextProbe("open", opened + timedelta(seconds=60), 60)
+    assert said().endswith(f"the next probe passes at {opened + timedelta(seconds=60):%H:%M:%S} UTC, in 60 s")
+    clock.advance(60)
+    assert said().endswith("the next probe may pass"), "the wait is over, and nothing was sent"
+    breaker.report(breaker.acquire(), Verdict.GOOD)
+    assert said().endswith("the next probe may pass"), "one of two"
+    breaker.report(breaker.acquire(), Verdict.GOOD)
+    breaker.check_closed()
 
 
 def test_changes_are_told(clock: VirtualClock) -> None:

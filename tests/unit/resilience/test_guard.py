@@ -13,7 +13,7 @@ import pytest
 
 from perkie_cli.domain import errors
 from perkie_cli.domain.deadline import Deadline
-from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried
+from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried, UpstreamSpared
 from perkie_cli.resilience.breaker import Breaker, BreakerState
 from perkie_cli.resilience.guard import Attempt, Guard
 from perkie_cli.resilience.retry import TimeRules
@@ -83,6 +83,10 @@ class Bench:
     @property
     def outcomes(self) -> list[str]:
         return [event.outcome for event in self.events.events if isinstance(event, UpstreamCalled)]
+
+    @property
+    def spared(self) -> list[str]:
+        return [event.reason for event in self.events.events if isinstance(event, UpstreamSpared)]
 
 
 @pytest.mark.parametrize(
@@ -371,12 +375,13 @@ async def test_a_lasting_refusal_is_remembered_for_a_while(error: errors.PerkieE
     with pytest.raises(type(error), match="x") as again:
         await bench.run()
     with pytest.raises(type(error)):
-        bench.guard.check()
+        bench.guard.check_health()
     assert again.value.hint == error.hint
     assert again.value.retry_after == (error.retry_after and error.retry_after - (seconds - 1))
     assert bench.outcomes == [error.code], "nothing more was sent"
+    assert bench.spared == [error.code]
     bench.clock.advance(2)
-    bench.guard.check()
+    bench.guard.check_health()
     assert await bench.run() == "picture"
 
 
