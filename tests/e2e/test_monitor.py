@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from google.cloud import monitoring_v3
 from google.cloud.monitoring_v3.services.metric_service.transports import MetricServiceGrpcTransport
@@ -18,9 +19,10 @@ from perkie_cli.emulators.monitoring.server import MonitoringEmulator
 from perkie_cli.emulators.rpc_faults import RpcFault
 from tests.conftest import Perkie
 from tests.monitoring import monitoring_thread
+from tests.serving import perkie_serve
 
 BEGAN = datetime.now(UTC) - timedelta(hours=1)
-COUNT = 54  # resources of slo.yaml without channels and uptime check
+COUNT = 59  # resources of slo.yaml without channels and uptime check
 
 
 @pytest.fixture
@@ -66,6 +68,25 @@ def test_live_shows_what_an_alert_sees(perkie: Perkie, emulator: MonitoringEmula
     assert least["value"] == 30
     assert share["age"] < 120
     assert (breaker["value"], breaker["fires"], breaker["age"]) == (None, False, None)
+
+
+def test_a_server_that_follows_another_on_its_machine_has_series_of_its_own(
+    emulator: MonitoringEmulator, tmp_path: Path
+) -> None:
+    """The last points of the first lie up to ten seconds ahead: Google takes two of a series no closer together."""
+    env = {
+        **{"MONITORING_EMULATOR_HOST": emulator.address, "PERKIE_TELEMETRY_MONITORING": "true"},
+        **{"PERKIE_STYLE_ENGINE": "local", "GOOGLE_CLOUD_PROJECT": "perkie"},
+    }
+    for _ in range(2):
+        with perkie_serve(tmp_path, env=env) as server:
+            for _ in range(3):
+                assert httpx.get(f"{server.url}/health", timeout=60).status_code == 200
+            assert server.stop() == 0
+        assert "store=monitoring" not in server.log
+    requests = [each for each in emulator.time_series.series.values() if each.metric.type.endswith("perkie/requests")]
+    assert [each.points[-1].value.int64_value for each in requests] == [3, 3]
+    assert len({each.resource.labels["task_id"] for each in requests}) == 2
 
 
 def failing_calls(emulator: MonitoringEmulator) -> None:

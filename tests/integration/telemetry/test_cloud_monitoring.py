@@ -203,8 +203,9 @@ def test_on_cloud_run_the_instance_is_that_of_the_metadata_server() -> None:
         environ = {"K_SERVICE": "artistic", "K_REVISION": "artistic-7", "GCE_METADATA_HOST": place}
         assert find_instance(environ, 8080) == Instance("artistic", "europe-west1", "00c61b117c", "artistic-7")
         server.shutdown()
-    assert find_instance(environ, 8080).task.endswith(":8080")
+    assert ":8080/" in find_instance(environ, 8080).task
     here = find_instance({}, 8080)
+    assert here.task != find_instance({}, 8080).task, "that of the server before it"
     assert (here.job, here.location, here.revision) == ("perkie", "global", None)
 
 
