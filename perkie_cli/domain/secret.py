@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
 _FILE = "file://"
+_REFERENCES = (_FILE, "sm://")
 # What is before an address's host; also with an @ or a / in the password, unless that / follows a port.
 _USER = re.compile(r"(://)(?:[^/?#\s]*|[^/?#\s]*:(?!\d{1,5}/)[^?#\s]*)@")
 _QUERY = re.compile(r"(?i)([?&][^=&\s]*(?:key|token|secret|sig|signature|passw|password|credential)=)[^&#\s'\"]+")
@@ -34,6 +36,16 @@ class Secret:
     def file(self) -> Path | None:
         """The file that holds it, if it is a reference such as ``file:///run/secrets/NAME``."""
         return Path(self._value.removeprefix(_FILE)) if self._value.startswith(_FILE) else None
+
+    @property
+    def reference(self) -> str | None:
+        """Where it is kept, which is no secret, if it is a reference: ``file:///…`` or ``sm://…``."""
+        return self._value if self._value.startswith(_REFERENCES) else None
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that tell it from another one: the beginning of its SHA-256."""
+        return hashlib.sha256(self._value.encode()).hexdigest()[:8]
 
     def __repr__(self) -> str:
         return "Secret(****)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -70,6 +71,31 @@ def test_config_show_masks_secrets(perkie: Perkie) -> None:
         done = perkie(*args, env={"GEMINI_API_KEY": "canary-4711"})
         assert "canary-4711" not in done.stdout + done.stderr
         assert "****" in done.stdout
+        assert hashlib.sha256(b"canary-4711").hexdigest()[:8] in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("key", "told", "fingerprint"),
+    [
+        ("canary-4711", '"****" (sha256 {0})', True),
+        ("file://{1}", '"****" (file://{1}, sha256 {0})', True),
+        ("file://{1}-gone", "cannot be read", False),
+        ("sm://projects/p/secrets/k/versions/1", '"****" (sm://projects/p/secrets/k/versions/1)', False),
+    ],
+)
+def test_config_show_tells_which_secret_it_is(
+    perkie: Perkie, tmp_path: Path, key: str, told: str, fingerprint: bool
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("canary-4711\n")
+    digits = hashlib.sha256(b"canary-4711").hexdigest()[:8]
+    env = {"GEMINI_API_KEY": key.format("", file), "COLUMNS": "400"}
+    done = perkie("config", "show", "gemini.api_key", env=env)
+    assert done.returncode == 0
+    assert told.format(digits, file) in done.stdout
+    assert "canary" not in done.stdout
+    (row,) = json.loads(perkie("config", "show", "gemini.api_key", "--json", env=env).stdout)["results"]
+    assert (row["value"], row["fingerprint"]) == ("****", digits if fingerprint else None)
 
 
 def test_config_show_speaks_as_the_file_does(perkie: Perkie, tmp_path: Path) -> None:

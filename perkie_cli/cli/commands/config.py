@@ -21,8 +21,8 @@ from perkie_cli.cli.session import finish, settings_of
 from perkie_cli.cli.table import Table
 from perkie_cli.config.load import PROJECT_FILE, user_config_dir
 from perkie_cli.config.schema import Row, Settings, rows
-from perkie_cli.domain.errors import InvalidParameter, OutputExists
-from perkie_cli.domain.secret import masked
+from perkie_cli.domain.errors import InvalidParameter, OutputExists, PerkieError
+from perkie_cli.domain.secret import Secret, masked
 from perkie_cli.domain.units import exact_duration
 
 app = typer.Typer(help="Show settings and their origin, write a config file.")
@@ -30,12 +30,13 @@ app = typer.Typer(help="Show settings and their origin, write a config file.")
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """One setting."""
+    """One setting. Of a secret the value is ``****``, and ``fingerprint`` the first digits of its SHA-256 if known."""
 
     name: str
     value: str | int | float | bool | Sequence[str] | None
     origin: str
     help: str
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ def show(
 ) -> None:
     """Show every setting, its value and its origin. Secrets are masked.
 
+    A secret's fingerprint, the first eight digits of its SHA-256, tells which one is set without telling what it is.
+
     Examples:
 
       perkie config show
@@ -71,10 +74,29 @@ def show(
     chosen = [row for row in rows() if row.name.startswith(name or "")]
     if not chosen:
         raise InvalidParameter(f"no setting begins with {name!r}", hint="`perkie config show` lists all of them.")
-    results = [SettingRow(row.name, _shown(loaded.settings, row), loaded.origins[row.name], row.help) for row in chosen]
-    lines = [(row.name, format_setting(row.value(loaded.settings)), loaded.origins[row.name]) for row in chosen]
+    results, lines = [], []
+    for row in chosen:
+        value, origin = row.value(loaded.settings), loaded.origins[row.name]
+        of, fingerprint = _known_of(value, loaded.settings) if isinstance(value, Secret) else ("", None)
+        results.append(SettingRow(row.name, _shown(loaded.settings, row), origin, row.help, fingerprint))
+        lines.append((row.name, format_setting(value) + of, origin))
     table = Table(("setting", "value", "from"), lines, prose=frozenset({"value", "from"}))
     finish(ctx, Report(results=results, text=[table]))
+
+
+def _known_of(secret: Secret, settings: Settings) -> tuple[str, str | None]:
+    """What may be told of a secret, and its fingerprint. Nothing is asked over the network."""
+    place = secret.reference
+    if place is None:
+        return f" (sha256 {secret.fingerprint})", secret.fingerprint
+    if secret.file is None:
+        return f" ({place})", None
+    try:
+        kept = build_services(settings).resolved(secret)
+    except PerkieError as error:
+        return f" ({error.message})", None
+    assert kept is not None
+    return f" ({place}, sha256 {kept.fingerprint})", kept.fingerprint
 
 
 def _shown(settings: Settings, row: Row) -> Any:

@@ -69,7 +69,7 @@ class Blocked(Unavailable):
     """A safety or policy block by the upstream: of this photo and style."""
 
     exit_code, http_status, retryable = 3, 422, False
-    usual_hint = "Try another photo or style, or --engine local."
+    usual_hint = "Try another photo or style, or the local engine."
 
 
 class SafetyBlock(Blocked):

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from perkie_cli.engines.gemini.sentences import Scrubber
 
-KEY_HINT = "Set GEMINI_API_KEY (https://aistudio.google.com/apikey) or gemini.api_key, or use --engine local."
-NEW_KEY_HINT = "Check the key and its project, or create a new one: https://aistudio.google.com/apikey."
+KEY_HINT = "Set GEMINI_API_KEY (https://aistudio.google.com/apikey) or gemini.api_key."
+_NEW_KEY_HINT = "Check the key (gemini.api_key, GEMINI_API_KEY) and its project, or create a new one: https://aistudio.google.com/apikey."
 VERTEX_HINT = "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS."
 _VERTEX_ROLE_HINT = "The account needs roles/aiplatform.user in the project, and the Vertex AI API must be enabled."
 _VERTEX_KEY_HINT = (
@@ -111,7 +111,7 @@ def _advice(error: APIError, vertex: bool) -> str:
         return _VERTEX_KEY_HINT
     if vertex:
         return VERTEX_HINT if error.code == 401 else _VERTEX_ROLE_HINT
-    return KEY_HINT if error.code in (400, 401) else NEW_KEY_HINT
+    return _NEW_KEY_HINT
 
 
 def _links(error: APIError) -> Iterator[str]:

@@ -151,6 +151,7 @@ def test_advice_fits_the_case(error: APIError, vertex: bool, told: str) -> None:
     hint = fault(error, SCRUBBED, NOW, vertex=vertex)[0].hint or ""
     assert told in hint
     assert "GEMINI_API_KEY" not in hint or not vertex
+    assert "--engine" not in hint, "a server has no such flag"
 
 
 def violated(name: str, **value: str) -> list[Any]:
