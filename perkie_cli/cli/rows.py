@@ -109,6 +109,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "emulate storage": (),
     "emulate monitoring": (),
     "emulate run": (),
+    "emulate iam": (),
     "emulate gcp": (),
     "emulate all": (),
 }
