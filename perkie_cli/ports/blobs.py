@@ -14,7 +14,10 @@ from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTot
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    """One stored object. ``touched`` is the custom time that sliding lifetimes count from."""
+    """One stored object. ``touched`` is the custom time that sliding lifetimes count from.
+
+    ``fault``: which of its facts make no sense, in words; the object itself may be whole.
+    """
 
     key: str
     size: int  # bytes
@@ -24,6 +27,7 @@ class BlobInfo:
     touched: datetime
     generation: int
     metadata: Mapping[str, str] = field(default_factory=dict)
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ import itertools
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -173,6 +174,26 @@ async def test_an_entry_without_file_is_dropped(store: DiskBlobs, root: Path) ->
     assert [(stray.key, stray.kind) for stray in await strays(store)] == [(PICTURE, StrayKind.ENTRY_WITHOUT_FILE)]
     await strays(store, repair=True)
     assert await store.head(PICTURE) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("metadata", "{"), ("metadata", "[1]"), ("metadata", 7), ("touched", 2**62), ("created", "x")]
+)
+async def test_one_odd_row_stops_no_command(
+    store: DiskBlobs, root: Path, clock: ManualClock, column: str, value: object
+) -> None:
+    keys = ["shared/ca/a_ink_wash_1.jpg", "shared/ca/b_ink_wash_1.jpg"]
+    for key in keys:
+        await put(store, key)
+    with closing(sqlite3.connect(root / "index.sqlite")) as index, index:
+        index.execute(f"UPDATE objects SET {column} = ? WHERE key = ?", (value, keys[0]))
+    keeping = CacheKeeping(store, clock, NoEvents(), (), Protection())
+    assert [info.key async for info in keeping.inspect(Filter())] == keys
+    assert [each.count for each in (await keeping.stats(Filter())).values()] == [2]
+    (found,) = [each async for each in keeping.verify(Filter(), repair=True)]
+    assert (found.key, found.kind, found.remedy) == (keys[0], FindingKind.SENSELESS_FACTS, "renewed")
+    assert [each async for each in keeping.verify(Filter())] == []
+    assert (await stored(store, keys[0])).data == b"picture"
 
 
 async def test_verify_tells_each_thing_once(store: DiskBlobs, root: Path, clock: ManualClock) -> None:

@@ -257,7 +257,8 @@ def verify(
         async for finding in services.cache_keeping.verify(chosen, repair=mend, acknowledged=acknowledged):
             found.append(FindingRow(**as_fields(finding)))
             done = finding.remedy if mend else f"would be {finding.remedy}"
-            renderer.say(f"{finding.kind}: {finding.key} ({done})")
+            why = f": {finding.detail}" if finding.detail else ""
+            renderer.say(f"{finding.kind}: {finding.key} ({done}){why}")
         renderer.say("all whole" if not found else f"{len(found)} found")
         pending = ChangesPending(
             f"{objects_of(len(found))} of {services.blobs.name} found broken",

@@ -31,6 +31,7 @@ class ObjectRow:
     touched: datetime
     generation: int
     metadata: Mapping[str, str]
+    fault: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class FindingRow:
     kind: str
     size: int
     remedy: str
+    detail: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class StoredFacts:
     """The facts that conditions check. ``noncurrent``: when the version was replaced or deleted; None: it is live."""
 
     key: str
-    created: datetime
+    created: datetime | None
     touched: datetime | None
     storage_class: str = "STANDARD"
     noncurrent: datetime | None = None

@@ -13,6 +13,11 @@ ALLOWED = frozenset({
 LONGEST = 256
 
 
+def allowed_of(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Those of the facts that may be stored: an object that somebody's tool wrote can have others."""
+    return {name: value for name, value in metadata.items() if name in ALLOWED and len(value) <= LONGEST}
+
+
 def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Returns a checked copy of the facts.
 

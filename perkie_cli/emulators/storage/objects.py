@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from perkie_cli.emulators.storage.errors import ApiError
 from perkie_cli.emulators.storage.records import Json, Version
-from perkie_cli.emulators.storage.resources import OBJECT_FIELDS, check_custom_time, patched, writable
+from perkie_cli.emulators.storage.resources import OBJECT_FIELDS, patched, settle_custom_time, writable
 from perkie_cli.emulators.storage.state import State, check_preconditions
 
 Query = Mapping[str, str]
@@ -44,7 +44,7 @@ class Objects:
         check_preconditions(query, home.live(name))
         fields = writable(given, OBJECT_FIELDS)
         fields.setdefault("contentType", "application/octet-stream")
-        check_custom_time(None, fields)
+        settle_custom_time(None, fields)
         _check_sums(Version(name, 0, data, {}, self._state.clock.now()), given)
         return self._state.write(home, name, data, fields)
 
@@ -53,7 +53,7 @@ class Objects:
         version = self._state.existing(bucket, name, query.get("generation"))
         check_preconditions(query, version)
         fields = writable(change, OBJECT_FIELDS) if whole else patched(version.fields, change, OBJECT_FIELDS)
-        check_custom_time(version.custom_time, fields)
+        settle_custom_time(version.custom_time, fields)
         if version.fields.get("eventBasedHold") and not fields.get("eventBasedHold"):
             version.released = self._state.clock.now()  # the retention period begins anew
         version.fields = fields
@@ -77,6 +77,7 @@ class Objects:
         fields = writable(given, OBJECT_FIELDS)
         kept = {key: value for key, value in origin.fields.items() if key not in HOLDS}
         fields = {"contentType": origin.fields["contentType"], **fields} if fields else kept
+        settle_custom_time(None, fields)
         return self._state.write(home, target[1], origin.data, fields, origin.components)
 
     def compose(self, bucket: str, name: str, request: Json, query: Query) -> Version:
@@ -94,7 +95,7 @@ class Objects:
         check_preconditions(query, home.live(name))
         fields = writable(request.get("destination") or {}, OBJECT_FIELDS)
         fields.setdefault("contentType", "application/octet-stream")
-        check_custom_time(None, fields)
+        settle_custom_time(None, fields)
         components = sum(part.components or 1 for part in parts)
         made = self._state.write(home, name, b"".join(part.data for part in parts), fields, components)
         if query.get("deleteSourceObjects", "").lower() == "true":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -23,15 +24,16 @@ NOT_EMULATED = {
     "objectRetention": "Retention by object",
     "retention": "Retention by object",
 }
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 BUCKET_FIELDS = frozenset({
     "autoclass", "billing", "cors", "defaultEventBasedHold", "encryption", "iamConfiguration", "labels", "lifecycle",
     "location", "logging", "retentionPolicy", "rpo", "softDeletePolicy", "storageClass", "versioning", "website",
 })  # fmt: skip
 
 
-def stamp(time: datetime) -> str:
+def stamp(time: datetime, precision: str = "microseconds") -> str:
     """RFC 3339 with milliseconds or finer, as the API writes it."""
-    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return time.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def object_json(bucket: Bucket, version: Version, base: str) -> Json:
@@ -125,14 +127,24 @@ def refuse_unemulated(given: Json) -> None:
             raise not_emulated(f"{what} ({name})")
 
 
-def check_custom_time(before: datetime | None, fields: Json) -> None:
-    """Checks that custom time is neither removed nor moved back.
+def settle_custom_time(before: datetime | None, fields: Json) -> None:
+    """Writes the custom time in ``fields`` as the service keeps it: in UTC, with milliseconds.
 
-    Raises: ApiError 400.
+    Raises: ApiError 400 for one that is not by RFC 3339, is moved back, or is removed.
     """
-    try:
-        after = datetime.fromisoformat(fields["customTime"]) if "customTime" in fields else None
-    except ValueError as error:
-        raise ApiError(400, f"Invalid customTime: {error}") from error
+    after = _custom_time(fields["customTime"]) if "customTime" in fields else None
     if before is not None and (after is None or after < before):
         raise ApiError(400, "Custom time cannot be removed or set to an earlier time.")
+    if after is not None:
+        fields["customTime"] = stamp(after, "milliseconds")
+
+
+def _custom_time(given: object) -> datetime:
+    """In UTC, to the millisecond. Raises: ApiError 400."""
+    if not isinstance(given, str) or not _RFC3339.fullmatch(given):
+        raise ApiError(400, f"Invalid value for customTime: {given!r:.60} is not a time by RFC 3339")
+    try:
+        time = datetime.fromisoformat(given.upper()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ApiError(400, f"Invalid value for customTime: {given!r:.60}: {error}") from error
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

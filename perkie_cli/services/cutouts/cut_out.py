@@ -74,7 +74,10 @@ class _Made:
 
     @property
     def confidence(self) -> float:
-        return float(self.facts.get("confidence", "1"))
+        try:
+            return float(self.facts.get("confidence", "1"))
+        except ValueError:  # somebody's tool wrote the facts
+            return 1.0
 
 
 class Cutouts:

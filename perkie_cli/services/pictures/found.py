@@ -27,9 +27,9 @@ class Found:
 def found_in(blob: Blob, key: str, outcome: CacheOutcome) -> Found:
     """The picture in a stored object. Raises: the BadInput family for one without facts that does not read."""
     facts = blob.info.metadata
-    if "width" in facts:
+    try:
         width, height = int(facts["width"]), int(facts["height"])
-    else:  # its row was rebuilt from the file
+    except (KeyError, ValueError):  # its row was rebuilt from the file, or somebody's tool wrote the facts
         seen = codec.inspect(blob.data, _MASTERS, "the stored picture")
         width, height = seen.width, seen.height
     picture = EncodedPicture(blob.data, ImageFormat(blob.info.key.rpartition(".")[2]), width, height)

@@ -6,6 +6,7 @@ again, scaled down or recompressed by a phone, is drawn only once.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -23,6 +24,7 @@ from perkie_cli.services.pictures.found import Found, found_in
 
 REMEMBERED = 128  # hashes of current uploads: look-up and storing need the same one
 FACT = "phash"
+_HASH = re.compile(r"[0-9a-f]{64}")  # anything else was written by somebody's tool
 
 
 class NearDuplicates:
@@ -67,9 +69,9 @@ class NearDuplicates:
         best: BlobInfo | None = None
         distance = self._max_distance + 1
         async for info in self._blobs.list(Selection(f"generated/{owner.folder}/", style=key.style)):
-            theirs = info.metadata.get(FACT)
+            theirs = info.metadata.get(FACT, "")
             same_recipe = info.key.rpartition(".")[0].endswith(f"_{key.fingerprint}")
-            if theirs is not None and same_recipe and (apart := bits_apart(wanted, theirs)) < distance:
+            if _HASH.fullmatch(theirs) and same_recipe and (apart := bits_apart(wanted, theirs)) < distance:
                 best, distance = info, apart
         return best
 

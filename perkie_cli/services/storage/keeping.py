@@ -11,6 +11,7 @@ from perkie_cli.domain.errors import NotFound, UsageError
 from perkie_cli.domain.events import Audited
 from perkie_cli.domain.pictures.cache_key import parse_name
 from perkie_cli.domain.storage.lifecycle import Rule
+from perkie_cli.domain.storage.metadata import allowed_of
 from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.domain.storage.selection import Selection, StoredTotal, area_of, total
 from perkie_cli.ports import Blob, BlobInfo, BlobStore, Clock, EventSink, StrayKind
@@ -29,16 +30,18 @@ class FindingKind(StrEnum):
     DAMAGED_INDEX = "damaged index"
     FILE_WITHOUT_ENTRY = "file without entry"
     LEFTOVER = "leftover"  # of an interrupted write
+    SENSELESS_FACTS = "senseless facts"  # the object is whole, but not what stands beside it
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One problem, and what a repair does about it: ``removed``, ``adopted`` or ``moved aside``."""
+    """One problem, and what a repair does about it: ``removed``, ``adopted``, ``renewed`` or ``moved aside``."""
 
     key: str
     kind: FindingKind
     size: int  # bytes
     remedy: str
+    detail: str | None = None
 
 
 class CacheKeeping:
@@ -227,11 +230,23 @@ class CacheKeeping:
                     yield Finding(stray.key, FindingKind(stray.kind.value), stray.size, remedy)
 
     async def _check(self, info: BlobInfo, repair: bool) -> Finding | None:
-        if await self._store.get(info.key) is not None or await self._store.head(info.key) is None:
+        if (blob := await self._store.get(info.key)) is not None:
+            return await self._check_facts(blob, repair)
+        if await self._store.head(info.key) is None:
             return None
         if repair:
             await self._store.delete(info.key)
         return Finding(info.key, FindingKind.DAMAGED, info.size, "removed")
+
+    async def _check_facts(self, blob: Blob, repair: bool) -> Finding | None:
+        """A repair writes the object again, as used now, without the facts that cannot be read."""
+        info = blob.info
+        if info.fault is None:
+            return None
+        if repair:
+            facts = allowed_of(info.metadata)
+            await self._store.put(info.key, blob.data, content_type=info.content_type, metadata=facts, overwrite=True)
+        return Finding(info.key, FindingKind.SENSELESS_FACTS, info.size, "renewed", info.fault)
 
     def _audit(self, action: str, chosen: Filter, detail: str) -> None:
         given = {name: getattr(chosen, name) for name in Filter.__slots__}

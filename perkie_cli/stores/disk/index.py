@@ -43,8 +43,9 @@ CREATE TABLE objects (
 CREATE INDEX tallies ON objects (area, touched, size);  -- a million objects are counted without reading their rows
 PRAGMA user_version = {VERSION};
 """
-_COLUMNS = ", ".join(field.name for field in fields(BlobInfo))
+_COLUMNS = ", ".join(field.name for field in fields(BlobInfo) if field.name != "fault")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -199,13 +200,32 @@ class DiskIndex:
 
 
 def _info(row: tuple[Any, ...]) -> BlobInfo:
+    """One odd row, such as a tool or a damaged disk leaves, must not stop a listing: it is read as far as it goes."""
     key, size, content_type, sha256, created, touched, generation, metadata = row
     times = _time(created), _time(touched)
-    return BlobInfo(key, size, content_type, sha256, *times, generation, json.loads(metadata))
+    facts, fault = _facts(metadata)
+    if _LATEST in times:
+        fault = f"times are {created!r:.30} and {touched!r:.30}"
+    return BlobInfo(key, size, content_type, sha256, *times, generation, facts, fault)
+
+
+def _facts(metadata: object) -> tuple[dict[str, str], str | None]:
+    """The facts of a row, and what is wrong with them."""
+    try:
+        facts = json.loads(metadata)  # type: ignore[arg-type]  # SQLite keeps any type in any column
+        if isinstance(facts, dict):
+            return {name: str(value) for name, value in facts.items()}, None
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return {}, f"metadata is {metadata!r:.60}"
 
 
 def _time(value: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=value)
+    """A number that is no time counts as the last one: what cannot be read should not expire."""
+    try:
+        return _EPOCH + timedelta(microseconds=value)
+    except (OverflowError, TypeError):
+        return _LATEST
 
 
 def _condition(selection: Selection, *, by_area: bool = False) -> tuple[str, list[object]]:

@@ -20,6 +20,7 @@ from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTot
 from perkie_cli.domain.units import format_size
 from perkie_cli.ports import TOUCH_EVERY, Blob, BlobInfo, Clock, Stray
 from perkie_cli.stores.google.storage_client import CALL_OPTIONS, GcsConnection
+from perkie_cli.stores.google.times import senseless_times, time_of
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob as GcsBlob
@@ -83,7 +84,7 @@ class GcsBlobs:
             received = _Received(self._largest)
             blob.download_to_file(received, if_generation_match=blob.generation, raw_download=True, **CALL_OPTIONS)
             data = received.getvalue()
-            info, digest = _info(blob), hashlib.sha256(data).hexdigest()
+            info, digest = _info(blob, self._clock.now()), hashlib.sha256(data).hexdigest()
             return Blob(info, data) if info.sha256 in ("", digest) else None
 
         check_key(key)
@@ -100,7 +101,7 @@ class GcsBlobs:
 
         def call(bucket: Bucket) -> BlobInfo | None:
             blob = bucket.get_blob(key, **CALL_OPTIONS)
-            return None if blob is None else _info(blob)
+            return None if blob is None else _info(blob, self._clock.now())
 
         return await self._connection.run(call)
 
@@ -163,7 +164,9 @@ class GcsBlobs:
 
         token: str | None = None
         while True:
-            found, token = await self._connection.in_bucket(functools.partial(_page, selection, token))
+            found, token = await self._connection.in_bucket(
+                functools.partial(_page, selection, token, self._clock.now())
+            )
             for info in found:
                 yield info
             if token is None:
@@ -234,18 +237,24 @@ class _Received(io.BytesIO):
         return super().write(data)
 
 
-def _info(blob: GcsBlob) -> BlobInfo:
-    """The facts of an object; foreign objects have no custom time and no hash."""
+def _info(blob: GcsBlob, now: datetime) -> BlobInfo:
+    """The facts of an object; foreign objects have no custom time and no hash.
+
+    Where no time makes sense the object counts as new: what cannot be read should not expire.
+    """
     facts = dict(blob.metadata or {})
     digest = facts.pop(HASH_FIELD, "")
-    touched = blob.custom_time or blob.time_created
+    created = time_of(blob, "timeCreated") or now
+    touched = time_of(blob, "customTime") or created
     content_type = blob.content_type or "application/octet-stream"
-    return BlobInfo(blob.name, blob.size, content_type, digest, blob.time_created, touched, int(blob.generation), facts)
+    fault = senseless_times(blob, "timeCreated", "customTime")
+    size, generation = blob.size or 0, int(blob.generation)
+    return BlobInfo(blob.name, size, content_type, digest, created, touched, generation, facts, fault)
 
 
-def _page(selection: Selection, token: str | None, bucket: Bucket) -> tuple[list[BlobInfo], str | None]:
+def _page(selection: Selection, token: str | None, now: datetime, bucket: Bucket) -> tuple[list[BlobInfo], str | None]:
     listing = bucket.list_blobs(
         prefix=selection.prefix, page_token=token, page_size=PAGE, fields=FIELDS, **CALL_OPTIONS
     )
-    infos = [_info(blob) for blob in next(listing.pages, ()) if is_key(blob.name)]
+    infos = [_info(blob, now) for blob in next(listing.pages, ()) if is_key(blob.name)]
     return [i for i in infos if selection.matches(i.key, i.size, i.touched)], listing.next_page_token

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from perkie_cli.ports import RemoteObject
 from perkie_cli.stores.google.storage_client import CALL_OPTIONS, GcsConnection
+from perkie_cli.stores.google.times import time_of
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
 
 PAGE = 1000
 NO_METADATA: Mapping[str, str] = {}  # one for all: there may be 100,000 objects
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIELDS = "items(name,size,contentType,generation,updated,metadata),nextPageToken"
 
 
@@ -92,5 +95,5 @@ class GcsBuckets:
 
 def _found(bucket: str, blob: Blob) -> RemoteObject:
     kind = blob.content_type or ""
-    facts = (blob.size or 0, kind, blob.generation or 0, blob.updated)
+    facts = (blob.size or 0, kind, blob.generation or 0, time_of(blob, "updated") or _EPOCH)
     return RemoteObject(bucket, blob.name, *facts, blob.metadata or NO_METADATA)

@@ -12,6 +12,7 @@ from perkie_cli.domain.iam import Members, members_of
 from perkie_cli.domain.storage.lifecycle import StoredFacts
 from perkie_cli.ports import BucketState
 from perkie_cli.stores.google.storage_client import CALL_OPTIONS, GcsConnection
+from perkie_cli.stores.google.times import time_of
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
@@ -96,7 +97,5 @@ def _facts(blobs: Iterable[Blob]) -> Iterable[tuple[StoredFacts, int]]:
     for name, group in itertools.groupby(blobs, key=lambda blob: blob.name):
         versions = sorted(group, key=lambda blob: int(blob.generation), reverse=True)
         for newer, blob in enumerate(versions):
-            facts = StoredFacts(
-                name, blob.time_created, blob.custom_time, blob.storage_class or "STANDARD", blob.time_deleted, newer
-            )
-            yield facts, blob.size
+            created, touched, deleted = (time_of(blob, each) for each in ("timeCreated", "customTime", "timeDeleted"))
+            yield StoredFacts(name, created, touched, blob.storage_class or "STANDARD", deleted, newer), blob.size or 0

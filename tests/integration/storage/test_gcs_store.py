@@ -14,14 +14,22 @@ from google.cloud import storage
 from google.oauth2 import service_account
 
 from perkie_cli.config.schema import HttpSettings
+from perkie_cli.domain.storage.lifecycle import rules_for
+from perkie_cli.domain.storage.protection import Protection
+from perkie_cli.domain.storage.selection import AREAS, total
 from perkie_cli.emulators.http_server import Handler, Request, Response, Wire
+from perkie_cli.services.storage.keeping import CacheKeeping, Filter, FindingKind
 from perkie_cli.stores.google.blobs import GcsBlobs
+from perkie_cli.stores.google.buckets import GcsBuckets
+from perkie_cli.stores.google.lifecycle import GcsRules
 from perkie_cli.stores.google.storage_client import GcsConnection, GcsPlace
 from perkie_cli.system.threads import thread_workers
 from tests.clock import ManualClock
-from tests.contract.blob_stores import BUCKET, SIGNER, GcsOpener
+from tests.contract.blob_stores import BUCKET, SIGNER, GcsOpener, facts, stored
+from tests.events import Recorder
 from tests.http_server import PHOTO64, running
 
+RULES = rules_for(dict.fromkeys(AREAS, timedelta(days=30)))
 KEY = "generated/customers/42/ab_ink_wash_01.jpg"
 
 
@@ -105,6 +113,39 @@ async def test_listing_goes_page_by_page(bucket: GcsOpener, clock: ManualClock) 
     infos = [info async for info in bucket.open(clock).list()]
     assert [info.key for info in infos] == [f"shared/ab/{number:05d}.jpg" for number in range(2500)]
     assert sum(request.endswith("/o") for request in bucket.server.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("time", "read"),
+    [
+        ("2026-05-01T12:00:00+00:00", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("2026-05-01T12:00:00.123456789-07:00", datetime(2026, 5, 1, 19, 0, 0, 123456, tzinfo=UTC)),
+        ("2026-05-01T12:00:00", datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ("yesterday", None),
+        (1777636800, None),
+        ({"at": "noon"}, None),
+    ],
+)
+async def test_a_time_that_somebodys_tool_wrote_stops_no_command(
+    bucket: GcsOpener, clock: ManualClock, events: Recorder, time: object, read: datetime | None
+) -> None:
+    """The emulator keeps times as Google does; a server that stands in for it may not."""
+    store = bucket.open(clock)
+    await store.put(KEY, b"picture", content_type="image/jpeg", metadata={"engine": "local"})
+    home = bucket.server.state.buckets[BUCKET]
+    bucket.server.state.write(home, "shared/ab/odd_ink_wash_01.jpg", b"x", {"contentType": "x", "customTime": time})
+    keeping = CacheKeeping(store, clock, events, RULES, Protection())
+    seen = [info async for info in keeping.inspect(Filter())]
+    assert [info.touched for info in seen] == [(await facts(store, KEY)).touched, read or clock.now()]
+    assert total(await keeping.stats(Filter())).count == 2
+    found = [each async for each in keeping.verify(Filter(), repair=True)]
+    assert [(each.kind, each.remedy) for each in found] == [(FindingKind.SENSELESS_FACTS, "renewed")] * (read is None)
+    assert [each async for each in keeping.verify(Filter())] == []
+    assert (await stored(store, seen[1].key)).data == b"x"
+    assert total(await keeping.would_purge(Filter(expired=True))).count == (read is not None)
+    connection = GcsConnection(GcsPlace(BUCKET, bucket.server.url), clock, thread_workers(1))
+    assert len([each async for each in GcsRules(connection).versions()]) == 2
+    assert len(await GcsBuckets(lambda _: connection).list(BUCKET, "")) == 2
 
 
 async def test_objects_of_others_are_read_but_names_that_are_no_keys_are_passed_over(

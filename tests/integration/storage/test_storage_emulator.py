@@ -151,6 +151,35 @@ async def test_custom_time_never_moves_back(bucket: storage.Bucket) -> None:
     await check(play)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2026-05-01T12:00:00+00:00", "2026-05-01T12:00:00.000Z"),
+        ("2026-05-01T12:00:00.123456789-07:00", "2026-05-01T19:00:00.123Z"),
+        ("2026-05-01t12:00:00z", "2026-05-01T12:00:00.000Z"),
+        ("2026-05-01T12:00:00", None),
+        ("2026-05-01", None),
+        ("0001-01-01T00:00:00+10:00", None),
+        ("yesterday", None),
+        (1777636800, None),
+    ],
+)
+async def test_custom_time_is_kept_in_utc_with_milliseconds(
+    emulator: StorageEmulator, bucket: storage.Bucket, given: str | int, kept: str | None
+) -> None:
+    def play() -> None:
+        fill(bucket, "x.jpg")
+        url = f"{emulator.url}/storage/v1/b/bkt/o/x.jpg"
+        for method, body in (("PATCH", {}), ("POST", {"contentType": "image/jpeg"})):
+            where = url if method == "PATCH" else f"{url}/rewriteTo/b/bkt/o/y.jpg"
+            answer = requests.request(method, where, json={**body, "customTime": given}, timeout=60)
+            assert answer.status_code == (400 if kept is None else 200)
+            made = answer.json().get("resource", answer.json())
+            assert made.get("customTime") == kept
+
+    await check(play)
+
+
 async def test_versions_are_kept_and_soft_deleted_ones_restored(bucket: storage.Bucket) -> None:
     def play() -> None:
         bucket.versioning_enabled = True
