@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.protection import Protection, bucket_name
 from perkie_cli.services.storage.keeping import CacheKeeping
+from perkie_cli.services.storage.restoring import Restoring
+from perkie_cli.stores.google.gone import GcsGone
 from perkie_cli.telemetry.audit import current_actor
 
 if TYPE_CHECKING:
@@ -31,6 +33,12 @@ def lifetimes(its: Services) -> Mapping[str, timedelta]:
 def cache_keeping(its: Services) -> CacheKeeping:
     """Statistics, purge, verify."""
     return CacheKeeping(its.blobs, its.clock, its.events, rules_for(its.lifetimes), its.protection)
+
+
+def restoring(its: Services) -> Restoring:
+    """Brings back what is gone from the bucket. Raises: InvalidSetting where none is set."""
+    gone, rules = GcsGone(its.bucket), rules_for(its.lifetimes)
+    return Restoring(gone, its.clock, its.events, rules, its.protection.actor, its.audit.records)
 
 
 def protection(its: Services) -> Protection:

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from perkie_cli.services.shop.process import Process
     from perkie_cli.services.shop.storefront import Storefront
     from perkie_cli.services.storage.keeping import CacheKeeping
+    from perkie_cli.services.storage.restoring import Restoring
     from perkie_cli.services.storage.uploads import Uploads
     from perkie_cli.stores.google.firestore_connection import FirestoreConnection
     from perkie_cli.stores.google.storage_client import GcsConnection
@@ -160,6 +161,7 @@ class Services(LazyParts):
 
     lifetimes: Mapping[str, timedelta] = part("keeping")
     cache_keeping: CacheKeeping = part("keeping")
+    restoring: Restoring = part("keeping")
     protection: Protection = part("keeping")
 
     quota_file: Path = part("stores.documents")

@@ -37,7 +37,7 @@ from perkie_cli.cli.models.rows import ImageModelRow, NetworkRow, ScoreRow, Weig
 from perkie_cli.cli.money.spending import SpendRow
 from perkie_cli.cli.monitor.rows import AlertRow, LiveRow, ResourceChangeRow
 from perkie_cli.cli.row_parts import CheckRow, FailedRow, FileRow, VersionRow
-from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, ObjectRow, RuleChangeRow, RuleRow
+from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, GoneRow, ObjectRow, RuleChangeRow, RuleRow
 from perkie_cli.domain.quotas.limits import CounterState
 from perkie_cli.domain.records import AuditRecord, LogLine
 from perkie_cli.ports import CopiedFile, StateFile
@@ -67,6 +67,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "cache warm": (PictureRow, OrderRow),
     "cache purge": (AreaRow,),
     "cache verify": (FindingRow,),
+    "cache restore": (GoneRow,),
     "quota show": (CounterState,),
     "quota reset": (CounterState, CounterChangeRow),
     "quota grant": (CounterState, CounterChangeRow),

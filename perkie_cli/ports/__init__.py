@@ -12,6 +12,8 @@ if TYPE_CHECKING:
         BlobStore,
         BucketRules,
         BucketState,
+        GoneObject,
+        GoneObjects,
         Stray,
         StrayKind,
     )
@@ -65,6 +67,8 @@ __all__ = [
     "DownloadProgress",
     "Downloads",
     "EventSink",
+    "GoneObject",
+    "GoneObjects",
     "Journal",
     "Loadable",
     "Locks",

@@ -121,6 +121,36 @@ class BlobStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class GoneObject:
+    """The newest version that a bucket still has of an object which is not live.
+
+    ``gone``: since when. ``until``: the end of soft delete; None for a noncurrent version, which the bucket's rules
+    delete. ``removed``: perkie deleted it, as in an erasure.
+    """
+
+    facts: StoredFacts
+    size: int  # bytes
+    generation: int
+    gone: datetime
+    until: datetime | None
+    removed: bool
+
+
+class GoneObjects(Protocol):
+    """What versioning and soft delete keep. Every method raises StoreUnavailable, NotAuthorised, InvalidSetting."""
+
+    @property
+    def name(self) -> str:
+        """``gs://bucket``."""
+
+    async def list(self, prefix: str) -> Sequence[GoneObject]:
+        """Those whose keys begin with the prefix, in key order."""
+
+    async def bring_back(self, gone: GoneObject, now: datetime) -> bool:
+        """Makes that version live, as used ``now``. False if it is gone for good, or the key is live again."""
+
+
+@dataclass(frozen=True, slots=True)
 class BucketState:
     """A bucket's settings. ``rules`` is raw JSON: it may have fields that perkie does not know. ``never_public``:
     public access prevention is enforced by the bucket itself.

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -47,6 +48,31 @@ def draw(perkie: Perkie, env: dict[str, str], *words: str) -> None:
 @pytest.mark.parametrize("args", [("cache", "stats"), ("cache", "inspect"), ("lifecycle", "--help")], ids=" ".join)
 def test_looking_imports_nothing_heavy(args: tuple[str, ...]) -> None:
     assert imported(*args).isdisjoint({*HEAVY, "rich", "multiprocessing"} if args[0] == "cache" else HEAVY)
+
+
+def test_pictures_that_somebody_deleted_are_brought_back(perkie: Perkie, bucket: dict[str, str]) -> None:
+    draw(perkie, bucket, "--customer", "42")
+    listed = envelope(perkie("cache", "inspect", "--json", env=bucket))["results"]
+    home = f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}"
+    requests.patch(home, json={"softDeletePolicy": {"retentionDurationSeconds": "604800"}}, timeout=60)
+    for row in listed:
+        assert requests.delete(f"{home}/o/{quote(row['key'], safe='')}", timeout=60).status_code == 204
+    told = envelope(perkie("lifecycle", "diff", "--json", env=bucket))["summary"]
+    assert told["restorable"]["count"] == len(listed)
+    doctor = perkie("doctor", "--only", "bucket.rules", env=bucket)
+    assert f"{len(listed)} objects are gone and can be brought back" in doctor.stdout
+    looked = perkie("cache", "restore", "--since", "1h", "--dry-run", env=bucket)
+    assert (looked.returncode, looked.stdout.count("\n")) == (0, len(listed))
+    unasked = perkie("cache", "restore", env=bucket)
+    assert (unasked.returncode, "--yes" in unasked.stderr) == (2, True)
+    done = perkie("cache", "restore", "--yes", env=bucket)
+    assert f"brought back {len(listed)} objects" in done.stderr
+    assert "perkie lifecycle apply" in done.stderr
+    again = envelope(perkie("cache", "inspect", "--json", env=bucket))["results"]
+    assert [(row["key"], row["sha256"]) for row in again] == [(row["key"], row["sha256"]) for row in listed]
+    assert envelope(perkie("audit", "list", "--json", env=bucket))["results"][-1]["action"] == "cache restore"
+    on_disk = perkie("cache", "restore", "--dry-run")
+    assert (on_disk.returncode, "keeps no old versions" in on_disk.stderr) == (3, True)
 
 
 @pytest.mark.parametrize("where", ["disk", "bucket"])

@@ -13,8 +13,9 @@ import typer
 
 from perkie_cli.batch.files import STDIO, write_atomically
 from perkie_cli.cli import complete
-from perkie_cli.cli.choices import output_in
+from perkie_cli.cli.choices import output_in, owner_of
 from perkie_cli.cli.options import Acknowledged, BudgetDollars, DryRun, Jobs, ShardOf, Yes
+from perkie_cli.cli.records.since import Since
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.row_parts import as_fields
 from perkie_cli.cli.session import renderer_of, run
@@ -268,6 +269,34 @@ def verify(
         return Report(found, summary, error=pending if found and not mend else None)
 
     run(ctx, work)
+
+
+@app.command()
+def restore(
+    ctx: typer.Context,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Only objects of this customer.")] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Only objects of this session.")] = None,
+    hash_: Annotated[str | None, typer.Option("--hash", metavar="HEX", help="Only objects of this upload.")] = None,
+    since: Since = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Bring back what a rule or a hand deleted in the bucket, from its versioning or soft delete.
+
+    What was erased, removed by perkie or past its lifetime stays gone. Leaves an audit record.
+    Without a filter everything comes back, --since when it went. Restore before you change rules or versioning.
+
+    Examples:
+
+      perkie cache restore --since 2d --dry-run
+
+      perkie cache restore --customer 42 --yes
+    """
+    from perkie_cli.cli.storage.restore import Restore
+    from perkie_cli.cli.storage.restore import restore as run_restore
+
+    asked = Restore(Filter(owner_of(customer, session), hash_ and hash_.lower()), since, dry_run, yes)
+    run(ctx, lambda services: run_restore(services, renderer_of(ctx), asked))
 
 
 @app.command()

@@ -127,7 +127,7 @@ def apply(
         renderer.confirm(f"Replace the rules of {services.lifecycle.bucket}?", yes=yes)
         await services.lifecycle.apply(change, acknowledged)
         renderer.say("applied; the service may take 24 hours to act on it")
-        return Report(_changes(change), {"changed": True, **_lost(gone)})
+        return Report(_changes(change), {"changed": True, **gone.amounts})
 
     run(ctx, work, {"cache.bucket": bucket})
 
@@ -142,18 +142,31 @@ def _wanted(services: Services, file: Path | None) -> Sequence[Rule]:
 
 @dataclass(frozen=True, slots=True)
 class _Losses:
-    """``now``: what the target rules would delete at once; ``soon``: what the bucket's own delete within a day."""
+    """``now``: what the target rules would delete at once; ``soon``: what the bucket's own delete within a day;
+    ``restorable``: what is gone and can be brought back.
+    """
 
     now: Mapping[str, StoredTotal]
     soon: Mapping[str, StoredTotal]
+    restorable: StoredTotal
+
+    @property
+    def amounts(self) -> dict[str, Any]:
+        """For the envelope."""
+        return {
+            "would_go": {area: asdict(each) for area, each in self.now.items()},
+            "about_to_go": {area: asdict(each) for area, each in self.soon.items()},
+            "restorable": asdict(self.restorable),
+        }
 
 
 async def _compare(services: Services, file: Path | None) -> tuple[Change, _Losses]:
     change = await services.lifecycle.compare(_wanted(services, file), given=file is not None)
     if not change.pending:
-        return change, _Losses({}, {})
+        return change, _Losses({}, {}, StoredTotal())
     now = await services.lifecycle.would_delete(change.target)
-    return change, _Losses(now, await services.lifecycle.about_to_go(change) if change.removed else {})
+    soon = await services.lifecycle.about_to_go(change) if change.removed else {}
+    return change, _Losses(now, soon, await services.restoring.restorable())
 
 
 def _pending(services: Services) -> ChangesPending:
@@ -164,12 +177,7 @@ def _pending(services: Services) -> ChangesPending:
 
 def _report(change: Change, gone: _Losses, error: ChangesPending | None) -> Report:
     lines = [*_lines(change, gone)] if change.pending else ["the bucket already has these rules"]
-    summary = {
-        "changed": False,
-        "pending": change.pending,
-        "would_go": _amounts(gone.now),
-        "about_to_go": _amounts(gone.soon),
-    }
+    summary = {"changed": False, "pending": change.pending, **gone.amounts}
     return Report(_changes(change), summary, lines, error)
 
 
@@ -182,6 +190,10 @@ def _lines(change: Change, gone: _Losses) -> Iterable[str]:
     if not total(gone.now).count:
         yield "no object would be deleted now by the new rules"
     yield from _amounts_in_words("would be deleted now", gone.now)
+    if count := gone.restorable.count:
+        size = format_size(gone.restorable.bytes)
+        yield f"{count} gone ({size}) can be brought back; old versions have a day under the new rules. Restore first:"
+        yield "  perkie cache restore --dry-run"
 
 
 def _amounts_in_words(what: str, gone: Mapping[str, StoredTotal]) -> Iterable[str]:
@@ -193,14 +205,6 @@ def _amounts_in_words(what: str, gone: Mapping[str, StoredTotal]) -> Iterable[st
 def _changes(change: Change) -> list[RuleChangeRow]:
     removed = [RuleChangeRow("remove", rule) for rule in change.removed]
     return [*removed, *(RuleChangeRow("add", rule) for rule in change.added)]
-
-
-def _lost(gone: _Losses) -> dict[str, Any]:
-    return {"would_go": _amounts(gone.now), "about_to_go": _amounts(gone.soon)}
-
-
-def _amounts(gone: Mapping[str, StoredTotal]) -> dict[str, Any]:
-    return {area: asdict(found) for area, found in gone.items()}
 
 
 def _say(renderer: Renderer, remarks: Iterable[Remark]) -> None:

@@ -42,6 +42,16 @@ class FetchedRow(ObjectRow):
 
 
 @dataclass(frozen=True, slots=True)
+class GoneRow:
+    """An object that came back, or can: gone since when, and how long soft delete keeps it."""
+
+    key: str
+    size: int
+    gone: datetime
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class FindingRow:
     """One problem in the cache."""
 

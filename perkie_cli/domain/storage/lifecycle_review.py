@@ -146,6 +146,13 @@ def review_bucket(rules: Sequence[Rule], *, versioning: bool, soft_delete: timed
             Level.ERROR, 0,
             "versioning is on: a Delete only makes objects noncurrent, and they stay. Add a rule with isLive: false",
         )  # fmt: skip
+    elif versioning:
+        yield Remark(
+            Level.NOTE, 0,
+            "versioning is on, and no setting of perkie asks for it: what is deleted stays a day longer. Off, once"
+            " nothing is to be brought back (`perkie cache restore --dry-run`): `gcloud storage buckets update gs://BUCKET"
+            " --no-versioning`",
+        )  # fmt: skip
     for number, rule in enumerate(rules, 1):
         if not versioning and rule.action is Action.DELETE and _only_old_versions(rule):
             yield Remark(Level.NOTE, number, "acts on replaced versions only, and versioning is off")

@@ -14,6 +14,7 @@ from perkie_cli.domain.cutouts.network import MattingNetwork
 from perkie_cli.domain.engines import DrawingChoice, MattingChoice
 from perkie_cli.domain.money.price_list import ModelCatalogue
 from perkie_cli.domain.pictures.style import StyleCatalogue
+from perkie_cli.domain.storage.selection import StoredTotal
 from perkie_cli.ops.lifecycle.lifecycle import Lifecycle
 from perkie_cli.ports import BlobStore, Clock, DocumentStore, ModelStore, PricedEngine, SpendLedger, StateFiles, Workers
 from perkie_cli.ports.iam import Access
@@ -36,6 +37,13 @@ class TtlPolicies(Protocol):
 
     async def missing(self, collections: Sequence[str]) -> Sequence[str]:
         """The full names of the collections without one. Raises: StoreUnavailable, NotAuthorised."""
+
+
+class Restorables(Protocol):
+    """What a bucket keeps of deleted objects."""
+
+    async def restorable(self) -> StoredTotal:
+        """All that can come back. Raises: StoreUnavailable, NotAuthorised."""
 
 
 class Weighty(Protocol):
@@ -91,6 +99,10 @@ class Parts(Protocol):
     @property
     def lifecycle(self) -> Lifecycle:
         """The rules of the bucket."""
+
+    @property
+    def restoring(self) -> Restorables:
+        """What the bucket keeps of deleted objects."""
 
     @property
     def lifetimes(self) -> Mapping[str, timedelta]:

@@ -47,6 +47,12 @@ class Filter:
         """Whether a purge erases an owner, and with it everything derived from the owner's uploads."""
         return self.owner is not None and not self.expired
 
+    @property
+    def words(self) -> str:
+        """As audit records name it: ``owner=customer:42 style=ink_wash``."""
+        given = {name: getattr(self, name) for name in Filter.__slots__}
+        return " ".join(f"{name}={value}" for name, value in given.items() if value)
+
     def selections(self, rules: Sequence[Rule], now: datetime) -> list[Selection]:
         """Disjoint selections in key order."""
         until = None if self.older_than is None else now - self.older_than

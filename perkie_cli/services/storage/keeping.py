@@ -249,9 +249,9 @@ class CacheKeeping:
         return Finding(info.key, FindingKind.SENSELESS_FACTS, info.size, "renewed", info.fault)
 
     def _audit(self, action: str, chosen: Filter, detail: str) -> None:
-        given = {name: getattr(chosen, name) for name in Filter.__slots__}
-        target = " ".join(f"{name}={value}" for name, value in given.items() if value)
-        self._events.emit(Audited(action, f"{self._store.name} {target}".rstrip(), self._protection.actor, detail))
+        self._events.emit(
+            Audited(action, f"{self._store.name} {chosen.words}".rstrip(), self._protection.actor, detail)
+        )
 
 
 def _means(file: str, key: str) -> bool:

@@ -30,6 +30,7 @@ PAGE = 1000  # objects per request
 ASKS = 10
 LARGEST = 256 * 1024 * 1024  # bytes
 HASH_FIELD = "sha256"
+REMOVED_FIELD = "removed"
 FIELDS = "items(name,size,contentType,metadata,generation,timeCreated,customTime),nextPageToken"
 
 
@@ -116,7 +117,8 @@ class GcsBlobs:
             if origin is None:
                 return False
             blob = bucket.blob(target)
-            blob.metadata, blob.content_type, blob.custom_time = origin.metadata, origin.content_type, now
+            facts = {name: value for name, value in (origin.metadata or {}).items() if name != REMOVED_FIELD}
+            blob.metadata, blob.content_type, blob.custom_time = facts, origin.content_type, now
             token, _, _ = blob.rewrite(origin, if_generation_match=0, **CALL_OPTIONS)
             while token is not None:  # only objects of gigabytes take more than one call call
                 token, _, _ = blob.rewrite(origin, token=token, if_generation_match=0, **CALL_OPTIONS)
@@ -149,12 +151,20 @@ class GcsBlobs:
         await self._connection.run(call)
 
     async def delete(self, key: str) -> bool:
-        """Deletes the object; True when it existed."""
+        """Deletes the object; True when it existed.
+
+        It is marked first: what versioning or soft delete keeps of it says that it was meant to go (``gone``).
+        """
         from google.api_core.exceptions import NotFound
 
-        check_key(key)
+        def call(bucket: Bucket) -> None:
+            marked = bucket.blob(check_key(key))
+            marked.metadata = {REMOVED_FIELD: "yes"}
+            marked.patch(**CALL_OPTIONS)
+            bucket.blob(key).delete(**CALL_OPTIONS)
+
         try:
-            await self._connection.run(lambda bucket: bucket.blob(key).delete(**CALL_OPTIONS))
+            await self._connection.run(call)
         except NotFound:
             return False
         return True
@@ -244,6 +254,7 @@ def _info(blob: GcsBlob, now: datetime) -> BlobInfo:
     """
     facts = dict(blob.metadata or {})
     digest = facts.pop(HASH_FIELD, "")
+    facts.pop(REMOVED_FIELD, None)  # an erasure was interrupted there
     created = time_of(blob, "timeCreated") or now
     touched = time_of(blob, "customTime") or created
     content_type = blob.content_type or "application/octet-stream"

@@ -18,7 +18,8 @@ from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.domain.storage.selection import AREAS, total
 from perkie_cli.emulators.http_server import Handler, Request, Response, Wire
-from perkie_cli.services.storage.keeping import CacheKeeping, Filter, FindingKind
+from perkie_cli.services.storage.filter import Filter
+from perkie_cli.services.storage.keeping import CacheKeeping, FindingKind
 from perkie_cli.stores.google.blobs import GcsBlobs
 from perkie_cli.stores.google.buckets import GcsBuckets
 from perkie_cli.stores.google.lifecycle import GcsRules

@@ -16,6 +16,7 @@ from perkie_cli.ops.doctor.subject import Parts, Subject
 from perkie_cli.ops.lifecycle.lifecycle import Change
 from perkie_cli.ports import DocumentRef
 
+RESTORE = "perkie cache restore --dry-run"
 REPAIR = "perkie state verify --repair"
 KEPT_FOR_A_WHILE = ("quota", "leases", "spend", "key_uses")  # collections whose documents have an end
 _NO_BUCKET = "pictures are kept on this machine's disk"
@@ -119,7 +120,18 @@ async def bucket_rules(its: Subject) -> Sequence[Said]:
     if change.pending:
         text = f"the lifetime rules differ: {len(change.added)} missing, {len(change.removed)} not ours"
         found.insert(0, warning(text, "perkie lifecycle apply"))
+    if change.pending or change.state.versioning:
+        found = [*await _restorable(its), *found]
     return found or [ok(f"{len(change.target)} lifetime rules, as configured")]
+
+
+async def _restorable(its: Subject) -> Sequence[Said]:
+    """What is gone and can come back, which is to be done before the rules or versioning are mended."""
+    restoring = await its.blocking(lambda parts: parts.restoring)
+    gone = await restoring.restorable()
+    if not gone.count:
+        return []
+    return [warning(f"{gone.count} objects are gone and can be brought back, first of all", RESTORE)]
 
 
 async def _compared(its: Subject) -> Change | Said:
