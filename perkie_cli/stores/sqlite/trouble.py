@@ -18,7 +18,7 @@ from pathlib import Path
 from perkie_cli.domain.errors import CorruptStore, StoreBroken, StoreFull, StoreUnavailable
 from perkie_cli.domain.units import format_size
 
-_ROOM = "Free some space on the disk of {folder}; `perkie cache purge --expired` removes old pictures."
+_ROOM = "Free some space on the disk of {folder}; `perkie doctor --only disk.space` says what has most of it."
 _LITTLE = 256 * 1024  # bytes; with less room SQLite cannot make its write-ahead and shared-memory files
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from perkie_cli.domain.units import format_size
 from perkie_cli.ops.doctor.checks.gemini import upstream
+from perkie_cli.ops.doctor.heaviest import usage
 from perkie_cli.ops.doctor.said import Said, error, ok, skipped, warning
 from perkie_cli.ops.doctor.subject import Parts, Subject
 
 FULL, LOW = 64 * 1024**2, 1024**3  # bytes left; a picture with its original is up to 60 MB
 TOLERATED, TOO_FAR = timedelta(seconds=30), timedelta(minutes=5)  # Google refuses signatures five minutes off
+PURGE = "perkie cache purge --expired"
 STORAGE = "https://storage.googleapis.com"
 
 
@@ -33,7 +35,7 @@ def _disk(parts: Parts) -> Sequence[Said]:
     for what, place in places.items():
         nearest = _existing(place)
         disks.setdefault(nearest.stat().st_dev, {})[what] = nearest
-    return [_room(" and ".join(them), next(iter(them.values()))) for them in disks.values()]
+    return [_room(" and ".join(them), next(iter(them.values())), parts.cache_dir) for them in disks.values()]
 
 
 def _existing(place: Path) -> Path:
@@ -41,26 +43,40 @@ def _existing(place: Path) -> Path:
     return next(each for each in (place, *place.absolute().parents) if each.exists())
 
 
-def _room(what: str, place: Path) -> Said:
+def _room(what: str, place: Path, cache: Path) -> Said:
     disk = os.statvfs(place)
     left = disk.f_bavail * disk.f_frsize
     text = f"{format_size(left)} left for {what} (at {place})"
     if disk.f_flag & os.ST_RDONLY:
         return error(f"read-only: the disk of {what} (at {place})", f"mount -o remount,rw {_mount(place)}")
     if disk.f_files and not disk.f_favail:
-        return error(f"no more files (inodes) on the disk of {what} (at {place})", _purge(place))
-    if left < FULL:
-        return error(text, _purge(place))
-    return warning(text, _purge(place)) if left < LOW else ok(text)
+        return error(
+            f"no more files (inodes) on the disk of {what} (at {place})", f"du -x --inodes -d1 {_mount(place)}"
+        )
+    if left >= LOW:
+        return ok(text)
+    fix = _largest(place, cache, used=(disk.f_blocks - disk.f_bfree) * disk.f_frsize)
+    return error(text, fix) if left < FULL else warning(text, fix)
 
 
-def _purge(place: Path) -> str:
-    return f"perkie cache purge --expired  # if that frees little: du -xhd1 {_mount(place)}"
+def _largest(place: Path, cache: Path, used: int) -> str:
+    """First what frees most: mostly that is not the cache."""
+    mount = _mount_of(place)
+    found = usage(mount)
+    if found.of(cache) >= found.of(mount) / 2:
+        return f"{PURGE}  # if that frees little: du -xhd1 {shlex.quote(str(mount))}"
+    largest = found.largest
+    share = f"{format_size(found.of(largest))} of the {format_size(used)} used there"
+    frees = f"the cache has {format_size(found.of(cache))}, so that {PURGE} frees little"
+    return f"du -xhd1 {shlex.quote(str(largest))}  # {share}; {frees}"
 
 
 def _mount(folder: Path) -> str:
-    found = next(each for each in (folder, *folder.absolute().parents) if each.is_mount())
-    return shlex.quote(str(found))
+    return shlex.quote(str(_mount_of(folder)))
+
+
+def _mount_of(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.absolute().parents) if each.is_mount())
 
 
 async def clock(its: Subject) -> Sequence[Said]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from perkie_cli.ops.doctor.subject import Parts, Subject
 from perkie_cli.ops.lifecycle.lifecycle import Change
 from perkie_cli.ports import DocumentRef
 
+COUNTING = 1.5  # seconds; a check has three
 RESTORE = "perkie cache restore --dry-run"
 REPAIR = "perkie state verify --repair"
 KEPT_FOR_A_WHILE = ("quota", "leases", "spend", "key_uses")  # collections whose documents have an end
@@ -128,7 +130,11 @@ async def bucket_rules(its: Subject) -> Sequence[Said]:
 async def _restorable(its: Subject) -> Sequence[Said]:
     """What is gone and can come back, which is to be done before the rules or versioning are mended."""
     restoring = await its.blocking(lambda parts: parts.restoring)
-    gone = await restoring.restorable()
+    try:
+        async with asyncio.timeout(COUNTING):
+            gone = await restoring.restorable()
+    except TimeoutError:
+        return [warning("the bucket is too large to count here what is gone and can be brought back", RESTORE)]
     if not gone.count:
         return []
     return [warning(f"{gone.count} objects are gone and can be brought back, first of all", RESTORE)]
