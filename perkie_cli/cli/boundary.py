@@ -17,6 +17,14 @@ _PLAINER = {
     "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
     "Input should be a valid number, unable to parse string as a number": "it must be a number",
 }
+_LISTING = re.compile(r"no such command '(?:ls|list)'", re.IGNORECASE)
+_LISTS = {
+    "cache": "cache inspect",
+    "quota": "quota show --all",
+    "lifecycle": "lifecycle show",
+    "monitor": "monitor show",
+}
+"""What lists in a group that has no ``list``."""
 _NEGATIVE = re.compile(r"o such option: -\d")
 COMPLETING = "_PERKIE_COMPLETE"  # set by the shell's completion function
 
@@ -68,6 +76,9 @@ def _usage_error(error: typer.TyperException, running: str) -> UsageError:
     unknown = getattr(error, "option_name", "") if message.startswith("No such option") else ""
     if unknown and (others := commands_with(unknown)):
         hint = f"It is an option of {_listed(others)}. {hint}"
+    group = command.removeprefix("perkie ")
+    if _LISTING.match(message) and group in _LISTS:
+        hint = f"`perkie {_LISTS[group]}` lists; {hint}"
     if _NEGATIVE.search(message):
         hint = f"A negative number stands after --: {command} --customer 42 -- -5"
     return UsageError(message[:1].lower() + message[1:], hint=hint)

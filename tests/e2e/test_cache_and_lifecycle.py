@@ -50,6 +50,33 @@ def test_looking_imports_nothing_heavy(args: tuple[str, ...]) -> None:
     assert imported(*args).isdisjoint({*HEAVY, "rich", "multiprocessing"} if args[0] == "cache" else HEAVY)
 
 
+def test_a_file_that_lost_its_entry_is_not_called_broken(perkie: Perkie, home: Path) -> None:
+    nothing = perkie("cache", "inspect", "--customer", "42")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert nothing.stderr.endswith("of: customer 42\n"), nothing.stderr
+    whole = home / "cache" / "perkie" / "objects" / "originals" / "customers" / "42" / f"{'ca' * 32}.jpg"
+    whole.parent.mkdir(parents=True)
+    whole.write_bytes(CAT.read_bytes())
+    done = perkie("cache", "verify")
+    assert (done.returncode, "broken," in done.stderr, "1 whole that would be adopted" in done.stderr) == (
+        8,
+        False,
+        True,
+    )
+    command = re.search(r"`perkie (cache verify.*)` removes", done.stderr)
+    assert command is not None
+    assert perkie(*command[1].split()).returncode == 0, "the advice works where nobody can be asked"
+    assert perkie("cache", "verify").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("cache ls", "perkie cache inspect"), ("quota list", "perkie quota show --all")]
+)
+def test_a_list_by_its_usual_name_is_pointed_to(perkie_here: Perkie, typed: str, meant: str) -> None:
+    done = perkie_here(*typed.split())
+    assert (done.returncode, f"`{meant}` lists" in done.stderr) == (2, True)
+
+
 def test_pictures_that_somebody_deleted_are_brought_back(perkie: Perkie, bucket: dict[str, str]) -> None:
     draw(perkie, bucket, "--customer", "42")
     listed = envelope(perkie("cache", "inspect", "--json", env=bucket))["results"]

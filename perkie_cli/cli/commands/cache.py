@@ -20,8 +20,8 @@ from perkie_cli.cli.render import Report
 from perkie_cli.cli.row_parts import as_fields
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.storage.filters import filtered
-from perkie_cli.cli.storage.listing import ByFolder, amount_of, objects_of, row_of, tallied
-from perkie_cli.cli.storage.purge import Purge, booked, confirm, nothing_of, off
+from perkie_cli.cli.storage.listing import ByFolder, amount_of, found_wrong, row_of, tallied
+from perkie_cli.cli.storage.purge import Purge, booked, confirm, described, nothing_of, off
 from perkie_cli.cli.storage.rows import FetchedRow, FindingRow, ObjectRow
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter, OutputExists
 from perkie_cli.domain.orders import Then, Via
@@ -126,6 +126,8 @@ def inspect(
                 shown.append(ObjectRow(**as_fields(info)))
             else:
                 renderer.line(row(info))
+        if not count:
+            renderer.say(f"nothing is stored in {services.blobs.name} of: {described(chosen) or 'anybody'}")
         return Report(results=shown, summary={"store": services.blobs.name, "count": count})
 
     run(ctx, work)
@@ -261,10 +263,9 @@ def verify(
             why = f": {finding.detail}" if finding.detail else ""
             renderer.say(f"{finding.kind}: {finding.key} ({done}){why}")
         renderer.say("all whole" if not found else f"{len(found)} found")
-        pending = ChangesPending(
-            f"{objects_of(len(found))} of {services.blobs.name} found broken",
-            hint="`perkie cache verify --repair` repairs them.",
-        )
+        command = f"perkie cache verify --repair{'' if renderer.interactive else ' --yes'}"
+        hint = f"`{command}` removes what is broken and keeps what is whole."
+        pending = ChangesPending(f"{services.blobs.name}: {found_wrong(found)}", hint=hint)
         summary = {"store": services.blobs.name, "found": len(found), "repaired": mend}
         return Report(found, summary, error=pending if found and not mend else None)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from perkie_cli.cli.render import Report
@@ -13,6 +14,7 @@ from perkie_cli.services.storage.filter import SHORTEST_HASH
 from perkie_cli.services.storage.keeping import SHORTENED
 
 if TYPE_CHECKING:
+    from perkie_cli.cli.storage.rows import FindingRow
     from perkie_cli.ports import BlobInfo
 
 
@@ -76,3 +78,11 @@ class ByFolder:
 
 def _ending(name: str) -> str:
     return name[name.rindex(".") :]
+
+
+def found_wrong(found: Sequence[FindingRow]) -> str:
+    """``2 broken, 1 whole that would be adopted``: what a repair keeps is not broken."""
+    counts = Counter(each.remedy for each in found)
+    broken = counts.pop("removed", 0)
+    told = [f"{broken} broken"] if broken else []
+    return ", ".join([*told, *(f"{count} whole that would be {remedy}" for remedy, count in sorted(counts.items()))])

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from perkie_cli.cli.records.since import begin_of
 from perkie_cli.cli.render import Renderer, Report
+from perkie_cli.cli.storage.listing import amount_of, objects_of
 from perkie_cli.cli.storage.rows import GoneRow
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.domain.storage.lifecycle import rules_for
-from perkie_cli.domain.storage.selection import StoredTotal, total
+from perkie_cli.domain.storage.selection import total
 from perkie_cli.domain.units import format_size
 from perkie_cli.services.storage.filter import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from perkie_cli.bootstrap import Services
     from perkie_cli.ports import GoneObject
@@ -44,8 +45,8 @@ async def restore(services: Services, renderer: Renderer, asked: Restore) -> Rep
     restoring = services.restoring
     found = await restoring.find(asked.chosen, begin_of(asked.since, services.clock.now()))
     if found.meant:
-        renderer.say(f"{_objects(found.meant)} stay gone: erased, removed by perkie, or past their lifetime")
-    amount = _amount(found.totals)
+        renderer.say(f"{objects_of(found.meant)} stay gone: erased, removed by perkie, or past their lifetime")
+    amount = amount_of(total(found.totals))
     if not found.objects:
         renderer.say(f"nothing in {restoring.store} can be brought back")
     elif asked.dry_run:
@@ -58,7 +59,7 @@ async def restore(services: Services, renderer: Renderer, asked: Restore) -> Rep
             )
         renderer.confirm(f"Bring back {amount} to {restoring.store}?", yes=asked.yes)
         back = await restoring.restore(asked.chosen, found.objects)
-        renderer.say(f"brought back {_objects(len(back))}; used now, so that their lifetimes begin anew")
+        renderer.say(f"brought back {objects_of(len(back))}; used now, so that their lifetimes begin anew")
         await _warn_of_rules(services, renderer)
         return _report(back, restoring.store, found.meant, dry_run=False)
     return _report(found.objects, restoring.store, found.meant, dry_run=asked.dry_run)
@@ -77,12 +78,3 @@ def _report(objects: Sequence[GoneObject], store: str, meant: int, *, dry_run: b
     if len(rows) > SHOWN:
         lines.append(f"… and {len(rows) - SHOWN} more; --json lists all")
     return Report(rows, summary, lines)
-
-
-def _amount(totals: Mapping[str, StoredTotal]) -> str:
-    whole = total(totals)
-    return f"{_objects(whole.count)} ({format_size(whole.bytes)})"
-
-
-def _objects(count: int) -> str:
-    return f"{count} object{'s' * (count != 1)}"
