@@ -27,7 +27,7 @@ COMMANDS: dict[str, str] = {
     "models": "Get, check and evaluate the models that draw and cut out.",
     "cache": "Inspect, check and clear stored pictures.",
     "lifecycle": "Keep the bucket's lifetime rules up to date.",
-    "quota": "Show, reset and grant quotas.",
+    "quota": "Show, reset, grant and charge quotas.",
     "cost": "Estimate what strategies cost, and report what was spent.",
     "state": "Check the files of quotas, spending and outputs.",
     "doctor": "Find what is wrong with this installation or a running server, and what mends it.",

@@ -71,6 +71,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "quota show": (CounterState,),
     "quota reset": (CounterState, CounterChangeRow),
     "quota grant": (CounterState, CounterChangeRow),
+    "quota charge": (CounterState, CounterChangeRow),
     "state verify": (StateFile,),
     "backup create": (CopiedFile,),
     "backup check": (CopiedFile,),

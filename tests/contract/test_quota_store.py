@@ -9,9 +9,11 @@ from datetime import timedelta
 import pytest
 
 from perkie_cli.domain.errors import QuotaExceeded
+from perkie_cli.domain.events import Audited
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.quotas.limits import Charge, QuotaLimits, utc_day
 from perkie_cli.ports import DocumentRef, DocumentStore
+from perkie_cli.services.quotas.admin import QuotaAdmin
 from perkie_cli.services.quotas.counters import COLLECTION, CounterStore
 from perkie_cli.services.quotas.quotas import QuotaRules, Quotas
 from perkie_cli.stores.memory import MemoryDocuments
@@ -129,6 +131,24 @@ async def test_a_reset_keeps_live_leases_and_a_grant_raises_the_limit(
         assert await left(quotas, charge) == 6
         await reservation.commit()
     assert await left(quotas, charge) == 6
+
+
+async def test_what_is_charged_by_hand_counts_and_a_refused_change_leaves_no_counter(
+    documents: DocumentStore, clock: ManualClock
+) -> None:
+    events = Recorder()
+    admin = QuotaAdmin(documents, LIMITS, clock, events, "on-call")
+    for count in (2, 1):  # over the counter that a picture has, and anew
+        (change,) = [each async for each in admin.charge(CUSTOMER, count)]
+        assert change.after.used == change.before.used + count
+    assert await left(quotas_over(documents, clock), LIMITS.charge(CUSTOMER)) == 2
+    for step in (admin.charge, admin.grant):
+        assert not [each async for each in step(SESSION, -5) if each.is_one]
+    assert [(each.counter, each.used) async for each in admin.show(None)] == [("customer:42", 3)]
+    told = [(each.target, each.before, each.after) for each in events.events if isinstance(each, Audited)]
+    none = "used 0, in flight 0, granted 0"
+    assert told[0] == ("customer:42", none, "used 2, in flight 0, granted 0")
+    assert told[2:] == [("session:abc", none, none)] * 2
 
 
 async def test_a_reservation_passes_to_a_waiter_that_has_a_place(quotas: Quotas) -> None:

@@ -61,6 +61,22 @@ def test_a_dry_run_and_a_missing_yes_change_nothing(perkie: Perkie, home: Path) 
     assert not (home / "state" / "perkie" / "audit.jsonl").exists()
 
 
+def test_pictures_are_booked_by_hand_over_the_limit_and_recorded(perkie: Perkie, home: Path) -> None:
+    charge = ("quota", "charge", "9", "--customer", "42")
+    assert "would charge 9 to customer:42  0 of 5 used" in perkie(*charge, "--dry-run").stdout
+    assert (perkie(*charge).returncode, perkie(*charge, "--ip", "203.0.113.9").returncode) == (2, 2)
+    assert perkie(*charge, "--yes").stdout.startswith("customer:42  9 of 5 used, 0 left")
+    (record,) = records(home)
+    assert (record["action"], record["after"]) == ("quota.charge", "used 9, in flight 0, granted 0")
+
+
+def test_a_grant_that_takes_nothing_back_names_what_books_use(perkie: Perkie) -> None:
+    done = perkie("quota", "grant", "--customer", "42", "--yes", "--", "-5")
+    assert done.returncode == 0
+    assert "nothing changed: there was no grant to take back; `perkie quota charge N`" in done.stderr
+    assert perkie("quota", "show", "--all").stdout == ""
+
+
 @pytest.mark.parametrize("count", ["0", "99999999999999999999"])
 def test_a_grant_of_nothing_or_of_more_than_stores_can_count_is_refused(perkie: Perkie, count: str) -> None:
     assert perkie("quota", "grant", count, "--customer", "42", "--yes").returncode == 2

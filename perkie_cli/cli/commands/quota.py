@@ -1,4 +1,4 @@
-"""``perkie quota``: show, reset and grant quotas."""
+"""``perkie quota``: show, reset, grant and charge quotas."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
     from perkie_cli.services.quotas.admin import CounterChange, QuotaAdmin
 
-MOST = 1_000_000  # pictures a grant: stores count in 64 bits
+MOST = 1_000_000  # pictures a change: stores count in 64 bits
 
-app = typer.Typer(help="Show, reset and grant quotas.")
+app = typer.Typer(help="Show, reset, grant and charge quotas.")
 
 Customer = Annotated[str | None, typer.Option("--customer", metavar="ID", help="This customer.")]
 Session = Annotated[str | None, typer.Option("--session", metavar="ID", help="This session.")]
 Address = Annotated[
     str | None, typer.Option("--ip", metavar="ADDR", help="This address, and the ceiling of its sessions.")
 ]
-All = Annotated[bool, typer.Option("--all", help="All counters that were used today.")]
+All = Annotated[bool, typer.Option("--all", help="All counters of today: of whoever used or was granted any.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,9 @@ def reset(
     """
     renderer = renderer_of(ctx)
     owner = _owner(customer, session, ip, all_)
-    _change(ctx, renderer, owner, "reset", lambda admin: admin.reset(owner), dry_run=dry_run, yes=yes)
+    _change(
+        ctx, renderer, owner, "reset", "nothing was used", lambda admin: admin.reset(owner), dry_run=dry_run, yes=yes
+    )
 
 
 @app.command()
@@ -126,8 +128,40 @@ def grant(
     owner = _owner(customer, session, ip, all_)
     if count == 0:
         raise UsageError("a grant of 0 pictures changes nothing")
-    verb = f"grant {count} to"
-    _change(ctx, renderer, owner, verb, lambda admin: admin.grant(owner, count), dry_run=dry_run, yes=yes)
+    idle = "there was no grant to take back; `perkie quota charge N` books pictures as used"
+    verb, step = f"grant {count} to", lambda admin: admin.grant(owner, count)
+    _change(ctx, renderer, owner, verb, idle, step, dry_run=dry_run, yes=yes)
+
+
+@app.command()
+def charge(
+    ctx: typer.Context,
+    count: Annotated[
+        int, typer.Argument(min=-MOST, max=MOST, metavar="N", help="Pictures; a negative number takes uses off.")
+    ],
+    customer: Customer = None,
+    session: Session = None,
+    ip: Address = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Book pictures as used today, such as those that a corrupt store has lost. It may go over the limit.
+
+    Who drew how many, by the spend ledger: perkie cost report --days 1 --by customer
+
+    Examples:
+
+      perkie quota charge 4 --customer 42
+
+      perkie quota charge --customer 42 --yes -- -1
+    """
+    renderer = renderer_of(ctx)
+    if len(named := _named(customer, session, ip)) != 1:
+        raise _whose("--customer, --session and --ip")
+    if count == 0:
+        raise UsageError("a charge of 0 pictures changes nothing")
+    verb, step = f"charge {count} to", lambda admin: admin.charge(named[0], count)
+    _change(ctx, renderer, named[0], verb, "there was no use to take off", step, dry_run=dry_run, yes=yes)
 
 
 def _change(
@@ -135,6 +169,7 @@ def _change(
     renderer: Renderer,
     owner: Owner | None,
     verb: str,
+    idle: str,
     step: Callable[[QuotaAdmin], AsyncIterator[CounterChange]],
     *,
     dry_run: bool,
@@ -152,7 +187,7 @@ def _change(
         renderer.confirm(f"{verb.capitalize()} {target} in {store}?", yes=yes, typed="all" if owner is None else None)
         changes = [change async for change in step(services.quota_admin)]
         if changes and not any(change.is_one for change in changes):
-            renderer.say("nothing changed: there was nothing to take back or to reset")
+            renderer.say(f"nothing changed: {idle}")
         return Report(
             results=[CounterChangeRow(each.after.counter, each.before, each.after) for each in changes],
             summary={"store": store, "count": len(changes), "dry_run": False},
@@ -164,16 +199,19 @@ def _change(
 
 def _owner(customer: str | None, session: str | None, ip: str | None, all_: bool) -> Owner | None:
     """The owner named by the flags; None for all."""
-    given = [customer is not None, session is not None, ip is not None, all_]
-    if sum(given) != 1:
-        raise UsageError(
-            "whose quota? Use one of --customer, --session, --ip and --all", hint="For example: --customer 42."
-        )
-    if customer is not None:
-        return Owner.customer(customer)
-    if session is not None:
-        return Owner.session(session)
-    return Owner.address(ip) if ip is not None else None
+    named = _named(customer, session, ip)
+    if len(named) + all_ != 1:
+        raise _whose("--customer, --session, --ip and --all")
+    return named[0] if named else None
+
+
+def _named(customer: str | None, session: str | None, ip: str | None) -> list[Owner]:
+    makes = ((Owner.customer, customer), (Owner.session, session), (Owner.address, ip))
+    return [make(id_) for make, id_ in makes if id_ is not None]
+
+
+def _whose(flags: str) -> UsageError:
+    return UsageError(f"whose quota? Use one of {flags}", hint="For example: --customer 42.")
 
 
 def _uses(state: CounterState, owner: Owner | None) -> Sequence[str]:

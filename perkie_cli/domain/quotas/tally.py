@@ -58,9 +58,20 @@ class Tally:
 
         Repeating a grant changes nothing.
         """
-        if id_ in self.settled:
+        granted = max(0, self.granted + count)
+        if id_ in self.settled or granted == self.granted:  # no change: a counter that was never used stays absent
             return self
-        return replace(self, granted=max(0, self.granted + count), settled=self._settled_with(id_))
+        return replace(self, granted=granted, settled=self._settled_with(id_))
+
+    def charge(self, id_: str, count: int) -> Tally:
+        """Books ``count`` pictures as used, also over the limit; a negative count takes uses off, at most all of them.
+
+        Repeating a charge changes nothing.
+        """
+        used = max(0, self.used + count)
+        if id_ in self.settled or used == self.used:
+            return self
+        return replace(self, used=used, settled=self._settled_with(id_))
 
     def freed_at(self, limit: int, now: float) -> float | None:
         """When an expiring lease will free a place, or None if only the next day will."""

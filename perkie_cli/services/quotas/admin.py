@@ -1,4 +1,4 @@
-"""Quota administration for on-call engineers: show, reset, grant. Every change leaves an audit record."""
+"""Quota administration for on-call engineers: show, reset, grant, charge. Every change leaves an audit record."""
 
 from __future__ import annotations
 
@@ -73,6 +73,14 @@ class QuotaAdmin:
         """
         id_ = uuid.uuid4().hex
         return self._change("quota.grant", owner, lambda tally: tally.grant(id_, count))
+
+    def charge(self, owner: Owner, count: int) -> AsyncIterator[CounterChange]:
+        """Books ``count`` pictures as used today, also over the limit; a negative count takes uses off.
+
+        Raises: StoreUnavailable.
+        """
+        id_ = uuid.uuid4().hex
+        return self._change("quota.charge", owner, lambda tally: tally.charge(id_, count))
 
     async def forget(self, owner: Owner) -> int:
         """Deletes all counters of an owner who is erased, of today and of the days before. Returns how many there were.

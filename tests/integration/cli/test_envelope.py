@@ -112,7 +112,8 @@ def test_every_command_says_what_its_rows_are() -> None:
 @pytest.mark.parametrize(
     "typed",
     ["styles list", "styles show ink_wash", "models list", "cache stats", "cache verify", "config show", "config path",
-     "quota show --customer 42", "quota grant 2 --customer 42 --yes", "quota reset --customer 42 --yes", "--version"],
+     "quota show --customer 42", "quota grant 2 --customer 42 --yes", "quota charge 2 --customer 42 --yes",
+     "quota reset --customer 42 --yes", "--version"],
 )  # fmt: skip
 def test_rows_of_commands_fit_the_schema(typed: str) -> None:
     code, body = ran(*typed.split())

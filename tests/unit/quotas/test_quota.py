@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -107,6 +108,18 @@ def test_a_reset_keeps_leases_and_a_grant_can_be_taken_back_but_no_more() -> Non
     assert (tally.used, tally.live(AT)) == (0, 1)
     assert Tally().grant("a", 3).grant("a", 3).granted == 3
     assert Tally().grant("a", 3).grant("b", -5).granted == 0
+
+
+def test_a_charge_books_over_the_limit_counts_once_and_is_taken_off_down_to_zero() -> None:
+    tally = Tally(used=3).charge("a", 4).charge("a", 4)
+    assert (tally.used, tally.remaining(5, AT), tally.uses) == (7, 0, ())
+    assert tally.charge("b", -2).used == 5
+    assert tally.charge("b", -9).used == 0
+
+
+@pytest.mark.parametrize("step", [Tally.grant, Tally.charge])
+def test_taking_back_what_was_never_there_leaves_the_tally_as_it_was(step: Callable[[Tally, str, int], Tally]) -> None:
+    assert step(Tally(), "a", -5) == Tally()
 
 
 class CounterMachine(RuleBasedStateMachine):
