@@ -15,7 +15,7 @@ from perkie_cli.batch.files import STDIO, write_atomically
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import output_in, owner_of
 from perkie_cli.cli.options import Acknowledged, BudgetDollars, DryRun, Jobs, ShardOf, Yes
-from perkie_cli.cli.records.since import Since
+from perkie_cli.cli.records.since import Since, begin_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.row_parts import as_fields
 from perkie_cli.cli.session import renderer_of, run
@@ -63,6 +63,7 @@ WarmVia = Annotated[
         help="batch-api: at half the price, within a day; this run orders, a later one collects.",
     ),
 ]
+WarmCutOut = Annotated[bool, typer.Option("--remove-bg", help="Cut the pet out first, as the widget asks for it.")]
 GiveUpAfter = Annotated[
     timedelta,
     typer.Option(
@@ -101,13 +102,21 @@ def stats(ctx: typer.Context, chosen: Filter) -> None:
 def inspect(
     ctx: typer.Context,
     chosen: Filter,
+    since: Since = None,
+    degraded: Annotated[
+        bool, typer.Option("--degraded", help="Only substitutes that were drawn because the engine could not.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="Stop after this many.")] = 50,
 ) -> None:
     """List objects: size, last use (UTC), engine, key. On a terminal by folder, with hashes shortened.
 
+    --since means when they were stored.
+
     Examples:
 
       perkie cache inspect --customer 42
+
+      perkie cache inspect --degraded --since 2h --prefix generated/
 
       perkie cache inspect --style ink_wash --larger-than 1MiB --json
     """
@@ -116,8 +125,10 @@ def inspect(
 
     async def work(services: Services) -> Report:
         shown: list[ObjectRow] = []
-        count = 0
+        count, begin = 0, begin_of(since, services.clock.now())
         async for info in services.cache_keeping.inspect(chosen):
+            if info.created < begin or (degraded and "degraded" not in info.metadata):
+                continue
             if count == limit:
                 renderer.say(f"… and more; --limit {limit * 10} shows more of them")
                 break
@@ -312,6 +323,7 @@ def warm(
         WarmBy, typer.Option(metavar="|".join(WarmBy), help="First the newest, or those that most owners uploaded.")
     ] = WarmBy.NEWEST,
     style: WarmStyles = None,
+    remove_bg: WarmCutOut = False,
     budget: BudgetDollars = None,
     jobs: Jobs = 1,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for another warmer to end, and for orders.")] = False,
@@ -324,7 +336,8 @@ def warm(
 ) -> None:
     """Draw pictures of recent uploads before anybody asks for them. Nobody's quota is charged.
 
-    Pictures that are in the cache are left. If another warmer runs, this one says so and ends.
+    Pictures that are in the cache are left; substitutes are drawn again. If another warmer runs, this one says so and
+    ends.
     One line at the end; `perkie report show` tells more.
 
     Examples:
@@ -332,6 +345,8 @@ def warm(
       perkie cache warm --since 24h --limit 100 --budget 5
 
       perkie cache warm --style all --by uploads --dry-run
+
+      perkie cache warm --since 3h --style ink_wash --remove-bg
 
       perkie cache warm --via batch-api --give-up-after 26h --then online
 
@@ -350,7 +365,7 @@ def warm(
         styles = [each.id for each in services.styles.select(",".join(style or ["popular"]))]
         most = None if budget is None else Decimal(str(budget))
         orders = OrderChoice(give_up_after, then, wait, jobs, dry_run)
-        chosen = Warm(since, limit, by, styles, most, jobs, dry_run, wait, via, orders, Shard.chosen(shard))
+        chosen = Warm(since, limit, by, styles, remove_bg, most, jobs, dry_run, wait, via, orders, Shard.chosen(shard))
         return await run_warm(services, renderer_of(ctx), chosen)
 
     from perkie_cli.cli.batch.drawing import drawing_parts  # late: the other commands should start fast

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from perkie_cli.batch.jobs import Job, JobResult
@@ -41,6 +42,7 @@ class Warm:
     limit: int
     by: WarmBy
     styles: Sequence[str]
+    remove_background: bool
     budget: Decimal | None
     jobs: int
     dry_run: bool
@@ -53,8 +55,10 @@ class Warm:
 async def warm(services: Services, renderer: Renderer, chosen: Warm) -> Report:
     """Warms, unless another one does of all that share the document store. Shards do not keep each other waiting.
 
-    Raises: UsageError for shards that order.
+    Raises: UsageError for shards that order, and for orders of cut-outs.
     """
+    if chosen.remove_background and chosen.via is Via.BATCH_API:
+        raise UsageError("--remove-bg is for drawing online", hint="Leave --remove-bg or --via out.")
     if chosen.shard is not None and chosen.via is Via.BATCH_API:
         raise UsageError("--shard is for drawing online: one run orders for all", hint="Leave --shard or --via out.")
     async with services.warming.alone(str(chosen.shard or ""), wait=chosen.wait) as other:
@@ -71,13 +75,15 @@ async def _warmed(services: Services, renderer: Renderer, chosen: Warm) -> Repor
     jobs: Sequence[Job] = warm_jobs(services.warming, uploads, chosen.styles)
     logbook = Logbook(services.journal, services.locks, services.io, services.clock, renderer.warn)
     budget = Budget(Decimal("Infinity") if chosen.budget is None else chosen.budget)
-    work = WarmWork(services.generate, warm_request, chosen.dry_run)
+    request = partial(warm_request, remove_background=chosen.remove_background)
+    work = WarmWork(services.generate, request, chosen.dry_run)
     reporter = _Reporter(renderer, BatchProgress(renderer, ProgressKind.AUTO))
     if chosen.via is Via.BATCH_API:
         ordering = Ordering(services, renderer.warn, chosen.orders, work, reporter, logbook, budget)
         jobs, run = await ordering.prepared(jobs)
     else:
-        jobs = await _not_on_order(services, renderer, jobs)
+        if not chosen.remove_background:  # nothing on order is cut out
+            jobs = await _not_on_order(services, renderer, jobs)
         rules = RunRules(chosen.jobs, keep=renderer.flags.json)
         run = BatchRun(work, reporter, logbook, services.clock, budget, rules, lambda: None).all
     if chosen.dry_run:
@@ -119,11 +125,18 @@ async def _prices(services: Services, ended: RunResult, via: Via) -> Mapping[Sta
     return prices
 
 
-def warm_request(photo: Photo, job: Job, purse: Budget) -> GenerateRequest:
+def warm_request(photo: Photo, job: Job, purse: Budget, *, remove_background: bool = False) -> GenerateRequest:
     """Nobody is charged for what nobody asked for; substitutes are not kept."""
     assert job.owner is not None, "an upload has an owner"
     return GenerateRequest(
-        photo, job.style, job.owner, fallback=frozenset(), cover_setup=False, budget=purse, wait_for_quota=True
+        photo,
+        job.style,
+        job.owner,
+        remove_background=remove_background,
+        fallback=frozenset(),
+        cover_setup=False,
+        budget=purse,
+        wait_for_quota=True,
     )
 
 

@@ -43,6 +43,30 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERKIE_STYLE_SIZE", "256")
 
 
+def test_who_got_substitutes_is_listed_and_redrawn_as_the_widget_asks_for_them(
+    perkie: Perkie, cat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERKIE_MATTING_ENGINE", "builtin")
+    gemini = {"GEMINI_API_KEY": "k", "PERKIE_STYLE_ENGINE": "gemini", "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
+    draw = ("stylize", str(cat), "-s", "ink_wash", "--remove-bg", "--customer", "ann", "--force", "--json")
+    upload(ANN)
+    cat.write_bytes(CAT.read_bytes() + bytes([0]))
+    assert json.loads(perkie(*draw, env=gemini).stdout)["results"][0]["engine"] == "local"
+    assert perkie(*draw[:4], "--engine", "local", "--customer", "bob", "--force").returncode == 0, "asked for"
+    listed = perkie("cache", "inspect", "--degraded", "--since", "1h", "--prefix", "generated/")
+    (line,) = listed.stdout.splitlines()
+    assert "generated/customers/ann/" in line
+    assert perkie("cache", "inspect", "--degraded", "--since", "2099-01-01").stdout == ""
+    warm = ("cache", "warm", "--since", "1h", "-s", "ink_wash", "--remove-bg")
+    assert perkie(*warm, "--via", "batch-api", env=gemini).returncode == 2
+    with emulating("--picture", "tiny") as emulator:
+        env = {**gemini, "GOOGLE_GEMINI_BASE_URL": emulator.url}
+        assert perkie(*warm, env=env).stdout.startswith("warm: 1 drawn, 0 fresh")
+        (asked,) = json.loads(perkie(*draw, env=env).stdout)["results"]
+    assert (asked["engine"], asked["degraded"], asked["cache_hit"]) == ("gemini", False, True)
+    assert asked["quota"]["used"] == 0
+
+
 def test_recent_uploads_are_drawn_once_and_found_by_whoever_asks(perkie_here: Perkie, cat: Path) -> None:
     upload(ANN)
     planned = json.loads(perkie_here("cache", "warm", "-s", "bw_fine_art", "--dry-run", "--json").stdout)
