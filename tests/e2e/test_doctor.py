@@ -313,7 +313,9 @@ def test_a_broken_style_and_missing_weights_are_told(perkie: Perkie, home: Path)
     found = rows(perkie("doctor", *PATIENT, env={**LOCAL, "PERKIE_MATTING_ENGINE": "inspyrenet"}))
     assert found["config.styles"]["level"] == "error"
     assert found["config.styles"]["fix"] == f"perkie styles check {folder / 'odd.toml'}"
-    assert found["matting.weights"]["fix"] == "perkie models pull"
+    assert (found["matting.weights"]["level"], found["matting.weights"]["fix"]) == ("warning", "perkie models pull")
+    spared = rows(perkie("doctor", *PATIENT, env=LOCAL))["matting.weights"]
+    assert spared["level"] == "ok", "nobody asked for that network"
     unknown = rows(perkie("doctor", *PATIENT, env={**LOCAL, "PERKIE_MATTING_ENGINE": "bultin"}))
     assert "'builtin'" in unknown["matting.weights"]["message"]
 
@@ -347,8 +349,13 @@ def test_a_running_server_is_well_and_one_with_a_broken_store_is_not(perkie: Per
 
 def test_metrics_that_are_not_for_everybody_are_skipped(perkie: Perkie, tmp_path: Path) -> None:
     env = {**LOCAL, "PERKIE_HTTP_AUTH": "jwt", "PERKIE_HTTP_JWT_SECRET": CANARY * 3}
-    with perkie_serve(tmp_path / "its", env=env) as server:
+    made = perkie("keys", "create", "on-call", "--scope", "metrics", "--file", str(tmp_path / "keys.toml"), "--json")
+    (key,) = json.loads(made.stdout)["results"]
+    own = {**env, "PERKIE_HTTP_AUTH": "api-key,jwt", "PERKIE_HTTP_API_KEYS": str(tmp_path / "keys.toml")}
+    with perkie_serve(tmp_path / "its", env=own) as server:
         found = rows(perkie("doctor", "--url", server.url, *PATIENT))
+        opened = rows(perkie("doctor", "--url", server.url, "-H", f"X-API-Key: {key['key']}", *PATIENT))
+    assert {each["level"] for each in opened.values()} == {"ok"}
     assert {name: each["level"] for name, each in found.items()} == {
         "server.health": "ok",
         "server.ready": "ok",

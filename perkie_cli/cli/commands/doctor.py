@@ -24,7 +24,7 @@ from perkie_cli.domain.errors import ChangesPending, PerkieError, UsageError
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.ops.doctor.examine import TIME_LIMIT, Probe, Verdict, examine
 from perkie_cli.ops.doctor.said import Level
-from perkie_cli.ops.doctor.server import SERVER_CHECKS, server_probes
+from perkie_cli.ops.doctor.server import SERVER_CHECKS, Server, server_probes
 from perkie_cli.ops.doctor.subject import Subject
 from perkie_cli.ops.doctor.table import CHECKS, probes, without_settings
 from perkie_cli.ports import Workers
@@ -53,6 +53,10 @@ def doctor(
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="Check the server there instead of this machine.")
     ] = None,
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", "-H", metavar="NAME: VALUE", help="With --url: send this, such as an X-API-Key."),
+    ] = None,
     time_limit: Annotated[
         float, typer.Option("--time-limit", metavar="SECONDS", help="For each check.", min=0.1, max=600)
     ] = TIME_LIMIT,
@@ -68,8 +72,12 @@ def doctor(
       perkie doctor --only gemini.key,disk.space --json
 
       perkie doctor --url http://127.0.0.1:8080
+
+      perkie doctor --url https://perkie.example -H "X-API-Key: $KEY"
     """
     renderer = renderer_of(ctx)
+    if header and url is None:
+        raise UsageError("-H goes with --url")
     ids = _chosen(only, list(SERVER_CHECKS if url else CHECKS))
 
     async def whole() -> Sequence[Verdict]:
@@ -80,7 +88,7 @@ def doctor(
             asked = (
                 _of_this_machine(renderer, workers, ids, closing)
                 if url is None
-                else server_probes(url, perkie_cli.__version__, ids)
+                else server_probes(_server(url, header), perkie_cli.__version__, ids)
             )
             verdicts = await examine(asked, workers, seconds=time_limit, offline=offline)
             if any(each.hung for each in verdicts):
@@ -88,6 +96,14 @@ def doctor(
         return verdicts
 
     finish(ctx, _report(asyncio.run(whole())))
+
+
+def _server(url: str, headers: Sequence[str] | None) -> Server:
+    if not headers:
+        return Server(url.rstrip("/"))
+    from perkie_cli.cli.loadtest.runs import read_headers  # late: most give none
+
+    return Server(url.rstrip("/"), read_headers(headers))
 
 
 def _of_this_machine(

@@ -78,6 +78,7 @@ def _customer(credential: Credential, claimed: str | None) -> Owner | None:
     if not credential.proves(claimed):
         raise Forbidden(
             "the customer id was claimed, not proven",
-            hint="Come through the shop's signed proxy, with its token, or with an API key of the act-as scope.",
+            hint="Come through the shop's signed proxy, with its token, or with an API key that may act for customers: "
+            "perkie keys create NAME --scope generate --scope act-as",
         )
     return owner

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from perkie_cli.ops.doctor.said import Level
-from perkie_cli.ops.doctor.server import limits
+from perkie_cli.ops.doctor.server import Server, limits
 from tests.conftest import Perkie
 from tests.firestores import emulator_thread
 from tests.scripted_server import answers, scripted
@@ -85,11 +85,11 @@ perkie_spend_cap_share 0.2
         ),
         (200, METRICS.replace("0.91", "0").replace("0.2", "0.85"), Level.WARNING, "85 % of the day's cap is used"),
         (200, "", Level.OK, "no call upstream yet"),
-        (403, "", Level.SKIPPED, "it needs a key with the scope metrics"),
+        (403, "", Level.SKIPPED, "perkie keys create on-call --scope metrics"),
     ],
 )
 async def test_what_is_left_of_a_server_s_limits(status: int, body: str, level: Level, told: str) -> None:
     with scripted(answers(status, body.encode())) as server:
-        (said,) = await limits(server.url)
+        (said,) = await limits(Server(server.url))
     assert said.level is level
     assert told in said.message
