@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.cli.choices import owner_of
+from perkie_cli.cli.records.folding import runs_shortened
 from perkie_cli.cli.records.since import Since, begin_of
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
@@ -38,6 +39,7 @@ def list_(
 ) -> None:
     """Show changes of quotas, the cache, lifetimes and files, the newest last.
 
+    Of many changes of one kind in a row the first and the last are shown; --json has all.
     Each machine records what was changed from it; perkie config path names the file.
 
     Examples:
@@ -72,8 +74,12 @@ def list_(
 
 
 def _table(records: list[AuditRecord]) -> Table:
-    rows = [(f"{each.time:%Y-%m-%d %H:%M:%S}", each.actor, each.action, each.target, _change(each)) for each in records]
+    rows = runs_shortened(records, lambda each: (each.actor, each.action), _row, at=3)
     return Table(("time (UTC)", "by", "action", "what", "change"), rows, prose=frozenset({"change"}))
+
+
+def _row(record: AuditRecord) -> tuple[str, ...]:
+    return f"{record.time:%Y-%m-%d %H:%M:%S}", record.actor, record.action, record.target, _change(record)
 
 
 def _change(record: AuditRecord) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from perkie_cli.cli import complete
 from perkie_cli.cli.choices import owner_of
+from perkie_cli.cli.records.folding import Repeated, Repeats, hint_apart
 from perkie_cli.cli.records.logs import lines_of
 from perkie_cli.cli.records.since import Since, begin_of
 from perkie_cli.cli.render import Report
@@ -44,6 +45,8 @@ def events(
 ) -> None:
     """Show the last failures of a server, from its log: what failed, for which request, and what to do about it.
 
+    The same message stands once, with how often it came, but for one request or owner; --json has each line.
+
     The log names nobody: --customer computes the tag in it with http.link_secret.
 
     Examples:
@@ -64,16 +67,20 @@ def events(
     least = 0 if request is not None or tag is not None else LEVELS.index(level.upper())
     shown: deque[LogLine] = deque(maxlen=limit)
     count: Counter[str] = Counter()
+    repeats = Repeats()
     for line in read_log(lines_of(files)):
         if line.time < begin or LEVELS.index(line.level) < least or (request and line.request_id != request):
             continue
         if tag is None or line.owner == tag:
             shown.append(line)
+            repeats.add(line)
             count[line.event or line.level.lower()] += 1
     if not shown:
         renderer.say("nothing of that is in the log")
     told = ", ".join(f"{number} {what}" for what, number in count.most_common())
-    text = (_table([*shown]), "", f"{sum(count.values())} in all: {told}") if shown else ()
+    single = least == 0  # of one request or owner each line counts
+    messages = [Repeated(each, each.time) for each in shown] if single else repeats.latest(limit)
+    text = (*_text(messages), "", f"{sum(count.values())} in all: {told}") if shown else ()
     finish(ctx, Report([*shown], {"count": sum(count.values()), "by_event": dict(count)}, text))
 
 
@@ -89,6 +96,15 @@ def _tag(ctx: typer.Context, owner: Owner) -> str:
     return OwnerTags(secret.reveal().encode())(owner)
 
 
-def _table(lines: Sequence[LogLine]) -> Table:
-    rows = [(f"{each.time:%Y-%m-%d %H:%M:%S}", each.level, each.message, each.request_id or "") for each in lines]
-    return Table(("time (UTC)", "level", "what", "request"), rows, prose=frozenset({"what"}))
+def _text(messages: Sequence[Repeated]) -> Sequence[str | Table]:
+    """A table of the messages, and below it their hints, each once."""
+    hints: dict[str, int] = {}
+    rows = []
+    for each in messages:
+        text, hint = hint_apart(each.last.message)
+        times = f"{each.count} times since {each.first:%Y-%m-%d %H:%M:%S}: " if each.count > 1 else ""
+        note = f" [{hints.setdefault(hint, len(hints) + 1)}]" if hint else ""
+        last = each.last
+        rows.append((f"{last.time:%Y-%m-%d %H:%M:%S}", last.level, f"{times}{text}{note}", last.request_id or ""))
+    table = Table(("time (UTC)", "level", "what", "request"), rows, prose=frozenset({"what"}))
+    return [table, *([""] if hints else []), *(f"[{number}] {hint}" for hint, number in hints.items())]

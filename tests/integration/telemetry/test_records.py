@@ -90,6 +90,27 @@ def test_people_see_what_failed_and_how_often(perkie_here: Perkie, tmp_path: Pat
     assert "2 in all: 1 degraded, 1 store_failed" in done.stdout
 
 
+def test_a_message_that_repeats_stands_once_and_so_does_each_hint(perkie_here: Perkie, tmp_path: Path) -> None:
+    slow = [
+        (
+            f"r{number}",
+            ANNA,
+            Degraded("ink_wash", "late", "local", "local", "no answer (after 30 s)", f"Wait {number}."),
+        )
+        for number in range(6)
+    ]
+    once = ("r9", ANNA, Degraded("van_gogh", "late", "local", "local", "no answer (after 30 s)", "Wait 5."))
+    log = tmp_path / "server.log"
+    log.write_text(written([*slow, once], "text"))
+    told = perkie_here("events", str(log), "--limit", "2").stdout
+    assert len(re.findall(r"style=ink_wash.*cause=no answer \(after 30 s\) \[1\]", told)) == 1
+    assert re.search(r"6 times since \S+ \S+: degraded: style=ink_wash", told)
+    assert (told.count("[1] Wait 5."), told.count("Wait")) == (1, 1), "the last hint"
+    assert "7 in all: 7 degraded" in told
+    assert len(found(perkie_here, str(log))) == 7
+    assert "times since" not in perkie_here("events", str(log), "--request", "r3").stdout
+
+
 @pytest.mark.parametrize(
     ("args", "code", "told"),
     [
@@ -124,6 +145,18 @@ def test_changes_are_listed_with_who_made_them(perkie_here: Perkie) -> None:
     assert "session:s1" in table.stdout
     assert "2 older ones; --limit 3 shows them" in table.stderr
     assert perkie_here("audit", "list", "--since", "2099-01-01").stderr.strip() == "no change since then"
+
+
+def test_many_changes_of_one_kind_in_a_row_are_shortened(perkie_here: Perkie) -> None:
+    perkie_here("quota", "grant", "3", "--customer", "42", "--yes")
+    path = Path(json.loads(perkie_here("audit", "list", "--json").stdout)["summary"]["file"])
+    made = {"time": "2026-11-29T00:00:00+00:00", "action": "monitor.create", "actor": "root@vm"}
+    lines = [json.dumps({**made, "target": f"policy {number}"}) + "\n" for number in range(40)]
+    path.write_text("".join(lines) + path.read_text())
+    _, first, between, last, grant = perkie_here("audit", "list").stdout.splitlines()
+    assert ("policy 0" in first, between.strip(), "policy 39" in last) == (True, "… 38 more", True)
+    assert "customer:42" in grant
+    assert len(json.loads(perkie_here("audit", "list", "--json").stdout)["results"]) == 41
 
 
 def test_a_torn_record_does_not_hide_the_others(perkie_here: Perkie) -> None:
