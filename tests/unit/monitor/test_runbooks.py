@@ -120,7 +120,17 @@ def test_links_lead_somewhere() -> None:
     for name, text in PAGES.items():
         for target, anchor in re.findall(r"\]\((?!https?:|#)([^)#]+)#?([^)]*)", text):
             assert (ROOT / "docs" / "runbooks" / target).exists(), f"{name} → {target}"
-            assert not anchor or ".." in target or anchor in SECTIONS[target.removesuffix(".md")], f"{name} → {anchor}"
+            headings = {each.lower().replace(" ", "-") for each in SECTIONS.get(target.removesuffix(".md"), ())}
+            assert not anchor or ".." in target or anchor in headings, f"{name} → {anchor}"
+
+
+def test_complaints_lead_to_pages() -> None:
+    rows = re.findall(r"(?m)^\| (.*?\".*) \| (.*) \|$", SECTIONS["README"]["By complaint"])
+    assert len(rows) > 8
+    assert all("](" in pages for _, pages in rows)
+    said = " ".join(words for words, _ in rows)
+    for words in ("pictures are gone", "portraits look different", "more than five", "no more pictures", "slow"):
+        assert words in said
 
 
 def test_settings_and_codes_on_the_pages_exist() -> None:
