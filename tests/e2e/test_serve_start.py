@@ -18,7 +18,7 @@ from perkie_cli.config.models import load_models
 from perkie_cli.emulators.gemini.painter import TinyPainter
 from perkie_cli.emulators.gemini.plan import GeminiFault, GeminiFaultKind, GeminiPlan
 from perkie_cli.emulators.gemini.server import GeminiEmulator
-from perkie_cli.ops.doctor.server import ready
+from perkie_cli.ops.doctor.server import Server, ready
 from perkie_cli.system.clock import SystemClock
 from tests.conftest import Perkie
 from tests.http_server import PHOTO64
@@ -161,7 +161,7 @@ async def test_ready_tells_that_the_breaker_is_open_and_sends_nothing_to_find_ou
         assert (told["state"], 0 < told["wait"] <= 60) == ("open", True)
         due = datetime.fromisoformat(told["next_probe"]) - datetime.now(UTC)
         assert due.total_seconds() == pytest.approx(told["wait"], abs=5)
-        (said,) = [each for each in await ready(server.url) if each.message.startswith("gemini: breaker_open")]
+        (said,) = [each for each in await ready(Server(server.url)) if each.message.startswith("gemini: breaker_open")]
         assert re.search(r"\(the next probe passes at \d\d:\d\d:\d\d UTC, in \d+ s\); it works without$", said.message)
         assert gemini.total == sent
         assert server.stop() == 0

@@ -101,7 +101,7 @@ def doctor(
 def _server(url: str, headers: Sequence[str] | None) -> Server:
     if not headers:
         return Server(url.rstrip("/"))
-    from perkie_cli.cli.loadtest.runs import read_headers  # late: most give none
+    from perkie_cli.cli.loadtest.settings import read_headers  # late: most give none
 
     return Server(url.rstrip("/"), read_headers(headers))
 
