@@ -313,9 +313,9 @@ def test_a_broken_style_and_missing_weights_are_told(perkie: Perkie, home: Path)
     found = rows(perkie("doctor", *PATIENT, env={**LOCAL, "PERKIE_MATTING_ENGINE": "inspyrenet"}))
     assert found["config.styles"]["level"] == "error"
     assert found["config.styles"]["fix"] == f"perkie styles check {folder / 'odd.toml'}"
-    assert (found["matting.weights"]["level"], found["matting.weights"]["fix"]) == ("warning", "perkie models pull")
-    spared = rows(perkie("doctor", *PATIENT, env=LOCAL))["matting.weights"]
-    assert spared["level"] == "ok", "nobody asked for that network"
+    weights = found["matting.weights"]
+    assert (weights["level"], weights["fix"]) == ("warning", "perkie models pull, or set matting.engine to builtin")
+    assert rows(perkie("doctor", *PATIENT, env=LOCAL))["matting.weights"]["level"] == "ok"
     unknown = rows(perkie("doctor", *PATIENT, env={**LOCAL, "PERKIE_MATTING_ENGINE": "bultin"}))
     assert "'builtin'" in unknown["matting.weights"]["message"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perkie_cli.domain.engines import AUTO, MATTING
+from perkie_cli.domain.engines import MATTING
 from perkie_cli.domain.errors import MissingWeights
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.ops.doctor.said import Said, error, ok, skipped, warning
@@ -26,9 +26,8 @@ async def weights(its: Subject) -> Sequence[Said]:
     except MissingWeights as missing:
         if its.settings.http.role == "matting":
             return [error(missing.message, "perkie models pull")]
-        if its.settings.matting.engine == AUTO:  # nobody asked for this network
-            return [ok(f"builtin cuts out, since {missing.message}; perkie models pull makes it finer")]
-        return [warning(missing.message, "perkie models pull")]  # until then another engine stands in
+        # Until then another engine stands in, and what it cuts out is marked degraded and charged to nobody.
+        return [warning(missing.message, "perkie models pull, or set matting.engine to builtin")]
     return [ok(f"{engine} has its weights ({its.settings.matting.mode})")]
 
 
