@@ -91,7 +91,7 @@ def test_every_alert_s_link_leads_to_the_section_of_its_name_which_says_how_urge
         assert section.lstrip().startswith(each.severity.value.title()), f"{page}: what kind is {each.name}?"
 
 
-@pytest.mark.parametrize("page", PAGES.keys() - {"README", "drills"})
+@pytest.mark.parametrize("page", sorted(PAGES.keys() - {"README", "drills"}))
 def test_a_page_tells_of_its_alerts_and_then_what_to_do(page: str) -> None:
     alerts = [name for name, runbook in LEVELS.runbooks.items() if runbook == page]
     *first, look, do, over, wake = SECTIONS[page]
