@@ -400,6 +400,7 @@ async def test_health_ready_warmup_and_metrics(server: Running) -> None:
         "status": "ready",
         "dependencies": {"images": "ok", "quotas": "ok", "weights": "missing_weights"},
         "degraded": ["weights"],
+        "breakers": {},
     }
     assert (await server.client.post("/warmup")).json()["status"] == "warm"
     await server.generate()
