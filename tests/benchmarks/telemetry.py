@@ -74,6 +74,7 @@ def run(argv: Sequence[str]) -> Report:
         cases: dict[str, tuple[Format, TelemetrySettings]] = {
             "metrics, text log": ("text", TelemetrySettings()),
             "metrics, JSON log": ("json", TelemetrySettings()),
+            "and Cloud Monitoring": ("json", TelemetrySettings(monitoring=True)),
             f"all, traced 1 in {TRACED}": ("json", traced),
         }
         for name, (format_, settings) in cases.items():
