@@ -234,6 +234,21 @@ async def test_two_processes_meet_a_customer_at_once(tmp_path: Path, clock: Manu
         assert [name for name, content in left.items() if b"anna" in content] == []
 
 
+async def test_an_erasure_that_was_cut_off_before_the_log_went_can_be_run_again(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with LEDGERS["sqlite"](tmp_path, clock) as ledger:
+        await ledger.reserve(by(ANNA), PRICE, CAP)
+        file = tmp_path / "state" / "spend.sqlite"
+        with closing(sqlite3.connect(file)) as other:  # what the first run did before it was killed
+            other.execute("UPDATE booking SET owner = ''")
+            other.commit()
+        log = file.with_name("spend.sqlite-wal")
+        assert b"anna" in log.read_bytes()
+        assert await ledger.forget(ANNA) == 0
+        assert b"anna" not in file.read_bytes() + log.read_bytes()
+
+
 async def test_a_name_costs_no_round_trip(tmp_path: Path, clock: ManualClock) -> None:
     with emulator_thread() as emulator:
         async with firestore(emulator.address, tmp_path, clock) as ledger:

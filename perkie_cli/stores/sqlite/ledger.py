@@ -146,7 +146,9 @@ class SqliteLedger:
 
     def _forget(self, owner: str) -> int:
         named = "SELECT EXISTS (SELECT 1 FROM booking WHERE owner = ?)"
-        if not self._reading(lambda connection: connection.execute(named, (owner,)).fetchone()[0]):
+        log = self._path.with_name(f"{self._path.name}-wal")  # has the name after an erasure that was cut off
+        logged = log.exists() and log.stat().st_size > 0
+        if not (logged or self._reading(lambda connection: connection.execute(named, (owner,)).fetchone()[0])):
             return 0  # nothing is written: an erasure has to work on a full disk
         connection = self._thread.connection()
         with transaction(connection):
