@@ -10,7 +10,7 @@ import asyncio
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from perkie_cli.config.load import load
 from perkie_cli.domain.cutouts.request import Background, CutoutRequest
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.request import GenerateRequest
@@ -31,7 +32,7 @@ from perkie_cli.services.pictures.found import deliver
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """A finished picture: ``data`` is a JPEG, or a PNG where there is alpha; ``facts`` say who made it, how, at what
     cost, and whether it is a substitute (``facts.degraded``).

@@ -17,13 +17,13 @@ import hmac
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from perkie_cli.auth.principal import EVERYTHING, Principal
 from perkie_cli.domain.errors import InvalidSetting, NotAuthorised
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.proof import Credential, Proof
 from perkie_cli.domain.units import why_unread
 
@@ -31,7 +31,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID_LENGTH = 12  # of the hash: enough to tell a shop's keys apart
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApiKey:
     """``sha256`` in hex. A plain hash is enough: keys are random, so dictionary attacks do not work."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -14,12 +13,13 @@ from perkie_cli.auth.principal import LOOPBACK, Principal
 from perkie_cli.auth.tokens import Tokens
 from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.errors import InvalidSetting, NotAuthorised
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.secret import Secret
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Authenticator:
     """Checks credentials. A part is None when its mode is off."""
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from perkie_cli.auth.api_keys import ApiKey, parse_keys
 from perkie_cli.auth.principal import EVERYTHING
 from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.frozen import frozen
 
 VALID_AT_ONCE = 2  # of one name: the new key and the old one, until every client has the new one
 _PREFIX = "pk_"  # lets scanners for leaked secrets find it
 _RANDOM_BYTES = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewKey:
     """A key that was just made: the only time that ``secret`` is known. ``text``: the whole file with it."""
 

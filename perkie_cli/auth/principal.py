@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import Forbidden
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.proof import Credential, Proof
 
 
@@ -26,7 +26,7 @@ CUSTOMER = frozenset(
 )  # the permissions of a shop's visitor
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Principal:
     """``name`` identifies the caller within the server; it is never the credential itself."""
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import parse_qsl
 
 from perkie_cli.auth.principal import CUSTOMER, Principal
 from perkie_cli.domain.errors import InvalidIdentity, NotAuthorised
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.people.proof import Credential, Proof
 from perkie_cli.domain.secret import Secret
@@ -24,7 +24,7 @@ OWN_PARAMETERS = frozenset({"shop", "logged_in_customer_id", "path_prefix", "tim
 MOST_AGE = 300.0  # seconds, either way
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProxyCall:
     """The facts that Shopify signed; ``customer`` is None for a visitor who is not logged in."""
 

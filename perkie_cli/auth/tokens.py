@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from perkie_cli.auth.principal import CUSTOMER, Principal
 from perkie_cli.domain.errors import InvalidIdentity, InvalidSetting, NotAuthorised
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.people.proof import Credential, Proof
 from perkie_cli.domain.secret import Secret
@@ -18,7 +18,7 @@ _SKEW = timedelta(seconds=60)
 _LEAST_SECRET = 32  # bytes, RFC 7518 §3.2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Minted:
     """A token and its expiry."""
 

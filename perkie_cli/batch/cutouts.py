@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.work import NO_PHOTO, MakerResult
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.cutouts.result import Cutout
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.photo import Photo
 from perkie_cli.services.cutouts.cut_out import Cutouts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CutoutMaker:
     """Cuts out each photo with the options of ``request``."""
 

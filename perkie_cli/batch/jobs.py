@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import PurePath
 
@@ -11,12 +10,13 @@ from perkie_cli.batch.files import STDIO, located
 from perkie_cli.batch.photos.sources import Source
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.runs import Status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """One output. ``owner``: the manifest's, if it names one. ``attempts``: of earlier runs that did not make it.
 
@@ -39,7 +39,7 @@ class Job:
         return "stdout" if self.target == STDIO else located(self.target)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JobResult:
     """One finished job. ``facts`` of the output; ``warnings`` are in addition to those in the facts.
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from perkie_cli.batch.cutouts import CutoutMaker
 from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.pictures import PictureMaker
 from perkie_cli.batch.work import Maker, MakerResult
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.photo import Photo
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PetMaker:
     """A job without a style is the cut-out."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from perkie_cli.batch.jobs import Job
 from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.work import NO_PHOTO, MakerResult
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget, dollars
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
@@ -24,7 +24,7 @@ from perkie_cli.services.pictures.plan import PicturePlan
 OVERTIME = 20.0  # seconds after a deadline in which the local engine may still finish: late is better than nothing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drawing:
     """How pictures are drawn: the options that apply to every job.
 
@@ -48,7 +48,7 @@ class Drawing:
         return frozenset(Fallback) if photos < 2 else frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PictureMaker:
     """Draws each photo, into files of one format. ``steps``: the substitutes that are allowed.
 

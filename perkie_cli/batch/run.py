@@ -13,6 +13,7 @@ from perkie_cli.batch.logbook import Logbook
 from perkie_cli.batch.tally import Tally
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import DeadlineExceeded, PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.runs import Outcome, Status
 from perkie_cli.domain.units import format_duration
@@ -44,7 +45,7 @@ class Reporter(Protocol):
 Work = Callable[[Job, Budget], Awaitable[JobResult]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunRules:
     """``at_once`` jobs in parallel; ``item_limit`` in seconds for each, reading and writing included.
 
@@ -57,7 +58,7 @@ class RunRules:
     keep: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunResult:
     """The outcome of a run: the results in the order of their jobs, if they were to be kept."""
 

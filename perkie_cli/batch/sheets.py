@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import PurePath
 
@@ -13,6 +12,7 @@ from perkie_cli.batch.mark import OutputKind, marked
 from perkie_cli.batch.outputs.places import Outputs
 from perkie_cli.batch.photos.sources import photo_from
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.imaging.contact_sheet import PER_PAGE, Row, contact_sheet
 from perkie_cli.ports import Workers
@@ -21,7 +21,7 @@ SHEET = "sheet.jpg"
 SIDE = 384  # px of a picture
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sheets:
     """Makes sheets that are missing, or older than a picture on them. ``shard`` names the pages of all its pets."""
 

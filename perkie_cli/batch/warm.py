@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from perkie_cli.batch.jobs import Job, JobResult
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
@@ -17,7 +17,7 @@ from perkie_cli.services.pictures.plan import PicturePlan
 from perkie_cli.services.pictures.warming import Upload, Warming
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredSource:
     """An upload in the store."""
 
@@ -78,7 +78,7 @@ def warm_name(hash_: str, style: str) -> str:
     return f"cache:{hash_}_{style}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WarmWork:
     """Draws what is not in the cache; ``dry_run`` only looks."""
 

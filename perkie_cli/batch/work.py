@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from perkie_cli.batch.files import STDIO
@@ -14,6 +13,7 @@ from perkie_cli.batch.outputs.record import Origin, OutputState, in_the_way
 from perkie_cli.batch.photos.sources import photo_from
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import OutputExists
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.photo import InputFormat, Inspection, Photo
 from perkie_cli.domain.picture import ImageLimits
@@ -27,7 +27,7 @@ NO_PHOTO = Photo(b"", "", "", Inspection(InputFormat.JPEG, 0, 0, 0, False, 1))
 """Stands for any photo where only the options count."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MakerResult:
     """The output of one photo. ``final``: false for a substitute, which is made again; ``remark`` is for people."""
 
@@ -56,7 +56,7 @@ class Maker(Protocol):
         """Whether it would come from the cache."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """How a run treats existing outputs: ``force`` replaces any file, ``skip_existing`` keeps any file.
 

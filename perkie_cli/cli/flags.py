@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from perkie_cli.domain.frozen import frozen
 
 SWITCHES = {
     "--json": "json",
@@ -20,7 +21,7 @@ SWITCHES = {
 VALUES = {"--config": "config", "--profile": "profile"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GlobalFlags:
     """The flags of every command."""
 

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, field, is_dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -23,6 +23,7 @@ from perkie_cli.cli.bars import Bar, RichBar, RichTransfer, Transfer
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.table import Table, drawn
 from perkie_cli.domain.errors import DiskFull, PerkieError, UnwritableFile, UsageError, out_of_memory, unwritable
+from perkie_cli.domain.frozen import frozen
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +33,7 @@ UNFOLDED = 10_000  # width in columns of a table that a program reads
 REPORT_BUG = "This is a bug in perkie: please report it with what you typed and the traceback that -v shows."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """The result of a command: ``results`` and ``summary`` for the envelope, ``text`` for people (stdout)."""
 

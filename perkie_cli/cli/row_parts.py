@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 
 IF_ANY = {"if_any": True}  # a field that is left out when it is None
 INSIDE = {"inside": True, **IF_ANY}  # a dataclass whose fields become fields of the row
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorRow:
     """Why something failed."""
 
@@ -27,7 +28,7 @@ class ErrorRow:
         return cls(error.code, error.message, error.hint, error.retryable)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FailedRow:
     """An input that failed."""
 
@@ -35,14 +36,14 @@ class FailedRow:
     error: ErrorRow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileRow:
     """A file that was written."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckRow:
     """What a check found, and what mends it; ``skipped`` is not ``ok``: nobody looked."""
 
@@ -52,7 +53,7 @@ class CheckRow:
     fix: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VersionRow:
     """The version."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from perkie_cli.domain.frozen import frozen
 
 _GAP = 2  # columns between two cells
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """Rows for people. Columns named in ``numeric`` are right-aligned, those in ``prose`` may be folded at spaces.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from perkie_cli.config.schema import default_groups, rows
 from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
 
 PREFIX = "PERKIE_"
@@ -16,7 +16,7 @@ CONFIG, PROFILE = "PERKIE_CONFIG", "PERKIE_PROFILE"
 _KUBERNETES = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?$|^PERKIE_PORT$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FromEnv:
     """The text of one variable."""
 

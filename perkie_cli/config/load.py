@@ -6,7 +6,6 @@ import dataclasses
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from perkie_cli.config.coerce import coerce
 from perkie_cli.config.environment import CONFIG, PROFILE, FromEnv, env_values, strange_variables
 from perkie_cli.config.schema import Row, Settings, default_groups, rows
 from perkie_cli.domain.errors import InvalidSetting, UnreadableFile
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import why_unread
 
@@ -22,7 +22,7 @@ _PROJECT, _NAMED = "project file", "config file"
 FLAG = "flag"  # a flag has the name of its setting without the group
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layer:
     """One source of values: dotted name → raw value, and its name in messages."""
 
@@ -30,7 +30,7 @@ class Layer:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """The settings, the origin of each value, the files that were looked for (path, whether it exists), and warnings
     about variables that have no effect.

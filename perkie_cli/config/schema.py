@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, NewType
 
 from perkie_cli.domain.engines import AUTO_DRAWING, AUTO_MATTING
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.picture import DEFAULT_SIZE, MIB, SMALLEST_SIZE
 from perkie_cli.domain.secret import Secret
 
@@ -32,7 +33,7 @@ def row(
     return field(default=default, metadata={"help": text, "env": env, "minimum": minimum, "place": place})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeneralSettings:
     """Settings for every command."""
 
@@ -41,7 +42,7 @@ class GeneralSettings:
     workers: int = row(2, "Threads for decoding, drawing and encoding", minimum=1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageSettings:
     """Limits on input pictures."""
 
@@ -52,7 +53,7 @@ class ImageSettings:
     pixels_in_work: int = row(200_000_000, "Total pixels of all pictures in progress; more have to wait", minimum=1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StyleSettings:
     """Stylizing."""
 
@@ -60,7 +61,7 @@ class StyleSettings:
     size: int = row(DEFAULT_SIZE, "Long side of a styled picture in px", minimum=SMALLEST_SIZE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MattingSettings:
     """Removing backgrounds."""
 
@@ -80,7 +81,7 @@ class MattingSettings:
     remote_key: Secret | None = row(None, "Its API key", place=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheSettings:
     """The content-addressed cache."""
 
@@ -105,7 +106,7 @@ class CacheSettings:
     cutout_lifetime: timedelta = row(timedelta(days=1), "Lifetime of cut-outs")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeminiSettings:
     """The Gemini image models."""
 
@@ -133,7 +134,7 @@ class GeminiSettings:
     ledger: Literal["sqlite", "firestore"] = row("sqlite", "Where spending is booked")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpSettings:
     """`perkie serve`."""
 
@@ -176,7 +177,7 @@ class HttpSettings:
     warmups: int = row(20, "Warm-ups per hour that really draw", minimum=1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaSettings:
     """Free pictures per UTC day."""
 
@@ -191,7 +192,7 @@ class QuotaSettings:
     lease_margin: timedelta = row(timedelta(seconds=30), "How long a reservation outlasts the time limit of its work")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FirestoreSettings:
     """Firestore, if a store uses it. Credentials are Google's default ones."""
 
@@ -203,7 +204,7 @@ class FirestoreSettings:
     patience: timedelta = row(timedelta(seconds=3), "How long a transaction may take before the store counts as down")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TelemetrySettings:
     """Where a server tells what it does; see docs/metrics.md."""
 
@@ -222,7 +223,7 @@ class TelemetrySettings:
     project: str | None = row(None, "Project of metrics, alerts and traces (default: GOOGLE_CLOUD_PROJECT)", place=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MonitorSettings:
     """`perkie monitor`: Cloud Monitoring's objectives, alerts and dashboard."""
 
@@ -235,7 +236,7 @@ class MonitorSettings:
     runbooks_url: str | None = row(None, "Where docs/runbooks is published, for links in alerts")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """All groups."""
 
@@ -252,7 +253,7 @@ class Settings:
     monitor: MonitorSettings = field(default_factory=MonitorSettings)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One setting of the schema."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.pictures.style import BrokenStyle, Parameter, Style, StyleFault
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import why_unread
@@ -27,7 +27,7 @@ _TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 _LONGEST = 1000  # lines in which faults are looked up: the search parses once a line
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Wrong:
     """A fault whose line is still to be found."""
 

@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from perkie_cli.domain.events import PictureEnded
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.report import Forecast, SpendTotal
 from perkie_cli.domain.runs import Run
 
@@ -54,7 +55,7 @@ def served(events: Iterable[PictureEnded]) -> Served | None:
     return sums if some else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Digest:
     """One UTC day. ``drawn`` counts pictures that came into the cache, by style and engine; ``used_again`` older ones
     that somebody got; ``failures`` those of ``runs`` over many photos, by code; ``served`` is None without a log.

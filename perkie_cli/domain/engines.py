@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from perkie_cli.domain.frozen import frozen
 
 AUTO = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineFacts:
     """``modes``: those it has; ``paid``: a picture costs money; ``weights``: it runs a model file in this process.
 
@@ -53,7 +53,7 @@ def auto_matting(*, has_remote: bool, has_inspyrenet: bool) -> str:
     return "inspyrenet" if has_inspyrenet else STAND_IN
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DrawingChoice:
     """What is configured: an engine or ``auto``, which one ``auto`` is, and the long side of a picture in px."""
 
@@ -66,7 +66,7 @@ class DrawingChoice:
         return _meant(engine or self.engine, self.auto)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MattingChoice:
     """What is configured: an engine or ``auto``, which one ``auto`` is, and the mode."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from perkie_cli.domain.frozen import frozen
 
 EVERYBODY = ("allUsers", "allAuthenticatedUsers")
 Members = Mapping[str, Sequence[str]]  # the roles of each member of a policy
@@ -31,7 +32,7 @@ class Kind(StrEnum):
     ACCOUNT = "account"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resource:
     """``name``: of a project its id, of a secret ``projects/P/secrets/S``, of a service account its address."""
 
@@ -69,7 +70,7 @@ class Resource:
                 return ("gcloud", "iam", "service-accounts", call, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """Whose credentials these are. ``account``: the address of a service account, None for a person's login.
 
@@ -86,7 +87,7 @@ class Caller:
         return f"serviceAccount:{self.account}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccountKey:
     """A key of a service account that somebody downloaded."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from perkie_cli.domain.frozen import frozen
 
 
 class InputFormat(StrEnum):
@@ -20,7 +22,7 @@ class InputFormat(StrEnum):
         return f"image/{self.value}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inspection:
     """What the header says. ``width`` and ``height`` in px, upright; ``orientation`` is the EXIF value behind that."""
 
@@ -42,7 +44,7 @@ class Inspection:
         return self.width * self.height
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Photo:
     """A picture in a readable format and within the limits. ``imaging.codec.photo`` checks and makes it.
 

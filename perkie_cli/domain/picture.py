@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 
 MIB = 1024 * 1024
 
@@ -40,7 +40,7 @@ class ImageFormat(StrEnum):
         return {ImageFormat.JPEG: 65_500, ImageFormat.WEBP: 16_383, ImageFormat.PNG: 1_000_000}[self]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageLimits:
     """Limits of an input. Sides are in pixels; checked from the header, before any pixel is decoded."""
 
@@ -50,7 +50,7 @@ class ImageLimits:
     max_pixels: int = 50_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EncodedPicture:
     """A picture ready to be stored or sent: ``width`` and ``height`` in pixels."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from perkie_cli.domain.frozen import frozen
 
 
 class Cover(StrEnum):
@@ -14,7 +15,7 @@ class Cover(StrEnum):
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retry:
     """``attempts``: the maximum, the first included. ``waits``: maximum seconds before the second, third, … attempt.
     ``advised``: wait as long as the upstream says, or do not retry if it says nothing.

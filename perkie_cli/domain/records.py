@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 
+from perkie_cli.domain.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class AuditRecord:
     """One change: who did what to what, and its state before and after where known."""
 
@@ -27,7 +28,7 @@ class AuditRecord:
         return re.search(named, f"{self.target} {self.detail}") is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogLine:
     """One line of a server's log. ``event``: the kind of event, if it is one; ``owner``: a keyed hash."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from perkie_cli.domain.frozen import frozen
 
 
 class Status(StrEnum):
@@ -27,7 +29,7 @@ MADE = frozenset({Status.DONE, Status.CACHED, Status.SKIPPED})
 OPEN = frozenset({Status.WAITING, Status.RUNNING})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """One output of a run. ``attempts`` includes those of earlier runs that did not make it; ``seconds`` and ``usd``
     are those of this run. ``code``, ``message`` and ``hint`` are the error's.
@@ -57,7 +59,7 @@ class Outcome(StrEnum):
     KILLED = "killed"  # its process is gone, and nothing says why
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """One run. ``words`` are its arguments as typed, ``folder`` is where they were typed."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from perkie_cli.domain.frozen import frozen
 
 SHORT = 12  # the short window of a burn rate is the long one divided by this (SRE workbook, chapter 5)
 
@@ -40,7 +42,7 @@ class Across(StrEnum):
     SUM = "sum"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Series:
     """Series of one metric. ``labels``: allowed values by label; one that ends in ``*`` is a beginning.
 
@@ -52,7 +54,7 @@ class Series:
     under: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Indicator:
     """The share of good events in ``total``. ``part`` are the good ones, or with ``counts_bad`` the bad ones."""
 
@@ -68,7 +70,7 @@ class Indicator:
         return self.part.under
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Burn:
     """Tells when the error budget burns ``factor`` times too fast over ``window`` seconds and its twelfth.
 
@@ -91,7 +93,7 @@ class Burn:
         return max(60.0, self.window // SHORT // 60 * 60)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Objective:
     """A service level: ``target`` of the indicator's events are good, over ``days`` days."""
 
@@ -106,7 +108,7 @@ class Objective:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """What is compared. Windows are in seconds, a ratio's threshold is a share.
 
@@ -126,7 +128,7 @@ class Condition:
     across: Across = Across.MAX
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alert:
     """A threshold that tells somebody."""
 
@@ -139,7 +141,7 @@ class Alert:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Service:
     """A service that promises something."""
 
@@ -148,7 +150,7 @@ class Service:
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceLevels:
     """Everything of one file; ``source`` is what errors call it.
 

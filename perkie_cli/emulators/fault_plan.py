@@ -6,7 +6,7 @@ import json
 import random
 import tomllib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from math import inf
 from pathlib import Path
@@ -14,12 +14,13 @@ from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from perkie_cli.domain.errors import InvalidParameter, UnreadableFile
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import why_unread
 from perkie_cli.emulators.lease import Lease
 from perkie_cli.ports import Clock
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class PlannedFault:
     """When a fault applies; each emulator adds the calls and the effect.
 

@@ -14,9 +14,11 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+from perkie_cli.domain.frozen import frozen
 
 MAX_HEAD = 64 * 1024
 MAX_BODY = 64 * 1024 * 1024
@@ -27,7 +29,7 @@ class BadRequest(Exception):
     """The bytes are not an HTTP request that this server supports."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One request; header names in lower case, the path percent-decoded. ``query`` has the last of repeated names.
 
@@ -61,7 +63,7 @@ class Request:
         return given
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Response:
     """One complete answer. ``head``: to a HEAD request, which gets the headers of the body but not the body."""
 

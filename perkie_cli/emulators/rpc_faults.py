@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.emulators.fault_plan import PlannedFault
 
 
@@ -38,7 +38,7 @@ class RpcCode(StrEnum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RpcFault(PlannedFault):
     """One line of the plan. ``method`` is a call's name, or None for all. Raises: InvalidParameter."""
 

@@ -8,16 +8,16 @@ them for the document and for Shopify's proxy.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.http.request.call import Call
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DirectRoute:
     """``caller`` is the dependency that ``calling`` made, ``answer`` the route's function."""
 

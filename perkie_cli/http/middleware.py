@@ -8,7 +8,6 @@ import random
 import re
 import secrets
 import time
-from dataclasses import dataclass
 from urllib.parse import quote
 
 import orjson
@@ -20,6 +19,7 @@ from perkie_cli.auth.peer import client_address
 from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.errors import PerkieError, out_of_memory
 from perkie_cli.domain.events import Answered, Arrived
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.http.answer.problems import MEDIA_TYPE, InternalError, MalformedBody, UnsupportedMediaType, problem
 from perkie_cli.http.answer.removebg import PREFIX as REMOVEBG
 from perkie_cli.http.answer.removebg import removebg_problem
@@ -39,7 +39,7 @@ _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a
 _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestIds:
     """The ids that connect log lines, traces and support questions with one request."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from perkie_cli.auth.credentials import Credentials
 from perkie_cli.bootstrap import Services
 from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.http.answer.links import LinkSigner
 from perkie_cli.http.limits.bodies import Bodies
 from perkie_cli.http.limits.gcra import Gcra, Rate
@@ -29,7 +30,7 @@ from perkie_cli.http.request.public_address import PublicAddress
 _LONGEST_SIGNED = timedelta(days=7)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parts:
     """``services`` do the work; the rest is for serving it."""
 

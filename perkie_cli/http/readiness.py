@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import (
@@ -17,6 +16,7 @@ from perkie_cli.domain.errors import (
     StoreFull,
     WrongCredentials,
 )
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import NextProbe
 
 log = logging.getLogger("perkie.http")
@@ -28,7 +28,7 @@ _WRONG_SETTINGS = (InvalidSetting, InvalidParameter, MissingCredentials, WrongCr
 Ping = Callable[[], Awaitable[object]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dependency:
     """A dependency of a role.
 

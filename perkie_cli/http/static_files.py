@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.abc import Traversable
@@ -15,6 +14,7 @@ from pathlib import PurePath
 from fastapi import Request, Response
 
 from perkie_cli.domain.errors import NotFound
+from perkie_cli.domain.frozen import frozen
 
 _KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -25,7 +25,7 @@ _KINDS = {
 _UNPACKS = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StaticFile:
     """One file and its gzipped form."""
 

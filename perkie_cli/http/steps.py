@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from pydantic import BaseModel
 
 from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.proof import Requester
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
@@ -26,7 +26,7 @@ from perkie_cli.system.waiting import alongside
 StepEvent = tuple[str, BaseModel]  # the name of an event and its body
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """The input of a process."""
 

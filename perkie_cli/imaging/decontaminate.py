@@ -8,12 +8,12 @@ passes work in tiles and skip those without an edge. So 12 MP take well under a 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.imaging.sizes import shrunk
 
 Bytes = NDArray[np.uint8]
@@ -45,7 +45,7 @@ def decontaminate(rgb: Bytes, alpha: Bytes, *, tile: int = TILE) -> Bytes:
     return result
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Tile:
     top: int
     bottom: int
@@ -80,7 +80,7 @@ def _tiles(height: int, width: int, tile: int, margin: int) -> Iterator[tuple[_T
             )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Model:
     """Smooth foreground and background colours (0..255) on a small grid, ``scale_*`` grid steps a pixel."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from perkie_cli.domain.cutouts.layout import Layout, Region
 from perkie_cli.domain.cutouts.request import Framing
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.imaging.encode import resize
 from perkie_cli.imaging.raster import Raster, with_alpha
 from perkie_cli.imaging.sizes import scaled
@@ -20,7 +20,7 @@ _SUBJECT_ALPHA = 13  # 5 %: fainter pixels do not extend the box
 _MAX_CANVAS = 50_000_000  # px
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Box:
     """In pixels of the picture; ``right`` and ``bottom`` are outside. It may reach beyond the picture."""
 
@@ -103,7 +103,7 @@ def _cut(pixels: NDArray[np.uint8], box: Box, border: int) -> NDArray[np.uint8]:
 # ------------------------------------------------------------------ layouts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Laid:
     """The result, and the subject's box in the cut-out as it came."""
 

@@ -5,11 +5,11 @@ Unlike in common toolkits nothing is stretched first: a matte that never reaches
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from perkie_cli.domain.frozen import frozen
 
 Floats = NDArray[np.float32]
 
@@ -18,7 +18,7 @@ _SIGMA = 1.4  # px, of the gradient error's Gaussian derivatives
 _TINY = 2.2e-16  # avoids 0 / 0 and changes nothing else
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scores:
     """One matte's distance from the truth. ``sad`` and ``gradient`` are in thousands, as published."""
 

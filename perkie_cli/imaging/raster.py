@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from perkie_cli.domain.frozen import frozen
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Raster:
     """8-bit sRGB pixels, upright.
 
@@ -44,7 +45,7 @@ def with_alpha(raster: Raster) -> Raster:
     return raster if raster.alpha is not None else Raster(raster.rgb, np.full(raster.rgb.shape[:2], 255, np.uint8))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decoded:
     """A decoded upload; ``notes`` say in a sentence each what was changed on the way."""
 

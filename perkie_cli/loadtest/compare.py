@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perkie_cli.domain.errors import InvalidScenario
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.loadtest.reading.table import read_text
 from perkie_cli.loadtest.report import SCHEMA
 
@@ -30,7 +30,7 @@ TINY = 1e-6  # seconds or share: a figure of 0 has no logarithm
 Values = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measure:
     """A figure of a report; ``floor``: changes between values below it mean nothing."""
 
@@ -53,7 +53,7 @@ MEASURES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One figure of both sides. ``ratio``: B to A; ``detectable``: the smallest worsening that would have been found.
 
@@ -69,7 +69,7 @@ class Change:
     regressed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """Every figure, and whether there were enough runs to judge."""
 

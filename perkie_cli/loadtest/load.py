@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from math import ceil
@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 
 from perkie_cli.domain.errors import Interrupted, PerkieError, Unavailable
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.loadtest.scenario import Scenario
 from perkie_cli.loadtest.tally import Tally, merged
 
@@ -40,7 +41,7 @@ class Ending(StrEnum):
     BUDGET = "budget"  # ``max_usd`` is spent
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """How to run. ``run`` makes the owners of this run differ from those of others; ``keep``: a folder for each picture
     that was answered, named by the request's number. ``max_usd``: the run ends once the answers cost more.
@@ -56,7 +57,7 @@ class Options:
     run: str = field(default_factory=lambda: secrets.token_hex(3))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """A finished run. ``seconds``: of the schedule that passed, without what came after it."""
 

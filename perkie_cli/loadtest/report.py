@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Literal
+
+from perkie_cli.domain.frozen import frozen
 
 SCHEMA = "perkie-load/1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Durations:
     """Of requests that were answered well or timed out; null where there are none."""
 
@@ -27,7 +29,7 @@ class Durations:
     max: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """Some of the requests. ``latency`` is from the intended time, ``service`` from the moment of sending.
 
@@ -56,7 +58,7 @@ class Group:
     errors: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ThresholdRow:
     """A threshold; ``value`` is null when nothing was measured. ``shown`` is the value for people."""
 
@@ -69,7 +71,7 @@ class ThresholdRow:
     holds: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhaseRow:
     """A part of the schedule."""
 
@@ -82,7 +84,7 @@ class PhaseRow:
     think: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScenarioRow:
     """What was run."""
 
@@ -96,7 +98,7 @@ class ScenarioRow:
     phases: Sequence[PhaseRow]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeneratorRow:
     """The generator's own state: ``lag`` is how late requests were sent, ``busy`` the share of the time in which a core
     was over 90 % busy, ``clamped`` the durations that were out of the histogram's range.
@@ -111,7 +113,7 @@ class GeneratorRow:
     clamped: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecondRow:
     """A second of the schedule, by the intended time; latencies to 9 %."""
 
@@ -124,7 +126,7 @@ class SecondRow:
     max: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ErrorSample:
     """A distinct error and the beginning of the first such answer."""
 
@@ -136,7 +138,7 @@ class ErrorSample:
     answer: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """One run. ``complete`` is false when it ended before its time."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.loadtest.thresholds import Threshold
 
 LONGEST = 600.0  # seconds that are measured; no timeout is longer
@@ -41,7 +42,7 @@ class Spacing(StrEnum):
     POISSON = "poisson"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Phase:
     """A part of the schedule: ``rate`` arrivals a second, changing to ``to``; or ``users``, each with a ``think`` time.
 
@@ -66,7 +67,7 @@ class Phase:
         return (self.rate + self.end_rate) / 2 * self.duration
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """A kind of request. Texts may hold ``{customer}``, ``{session}`` and ``{n}``, the request's number.
 
@@ -86,7 +87,7 @@ class Call:
     timeout: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhotoPool:
     """Generated photos: ``hit_rate`` of the requests send one of ``warm`` photos, which were sent before the clock
     starts; the others send a photo that was never sent before.
@@ -97,7 +98,7 @@ class PhotoPool:
     warm: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SelfSetup:
     """What ``--self`` starts: ``gemini`` is the plan of its emulator, ``environ`` the server's environment."""
 
@@ -106,7 +107,7 @@ class SelfSetup:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scenario:
     """The whole. Durations are in seconds; the first ``warm_up`` of the schedule are sent, but not judged."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.loadtest.histogram import Histogram
 from perkie_cli.loadtest.timeline import Timeline
 
@@ -115,7 +116,7 @@ class Series:
         return part / (part + rest) if part + rest else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """One distinct error, with the answer that came."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import format_duration, parse_duration
 
 _RULE = re.compile(r"\s*([a-z_]+(?:[\d.]+\w*)?)\s*(<=|>=|<|>)\s*(\S+(?: \S+)?)\s*")
@@ -38,7 +38,7 @@ class Measured(Protocol):
         """One of ``TIMES``, ``SHARES`` or ``rate``; None while there is nothing to measure."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Threshold:
     """One rule. ``call`` and ``phase`` narrow it to requests of that name or part of the schedule.
 
@@ -81,7 +81,7 @@ class Threshold:
         return measured.figure(self.metric)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judgement:
     """A threshold and the measured value."""
 

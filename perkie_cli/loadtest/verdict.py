@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import BudgetExceeded, Interrupted, PerkieError, RunInvalid, ThresholdsFailed
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import format_duration
 from perkie_cli.loadtest.load import Ending, Run, in_flight
 from perkie_cli.loadtest.tally import Outcome
@@ -27,7 +27,7 @@ class Status(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunVerdict:
     """``invalid``: reasons why the run says nothing about the server."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from perkie_cli.domain.digest import Digest, Served
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.report import RECENT, forecast, grouped, total
 from perkie_cli.domain.records import AuditRecord
 from perkie_cli.domain.runs import Run, Status
@@ -18,7 +18,7 @@ from perkie_cli.ports import BlobStore, Journal, SpendLedger
 MOST_RUNS = 1000  # that are looked through
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sources:
     """Where a digest comes from. ``served``: counted from logs, if there are any."""
 

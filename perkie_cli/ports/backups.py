@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from perkie_cli.domain.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class CopiedFile:
     """A file of a backup. ``rows``: how many by table; lines, for the audit records."""
 
@@ -19,7 +20,7 @@ class CopiedFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backup:
     """A folder with copies of the state files, all of about the same moment."""
 

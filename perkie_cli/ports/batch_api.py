@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Usage
 
 if TYPE_CHECKING:
     from perkie_cli.domain.errors import PerkieError
-    from perkie_cli.domain.orders import UpstreamJob
+    from perkie_cli.domain.pictures.orders import UpstreamJob
     from perkie_cli.ports.engines import Rendering, RenderJob
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """The answer to one request: a picture or why there is none, and what it cost.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.storage.lifecycle import StoredFacts
 from perkie_cli.domain.storage.selection import EVERYTHING, Selection, StoredTotal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlobInfo:
     """One stored object. ``touched`` is the custom time that sliding lifetimes count from.
 
@@ -30,7 +31,7 @@ class BlobInfo:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Blob:
     """An object with its bytes."""
 
@@ -46,7 +47,7 @@ class StrayKind(StrEnum):
     LEFTOVER = "leftover"  # of an interrupted write
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stray:
     """Something left by a crash. ``adopted``: a repair kept it as an object instead of removing it."""
 
@@ -120,7 +121,7 @@ class BlobStore(Protocol):
         """Frees connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GoneObject:
     """The newest version that a bucket still has of an object which is not live.
 
@@ -150,7 +151,7 @@ class GoneObjects(Protocol):
         """Makes that version live, as used ``now``. False if it is gone for good, or the key is live again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BucketState:
     """A bucket's settings. ``rules`` is raw JSON: it may have fields that perkie does not know. ``never_public``:
     public access prevention is enforced by the bucket itself.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
+from perkie_cli.domain.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class RemoteObject:
     """An object of a bucket. Its name is any text; ``generation`` changes with every write."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Receipt, Usage
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 from perkie_cli.domain.pictures.cache_key import Recipe
@@ -26,7 +27,7 @@ Sending = Callable[[], AbstractAsyncContextManager[None]]
 """Opened by an engine around the bytes to and from its upstream, and around nothing else, once a job."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RenderJob:
     """One picture to draw. ``size``: long side of the result in px. ``owner``: whose spending it is."""
 
@@ -43,7 +44,7 @@ class RenderJob:
     sending: Sending = nullcontext
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rendering:
     """What an engine drew. ``paid``: the upstream's own file, stored if the picture cannot be encoded again."""
 
@@ -72,7 +73,7 @@ class StyleEngine(Protocol):
         """Frees connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MattingJob:
     """One picture whose subject to find. ``encoded`` is the uploaded file, for an engine that sends it on."""
 
@@ -83,7 +84,7 @@ class MattingJob:
     sending: Sending = nullcontext
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Matte:
     """What a matting engine found.
 

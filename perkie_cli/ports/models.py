@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from perkie_cli.domain.frozen import frozen
 
 
 class ModelStore(Protocol):
@@ -37,7 +38,7 @@ class ModelStore(Protocol):
         """Removes the partial download. Raises: UnwritableFile, DiskFull."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pair:
     """A photo and its true matte: grey, or the alpha of a cut-out."""
 

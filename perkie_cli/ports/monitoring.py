@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
+
+from perkie_cli.domain.frozen import frozen
 
 Json = Mapping[str, Any]
 
@@ -23,7 +24,7 @@ class Kind(StrEnum):
     DASHBOARD = "dashboard"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A resource as it is there. ``name`` is Google's, ``body`` its JSON without the fields that are at zero."""
 
@@ -33,7 +34,7 @@ class Found:
     body: Json
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Buckets:
     """How many values were in each bucket; ``counts`` has one more entry than ``bounds``, for what is over the last."""
 
@@ -41,7 +42,7 @@ class Buckets:
     counts: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Point:
     """One point of a series; ``start`` is when counting began (``end`` for a gauge)."""
 
@@ -50,7 +51,7 @@ class Point:
     value: float | Buckets
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimeSeries:
     """One series, the oldest point first. ``cumulative``: values count from each point's ``start``."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from perkie_cli.domain.errors import NotAuthorised, StoreUnavailable
+from perkie_cli.domain.frozen import frozen
 
 if TYPE_CHECKING:
     from perkie_cli.domain.money.spend import Purchase, Spend, Usage
@@ -25,7 +25,7 @@ Document = Mapping[str, Any]
 """JSON values by name; after ``expires`` (epoch seconds) nobody needs the document."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DocumentRef:
     """The address of a document. ``id`` has no ``/``; ids with a common prefix can be scanned together."""
 
@@ -70,7 +70,7 @@ class DocumentStore(Protocol):
         """Frees connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MadeOutput:
     """A file that perkie made: from which input, and with which options. Paths are spelled as on disk.
 
@@ -147,7 +147,7 @@ class SpendLedger(Protocol):
         """Frees connections."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StateFile:
     """A file of quotas, spending or outputs. ``holds``: what is lost with it; ``wrong``: None if it is whole;
     ``aside``: where it was moved to, if it was.

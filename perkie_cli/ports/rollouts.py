@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from perkie_cli.domain.deploy.gate import Rule, Sample
 from perkie_cli.domain.deploy.live import LiveRevision, LiveService
 from perkie_cli.domain.deploy.traffic import Split
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.iam import Members
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceChange:
     """One update: the traffic, all annotations, and with a ``template`` (JSON of API v2) a new revision."""
 

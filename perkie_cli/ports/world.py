@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
+
+from perkie_cli.domain.frozen import frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,7 @@ class EventSink(Protocol):
         """Records one event."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NextProbe:
     """When an upstream's breaker, which is ``open`` or ``half_open``, lets the next call pass: in ``wait`` seconds."""
 

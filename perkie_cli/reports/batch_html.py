@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.runs import Item, Run, Status
 from perkie_cli.domain.units import format_duration
@@ -45,7 +45,7 @@ _WORDS: Mapping[Status, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """An item with the addresses of its thumbnails; None where there is none."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from xml.etree import ElementTree as ET
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.reports.text import xml_safe
 
 
@@ -20,7 +20,7 @@ class Result(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """One test case. ``kind`` is the type of a failure or error, ``message`` its sentence, ``details`` the rest."""
 

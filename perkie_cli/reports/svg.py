@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
+
+from perkie_cli.domain.frozen import frozen
 
 WIDTH, HEIGHT = 920, 300
 LEFT, RIGHT, TOP, BOTTOM = 74, 34, 34, 46  # margins around the plot, in px
@@ -13,7 +14,7 @@ _INK, _FAINT, _GRID = "#1c2330", "#5b6676", "#e4e8ee"
 COLOURS = ("#1f5fbf", "#c2571a", "#7a3fa0", "#17663a", "#b3261e")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """A named line of (x, y). ``dashed`` tells lines apart without colours."""
 
@@ -23,7 +24,7 @@ class Line:
     dashed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Band:
     """A shaded part of the x axis."""
 
@@ -32,7 +33,7 @@ class Band:
     end: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Axis:
     """Places values between ``low`` and ``high``; ``ticks`` are (value, label)."""
 

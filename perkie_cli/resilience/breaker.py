@@ -13,12 +13,12 @@ in which it was issued; reports after the end of that state are ignored.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
 from perkie_cli.domain.errors import BreakerOpen
 from perkie_cli.domain.events import BreakerChanged, NoEvents
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import format_duration
 from perkie_cli.ports import Clock, EventSink, NextProbe
 
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
     NONE = "none"  # cancelled or never sent: says nothing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BreakerPolicy:
     """Thresholds of a breaker; times are in seconds."""
 
@@ -54,7 +54,7 @@ class BreakerPolicy:
     probe_lease: float = 60.0  # a probe without a report by then counts as lost
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permit:
     """The right to make one call."""
 
@@ -63,7 +63,7 @@ class Permit:
     begun: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BreakerStatus:
     """The visible state; ``retry_after`` is in seconds, 0 when calls pass."""
 

@@ -19,6 +19,7 @@ from perkie_cli.domain.errors import (
     UpstreamTimeout,
 )
 from perkie_cli.domain.events import UpstreamCalled, UpstreamRetried, UpstreamSpared
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import Clock, EventSink, Sending
 from perkie_cli.resilience.breaker import Breaker, Verdict
 from perkie_cli.resilience.known_refusal import KnownRefusal
@@ -31,7 +32,7 @@ from perkie_cli.system.waiting import Limit, time_limit
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """One attempt: its number from 1, and whether to use the style's safe prompt.
 

@@ -11,10 +11,11 @@ import hashlib
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 from perkie_cli.domain.events import StoreAnswered, StoreFailed
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import STORE_DOWN, Clock, Document, DocumentRef, DocumentStore, EventSink
 from perkie_cli.system.waiting import alongside, uninterrupted
 
@@ -37,7 +38,7 @@ class HeldByOther(Exception):
         self.since = since
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lease:
     """``holder`` has the name until ``until``, since ``since``; without a holder the work is done. Times are in epoch
     seconds.

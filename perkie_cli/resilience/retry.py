@@ -6,16 +6,16 @@ After a safety block the guard retries with the style's safe prompt.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.resilience.pace import Pace
 
 MAX_QUOTA_WAIT = 600.0  # total seconds that one picture of a batch waits for quotas
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimeRules:
     """How one deadline is divided, in seconds.
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import AtCapacity
 from perkie_cli.domain.events import NoEvents, QueueChanged, WaitEnded, WorkRefused
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import format_duration
 from perkie_cli.ports import Clock, EventSink
 from perkie_cli.resilience.pace import MARGIN, MeanPaces
@@ -25,7 +26,7 @@ from perkie_cli.system.waiting import time_limit
 SOONEST = 1.0  # seconds after which a refused client may come back
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Room:
     """``lanes``: how many work at a time. ``capacity``: their total weight, and ``queue`` that of those who wait.
 
@@ -37,7 +38,7 @@ class Room:
     queue: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Load:
     """A piece of work: its weight, when it is due, and its ``kind``; those of a kind take about the same time.
 

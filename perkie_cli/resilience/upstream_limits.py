@@ -9,11 +9,11 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 
 from perkie_cli.domain.days import PACIFIC, next_midnight
 from perkie_cli.domain.errors import AtCapacity
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import format_duration
 from perkie_cli.ports import Clock
 
@@ -21,7 +21,7 @@ MINUTE = 60.0
 BUSY_RETRY_AFTER = 5.0  # seconds: about one generation; a slot is free after that
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpstreamPolicy:
     """The upstream's limits; unset means unlimited. ``timezone`` is the time zone of its day."""
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.report import LONGEST
 from perkie_cli.domain.money.spend import NANO, Purchase, Spend, Usage, daily_cap_reached, nanodollars
 from perkie_cli.domain.people.identity import Owner
@@ -28,7 +29,7 @@ COLLECTION = "spend"
 SHARDS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a booking stands: ``id`` in shard ``number`` of a day, and on that day's page of ``name``, if it has one.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.report import LONGEST
 from perkie_cli.domain.money.spend import NANO, Spend, Usage, nanodollars
 from perkie_cli.ports import Document
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Booked:
     """One purchase's settled calls in one shard, and the number of calls started."""
 
@@ -22,7 +23,7 @@ class Booked:
     output_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wasted:
     """Settled calls of one purchase that brought no picture."""
 
@@ -30,7 +31,7 @@ class Wasted:
     nano: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shard:
     """One document of a day, also an owner's page.
 

@@ -7,9 +7,9 @@ models, error codes). What is not in the list, and what comes after ``MOST_VALUE
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.pictures.result import CacheOutcome
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 35, 60, 150)
@@ -27,7 +27,7 @@ class Kind(StrEnum):
     DISTRIBUTION = "distribution"  # how many values were in each bucket
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Label:
     """``values`` are all there are; empty: a set of ours, which ``meaning`` names."""
 
@@ -36,7 +36,7 @@ class Label:
     meaning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Metric:
     """``unit`` is UCUM, as in Cloud Monitoring: ``1``, ``s``, ``By``, ``{USD}``."""
 

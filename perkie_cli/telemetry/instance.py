@@ -6,14 +6,15 @@ import os
 import socket
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.error import URLError
+
+from perkie_cli.domain.frozen import frozen
 
 _METADATA = "metadata.google.internal"
 _WITHIN = 1.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Instance:
     """``task`` is one of a kind and stays while the instance lives: each new one is a new set of series.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.telemetry.catalogue import CATALOGUE, Kind, Metric, Values
 
 Labels = tuple[str, ...]  # the values, in the order of the metric's labels
@@ -31,7 +32,7 @@ class Distribution:
         return Distribution(list(self.counts), self.sum, self.squares)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """One series as it is now."""
 

@@ -4,6 +4,8 @@ To be run by hand on a machine with a GPU: ``python -m tests.benchmarks matting_
 ``--device cpu --small`` is a dry run of every line of it on any machine.
 """
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import tempfile

@@ -24,6 +24,7 @@ from perkie_cli.batch.mark import OutputKind
 from perkie_cli.batch.photos.sources import FileSource
 from perkie_cli.batch.work import Maker, MakerResult
 from perkie_cli.domain.errors import MissingDevice, PerkieError, Unavailable
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
@@ -36,7 +37,7 @@ CLOSING = 10.0  # seconds for the actors to close their connections
 ROOM = 300.0  # seconds without any actor that has begun: others use the cluster, or its nodes do not come back
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A maker on a node. ``warm_up`` loads its model and returns the device, or None without a model here."""
 

@@ -10,10 +10,11 @@ from decimal import Decimal
 from perkie_cli.batch.machines.parts import item_of, parsed, run_of
 from perkie_cli.batch.machines.shard import Shard
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.runs import MADE, OPEN, Item, Outcome, Run, Status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """What one process did: a shard, or one attempt at it. Without an end, it was killed or still runs."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from perkie_cli.domain.errors import MissingDevice
+from perkie_cli.domain.frozen import frozen
 
 
 class GpuUse(StrEnum):
@@ -18,7 +19,7 @@ class GpuUse(StrEnum):
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """At most so many ``actors`` (None: as many as there is room for), each with the ``share`` of a GPU, 0..1."""
 
@@ -27,7 +28,7 @@ class Wanted:
     share: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Places:
     """``actors``, each of which takes so many processors and GPUs."""
 
@@ -58,7 +59,7 @@ class Places:
         return f"a {thing}" if count == 1 else f"{count:g} of a {thing}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Used:
     """What made a run's outputs. ``devices``: those that the network ran on, as the actors told."""
 

@@ -10,15 +10,15 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 
 INDEX, COUNT = "CLOUD_RUN_TASK_INDEX", "CLOUD_RUN_TASK_COUNT"
 """Set for each task of a Cloud Run job: https://cloud.google.com/run/docs/container-contract#jobs-env-vars"""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shard:
     """Part ``index`` of ``count``, from 0."""
 

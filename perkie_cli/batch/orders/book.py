@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from perkie_cli.domain.orders import COLLECTION, Order
+from perkie_cli.domain.pictures.orders import COLLECTION, Order
 from perkie_cli.ports import Document, DocumentRef, DocumentStore
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +21,8 @@ from perkie_cli.batch.orders.lines import LONGEST, read_lines
 from perkie_cli.batch.orders.patience import patiently
 from perkie_cli.batch.orders.placing import release
 from perkie_cli.domain.errors import BadInput, PerkieError, UpstreamFault, UsageError
-from perkie_cli.domain.orders import Order, OrderedPicture, UpstreamJob, Via
+from perkie_cli.domain.frozen import frozen
+from perkie_cli.domain.pictures.orders import Order, OrderedPicture, UpstreamJob, Via
 from perkie_cli.domain.runs import Status
 from perkie_cli.ports import Clock, SpendLedger, Workers
 from perkie_cli.ports.batch_api import Answered, BatchApi
@@ -42,7 +43,7 @@ class Fate(StrEnum):
     LOST = "lost"  # nothing will come of it, though it may have been billed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """An order as it was seen. ``error``: why nothing more is known, or why it is lost."""
 

@@ -29,8 +29,9 @@ from perkie_cli.domain.errors import (
     UpstreamRefused,
     UsageError,
 )
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget, Purchase, Usage, daily_cap_reached
-from perkie_cli.domain.orders import Order, OrderedPicture
+from perkie_cli.domain.pictures.orders import Order, OrderedPicture
 from perkie_cli.ports import Clock, SpendLedger, Workers
 from perkie_cli.ports.batch_api import BatchApi
 from perkie_cli.services.pictures.generate import Generate
@@ -69,7 +70,7 @@ class Requests:
         return self.answers >= MOST_ANSWERS or self.bytes >= MOST_REQUESTS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placed:
     """An order. ``doubt``: the error that leaves open whether its job was created."""
 

@@ -18,8 +18,9 @@ from perkie_cli.batch.orders.placing import Placing, Requests
 from perkie_cli.batch.run import Reporter, RunResult, Work
 from perkie_cli.batch.tally import Tally
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget
-from perkie_cli.domain.orders import Order, Then, Via
+from perkie_cli.domain.pictures.orders import Order, Then, Via
 from perkie_cli.domain.runs import Outcome, Status
 from perkie_cli.ports import Clock
 from perkie_cli.ports.batch_api import BatchApi
@@ -30,7 +31,7 @@ from perkie_cli.system.waiting import finished
 FIRST_WAIT, LONGEST_WAIT = 30.0, 300.0  # seconds between looks at jobs
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderRules:
     """``at_once``: pictures drawn online in parallel. ``wait``: until all is collected; else a later run does that."""
 
@@ -41,7 +42,7 @@ class OrderRules:
     dry_run: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Open:
     """An open order, and the places of its pictures among the jobs of the run."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -18,13 +17,14 @@ from perkie_cli.batch.outputs.address import ObjectPath
 from perkie_cli.batch.outputs.record import Origin, OutputState
 from perkie_cli.batch.photos.sources import Source
 from perkie_cli.domain.errors import OutputExists
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.imaging.sniff import HEAD, sniff
 from perkie_cli.ports import Buckets, RemoteObject
 
 MADE, KIND = "perkie-made", "perkie-kind"  # fields of the metadata
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """What an output was made from. ``options``: a digest of their tag."""
 
@@ -65,7 +65,7 @@ def kind_of(found: RemoteObject) -> OutputKind | None:
     return OutputKind(word) if word in tuple(OutputKind) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Known:
     """One object. ``made``: its ``Facts`` as text, which takes less memory; None if it is not ours."""
 

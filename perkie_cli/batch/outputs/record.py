@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePath
 
@@ -18,6 +17,7 @@ from perkie_cli.batch.files import holds, located, write_atomically
 from perkie_cli.batch.mark import mark_of
 from perkie_cli.batch.photos.sources import Source, stat_of
 from perkie_cli.domain.errors import OutputExists, StoreUnavailable, UnwritableFile, unwritable
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import MadeOutput, OutputStore, Workers
 
 _AT_ONCE = 500  # outputs looked up together
@@ -33,7 +33,7 @@ class OutputState(StrEnum):
     FOREIGN = "foreign"  # not ours, edited since, or made from another input
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """What an output is made from: the source in that version, its content, and the tag of the options."""
 

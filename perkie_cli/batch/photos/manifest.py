@@ -11,12 +11,12 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from perkie_cli.batch.photos.sources import InputFile, Source
 from perkie_cli.domain.errors import InvalidParameter, PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.spelling import did_you_mean
 
@@ -24,7 +24,7 @@ COLUMNS = ("path", "owner", "styles", "output")
 _SEPARATORS = ",;\t"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One row: where its photo is, and what else it names."""
 

@@ -6,7 +6,6 @@ import math
 import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from perkie_cli.batch.photos.manifest import listed, rows
 from perkie_cli.batch.photos.remote import expand_bucket
 from perkie_cli.batch.photos.sources import FileSource, InputFile
 from perkie_cli.domain.errors import InvalidParameter, NoPhotos, UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import Buckets
 from perkie_cli.system.threads import in_own_thread
 
@@ -33,7 +33,7 @@ class Order(StrEnum):
     RANDOM = "random"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """What was typed for the inputs. ``words`` are the INPUT arguments; ``null``: the list is NUL-separated."""
 
@@ -55,7 +55,7 @@ class Given:
             raise UsageError("-0 belongs to --files-from")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settling:
     """Finds the inputs. ``styles`` turns the words of a manifest into ids."""
 

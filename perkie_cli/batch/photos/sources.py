@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Protocol
 
 from perkie_cli.batch.files import STDIO, located, read_input, too_many_bytes
 from perkie_cli.domain.errors import UnreadableFile
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
@@ -48,7 +48,7 @@ class Source(Protocol):
         """Whether it is that very file."""
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@frozen(init=False)
 class FileSource:
     """A file. It keeps the path as text, which takes a quarter of the memory: there may be 100,000."""
 
@@ -128,7 +128,7 @@ class StdinSource:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BucketSource:
     """An object of a bucket, in the generation that was listed."""
 
@@ -175,7 +175,7 @@ class BucketSource:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InputFile:
     """One input. ``folder`` is its path below the given folder, so that outputs can mirror it.
 

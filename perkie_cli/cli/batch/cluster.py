@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from perkie_cli.batch.work import Maker
 from perkie_cli.cli.batch.options import BatchOptions
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.errors import MissingExtra, UsageError
+from perkie_cli.domain.frozen import frozen
 
 if TYPE_CHECKING:
     from perkie_cli.batch.machines.cluster import ClusterMaker, Node
@@ -27,7 +27,7 @@ PASSED_ON = frozenset({"FIRESTORE_EMULATOR_HOST", "GOOGLE_CLOUD_PROJECT", "STORA
 """Variables that name a service and are no settings. Credentials are those of the node."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opener:
     """Opens services on a node, with the settings of this command and the folders of the node."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from perkie_cli.cli.batch.rows import EstimateRow
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import dollars
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class _Fate(StrEnum):
     DRAWN = "drawn"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Estimating:
     """Estimates a run; ``price`` in dollars of one picture."""
 

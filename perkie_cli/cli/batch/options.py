@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -18,6 +17,7 @@ from perkie_cli.batch.work import Rules
 from perkie_cli.cli import options
 from perkie_cli.cli.choices import cache_use, output_path
 from perkie_cli.domain.errors import InvalidParameter, UsageError, codes
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import parse_duration
 
@@ -39,7 +39,7 @@ class Runner(StrEnum):
     RAY = "ray"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BatchOptions:
     """The shared options as typed. ``only``: codes of errors."""
 
@@ -209,7 +209,7 @@ def _chosen(
 batched = options.shares("batch", _chosen)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paying:
     """What the run may cost, in dollars: only ``estimate`` it, never over ``budget``, ask over ``confirm_over``."""
 

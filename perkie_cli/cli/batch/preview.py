@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from perkie_cli.cli.batch.rows import SheetRow
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.row_parts import ErrorRow, FailedRow
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.request import GenerateRequest
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Preview:
     """One run of ``styles preview``."""
 

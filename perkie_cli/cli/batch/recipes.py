@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cutouts.request import CutoutRequest
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import Fallback
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pictures:
     """Draws each of so many ``jobs``. A batch without substitutes waits for the upstream's quota."""
 
@@ -34,7 +34,7 @@ class Pictures:
         return PictureMaker(services.generate, services.workers, self.drawing, self.steps, patient, limits)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cutting:
     """Cuts out."""
 
@@ -47,7 +47,7 @@ class Cutting:
         return CutoutMaker(services.cutouts, self.request)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pets:
     """All of a pet."""
 

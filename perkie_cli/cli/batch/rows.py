@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path, PurePath
 
 from perkie_cli.cli.row_parts import IF_ANY, INSIDE, ErrorRow
 from perkie_cli.domain.cutouts.result import CutoutFacts
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.pictures.result import PictureFacts
 from perkie_cli.domain.runs import Outcome, Status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PictureRow:
     """One style of one input of ``stylize``. ``via``: the way to the upstream, if it is not the usual one."""
 
@@ -28,7 +29,7 @@ class PictureRow:
     error: ErrorRow | None = field(default=None, metadata=IF_ANY)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CutoutRow:
     """One input of ``remove-bg``."""
 
@@ -40,7 +41,7 @@ class CutoutRow:
     error: ErrorRow | None = field(default=None, metadata=IF_ANY)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EstimateRow:
     """The cost of one style of a run: ``to_draw`` of its pictures are neither there nor cached nor refused."""
 
@@ -54,7 +55,7 @@ class EstimateRow:
     usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderRow:
     """One open order of the Batch API. ``state``: its job's, in the API's word; ``usd`` as it is booked."""
 
@@ -67,7 +68,7 @@ class OrderRow:
     usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunRow:
     """One run over many photos. ``words``: as typed, in ``folder``; ``counts`` by status."""
 
@@ -82,7 +83,7 @@ class RunRow:
     cost_usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttemptRow:
     """What one process of a merged run did. ``shard``: ``I/N``. One that still runs counts as killed."""
 
@@ -96,7 +97,7 @@ class AttemptRow:
     cost_usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ItemRow:
     """One output of a run, as its journal has it. ``attempts`` over all runs, ``seconds`` and ``cost_usd`` of this one.
 
@@ -116,7 +117,7 @@ class ItemRow:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SheetRow:
     """A contact sheet."""
 

@@ -24,7 +24,7 @@ from perkie_cli.cli.storage.listing import ByFolder, amount_of, found_wrong, row
 from perkie_cli.cli.storage.purge import Purge, booked, confirm, described, nothing_of, off
 from perkie_cli.cli.storage.rows import FetchedRow, FindingRow, ObjectRow
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter, OutputExists
-from perkie_cli.domain.orders import Then, Via
+from perkie_cli.domain.pictures.orders import Then, Via
 from perkie_cli.domain.storage.selection import WarmBy, total
 from perkie_cli.domain.units import parse_duration
 from perkie_cli.services.storage.filter import Filter

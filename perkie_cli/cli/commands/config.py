@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,13 +21,14 @@ from perkie_cli.cli.table import Table
 from perkie_cli.config.load import PROJECT_FILE, user_config_dir
 from perkie_cli.config.schema import Row, Settings, rows
 from perkie_cli.domain.errors import InvalidParameter, OutputExists, PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.secret import Secret, masked
 from perkie_cli.domain.units import exact_duration
 
 app = typer.Typer(help="Show settings and their origin, write a config file.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SettingRow:
     """One setting. Of a secret the value is ``****``, and ``fingerprint`` the first digits of its SHA-256 if known."""
 
@@ -39,7 +39,7 @@ class SettingRow:
     fingerprint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlaceRow:
     """A file or folder that perkie uses."""
 

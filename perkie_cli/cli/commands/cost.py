@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -17,6 +16,7 @@ from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.report import LONGEST, Column
 from perkie_cli.domain.money.spend import dollars
 from perkie_cli.domain.money.strategies import (
@@ -39,7 +39,7 @@ COLUMNS: tuple[Column, ...] = get_args(Column)
 app = typer.Typer(help="Estimate what strategies cost, and report what was spent.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StrategyRow:
     """What a strategy costs a day. Counts are expected values; ``break_even`` is a hit rate, 0..1."""
 

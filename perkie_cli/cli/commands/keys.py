@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +15,7 @@ from perkie_cli.cli.render import Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter, NotFound, UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import parse_moment
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ KeyFile = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApiKeyRow:
     """An API key. ``key`` is the key itself, which only the run that made it knows; ``used``: when it was last used, as
     the configured store of quotas knows.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ from perkie_cli.cli.session import finish, renderer_of, run, settings_of
 from perkie_cli.cli.storage.rows import RuleChangeRow, RuleRow
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import ChangesPending, UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.storage.lifecycle import Rule, rules_for
 from perkie_cli.domain.storage.lifecycle_json import rule_to
 from perkie_cli.domain.storage.lifecycle_review import Remark, review
@@ -140,7 +141,7 @@ def _wanted(services: Services, file: Path | None) -> Sequence[Rule]:
     return read_rules(file)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Losses:
     """``now``: what the target rules would delete at once; ``soon``: what the bucket's own delete within a day;
     ``restorable``: what is gone and can be brought back.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from perkie_cli.cli.options import DryRun, Yes
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.domain.errors import UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner, Tier
 from perkie_cli.domain.quotas.limits import CounterState
 
@@ -31,7 +31,7 @@ Address = Annotated[
 All = Annotated[bool, typer.Option("--all", help="All counters of today: of whoever used or was granted any.")]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CounterChangeRow:
     """A counter before and after a change."""
 

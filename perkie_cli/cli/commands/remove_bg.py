@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +29,7 @@ from perkie_cli.domain.cutouts.request import (
 )
 from perkie_cli.domain.engines import FINER_FUR, STAND_IN
 from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.request import CacheUse
@@ -58,7 +59,7 @@ MarginPercent = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Options:
     """The flags that apply to every job."""
 

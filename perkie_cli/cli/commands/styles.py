@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +21,7 @@ from perkie_cli.cli.session import finish, renderer_of, run, services_of, settin
 from perkie_cli.cli.table import Table
 from perkie_cli.config.style_toml import as_toml
 from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.pictures.style import BrokenStyle, Style, StyleFault
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SHEET = "contact_sheet.png"
 app = typer.Typer(help="List, show, check and preview styles.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StyleRow:
     """One style in brief."""
 
@@ -43,7 +43,7 @@ class StyleRow:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ParameterRow:
     """One parameter of a style's drawing: its value in this style, and what it may be."""
 
@@ -54,7 +54,7 @@ class ParameterRow:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FullStyleRow(StyleRow):
     """One style with all its fields. ``parameters``: those that the file sets; ``all_parameters``: the drawing's."""
 
@@ -66,7 +66,7 @@ class FullStyleRow(StyleRow):
     all_parameters: Sequence[ParameterRow]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StyleFileRow:
     """A checked style file; a broken one has faults, and the others work without it."""
 

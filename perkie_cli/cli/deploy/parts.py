@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from perkie_cli.cli.deploy.rows import DeployShareRow
 from perkie_cli.cli.render import Renderer
 from perkie_cli.domain.deploy.live import LiveService
 from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ops.deploy import run_v2
 from perkie_cli.ops.deploy.asking import Asker
 from perkie_cli.ops.deploy.canary import Canary
@@ -26,7 +27,7 @@ from perkie_cli.ops.deploy.writing import Writer
 from perkie_cli.ports.rollouts import RevisionSamples
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """What a command is about. ``file`` is the settings file."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class DeployShareRow:
     """A revision's part of the traffic. ``address``: its own, by tag; empty without one."""
 
@@ -18,14 +19,14 @@ class DeployShareRow:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeployRequestRow:
     """A request that would be sent to Cloud Run."""
 
     request: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GateRow:
     """A service level of the new revision beside the old one; ``shared``: the old one suffers as much.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.loadtest.report import Group, ThresholdRow
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadRunRow:
     """One run of a load test; the files in ``reports`` hold the rest."""
 
@@ -26,7 +26,7 @@ class LoadRunRow:
     reports: Sequence[Path]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadChangeRow:
     """One figure of two sets of runs. ``ratio``: B to A; ``detectable``: the smallest factor that would be found.
 
@@ -42,7 +42,7 @@ class LoadChangeRow:
     regressed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadScenarioRow:
     """One shipped scenario in brief; ``rate`` (requests a second) or ``users`` is the highest of its phases."""
 
@@ -55,7 +55,7 @@ class LoadScenarioRow:
     thresholds: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LoadScenarioFileRow:
     """The TOML of a scenario."""
 
@@ -63,7 +63,7 @@ class LoadScenarioFileRow:
     toml: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChaosCheckRow:
     """One thing that an experiment looked at; ``message`` says why it is not ``passed``."""
 
@@ -72,7 +72,7 @@ class ChaosCheckRow:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExperimentRow:
     """One shipped chaos experiment in brief."""
 
@@ -80,7 +80,7 @@ class ExperimentRow:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExperimentFileRow:
     """The YAML of an experiment."""
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from perkie_cli.domain.errors import InvalidParameter, UnwritableFile, UsageError
+from perkie_cli.domain.frozen import frozen
 
 if TYPE_CHECKING:
     from perkie_cli.loadtest.scenario import Scenario
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """What ``load-test run`` was asked for."""
 

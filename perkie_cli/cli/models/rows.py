@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+from perkie_cli.domain.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class WeightsRow:
     """One matting model and its local files."""
 
@@ -22,7 +23,7 @@ class WeightsRow:
     md5: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NetworkRow:
     """A matting network of models.toml; ``path`` is None when its file is missing."""
 
@@ -33,7 +34,7 @@ class NetworkRow:
     path: Path | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageModelRow:
     """One image model of the Gemini API; ``usd`` by size, ``batch_usd`` by way of the Batch API."""
 
@@ -47,7 +48,7 @@ class ImageModelRow:
     successor: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScoreRow:
     """The scores of one cut-out."""
 

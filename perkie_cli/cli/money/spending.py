@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from perkie_cli.cli.render import Report
 from perkie_cli.cli.row_parts import IF_ANY
 from perkie_cli.cli.table import Table
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.report import (
     OTHERS,
     RECENT,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpendRow:
     """Spending, summed up by the columns that were asked for."""
 
@@ -62,7 +63,7 @@ class SpendRow:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chosen:
     """What to show: the days from ``first`` to ``today``, of all or one ``owner``; the ``limit`` dearest customers."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from perkie_cli.domain.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class AlertRow:
     """An alert of slo.yaml, in words."""
 
@@ -18,7 +19,7 @@ class AlertRow:
     runbook: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LiveRow:
     """One condition of an alert now. ``value`` is None without data; ``window`` and ``age`` (of the last point) in
     seconds. The alert ``fires`` when all its conditions are beyond their thresholds.
@@ -34,7 +35,7 @@ class LiveRow:
     age: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResourceChangeRow:
     """A resource of Cloud Monitoring that is made, changed or deleted; ``name`` is Google's, if it is there."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,10 @@ from perkie_cli.batch.warm import StoredSource, WarmWork, warm_job
 from perkie_cli.cli.batch.rows import OrderRow
 from perkie_cli.cli.render import Report
 from perkie_cli.domain.errors import PerkieError, UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget, dollars
-from perkie_cli.domain.orders import Order, OrderedPicture, Then
 from perkie_cli.domain.people.identity import ANONYMOUS
+from perkie_cli.domain.pictures.orders import Order, OrderedPicture, Then
 from perkie_cli.domain.units import format_duration
 from perkie_cli.services.pictures.plan import PicturePlan
 from perkie_cli.services.pictures.warming import Upload
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 RUNS = 50  # the newest ones, among which the last warming is looked for
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderChoice:
     """What the user chose about orders: see ``OrderRules``."""
 
@@ -42,7 +42,7 @@ class OrderChoice:
     dry_run: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ordering:
     """Makes the run of a warming whose pictures are ordered."""
 

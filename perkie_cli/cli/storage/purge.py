@@ -142,8 +142,7 @@ def nothing_of(chosen: Filter) -> NotFound:
 def described(chosen: Filter) -> str:
     """The selection in words: ``customer 42, style=ink_wash``."""
     owner = [f"{chosen.owner.tier.value} {chosen.owner.id}"] if chosen.owner is not None else []
-    others = {name: getattr(chosen, name) for name in Filter.__slots__ if name != "owner"}
-    return ", ".join([*owner, *(f"{name}={value}" for name, value in others.items() if value)])
+    return ", ".join([*owner, *(f"{name}={value}" for name, value in chosen.given.items() if name != "owner")])
 
 
 def confirm(renderer: Renderer, chosen: Filter, amount: str, store: str, *, yes: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perkie_cli.cli.records.since import begin_of
@@ -10,6 +9,7 @@ from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.storage.listing import amount_of, objects_of
 from perkie_cli.cli.storage.rows import GoneRow
 from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.selection import total
 from perkie_cli.domain.units import format_size
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SHOWN = 50  # lines
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restore:
     """What was asked for. ``since``: as typed."""
 

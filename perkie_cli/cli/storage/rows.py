@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from perkie_cli.domain.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class AreaRow:
     """The content of one area of the cache, and the last use of its oldest object."""
 
@@ -19,7 +20,7 @@ class AreaRow:
     oldest: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectRow:
     """One stored object."""
 
@@ -34,14 +35,14 @@ class ObjectRow:
     fault: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FetchedRow(ObjectRow):
     """A stored object, and the file that it was copied to."""
 
     output: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GoneRow:
     """An object that came back, or can: gone since when, and how long soft delete keeps it."""
 
@@ -51,7 +52,7 @@ class GoneRow:
     until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FindingRow:
     """One problem in the cache."""
 
@@ -62,7 +63,7 @@ class FindingRow:
     detail: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuleRow:
     """A lifecycle rule as Cloud Storage's JSON API writes it."""
 
@@ -70,7 +71,7 @@ class RuleRow:
     condition: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuleChangeRow:
     """A rule that is removed or added."""
 

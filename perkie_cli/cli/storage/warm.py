@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -21,9 +20,10 @@ from perkie_cli.cli.batch.report import BatchReporter, batch_report
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.storage.ordering import OrderChoice, Ordering
 from perkie_cli.domain.errors import UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Budget, dollars
-from perkie_cli.domain.orders import Via
 from perkie_cli.domain.photo import Photo
+from perkie_cli.domain.pictures.orders import Via
 from perkie_cli.domain.pictures.request import GenerateRequest
 from perkie_cli.domain.runs import Status
 from perkie_cli.domain.storage.selection import WarmBy
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Warm:
     """What to warm. ``budget`` in dollars."""
 

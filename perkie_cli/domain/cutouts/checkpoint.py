@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checkpoint:
     """One trained InSPyReNet (SwinB). ``side`` is what its input is scaled to, in px; ``md5`` None is not checked."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from perkie_cli.domain.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Length:
     """``value`` px, or percent of a whole."""
 
@@ -20,7 +20,7 @@ class Length:
 NO_MARGINS = (Length(0),) * 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Region:
     """A rectangle as shares of the picture's width and height, 0 to 1: ``right`` and ``bottom`` are its far edges."""
 
@@ -30,7 +30,7 @@ class Region:
     bottom: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """The layout of a cut-out. The steps run in this order:
 

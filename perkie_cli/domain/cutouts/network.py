@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from perkie_cli.domain.frozen import frozen
 
 Channels = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MattingNetwork:
     """One network.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter, UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.request import CacheUse
@@ -33,7 +33,7 @@ class BackgroundKind(StrEnum):
     PICTURE = "picture"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Background:
     """``colour`` is sRGB 0..255; ``picture`` is scaled to cover the canvas."""
 
@@ -66,7 +66,7 @@ class Background:
         return cls(BackgroundKind.PICTURE, picture=picture)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Framing:
     """Where the edges of the result are: the subject's box or the whole picture, plus a margin, grown to an aspect.
 
@@ -102,7 +102,7 @@ def parse_aspect(text: str) -> tuple[int, int]:
     return width, height
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CutoutRequest:
     """One photo to cut out.
 

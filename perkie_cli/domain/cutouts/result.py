@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.domain.pictures.result import CacheOutcome
 
 LOW_CONFIDENCE = 0.5  # below this a result carries a warning, and fails when asked to be strict
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Confidence:
     """How sure a network is of its subject: ``value`` 0..1; ``has_subject`` is False when nothing can be cut out."""
 
@@ -19,7 +18,7 @@ class Confidence:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CutoutFacts:
     """The public facts of a cut-out: in the JSON envelope, the HTTP answer and the ``X-Perkie-*`` headers."""
 
@@ -38,7 +37,7 @@ class CutoutFacts:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cutout:
     """One finished cut-out and every fact an answer carries. ``confidence`` is 0..1, ``device`` the one used."""
 

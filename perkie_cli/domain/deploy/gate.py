@@ -7,9 +7,11 @@ prove nothing in either direction. Unhealthy beats inconclusive, inconclusive be
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from math import exp, lgamma, log, log1p
+
+from perkie_cli.domain.frozen import frozen
 
 _NEVER = -700.0  # a logarithm whose number is as good as 0
 NOT_CUSTOMERS = frozenset({"/health", "/ready", "/metrics", "/warmup", "unmatched"})  # routes
@@ -24,7 +26,7 @@ class Health(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """At most ``allowed`` (a share) of the answers may be bad: failed, or not given within ``seconds``.
 
@@ -44,7 +46,7 @@ ANSWERING = Rule("answering", "at its own address", 0.05, asked=True)
 """A revision that does not answer at all has no metrics to be judged by."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counts:
     """``bad`` of ``total`` answers."""
 
@@ -63,7 +65,7 @@ class Counts:
         return Counts(self.bad + other.bad, self.total + other.total)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """What one revision answered, by rule. ``age`` in seconds since it was measured; None if it never was."""
 
@@ -71,7 +73,7 @@ class Sample:
     age: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """The verdict on one rule. ``shared``: the old revision is no better, so that going back would mend nothing."""
 
@@ -90,7 +92,7 @@ class Finding:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Demands:
     """``least``: answers that are needed to call it healthy; ``stale``: seconds of age that are too many.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from perkie_cli.domain.deploy.traffic import Split, named
+from perkie_cli.domain.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LiveService:
     """A service as it is now. ``traffic`` is what was asked for, ``serving`` what is done; ``addresses`` by tag.
 
@@ -37,7 +38,7 @@ class LiveService:
         return named(self.traffic, self.latest_ready)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LiveRevision:
     """A revision. ``ready``: None while it starts."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
 from perkie_cli.domain.deploy.traffic import Share, Split, described
+from perkie_cli.domain.frozen import frozen
 
 ANNOTATION = "perkie.dev/canary"
 VERSION = 1
@@ -22,7 +23,7 @@ class Phase(StrEnum):
     BACK = "rolled-back"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rollout:
     """One canary. ``old``: the split before it; ``wrote``: the one that was written last."""
 

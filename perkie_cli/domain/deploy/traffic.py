@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from perkie_cli.domain.frozen import frozen
 
 CANARY = "canary"  # the tag of the new revision
 STABLE = "stable"  # the tag of the revision that it is compared with
 OURS = frozenset({CANARY, STABLE})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Share:
     """``percent`` of the traffic, and an address of its own if it has a ``tag``. No ``revision``: the latest one."""
 

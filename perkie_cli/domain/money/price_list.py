@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
 from perkie_cli.domain.errors import InvalidParameter, RetiredModel
+from perkie_cli.domain.frozen import frozen
 
 MILLION = Decimal(1_000_000)
 WARN_BEFORE = timedelta(days=30)
@@ -16,7 +17,7 @@ HALF = Decimal("0.5")
 SIDES = {"1K": 1024, "2K": 2048, "4K": 4096}  # px; what Gemini calls its image sizes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageModel:
     """One model. Prices are in dollars per million tokens; ``image_tokens``: tokens per picture, by image size.
 

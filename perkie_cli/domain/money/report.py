@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Spend
 
 Column = Literal["day", "model", "style", "engine", "customer", "outcome"]
@@ -17,7 +18,7 @@ MONTH = 30  # days
 LONGEST = timedelta(days=400)  # of a report: a little more than a year
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpendTotal:
     """The calls of some days, models and styles. ``wasted_usd`` and ``possible_usd`` as in ``Spend``."""
 
@@ -33,7 +34,7 @@ class SpendTotal:
         return self.usd / self.pictures * 1000 if self.pictures else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forecast:
     """The mean day of the last ``days`` finished ones, in dollars, and what follows from it."""
 

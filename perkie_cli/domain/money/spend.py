@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_UP, Decimal
 
 from perkie_cli.domain.errors import BudgetExceeded, DailyCapReached
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner, Tier
 
 NANO = Decimal(10) ** 9  # ledgers count whole nanodollars: one token costs a few hundred
@@ -36,7 +37,7 @@ def dollars(amount: Decimal) -> str:
     return f"${whole}.{cents.ljust(2, '0')}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """What one generation used upstream. ``cost_usd`` includes the possible cost of timed-out attempts."""
 
@@ -133,7 +134,7 @@ class Receipt:
             self.budget.pay(usage.cost_usd)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Purchase:
     """What an upstream call is made for, and whose request it is."""
 
@@ -149,7 +150,7 @@ class Purchase:
         return "" if self.owner.tier is Tier.IP else str(self.owner)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spend:
     """One day's calls to one model for one style (empty: from before styles were booked); ``pictures`` came of them.
 

@@ -10,17 +10,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 
 Strategy = Literal["on_demand", "hybrid", "pregenerate"]
 STRATEGIES: tuple[Strategy, ...] = ("on_demand", "hybrid", "pregenerate")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assumptions:
     """What the calculation starts from.
 
@@ -52,7 +53,7 @@ class Assumptions:
             raise InvalidParameter(f"a waste of {self.waste} is not a share", hint="Use 0 to 1 (not 1 itself), or 2%.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StrategyCost:
     """One strategy, a day. ``pictures`` are paid for, ``unseen`` of them nobody looks at; customers wait for
     ``waited_for`` of the pictures that they look at. ``break_even`` is the hit rate at which the strategy would cost

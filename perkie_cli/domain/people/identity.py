@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidIdentity
+from perkie_cli.domain.frozen import frozen
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 RESERVED_SESSIONS = frozenset({"anonymous"})  # the folder for pictures without an owner
@@ -21,7 +21,7 @@ class Tier(StrEnum):
     IP = "ip"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """One identity: tier and id. Build it with ``customer``, ``session``, ``address`` or use ``ANONYMOUS``."""
 

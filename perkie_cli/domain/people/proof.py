@@ -7,10 +7,10 @@ but all sessions of one address share a limit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import Forbidden
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.quotas.limits import Charge, QuotaLimits
 
@@ -26,7 +26,7 @@ class Proof(StrEnum):
     API_KEY = "api-key"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credential:
     """A verified credential: its kind, the customer it names (if any) and its scopes."""
 
@@ -43,7 +43,7 @@ class Credential:
         return self.customer == customer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Requester:
     """A request's identity: the owner of its pictures, and the address that is also charged."""
 

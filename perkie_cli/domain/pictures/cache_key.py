@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 
 HASH_LENGTH = 64
@@ -23,7 +24,7 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recipe:
     """Everything that decides how a picture looks, apart from the input bytes."""
 
@@ -47,7 +48,7 @@ class Recipe:
         return hashlib.sha256(plain.encode()).hexdigest()[:FINGERPRINT_LENGTH]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheKey:
     """One generated picture: the hash of the upload, the style's id and the recipe's fingerprint."""
 

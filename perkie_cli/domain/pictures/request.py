@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Fallback(StrEnum):
     LOCAL = "local"  # the local engine's rendering of the customer's own pet
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GenerateRequest:
     """One photo, one style.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from enum import StrEnum
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.domain.quotas.limits import QuotaFacts, QuotaStatus
@@ -22,7 +23,7 @@ class CacheOutcome(StrEnum):
     OFF = "off"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PictureFacts:
     """The public facts of a picture: in the JSON envelope, the HTTP answer and the ``X-Perkie-*`` headers.
 
@@ -47,7 +48,7 @@ class PictureFacts:
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Generated:
     """One finished picture: the master as stored, and every fact an answer carries."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter, InvalidSetting, UnknownStyle
+from perkie_cli.domain.frozen import frozen
 
 Parameter = float | int | str | bool
 BUILT_IN = "built in"
@@ -34,7 +35,7 @@ class BackgroundUse(StrEnum):
             raise InvalidParameter(f"a background is one of {names}, not {text[:40]!r}") from None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Style:
     """One style. ``drawing`` names one of the local engine, ``parameters`` vary it."""
 
@@ -59,7 +60,7 @@ class Style:
         return replace(self, parameters={**self.parameters, **parameters})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ParameterFacts:
     """One parameter of a drawing: its default, its range or choices in words, and what it does."""
 
@@ -69,7 +70,7 @@ class ParameterFacts:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StyleFault:
     """Something wrong in a style file. ``field`` is dotted (``local.parameters.ink``), ``line`` counts from 1."""
 
@@ -84,7 +85,7 @@ class StyleFault:
         return f"{where}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BrokenStyle:
     """A style file that cannot be used. ``names``: those that it claims, or the file's if none can be read."""
 

@@ -8,11 +8,11 @@ The day is that of the reservation: work that ends after midnight is charged to 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from perkie_cli.domain.errors import QuotaExceeded
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import ANONYMOUS, Owner, Tier
 from perkie_cli.domain.quotas.tally import Tally
 
@@ -29,7 +29,7 @@ class QuotaWarning(StrEnum):
     EXHAUSTED = "exhausted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counter:
     """One daily counter: its name in the store, its holder's name in messages, and its limit."""
 
@@ -38,7 +38,7 @@ class Counter:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Charge:
     """Every counter that one request uses, the owner's own first. Without counters the request is unmetered."""
 
@@ -46,7 +46,7 @@ class Charge:
     counters: tuple[Counter, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaLimits:
     """Pictures per UTC day for each tier, and the ceiling for all sessions of one address together."""
 
@@ -89,7 +89,7 @@ class QuotaLimits:
         return Counter(f"ceiling:{address.id}", f"all sessions of address {address.id}", self.ip_ceiling)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CounterState:
     """One of today's counters. Counts are pictures; ``limit`` includes grants; ``uses``: when pictures were counted."""
 
@@ -103,7 +103,7 @@ class CounterState:
     uses: tuple[datetime, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaFacts:
     """The public facts of a quota, the same everywhere. ``degraded``: counted in memory, because the store is down."""
 
@@ -116,7 +116,7 @@ class QuotaFacts:
     degraded: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaStatus:
     """What an owner has left today; ``in_flight`` counts live reservations. All counts are pictures."""
 

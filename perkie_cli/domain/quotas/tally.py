@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
+
+from perkie_cli.domain.frozen import frozen
 
 SETTLED_KEPT = 32  # enough: a commit is repeated within moments, and a limit allows few reservations at once
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tally:
     """The state of one counter on one day. ``leases`` maps reservation ids to their expiry in epoch seconds."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.storage.selection import Selection
 
 DAY = timedelta(days=1)
@@ -25,7 +25,7 @@ class Action(StrEnum):
     ABORT_UPLOAD = "AbortIncompleteMultipartUpload"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredFacts:
     """The facts that conditions check. ``noncurrent``: when the version was replaced or deleted; None: it is live."""
 
@@ -37,7 +37,7 @@ class StoredFacts:
     newer_versions: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """One rule. Fields are named as in the API (snake case); None or empty is no condition."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.storage.lifecycle import Action, Rule
 from perkie_cli.domain.storage.selection import AREAS
 
@@ -18,7 +18,7 @@ class Level(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remark:
     """``rule`` counts from 1; 0 is about the bucket or the rules as a whole."""
 

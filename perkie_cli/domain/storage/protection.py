@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from perkie_cli.domain.errors import InvalidSetting, ProtectedBucket
+from perkie_cli.domain.frozen import frozen
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")  # https://docs.cloud.google.com/storage/docs/buckets#naming
 
@@ -25,7 +25,7 @@ def bucket_name(text: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Protection:
     """``buckets``: names; ``actor``: who the audit records name when a protected bucket is changed after all."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.pictures.cache_key import parse_name
 
 AREAS = ("cutouts", "generated/customers", "generated/temp", "originals/customers", "originals/temp", "shared")
@@ -20,7 +20,7 @@ class WarmBy(StrEnum):
     UPLOADS = "uploads"  # those that most owners uploaded
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """Objects that meet every given condition; without conditions, all of them.
 
@@ -48,7 +48,7 @@ class Selection:
 EVERYTHING = Selection()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredTotal:
     """The number of objects, their bytes, and the last use of the one that was unused the longest."""
 

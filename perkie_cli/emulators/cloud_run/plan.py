@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.emulators.rpc_faults import RpcFault
 
 ROLLOUT = "Rollout"  # what goes on after a change was accepted
@@ -25,7 +25,7 @@ class RunFaultKind(StrEnum):
     UNREADY = "unready"  # of a rollout: the new revision does not start
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunFault(RpcFault):
     """One line of the plan. ``method`` is a call's name, ``Rollout``, or None for all calls.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.emulators.rpc_faults import RpcFault
 
 UNARY = ("BeginTransaction", "Commit", "Rollback", "GetDocument", "ListDocuments", "ListCollectionIds", "BatchWrite")
@@ -18,7 +18,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
 METHODS = (*GROUPS, *UNARY, *STREAMS)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FirestoreFault(RpcFault):
     """One line of the plan. ``method`` is read, commit, begin, a call's name, or None for all.
 

@@ -6,9 +6,9 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.emulators.gemini import answers
 from perkie_cli.emulators.gemini.painter import MEDIA_TYPE, small_picture
 from perkie_cli.emulators.gemini.plan import GeminiFault, GeminiFaultKind
@@ -19,7 +19,7 @@ DRAFT_SIDES = (256, 320)  # px
 DRIPS = 20  # pieces of a dripping answer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FaultyCall:
     """One ``generateContent`` to answer: ``good`` makes the answer without a fault.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.emulators.gemini.answers import Json, error
 from perkie_cli.emulators.gemini.request import camel
 from perkie_cli.emulators.http_server import Request, Response
@@ -25,7 +26,7 @@ _UPLOAD = re.compile(r"/upload/(v1|v1beta|v1alpha)/files")
 _FILES = re.compile(r"(?:/download)?/(?:v1|v1beta|v1alpha)/files(?:/([a-z0-9-]{1,40}))?(:download)?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredFile:
     """One file. ``made``: by the API, not uploaded."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.emulators.fault_plan import PlannedFault, parse_faults, parse_record
 
 
@@ -58,7 +59,7 @@ INSIDE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Latency:
     """The duration of a call: log-normal with this median and 95th percentile in seconds; 0 answers at once."""
 
@@ -75,7 +76,7 @@ class Latency:
         return self.median * exp(rng.gauss(0.0, sigma))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeminiFault(PlannedFault):
     """One entry of the plan. ``calls`` (or jobs) by number, from 1, or all; ``model``: only of that model.
 
@@ -112,7 +113,7 @@ class GeminiFault(PlannedFault):
         return self.how or rng.choice(HOWS.get(self.kind, ("",)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeminiPlan:
     """The latency of calls, and their faults."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.price_list import ImageModel
 
 RATIOS = {"1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"}
@@ -15,7 +15,7 @@ ROLES = ("user", "model")
 NOT_EMULATED = ("tools", "cachedContent")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DrawRequest:
     """``photo``: the photo to redraw, if any; ``photos``: the number of all sent photos, for their tokens.
 

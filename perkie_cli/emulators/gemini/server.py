@@ -11,11 +11,12 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from perkie_cli.domain.errors import BadInput
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.emulators.admin import answer_shared, no_admin_call
 from perkie_cli.emulators.fault_plan import Faults
@@ -48,7 +49,7 @@ class InvalidCall(Exception):
         self.response = response
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallRecord:
     """One call as the admin API lists it; ``at`` in seconds since the start."""
 

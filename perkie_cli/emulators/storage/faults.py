@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.emulators.fault_plan import PlannedFault
 from perkie_cli.emulators.http_server import Request, Response, Wire
 from perkie_cli.emulators.storage.errors import ApiError
@@ -35,7 +36,7 @@ class Method(StrEnum):
     WRITE = "write"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StorageFault(PlannedFault):
     """One line of the plan. ``method`` None is every request. Raises: InvalidParameter."""
 

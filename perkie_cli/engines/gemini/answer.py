@@ -10,10 +10,10 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from perkie_cli.domain.errors import BadAnswer, Blocked, PerkieError, SafetyBlock, WrongCredentials
+from perkie_cli.domain.frozen import frozen
 
 Json = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ _WHOLE = {"", "STOP", "FINISH_REASON_UNSPECIFIED"}  # the model finished normall
 _UNSPECIFIED = {"", "BLOCK_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GeminiAnswer:
     """``pictures``: encoded, the best one first; ``usage``: the raw ``usageMetadata``."""
 

@@ -29,7 +29,7 @@ from perkie_cli.domain.errors import (
 )
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.domain.money.spend import Usage
-from perkie_cli.domain.orders import JobState, UpstreamJob
+from perkie_cli.domain.pictures.orders import JobState, UpstreamJob
 from perkie_cli.domain.units import format_duration, format_size
 from perkie_cli.engines.gemini import question
 from perkie_cli.engines.gemini.answer import GeminiAnswer, read_parsed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from perkie_cli.domain.errors import InvalidSetting, MissingCredentials, PerkieError, UnexpectedAnswer
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.secret import Secret, masked
 from perkie_cli.engines.gemini.network import http_clients
 from perkie_cli.engines.gemini.refusals import KEY_HINT, VERTEX_HINT
@@ -25,7 +25,7 @@ def _itself(secret: Secret) -> Secret:
     return secret
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """How to reach the API: a developer key; or Vertex AI, with a project or a key of its own (express mode).
 

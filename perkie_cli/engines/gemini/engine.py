@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
 from perkie_cli.domain.errors import PerkieError, UnexpectedAnswer, UpstreamRefused, WrongCredentials
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.price_list import SIDES, ImageModel, ModelCatalogue
 from perkie_cli.domain.money.spend import Purchase, Usage
 from perkie_cli.domain.picture import check_size
@@ -28,7 +28,7 @@ from perkie_cli.ports import Clock, Rendering, RenderJob, Workers
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """A call without an answer."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.errors import BadAnswer, BadInput
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.photo import InputFormat
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.engines.gemini.question import RATIOS
@@ -25,7 +25,7 @@ _ODD, _WRONG = math.log(1.05), math.log(1.55)
 _FORMATS = {InputFormat.JPEG: ImageFormat.JPEG, InputFormat.PNG: ImageFormat.PNG, InputFormat.WEBP: ImageFormat.WEBP}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestedPicture:
     """``size``: long side of the result in px; ``side``: long side requested upstream, in the named ``ratio``."""
 
@@ -35,7 +35,7 @@ class RequestedPicture:
     ratio: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Taken:
     """The picture at the requested size, the original file, and notes about it."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.picture import MASTER_QUALITY, ImageFormat
 from perkie_cli.imaging import codec
 
@@ -40,7 +40,7 @@ def reference(raster: Raster, max_side: int) -> bytes:
     return codec.encode(small, ImageFormat.JPEG, MASTER_QUALITY).data
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """The parts of one request, and the requested shape of the picture."""
 

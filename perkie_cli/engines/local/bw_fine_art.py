@@ -1,11 +1,11 @@
 """Black-and-white fine art: a darkroom print exposed for the pet, with subdued surroundings, on warm paper."""
 
-from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.looks import BlackAndWhite
 from perkie_cli.engines.local.noise import fractal_noise, stream, unit, white_noise
 from perkie_cli.engines.local.planes import (
@@ -90,7 +90,7 @@ def _soft_limit(x: Plane, limit: float) -> Plane:
     return cast(Plane, x / (1 + np.abs(x) * (1 / limit)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Surroundings:
     """What is around the pet: its mean tone, and how busy it is, 0 a bare wall .. 1 a cluttered room."""
 

@@ -4,12 +4,12 @@ Structure tensor: Di Zenzo, A note on the gradient of a multi-image (1986). Line
 drawing (2007), with an isotropic difference of Gaussians smoothed along the flow: the same lines at half the cost.
 """
 
-from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.planes import (
     AREA,
     CUBIC,
@@ -25,7 +25,7 @@ from perkie_cli.engines.local.planes import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Orientation:
     """Tangent of the local structure in double-angle space, where opposite directions are the same."""
 
@@ -35,7 +35,7 @@ class Orientation:
     magnitude: Plane  # of the gradient, 0..1 units of the input a pixel
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flow:
     """A field of unit vectors."""
 

@@ -3,13 +3,14 @@
 Pure data on the standard library, so that listing styles is fast.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.pictures.style import BackgroundUse
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Number:
     """A number within a range."""
 
@@ -28,7 +29,7 @@ class Number:
         return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Switch:
     """On or off."""
 
@@ -45,7 +46,7 @@ class Switch:
         return isinstance(value, bool)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Colour:
     """A colour as #rrggbb."""
 
@@ -62,7 +63,7 @@ class Colour:
         return isinstance(value, str) and len(value) == 7 and value[0] == "#" and set(value[1:].lower()) <= HEX_DIGITS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """One of a few names."""
 
@@ -89,7 +90,7 @@ def vary(parameter: Parameter) -> Any:
     return field(default=parameter.default, metadata={"parameter": parameter})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Portrait:
     """The parameters of every style."""
 
@@ -99,7 +100,7 @@ class Portrait:
     crop: bool = vary(Switch(True, "frame the picture anew around the pet; off keeps the photo's own frame"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlackAndWhite(Portrait):
     """A darkroom print."""
 
@@ -111,7 +112,7 @@ class BlackAndWhite(Portrait):
     warmth: float = vary(Number(1.0, -2.0, 4.0, "tone of the paper: 0 neutral, above warm, below cold"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VanGogh(Portrait):
     """Flowing impasto strokes before a night sky."""
 
@@ -126,7 +127,7 @@ class VanGogh(Portrait):
     stars: float = vary(Number(1.0, 0.0, 1.0, "light of the whirling stars"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InkWash(Portrait):
     """Sumi-e: washes and brush lines on fibre paper."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.planes import Bytes, Ints, Mask, Plane
 
 SUBPIXEL_BITS: Final = 4  # of polygon coordinates
@@ -32,7 +32,7 @@ Indices = npt.NDArray[np.integer[Any]]
 GoOn = Callable[[Ints, Ints], Mask]  # pixels reached, pixels of their seeds -> whether each stroke goes on
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seeds:
     """Where strokes begin, one at most in each of `cells` cells of a grid.
 
@@ -68,7 +68,7 @@ class Seeds:
         return self[np.argsort(self.uniform(rng), kind="stable")]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paths:
     """Traced points (n, m, 2) and which are valid: one run a row around column `home`, where the seed is."""
 

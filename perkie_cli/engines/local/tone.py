@@ -1,11 +1,11 @@
 """Tone of the subject, whatever its exposure: dark, washed-out and normal shots of one pet come out nearly alike."""
 
-from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.planes import AREA, Plane, blur, disc, guided_filter, resize, smoothstep, weighted
 from perkie_cli.engines.local.scene.subject import Scene
 
@@ -14,7 +14,7 @@ LEAST_SPAN = 0.55  # of the range that a pet of even tone fills
 ANCHOR_LOW, ANCHOR_HIGH = 0.8, 0.7  # how far the pet's own range is opened towards the photo's
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToneKey:
     """The subject's lightness range, and how black (-1) or white (+1) the animal itself is."""
 

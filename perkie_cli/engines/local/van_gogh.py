@@ -1,11 +1,11 @@
 """Van Gogh: five layers of flowing strokes from coarse to fine, contours, whiskers, and the paint's relief."""
 
-from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.flow import Flow, Orientation, direction, line_response, long_lines, orientation
 from perkie_cli.engines.local.looks import VanGogh
 from perkie_cli.engines.local.noise import fractal_noise, stream
@@ -40,7 +40,7 @@ from perkie_cli.engines.local.strokes import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Layer:
     """One size of brush; lengths at 1024 px."""
 
@@ -69,7 +69,7 @@ LAYERS = (
 OUTLINES = ((6, 7, 4), (4, 6, 3), (2, 5, 2), (0, 4, 2))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Accent:
     """Thin tapered strokes along a line map."""
 
@@ -83,7 +83,7 @@ class _Accent:
     least: float  # length
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Easel:
     """The picture in the making."""
 

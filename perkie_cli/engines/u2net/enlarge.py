@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.u2net.guided import ColourModel
 
 Bytes = NDArray[np.uint8]
@@ -18,7 +18,7 @@ _TILE = 256  # px: its float arrays stay in the processor's cache
 _LOW, _HIGH = 0.04, 0.97  # a haze this faint is none
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copy:
     """Alpha as a model of the colours; uint8 ``subject`` and ``ground`` are 1 where it is known to be 1 or 0."""
 
@@ -46,7 +46,7 @@ def enlarged(rgb: Bytes, copy: Copy) -> Bytes:
     return alpha
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Tile:
     """Part of a picture, and how many steps of the copy's grid one of its pixels is."""
 

@@ -10,18 +10,19 @@ Fitting is float64: in float32 the covariances lose all their digits on flat bla
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from perkie_cli.domain.frozen import frozen
+
 Plane = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ColourModel:
     """``slope`` (h, w, 3) and ``offset`` (h, w), float32: values ≈ slope · colour + offset, around each pixel."""
 

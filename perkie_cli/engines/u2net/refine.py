@@ -7,13 +7,13 @@ local colour model of the finest copy is evaluated on the whole picture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.u2net.closed_form import solve
 from perkie_cli.engines.u2net.enlarge import Copy, enlarged
 from perkie_cli.engines.u2net.guided import ColourModel, fit
@@ -49,7 +49,7 @@ def refine(rgb: Bytes, coarse: Floats) -> Bytes:
     return enlarged(rgb, Copy(level.model, level.subject, level.ground))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Level:
     """A small copy with its known pixels. ``subject`` and ``ground`` are 1 where decided; all planes are (h, w)."""
 

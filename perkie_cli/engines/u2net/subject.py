@@ -8,12 +8,12 @@ network often mistakes an eye or a nose for the subject.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perkie_cli.domain.cutouts.result import Confidence
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.u2net.confidence import HALF, area, assess, nothing_found, sees_subject, undecided
 from perkie_cli.engines.u2net.doubt import in_doubt
 from perkie_cli.engines.u2net.network import SIDE, SubjectNetwork, mirrored, shared_network
@@ -32,7 +32,7 @@ _ROOMS = 0.15, 0.5  # of the subject's long side, around it; the second where th
 _CLEAR = 0.3  # of ``undecided``: a vaguer first pass does not locate the subject
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Subject:
     """``alpha`` is uint8 (h, w) of the picture, all 0 where there is no subject.
 
@@ -69,7 +69,7 @@ def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
     return Subject(alpha, confidence, in_doubt(view.map, alpha, view.place))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class _View:
     """The part of the picture that is matted, the network's map of it, and the first pass's map of it."""
 

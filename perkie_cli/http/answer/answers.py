@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from starlette.types import Scope
 from perkie_cli.domain.cutouts.result import CutoutFacts
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.events import StoreFailed
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.picture import NOT_KEPT, EncodedPicture
 from perkie_cli.domain.pictures.cache_key import names_owner
 from perkie_cli.domain.pictures.result import PictureFacts
@@ -40,7 +41,7 @@ KINDS = (JSON, *IMAGES)  # media types of answers with one styled picture
 _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Accept"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Link:
     """A link to a picture, valid until ``expires_at``; None for a data URL, which never expires."""
 

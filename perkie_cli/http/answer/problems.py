@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from perkie_cli.domain.errors import NotAuthorised, PerkieError
+from perkie_cli.domain.frozen import frozen
 
 MEDIA_TYPE = "application/problem+json"
 _DEFAULT_WAIT = 5.0  # seconds, for a retryable 503 without its own
@@ -76,7 +76,7 @@ class UnsupportedMediaType(PerkieError):
     exit_code, http_status = 3, 415
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One answer: status, headers and the JSON object."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+
+from perkie_cli.domain.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rate:
     """``count`` requests per ``period`` seconds on average, ``burst`` of them at once."""
 
@@ -20,7 +21,7 @@ class Rate:
         return self.period / self.count
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Allowance:
     """``remaining``: requests that would pass now; seconds until a retry passes and until the burst is full again."""
 

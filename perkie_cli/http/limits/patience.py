@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from perkie_cli.domain.frozen import frozen
 
 PACE_BYTES = 16 * 1024  # so much of a body must come in each ``pace``
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patience:
     """In seconds: for a head, from its connection or first byte; for a whole body; between two looks at its pace; for
     the first message of a WebSocket without credentials; of an upload for room; until some of an answer is read.

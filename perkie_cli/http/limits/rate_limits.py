@@ -7,13 +7,13 @@ with N instances behind a load balancer a client may get up to N times as much.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from perkie_cli.domain.errors import RateLimited
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.http.limits.gcra import Allowance, Gcra, Rate
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RateOutcome:
     """``headers`` belong on every answer; ``error`` is to be raised when the request is over a limit.
 

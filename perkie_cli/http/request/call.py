@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
 
@@ -18,6 +17,7 @@ from perkie_cli.auth.principal import Principal, Scope
 from perkie_cli.auth.shopify import OWN_PARAMETERS
 from perkie_cli.config.schema import HttpSettings
 from perkie_cli.domain.events import RateRefused
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.people.proof import Proof, Requester, identify
 from perkie_cli.http.answer.problems import InvalidFields
@@ -37,7 +37,7 @@ GRACE = timedelta(seconds=1)  # longer than the work's own deadline, so that the
 KEY = re.compile(r"[!-~]{1,255}")  # an Idempotency-Key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repeat(Generic[T]):
     """Identifies a repeated request: the same ``payload`` of the same ``owner``; ``weigh`` as in ``Repeatable``."""
 
@@ -46,7 +46,7 @@ class Repeat(Generic[T]):
     weigh: Callable[[T], int | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One request and its caller. ``address`` is the client's, according to the trusted proxies."""
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.http.answer.problems import EmptyUpload, InvalidFields
 from perkie_cli.http.request.image_field import decode_image_field, decode_plain
@@ -25,7 +26,7 @@ _BRACKETS = re.compile(r"(.+)\[\d{0,3}\]")
 _LONGEST_NAME = 60  # characters of a name in a message
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Upload:
     """A file from a form or a raw body."""
 

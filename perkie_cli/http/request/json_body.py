@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.json_shape import Misshapen, strings_in
 from perkie_cli.http.answer.problems import InvalidFields, MalformedBody
 
@@ -20,7 +20,7 @@ _BOM = b"\xef\xbb\xbf"  # Windows editors and PowerShell put it at the start of 
 _FLAT = "Send flat JSON: a few fields with short values, and pictures as base64."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unread:
     """A string of a JSON text that was not parsed: base64 does not have to become text first."""
 

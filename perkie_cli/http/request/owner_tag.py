@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 
 _DIGITS = 12
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnerTags:
     """Tags by HMAC-SHA256 with a secret; docs/http.md says how to compute one."""
 

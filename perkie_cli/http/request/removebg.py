@@ -6,11 +6,11 @@ Unknown, malformed and unsupported parameters are refused with that API's own er
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from perkie_cli.domain.cutouts.layout import NO_MARGINS, Layout, Length, Region
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.http.answer.problems import MalformedBody
 from perkie_cli.http.request.fields import Fields, Upload, picture_of
@@ -52,7 +52,7 @@ class RemovebgError(InvalidParameter):
         return type(self), (self.removebg_code, self.message, self.hint)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemovebgRequest:
     """A parsed request. ``order`` lacks its region and ``backdrop``, because these need the decoded picture.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.imaging.exif import UPRIGHT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Header:
     """``width`` and ``height`` in px as stored, before ``orientation`` (EXIF, 1 to 8) is applied."""
 
@@ -18,7 +17,7 @@ class Header:
     has_alpha: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CodePoints:
     """Colour code points (ITU-T H.273): the primaries and the transfer function."""
 

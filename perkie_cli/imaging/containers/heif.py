@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.imaging.damage import Damage, Unsupported
 
 _MOST_BOXES = 10_000
@@ -28,7 +28,7 @@ _CODECS = {  # item type → what such a file is
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeifBox:
     """``data[start:end]`` is the content; ``end`` may lie behind the end of the file."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.imaging.containers.header import Header
 from perkie_cli.imaging.damage import Damage, Unsupported
 from perkie_cli.imaging.exif import UPRIGHT, orientation
@@ -27,7 +27,7 @@ _APP0, _APP1, _APP2, _APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 _AFTER_SCAN = re.compile(rb"\xff[\xc0-\xcf\xd8-\xef\xfe]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Segment:
     """``data[start:end]`` with its marker, ``data[body:end]`` without marker and length."""
 
@@ -37,7 +37,7 @@ class Segment:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scan:
     """One pass over the picture: which bits of which coefficients of which components."""
 
@@ -50,7 +50,7 @@ class Scan:
     coded: bytes  # its header and its data
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Jpeg:
     """The parts of a JPEG that decide its pixels."""
 

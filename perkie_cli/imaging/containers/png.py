@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.imaging.containers.header import CodePoints, Header
 from perkie_cli.imaging.damage import Damage
 from perkie_cli.imaging.exif import UPRIGHT, orientation
@@ -19,7 +19,7 @@ _TELLING = frozenset({b"tRNS", b"iCCP", b"cICP"})  # what the samples mean
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # colour type → bits a sample
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Png:
     """The parts of a PNG that decide its pixels.
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.imaging.containers.header import CodePoints
 
 Samples = NDArray[np.unsignedinteger[Any]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Pixels:
     """Samples and what they mean.
 

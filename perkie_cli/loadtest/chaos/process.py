@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -22,6 +22,7 @@ from typing import Any
 
 from perkie_cli.domain import errors
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.loadtest.chaos.document.check import check_experiment
 from perkie_cli.loadtest.chaos.document.providers import PROVIDERS
 from perkie_cli.loadtest.chaos.document.source import read_experiment
@@ -31,7 +32,7 @@ from perkie_cli.loadtest.chaos.verdict import EXTENSION_KEY, Finding, Verdict, j
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """What to run. ``server``: the command of the server under test, instead of `perkie serve`."""
 
@@ -40,7 +41,7 @@ class Job:
     server: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """The verdict, what led to it, and Chaos Toolkit's journal. ``name``: of the file, without its ending."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from perkie_cli.domain.frozen import frozen
 
 EXTENSION_KEY = "x-perkie"  # in the journal
 Run = Mapping[str, Any]
@@ -25,7 +26,7 @@ class Verdict(StrEnum):
         return {Verdict.PASSED: 0, Verdict.FAILED: 99, Verdict.INVALID: 98, Verdict.INTERRUPTED: 130}[self]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One thing that was looked at: ``verdict`` is passed, or what it makes of the whole; ``message`` says why."""
 

@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from perkie_cli.domain.errors import BudgetExceeded, PerkieError, Unavailable, UnwritableFile
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.loadtest.generator.answers import Pictures, facts, judge, shown
 from perkie_cli.loadtest.generator.choices import Choice, choices
 from perkie_cli.loadtest.generator.connection import Connections, Exchange
@@ -34,7 +35,7 @@ TELL = 0.5  # seconds between two reports to the parent
 FILLING, TRIES = 4, 3  # requests at once while the cache is filled, and tries of each
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """A worker's part of a run: the ``worker``-th of ``workers``. ``most``: its requests in flight."""
 
@@ -52,12 +53,12 @@ class Job:
     max_usd: float = math.inf
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ready:
     """It has prepared everything."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """The counts so far; ``final`` when its part has ended."""
 
@@ -65,7 +66,7 @@ class Told:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """It cannot go on."""
 

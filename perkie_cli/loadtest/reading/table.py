@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from perkie_cli.domain.errors import BadInput, InvalidScenario, PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import parse_duration, why_unread
 from perkie_cli.loadtest.reading.toml_lines import Path as FieldPath
@@ -25,7 +26,7 @@ KINDS: Mapping[type, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """One table; ``done`` refuses fields that nobody asked for. ``error``: what is raised for a wrong field."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from perkie_cli.domain.deploy.gate import Finding, Health, overall
@@ -35,6 +34,7 @@ from perkie_cli.domain.errors import (
     ThresholdsFailed,
     Unavailable,
 )
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ops.deploy.watch import Watch, Watched
 from perkie_cli.ops.deploy.writing import Writer
 from perkie_cli.ports.rollouts import Driver, ServiceChange
@@ -43,7 +43,7 @@ _LOOK = 5.0  # seconds that somebody who has pressed Ctrl-C waits at most
 Template = Callable[[str], Mapping[str, Any]]  # of a revision's name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What a canary would do. ``splits``: the traffic after each step."""
 

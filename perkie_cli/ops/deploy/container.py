@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ops.deploy.settings import FILE_SETTINGS, SECRETS, Environment, JobSpec, ServiceSpec
 
 PORT = 8080
 VALUE = "value"  # the file of a secret in its folder
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProbeSpec:
     """A GET of /health. Times in seconds."""
 

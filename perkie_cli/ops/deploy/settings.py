@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from perkie_cli.domain.frozen import frozen
 
 ROLES = ("artistic", "matting")
 ENVIRONMENTS = ("staging", "production")
@@ -12,7 +14,7 @@ SECRETS = "/secrets"  # where secrets are mounted: one folder each, with the fil
 FILE_SETTINGS = frozenset({"PERKIE_HTTP_API_KEYS", "PERKIE_GEMINI_MODELS_FILE"})  # they take a path, not a secret
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScaleWindow:
     """Time-of-day scaling: at ``schedule`` (cron) the service gets this least number of instances."""
 
@@ -20,7 +22,7 @@ class ScaleWindow:
     min_instances: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceSpec:
     """One Cloud Run service. ``timeout`` in seconds; ``secrets``: secret ids by the variable that names their file."""
 
@@ -47,7 +49,7 @@ class ServiceSpec:
         return self.name[:30]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JobSpec:
     """The Cloud Run job that warms the cache, and when it starts."""
 
@@ -66,7 +68,7 @@ class JobSpec:
         return self.name[:30]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BucketSpec:
     """The private bucket of the cache."""
 
@@ -77,7 +79,7 @@ class BucketSpec:
     cors_origins: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FirestoreSpec:
     """The database of quotas and the ledger."""
 
@@ -87,7 +89,7 @@ class FirestoreSpec:
     backup_retention: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegistrySpec:
     """The repository of images; ``keep`` versions stay of each."""
 
@@ -96,7 +98,7 @@ class RegistrySpec:
     delete_after_days: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CanarySpec:
     """How traffic moves. Times in seconds; ``levels``: names of service levels; ``rate`` in requests a second.
 
@@ -118,7 +120,7 @@ class CanarySpec:
     ready_within: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Environment:
     """Everything about one environment. ``schedules`` are in ``time_zone``; ``freeze``: why nothing is shipped now."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from math import ceil
 
 from perkie_cli.domain.deploy.gate import ANSWERING, Demands, Finding, Health, Rule, judge, overall
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ops.deploy.asking import Asker
 from perkie_cli.ports import Clock
 from perkie_cli.ports.rollouts import RevisionSamples
@@ -16,7 +17,7 @@ from perkie_cli.ports.rollouts import RevisionSamples
 LEAST_STALE = 30.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watched:
     """A revision and its own address."""
 
@@ -24,7 +25,7 @@ class Watched:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watch:
     """How often to look, and what to look for. ``hold`` and ``max_hold`` in seconds."""
 

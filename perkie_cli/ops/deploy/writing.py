@@ -7,7 +7,7 @@ again; an answer that got lost is found by the state.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from perkie_cli.domain.deploy.rollout import ANNOTATION, Rollout
 from perkie_cli.domain.deploy.traffic import Split, described, keeping_tags, same_traffic
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter, Unavailable
 from perkie_cli.domain.events import Audited
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import Clock, EventSink
 from perkie_cli.ports.rollouts import RunServices, ServiceChange
 
@@ -23,7 +24,7 @@ PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between attempts, the last o
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Writer:
     """One service. ``patience``: seconds for a change to be accepted, and again for it to be carried out."""
 

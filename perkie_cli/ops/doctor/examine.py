@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ops.doctor.said import Level, Said, error, failed, skipped
 from perkie_cli.ports import Workers
 
 TIME_LIMIT = 3.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probe:
     """One check, ready to run. ``client``: the library with which it uses the network; None if it does not."""
 
@@ -24,7 +24,7 @@ class Probe:
     client: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What one check said; ``hung``: it did not end in time, and a thread of it may still run."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from perkie_cli.config.schema import Settings, rows
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.iam import Kind, Resource
 from perkie_cli.domain.secret import Secret
 from perkie_cli.domain.storage.protection import bucket_name
@@ -16,7 +16,7 @@ _SAVES = ("create", "get", "list", "update", "delete")
 _EMULATED = "CLOUD_IAM_EMULATOR_HOST"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Need:
     """``role`` has the permissions, and little else. ``without``: what happens; ``vital``: pictures fail then."""
 

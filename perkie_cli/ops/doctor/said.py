@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.secret import masked
 
 
@@ -18,7 +18,7 @@ class Level(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Said:
     """One sentence of a check; ``fix`` is what mends it, as a command where there is one. Both without secrets."""
 

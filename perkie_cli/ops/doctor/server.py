@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from perkie_cli.domain.errors import StoreUnavailable, UsageError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.secret import masked
 from perkie_cli.ops.doctor.examine import Probe
 from perkie_cli.ops.doctor.said import Said, error, ok, skipped, warning
@@ -24,7 +25,7 @@ NEARLY = 0.8
 _STATES = {"1": "half-open: one call at a time is tried", "2": "open: nothing is sent upstream"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Server:
     """A running server, and what goes with each request to it, such as a key."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -12,6 +11,7 @@ from perkie_cli.config.load import Loaded
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.cutouts.network import MattingNetwork
 from perkie_cli.domain.engines import DrawingChoice, MattingChoice
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.price_list import ModelCatalogue
 from perkie_cli.domain.pictures.style import StyleCatalogue
 from perkie_cli.domain.storage.selection import StoredTotal
@@ -161,7 +161,7 @@ class Parts(Protocol):
         """What the matting engine needs."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """One installation."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from perkie_cli.config.schema import Settings
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ops.doctor.checks import gemini, iam, machine, matting, run, security, setup, stores, telemetry
 from perkie_cli.ops.doctor.examine import Probe
 from perkie_cli.ops.doctor.needs import uses_cloud
@@ -58,7 +58,7 @@ def _shipped(_: Settings) -> str | None:
     return "google.cloud.run_v2" if run.FILE.exists() else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """``client`` names, for these settings, the library with which it uses the network; None if it does not."""
 

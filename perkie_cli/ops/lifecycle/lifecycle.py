@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from perkie_cli.domain.errors import ChangesPending, InvalidParameter
 from perkie_cli.domain.events import Audited
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.storage.lifecycle import Action, Rule
 from perkie_cli.domain.storage.lifecycle_json import RuleError, rule_to, rules_from
 from perkie_cli.domain.storage.lifecycle_review import Level, Remark, describe, for_versioned, review, review_bucket
@@ -21,7 +21,7 @@ from perkie_cli.ports import BucketRules, BucketState, Clock, EventSink
 Json = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """The difference between a bucket's rules and the target rules. ``remarks`` are about the target rules."""
 

@@ -6,10 +6,10 @@ It reads the conditions as they are written to Google, so that what is shown and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ops.monitor.filters import burn_of, selects
 from perkie_cli.ports.monitoring import Buckets, Json, TimeSeries
 
@@ -17,7 +17,7 @@ STEP = 60.0  # seconds between two evaluations of a condition that has to last
 _FRESH = 300.0  # seconds: an older gauge is that of a server that is gone
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Value:
     """What a condition says now. ``value`` is None without data; ``age``: seconds since the last point."""
 
@@ -35,7 +35,7 @@ class Value:
         return self.condition, self.value, self.threshold, self.window, self.age
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evaluation:
     """All conditions of a policy: it fires when all of them are breached."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.service_levels import ServiceLevels, Severity
 from perkie_cli.domain.units import format_duration
 from perkie_cli.ops.monitor.conditions import in_words
@@ -19,7 +19,7 @@ from perkie_cli.ports.monitoring import Json, Kind, Monitoring
 _MARGIN = timedelta(minutes=10)  # of points before a window: the first one tells from where it grows
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Described:
     """An alert in words."""
 
@@ -30,7 +30,7 @@ class Described:
     runbook: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """An alert and its conditions now."""
 

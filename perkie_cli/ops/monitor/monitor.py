@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import InvalidSetting
 from perkie_cli.domain.events import Audited
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ops.monitor.compare import differences, with_names
 from perkie_cli.ops.monitor.place import ID, OWNER
 from perkie_cli.ops.monitor.resources import Wanted, resolved
@@ -25,7 +25,7 @@ class Action(StrEnum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One change; ``differences`` say what an update changes."""
 
@@ -37,7 +37,7 @@ class Step:
     differences: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """The changes in the order in which they are made; ``same``: how many resources are as they should be."""
 

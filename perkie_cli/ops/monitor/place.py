@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from perkie_cli.config.schema import MonitorSettings
 from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.service_levels import Objective, Severity
 
 OWNER = {"managed-by": "perkie"}  # what lacks this label is somebody else's
@@ -19,7 +19,7 @@ _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.I)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """``project``: its id. ``channels`` by severity: Google's names, or ``email:`` and an address.
 

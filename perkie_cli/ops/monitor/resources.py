@@ -6,9 +6,9 @@ A resource may name another one that Google has not named yet: ``@alert policy/â
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.service_levels import Indicator, Objective, Reading, ServiceLevels
 from perkie_cli.ops.monitor import conditions
 from perkie_cli.ops.monitor.dashboard import dashboard
@@ -23,7 +23,7 @@ DASHBOARD_ID = "perkie"
 AUTO_CLOSE = "1800s"  # the least; what no longer fails is no longer written, and would stay open for a week
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """One resource as it should be."""
 

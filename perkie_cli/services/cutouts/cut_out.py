@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cutouts.request import Background, BackgroundKind, CutoutOutput, CutoutRequest, Framing
@@ -20,6 +20,7 @@ from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.engines import STAND_IN, MattingChoice
 from perkie_cli.domain.errors import LowConfidence, PerkieError, UsageError
 from perkie_cli.domain.events import CutoutEnded, Degraded, outcome_of
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.cache_key import Recipe, cutout_key
 from perkie_cli.domain.pictures.request import CacheUse
@@ -44,7 +45,7 @@ _BETWEEN = " | "  # notes, stored as one fact
 _OURS = ImageLimits(min_side=1)  # already ours: only check that it is intact
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CutoutPlan:
     """A request with everything that can be decided before decoding the photo."""
 
@@ -57,7 +58,7 @@ class CutoutPlan:
     started: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Made:
     """A cut-out before background and framing, with its facts. ``raster`` is None when it came from the cache;
     ``reason`` is the code of the error that led to a substitute.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cutouts.request import CutoutOutput, CutoutRequest
 from perkie_cli.domain.errors import BadInput
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.domain.pictures.request import CacheUse
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from perkie_cli.imaging.matte_measures import Scores
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evaluated:
     """One photo's scores."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from perkie_cli.domain.cutouts.layout import Layout
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import MASTER_QUALITY, ImageFormat, ImageLimits
 from perkie_cli.imaging import codec
@@ -28,7 +29,7 @@ class FileKind(StrEnum):
     ZIP = "zip"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """The request. ``colour`` (sRGB and opacity, 0..255) or ``picture`` is the background; ``mask``: only alpha."""
 
@@ -39,7 +40,7 @@ class Order:
     mask: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finished:
     """The file, its sides in px, and the subject's box in px of the cut-out."""
 

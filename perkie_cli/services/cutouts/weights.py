@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
 from perkie_cli.domain.cutouts.checkpoint import Checkpoint
 from perkie_cli.domain.errors import MissingWeights, PerkieError, UpstreamFault
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import DownloadProgress, Downloads, ModelStore, Workers
 
 _TRIES = 3  # attempts; each resumes the download
@@ -23,7 +24,7 @@ class WeightState(StrEnum):
     WRONG = "wrong"  # not the published file: damaged, or the user's own
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Weights:
     """One model file. ``exported``: its ONNX export, if any. ``wrong``: the files with wrong checksums."""
 
@@ -35,7 +36,7 @@ class Weights:
     wrong: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WeightSources:
     """``urls`` are tried in order; none when ``offline``."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.imaging import codec
@@ -14,7 +14,7 @@ _MASTERS = ImageLimits(min_side=1)  # already ours: only check that they are int
 AS_IT_CAME = "the picture is stored as the upstream sent it, because it could not be encoded again"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A picture from the cache with its stored facts."""
 

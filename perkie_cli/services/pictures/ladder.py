@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from perkie_cli.domain.errors import AtCapacity, PerkieError, Unavailable
 from perkie_cli.domain.events import Degraded
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.money.spend import Usage
 from perkie_cli.domain.picture import EncodedPicture
 from perkie_cli.domain.pictures.cache_key import CacheKey
@@ -27,7 +28,7 @@ LATE = "the picture was ready {:.1f} s after the deadline"
 RETRY_AFTER = 60.0  # seconds, if the upstream's error has none
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LadderResult:
     """The result of a job: the picture, or a substitute with a ``reason`` (the code of the error).
 

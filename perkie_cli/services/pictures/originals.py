@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import BadInput, InvalidParameter, PerkieError
 from perkie_cli.domain.events import StoreFailed, UploadEnded
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageFormat, ImageLimits
@@ -22,7 +22,7 @@ _SURE_FOR = 60.0  # seconds: visitors request several styles of one upload withi
 _MOST_SURE = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Original:
     """A stored upload: the hash by which later requests name it, and its key."""
 

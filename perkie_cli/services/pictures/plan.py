@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from perkie_cli.domain.deadline import Deadline
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.pictures.cache_key import CacheKey, Recipe
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
 from perkie_cli.domain.pictures.result import Generated
@@ -14,7 +15,7 @@ from perkie_cli.ports import PricedEngine, StyleEngine
 LOCAL = "local"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PicturePlan:
     """A request with everything that can be decided before decoding the photo."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from perkie_cli.domain.errors import NotFound
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import ANONYMOUS, RESERVED_SESSIONS, Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
@@ -20,7 +21,7 @@ from perkie_cli.resilience.leases import HeldByOther, Leases
 LEASE = "cache warm"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Upload:
     """One photo in the store. ``key`` and ``owner`` are those of its newest upload, ``count`` is that of its owners."""
 

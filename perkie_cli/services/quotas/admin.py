@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from perkie_cli.domain.events import Audited
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.quotas import limits as quota
 from perkie_cli.domain.quotas.limits import Counter, CounterState, QuotaLimits
@@ -18,7 +18,7 @@ from perkie_cli.services.quotas.counters import CounterStore
 Step = Callable[[Tally], Tally]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CounterChange:
     """A counter before and after a step."""
 

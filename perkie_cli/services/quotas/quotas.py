@@ -11,13 +11,13 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import count
 from typing import Literal
 
 from perkie_cli.domain.errors import PerkieError, QuotaExceeded, StoreUnavailable
 from perkie_cli.domain.events import QuotaUsed, StoreAnswered, StoreFailed
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.quotas import limits as quota
 from perkie_cli.domain.quotas.limits import Charge, Counter, QuotaStatus, Tallies
 from perkie_cli.ports import STORE_DOWN, Clock, DocumentStore, EventSink
@@ -29,7 +29,7 @@ MAX_PENDING = 10_000  # uses remembered while the store is down; the oldest are 
 PENDING_PER_REQUEST = 50  # booked by one request, so that no request has to book a whole outage
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaRules:
     """How quotas behave. ``margin`` (seconds) is added to a lease to allow for clock differences and slow commits.
 
@@ -42,7 +42,7 @@ class QuotaRules:
     count_local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _PendingUse:
     day: date
     counters: tuple[Counter, ...]

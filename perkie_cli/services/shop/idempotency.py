@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from perkie_cli.domain.errors import IdempotencyMismatch
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import Clock
 from perkie_cli.resilience.leases import Leases, OtherTerms
 from perkie_cli.resilience.once import Coalescer
@@ -22,7 +23,7 @@ T = TypeVar("T")
 KEPT = timedelta(hours=24)  # after that a key may be reused
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repeatable(Generic[T]):
     """Work that a client may request again under the same ``key``.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.cutouts.result import Cutout
 from perkie_cli.domain.deadline import Deadline
 from perkie_cli.domain.errors import BadInput, PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.pictures.request import GenerateRequest
@@ -19,7 +20,7 @@ from perkie_cli.services.shop.storefront import Storefront, StyleResult
 CUTTING = 2 / 3  # of the deadline: if the cut-out hangs, the styles still have the usual time for a generation
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accepted:
     """The photo was accepted and the work begins."""
 
@@ -27,7 +28,7 @@ class Accepted:
     styles: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CutoutResult:
     """The result of the cut-out: ``cutout`` or ``error``. The styles are drawn either way."""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
 
 from perkie_cli.domain.errors import NotFound
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
@@ -20,7 +20,7 @@ from perkie_cli.services.storage.uploads import photo_of
 from perkie_cli.system.waiting import alongside, as_they_end
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredPicture:
     """A finished picture and its stored upload, if that could be stored."""
 
@@ -28,7 +28,7 @@ class StoredPicture:
     original: Original | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StyleResult:
     """The result of one style of several: ``drawn`` or ``error``."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
 from perkie_cli.domain.errors import InvalidParameter
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.pictures.cache_key import HASH_LENGTH
 from perkie_cli.domain.storage.lifecycle import Rule, expired
@@ -17,7 +18,7 @@ SHORTEST_HASH = 8  # hex digits that are enough to identify a picture
 _PREFIX = re.compile(r"(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]*(?:\.[A-Za-z0-9]*)?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Filter:
     """The objects that a command selects; every condition must hold. ``expired``: past its lifetime."""
 
@@ -50,8 +51,13 @@ class Filter:
     @property
     def words(self) -> str:
         """As audit records name it: ``owner=customer:42 style=ink_wash``."""
-        given = {name: getattr(self, name) for name in Filter.__slots__}
-        return " ".join(f"{name}={value}" for name, value in given.items() if value)
+        return " ".join(f"{name}={value}" for name, value in self.given.items())
+
+    @property
+    def given(self) -> dict[str, object]:
+        """The parts that were given, by name."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if value}
 
     def selections(self, rules: Sequence[Rule], now: datetime) -> list[Selection]:
         """Disjoint selections in key order."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from perkie_cli.domain.errors import NotFound, UsageError
 from perkie_cli.domain.events import Audited
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.pictures.cache_key import parse_name
 from perkie_cli.domain.storage.lifecycle import Rule
 from perkie_cli.domain.storage.metadata import allowed_of
@@ -33,7 +33,7 @@ class FindingKind(StrEnum):
     SENSELESS_FACTS = "senseless facts"  # the object is whole, but not what stands beside it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """One problem, and what a repair does about it: ``removed``, ``adopted``, ``renewed`` or ``moved aside``."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from perkie_cli.domain.events import Audited
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.pictures.cache_key import parse_name
 from perkie_cli.domain.records import AuditRecord
 from perkie_cli.domain.storage.lifecycle import Rule
@@ -26,7 +26,7 @@ FOLDERS = {"customer": "customers", "session": "temp"}
 _OWNED = re.compile(r"(?:originals|generated)/((?:customers|temp)/[^/]+)/")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restorable:
     """What can come back, and how many objects stay gone since they were meant to go."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from perkie_cli.domain.errors import InvalidParameter, PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.domain.photo import Photo
 from perkie_cli.domain.picture import ImageLimits
@@ -21,7 +21,7 @@ INLINE = 512 * 1024  # bytes hashed on the event loop; more would block it for a
 _BROUGHT = "broughtalong"  # in place of a recipe's fingerprint: look-ups never find it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UploadResult:
     """The result for one picture of an upload: its key or the error."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from perkie_cli.domain.errors import (
     StoreUnavailable,
     WrongCredentials,
 )
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports.monitoring import Buckets, Found, Json, Kind, Point, TimeSeries
 from perkie_cli.stores.google.login import LOGIN, log_in
 
@@ -37,7 +37,7 @@ _READING = {
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Calls:
     """How Google names a kind's calls, and the field of a request that has the resource."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from perkie_cli.domain.errors import (
@@ -17,6 +16,7 @@ from perkie_cli.domain.errors import (
     StoreUnavailable,
     WrongCredentials,
 )
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import Clock, Workers
 from perkie_cli.stores.google.login import LOGIN, missing_credentials
 
@@ -32,7 +32,7 @@ CALL_OPTIONS: dict[str, Any] = {"timeout": TIMEOUT, "retry": None}  # for every 
 SCOPES = ("https://www.googleapis.com/auth/devstorage.full_control",)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GcsPlace:
     """A bucket's address. ``endpoint`` is an emulator's address, used without credentials."""
 

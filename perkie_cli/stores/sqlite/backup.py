@@ -9,13 +9,14 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import perkie_cli
 from perkie_cli.domain.errors import CorruptStore, UnreadableFile, unwritable
 from perkie_cli.domain.events import Audited
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import why_unread
 from perkie_cli.ports import Backup, Clock, CopiedFile, EventSink, Workers
 from perkie_cli.stores.sqlite.file import REPAIR, move_aside, open_shared, verdict
@@ -29,7 +30,7 @@ _PATIENCE = 30.0  # seconds that a restore waits for others to let go of a file
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """A file of the state folder. ``complete`` brings an older version up to date; ``schema`` None: not SQLite."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from perkie_cli.domain.events import Audited
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import Clock, EventSink, StateFile, Workers
 from perkie_cli.stores.sqlite.file import REPAIR, move_aside, verdict
 from perkie_cli.stores.sqlite.trouble import StoreFile, explained
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expected:
     """A file, its schema, and what is lost with it."""
 

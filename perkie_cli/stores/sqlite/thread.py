@@ -11,13 +11,13 @@ import errno
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from perkie_cli.domain.errors import StoreUnavailable
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import Clock
 from perkie_cli.stores.sqlite.file import transaction
 from perkie_cli.stores.sqlite.trouble import Cause, StoreFile, cause_of, store_error
@@ -31,7 +31,7 @@ PATIENCE = 5.0  # seconds that a write waits for other processes; a transaction 
 PAUSE = 2.0  # seconds after which a file that stayed locked is tried again; meanwhile nobody waits for it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Call(Generic[Unit]):
     function: Callable[[Unit], Any] | Callable[[], Any]
     writes: bool

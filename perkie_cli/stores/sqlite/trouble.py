@@ -11,11 +11,11 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from perkie_cli.domain.errors import CorruptStore, StoreBroken, StoreFull, StoreUnavailable
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import format_size
 
 _ROOM = "Free some space on the disk of {folder}; `perkie doctor --only disk.space` says what has most of it."
@@ -36,7 +36,7 @@ class Cause(StrEnum):
 UNWRITABLE = frozenset({Cause.FULL, Cause.READ_ONLY, Cause.DENIED})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreFile:
     """An SQLite file as messages name it. ``repair``: the command that moves a corrupt one aside."""
 

@@ -23,8 +23,8 @@ from perkie_cli.config.load import load
 from perkie_cli.domain.errors import PerkieError
 from perkie_cli.domain.money.report import SpendTotal, total
 from perkie_cli.domain.money.spend import Budget
-from perkie_cli.domain.orders import Order, Then
 from perkie_cli.domain.people.identity import Owner
+from perkie_cli.domain.pictures.orders import Order, Then
 from perkie_cli.domain.storage.selection import WarmBy
 from perkie_cli.emulators.gemini.painter import TinyPainter
 from perkie_cli.emulators.gemini.plan import GeminiPlan

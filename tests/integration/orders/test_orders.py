@@ -19,7 +19,7 @@ from perkie_cli.cli.storage.warm import warm_request
 from perkie_cli.config.load import load
 from perkie_cli.domain.errors import StoreUnavailable, UsageError
 from perkie_cli.domain.money.spend import Budget
-from perkie_cli.domain.orders import Then
+from perkie_cli.domain.pictures.orders import Then
 from perkie_cli.domain.pictures.result import CacheOutcome
 from perkie_cli.domain.runs import Outcome
 from perkie_cli.domain.storage.selection import WarmBy

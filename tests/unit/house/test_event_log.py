@@ -91,13 +91,6 @@ def test_each_line_has_its_time_in_utc_and_its_request() -> None:
 KINDS = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event) and kind != Event]
 
 
-def test_events_are_equal_by_kind_and_values() -> None:
-    assert StoreBack("disk", 3) == StoreBack("disk", 3) != StoreBack("disk", 4)
-    assert StoreBack("disk", 3) != events.QueueChanged("disk", 3)
-    assert len({StoreBack("disk", 3), StoreBack("disk", 3), events.QueueChanged("disk", 3)}) == 2
-    assert repr(StoreBack("disk", 3)) == "StoreBack(store='disk', failures=3)"
-
-
 def test_every_kind_of_event_has_a_level() -> None:
     assert set(LEVELS) == set(KINDS), "telemetry/log.py decides for each kind who is to see it"
 

@@ -13,7 +13,7 @@ from google.cloud.firestore_v1.types import Value
 from perkie_cli.batch.orders.lines import append_line, read_lines, write_line
 from perkie_cli.config.models import load_models
 from perkie_cli.domain.errors import InvalidSetting, UnwritableFile
-from perkie_cli.domain.orders import JobState, Order, OrderedPicture, UpstreamJob
+from perkie_cli.domain.pictures.orders import JobState, Order, OrderedPicture, UpstreamJob
 from perkie_cli.stores.google.firestore_values import decode, encode
 
 PICTURE = OrderedPicture("ab" * 32, "ink_wash", "0123456789ab", 1024, "2026-11-21_3_77", Decimal("0.01785"))

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.flow import Flow, along_flow, line_response, long_lines
 from perkie_cli.engines.local.ink.study import Study
 from perkie_cli.engines.local.noise import stream, unit, white_noise
@@ -25,7 +25,7 @@ from perkie_cli.engines.local.strokes import (
 SHADE = 150  # grey level of a stroke of density 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lines:
     """Line maps 0..1, each (h, w)."""
 
@@ -39,7 +39,7 @@ class Lines:
         return np.clip(self.wide + 0.4 * self.narrow, 0, 1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Brush:
     """One kind of stroke; lengths at 1024 px."""
 

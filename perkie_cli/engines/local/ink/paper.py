@@ -1,12 +1,12 @@
 """Fibre paper, ink that soaks into it, and the paw seal."""
 
 import math
-from dataclasses import dataclass
 from typing import Final, cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.noise import fractal_noise, stream, unit, white_noise
 from perkie_cli.engines.local.planes import AREA, Picture, Plane, blur, resize
 
@@ -23,7 +23,7 @@ ON_THE_PET: Final = 0.5
 CORNERS: Final = ((0.0, 1, 1), (0.02, 0, 1), (0.05, 1, 0), (0.06, 0, 0))  # handicap, right, lower
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Paper:
     """A sheet, each (h, w)."""
 

@@ -1,11 +1,11 @@
 """What an ink painter looks at before the first stroke: tone, flow, water and paper."""
 
-from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.flow import Flow, direction, orientation
 from perkie_cli.engines.local.ink.paper import Paper, make_paper
 from perkie_cli.engines.local.noise import fractal_noise, stream
@@ -36,7 +36,7 @@ HINT = 0.70  # of what the subject stands on, where the surroundings are not kep
 OUTLINE = 0.75  # how much darker that line is
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turbulence:
     """What makes water uneven; unit variance, (h, w)."""
 
@@ -45,7 +45,7 @@ class Turbulence:
     small: Plane
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Study:
     """The scene as the painter sees it."""
 

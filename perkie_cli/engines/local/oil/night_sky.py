@@ -1,12 +1,12 @@
 """The sky behind the subject: drift, vortices of alternating sense, a stream around the animal, curl noise, stars."""
 
 import math
-from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.noise import fractal_noise, stream
 from perkie_cli.engines.local.planes import Plane, blur, channels, columns, resize, rows
 from perkie_cli.engines.local.scene.subject import Scene
@@ -17,7 +17,7 @@ CROWDED = 0.06  # of the pet near the middle of a star
 SHOULDERS = 0.55  # of the pet's height from the top
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sky:
     """Flow in double-angle space, and how much light a star gives, 0..1; each (h, w)."""
 
@@ -26,7 +26,7 @@ class Sky:
     stars: Plane
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Vortex:
     x: float
     y: float

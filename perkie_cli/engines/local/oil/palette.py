@@ -1,12 +1,12 @@
 """The colours of a van Gogh: the subject's own, keyed and intensified, before a sky in the painter's scale."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.looks import VanGogh
 from perkie_cli.engines.local.noise import fractal_noise, stream
 from perkie_cli.engines.local.oil.night_sky import Sky
@@ -34,7 +34,7 @@ SKIES: Final[Mapping[str, tuple[str, ...]]] = {  # from the darkest to the light
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sitter:
     """The subject's colours after normalising, so that every later threshold is absolute."""
 

@@ -1,11 +1,11 @@
 """Prepares a photo for painting: its frame, the pet's matte, and whether the background stays."""
 
-from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.looks import Look
 from perkie_cli.engines.local.planes import AREA, Bytes, to_bytes
 from perkie_cli.engines.local.scene.framing import Frame, frame_pet
@@ -19,7 +19,7 @@ MISSING = 0.1  # share of a pet that may lie outside its matte: with more, the b
 SURE = 0.5  # trust from which the map decides the frame
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Composition:
     """A framed photo with the pet's matte as alpha; without alpha there is no reliable matte."""
 

@@ -1,8 +1,8 @@
 """The frame of a portrait: the pet with some room, in a shape that prints are sold in."""
 
 import math
-from dataclasses import dataclass
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.scene.pet import Pet
 
 SHAPES = (4 / 5, 1.0, 5 / 4)  # width over height
@@ -13,7 +13,7 @@ HEADROOM = 1.15  # of that above; the rest below
 LEAST, MOST = 340, 0.75  # px of the photo, but not more than that share of it: a small pet is not blown up to mush
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """A rectangle in px of the photo; it may reach beyond it."""
 

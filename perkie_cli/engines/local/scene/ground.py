@@ -1,11 +1,11 @@
 """The ground that a pet stands or lies on, so that it does not float on a new background."""
 
-from dataclasses import dataclass
 from typing import cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.planes import AREA, Mask, Plane, resize, rows, smoothstep
 from perkie_cli.engines.local.scene.subject import Scene
 
@@ -19,7 +19,7 @@ BESIDE = 0.08  # of the pet's width: the same to either side
 HORIZON = 0.5  # of the pet's height above its feet
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ground:
     """Each (h, w), 0..1; zero for a bust."""
 

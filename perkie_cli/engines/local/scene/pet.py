@@ -3,11 +3,11 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.planes import AREA, Bytes, Plane, disc, resize
 from perkie_cli.engines.u2net.network import SubjectNetwork
 from perkie_cli.engines.u2net.subject import find_subject
@@ -22,7 +22,7 @@ HALO = 0.08  # of the map's long side: how wide the soft edge of a doubtful part
 REMEMBERED = 4  # photos
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Pet:
     """A pet found in a photo. ``map`` is (h, w), 0..1; ``trust`` 0..1, 0.5 where a limit is just met.
 

@@ -5,13 +5,13 @@ is a centre prior × focus × distance from the border's colours at 96 px, sharp
 ratio on Lab histograms and brought up along the picture's edges by a guided filter.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import cast
 
 import cv2
 import numpy as np
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.planes import (
     AREA,
     CUBIC,
@@ -40,7 +40,7 @@ class Backdrop(Enum):
     GONE = "gone"  # cut out before: under the matte there is nothing to see
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scene:
     """The input of a style: the colours, the subject's position, and what happens to the background."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from perkie_cli.config.load import load
 from perkie_cli.config.schema import rows
 from perkie_cli.domain.errors import BadInput
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import parse_size
 from perkie_cli.loadtest.chaos.document.source import Place, Source
@@ -22,7 +23,7 @@ TARGET, MATTING = "server", "matting"
 ADDRESSES = {"target": TARGET, "matting": MATTING} | {name: name for name in EMULATORS}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """Emulators, one server over them with these settings, and on wish a second one that cuts out for it.
 

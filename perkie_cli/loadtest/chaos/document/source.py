@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from perkie_cli.domain.errors import BadInput, InvalidParameter, UnreadableFile
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
 from perkie_cli.domain.units import format_size, why_unread
 from perkie_cli.loadtest.chaos.document.shipped import shipped
@@ -23,7 +24,7 @@ _PLAIN = ("tag:yaml.org,2002:seq", "tag:yaml.org,2002:map")
 Place = tuple[str | int, ...]  # keys and indexes from the top, such as ("method", 0, "name")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """An experiment as it was written. ``shown`` is what errors call it."""
 

@@ -9,11 +9,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from perkie_cli.domain.frozen import frozen
+
 STYLE = "van_gogh_post_impressionism"  # keeps the pet's colours, so that pets can be told apart
 PETS = 4  # different pets; any number of different photos of them
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """One picture to ask for; ``at``: seconds after the start. ``again``: the client has it already.
 
@@ -33,7 +35,7 @@ class Order:
         return self.photo % PETS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What came: ``status`` 0 where nothing whole came, ``seconds`` since it was to be sent, ``problem`` its code.
 

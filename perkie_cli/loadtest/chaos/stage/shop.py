@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.loadtest.chaos.stage.ledger import PETS, Answer, Order, picture_file
 from perkie_cli.loadtest.photos import Photos
 
@@ -26,7 +27,7 @@ SEED = 7
 PATIENCE = 120.0  # seconds for one answer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """Orders for a server. ``folder`` takes the pictures."""
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from perkie_cli.config.schema import KEY_NAMES
 from perkie_cli.domain.errors import ModelGone, PerkieError, UpstreamFault
 from perkie_cli.domain.money.spend import dollars
-from perkie_cli.domain.orders import COLLECTION, OVERDUE, Order
+from perkie_cli.domain.pictures.orders import COLLECTION, OVERDUE, Order
 from perkie_cli.ops.doctor.said import Said, error, failed, ok, skipped, warning
 from perkie_cli.ops.doctor.subject import Subject
 

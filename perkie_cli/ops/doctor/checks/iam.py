@@ -6,11 +6,11 @@ import asyncio
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from perkie_cli.domain.errors import PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.iam import Caller, Kind, Resource
 from perkie_cli.ops.doctor.needs import BROAD, BROAD_ON_BUCKET, NO_CLOUD, POWERS, Need, needs, signing, uses_cloud
 from perkie_cli.ops.doctor.said import Said, error, ok, skipped, warning
@@ -22,7 +22,7 @@ _NOTHING = "Google cannot be asked: no project is set, or only emulators are use
 _WHOLE = ("roles/owner", "roles/editor", "roles/firebase.admin")  # each gives rights of several services
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Account:
     """The service account, and what it needs."""
 

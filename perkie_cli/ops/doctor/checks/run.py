@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from perkie_cli.domain.deploy.live import LiveService
 from perkie_cli.domain.errors import NotFound, PerkieError
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.iam import EVERYBODY, Kind, Resource
 from perkie_cli.ops.deploy.read import read_all
 from perkie_cli.ops.deploy.settings import Environment, ServiceSpec
@@ -22,7 +22,7 @@ INVOKER = "roles/run.invoker"
 _DEFAULT = "-compute@developer.gserviceaccount.com"  # the account of a service that names none
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Service:
     """One service of one environment."""
 

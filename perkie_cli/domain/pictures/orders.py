@@ -7,11 +7,13 @@ lost is found again by the order's id, which is the job's display name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+
+from perkie_cli.domain.frozen import frozen
 
 COLLECTION = "orders"
 KEPT = timedelta(days=30)  # an order that nobody asked for; its job is long gone by then
@@ -50,7 +52,7 @@ class JobState(StrEnum):
         return self not in (JobState.PENDING, JobState.RUNNING, JobState.UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UpstreamJob:
     """A job as the upstream shows it. ``said``: its state in the upstream's word; ``answers``: the name of the file."""
 
@@ -61,7 +63,7 @@ class UpstreamJob:
     answers: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderedPicture:
     """One picture of an order, by the parts of its key in the cache; without its owner, who may be erased meanwhile.
 
@@ -76,7 +78,7 @@ class OrderedPicture:
     usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Order:
     """The pictures of one job. ``job``: its name upstream; None while it is not known whether it was created.
 
