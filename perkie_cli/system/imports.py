@@ -1,4 +1,4 @@
-"""Imports without the garbage collector, and without threads that nobody needs."""
+"""Imports with little or no garbage collection, and without threads that nobody needs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_SELDOM = 100_000  # new objects
 
 
 @contextmanager
@@ -20,6 +22,14 @@ def uncollected() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def seldom_collected() -> None:
+    """Lets the garbage collector run once for so many objects: most that a command makes are imported, and stay.
+
+    By default it runs a hundred times in a command of a second.
+    """
+    gc.set_threshold(_SELDOM)
 
 
 def without_blas_threads() -> None:
