@@ -24,6 +24,7 @@ PACKAGE = str(Path(perkie_cli.__file__).parent) + "/"
 CAT = Path(__file__).parents[1] / "examples" / "photos" / "cat.png"
 LEADS_ON = 3  # other files
 _FUNCTION = 0x1  # CO_OPTIMIZED: functions have it, the bodies of classes and modules do not
+_COMPARING = "domain/frozen.py"  # the equality of values, which a dataclass would have written itself
 _MAKERS = "bootstrap/"  # one line a part; its table is ``bootstrap/services.py``
 
 
@@ -66,7 +67,8 @@ class Way:
 
 def _file(code: CodeType) -> str | None:
     named = code.co_filename.startswith(PACKAGE) and code.co_flags & _FUNCTION
-    return code.co_filename.removeprefix(PACKAGE) if named else None
+    name = code.co_filename.removeprefix(PACKAGE)
+    return name if named and name != _COMPARING else None
 
 
 def cli() -> Way:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # numbers of mallopt's parameters
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8  # numbers of mallopt's parameters
 _LARGEST_KEPT = 32 * 2**20  # bytes: the most that glibc takes; larger blocks go back
+_FETCHED = 32 * 2**20  # bytes more than needed at a time
 _ALL = 2**31 - 1  # bytes
 
 
@@ -21,14 +22,17 @@ def give_back() -> None:
 
 
 def keep() -> None:
-    """Keeps freed memory in this process, where the C library can: fetching it anew for every picture costs a tenth.
+    """Keeps freed memory in this process, where the C library can: fetching it anew for every step costs a tenth of a
+    cut-out. Threads share one arena, since what is free in another's is of no use.
 
     For a process that does one thing at a time: its peak stays as it is, but it stays there.
     """
     choose = _of_glibc("mallopt")
     if choose is not None:
+        choose(_ARENA_MAX, 1)
         choose(_MMAP_THRESHOLD, _LARGEST_KEPT)
         choose(_TRIM_THRESHOLD, _ALL)
+        choose(_TOP_PAD, _FETCHED)
 
 
 @cache

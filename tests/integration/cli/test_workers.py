@@ -4,6 +4,8 @@ import asyncio
 import os
 import platform
 import resource
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from perkie_cli.domain.errors import CorruptImage, Unavailable
 from perkie_cli.system.processes import process_workers
 from perkie_cli.system.threads import any_hanging, thread_workers
+from tests.conftest import CAT, ROOT
 
 
 def fail() -> None:
@@ -84,6 +87,19 @@ def pages_fetched_again() -> int:
         for _ in [b"1" * 2**24 for _ in range(8)]:
             pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others have no mallopt")
+def test_a_command_over_photos_keeps_its_memory_too(tmp_path: Path) -> None:
+    script = """
+import sys
+from perkie_cli.cli.boundary import run
+from tests.integration.cli.test_workers import pages_fetched_again
+assert run(sys.argv[1:]) == 0
+sys.exit(pages_fetched_again() >= 1_000)
+"""
+    words = ["-q", "remove-bg", str(CAT), "-o", str(tmp_path / "cut.png"), "--engine", "builtin", "--no-cache"]
+    assert subprocess.run([sys.executable, "-c", script, *words], cwd=ROOT, check=False).returncode == 0
 
 
 async def test_threads_that_hang_are_left_behind() -> None:
