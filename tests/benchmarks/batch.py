@@ -1,8 +1,9 @@
 """Runs over many small photos: speed beside a plain loop over the same engine, memory, and a finished run again.
 
-The plain loop decodes, draws, encodes and writes one photo after the other, in this process; a run does the same with a
-cache, a record, a journal and a report. They take turns over the same photos. Memory and the second run are measured in
-fresh processes over photos of one content: the first is drawn, the others come from the cache.
+The plain loop decodes, draws, encodes and writes one photo after the other; a run does the same with a cache, a record,
+a journal and a report. They take turns over the same photos, each in a process of its own, since a run chooses how its
+process keeps memory. Memory and the second run are measured in fresh processes over photos of one content: the first is
+drawn, the others come from the cache.
 
 The loop runs twice. As somebody writes it, OpenCV spreads the network that finds the pet, most of the work, over the
 cores: that is what one job has, too, and what it is measured by. The processes of two jobs have one thread each, so
@@ -15,6 +16,7 @@ then have the speed that they would have on two free cores.
 
 import argparse
 import asyncio
+import multiprocessing
 import os
 import shutil
 import statistics
@@ -23,7 +25,8 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -86,29 +89,42 @@ def _workshop() -> Iterator[Path]:
 
 def _speed(report: Report, folder: Path, count: int, rounds: int) -> None:
     photos, out = _distinct(folder / "drawn", count), folder / "out"
-    _warm_up(folder, out)
-    seconds = interleaved({name: partial(case, photos, out) for name, case in CASES.items()}, rounds, warm=0)
+    with _processes(folder, out) as measured:
+        cases = {name: partial(measured, name, photos, out) for name in CASES}
+        seconds = interleaved(cases, rounds, warm=0)
     _show_speed(report, {name: [each / count for each in times] for name, times in seconds.items()}, "")
 
 
 def _speed_of_the_processor(report: Report, folder: Path, few: int, many: int) -> None:
     """What each photo more takes, without the start of processes and the first imports."""
     photos = {count: _distinct(folder / f"drawn{count}", count) for count in (few, many)}
-    _warm_up(folder, folder / "out")
-    used = {
-        name: [_processor_time(partial(case, photos[count], folder / "out")) for count in (few, many)]
-        for name, case in CASES.items()
-    }
+    with _processes(folder, folder / "out") as measured:
+        used = {name: [measured(name, photos[count], folder / "out") for count in (few, many)] for name in CASES}
     each = {name: (more - less) / (many - few) for name, (less, more) in used.items()}
     each[TWO] /= 2
     _show_speed(report, {name: [seconds] for name, seconds in each.items()}, " by processor time")
 
 
-def _warm_up(folder: Path, out: Path) -> None:
-    """Imports, and files that are read for the first time."""
-    photos = _distinct(folder / "warm", 2)
-    for case in CASES.values():
-        case(photos, out)
+@contextmanager
+def _processes(folder: Path, out: Path) -> Iterator[Callable[[str, Path, Path], float]]:
+    """A function that runs a case in its process, which has its imports and has read its files; see ``_run_case``."""
+    few, fresh = _distinct(folder / "warm", 2), multiprocessing.get_context("spawn")
+    with ExitStack() as stack:
+        pools = {name: stack.enter_context(ProcessPoolExecutor(1, fresh)) for name in CASES}
+
+        def measured(name: str, photos: Path, out: Path) -> float:
+            return pools[name].submit(_run_case, name, photos, out).result()
+
+        for name in CASES:
+            measured(name, few, out)
+        yield measured
+
+
+def _run_case(name: str, photos: Path, out: Path) -> float:
+    """Seconds of the processor, with children that have ended."""
+    before = os.times()
+    CASES[name](photos, out)
+    return sum(os.times()[:4]) - sum(before[:4])
 
 
 def _show_speed(report: Report, each: Mapping[str, Sequence[float]], how: str) -> None:
@@ -133,13 +149,6 @@ def _show_speed(report: Report, each: Mapping[str, Sequence[float]], how: str) -
         Goal(f"one job, of a plain loop's speed{how}", ratio(ONE, LOOP), 0.95, at_least=True),
         Goal(f"two jobs, of the loop's speed on one thread{how}", ratio(TWO, ONE_THREAD), 1.8, at_least=True),
     ]
-
-
-def _processor_time(case: Callable[[], object]) -> float:
-    """Seconds of this process and of its children that have ended."""
-    before = os.times()
-    case()
-    return sum(os.times()[:4]) - sum(before[:4])
 
 
 def _memory(report: Report, folder: Path, few: int, many: int, *, cpu: bool = False) -> None:
