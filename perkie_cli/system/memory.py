@@ -25,7 +25,7 @@ def keep() -> None:
     """Keeps freed memory in this process, where the C library can: fetching it anew for every step costs a tenth of a
     cut-out. Threads share one arena, since what is free in another's is of no use.
 
-    For a process that does one thing at a time: its peak stays as it is, but it stays there.
+    The process stays at its peak then, until it is told to ``give_back``.
     """
     choose = _of_glibc("mallopt")
     if choose is not None:

@@ -19,6 +19,7 @@ from perkie_cli.config.schema import MattingSettings, Settings
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.pictures.request import CacheUse
 from perkie_cli.engines.u2net.weights import SHIPPED
+from perkie_cli.system.memory import keep
 from tests.benchmarks._matting import SIZES, photo
 from tests.benchmarks.harness import Goal, Report, environment, fresh_process, interleaved, medians, python
 from tests.conftest import ROOT
@@ -55,6 +56,7 @@ def run(argv: list[str]) -> Report:
 
 
 def _warm(report: Report, asked: argparse.Namespace, home: Path, env: dict[str, str]) -> None:
+    keep()  # as commands and servers do
     with _session(asked.peers / "python", env) as theirs, asyncio.Runner() as runner:
         services = build_services(Settings(matting=MattingSettings(engine="builtin")))
         for size, pixels in SIZES.items():

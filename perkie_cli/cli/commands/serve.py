@@ -14,6 +14,7 @@ from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import finish, renderer_of, settings_of
 from perkie_cli.domain.errors import Interrupted, MissingExtra
 from perkie_cli.system.imports import uncollected
+from perkie_cli.system.memory import keep
 from perkie_cli.telemetry.log import EventLog, log_to_stderr
 
 ROLES = ("all", "artistic", "matting")
@@ -80,6 +81,7 @@ def serve(
 
 
 def _run(services: Services, renderer: Renderer) -> signal.Signals | None:
+    keep()  # its workers give back when they are idle
     try:
         with uncollected():
             import uvloop
