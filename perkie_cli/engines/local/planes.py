@@ -31,7 +31,8 @@ def smoothstep(x: Plane, low: float, high: float) -> Plane:
     t = x - low
     t *= 1 / (high - low)
     np.clip(t, 0, 1, out=t)
-    y = 3 - 2 * t  # in place from here: the styles call this on whole planes, dozens of times
+    y = -2 * t  # in place from here: the styles call this on whole planes, dozens of times
+    y += 3
     y *= t
     y *= t
     return y
@@ -94,6 +95,11 @@ def channels(x: Plane) -> Sequence[Plane]:
     return cast(Sequence[Plane], cv2.split(x))
 
 
+def thrice(x: Plane) -> Picture:
+    """One plane as three channels. numpy multiplies a picture by it twice as fast as by ``x[..., None]``."""
+    return cast(Picture, cv2.merge((x, x, x)))
+
+
 def columns(width: int) -> Plane:
     """x coordinates as (1, w)."""
     return np.arange(width, dtype=np.float32)[None]
@@ -128,4 +134,6 @@ def solve_gamma(value: float, wanted: float) -> float:
 
 def to_bytes(x: Plane) -> Bytes:
     """0..1 to rounded 0..255."""
-    return cast(Bytes, np.clip(x * 255 + 0.5, 0, 255).astype(np.uint8))
+    y = x * 255
+    y += 0.5
+    return cast(Bytes, np.clip(y, 0, 255, out=y).astype(np.uint8))

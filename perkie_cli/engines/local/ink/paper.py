@@ -58,10 +58,9 @@ def _fibres(rng: np.random.Generator, height: int, width: int, scale: float) -> 
 def soak(ink: Plane, paper: Paper, tint: str) -> Picture:
     """The sheet of colour `tint` (#rrggbb) with ink of that density on it (Beer-Lambert)."""
     sheet = 1 + 0.010 * paper.tooth + paper.cloud
-    picture = np.empty((*ink.shape, 3), np.float32)
-    for c, (base, fibre, k) in enumerate(zip(colour(tint), FIBRE_SHADE, ABSORPTION, strict=True)):
-        picture[..., c] = (float(base) * sheet - fibre * paper.fibres) * cv2.exp(ink * (-1.35 * k))
-    return picture
+    parts = zip(colour(tint), FIBRE_SHADE, ABSORPTION, strict=True)
+    channels = [(float(base) * sheet - fibre * paper.fibres) * cv2.exp(ink * (-1.35 * k)) for base, fibre, k in parts]
+    return cast(Picture, cv2.merge(channels))
 
 
 def colour(text: str) -> Plane:

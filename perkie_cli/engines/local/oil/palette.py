@@ -21,6 +21,7 @@ from perkie_cli.engines.local.planes import (
     resize,
     smoothstep,
     solve_gamma,
+    thrice,
 )
 from perkie_cli.engines.local.scene.ground import Ground
 from perkie_cli.engines.local.scene.subject import Scene, fill_around
@@ -89,10 +90,10 @@ def reference_picture(scene: Scene, sitter: Sitter, sky: Sky, ground: Ground, lo
         night = 0.30 * night + 0.70 * (0.06 + 0.56 * blur(light, 4 * scale))
     night += (0.99 - night) * sky.stars * starlight
     paint = _sky_scale(look.palette)[np.clip(night * 255, 0, 255).astype(np.uint8)]
-    lab += (paint - lab) * behind[..., None]
+    lab += (paint - lab) * thrice(behind)
     if scene.cut_out:
         seen = np.maximum(ground.floor, ground.patch)
-        lab += (_floor_colours(scene, ground, lab) - lab) * (behind * seen)[..., None]
+        lab += (_floor_colours(scene, ground, lab) - lab) * thrice(behind * seen)
     return np.clip(cast(Picture, cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)), 0, 1)
 
 

@@ -24,6 +24,7 @@ from perkie_cli.engines.local.planes import (
     resize,
     rows,
     smoothstep,
+    thrice,
 )
 from perkie_cli.engines.local.scene.cuts import dissolve_cuts
 
@@ -100,7 +101,7 @@ def continue_colours(rgb: Picture, matte: Plane) -> Picture:
     """Subject colours under and beyond the soft edge of a matte."""
     h, w = matte.shape
     filled = resize(fill_around(rgb, matte), w, h)
-    filled += (rgb - filled) * smoothstep(matte, 0.6, 0.99)[..., None]
+    filled += (rgb - filled) * thrice(smoothstep(matte, 0.6, 0.99))
     return filled
 
 
