@@ -7,14 +7,13 @@ passes work in tiles and skip those without an edge. So 12 MP take well under a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from perkie_cli.domain.frozen import frozen
 from perkie_cli.imaging.sizes import shrunk
+from perkie_cli.imaging.tiles import SIDE, Tile, each_tile
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -22,7 +21,6 @@ Floats = NDArray[np.float32]
 _COARSE_SIDE = 512  # px on the long side of the copy that the wide blur runs on
 _WIDE = 1 / 11  # radius of the wide blur, as a share of the long side (90 px at 1024, as in the paper)
 _NARROW = (1 / 340, 1 / 570)  # radii of the narrow blurs (3 px and 2 px at 1024)
-TILE = 256  # px: its dozen float arrays stay in the processor's cache
 _UNIT, _ONE = np.float32(1 / 255), np.float32(1)
 _EPSILON = np.float32(1e-4)
 _TRUSTED = np.float32(0.02)  # a narrow mean of less weight than this has seen too little of the subject
@@ -31,7 +29,7 @@ _TRUSTED = np.float32(0.02)  # a narrow mean of less weight than this has seen t
 _PURE = np.round(255 * (np.arange(256) / 255) ** 16).astype(np.uint8)
 
 
-def decontaminate(rgb: Bytes, alpha: Bytes, *, tile: int = TILE) -> Bytes:
+def decontaminate(rgb: Bytes, alpha: Bytes, *, tile: int = SIDE) -> Bytes:
     """The foreground's own colours: uint8 (h, w, 3) for a picture of that shape and its uint8 (h, w) alpha.
 
     Opaque pixels keep their colour. Fully transparent ones carry the subject's colour on for the width of the wide blur
@@ -40,54 +38,17 @@ def decontaminate(rgb: Bytes, alpha: Bytes, *, tile: int = TILE) -> Bytes:
     """
     model = _Model.of(rgb, alpha)
     result = np.empty_like(rgb)
-    for inner, outer in _tiles(alpha.shape[0], alpha.shape[1], tile, margin=sum(model.narrow)):
-        _fill_tile(result, rgb, alpha, model, inner, outer)
+    height, width = alpha.shape
+    each_tile(lambda part: _fill_tile(result, rgb, alpha, model, part), height, width, tile)
     return result
 
 
 @frozen
-class _Tile:
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    def within(self, outer: _Tile) -> tuple[slice, slice]:
-        """This tile's place in an array that holds ``outer``."""
-        return (
-            slice(self.top - outer.top, self.bottom - outer.top),
-            slice(self.left - outer.left, self.right - outer.left),
-        )
-
-
-def _tiles(height: int, width: int, tile: int, margin: int) -> Iterator[tuple[_Tile, _Tile]]:
-    """Each tile, and the same grown by ``margin`` inside the picture."""
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            inner = _Tile(top, min(top + tile, height), left, min(left + tile, width))
-            yield (
-                inner,
-                _Tile(
-                    max(0, inner.top - margin),
-                    min(height, inner.bottom + margin),
-                    max(0, inner.left - margin),
-                    min(width, inner.right + margin),
-                ),
-            )
-
-
-@frozen
 class _Model:
-    """Smooth foreground and background colours (0..255) on a small grid, ``scale_*`` grid steps a pixel."""
+    """Smooth foreground and background colours (0..255) on a small grid."""
 
     foreground: Floats
     background: Floats
-    scale_x: float
-    scale_y: float
     narrow: tuple[int, ...]  # radii in px
 
     @classmethod
@@ -99,23 +60,7 @@ class _Model:
         narrow = tuple(max(1, round(long_side * share)) for share in _NARROW)
         foreground = _smooth_colour(rgb, _PURE[alpha], grid, radius)
         background = _smooth_colour(rgb, _PURE[255 - alpha], grid, radius)
-        return cls(foreground, background, grid[0] / width, grid[1] / height, narrow)
-
-    def colours(self, tile: _Tile) -> tuple[Floats, Floats]:
-        """Both colours at every pixel of the tile."""
-        height, width = tile.bottom - tile.top, tile.right - tile.left
-        steps = np.array(
-            [
-                [self.scale_x, 0, (tile.left + 0.5) * self.scale_x - 0.5],
-                [0, self.scale_y, (tile.top + 0.5) * self.scale_y - 0.5],
-            ]
-        )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        foreground, background = (
-            cv2.warpAffine(grid, steps, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-            for grid in (self.foreground, self.background)
-        )
-        return np.asarray(foreground, np.float32), np.asarray(background, np.float32)
+        return cls(foreground, background, narrow)
 
 
 def _smooth_colour(rgb: Bytes, weight: Bytes, grid: tuple[int, int], radius: int) -> Floats:
@@ -126,12 +71,14 @@ def _smooth_colour(rgb: Bytes, weight: Bytes, grid: tuple[int, int], radius: int
     return _ratio(_box(colour, radius), _box(mass, radius))
 
 
-def _fill_tile(result: Bytes, rgb: Bytes, alpha: Bytes, model: _Model, inner: _Tile, outer: _Tile) -> None:
+def _fill_tile(result: Bytes, rgb: Bytes, alpha: Bytes, model: _Model, inner: Tile) -> None:
     alpha_here = alpha[inner.slices]
     if alpha_here.min() == 255:
         result[inner.slices] = rgb[inner.slices]
         return
-    foreground, background = model.colours(outer)
+    height, width = alpha.shape
+    outer = inner.grown(sum(model.narrow), height, width)
+    foreground, background = (outer.enlarged(grid, height, width) for grid in (model.foreground, model.background))
     if alpha_here.max() > 0:
         foreground = _refine(rgb[outer.slices], alpha[outer.slices], foreground, background, model.narrow)
     result[inner.slices] = np.clip(foreground[inner.within(outer)] + 0.5, 0, 255)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.u2net.guided import ColourModel
+from perkie_cli.imaging.tiles import Tile, each_tile
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-_TILE = 256  # px: its float arrays stay in the processor's cache
 _LOW, _HIGH = 0.04, 0.97  # a haze this faint is none
 
 
@@ -32,44 +29,21 @@ def enlarged(rgb: Bytes, copy: Copy) -> Bytes:
     height, width = rgb.shape[:2]
     alpha = np.empty((height, width), np.uint8)
     least, most = copy.subject.astype(np.float32), 1 - copy.ground.astype(np.float32)
-    small = least.shape
-    for rows, columns in _tiles(height, width):
-        tile = _Tile(rows, columns, small[0] / height, small[1] / width)
-        low, high = tile.of(least), tile.of(most)
-        if low.min() == 1 or high.max() == 0:  # nothing is open here
-            alpha[rows, columns] = 255 * low
-            continue
-        model = ColourModel(tile.of(copy.model.slope), tile.of(copy.model.offset))
-        values = model.evaluated(rgb[rows, columns].astype(np.float32) / np.float32(255))
-        values = (np.clip(values, low, high) - _LOW) / (_HIGH - _LOW)
-        alpha[rows, columns] = np.round(np.clip(values, 0, 1) * 255)
+
+    def fill(tile: Tile) -> None:
+        alpha[tile.slices] = _alpha(rgb, copy.model, least, most, tile)
+
+    each_tile(fill, height, width)
     return alpha
 
 
-@frozen
-class _Tile:
-    """Part of a picture, and how many steps of the copy's grid one of its pixels is."""
-
-    rows: slice
-    columns: slice
-    step_y: float
-    step_x: float
-
-    def of(self, plane: Floats) -> Floats:
-        """This part of a plane of the copy, enlarged."""
-        size = self.columns.stop - self.columns.start, self.rows.stop - self.rows.start
-        places = np.array(
-            [
-                [self.step_x, 0, (self.columns.start + 0.5) * self.step_x - 0.5],
-                [0, self.step_y, (self.rows.start + 0.5) * self.step_y - 0.5],
-            ]
-        )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        part = cv2.warpAffine(plane, places, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(part, np.float32)
-
-
-def _tiles(height: int, width: int) -> Iterator[tuple[slice, slice]]:
-    for top in range(0, height, _TILE):
-        for left in range(0, width, _TILE):
-            yield slice(top, min(top + _TILE, height)), slice(left, min(left + _TILE, width))
+def _alpha(rgb: Bytes, small: ColourModel, least: Floats, most: Floats, tile: Tile) -> Floats:
+    """0..255, of one tile, from what is known on the small copy."""
+    height, width = rgb.shape[:2]
+    low, high = (tile.enlarged(plane, height, width) for plane in (least, most))
+    if low.min() == 1 or high.max() == 0:  # nothing is open here
+        return 255 * low
+    slope, offset = (tile.enlarged(plane, height, width) for plane in (small.slope, small.offset))
+    values = ColourModel(slope, offset).evaluated(rgb[tile.slices].astype(np.float32) / np.float32(255))
+    values = (np.clip(values, low, high) - _LOW) / (_HIGH - _LOW)
+    return np.asarray(np.round(np.clip(values, 0, 1) * 255), np.float32)

@@ -18,7 +18,7 @@ from perkie_cli.ports import Pair, PairStore, Workers
 from perkie_cli.services.cutouts.cut_out import Cutouts
 
 if TYPE_CHECKING:
-    from perkie_cli.imaging.matte_measures import Scores
+    from perkie_cli.services.cutouts.matte_measures import Scores
 
 
 @frozen
@@ -73,7 +73,7 @@ def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
 def _compare(mask: bytes, truth_file: bytes, pair: Pair, limits: ImageLimits) -> Scores:
     import numpy as np
 
-    from perkie_cli.imaging.matte_measures import score
+    from perkie_cli.services.cutouts.matte_measures import score
 
     unlimited = replace(limits, min_side=1)
     matte = codec.decode(mask, unlimited, "the matte").raster.rgb[..., 0]

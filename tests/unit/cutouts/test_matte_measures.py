@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perkie_cli.imaging.matte_measures import gradient_error, score
+from perkie_cli.services.cutouts.matte_measures import gradient_error, score
 
 
 def case(seed: int, height: int = 60, width: int = 80) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
