@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,9 @@ def source(name: str) -> tuple[str, str]:
     return read_text(file), name
 
 
+@cache
 def service_levels() -> Mapping[str, str]:
-    """What the service promises in slo.yaml: a rule by name, as thresholds use it."""
+    """What the service promises in slo.yaml: a rule by name, as thresholds use it. Read once: it comes with perkie."""
     from perkie_cli.config.levels.reading import read_levels  # imported late: a scenario may name no promise
 
     return read_levels().load_rules
