@@ -11,10 +11,13 @@ from perkie_cli.config.schema import default_groups, rows
 
 PACKAGE = Path(perkie_cli.__file__).parent
 GROUPS = {type(group).__name__: name for name, group in default_groups().items()}  # GeminiSettings: gemini
+SETTINGS = {row.name.rpartition(".")[2] for row in rows()}
 
 
 def group_of(expression: ast.expr, known: dict[str, str]) -> str | None:
     """The group of settings that an expression stands for: ``settings.gemini``, or a name that stands for it."""
+    if not isinstance(expression, ast.Name | ast.Attribute):
+        return None
     text = ast.unparse(expression)
     last = text.rpartition(".")[2]
     owned = ".".join(text.split(".")[-2:])
@@ -67,7 +70,9 @@ def read_by(source: str, fields: dict[str, str]) -> Iterator[str]:
     tree = ast.parse(source)
     known = names_of_groups(tree, fields)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and (group := group_of(node.value, known)) is not None:
+        if not isinstance(node, ast.Attribute) or node.attr not in SETTINGS:  # unparsing every attribute takes seconds
+            continue
+        if (group := group_of(node.value, known)) is not None:
             yield f"{group}.{node.attr}"
 
 
