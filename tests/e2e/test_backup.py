@@ -69,44 +69,44 @@ def test_the_restore_drill(perkie: Perkie, home: Path, tmp_path: Path, cat: Path
     assert (used(perkie, "42"), used(perkie, "43")) == (9, 6), "a restore can be taken back"
 
 
-def test_after_the_loss_of_the_whole_state_folder(perkie: Perkie, home: Path, tmp_path: Path) -> None:
-    grant(perkie, "42", 3)
-    path = done(perkie, "create", tmp_path)["summary"]["path"]
+def test_after_the_loss_of_the_whole_state_folder(perkie_here: Perkie, home: Path, tmp_path: Path) -> None:
+    grant(perkie_here, "42", 3)
+    path = done(perkie_here, "create", tmp_path)["summary"]["path"]
     state = home / "state/perkie"
     state.rename(home / "lost")
-    done(perkie, "restore", path, "--yes")
-    assert used(perkie, "42") == 8
+    done(perkie_here, "restore", path, "--yes")
+    assert used(perkie_here, "42") == 8
     assert "quota.grant" in (state / "audit.jsonl").read_text()
     assert {each.stat().st_mode & 0o777 for each in state.iterdir() if each.is_file()} == {0o600}
 
 
-def test_a_corrupt_file_is_replaced_and_kept_aside(perkie: Perkie, home: Path, tmp_path: Path) -> None:
-    grant(perkie, "42", 3)
-    path = done(perkie, "create", tmp_path)["summary"]["path"]
+def test_a_corrupt_file_is_replaced_and_kept_aside(perkie_here: Perkie, home: Path, tmp_path: Path) -> None:
+    grant(perkie_here, "42", 3)
+    path = done(perkie_here, "create", tmp_path)["summary"]["path"]
     quotas = home / "state/perkie/quotas.sqlite"
     quotas.write_bytes(b"no database" * 1000)
     for companion in ("-wal", "-shm"):
         quotas.with_name(quotas.name + companion).unlink(missing_ok=True)
-    done(perkie, "restore", path, "--yes")
-    assert used(perkie, "42") == 8
+    done(perkie_here, "restore", path, "--yes")
+    assert used(perkie_here, "42") == 8
     assert [each for each in quotas.parent.iterdir() if ".corrupt-" in each.name]
 
 
-def test_a_running_server_sees_what_was_restored(perkie: Perkie, home: Path, tmp_path: Path) -> None:
+def test_a_running_server_sees_what_was_restored(perkie_here: Perkie, home: Path, tmp_path: Path) -> None:
     with perkie_serve(home, env={"XDG_STATE_HOME": str(home / "state")}) as server:
 
         def limit() -> int:
             answer = httpx.get(f"{server.url}/api/v1/quota", params={"customer_id": "42"}, timeout=60)
             return int(answer.json()["quota"]["limit"])
 
-        grant(perkie, "42", 3)
+        grant(perkie_here, "42", 3)
         assert limit() == 8
-        path = done(perkie, "create", tmp_path)["summary"]["path"]
-        grant(perkie, "42", 1)
+        path = done(perkie_here, "create", tmp_path)["summary"]["path"]
+        grant(perkie_here, "42", 1)
         assert limit() == 9
-        done(perkie, "restore", path, "--yes")
+        done(perkie_here, "restore", path, "--yes")
         assert limit() == 8
-        grant(perkie, "42", 2)
+        grant(perkie_here, "42", 2)
         assert limit() == 10
         assert server.stop() == 0
 
@@ -121,9 +121,11 @@ def test_a_running_server_sees_what_was_restored(perkie: Perkie, home: Path, tmp
         ("outside", 9, "outside of the backup"),
     ],
 )
-def test_a_damaged_backup_changes_nothing(perkie: Perkie, tmp_path: Path, damage: str, code: int, said: str) -> None:
-    grant(perkie, "42", 3)
-    path = Path(done(perkie, "create", tmp_path)["summary"]["path"])
+def test_a_damaged_backup_changes_nothing(
+    perkie_here: Perkie, tmp_path: Path, damage: str, code: int, said: str
+) -> None:
+    grant(perkie_here, "42", 3)
+    path = Path(done(perkie_here, "create", tmp_path)["summary"]["path"])
     match damage:
         case "none":
             (path / "manifest.json").unlink()
@@ -136,30 +138,30 @@ def test_a_damaged_backup_changes_nothing(perkie: Perkie, tmp_path: Path, damage
             data = bytearray((path / name).read_bytes())
             data[len(data) // 2] ^= 0xFF
             (path / name).write_bytes(bytes(data) if name.endswith("sqlite") else b"{")
-    grant(perkie, "42", 1)
+    grant(perkie_here, "42", 1)
     for words in (("check", path), ("restore", path, "--yes")):
-        ended = perkie("backup", *map(str, words))
+        ended = perkie_here("backup", *map(str, words))
         assert (ended.returncode, said in ended.stderr) == (code, True), ended.stderr
-    assert used(perkie, "42") == 9
+    assert used(perkie_here, "42") == 9
 
 
-def test_only_the_newest_are_kept_and_nothing_else_is_touched(perkie: Perkie, tmp_path: Path) -> None:
+def test_only_the_newest_are_kept_and_nothing_else_is_touched(perkie_here: Perkie, tmp_path: Path) -> None:
     folder = tmp_path / "copies"
     (folder / "perkie-notes-Z").mkdir(parents=True)
-    grant(perkie, "42", 3)
-    paths = [done(perkie, "create", folder, "--keep", 2)["summary"]["path"] for _ in range(3)]
+    grant(perkie_here, "42", 3)
+    paths = [done(perkie_here, "create", folder, "--keep", 2)["summary"]["path"] for _ in range(3)]
     assert sorted(map(str, folder.iterdir())) == sorted([str(folder / "perkie-notes-Z"), *paths[1:]])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs root")
-def test_a_full_disk_leaves_no_half_backup(perkie: Perkie, tmp_path: Path) -> None:
-    grant(perkie, "42", 3)
+def test_a_full_disk_leaves_no_half_backup(perkie_here: Perkie, tmp_path: Path) -> None:
+    grant(perkie_here, "42", 3)
     small = tmp_path / "small"
     small.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(small)], check=False).returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
-        ended = perkie("backup", "create", str(small))
+        ended = perkie_here("backup", "create", str(small))
         assert ended.returncode == 9, ended.stderr
         assert "disk" in ended.stderr or "space" in ended.stderr
         assert list(small.iterdir()) == []
@@ -167,9 +169,9 @@ def test_a_full_disk_leaves_no_half_backup(perkie: Perkie, tmp_path: Path) -> No
         subprocess.run(["umount", str(small)], check=True)
 
 
-def test_an_older_ledger_is_completed(perkie: Perkie, home: Path, tmp_path: Path) -> None:
+def test_an_older_ledger_is_completed(perkie_here: Perkie, home: Path, tmp_path: Path) -> None:
     """Two versions of the schema side by side, as during a rollback: a backup of an older version has fewer columns."""
-    assert perkie("cost", "report").returncode == 0
+    assert perkie_here("cost", "report").returncode == 0
     state = home / "state/perkie"
     state.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(state / "spend.sqlite")) as old:
@@ -180,7 +182,7 @@ def test_an_older_ledger_is_completed(perkie: Perkie, home: Path, tmp_path: Path
             "input_tokens INTEGER NOT NULL DEFAULT 0, output_tokens INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID; "
             "INSERT INTO booking VALUES ('a', '2026-11-29', 'm', 39000000, 0, 1, 2)"
         )
-    path = done(perkie, "create", tmp_path)["summary"]["path"]
-    done(perkie, "restore", path, "--yes")
+    path = done(perkie_here, "create", tmp_path)["summary"]["path"]
+    done(perkie_here, "restore", path, "--yes")
     with closing(sqlite3.connect(state / "spend.sqlite")) as restored:
         assert restored.execute("SELECT id, style, drawn FROM booking").fetchall() == [("a", "", 1)]

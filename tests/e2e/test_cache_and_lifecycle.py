@@ -50,14 +50,14 @@ def test_looking_imports_nothing_heavy(args: tuple[str, ...]) -> None:
     assert imported(*args).isdisjoint({*HEAVY, "rich", "multiprocessing"} if args[0] == "cache" else HEAVY)
 
 
-def test_a_file_that_lost_its_entry_is_not_called_broken(perkie: Perkie, home: Path) -> None:
-    nothing = perkie("cache", "inspect", "--customer", "42")
+def test_a_file_that_lost_its_entry_is_not_called_broken(perkie_here: Perkie, home: Path) -> None:
+    nothing = perkie_here("cache", "inspect", "--customer", "42")
     assert (nothing.returncode, nothing.stdout) == (0, "")
     assert nothing.stderr.endswith("of: customer 42\n"), nothing.stderr
     whole = home / "cache" / "perkie" / "objects" / "originals" / "customers" / "42" / f"{'ca' * 32}.jpg"
     whole.parent.mkdir(parents=True)
     whole.write_bytes(CAT.read_bytes())
-    done = perkie("cache", "verify")
+    done = perkie_here("cache", "verify")
     assert (done.returncode, "broken," in done.stderr, "1 whole that would be adopted" in done.stderr) == (
         8,
         False,
@@ -65,8 +65,8 @@ def test_a_file_that_lost_its_entry_is_not_called_broken(perkie: Perkie, home: P
     )
     command = re.search(r"`perkie (cache verify.*)` removes", done.stderr)
     assert command is not None
-    assert perkie(*command[1].split()).returncode == 0, "the advice works where nobody can be asked"
-    assert perkie("cache", "verify").returncode == 0
+    assert perkie_here(*command[1].split()).returncode == 0, "the advice works where nobody can be asked"
+    assert perkie_here("cache", "verify").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -77,28 +77,28 @@ def test_a_list_by_its_usual_name_is_pointed_to(perkie_here: Perkie, typed: str,
     assert (done.returncode, f"`{meant}` lists" in done.stderr) == (2, True)
 
 
-def test_pictures_that_somebody_deleted_are_brought_back(perkie: Perkie, bucket: dict[str, str]) -> None:
-    draw(perkie, bucket, "--customer", "42")
-    listed = envelope(perkie("cache", "inspect", "--json", env=bucket))["results"]
+def test_pictures_that_somebody_deleted_are_brought_back(perkie_here: Perkie, bucket: dict[str, str]) -> None:
+    draw(perkie_here, bucket, "--customer", "42")
+    listed = envelope(perkie_here("cache", "inspect", "--json", env=bucket))["results"]
     home = f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}"
     requests.patch(home, json={"softDeletePolicy": {"retentionDurationSeconds": "604800"}}, timeout=60)
     for row in listed:
         assert requests.delete(f"{home}/o/{quote(row['key'], safe='')}", timeout=60).status_code == 204
-    told = envelope(perkie("lifecycle", "diff", "--json", env=bucket))["summary"]
+    told = envelope(perkie_here("lifecycle", "diff", "--json", env=bucket))["summary"]
     assert told["restorable"]["count"] == len(listed)
-    doctor = perkie("doctor", "--only", "bucket.rules", env=bucket)
+    doctor = perkie_here("doctor", "--only", "bucket.rules", env=bucket)
     assert f"{len(listed)} objects are gone and can be brought back" in doctor.stdout
-    looked = perkie("cache", "restore", "--since", "1h", "--dry-run", env=bucket)
+    looked = perkie_here("cache", "restore", "--since", "1h", "--dry-run", env=bucket)
     assert (looked.returncode, looked.stdout.count("\n")) == (0, len(listed))
-    unasked = perkie("cache", "restore", env=bucket)
+    unasked = perkie_here("cache", "restore", env=bucket)
     assert (unasked.returncode, "--yes" in unasked.stderr) == (2, True)
-    done = perkie("cache", "restore", "--yes", env=bucket)
+    done = perkie_here("cache", "restore", "--yes", env=bucket)
     assert f"brought back {len(listed)} objects" in done.stderr
     assert "perkie lifecycle apply" in done.stderr
-    again = envelope(perkie("cache", "inspect", "--json", env=bucket))["results"]
+    again = envelope(perkie_here("cache", "inspect", "--json", env=bucket))["results"]
     assert [(row["key"], row["sha256"]) for row in again] == [(row["key"], row["sha256"]) for row in listed]
-    assert envelope(perkie("audit", "list", "--json", env=bucket))["results"][-1]["action"] == "cache restore"
-    on_disk = perkie("cache", "restore", "--dry-run")
+    assert envelope(perkie_here("audit", "list", "--json", env=bucket))["results"][-1]["action"] == "cache restore"
+    on_disk = perkie_here("cache", "restore", "--dry-run")
     assert (on_disk.returncode, "keeps no old versions" in on_disk.stderr) == (3, True)
 
 
@@ -124,42 +124,42 @@ def test_stats_inspect_purge_and_verify(perkie: Perkie, home: Path, request: pyt
     assert [(each["action"], "customer:42" in each["target"]) for each in audit] == [("cache purge", True)] * 2
 
 
-def test_verify_finds_damage_with_exit_8_and_repairs_it(perkie: Perkie, home: Path) -> None:
-    draw(perkie, {})
+def test_verify_finds_damage_with_exit_8_and_repairs_it(perkie_here: Perkie, home: Path) -> None:
+    draw(perkie_here, {})
     damaged = next((home / "cache/perkie/objects/shared").rglob("*.jpg"))
     damaged.write_bytes(b"not what it was")
-    found = perkie("cache", "verify")
+    found = perkie_here("cache", "verify")
     assert found.returncode == 8
     assert "damaged: shared/" in found.stderr
-    assert perkie("cache", "verify", "--repair", "--dry-run").returncode == 8
-    assert perkie("cache", "verify", "--repair", "--yes").returncode == 0
-    assert perkie("cache", "verify").returncode == 0
+    assert perkie_here("cache", "verify", "--repair", "--dry-run").returncode == 8
+    assert perkie_here("cache", "verify", "--repair", "--yes").returncode == 0
+    assert perkie_here("cache", "verify").returncode == 0
 
 
-def test_an_erasure_names_whom_forgets_quotas_and_hands_out_a_receipt(perkie: Perkie, tmp_path: Path) -> None:
-    draw(perkie, {}, "--customer", "42")
-    draw(perkie, {}, "--customer", "43", "--force")
-    assert perkie("quota", "grant", "2", "--customer", "42", "--yes").returncode == 0
-    asked = perkie("cache", "purge", "--customer", "42")
+def test_an_erasure_names_whom_forgets_quotas_and_hands_out_a_receipt(perkie_here: Perkie, tmp_path: Path) -> None:
+    draw(perkie_here, {}, "--customer", "42")
+    draw(perkie_here, {}, "--customer", "43", "--force")
+    assert perkie_here("quota", "grant", "2", "--customer", "42", "--yes").returncode == 0
+    asked = perkie_here("cache", "purge", "--customer", "42")
     assert (asked.returncode, "(2 objects" in asked.stderr) == (2, False)
     assert re.search(r"Remove 2 objects \(.*\) of customer 42 from disk:", asked.stderr)
-    keys = {line.split()[-1] for line in perkie("cache", "inspect").stdout.splitlines()}
-    done = perkie("cache", "purge", "--customer", "42", "--yes", "--receipt", "receipts/42.json", "--json")
+    keys = {line.split()[-1] for line in perkie_here("cache", "inspect").stdout.splitlines()}
+    done = perkie_here("cache", "purge", "--customer", "42", "--yes", "--receipt", "receipts/42.json", "--json")
     assert envelope(done)["summary"]["quota_counters"] == 1
     receipt = json.loads((tmp_path / "receipts" / "42.json").read_text())
-    left = {line.split()[-1] for line in perkie("cache", "inspect").stdout.splitlines()}
+    left = {line.split()[-1] for line in perkie_here("cache", "inspect").stdout.splitlines()}
     assert {each["key"] for each in receipt["removed"]} == keys - left
     assert all("customers/43" in key for key in left)
     assert (receipt["complete"], receipt["not_removed"], receipt["error"]) == (True, [], None)
     assert (receipt["chosen"], receipt["quota_counters_forgotten"]) == ("customer 42", 1)
     assert receipt["begun"] <= receipt["ended"]
     assert "@" in receipt["by"]
-    assert perkie("quota", "show", "--all").stdout == ""
+    assert perkie_here("quota", "show", "--all").stdout == ""
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",), ("--json",)], ids=" ".join)
-def test_a_mistyped_id_does_not_look_like_a_finished_erasure(perkie: Perkie, more: tuple[str, ...]) -> None:
-    done = perkie("cache", "purge", "--customer", "nosuch", "--yes", *more)
+def test_a_mistyped_id_does_not_look_like_a_finished_erasure(perkie_here: Perkie, more: tuple[str, ...]) -> None:
+    done = perkie_here("cache", "purge", "--customer", "nosuch", "--yes", *more)
     assert done.returncode == 3
     assert "nothing is stored of customer nosuch" in done.stdout + done.stderr
     assert "removed 0" not in done.stderr
@@ -171,21 +171,25 @@ def test_maintenance_with_nothing_to_do_asks_nobody(perkie: Perkie) -> None:
 
 
 @pytest.mark.parametrize("where", ["disk", "bucket"])
-def test_get_copies_an_object_out(perkie: Perkie, tmp_path: Path, request: pytest.FixtureRequest, where: str) -> None:
+def test_get_copies_an_object_out(
+    perkie_here: Perkie, tmp_path: Path, request: pytest.FixtureRequest, where: str
+) -> None:
     env: dict[str, str] = request.getfixturevalue("bucket") if where == "bucket" else {}
-    draw(perkie, env, "--customer", "42")
-    rows = envelope(perkie("cache", "inspect", "--json", env=env))["results"]
+    draw(perkie_here, env, "--customer", "42")
+    rows = envelope(perkie_here("cache", "inspect", "--json", env=env))["results"]
     for row in rows:
         folder, _, name = row["key"].rpartition("/")
         short = f"{folder}/{name[:8]}…_{name.partition('_')[2]}"
         for typed in (row["key"], short):
-            copied = envelope(perkie("cache", "get", typed, "-o", "got/", "--force", "--json", env=env))["results"][0]
+            copied = envelope(perkie_here("cache", "get", typed, "-o", "got/", "--force", "--json", env=env))[
+                "results"
+            ][0]
             data = (tmp_path / copied["output"]).read_bytes()
             assert hashlib.sha256(data).hexdigest() == row["sha256"] == copied["sha256"]
-    assert perkie("cache", "get", rows[0]["key"], "-o", copied["output"], env=env).returncode == 3, "it exists"
-    several = perkie("cache", "get", rows[0]["key"].rpartition("/")[2], env=env)
+    assert perkie_here("cache", "get", rows[0]["key"], "-o", copied["output"], env=env).returncode == 3, "it exists"
+    several = perkie_here("cache", "get", rows[0]["key"].rpartition("/")[2], env=env)
     assert (several.returncode, "2 keys look like" in several.stderr) == (3, True), several.stderr
-    gone = perkie("cache", "get", "shared/aa/nosuch.jpg", env=env)
+    gone = perkie_here("cache", "get", "shared/aa/nosuch.jpg", env=env)
     assert (gone.returncode, "is not in the cache" in gone.stderr) == (3, True)
 
 
@@ -202,13 +206,13 @@ def test_inspect_fits_a_terminal_and_its_names_can_be_fetched(perkie: Perkie, tm
     assert (tmp_path / "it.jpg").read_bytes().startswith(b"\xff\xd8")
 
 
-def test_a_limit_of_the_cache_is_told_once(perkie: Perkie) -> None:
+def test_a_limit_of_the_cache_is_told_once(perkie_here: Perkie) -> None:
     env = {"PERKIE_CACHE_MAX_SIZE": "60kB"}
-    done = perkie("stylize", CAT, "-s", "all", "--size", "256", "--out-dir", "out", env=env)
+    done = perkie_here("stylize", CAT, "-s", "all", "--size", "256", "--out-dir", "out", env=env)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("cache.max_size (58.6 KiB)") == 1, done.stderr
-    assert envelope(perkie("cache", "stats", "--json", env=env))["summary"]["bytes"] <= 60_000
-    assert "58.6 KiB" in perkie("cache", "stats", env=env).stdout
+    assert envelope(perkie_here("cache", "stats", "--json", env=env))["summary"]["bytes"] <= 60_000
+    assert "58.6 KiB" in perkie_here("cache", "stats", env=env).stdout
 
 
 @pytest.mark.parametrize(
@@ -236,9 +240,9 @@ def test_bad_input_is_a_sentence(perkie_here: Perkie, args: tuple[str, ...], cod
     assert "Traceback" not in done.stderr
 
 
-def test_lifecycle_is_applied_once_and_drift_shows(perkie: Perkie, bucket: dict[str, str]) -> None:
+def test_lifecycle_is_applied_once_and_drift_shows(perkie_here: Perkie, bucket: dict[str, str]) -> None:
     def lifecycle(*words: str) -> subprocess.CompletedProcess[str]:
-        return perkie("lifecycle", *words, env=bucket)
+        return perkie_here("lifecycle", *words, env=bucket)
 
     assert lifecycle("diff").returncode == 8
     assert lifecycle("apply", "--check").returncode == 8
@@ -259,34 +263,36 @@ def test_lifecycle_is_applied_once_and_drift_shows(perkie: Perkie, bucket: dict[
     assert "- Delete shared/ 3 days after creation" in drift.stdout
 
 
-def test_what_rules_set_by_hand_are_about_to_delete_is_told(perkie: Perkie, bucket: dict[str, str], home: Path) -> None:
-    draw(perkie, bucket, "--customer", "42")
+def test_what_rules_set_by_hand_are_about_to_delete_is_told(
+    perkie_here: Perkie, bucket: dict[str, str], home: Path
+) -> None:
+    draw(perkie_here, bucket, "--customer", "42")
     by_hand: dict[str, Any] = {"lifecycle": {"rule": [{"action": {"type": "Delete"}, "condition": {"age": 1}}]}}
     requests.patch(f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}", json=by_hand, timeout=60)
-    drift = perkie("lifecycle", "diff", env=bucket)
+    drift = perkie_here("lifecycle", "diff", env=bucket)
     assert drift.returncode == 8
     assert "the bucket's rules delete within a day: 1 of generated/customers" in drift.stdout
     assert "no object would be deleted now by the new rules" in drift.stdout
-    assert perkie("lifecycle", "apply", "--yes", env=bucket).returncode == 0
+    assert perkie_here("lifecycle", "apply", "--yes", env=bucket).returncode == 0
     (audit,) = [json.loads(line) for line in (home / "state/perkie/audit.jsonl").read_text().splitlines()]
     assert json.loads(audit["before"]) == by_hand["lifecycle"]["rule"], "so that they can be put back"
     assert {"type": "Delete"} in [rule["action"] for rule in json.loads(audit["after"])]
 
 
-def test_a_protected_bucket_needs_its_name(perkie: Perkie, bucket: dict[str, str]) -> None:
+def test_a_protected_bucket_needs_its_name(perkie_here: Perkie, bucket: dict[str, str]) -> None:
     env = {**bucket, "PERKIE_CACHE_PROTECTED_BUCKETS": f"gs://{BUCKET}"}
-    draw(perkie, env)
+    draw(perkie_here, env)
     for words in (("lifecycle", "apply"), ("cache", "purge", "--prefix", "shared/")):
         for extra in ((), ("--i-know-this-is-protected", "other")):
-            done = perkie(*words, "--yes", *extra, env=env)
+            done = perkie_here(*words, "--yes", *extra, env=env)
             assert done.returncode == 3
             assert "protected bucket; nothing was changed" in done.stderr
-        assert perkie(*words, "--yes", "--i-know-this-is-protected", BUCKET, env=env).returncode == 0
+        assert perkie_here(*words, "--yes", "--i-know-this-is-protected", BUCKET, env=env).returncode == 0
 
 
-def test_an_absent_bucket_is_a_sentence(perkie: Perkie, bucket: dict[str, str]) -> None:
+def test_an_absent_bucket_is_a_sentence(perkie_here: Perkie, bucket: dict[str, str]) -> None:
     for words in (("cache", "stats"), ("lifecycle", "diff")):
-        done = perkie(*words, env={**bucket, "PERKIE_CACHE_BUCKET": "absent"})
+        done = perkie_here(*words, env={**bucket, "PERKIE_CACHE_BUCKET": "absent"})
         assert done.returncode == 3
         assert "bucket gs://absent does not exist" in done.stderr
 

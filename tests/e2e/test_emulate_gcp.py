@@ -54,42 +54,42 @@ def test_quotas_live_in_the_emulated_firestore(perkie: Perkie) -> None:
         assert process.wait(60) == 0
 
 
-def test_all_of_them_serve_one_generation(perkie: Perkie, cat: Path) -> None:
+def test_all_of_them_serve_one_generation(perkie_here: Perkie, cat: Path) -> None:
     names = ("gemini", "storage", "firestore", "monitoring", "run", "iam")
     ports = [word for name in names for word in (f"--{name}-port", "0")]
     with emulating("all", *ports, "--bucket", "pets", "--picture", "tiny", lines=7) as (told, _):
         stores = {"PERKIE_CACHE_STORE": "gcs", "PERKIE_CACHE_BUCKET": "pets", "PERKIE_QUOTA_STORE": "firestore"}
         env = {**told, **stores, "GOOGLE_CLOUD_PROJECT": "p"}
-        drawn = perkie("stylize", cat, "--style", "ink_wash", "--customer", "42", "--json", env=env)
+        drawn = perkie_here("stylize", cat, "--style", "ink_wash", "--customer", "42", "--json", env=env)
         (result,) = json.loads(drawn.stdout)["results"]
         assert (result.get("engine"), result.get("degraded")) == ("gemini", False), drawn.stdout + drawn.stderr
-        shown = json.loads(perkie("quota", "show", "--customer", "42", "--json", env=env).stdout)
+        shown = json.loads(perkie_here("quota", "show", "--customer", "42", "--json", env=env).stdout)
         assert shown["results"][0]["used"] == 1
-        stats = json.loads(perkie("cache", "stats", "--json", env=env).stdout)
+        stats = json.loads(perkie_here("cache", "stats", "--json", env=env).stdout)
         assert sum(row["count"] for row in stats["results"]) > 0
 
 
-def test_faults_by_plan_and_live(perkie: Perkie, tmp_path: Path) -> None:
+def test_faults_by_plan_and_live(perkie_here: Perkie, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text('[[fault]]\nkind = "error"\ncode = "UNAVAILABLE"\n')
     with emulating("firestore", "--port", "0", "--plan", str(plan), lines=1) as (told, process):
         assert process.stderr is not None
         admin = process.stderr.readline().split()[2]
         env = {**told, "PERKIE_QUOTA_STORE": "firestore"}
-        down = perkie("quota", "show", "--customer", "42", env=env)
+        down = perkie_here("quota", "show", "--customer", "42", env=env)
         assert (down.returncode, "does not answer" in down.stderr) == (5, True)
         urllib.request.urlopen(urllib.request.Request(admin, method="DELETE"))
-        assert perkie("quota", "show", "--customer", "42", env=env).returncode == 0
+        assert perkie_here("quota", "show", "--customer", "42", env=env).returncode == 0
 
 
-def test_a_plan_or_a_port_that_is_wrong_is_a_sentence(perkie: Perkie, tmp_path: Path) -> None:
+def test_a_plan_or_a_port_that_is_wrong_is_a_sentence(perkie_here: Perkie, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text('[[fault]]\nkind = "error"\nshare = 2\n')
-    wrong = perkie("emulate", "firestore", "--plan", plan)
+    wrong = perkie_here("emulate", "firestore", "--plan", plan)
     assert wrong.returncode == 3
     assert "fault 1: share" in wrong.stderr
     with emulating("firestore", "--port", "0", lines=1) as (told, _):
-        taken = perkie("emulate", "firestore", "--port", told["FIRESTORE_EMULATOR_HOST"].rpartition(":")[2])
+        taken = perkie_here("emulate", "firestore", "--port", told["FIRESTORE_EMULATOR_HOST"].rpartition(":")[2])
     assert taken.returncode == 2
     assert taken.stderr.startswith("error: cannot listen there")
 
@@ -117,7 +117,7 @@ def test_links_of_the_users_key_open_over_tls(tmp_path: Path, signing_key: tuple
     assert not certificate.exists()
 
 
-def test_a_wrong_key_or_certificate_is_a_sentence(perkie: Perkie, tmp_path: Path) -> None:
+def test_a_wrong_key_or_certificate_is_a_sentence(perkie_here: Perkie, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("no key")
     for flags, exit_code, sentence in (
         (["--signing-key", "key"], 3, "signing key key is not a key"),
@@ -125,7 +125,7 @@ def test_a_wrong_key_or_certificate_is_a_sentence(perkie: Perkie, tmp_path: Path
         (["--tls-cert", "key"], 3, "key is not a certificate"),
         (["--tls-key", "key"], 2, "--tls-key needs --tls-cert"),
     ):
-        done = perkie("emulate", "storage", "--port", "0", *flags)
+        done = perkie_here("emulate", "storage", "--port", "0", *flags)
         assert done.returncode == exit_code
         assert done.stderr.startswith("error: ")
         assert sentence in done.stderr

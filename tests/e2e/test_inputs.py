@@ -40,7 +40,7 @@ def test_a_folder_gives_pictures_by_content(perkie: Perkie, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("quoted", [True, False])
 def test_a_pattern_never_feeds_on_its_own_outputs(
-    perkie: Perkie, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quoted: bool
+    perkie_here: Perkie, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quoted: bool
 ) -> None:
     shutil.copy(CAT, tmp_path / "a.png")
     shutil.copy(CAT, tmp_path / "b.jpg")
@@ -48,22 +48,22 @@ def test_a_pattern_never_feeds_on_its_own_outputs(
     for run in range(3):
         monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / f"state{run}"))  # a record that knows of nothing
         words = [pattern] if quoted else sorted(map(str, tmp_path.glob("*.[jp][pn]g")))
-        perkie("stylize", *words, *SMALL, "--force")
+        perkie_here("stylize", *words, *SMALL, "--force")
         assert sorted(each.name for each in tmp_path.iterdir() if each.is_file()) == [
             *("a.png", "a_bw_fine_art.jpg", "b.jpg", "b_bw_fine_art.jpg")
         ]
     assert mark_of(tmp_path / "a_bw_fine_art.jpg") is OutputKind.PICTURE
 
 
-def test_a_cutout_may_be_drawn_but_not_beside_its_photo(perkie: Perkie, tmp_path: Path) -> None:
+def test_a_cutout_may_be_drawn_but_not_beside_its_photo(perkie_here: Perkie, tmp_path: Path) -> None:
     cuts, photos = tmp_path / "cuts", tmp_path / "photos"
     photos.mkdir()
     shutil.copy(CAT, photos / "a.png")
-    perkie("remove-bg", str(photos / "a.png"), "--engine", "builtin", "--out-dir", str(cuts))
-    drawn = perkie("stylize", str(cuts), *SMALL, "--out-dir", str(tmp_path / "out"))
+    perkie_here("remove-bg", str(photos / "a.png"), "--engine", "builtin", "--out-dir", str(cuts))
+    drawn = perkie_here("stylize", str(cuts), *SMALL, "--out-dir", str(tmp_path / "out"))
     assert drawn.stdout.strip().endswith("a_cutout_bw_fine_art.jpg")
     shutil.copy(cuts / "a_cutout.png", photos)
-    mixed = perkie("stylize", str(photos), *SMALL, "--out-dir", str(tmp_path / "out"))
+    mixed = perkie_here("stylize", str(photos), *SMALL, "--out-dir", str(tmp_path / "out"))
     assert mixed.stdout.strip().endswith("a_bw_fine_art.jpg")
     assert "left out: 1 picture that perkie made" in mixed.stderr
 
@@ -103,15 +103,15 @@ def test_streams_that_cannot_be_used_are_told_before_anything_is_drawn(tmp_path:
     assert b"cannot be printed to a terminal" in shown.stderr
 
 
-def test_a_finished_output_is_not_made_again_because_the_cache_is_left_alone(perkie: Perkie, cat: Path) -> None:
-    perkie("stylize", str(cat), *SMALL)
-    again = json.loads(perkie("stylize", str(cat), *SMALL, "--no-cache", "--json").stdout)
+def test_a_finished_output_is_not_made_again_because_the_cache_is_left_alone(perkie_here: Perkie, cat: Path) -> None:
+    perkie_here("stylize", str(cat), *SMALL)
+    again = json.loads(perkie_here("stylize", str(cat), *SMALL, "--no-cache", "--json").stdout)
     assert counts(again["summary"]) == {"total": 1, "skipped": 1}
-    anew = json.loads(perkie("stylize", str(cat), *SMALL, "--refresh", "--json").stdout)
+    anew = json.loads(perkie_here("stylize", str(cat), *SMALL, "--refresh", "--json").stdout)
     assert counts(anew["summary"]) == {"total": 1, "done": 1}
 
 
-def test_help_without_colour(perkie: Perkie) -> None:
+def test_help_without_colour(perkie_here: Perkie) -> None:
     outer, inner = pty.openpty()
     process = subprocess.Popen([*PERKIE, "--no-color", "--help"], stdout=inner, stderr=inner)
     os.close(inner)

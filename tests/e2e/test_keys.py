@@ -39,9 +39,9 @@ def status(server: ServerProcess, key: str) -> int:
     return httpx.get(f"{server.url}/api/v1/quota", headers={"X-API-Key": key}, timeout=60).status_code
 
 
-def test_a_key_is_changed_without_an_outage(perkie: Perkie, home: Path) -> None:
+def test_a_key_is_changed_without_an_outage(perkie_here: Perkie, home: Path) -> None:
     file = home / "keys.toml"
-    old = created(perkie, file, "storefront")
+    old = created(perkie_here, file, "storefront")
     env = {
         "PERKIE_HTTP_API_KEYS": str(file),
         "PERKIE_HTTP_LINK_SECRET": "x" * 32,
@@ -49,12 +49,12 @@ def test_a_key_is_changed_without_an_outage(perkie: Perkie, home: Path) -> None:
     }
     with perkie_serve(home, "--auth", "api-key", env=env) as server:
         assert status(server, old) == 200
-        new = created(perkie, file, "storefront")
+        new = created(perkie_here, file, "storefront")
         comes_true(lambda: status(server, new) == 200, "nobody sent a signal, and the file was read again")
         assert status(server, old) == 200, "two are valid at a time"
-        comes_true(lambda: all(row.get("used") for row in listed(perkie, file)), "both uses are noted")
-        first = listed(perkie, file)[0]["id"]
-        revoked = perkie("keys", "revoke", "storefront", "--id", first, "--yes", "--file", str(file))
+        comes_true(lambda: all(row.get("used") for row in listed(perkie_here, file)), "both uses are noted")
+        first = listed(perkie_here, file)[0]["id"]
+        revoked = perkie_here("keys", "revoke", "storefront", "--id", first, "--yes", "--file", str(file))
         assert revoked.returncode == 0, revoked.stderr
         comes_true(lambda: status(server, old) == 401, "it is revoked")
         assert status(server, new) == 200

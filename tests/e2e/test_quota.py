@@ -52,39 +52,39 @@ def test_grant_and_reset_leave_records_of_who_what_before_and_after(perkie: Perk
     assert [each["counter"] for each in shown["results"]] == ["ceiling:203.0.113.9", "ip:203.0.113.9"]
 
 
-def test_a_dry_run_and_a_missing_yes_change_nothing(perkie: Perkie, home: Path) -> None:
-    assert "would grant 3 to customer:42" in perkie("quota", "grant", "3", "--customer", "42", "--dry-run").stdout
-    refused = perkie("quota", "grant", "3", "--customer", "42")
+def test_a_dry_run_and_a_missing_yes_change_nothing(perkie_here: Perkie, home: Path) -> None:
+    assert "would grant 3 to customer:42" in perkie_here("quota", "grant", "3", "--customer", "42", "--dry-run").stdout
+    refused = perkie_here("quota", "grant", "3", "--customer", "42")
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
-    assert "0 of 5 used" in perkie("quota", "show", "--customer", "42").stdout
+    assert "0 of 5 used" in perkie_here("quota", "show", "--customer", "42").stdout
     assert not (home / "state" / "perkie" / "audit.jsonl").exists()
 
 
-def test_pictures_are_booked_by_hand_over_the_limit_and_recorded(perkie: Perkie, home: Path) -> None:
+def test_pictures_are_booked_by_hand_over_the_limit_and_recorded(perkie_here: Perkie, home: Path) -> None:
     charge = ("quota", "charge", "9", "--customer", "42")
-    assert "would charge 9 to customer:42  0 of 5 used" in perkie(*charge, "--dry-run").stdout
-    assert (perkie(*charge).returncode, perkie(*charge, "--ip", "203.0.113.9").returncode) == (2, 2)
-    assert perkie(*charge, "--yes").stdout.startswith("customer:42  9 of 5 used, 0 left")
+    assert "would charge 9 to customer:42  0 of 5 used" in perkie_here(*charge, "--dry-run").stdout
+    assert (perkie_here(*charge).returncode, perkie_here(*charge, "--ip", "203.0.113.9").returncode) == (2, 2)
+    assert perkie_here(*charge, "--yes").stdout.startswith("customer:42  9 of 5 used, 0 left")
     (record,) = records(home)
     assert (record["action"], record["after"]) == ("quota.charge", "used 9, in flight 0, granted 0")
 
 
-def test_a_grant_that_takes_nothing_back_names_what_books_use(perkie: Perkie) -> None:
-    done = perkie("quota", "grant", "--customer", "42", "--yes", "--", "-5")
+def test_a_grant_that_takes_nothing_back_names_what_books_use(perkie_here: Perkie) -> None:
+    done = perkie_here("quota", "grant", "--customer", "42", "--yes", "--", "-5")
     assert done.returncode == 0
     assert "nothing changed: there was no grant to take back; `perkie quota charge N`" in done.stderr
-    assert perkie("quota", "show", "--all").stdout == ""
+    assert perkie_here("quota", "show", "--all").stdout == ""
 
 
 @pytest.mark.parametrize("count", ["0", "99999999999999999999"])
-def test_a_grant_of_nothing_or_of_more_than_stores_can_count_is_refused(perkie: Perkie, count: str) -> None:
-    assert perkie("quota", "grant", count, "--customer", "42", "--yes").returncode == 2
+def test_a_grant_of_nothing_or_of_more_than_stores_can_count_is_refused(perkie_here: Perkie, count: str) -> None:
+    assert perkie_here("quota", "grant", count, "--customer", "42", "--yes").returncode == 2
 
 
-def test_a_change_that_leaves_no_audit_record_says_so(perkie: Perkie, home: Path) -> None:
+def test_a_change_that_leaves_no_audit_record_says_so(perkie_here: Perkie, home: Path) -> None:
     (home / "state/perkie/audit.jsonl").mkdir(parents=True)
-    done = perkie("quota", "grant", "3", "--customer", "42", "--yes")
+    done = perkie_here("quota", "grant", "3", "--customer", "42", "--yes")
     assert done.returncode == 0
     assert "warning: no audit record was written" in done.stderr
 
@@ -101,19 +101,19 @@ def test_whose_quota_must_be_said_once(perkie_here: Perkie, flags: list[str]) ->
     assert perkie_here("quota", "reset", "--yes", *flags).returncode == 2
 
 
-def test_a_store_that_is_no_database_is_a_sentence(perkie: Perkie, tmp_path: Path) -> None:
+def test_a_store_that_is_no_database_is_a_sentence(perkie_here: Perkie, tmp_path: Path) -> None:
     broken = tmp_path / "quotas.sqlite"
     broken.write_bytes(b"no database at all, whatever the name says" * 100)
-    done = perkie("quota", "show", "--customer", "42", env={"PERKIE_QUOTA_PATH": str(broken)})
+    done = perkie_here("quota", "show", "--customer", "42", env={"PERKIE_QUOTA_PATH": str(broken)})
     assert done.returncode == 9
     assert str(broken) in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(("answer", "exit_code"), [(b"y\n", 2), (b"all\n", 0)])
-def test_all_needs_the_word_typed(perkie: Perkie, tmp_path: Path, answer: bytes, exit_code: int) -> None:
-    perkie("quota", "grant", "3", "--customer", "42", "--yes")
-    perkie("quota", "grant", "1", "--customer", "7", "--yes")
+def test_all_needs_the_word_typed(perkie_here: Perkie, tmp_path: Path, answer: bytes, exit_code: int) -> None:
+    perkie_here("quota", "grant", "3", "--customer", "42", "--yes")
+    perkie_here("quota", "grant", "1", "--customer", "7", "--yes")
     terminal, end = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "perkie_cli", "quota", "reset", "--all"],
@@ -135,7 +135,7 @@ def test_all_needs_the_word_typed(perkie: Perkie, tmp_path: Path, answer: bytes,
     assert (b"customer:42" in output) == (exit_code == 0)
 
 
-def test_a_metered_stylize_counts_only_what_costs(perkie: Perkie, cat: Path) -> None:
+def test_a_metered_stylize_counts_only_what_costs(perkie_here: Perkie, cat: Path) -> None:
     command = (
         "stylize",
         cat,
@@ -151,7 +151,7 @@ def test_a_metered_stylize_counts_only_what_costs(perkie: Perkie, cat: Path) -> 
     )
 
     def quota_after(*flags: str, **env: str) -> dict[str, object]:
-        done = perkie(*command, *flags, env={"PERKIE_QUOTA_CUSTOMER": "1", **env})
+        done = perkie_here(*command, *flags, env={"PERKIE_QUOTA_CUSTOMER": "1", **env})
         assert done.returncode == 0, done.stdout
         result: dict[str, object] = json.loads(done.stdout)["results"][0]["quota"]
         return result
@@ -160,6 +160,6 @@ def test_a_metered_stylize_counts_only_what_costs(perkie: Perkie, cat: Path) -> 
     assert (local["used"], local["remaining"], local["warning"]) == (0, 1, "last")
     counted = quota_after("--refresh", PERKIE_QUOTA_COUNT_LOCAL="1")
     assert (counted["used"], counted["remaining"], counted["warning"]) == (1, 0, "exhausted")
-    over = perkie(*command, "--refresh", env={"PERKIE_QUOTA_CUSTOMER": "1", "PERKIE_QUOTA_COUNT_LOCAL": "1"})
+    over = perkie_here(*command, "--refresh", env={"PERKIE_QUOTA_CUSTOMER": "1", "PERKIE_QUOTA_COUNT_LOCAL": "1"})
     assert over.returncode == 7
     assert "1 of 1 free pictures of today are used" in over.stdout

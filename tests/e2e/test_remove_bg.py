@@ -83,10 +83,10 @@ def test_a_bad_file_in_a_folder_does_not_stop_the_rest(perkie: Perkie, cat: Path
     assert made == {"a-png_cutout.png", "a-jpg_cutout.png", "deep/b_cutout.png"}
 
 
-def test_mask_and_dry_run(perkie: Perkie, cat: Path) -> None:
-    assert perkie("remove-bg", "cat.png", *BUILTIN, "--dry-run").returncode == 0
+def test_mask_and_dry_run(perkie_here: Perkie, cat: Path) -> None:
+    assert perkie_here("remove-bg", "cat.png", *BUILTIN, "--dry-run").returncode == 0
     assert [path.name for path in cat.parent.iterdir()] == ["cat.png"]
-    done = perkie("remove-bg", "cat.png", *BUILTIN, "--as", "mask", "--format", "webp")
+    done = perkie_here("remove-bg", "cat.png", *BUILTIN, "--as", "mask", "--format", "webp")
     assert done.stdout == "cat_mask.webp\n", done.stderr
 
 
@@ -120,19 +120,21 @@ def test_bad_flags_get_a_sentence_before_anything_is_downloaded(
     assert "Traceback" not in done.stderr
 
 
-def test_no_weights_offline_names_the_ways_out(perkie: Perkie, cat: Path) -> None:
-    done = perkie("remove-bg", "cat.png", "--engine", "inspyrenet", "--fallback", "none", env={"PERKIE_OFFLINE": "1"})
+def test_no_weights_offline_names_the_ways_out(perkie_here: Perkie, cat: Path) -> None:
+    done = perkie_here(
+        "remove-bg", "cat.png", "--engine", "inspyrenet", "--fallback", "none", env={"PERKIE_OFFLINE": "1"}
+    )
     assert (done.returncode, done.stdout) == (9, "")
     for word in ("inspyrenet-base", "PERKIE_OFFLINE", "perkie models pull", "--engine builtin"):
         assert word in done.stderr
     assert not cat.with_name("cat_cutout.png").exists()
 
 
-def test_auto_pulls_once_and_says_why_another_engine_stood_in(perkie: Perkie, cat: Path) -> None:
+def test_auto_pulls_once_and_says_why_another_engine_stood_in(perkie_here: Perkie, cat: Path) -> None:
     with scripted(serves(random.Random(1).randbytes(10_000))) as server:
         env = {"PERKIE_MATTING_WEIGHTS_URL": server.url}
-        refused = perkie("remove-bg", "cat.png", "--fallback", "none", env=env)
-        done = perkie("remove-bg", "cat.png", env=env)
+        refused = perkie_here("remove-bg", "cat.png", "--fallback", "none", env=env)
+        done = perkie_here("remove-bg", "cat.png", env=env)
     assert refused.returncode == 9
     assert "--engine builtin" in refused.stderr
     assert (done.returncode, done.stdout) == (0, "cat_cutout.png\n")
@@ -140,24 +142,24 @@ def test_auto_pulls_once_and_says_why_another_engine_stood_in(perkie: Perkie, ca
     assert "builtin instead, degraded: missing_weights" in done.stderr
 
 
-def test_models_list_pull_and_verify(perkie: Perkie, home: Path) -> None:
-    listed = perkie("models", "list", "--json")
+def test_models_list_pull_and_verify(perkie_here: Perkie, home: Path) -> None:
+    listed = perkie_here("models", "list", "--json")
     assert [each["state"] for each in envelope(listed)["results"][:2]] == ["absent", "absent"]
-    assert perkie("models", "verify").returncode == 9
+    assert perkie_here("models", "verify").returncode == 9
     data = random.Random(1).randbytes(10_000)
     with scripted(serves(data)) as server:
-        pulled = perkie("models", "pull", "--mode", "fast", env={"PERKIE_MATTING_MIRROR_URL": server.url})
+        pulled = perkie_here("models", "pull", "--mode", "fast", env={"PERKIE_MATTING_MIRROR_URL": server.url})
     assert pulled.returncode == 9  # it is not the published file, whose checksum is known
     folder = home / "data" / "perkie" / "models"
     assert list(folder.iterdir()) == []
     (folder / "ckpt_fast.pth").write_bytes(data)
-    verified = perkie("models", "verify", "--json")
+    verified = perkie_here("models", "verify", "--json")
     assert verified.returncode == 8
     assert envelope(verified)["results"][1]["state"] == "wrong"
     assert hashlib.md5(data).hexdigest() != envelope(verified)["results"][1]["md5"]
 
 
-def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie: Perkie, tmp_path: Path) -> None:
+def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie_here: Perkie, tmp_path: Path) -> None:
     folder = tmp_path / "pets"
     (folder / "photos").mkdir(parents=True)
     (folder / "mattes").mkdir()
@@ -168,7 +170,7 @@ def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie: Perkie, tmp_p
     Image.fromarray(cut_out_pet(310, 300)[1]).save(folder / "mattes" / "c.png")
     (folder / "photos" / "d.png").symlink_to("/proc/self/mem")  # a file, but nobody can read its beginning
     (folder / "mattes" / "d.png").symlink_to("c.png")
-    done = perkie("models", "evaluate", "pets", *BUILTIN, "--json")
+    done = perkie_here("models", "evaluate", "pets", *BUILTIN, "--json")
     body = envelope(done)
     assert done.returncode == 6, done.stderr
     assert [Path(each["input"]).name for each in body["results"]] == ["a.jpg", "b.jpg", "c.png", "d.png"]
@@ -177,9 +179,9 @@ def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie: Perkie, tmp_p
     assert body["summary"]["failed"] == 2
     assert body["summary"]["mae"] < 0.1
     assert body["summary"]["s_measure"] > 0.8
-    table = perkie("models", "evaluate", "pets", *BUILTIN).stdout
+    table = perkie_here("models", "evaluate", "pets", *BUILTIN).stdout
     assert table.splitlines()[-1].split()[:2] == ["u2netp", "mean"]
-    both = envelope(perkie("models", "evaluate", "pets", *BUILTIN, "--engine", "u2net", "--json"))
+    both = envelope(perkie_here("models", "evaluate", "pets", *BUILTIN, "--engine", "u2net", "--json"))
     assert both["summary"]["failed"] == 2 + 4  # the file of the other network is absent, and nothing stands in
-    assert perkie("models", "evaluate", "nowhere", *BUILTIN).returncode == 3
-    assert perkie("models", "evaluate", "pets", "--engine", "remote").returncode == 2
+    assert perkie_here("models", "evaluate", "nowhere", *BUILTIN).returncode == 3
+    assert perkie_here("models", "evaluate", "pets", "--engine", "remote").returncode == 2

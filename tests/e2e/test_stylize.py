@@ -39,14 +39,14 @@ def test_the_first_picture_then_skipped_then_cached(perkie: Perkie, cat: Path) -
         assert picture.format == "WEBP"
 
 
-def test_the_background_is_kept_or_replaced_as_asked(perkie: Perkie, cat: Path) -> None:
+def test_the_background_is_kept_or_replaced_as_asked(perkie_here: Perkie, cat: Path) -> None:
     pictures = []
     for use in ("keep", "replace"):
-        done = perkie("stylize", "cat.png", "--style", "ink_wash", "--background", use, "--size", "256", "--json")
+        done = perkie_here("stylize", "cat.png", "--style", "ink_wash", "--background", use, "--size", "256", "--json")
         assert envelope(done)["results"][0]["status"] == "done", done.stderr  # type: ignore[index]
         pictures.append(cat.with_name("cat_ink_wash.jpg").read_bytes())
     assert pictures[0] != pictures[1]
-    wrong = perkie("stylize", "cat.png", "--style", "ink_wash", "--background", "remove")
+    wrong = perkie_here("stylize", "cat.png", "--style", "ink_wash", "--background", "remove")
     assert (wrong.returncode, wrong.stdout) == (3, "")
     assert "a background is one of auto, keep, replace, not 'remove'" in wrong.stderr
 
@@ -68,39 +68,39 @@ def test_all_styles_of_a_folder_with_a_broken_file_among_them(perkie: Perkie, ca
     assert all("broken.jpg" in r["error"]["message"] for r in failed)
 
 
-def test_inputs_with_one_stem_do_not_clobber_each_other(perkie: Perkie, cat: Path) -> None:
+def test_inputs_with_one_stem_do_not_clobber_each_other(perkie_here: Perkie, cat: Path) -> None:
     with Image.open(cat) as picture:
         picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(cat.with_name("cat.webp"))
-    done = perkie("stylize", "cat.png", "cat.webp", "--style", "bw_fine_art", "--size", "300", "--out-dir", "out")
+    done = perkie_here("stylize", "cat.png", "cat.webp", "--style", "bw_fine_art", "--size", "300", "--out-dir", "out")
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.split()) == ["out/cat-png_bw_fine_art.jpg", "out/cat-webp_bw_fine_art.jpg"]
 
 
-def test_a_file_that_is_not_ours_is_kept(perkie: Perkie, cat: Path) -> None:
+def test_a_file_that_is_not_ours_is_kept(perkie_here: Perkie, cat: Path) -> None:
     precious = cat.with_name("cat_ink_wash.jpg")
     precious.write_bytes(b"my own")
-    refused = perkie("stylize", "cat.png", "--style", "ink_wash", "--size", "300")
+    refused = perkie_here("stylize", "cat.png", "--style", "ink_wash", "--size", "300")
     assert refused.returncode == 3
     assert "was not made by perkie" in refused.stderr
     assert precious.read_bytes() == b"my own"
-    assert perkie("stylize", "cat.png", "--style", "ink_wash", "--size", "300", "--force").returncode == 0
+    assert perkie_here("stylize", "cat.png", "--style", "ink_wash", "--size", "300", "--force").returncode == 0
     precious.write_bytes(b"edited since")
-    assert perkie("stylize", "cat.png", "--style", "ink_wash", "--size", "300").returncode == 3
+    assert perkie_here("stylize", "cat.png", "--style", "ink_wash", "--size", "300").returncode == 3
 
 
-def test_ours_and_stale_is_made_again(perkie: Perkie, cat: Path) -> None:
-    assert perkie("stylize", "cat.png", "--style", "ink_wash", "--size", "300").returncode == 0
-    resized = perkie("stylize", "cat.png", "--style", "ink_wash", "--size", "320", "--json")
+def test_ours_and_stale_is_made_again(perkie_here: Perkie, cat: Path) -> None:
+    assert perkie_here("stylize", "cat.png", "--style", "ink_wash", "--size", "300").returncode == 0
+    resized = perkie_here("stylize", "cat.png", "--style", "ink_wash", "--size", "320", "--json")
     assert envelope(resized)["results"][0]["status"] == "done"  # type: ignore[index]
     with Image.open(cat) as picture:
         flipped = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     flipped.save(cat)
-    changed = perkie("stylize", "cat.png", "--style", "ink_wash", "--size", "320", "--json")
+    changed = perkie_here("stylize", "cat.png", "--style", "ink_wash", "--size", "320", "--json")
     assert envelope(changed)["results"][0]["status"] == "done"  # type: ignore[index]
 
 
-def test_a_dry_run_makes_nothing(perkie: Perkie, cat: Path) -> None:
-    done = perkie("stylize", "cat.png", "--style", "all", "--dry-run", "--json")
+def test_a_dry_run_makes_nothing(perkie_here: Perkie, cat: Path) -> None:
+    done = perkie_here("stylize", "cat.png", "--style", "all", "--dry-run", "--json")
     assert [r["status"] for r in envelope(done)["results"]] == ["planned"] * 3  # type: ignore[attr-defined]
     assert [p.name for p in cat.parent.iterdir()] == ["cat.png"]
 
@@ -181,24 +181,24 @@ def test_an_error_before_the_command_runs_is_an_envelope_too(perkie: Perkie) -> 
     assert body["error"]["code"] == "usage_error"  # type: ignore[index]
 
 
-def test_a_user_defined_style_varies_parameters(perkie: Perkie, cat: Path, home: Path) -> None:
+def test_a_user_defined_style_varies_parameters(perkie_here: Perkie, cat: Path, home: Path) -> None:
     own = home / "config" / "perkie" / "styles"
     own.mkdir(parents=True)
-    shown = perkie("styles", "show", "ink_wash").stdout
+    shown = perkie_here("styles", "show", "ink_wash").stdout
     plain = shown.replace('id = "ink_wash"', 'id = "plain_ink"').replace("seal = true", "seal = false")
     plain = plain.replace('aliases = ["modern"]', "aliases = []")
     (own / "plain.toml").write_text(plain)
-    done = perkie("stylize", "cat.png", "--style", "ink_wash,plain_ink", "--size", "300")
+    done = perkie_here("stylize", "cat.png", "--style", "ink_wash,plain_ink", "--size", "300")
     assert done.returncode == 0, done.stderr
     with_seal, without = (cat.with_name(f"cat_{name}.jpg").read_bytes() for name in ("ink_wash", "plain_ink"))
     assert with_seal != without
     (own / "plain.toml").write_text(plain.replace("seal = false", "seall = false"))
-    wrong = perkie("stylize", "cat.png", "--style", "plain_ink")
+    wrong = perkie_here("stylize", "cat.png", "--style", "plain_ink")
     assert wrong.returncode == 3
     assert "the recipe ink_wash has no parameter 'seall'" in wrong.stderr
 
 
-def test_an_own_style_is_begun_as_the_readme_says(perkie: Perkie, cat: Path, home: Path) -> None:
+def test_an_own_style_is_begun_as_the_readme_says(perkie_here: Perkie, cat: Path, home: Path) -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     typed = [line.removeprefix("$ ") for line in lines if line.startswith("$ ") and "config/perkie/styles" in line]
     assert len(typed) == 2
@@ -207,36 +207,36 @@ def test_an_own_style_is_begun_as_the_readme_says(perkie: Perkie, cat: Path, hom
     subprocess.run(["bash", "-c", whole], cwd=ROOT, check=True)
     (file,) = (home / "config" / "perkie" / "styles").iterdir()
     file.write_text(file.read_text().replace('id = "ink_wash"', 'id = "my_ink"'))
-    taken = perkie("styles", "check")
+    taken = perkie_here("styles", "check")
     assert (taken.returncode, "'modern' is already taken (ink_wash)" in taken.stdout) == (3, True), taken.stderr
     file.write_text(file.read_text().replace('aliases = ["modern"]', "aliases = []"))
-    assert perkie("styles", "check").returncode == 0
-    assert perkie("stylize", "cat.png", "--style", "my_ink", "--size", "256").returncode == 0
+    assert perkie_here("styles", "check").returncode == 0
+    assert perkie_here("stylize", "cat.png", "--style", "my_ink", "--size", "256").returncode == 0
 
 
-def test_a_broken_style_warns_and_stops_no_other(perkie: Perkie, cat: Path, home: Path) -> None:
+def test_a_broken_style_warns_and_stops_no_other(perkie_here: Perkie, cat: Path, home: Path) -> None:
     own = home / "config" / "perkie" / "styles"
     own.mkdir(parents=True)
     (own / "z.toml").write_text("id = ")
     (own / "warm.toml").write_text(
         'id = "warm"\ntitle = "Warm"\nprompt = "p"\n[local]\nrecipe = "bw_fine_art"\n[local.parameters]\nwarmht = 1\n'
     )
-    drawn = perkie("stylize", "cat.png", "--style", "ink_wash", "--size", "256")
+    drawn = perkie_here("stylize", "cat.png", "--style", "ink_wash", "--size", "256")
     assert drawn.returncode == 0, drawn.stderr
     assert "warning: a style is left out: style file" in drawn.stderr
     assert "Did you mean 'warmth'?" in drawn.stderr
-    listed = perkie("styles", "list", "--json")
+    listed = perkie_here("styles", "list", "--json")
     broken = [row for row in json.loads(listed.stdout)["results"] if row.get("ok") is False]
     assert (listed.returncode, [row["id"] for row in broken]) == (0, ["warm", "z"])
-    asked = perkie("stylize", "cat.png", "--style", "warm", "--size", "256")
+    asked = perkie_here("stylize", "cat.png", "--style", "warm", "--size", "256")
     assert (asked.returncode, "warm.toml:7: the recipe" in asked.stderr) == (3, True), asked.stderr
-    checked = perkie("styles", "check", "--json")
+    checked = perkie_here("styles", "check", "--json")
     faults = [fault for row in json.loads(checked.stdout)["results"] for fault in row["faults"]]
     assert (checked.returncode, [fault["line"] for fault in faults]) == (3, [7, 1])
 
 
-def test_preview_writes_a_contact_sheet(perkie: Perkie, cat: Path) -> None:
-    done = perkie("styles", "preview", "cat.png", "-o", "sheet.png", "--size", "120")
+def test_preview_writes_a_contact_sheet(perkie_here: Perkie, cat: Path) -> None:
+    done = perkie_here("styles", "preview", "cat.png", "-o", "sheet.png", "--size", "120")
     assert (done.returncode, done.stdout) == (0, "sheet.png\n"), done.stderr
     with Image.open(cat.with_name("sheet.png")) as sheet:
         assert (sheet.format, sheet.width > 4 * 120) == ("PNG", True)
@@ -244,7 +244,7 @@ def test_preview_writes_a_contact_sheet(perkie: Perkie, cat: Path) -> None:
     cat.rename(cat.parent / "photos" / "cat.png")
     (cat.parent / "photos" / "long.png").write_bytes(png(2200, 260))  # drawn, it is 121 px high
     (cat.parent / "note.png").write_bytes(b"no picture")
-    partly = perkie("styles", "preview", "photos", "note.png", "-o", "sheet.webp", "--size", "120", "--json")
+    partly = perkie_here("styles", "preview", "photos", "note.png", "-o", "sheet.webp", "--size", "120", "--json")
     assert (partly.returncode, [r.get("input") for r in json.loads(partly.stdout)["results"]]) == (
         6,
         [None, "note.png"],
@@ -252,7 +252,7 @@ def test_preview_writes_a_contact_sheet(perkie: Perkie, cat: Path) -> None:
     with Image.open(cat.with_name("sheet.webp")) as sheet:
         assert sheet.format == "WEBP"
     for args, reason in ((("photos", "-o", "a.gif"), "'gif' is not"), (("note.png",), "note.png is not an image")):
-        refused = perkie("styles", "preview", *args)
+        refused = perkie_here("styles", "preview", *args)
         assert (refused.returncode, reason in refused.stderr) == (3, True), refused.stderr
 
 

@@ -102,16 +102,16 @@ def test_a_picture_by_gemini_says_what_it_took(perkie: Perkie, cat: Path, env: d
 
 
 def test_an_outage_still_gives_a_picture_and_the_next_run_tries_again(
-    perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
+    perkie_here: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
 ) -> None:
     emulator.plan({"kind": "error", "status": 404})
-    made = result(perkie("stylize", "cat.png", "-s", "bw_fine_art", "--json", env=env))
+    made = result(perkie_here("stylize", "cat.png", "-s", "bw_fine_art", "--json", env=env))
     assert (made["engine"], made["degraded"], made["degradation_reason"]) == ("local", True, "model_gone")
     assert made["warnings"]
-    told = perkie("stylize", "cat.png", "-s", "bw_fine_art", env=env)
+    told = perkie_here("stylize", "cat.png", "-s", "bw_fine_art", env=env)
     assert "degraded" in told.stderr
     emulator.call("DELETE", "plan")
-    back = result(perkie("stylize", "cat.png", "-s", "bw_fine_art", "--json", env=env))
+    back = result(perkie_here("stylize", "cat.png", "-s", "bw_fine_art", "--json", env=env))
     assert (back["engine"], back["status"]) == ("gemini", "done")
 
 
@@ -131,7 +131,7 @@ def test_an_outage_still_gives_a_picture_and_the_next_run_tries_again(
     ids=["no-key", "retired", "unknown", "budget", "cap", "fallback", "size", "model-gone", "deadline"],
 )
 def test_exit_codes(
-    perkie: Perkie,
+    perkie_here: Perkie,
     cat: Path,
     env: dict[str, str],
     emulator: Emulator,
@@ -142,7 +142,7 @@ def test_exit_codes(
     calls: int,
 ) -> None:
     emulator.plan({"kind": "hang"} if "--deadline" in args else {"kind": "error", "status": 404})
-    done = perkie("stylize", "cat.png", "-s", "ink_wash", *args, env={**env, **more})
+    done = perkie_here("stylize", "cat.png", "-s", "ink_wash", *args, env={**env, **more})
     assert done.returncode == code, done.stderr
     assert told in done.stderr
     assert "Traceback" not in done.stderr
@@ -160,9 +160,9 @@ def test_verbose_tells_of_each_attempt(perkie: Perkie, cat: Path, env: dict[str,
     assert re.match(r"gemini: attempt 2 after .+: ok$", lines[2])
 
 
-def test_when_to_try_again_is_told(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
+def test_when_to_try_again_is_told(perkie_here: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
     emulator.plan({"kind": "overloaded", "retry_after": 90})
-    done = perkie("stylize", "cat.png", "-s", "ink_wash", "--fallback", "none", env=env)
+    done = perkie_here("stylize", "cat.png", "-s", "ink_wash", "--fallback", "none", env=env)
     assert (done.returncode, "Try again in 90 s." in done.stderr) == (5, True)
 
 
@@ -176,32 +176,34 @@ def test_a_reason_of_tomorrow_prints_no_warning(
     assert "UserWarning" not in done.stderr
 
 
-def test_estimate_spends_nothing(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
-    done = perkie("stylize", "cat.png", "-s", "all", "--size", "2k", "--estimate", "--json", env=env)
+def test_estimate_spends_nothing(perkie_here: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
+    done = perkie_here("stylize", "cat.png", "-s", "all", "--size", "2k", "--estimate", "--json", env=env)
     body = json.loads(done.stdout)
     assert body["summary"] == {"pictures": 3, "to_draw": 3, "usd": 0.1575, "usd_spent_today": 0.0}
     assert emulator.calls == 0
-    free = json.loads(perkie("stylize", "cat.png", "-s", "all", "--estimate", "--json").stdout)
+    free = json.loads(perkie_here("stylize", "cat.png", "-s", "all", "--estimate", "--json").stdout)
     assert free["summary"]["usd"] == 0
 
 
-def test_the_models_and_whether_they_live(perkie: Perkie, env: dict[str, str]) -> None:
-    shown = perkie("models", "list", env=env)
+def test_the_models_and_whether_they_live(perkie_here: Perkie, env: dict[str, str]) -> None:
+    shown = perkie_here("models", "list", env=env)
     assert "gemini-nano-banana-2.1" in shown.stdout
     assert "2020-01-31" in shown.stdout
-    fine = perkie("models", "check", "--json", env=env)
+    fine = perkie_here("models", "check", "--json", env=env)
     states = {row["model"]: row["state"] for row in json.loads(fine.stdout)["results"]}
     assert fine.returncode == 0
     assert states["gemini-nano-banana-2.1"] == "lives, in use"
     assert states["gone"] == "shut down"
-    gone = perkie("models", "check", env={**env, "PERKIE_GEMINI_MODEL": "gone"})
+    gone = perkie_here("models", "check", env={**env, "PERKIE_GEMINI_MODEL": "gone"})
     assert gone.returncode == 8
     assert "gemini-nano-banana-2.1" in gone.stderr
-    assert perkie("models", "check", env={**env, "GEMINI_API_KEY": "bad"}).returncode == 4
+    assert perkie_here("models", "check", env={**env, "GEMINI_API_KEY": "bad"}).returncode == 4
 
 
-def test_a_budget_holds_for_the_whole_run(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
-    done = perkie("stylize", "cat.png", "-s", "all", "--budget", "0.08", "--json", env=env)
+def test_a_budget_holds_for_the_whole_run(
+    perkie_here: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
+) -> None:
+    done = perkie_here("stylize", "cat.png", "-s", "all", "--budget", "0.08", "--json", env=env)
     body = json.loads(done.stdout)
     assert (done.returncode, body["error"]["code"]) == (7, "budget_exceeded"), "money alone stopped it"
     assert counts(body["summary"]) == {"total": 3, "done": 2, "failed": 1, "failed_by_limit": 1}
@@ -215,9 +217,11 @@ def several(cat: Path) -> list[str]:
     return names
 
 
-def test_a_dead_key_ends_a_batch_at_once(perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator) -> None:
+def test_a_dead_key_ends_a_batch_at_once(
+    perkie_here: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
+) -> None:
     emulator.plan({"kind": "error", "status": 403})
-    done = perkie("stylize", *several(cat), "-s", "ink_wash", "--json", env=env)
+    done = perkie_here("stylize", *several(cat), "-s", "ink_wash", "--json", env=env)
     body = json.loads(done.stdout)
     assert (done.returncode, counts(body["summary"]), emulator.calls) == (4, {"total": 4, "failed": 4}, 1)
     assert {row["error"]["code"] for row in body["results"]} == {"wrong_credentials"}
@@ -225,10 +229,10 @@ def test_a_dead_key_ends_a_batch_at_once(perkie: Perkie, cat: Path, env: dict[st
 
 
 def test_a_spent_cap_ends_a_batch_and_says_until_when(
-    perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
+    perkie_here: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
 ) -> None:
     capped = {**env, "PERKIE_GEMINI_DAILY_CAP_USD": "0.04"}
-    done = perkie("stylize", *several(cat), "-s", "ink_wash", env=capped)
+    done = perkie_here("stylize", *several(cat), "-s", "ink_wash", env=capped)
     assert (done.returncode, emulator.calls) == (7, 1)
     assert "next day (UTC)" in done.stderr
     assert "2 more were not tried" in done.stderr
@@ -253,15 +257,15 @@ def test_a_batch_waits_for_a_full_minute(perkie: Perkie, cat: Path, env: dict[st
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(
-    perkie: Perkie, cat: Path, env: dict[str, str], more: dict[str, str], told: str
+    perkie_here: Perkie, cat: Path, env: dict[str, str], more: dict[str, str], told: str
 ) -> None:
-    done = perkie("stylize", "cat.png", "-s", "ink_wash", env={**env, **more})
+    done = perkie_here("stylize", "cat.png", "-s", "ink_wash", env={**env, **more})
     assert (done.returncode, told in done.stderr) == (3, True), done.stderr
 
 
-def test_of_two_keys_the_one_that_is_used_is_told(perkie: Perkie, cat: Path, env: dict[str, str]) -> None:
+def test_of_two_keys_the_one_that_is_used_is_told(perkie_here: Perkie, cat: Path, env: dict[str, str]) -> None:
     both = {**env, "GOOGLE_API_KEY": env["GEMINI_API_KEY"], "GEMINI_API_KEY": "another"}
-    done = perkie("stylize", "cat.png", "-s", "ink_wash", "--json", env=both)
+    done = perkie_here("stylize", "cat.png", "-s", "ink_wash", "--json", env=both)
     assert json.loads(done.stdout)["warnings"] == [
         "both GOOGLE_API_KEY and GEMINI_API_KEY are set; GOOGLE_API_KEY is used"
     ]
@@ -279,30 +283,30 @@ def test_a_wrong_key_is_told_and_never_shown(perkie: Perkie, cat: Path, env: dic
 
 
 @pytest.mark.parametrize("flag", [["--picture", "huge"], ["--plan", "no.toml"], ["--port", "1", "--host", "192.0.2.1"]])
-def test_the_emulator_refuses_nonsense_in_a_sentence(perkie: Perkie, flag: list[str]) -> None:
-    done = perkie("emulate", "gemini", *flag)
+def test_the_emulator_refuses_nonsense_in_a_sentence(perkie_here: Perkie, flag: list[str]) -> None:
+    done = perkie_here("emulate", "gemini", *flag)
     assert done.returncode in (2, 3)
     assert "Traceback" not in done.stderr
 
 
-def test_the_emulator_draws_the_pet_by_a_plan(perkie: Perkie, cat: Path) -> None:
+def test_the_emulator_draws_the_pet_by_a_plan(perkie_here: Perkie, cat: Path) -> None:
     plan = cat.with_name("plan.toml")
     plan.write_text('[latency]\nmedian = 0.01\np95 = 0.02\n\n[[fault]]\nkind = "outage"\ncalls = [1]\n')
     with emulating("--plan", plan) as running:
         env = {"GOOGLE_GEMINI_BASE_URL": running.url, "GOOGLE_API_KEY": "any"}
-        made = result(perkie("stylize", "cat.png", "-s", "van_gogh", "--json", env=env))
+        made = result(perkie_here("stylize", "cat.png", "-s", "van_gogh", "--json", env=env))
         assert (made["engine"], made["attempts"]) == ("gemini", 2)
     with Image.open(cat.with_name("cat_van_gogh_post_impressionism.jpg")) as picture:
         assert picture.size in {(1024, 682), (1024, 683)}, "3:2, rounded"
 
 
 def test_the_report_tells_what_calls_cost_and_what_was_wasted(
-    perkie: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
+    perkie_here: Perkie, cat: Path, env: dict[str, str], emulator: Emulator
 ) -> None:
-    drawn = float(str(result(perkie("stylize", "cat.png", "-s", "ink_wash", "--json", env=env))["cost_usd"]))
+    drawn = float(str(result(perkie_here("stylize", "cat.png", "-s", "ink_wash", "--json", env=env))["cost_usd"]))
     emulator.plan({"kind": "blocked", "how": "answer", "reason": "IMAGE_SAFETY"})
-    result(perkie("stylize", "cat.png", "-s", "van_gogh", "--fallback", "none", "--json", env=env))
-    told = json.loads(perkie("cost", "report", "--by", "style", "--json", env=env).stdout)
+    result(perkie_here("stylize", "cat.png", "-s", "van_gogh", "--fallback", "none", "--json", env=env))
+    told = json.loads(perkie_here("cost", "report", "--by", "style", "--json", env=env).stdout)
     rows = {row["style"]: row for row in told["results"]}
     assert list(rows) == ["ink_wash", "van_gogh_post_impressionism"]
     assert (rows["ink_wash"]["calls"], rows["ink_wash"]["pictures"]) == (1, 1)
@@ -311,14 +315,14 @@ def test_the_report_tells_what_calls_cost_and_what_was_wasted(
     assert (blocked["calls"], blocked["pictures"], blocked["usd_per_thousand"]) == (2, 0, None)  # also the safe prompt
     assert 0 < float(blocked["wasted_usd"]) == float(blocked["usd"])
     assert float(told["summary"]["usd_today"]) == pytest.approx(drawn + float(blocked["usd"]))
-    text = perkie("cost", "report", env=env).stdout
+    text = perkie_here("cost", "report", env=env).stdout
     assert "gemini-nano-banana-2.1" in text
     assert "of the cap of $10.00" in text
 
 
-def test_an_estimate_states_its_assumptions(perkie: Perkie, env: dict[str, str]) -> None:
-    text = perkie("cost", "estimate", "--customers", "300", "--hit-rate", "60%", env=env).stdout
+def test_an_estimate_states_its_assumptions(perkie_here: Perkie, env: dict[str, str]) -> None:
+    text = perkie_here("cost", "estimate", "--customers", "300", "--hit-rate", "60%", env=env).stdout
     assert "assumed: 300 photos a day, 3 styles (2 popular)" in text
     assert "60% of pictures in the cache" in text
     for typed in (["--hit-rate", "3"], ["--views", "9"], ["--customers", "-1"], ["--customers", "nan"]):
-        assert perkie("cost", "estimate", *typed, env=env).returncode in (2, 3)
+        assert perkie_here("cost", "estimate", *typed, env=env).returncode in (2, 3)
