@@ -31,6 +31,11 @@ settings.load_profile("perkie")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Without stored bytecode each of hundreds of processes compiles perkie anew, and each run all tests. It stands here
+# so that pytest's workers, too, start without it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 ROOT = Path(__file__).parent.parent
 CAT = ROOT / "examples" / "photos" / "cat.png"
 # Settings of the developer's own shell, or of a CI, that would change what perkie does or how it prints.
