@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from google.cloud import storage
 from google.oauth2 import service_account
 
 from perkie_cli.config.schema import HttpSettings
+from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.domain.storage.selection import AREAS, total
@@ -39,7 +39,7 @@ def clock() -> ManualClock:
     return ManualClock(datetime.now(UTC))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceAccountPlace(GcsPlace):
     """As in production: credentials that can sign."""
 
