@@ -145,7 +145,7 @@ async def test_ready_tells_that_the_breaker_is_open_and_sends_nothing_to_find_ou
     tmp_path: Path, gemini: GeminiEmulator
 ) -> None:
     gemini.plan = GeminiPlan(faults=(GeminiFault(GeminiFaultKind.OUTAGE),))
-    env = {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url}
+    env = {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": gemini.url, "PERKIE_STYLE_SIZE": "256"}
     with perkie_serve(tmp_path, env=env) as server:
         assert await _degraded(server, "gemini") == "ok"
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client, asyncio.timeout(90):

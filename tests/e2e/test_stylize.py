@@ -107,7 +107,7 @@ def test_a_dry_run_makes_nothing(perkie_here: Perkie, cat: Path) -> None:
 
 def png(width: int, height: int) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (width, height), (90, 80, 70)).save(out, "PNG")
+    Image.new("RGB", (width, height), (90, 80, 70)).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 
