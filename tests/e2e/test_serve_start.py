@@ -73,12 +73,17 @@ async def gemini() -> AsyncIterator[GeminiEmulator]:
     ],
 )
 def test_what_no_waiting_mends_refuses_the_start(
-    perkie: Perkie, tmp_path: Path, env: Mapping[str, str], flags: tuple[str, ...], code: int, said: tuple[str, ...]
+    perkie_here: Perkie,
+    tmp_path: Path,
+    env: Mapping[str, str],
+    flags: tuple[str, ...],
+    code: int,
+    said: tuple[str, ...],
 ) -> None:
     (tmp_path / "perkie").mkdir()
     (tmp_path / "perkie" / "spend.sqlite").write_text("this is no database" * 100)
     own = {name: value.replace("{corrupt}", str(tmp_path)) for name, value in env.items()}
-    done = perkie("serve", "--port", "0", *flags, env=own)
+    done = perkie_here("serve", "--port", "0", *flags, env=own)
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert all(each in done.stderr for each in said), done.stderr
     assert "listening" not in done.stderr

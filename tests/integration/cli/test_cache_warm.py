@@ -44,25 +44,25 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_got_substitutes_is_listed_and_redrawn_as_the_widget_asks_for_them(
-    perkie: Perkie, cat: Path, monkeypatch: pytest.MonkeyPatch
+    perkie_here: Perkie, cat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERKIE_MATTING_ENGINE", "builtin")
     gemini = {"GEMINI_API_KEY": "k", "PERKIE_STYLE_ENGINE": "gemini", "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9"}
     draw = ("stylize", str(cat), "-s", "ink_wash", "--remove-bg", "--customer", "ann", "--force", "--json")
     upload(ANN)
     cat.write_bytes(CAT.read_bytes() + bytes([0]))
-    assert json.loads(perkie(*draw, env=gemini).stdout)["results"][0]["engine"] == "local"
-    assert perkie(*draw[:4], "--engine", "local", "--customer", "bob", "--force").returncode == 0, "asked for"
-    listed = perkie("cache", "inspect", "--degraded", "--since", "1h", "--prefix", "generated/")
+    assert json.loads(perkie_here(*draw, env=gemini).stdout)["results"][0]["engine"] == "local"
+    assert perkie_here(*draw[:4], "--engine", "local", "--customer", "bob", "--force").returncode == 0, "asked for"
+    listed = perkie_here("cache", "inspect", "--degraded", "--since", "1h", "--prefix", "generated/")
     (line,) = listed.stdout.splitlines()
     assert "generated/customers/ann/" in line
-    assert perkie("cache", "inspect", "--degraded", "--since", "2099-01-01").stdout == ""
+    assert perkie_here("cache", "inspect", "--degraded", "--since", "2099-01-01").stdout == ""
     warm = ("cache", "warm", "--since", "1h", "-s", "ink_wash", "--remove-bg")
-    assert perkie(*warm, "--via", "batch-api", env=gemini).returncode == 2
+    assert perkie_here(*warm, "--via", "batch-api", env=gemini).returncode == 2
     with emulating("--picture", "tiny") as emulator:
         env = {**gemini, "GOOGLE_GEMINI_BASE_URL": emulator.url}
-        assert perkie(*warm, env=env).stdout.startswith("warm: 1 drawn, 0 fresh")
-        (asked,) = json.loads(perkie(*draw, env=env).stdout)["results"]
+        assert perkie_here(*warm, env=env).stdout.startswith("warm: 1 drawn, 0 fresh")
+        (asked,) = json.loads(perkie_here(*draw, env=env).stdout)["results"]
     assert (asked["engine"], asked["degraded"], asked["cache_hit"]) == ("gemini", False, True)
     assert asked["quota"]["used"] == 0
 
