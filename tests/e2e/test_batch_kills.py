@@ -169,19 +169,19 @@ LOCAL = ("stylize", "photos", "-s", "van_gogh", "--size", "256", "--out-dir", "o
 
 
 def test_a_worker_that_dies_costs_its_own_item_only(tmp_path: Path) -> None:
-    photos(tmp_path / "photos", 9)
+    photos(tmp_path / "photos", 6)
     process = begin(tmp_path, *LOCAL, "--jobs", "2", env={})
     wait_until(lambda: len(list((tmp_path / "out").glob("*.jpg"))) >= 1)
     os.kill(children(process.pid)[0], signal.SIGKILL)
     stdout, stderr = process.communicate(timeout=120)
     body = json.loads(stdout)
-    assert (process.returncode, counts(body["summary"])) == (6, {"total": 9, "done": 8, "failed": 1}), stderr
+    assert (process.returncode, counts(body["summary"])) == (6, {"total": 6, "done": 5, "failed": 1}), stderr
     (failed,) = [row for row in body["results"] if row["status"] == "failed"]
     assert "worker process died" in failed["error"]["message"]
 
 
 def test_a_worker_that_hangs_is_replaced_and_its_item_named(tmp_path: Path) -> None:
-    photos(tmp_path / "photos", 9)
+    photos(tmp_path / "photos", 6)
     process = begin(tmp_path, *LOCAL, "--jobs", "2", "--item-timeout", "12s", env={})
     wait_until(lambda: len(list((tmp_path / "out").glob("*.jpg"))) >= 1)
     stopped = children(process.pid)[0]
