@@ -16,6 +16,7 @@ from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.help import HELP_NAMES, shape_help
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.domain.errors import UsageError
+from perkie_cli.system.imports import uncollected
 
 # name → one line of help. The module is perkie_cli.cli.commands.<name>, with "_" for "-"; it holds ``app``.
 COMMANDS: dict[str, str] = {
@@ -72,7 +73,8 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str) -> Any:
     """Imports one of ``COMMANDS``."""
-    module = importlib.import_module(f"perkie_cli.cli.commands.{name.replace('-', '_')}")
+    with uncollected():
+        module = importlib.import_module(f"perkie_cli.cli.commands.{name.replace('-', '_')}")
     command = get_command(module.app)
     command.name = name
     command.params = [param for param in command.params if param.name not in ROOT_OPTIONS]

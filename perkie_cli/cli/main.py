@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from perkie_cli.cli import streams
-from perkie_cli.system.imports import seldom_collected, uncollected, without_blas_threads
+from perkie_cli.system.imports import uncollected, without_blas_threads
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Runs ``perkie`` and exits with a documented exit code."""
-    seldom_collected()
     streams.prepare()
     without_blas_threads()
     try:

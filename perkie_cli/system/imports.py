@@ -25,9 +25,10 @@ def uncollected() -> Iterator[None]:
 
 
 def seldom_collected() -> None:
-    """Lets the garbage collector run once for so many objects: most that a command makes are imported, and stay.
+    """Lets the garbage collector run once for so many objects, in a process that ends after one picture.
 
-    By default it runs a hundred times in a command of a second.
+    Most of what it makes is imported modules, which stay. A process that goes on collects as usual: the garbage of a
+    failed photo is few objects, but large.
     """
     gc.set_threshold(_SELDOM)
 

@@ -36,6 +36,7 @@ from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.domain.errors import NoPhotos
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.pictures.request import Fallback
+from perkie_cli.system.imports import seldom_collected
 from perkie_cli.system.memory import keep
 from perkie_cli.system.threads import ThreadWorkers
 
@@ -162,6 +163,8 @@ class BatchCommand:
     ) -> Report:
         """Runs the jobs and reports. ``budget`` and ``price``, that of a picture, in dollars."""
         keep()
+        if len(jobs) == 1:
+            seldom_collected()
         logbook = self._logbook()
         jobs = await logbook.due(jobs, failed_only=self.options.retry_failed, codes=self.options.only)
         if self.options.retry_failed and not jobs:
