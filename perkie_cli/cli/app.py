@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -73,8 +75,9 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str) -> Any:
     """Imports one of ``COMMANDS``."""
-    with uncollected():
-        module = importlib.import_module(f"perkie_cli.cli.commands.{name.replace('-', '_')}")
+    path = f"perkie_cli.cli.commands.{name.replace('-', '_')}"
+    with nullcontext() if path in sys.modules else uncollected():
+        module = importlib.import_module(path)
     command = get_command(module.app)
     command.name = name
     command.params = [param for param in command.params if param.name not in ROOT_OPTIONS]
