@@ -16,6 +16,7 @@ from perkie_cli.domain.storage.protection import Protection
 from perkie_cli.domain.storage.selection import Selection, StoredTotal, area_of, total
 from perkie_cli.ports import Blob, BlobInfo, BlobStore, Clock, EventSink, StrayKind
 from perkie_cli.services.storage.filter import Filter
+from perkie_cli.services.storage.together import together
 
 AT_ONCE = 16  # concurrent requests; a bucket is a network round trip away
 
@@ -208,13 +209,16 @@ class CacheKeeping:
         self, batch: Sequence[BlobInfo], gone: dict[str, StoredTotal], removed: list[BlobInfo] | None
     ) -> Sequence[tuple[BlobInfo, BaseException]]:
         """Counts what went into ``gone``; returns the rest with their errors."""
-        outcomes = await asyncio.gather(*(self._store.delete(i.key) for i in batch), return_exceptions=True)
-        for info, outcome in zip(batch, outcomes, strict=True):
-            if outcome is True:
-                area = area_of(info.key)
-                gone[area] = gone.get(area, StoredTotal()) + StoredTotal(1, info.size, info.touched)
-                if removed is not None:
-                    removed.append(info)
+
+        async def delete(info: BlobInfo) -> None:
+            if not await self._store.delete(info.key):
+                return
+            area = area_of(info.key)
+            gone[area] = gone.get(area, StoredTotal()) + StoredTotal(1, info.size, info.touched)
+            if removed is not None:
+                removed.append(info)
+
+        outcomes = await together(delete(info) for info in batch)
         pairs = zip(batch, outcomes, strict=True)
         return [(info, outcome) for info, outcome in pairs if isinstance(outcome, BaseException)]
 

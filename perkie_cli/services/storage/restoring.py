@@ -20,6 +20,7 @@ from perkie_cli.domain.storage.selection import StoredTotal, area_of, total
 from perkie_cli.ports import Clock, EventSink, GoneObject, GoneObjects
 from perkie_cli.services.storage.filter import Filter
 from perkie_cli.services.storage.keeping import AT_ONCE
+from perkie_cli.services.storage.together import together
 
 EVER = datetime.min.replace(tzinfo=UTC)
 FOLDERS = {"customer": "customers", "session": "temp"}
@@ -81,19 +82,24 @@ class Restoring:
         return total((await self.find(Filter(), EVER)).totals)
 
     async def restore(self, chosen: Filter, objects: Sequence[GoneObject]) -> Sequence[GoneObject]:
-        """Those that came back. An audit record holds their number, even if it fails."""
+        """Those that came back. An audit record holds their number, even if it fails or is interrupted."""
         back: list[GoneObject] = []
+
+        async def bring(each: GoneObject) -> None:
+            if await self._gone.bring_back(each, self._clock.now()):
+                back.append(each)
+
         try:
             for begin in range(0, len(objects), AT_ONCE):
-                batch, now = objects[begin : begin + AT_ONCE], self._clock.now()
-                done = await asyncio.gather(*(self._gone.bring_back(each, now) for each in batch))
-                back += [each for each, came in zip(batch, done, strict=True) if came]
+                outcomes = await together(bring(each) for each in objects[begin : begin + AT_ONCE])
+                if failed := [each for each in outcomes if isinstance(each, BaseException)]:
+                    raise failed[0]
         finally:
             whole = total(by_area(back))
             detail = f"{whole.count} objects, {whole.bytes} bytes"
             target = f"{self.store} {chosen.words}".rstrip()
             self._events.emit(Audited("cache restore", target, self._actor, detail))
-        return back
+        return sorted(back, key=lambda each: each.facts.key)
 
     def _meant(self, gone: GoneObject, erased: Mapping[str, datetime], hashes: set[str]) -> bool:
         key = gone.facts.key

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -65,6 +68,11 @@ class Shop:
     async def live(self) -> set[str]:
         return {info.key async for info in self.store.list()}
 
+    def at_once(self) -> set[str]:
+        """What is live now, without a call, during which more would happen."""
+        home = self.bucket.server.state.buckets[BUCKET]
+        return {name for name in home.versions if home.live(name) is not None}
+
     async def restore(self, chosen: Filter | None = None) -> set[str]:
         found = await self.restoring.find(chosen or Filter(), EVER)
         return {each.facts.key for each in await self.restoring.restore(chosen or Filter(), found.objects)}
@@ -115,6 +123,36 @@ async def test_an_object_that_was_made_anew_meanwhile_stays(shop: Shop) -> None:
     await shop.store.put(key, b"anew", content_type="image/jpeg", metadata={})
     assert len(await shop.restoring.restore(Filter(), found.objects)) == 3
     assert (await stored(shop.store, key)).data == b"anew"
+
+
+async def test_an_interrupted_restore_records_what_came_back(shop: Shop, events: Recorder) -> None:
+    await shop.add(ANNA, CAT)
+    await shop.add(BERT, DOG)
+    shop.lose()
+    running = asyncio.ensure_future(shop.restore())
+    await interrupted(running, shop.at_once)
+    assert told_by(events) == f"{len(await shop.live())} objects"
+
+
+async def test_an_interrupted_purge_records_what_went(shop: Shop, events: Recorder) -> None:
+    await shop.add(ANNA, CAT)
+    await shop.add(BERT, DOG)
+    running = asyncio.ensure_future(shop.keeping.purge(Filter(prefix="shared/")))
+    await interrupted(running, lambda: len(shop.at_once()) < 8)
+    assert told_by(events) == f"{8 - len(await shop.live())} objects"
+
+
+async def interrupted(running: asyncio.Future[Any], begun: Callable[[], object]) -> None:
+    """Cancels it as soon as its first request did its work, and nobody has the answer yet."""
+    while not begun():  # noqa: ASYNC110 -- the moment is in the emulator
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+def told_by(events: Recorder) -> str:
+    return [each.detail for each in events.events if isinstance(each, Audited)][-1].partition(",")[0]
 
 
 @pytest.mark.parametrize("forgetful", [False, True], ids=["with the audit log", "on another machine"])
