@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
+import io
 import json
 import os
 import socket
@@ -75,9 +77,18 @@ class AuditLog:
             "after": event.after,
         }
         private_folder(self.path.parent)
-        descriptor = open_private(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        with os.fdopen(descriptor, "ab", buffering=0) as file:  # one write call: lines of several processes never mix
-            file.write((json.dumps(record) + "\n").encode())
+        descriptor = open_private(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        with os.fdopen(descriptor, "r+b", buffering=0) as file:  # one write call: lines of several processes never mix
+            torn = "\n" if _is_torn(file) else ""
+            line = (torn + json.dumps(record) + "\n").encode()
+            if file.write(line) < len(line):  # the rest had no room
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _is_torn(file: io.FileIO) -> bool:
+    """Whether the last line has no end: a full disk cut it off. A record right behind it would be lost, too."""
+    size = os.fstat(file.fileno()).st_size
+    return size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
 
 
 def _record(line: str) -> AuditRecord | None:

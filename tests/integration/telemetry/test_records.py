@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import resource
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +16,15 @@ import pytest
 
 from perkie_cli.bootstrap import build_services
 from perkie_cli.config.schema import Settings
-from perkie_cli.domain.events import Answered, Degraded, Event, PictureEnded, StoreFailed
+from perkie_cli.domain.events import Answered, Audited, AuditLost, Degraded, Event, PictureEnded, StoreFailed
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.http.request.owner_tag import OwnerTags
 from perkie_cli.system.current_request import CurrentRequest, serving
+from perkie_cli.telemetry.audit import AuditLog
 from perkie_cli.telemetry.log import EventLog, handler_on
+from tests.clock import ManualClock
 from tests.conftest import Perkie
+from tests.events import Recorder
 
 SECRET = "a link secret of a server"
 ANNA = OwnerTags(SECRET.encode())(Owner.customer("42"))
@@ -166,6 +170,32 @@ def test_a_torn_record_does_not_hide_the_others(perkie_here: Perkie) -> None:
     done = perkie_here("audit", "list")
     assert "customer:42" in done.stdout
     assert "3 lines of" in done.stderr
+
+
+def test_a_record_behind_a_torn_one_is_not_lost(perkie_here: Perkie) -> None:
+    perkie_here("quota", "grant", "3", "--customer", "1", "--yes")
+    path = Path(json.loads(perkie_here("audit", "list", "--json").stdout)["summary"]["file"])
+    path.write_text(path.read_text() + '{"time": "2026-11-29T00:00:00+00:00", "acti')
+    perkie_here("quota", "grant", "3", "--customer", "42", "--yes")
+    done = perkie_here("audit", "list", "--json")
+    rows = json.loads(done.stdout)
+    assert [each["target"] for each in rows["results"]] == ["customer:1", "customer:42"]
+    assert rows["warnings"] == [f"1 lines of {path} are no audit records and were left out"]
+
+
+def test_a_record_that_has_no_room_is_told_as_lost(tmp_path: Path) -> None:
+    log, told = tmp_path / "audit.jsonl", Recorder()
+    audit = AuditLog(log, ManualClock(), told.emit)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))
+    try:
+        audit.write(Audited("cache purge", "disk:/c owner=customer:42", "tester", "begun"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert log.stat().st_size == 50, "half of it"
+    assert told.events == [AuditLost(str(log), "No space left on device")]
+    audit.write(Audited("cache purge", "disk:/c owner=customer:43", "tester", "begun"))
+    assert [each.target for each in audit.records()] == ["disk:/c owner=customer:43"]
 
 
 def test_an_erased_customer_s_folders_concern_the_customer(perkie_here: Perkie) -> None:
