@@ -36,6 +36,10 @@ class Backups(Protocol):
     Every method raises UnreadableFile, UnwritableFile, DiskFull, StoreUnavailable and its family.
     """
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The state files that this perkie has; a backup by another version may hold more."""
+
     async def create(self, folder: Path) -> Backup:
         """Copies the state files that exist into a new folder below ``folder``: all of it appears, or nothing."""
 
@@ -43,8 +47,8 @@ class Backups(Protocol):
         """Reads all of a backup and compares it with what was written down. Raises: CorruptStore."""
 
     async def restore(self, path: Path, names: frozenset[str]) -> Backup:
-        """Replaces the files in ``names`` by their copies, also under running servers, and returns a backup of what was
-        there before.
+        """Replaces the files in ``names``, some of its own, by their copies, also under running servers; returns a
+        backup of what was there before.
         """
 
     async def remove_all_but(self, folder: Path, kept: int) -> Sequence[Path]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
 import subprocess
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def test_a_running_server_sees_what_was_restored(perkie_here: Perkie, home: Path
         ("quotas.sqlite", 9, "another checksum"),
         ("manifest.json", 9, "is damaged"),
         ("none", 3, "is no backup"),
-        ("gone", 3, "cannot be read"),
+        ("gone", 9, "quotas.sqlite is missing"),
         ("outside", 9, "outside of the backup"),
     ],
 )
@@ -153,20 +154,72 @@ def test_only_the_newest_are_kept_and_nothing_else_is_touched(perkie_here: Perki
     assert sorted(map(str, folder.iterdir())) == sorted([str(folder / "perkie-notes-Z"), *paths[1:]])
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs root")
-def test_a_full_disk_leaves_no_half_backup(perkie_here: Perkie, tmp_path: Path) -> None:
-    grant(perkie_here, "42", 3)
-    small = tmp_path / "small"
-    small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(small)], check=False).returncode:
+def test_a_file_of_another_version_is_left_out(perkie: Perkie, tmp_path: Path) -> None:
+    grant(perkie, "42", 3)
+    path = Path(done(perkie, "create", tmp_path)["summary"]["path"])
+    manifest = json.loads((path / "manifest.json").read_text())
+    data = b"one\n"
+    (path / "new.jsonl").write_bytes(data)
+    new = {"name": "new.jsonl", "rows": {"lines": 1}, "size": 4, "sha256": hashlib.sha256(data).hexdigest()}
+    (path / "manifest.json").write_text(json.dumps({**manifest, "version": "9.9", "files": [new, *manifest["files"]]}))
+    grant(perkie, "42", 1)
+    for words in (("--dry-run",), ("--yes",)):
+        restored = done(perkie, "restore", path, *words)
+        assert "new.jsonl" not in rows(restored)
+        assert restored["warnings"] == ["left out, since only the perkie 9.9 that made the backup knows it: new.jsonl"]
+    assert used(perkie, "42") == 8
+    assert perkie("backup", "restore", str(path), "--only", "new.jsonl", "--yes").returncode == 3
+
+
+@pytest.mark.parametrize("damage", ["a folder", "a page"])
+def test_what_cannot_be_copied_is_named(perkie: Perkie, home: Path, tmp_path: Path, damage: str) -> None:
+    grant(perkie, "42", 3)
+    state = home / "state/perkie"
+    if damage == "a folder":
+        (state / "audit.jsonl").unlink()
+        (state / "audit.jsonl").mkdir()
+        code, said = 3, f"{state}/audit.jsonl cannot be read: Is a directory"
+    else:
+        data = bytearray((state / "quotas.sqlite").read_bytes())
+        data[4096:] = b"x" * (len(data) - 4096)
+        (state / "quotas.sqlite").write_bytes(data)
+        code, said = 9, f"{state}/quotas.sqlite is corrupt"
+    ended = perkie("backup", "create", str(tmp_path / "copies"))
+    assert (ended.returncode, said in ended.stderr) == (code, True), ended.stderr
+    assert "Use another backup" not in ended.stderr
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("a small file system needs root")
+    folder.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False).returncode:
         pytest.skip("no tmpfs can be mounted here")
     try:
-        ended = perkie_here("backup", "create", str(small))
-        assert ended.returncode == 9, ended.stderr
-        assert "disk" in ended.stderr or "space" in ended.stderr
-        assert list(small.iterdir()) == []
+        yield folder
     finally:
-        subprocess.run(["umount", str(small)], check=True)
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_leaves_no_half_backup(perkie: Perkie, tmp_path: Path) -> None:
+    grant(perkie, "42", 3)
+    with small_disk(tmp_path / "small", "16k") as small:
+        ended = perkie("backup", "create", str(small))
+        assert ended.returncode == 9, ended.stderr
+        assert f"the disk of the backup in {small} is full" in ended.stderr
+        assert list(small.iterdir()) == []
+
+
+def test_a_full_disk_can_be_backed_up_to_another(perkie: Perkie, home: Path, tmp_path: Path) -> None:
+    with small_disk(home / "state", "256k") as small:
+        grant(perkie, "42", 3)
+        with suppress(OSError), (small / "filled").open("wb", buffering=0) as file:
+            while file.write(b"x" * 1024):
+                pass
+        path = done(perkie, "create", tmp_path / "copies")["summary"]["path"]
+    done(perkie, "restore", path, "--yes")
+    assert used(perkie, "42") == 8
 
 
 def test_an_older_ledger_is_completed(perkie_here: Perkie, home: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perkie_cli.cli.options import DryRun, Yes
-from perkie_cli.cli.render import Report
+from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.session import renderer_of, run
 from perkie_cli.cli.table import Table
 from perkie_cli.domain.errors import InvalidParameter
@@ -97,10 +97,7 @@ def restore(
 
     async def work(services: Services) -> Report:
         found = await services.backups.check(backup)
-        names = frozenset(only or [file.name for file in found.files])
-        if unknown := sorted(names - {file.name for file in found.files}):
-            known = ", ".join(file.name for file in found.files)
-            raise InvalidParameter(f"--only: {unknown[0]!r} is not in the backup", hint=f"It holds: {known}.")
+        names = _chosen(found, only, services.backups.names, renderer)
         files = [file for file in found.files if file.name in names]
         summary = {"path": found.path, "made": found.made}
         if dry_run:
@@ -113,6 +110,20 @@ def restore(
         return Report(files, {**summary, "before": before.path}, [_table(found, names)])
 
     run(ctx, work)
+
+
+def _chosen(found: Backup, only: list[str] | None, known: frozenset[str], renderer: Renderer) -> frozenset[str]:
+    """The files to restore; those of another version stay out."""
+    held = [file.name for file in found.files if file.name in known]
+    if unknown := sorted(set(only or ()) - set(held)):
+        raise InvalidParameter(
+            f"--only: the backup has no {unknown[0]!r} that this perkie knows", hint=f"It holds: {', '.join(held)}."
+        )
+    if others := [file.name for file in found.files if file.name not in known]:
+        renderer.warn(
+            f"left out, since only the perkie {found.version} that made the backup knows it: {', '.join(others)}"
+        )
+    return frozenset(only or held)
 
 
 def _table(backup: Backup, names: frozenset[str] | None = None) -> Table:

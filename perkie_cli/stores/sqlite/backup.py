@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -19,8 +20,8 @@ from perkie_cli.domain.events import Audited
 from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.units import why_unread
 from perkie_cli.ports import Backup, Clock, CopiedFile, EventSink, Workers
-from perkie_cli.stores.sqlite.file import REPAIR, move_aside, open_shared, verdict
-from perkie_cli.stores.sqlite.trouble import StoreFile, store_error
+from perkie_cli.stores.sqlite.file import REPAIR, move_aside, open_shared, reading, verdict
+from perkie_cli.stores.sqlite.trouble import UNWRITABLE, StoreFile, cause_of, store_error
 from perkie_cli.system.private import open_private, private_folder
 
 MANIFEST = "manifest.json"
@@ -51,6 +52,11 @@ class SqliteBackups:
         self._io = io
         self._events = events
         self._actor = actor
+
+    @property
+    def names(self) -> frozenset[str]:
+        """As the port."""
+        return frozenset(self._files)
 
     async def create(self, folder: Path) -> Backup:
         """As the port."""
@@ -86,18 +92,24 @@ class SqliteBackups:
 
     def _copied(self, file: Kept, folder: Path) -> CopiedFile:
         target = folder / file.path.name
+        if (schema := file.schema) is None:
+            _write(target, _bytes(file.path))
+            return _described(target, None)
         os.close(open_private(target, os.O_CREAT | os.O_EXCL))
-        if file.schema is None:
-            shutil.copyfile(file.path, target)
-        else:
-            with _sqlite(file.path), closing(open_shared(file.path, file.schema)) as source:
-                _copy(source, target)
-        return _described(target, file.schema)
+        with _sqlite(file.path):
+            reading(file.path, None, lambda: open_shared(file.path, schema), functools.partial(_copy, target=target))
+        try:
+            return _described(target, schema)
+        except CorruptStore as error:  # a page of it, which its copy has, too
+            hint = f"`{REPAIR}` moves it aside and says what is lost."
+            raise CorruptStore(f"{file.path} is corrupt", hint=hint) from error
 
     def _check(self, path: Path) -> Backup:
         backup = _read(path)
         for stated in backup.files:
             file = self._files.get(stated.name)
+            if not (path / stated.name).exists():
+                raise CorruptStore(f"{path / stated.name} is missing", hint="Use another backup.")
             found = _described(path / stated.name, file.schema if file is not None else None, stated)
             if found != stated:
                 raise CorruptStore(
@@ -144,9 +156,17 @@ class SqliteBackups:
 
 
 def _copy(source: sqlite3.Connection, target: Path) -> None:
-    with closing(sqlite3.connect(target)) as copy:
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, without companions
+    """Closes the source. What fails after the first read is the copy's fault, if its disk shows it."""
+    with closing(source), closing(sqlite3.connect(target)) as copy:
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        try:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without companions
+        except sqlite3.Error as error:
+            if cause_of(error, target) not in UNWRITABLE:
+                raise
+            folder = target.parent.parent  # of all backups; that of this one has a passing name
+            raise store_error(StoreFile(folder / target.name, f"the backup in {folder}", REPAIR), error) from error
 
 
 def _copy_into(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
@@ -165,10 +185,7 @@ def _copy_into(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
 
 def _described(path: Path, schema: str | None, stated: CopiedFile | None = None) -> CopiedFile:
     """``stated``: the name and shape to read it as, where this perkie does not know the file."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UnreadableFile(f"{path} cannot be read: {why_unread(error)}") from error
+    data = _bytes(path)
     digest = hashlib.sha256(data).hexdigest()
     if stated is not None and digest != stated.sha256:  # not a database any more, perhaps
         return CopiedFile(path.name, {}, len(data), digest)
@@ -228,6 +245,13 @@ def _free(path: Path) -> Path:
     while (found := path if number == 1 else path.with_name(f"{path.name}-{number}")).exists():
         number += 1
     return found
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(f"{path} cannot be read: {why_unread(error)}") from error
 
 
 def _write(path: Path, data: bytes) -> None:
