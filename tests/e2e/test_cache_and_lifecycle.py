@@ -10,7 +10,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -100,6 +103,57 @@ def test_pictures_that_somebody_deleted_are_brought_back(perkie_here: Perkie, bu
     assert envelope(perkie_here("audit", "list", "--json", env=bucket))["results"][-1]["action"] == "cache restore"
     on_disk = perkie_here("cache", "restore", "--dry-run")
     assert (on_disk.returncode, "keeps no old versions" in on_disk.stderr) == (3, True)
+
+
+def test_a_bucket_that_keeps_nothing_is_told_apart(perkie: Perkie, bucket: dict[str, str]) -> None:
+    home = f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}"
+    told = perkie("cache", "restore", "--dry-run", env=bucket)
+    assert (told.returncode, "--soft-delete-duration=7d" in told.stderr) == (0, True), told.stderr
+    requests.patch(home, json={"versioning": {"enabled": True}}, timeout=60)
+    told = perkie("cache", "restore", "--dry-run", env=bucket)
+    assert (told.returncode, told.stderr) == (0, f"nothing in gs://{BUCKET} can be brought back\n")
+
+
+def test_whoever_may_not_read_the_bucket_s_settings_can_restore(perkie: Perkie, bucket: dict[str, str]) -> None:
+    """The server's role, roles/storage.objectUser, is for objects alone."""
+    home = f"{bucket['STORAGE_EMULATOR_HOST']}/storage/v1/b/{BUCKET}"
+    requests.patch(home, json={"versioning": {"enabled": True}}, timeout=60)
+    draw(perkie, bucket, "--customer", "42")
+    for row in envelope(perkie("cache", "inspect", "--json", env=bucket))["results"]:
+        assert requests.delete(f"{home}/o/{quote(row['key'], safe='')}", timeout=60).status_code == 204
+    with objects_only(bucket["STORAGE_EMULATOR_HOST"]) as url:
+        done = perkie("cache", "restore", "--yes", env={**bucket, "STORAGE_EMULATOR_HOST": url})
+    assert done.returncode == 0, done.stderr
+    assert "brought back 2 objects" in done.stderr
+    assert "as its owner: perkie lifecycle diff" in done.stderr
+
+
+@contextmanager
+def objects_only(emulator: str) -> Iterator[str]:
+    """An address of the emulator where the bucket itself may not be read."""
+
+    class Door(BaseHTTPRequestHandler):
+        def pass_on(self) -> None:
+            if self.path.partition("?")[0].endswith(f"/b/{BUCKET}"):
+                self.send_error(403)
+                return
+            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            to, headers = emulator + self.path, dict(self.headers)
+            answer = requests.request(self.command, to, data=data, headers=headers, timeout=60)
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers.get("Content-Type", ""))
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_POST = do_PATCH = pass_on  # noqa: N815 -- names of http.server
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 @pytest.mark.parametrize("where", ["disk", "bucket"])

@@ -8,7 +8,7 @@ from perkie_cli.cli.records.since import begin_of
 from perkie_cli.cli.render import Renderer, Report
 from perkie_cli.cli.storage.listing import amount_of, objects_of
 from perkie_cli.cli.storage.rows import GoneRow
-from perkie_cli.domain.errors import InvalidSetting
+from perkie_cli.domain.errors import InvalidSetting, NotAuthorised, StoreUnavailable
 from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.storage.lifecycle import rules_for
 from perkie_cli.domain.storage.selection import total
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from perkie_cli.bootstrap import Services
+    from perkie_cli.ops.lifecycle.lifecycle import Change
     from perkie_cli.ports import GoneObject
 
 
@@ -45,10 +46,11 @@ async def restore(services: Services, renderer: Renderer, asked: Restore) -> Rep
     restoring = services.restoring
     found = await restoring.find(asked.chosen, begin_of(asked.since, services.clock.now()))
     if found.meant:
-        renderer.say(f"{objects_of(found.meant)} stay gone: erased, removed by perkie, or past their lifetime")
+        renderer.say(f"stay gone, as erased, removed by perkie or past their lifetime: {objects_of(found.meant)}")
     amount = amount_of(total(found.totals))
     if not found.objects:
         renderer.say(f"nothing in {restoring.store} can be brought back")
+        await _warn_if_nothing_is_kept(services, renderer)
     elif asked.dry_run:
         renderer.say(f"would bring back {amount} to {restoring.store}")
     else:
@@ -67,8 +69,30 @@ async def restore(services: Services, renderer: Renderer, asked: Restore) -> Rep
 
 async def _warn_of_rules(services: Services, renderer: Renderer) -> None:
     """What deleted them may still be there."""
-    if (await services.lifecycle.compare(rules_for(services.lifetimes), given=False)).pending:
+    change = await _rules(services, renderer)
+    if change is not None and change.pending:
         renderer.warn("the bucket still has other lifetime rules, which may delete them again: perkie lifecycle apply")
+
+
+async def _warn_if_nothing_is_kept(services: Services, renderer: Renderer) -> None:
+    change = await _rules(services, renderer)
+    if change is not None and not (change.state.versioning or change.state.soft_delete):
+        store = services.restoring.store
+        renderer.warn(
+            f"{store} has neither versioning nor soft delete: what is deleted there is gone at once. "
+            f"For the next time: gcloud storage buckets update {store} --soft-delete-duration=7d"
+        )
+
+
+async def _rules(services: Services, renderer: Renderer) -> Change | None:
+    """None, with a warning, where only objects may be looked at: what came back is none the worse for it."""
+    try:
+        return await services.lifecycle.compare(rules_for(services.lifetimes), given=False)
+    except (NotAuthorised, StoreUnavailable) as error:
+        renderer.warn(
+            f"the bucket's own settings could not be looked at ({error}); as its owner: perkie lifecycle diff"
+        )
+        return None
 
 
 def _report(objects: Sequence[GoneObject], store: str, meant: int, *, dry_run: bool) -> Report:
