@@ -68,14 +68,19 @@ def events(
     shown: deque[LogLine] = deque(maxlen=limit)
     count: Counter[str] = Counter()
     repeats = Repeats()
+    any_line = False
     for line in read_log(lines_of(files)):
+        any_line = True
         if line.time < begin or LEVELS.index(line.level) < least or (request and line.request_id != request):
             continue
         if tag is None or line.owner == tag:
             shown.append(line)
             repeats.add(line)
             count[line.event or line.level.lower()] += 1
-    if not shown:
+    if not any_line:
+        names = ", ".join("stdin" if str(each) == "-" else str(each) for each in files)
+        renderer.warn(f"no line of {names} is one of perkie's log: is it the right one, and not empty?")
+    elif not shown:
         renderer.say("nothing of that is in the log")
     told = ", ".join(f"{number} {what}" for what, number in count.most_common())
     single = least == 0  # of one request or owner each line counts

@@ -132,6 +132,16 @@ def test_what_cannot_be_read_is_said(perkie_here: Perkie, args: tuple[str, ...],
     assert told in done.stderr
 
 
+def test_another_program_s_log_is_not_taken_for_one_without_failures(perkie_here: Perkie, tmp_path: Path) -> None:
+    log = tmp_path / "other.log"
+    for text in ("", "Nov 30 08:00:00 host nginx[1]: worker died\n"):
+        log.write_text(text)
+        done = perkie_here("events", str(log))
+        assert (done.returncode, f"no line of {log} is one of perkie's log" in done.stderr) == (0, True), done.stderr
+    log.write_text(written(EVENTS[:1], "text"))
+    assert perkie_here("events", str(log)).stderr == "nothing of that is in the log\n"
+
+
 def test_changes_are_listed_with_who_made_them(perkie_here: Perkie) -> None:
     for args in (("grant", "3", "--customer", "42"), ("grant", "2", "--customer", "423"), ("reset", "--session", "s1")):
         assert perkie_here("quota", *args, "--yes").returncode == 0
