@@ -93,7 +93,20 @@ def test_a_corrupt_file_is_replaced_and_kept_aside(perkie_here: Perkie, home: Pa
     assert [each for each in quotas.parent.iterdir() if ".corrupt-" in each.name]
 
 
-def test_a_running_server_sees_what_was_restored(perkie_here: Perkie, home: Path, tmp_path: Path) -> None:
+def test_a_corrupt_file_that_was_not_chosen_stays(perkie: Perkie, home: Path, tmp_path: Path) -> None:
+    """With it gone everybody would start at zero, and nobody had asked for it."""
+    grant(perkie, "42", 3)
+    path = done(perkie, "create", tmp_path)["summary"]["path"]
+    state = home / "state/perkie"
+    (state / "quotas.sqlite").write_bytes(b"no database" * 1000)
+    (state / "audit.jsonl").unlink()
+    restored = done(perkie, "restore", path, "--only", "audit.jsonl", "--yes")
+    assert (state / "quotas.sqlite").read_bytes() == b"no database" * 1000
+    assert "quota.grant" in (state / "audit.jsonl").read_text()
+    assert [each.name for each in Path(restored["summary"]["before"]).iterdir()] == ["manifest.json"]
+
+
+def test_a_running_server_sees_what_was_restored(perkie: Perkie, home: Path, tmp_path: Path) -> None:
     with perkie_serve(home, env={"XDG_STATE_HOME": str(home / "state")}) as server:
 
         def limit() -> int:

@@ -60,7 +60,7 @@ class SqliteBackups:
 
     async def create(self, folder: Path) -> Backup:
         """As the port."""
-        return await self._io.run(self._create, folder)
+        return await self._io.run(self._create, folder, self.names)
 
     async def check(self, path: Path) -> Backup:
         """As the port."""
@@ -74,7 +74,7 @@ class SqliteBackups:
         """As the port."""
         return await self._io.run(_remove_all_but, folder, kept)
 
-    def _create(self, folder: Path) -> Backup:
+    def _create(self, folder: Path, names: frozenset[str]) -> Backup:
         made = self._clock.now().astimezone(UTC).replace(microsecond=0)
         path = _free(folder / f"{_NAME}{made.strftime(_TIME)}")
         half = folder / f".{path.name}.{os.getpid()}.tmp"
@@ -82,7 +82,8 @@ class SqliteBackups:
             private_folder(folder)
             half.mkdir(mode=0o700)
             try:
-                files = [self._copied(file, half) for file in self._files.values() if file.path.exists()]
+                kept = [self._files[name] for name in self._files if name in names]
+                files = [self._copied(file, half) for file in kept if file.path.exists()]
                 backup = Backup(path, made, perkie_cli.__version__, files)
                 _write(half / MANIFEST, json.dumps(_to_json(backup), indent=2).encode())
                 half.rename(path)
@@ -120,7 +121,7 @@ class SqliteBackups:
 
     def _restore(self, path: Path, names: frozenset[str]) -> Backup:
         backup = self._check(path)
-        before = self._create_safely()
+        before = self._create_safely(names)
         for stated in backup.files:
             if stated.name in names:
                 self._put_back(path / stated.name, self._files[stated.name])
@@ -128,13 +129,13 @@ class SqliteBackups:
         self._events.emit(Audited("backup.restore", str(path), self._actor, detail))
         return before
 
-    def _create_safely(self) -> Backup:
+    def _create_safely(self, names: frozenset[str]) -> Backup:
         """A backup of what is there, with corrupt files moved aside: they cannot be copied, and must not be lost."""
-        for file in self._files.values():
+        for file in (self._files[name] for name in names):
             with _sqlite(file.path):
                 if file.schema is not None and verdict(file.path, file.schema) is not None:
                     move_aside(file.path, self._clock.now())
-        return self._create(self._state_dir / SAFETY)
+        return self._create(self._state_dir / SAFETY, names)
 
     def _put_back(self, copy: Path, file: Kept) -> None:
         """Into the file itself and in one transaction: processes that have it open see the old content or the new.
