@@ -106,7 +106,7 @@ def test_a_corrupt_file_that_was_not_chosen_stays(perkie: Perkie, home: Path, tm
     assert [each.name for each in Path(restored["summary"]["before"]).iterdir()] == ["manifest.json"]
 
 
-def test_a_running_server_sees_what_was_restored(perkie: Perkie, home: Path, tmp_path: Path) -> None:
+def test_a_running_server_sees_what_was_restored(perkie_here: Perkie, home: Path, tmp_path: Path) -> None:
     with perkie_serve(home, env={"XDG_STATE_HOME": str(home / "state")}) as server:
 
         def limit() -> int:
