@@ -28,7 +28,7 @@ def cutouts(its: Services) -> Cutouts:
 
 def cutout_readiness(its: Services) -> CutoutReadiness:
     """Checks that the configured engine has everything it needs."""
-    return CutoutReadiness(its.matting_engines, its.matting_choice, its.model_files)
+    return CutoutReadiness(its.matting_engines, its.matting_choice, its.model_files, its.workers)
 
 
 def matting_turns(its: Services) -> Turns:

@@ -65,7 +65,8 @@ async def _warm_network(services: Services, *, required: bool) -> list[str]:
 def _import_modules(services: Services) -> None:
     """Imports Pillow, NumPy, libheif and the clients of the stores."""
     import perkie_cli.imaging.decode
-    import perkie_cli.imaging.encode  # noqa: F401  # see above
+    import perkie_cli.imaging.encode
+    import perkie_cli.imaging.pillow  # noqa: F401  # see above
 
     _ = services.blobs, services.documents  # accessing a part builds it
     if services.settings.telemetry.monitoring:

@@ -32,11 +32,17 @@ __all__ = [
     "encode",
     "encode_master",
     "inspect",
+    "load",
     "photo",
     "resize",
     "sniff",
     "strip_metadata",
 ]
+
+
+def load() -> None:
+    """Imports what decoding needs, which the first photo would wait for."""
+    import perkie_cli.imaging.decode  # noqa: F401  # for its imports
 
 
 def photo(data: bytes, limits: ImageLimits, name: str = "image", *, uploaded_as: str | None = None) -> Photo:
@@ -118,10 +124,10 @@ def encode_master(raster: Raster) -> EncodedPicture:
 
 
 def resize(raster: Raster, long_side: int) -> Raster:
-    """``encode.resize``: the same picture with that long side in px."""
-    from perkie_cli.imaging import encode as module
+    """``pillow.resize``: the same picture with that long side in px."""
+    from perkie_cli.imaging import pillow
 
-    return module.resize(raster, long_side)
+    return pillow.resize(raster, long_side)
 
 
 def strip_metadata(data: bytes, limits: ImageLimits, source: str = "image") -> EncodedPicture:

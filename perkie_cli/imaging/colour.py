@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
 
 from perkie_cli.imaging import cicp
-from perkie_cli.imaging.decoders.pixels import Pixels, Samples, shallow
+from perkie_cli.imaging.decoders.pixels import Pixels, shallow
 
 UNREADABLE_PROFILE = "its colour profile could not be used; colours are taken as sRGB"
-_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # ICC.1 colour space signature → Pillow mode
 
 
 def in_8_bits(pixels: Pixels) -> Pixels:
@@ -51,52 +48,17 @@ def to_srgb(pixels: Pixels) -> tuple[NDArray[np.uint8], str | None]:
         return cicp.to_srgb(colour, pixels.code_points)
     if pixels.profile is None:
         return _plain_rgb(colour), None
-    try:
-        return _by_profile(colour, pixels.profile), None
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, LookupError, AttributeError):
-        return _plain_rgb(colour), UNREADABLE_PROFILE
+    from perkie_cli.imaging import pillow  # late: see there
 
-
-def as_image(colour: Samples) -> Image.Image:
-    """L, RGB or CMYK by the number of channels."""
-    if _mode(colour) == "CMYK":
-        return Image.frombytes("CMYK", (colour.shape[1], colour.shape[0]), colour.tobytes())
-    return Image.fromarray(colour)
-
-
-def _mode(colour: Samples) -> str:
-    return "L" if colour.ndim == 2 else {3: "RGB", 4: "CMYK"}[colour.shape[2]]
+    rgb = pillow.by_profile(colour, pixels.profile)
+    return (_plain_rgb(colour), UNREADABLE_PROFILE) if rgb is None else (rgb, None)
 
 
 def _plain_rgb(colour: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if colour.ndim == 2:
         return np.asarray(cv2.cvtColor(colour, cv2.COLOR_GRAY2RGB), np.uint8)
-    return colour if colour.shape[2] == 3 else np.asarray(as_image(colour).convert("RGB"))
+    if colour.shape[2] == 3:
+        return colour
+    from perkie_cli.imaging import pillow
 
-
-def _by_profile(colour: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    mode = _MODES[source.profile.xcolor_space.strip()]
-    if colour.ndim == 2 and mode == "RGB":  # a grey picture under an RGB profile is read as RGB
-        colour = _plain_rgb(colour)
-    if mode != _mode(colour):
-        raise ValueError(f"a {mode} profile on a {_mode(colour)} image")
-    transform = ImageCms.ImageCmsTransform(
-        source,
-        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),
-        mode,
-        "RGB",
-        intent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    if mode == "RGB" and _changes_nothing(transform):
-        return colour  # most profiles are sRGB; converting all pixels would be the slowest step of decoding
-    return np.asarray(transform.apply(as_image(colour)))
-
-
-def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether 125 sample colours stay the same within one level."""
-    levels = (0, 64, 128, 192, 255)
-    before = bytes(value for r in levels for g in levels for b in levels for value in (r, g, b))
-    after = transform.apply(Image.frombytes("RGB", (125, 1), before)).tobytes()
-    return all(abs(a - b) <= 1 for a, b in zip(before, after, strict=True))
+    return pillow.rgb_of_cmyk(colour)

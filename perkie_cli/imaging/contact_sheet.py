@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from perkie_cli.domain.picture import EncodedPicture, ImageFormat, ImageLimits
 from perkie_cli.imaging import codec
-from perkie_cli.imaging.encode import check_fits, from_pillow, over_white
+from perkie_cli.imaging.encode import check_fits
+from perkie_cli.imaging.pillow import from_pillow, over_white
 
 PAPER = (250, 248, 244)
 INK = (70, 66, 60)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from perkie_cli.domain.photo import InputFormat, Inspection
 from perkie_cli.domain.picture import ImageLimits
@@ -70,7 +68,9 @@ def _decoded(data: bytes, limits: ImageLimits, source: str, seen: Inspection) ->
         pixels = _load(data, seen, lying)
     pixels = in_8_bits(pixels)
     if pixels.size != lying:
-        pixels = _resized(pixels, lying)
+        from perkie_cli.imaging import pillow  # late: see there
+
+        pixels = pillow.resized(pixels, lying)
     rgb, colour_note = to_srgb(pixels)
     raster = _turned(rgb, pixels.alpha, seen.orientation)
     return Decoded(raster, tuple(filter(None, (*_size_notes(seen, size), *pixels.notes, colour_note))))
@@ -85,28 +85,6 @@ def _load(data: bytes, seen: Inspection, least: tuple[int, int]) -> Pixels:
     if pixels.size != size:
         raise Damage("its header contradicts itself")
     return pixels
-
-
-def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Channel by channel, as Pillow does it, without its copies of the whole picture; weighted by alpha."""
-    colour, alpha = pixels.colour, pixels.alpha
-    planes = [colour] if colour.ndim == 2 else [colour[..., channel] for channel in range(colour.shape[2])]
-    small = [_small(plane, alpha, size) for plane in planes]
-    if alpha is None:
-        return replace(pixels, colour=_stacked(small))
-    weighted = Image.merge("RGBa" if len(small) == 3 else "La", (*small, _small(alpha, None, size)))
-    *plain, small_alpha = weighted.convert(weighted.mode.upper()).split()
-    return replace(pixels, colour=_stacked(plain), alpha=np.asarray(small_alpha))
-
-
-def _small(plane: NDArray[Any], alpha: NDArray[np.uint8] | None, size: tuple[int, int]) -> Image.Image:
-    whole = np.ascontiguousarray(plane) if alpha is None else cv2.multiply(plane, alpha, scale=1 / 255)
-    view = Image.frombuffer("L", whole.shape[::-1], whole, "raw", "L", 0, 1)  # not a copy
-    return view.resize(size, Image.Resampling.LANCZOS)
-
-
-def _stacked(planes: Sequence[Image.Image]) -> NDArray[np.uint8]:
-    return np.asarray(planes[0]) if len(planes) == 1 else np.stack([np.asarray(plane) for plane in planes], -1)
 
 
 def _turned(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8] | None, orientation: int) -> Raster:

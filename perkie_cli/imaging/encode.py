@@ -11,12 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from perkie_cli.domain.errors import InvalidParameter, Unavailable, out_of_memory
 from perkie_cli.domain.picture import MASTER_QUALITY, QUALITY, EncodedPicture, ImageFormat, master_format
 from perkie_cli.imaging.raster import Raster
-from perkie_cli.imaging.sizes import scaled
 
 
 def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> EncodedPicture:
@@ -56,14 +54,21 @@ def _jpeg(raster: Raster, quality: int) -> bytes:
         *(cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
         *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling),
     ]
-    rgb = raster.rgb if raster.alpha is None else np.asarray(over_white(raster))
-    return _written(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)
+    return _written(".jpg", cv2.cvtColor(_opaque(raster), cv2.COLOR_RGB2BGR), options)
+
+
+def _opaque(raster: Raster) -> NDArray[np.uint8]:
+    if raster.alpha is None:
+        return raster.rgb
+    from perkie_cli.imaging import pillow
+
+    return np.asarray(pillow.over_white(raster))
 
 
 def _webp(raster: Raster, quality: int) -> bytes:
-    out = io.BytesIO()
-    to_pillow(raster).save(out, "WEBP", quality=quality, method=4)
-    return out.getvalue()
+    from perkie_cli.imaging import pillow  # late: see there
+
+    return pillow.webp(raster, quality)
 
 
 def _png(raster: Raster, _: int) -> bytes:
@@ -95,10 +100,9 @@ def encode_grey(plane: NDArray[np.uint8], kind: ImageFormat) -> EncodedPicture:
     if kind is ImageFormat.WEBP:
         return encode(Raster(np.repeat(plane[..., None], 3, axis=2)), kind)
     check_fits(width, height, kind)
-    out = io.BytesIO()
-    options = {"quality": QUALITY} if kind is ImageFormat.JPEG else {"compress_level": 1}
-    Image.fromarray(plane).save(out, "JPEG" if kind is ImageFormat.JPEG else "PNG", **options)
-    return EncodedPicture(out.getvalue(), kind, width, height)
+    from perkie_cli.imaging import pillow
+
+    return EncodedPicture(pillow.grey(plane, kind), kind, width, height)
 
 
 def archive(pictures: Mapping[str, EncodedPicture]) -> bytes:
@@ -126,36 +130,3 @@ def encode_master(raster: Raster) -> EncodedPicture:
     """
     kind = master_format(raster.alpha is not None)
     return encode(raster, kind if raster.long_side <= kind.longest_side else ImageFormat.PNG, MASTER_QUALITY)
-
-
-def resize(raster: Raster, long_side: int) -> Raster:
-    """``raster`` with that long side in px (Lanczos, both ways), weighted by alpha so that no fringe is born."""
-    size = scaled(raster.width, raster.height, long_side)
-    if size == (raster.width, raster.height):
-        return raster
-    return from_pillow(to_pillow(raster).resize(size, Image.Resampling.LANCZOS))
-
-
-def to_pillow(raster: Raster) -> Image.Image:
-    """RGB, or RGBA where there is alpha."""
-    image = Image.fromarray(raster.rgb)
-    if raster.alpha is not None:
-        image.putalpha(Image.fromarray(raster.alpha))
-    return image
-
-
-def from_pillow(image: Image.Image) -> Raster:
-    """The raster of an RGB or RGBA image in sRGB."""
-    if image.mode != "RGBA":
-        return Raster(np.asarray(image))
-    return Raster(np.asarray(image.convert("RGB")), np.asarray(image.getchannel("A")))
-
-
-def over_white(raster: Raster) -> Image.Image:
-    """RGB, composed over white."""
-    image = Image.fromarray(raster.rgb)
-    if raster.alpha is None:
-        return image
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=Image.fromarray(raster.alpha))
-    return white

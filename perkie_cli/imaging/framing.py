@@ -12,7 +12,7 @@ from perkie_cli.domain.cutouts.layout import Layout, Region
 from perkie_cli.domain.cutouts.request import Framing
 from perkie_cli.domain.errors import InvalidParameter
 from perkie_cli.domain.frozen import frozen
-from perkie_cli.imaging.encode import resize
+from perkie_cli.imaging.codec import resize
 from perkie_cli.imaging.raster import Raster, with_alpha
 from perkie_cli.imaging.sizes import scaled
 

@@ -39,21 +39,17 @@ class Engines(Mapping[str, E]):
 
 
 class MattingEngines(Engines[MattingEngine]):
-    """Perkie's own engines, then the networks of models.toml."""
-
-    def __init__(self, its: Services, parts: Mapping[str, str], auto: str) -> None:
-        super().__init__(its, parts, auto)
-        self._networks = its.network_engines
+    """Perkie's own engines, then the networks of models.toml, which is read when one that is not ours is asked for."""
 
     def __getitem__(self, name: str) -> MattingEngine:
-        return self._networks[name] if name in self._networks else super().__getitem__(name)
+        return super().__getitem__(name) if name in self._parts else self._its.network_engines[name]
 
     def __iter__(self) -> Iterator[str]:
         yield from super().__iter__()
-        yield from self._networks
+        yield from self._its.network_engines
 
     def __len__(self) -> int:
-        return super().__len__() + len(self._networks)
+        return super().__len__() + len(self._its.network_engines)
 
 
 def network_engines(its: Services) -> NetworkEngines:

@@ -58,7 +58,8 @@ class BatchCommand:
     outputs: Outputs = field(init=False)  # since ``jobs``
 
     def __post_init__(self) -> None:
-        """Lets stderr carry events, if asked to."""
+        """Lets stderr carry events, if asked to, and the process keep its memory."""
+        keep()
         self.renderer.events = self.options.progress is ProgressKind.JSONL
 
     async def files(self) -> list[InputFile]:
@@ -148,8 +149,13 @@ class BatchCommand:
 
     async def ensure_weights(self, *, required: bool) -> None:
         """Downloads the network if it is missing here, and this is where outputs are made. Raises: see the function."""
-        if not (self.options.rules.dry_run or self._uses_ray):
+        if self._makes_here:
             await ensure_weights(self.services, self.renderer, required=required)
+
+    async def begin_to_load(self, files: Sequence[InputFile]) -> None:
+        """Begins to load the network for a single photo; many hardly notice the time."""
+        if len(files) == 1 and self._makes_here:
+            await self.services.cutout_readiness.begin()
 
     async def run(
         self,
@@ -162,7 +168,6 @@ class BatchCommand:
         cuts_out: bool,
     ) -> Report:
         """Runs the jobs and reports. ``budget`` and ``price``, that of a picture, in dollars."""
-        keep()
         if len(jobs) == 1:
             seldom_collected()
         logbook = self._logbook()
@@ -181,6 +186,10 @@ class BatchCommand:
             ended = await self._recorded(logbook, jobs, work, there, at_once, budget)
         say_summary(self.renderer, ended, used)
         return batch_report(ended, logbook.run_id, used)
+
+    @property
+    def _makes_here(self) -> bool:
+        return not (self.options.rules.dry_run or self._uses_ray)
 
     @property
     def _uses_ray(self) -> bool:

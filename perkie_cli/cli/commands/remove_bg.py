@@ -141,6 +141,7 @@ async def _run(command: BatchCommand, options: _Options, file: PurePath | None) 
     services = command.services
     check_result(options.output, options.background, options.format)
     files = await command.files()
+    await command.begin_to_load(files)
     services.cutouts.recipe()  # reports an unknown engine or mode before anything is downloaded
     fallback = len(files) == 1 if options.fallback is None else options.fallback
     await command.ensure_weights(required=not fallback)

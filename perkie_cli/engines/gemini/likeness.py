@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from perkie_cli.imaging.encode import over_white
+from perkie_cli.imaging.pillow import over_white
 from perkie_cli.imaging.raster import Raster
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from perkie_cli.engines.u2net.guided import solve_symmetric
+
 Floats = NDArray[np.float32]
 Plane = NDArray[np.floating[Any]]
 Picture = NDArray[np.floating[Any]]
@@ -21,7 +23,7 @@ Places = NDArray[np.intp]
 
 _EPSILON = 1e-6  # variance of colour that counts as flat
 _TOLERANCE = 1e-4  # of the residual's norm
-_CHUNK = 8192  # windows at a time: their 9 × 9 matrices stay small
+_CHUNK = 1024  # windows at a time: their 9 × 9 matrices stay in the processor's cache
 _MARGIN = 2  # px around the picture, so that every open pixel has its whole stencil
 _REACH = 5  # px, the width of a stencil
 _WINDOW = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
@@ -77,24 +79,28 @@ def _stencils(colours: Picture, open_: Mask, places: Places) -> Floats:
     touching = cv2.dilate(open_.view(np.uint8), np.ones((3, 3), np.uint8)).ravel()
     centres = np.flatnonzero(touching)
     weights = np.zeros((_REACH * _REACH, len(places) + 1))
-    window = np.array([y * stride + x for y, x in _WINDOW])
+    window = np.array([[y * stride + x] for y, x in _WINDOW])
     for begin in range(0, len(centres), _CHUNK):
-        pixels = centres[begin : begin + _CHUNK, None] + window
-        laplacian = _window_laplacians(colours[pixels])
-        rows = row[pixels]
+        pixels = centres[begin : begin + _CHUNK] + window
+        laplacian, rows = _window_laplacians(colours[pixels]), row[pixels]
         for i, (y, x) in enumerate(_WINDOW):
             for j, (other_y, other_x) in enumerate(_WINDOW):
                 offset = (other_y - y + _MARGIN) * _REACH + other_x - x + _MARGIN
-                weights[offset, rows[:, i]] += laplacian[:, i, j]  # a pixel stands at i in one window only
+                weights[offset][rows[i]] += laplacian[i, j]  # a pixel stands at i in one window only
     return weights[:, :-1].astype(np.float32)
 
 
 def _window_laplacians(colours: Picture) -> Plane:
-    """float64 (n, 9, 9), each window's share of the matrix, of its colours (n, 9, 3)."""
-    centred = colours - colours.mean(1, keepdims=True)
-    turned = centred.transpose(0, 2, 1)
-    covariance = turned @ centred / 9 + np.eye(3) * (_EPSILON / 9)
-    shares: Plane = np.eye(9) - (1 + centred @ np.linalg.inv(covariance) @ turned) / 9
+    """float64 (9, 9, n), each window's share of the matrix, of its colours (9, n, 3)."""
+    centred = np.ascontiguousarray(colours.transpose(2, 0, 1), np.float64)
+    centred -= centred.mean(1, keepdims=True)
+    r, g, b = centred
+    pairs = (r, r), (r, g), (r, b), (g, g), (g, b), (b, b)
+    covariances = [(one * other).mean(0) + (_EPSILON / 9 if one is other else 0) for one, other in pairs]
+    x, y, z = solve_symmetric(covariances, (r, g, b))
+    shares = np.stack([1 + r[i] * x + g[i] * y + b[i] * z for i in range(len(_WINDOW))])
+    shares /= -9
+    shares[range(len(_WINDOW)), range(len(_WINDOW))] += 1
     return shares
 
 

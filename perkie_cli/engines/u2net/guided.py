@@ -45,12 +45,12 @@ def fit(picture: Plane, values: Plane, radius: int, eps: float) -> ColourModel:
     guide, target = picture.astype(np.float64), values.astype(np.float64)
     mean, mean_target = _box(guide, radius), _box(target, radius)
     covariance = _planes(_box(guide * target[..., None], radius) - mean * mean_target[..., None])
-    slope = np.asarray(cv2.merge(_solved(_covariances(guide, mean, radius, eps), covariance)), np.float64)
+    slope = np.asarray(cv2.merge(solve_symmetric(_covariances(guide, mean, radius, eps), covariance)), np.float64)
     offset = mean_target - np.einsum("ijk,ijk->ij", slope, mean)
     return ColourModel(_box(slope, radius).astype(np.float32), _box(offset, radius).astype(np.float32))
 
 
-def _covariances(guide: Doubles, mean: Doubles, radius: int, eps: float) -> tuple[Doubles, ...]:
+def _covariances(guide: Doubles, mean: Doubles, radius: int, eps: float) -> Sequence[Doubles]:
     """rr, rg, rb, gg, gb and bb of each window."""
     (r, g, b), (mean_r, mean_g, mean_b) = _planes(guide), _planes(mean)
     return (
@@ -63,8 +63,8 @@ def _covariances(guide: Doubles, mean: Doubles, radius: int, eps: float) -> tupl
     )
 
 
-def _solved(matrix: tuple[Doubles, ...], right: Sequence[Doubles]) -> list[Doubles]:
-    """x of the symmetric 3 × 3 system of each pixel, by its adjugate."""
+def solve_symmetric(matrix: Sequence[Doubles], right: Sequence[Doubles]) -> list[Doubles]:
+    """x of symmetric 3 × 3 systems of any shape, by their adjugates; ``matrix``: rr, rg, rb, gg, gb and bb."""
     rr, rg, rb, gg, gb, bb = matrix
     first, second, third = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
     determinant = rr * first + rg * second + rb * third

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from perkie_cli.domain.frozen import frozen
-from perkie_cli.imaging.exif import UPRIGHT
+from perkie_cli.imaging.containers.exif import UPRIGHT
 
 
 @frozen

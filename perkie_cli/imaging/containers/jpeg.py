@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from perkie_cli.domain.frozen import frozen
+from perkie_cli.imaging.containers.exif import UPRIGHT, orientation
 from perkie_cli.imaging.containers.header import Header
 from perkie_cli.imaging.damage import Damage, Unsupported
-from perkie_cli.imaging.exif import UPRIGHT, orientation
 
 _MOST_SEGMENTS = 10_000
 _MOST_SCANS = 200  # encoders make about ten, and each costs a pass over the whole picture

@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Iterator
 
 from perkie_cli.domain.frozen import frozen
+from perkie_cli.imaging.containers.exif import UPRIGHT, orientation
 from perkie_cli.imaging.containers.header import CodePoints, Header
 from perkie_cli.imaging.damage import Damage
-from perkie_cli.imaging.exif import UPRIGHT, orientation
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST_CHUNKS = 100_000  # an encoder's smallest usual chunk is 8 kB

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perkie_cli.imaging.containers.exif import UPRIGHT, orientation
 from perkie_cli.imaging.containers.header import Header
 from perkie_cli.imaging.damage import Damage
-from perkie_cli.imaging.exif import UPRIGHT, orientation
 
 _MOST_CHUNKS = 10_000
 

@@ -7,17 +7,22 @@ from collections.abc import Mapping
 from perkie_cli.domain.cutouts.checkpoint import checkpoint
 from perkie_cli.domain.engines import MattingChoice
 from perkie_cli.domain.errors import MissingWeights
-from perkie_cli.ports import MattingEngine, WarmableMatting
+from perkie_cli.imaging import codec
+from perkie_cli.ports import Loadable, MattingEngine, WarmableMatting, Workers
 from perkie_cli.services.cutouts.weights import ModelFiles, WeightState
+from perkie_cli.system.waiting import begin
 
 
 class CutoutReadiness:
     """Readiness of the configured engine and mode."""
 
-    def __init__(self, engines: Mapping[str, MattingEngine], choice: MattingChoice, models: ModelFiles) -> None:
+    def __init__(
+        self, engines: Mapping[str, MattingEngine], choice: MattingChoice, models: ModelFiles, workers: Workers
+    ) -> None:
         self._engines = engines
         self._choice = choice
         self._models = models
+        self._workers = workers
 
     @property
     def needs_weights(self) -> bool:
@@ -45,3 +50,13 @@ class CutoutReadiness:
         if not isinstance(engine, WarmableMatting) or (self.needs_weights and not self.has_weights()):
             return None
         return await engine.warm_up(self._choice.mode)
+
+    async def begin(self) -> None:
+        """Begins to load the model, where the engine can, for a picture that will tell its errors.
+
+        Returns when all is imported: imports of several threads take turns, but loading goes on beside them.
+        """
+        engine: object = self._engines.get(self._choice.engine)
+        if isinstance(engine, Loadable):
+            begin(engine.load())
+            await self._workers.run(codec.load)

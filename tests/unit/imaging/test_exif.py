@@ -12,7 +12,7 @@ from PIL import Image
 
 from perkie_cli.domain.picture import ImageLimits
 from perkie_cli.imaging import codec
-from perkie_cli.imaging.exif import orientation
+from perkie_cli.imaging.containers.exif import orientation
 from tests.pictures import file_of, photo
 
 LIMITS = ImageLimits()
