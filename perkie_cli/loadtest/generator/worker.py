@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import field, replace
+from functools import partial
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -163,19 +164,23 @@ async def fill(job: Job, messages: Sequence[Message], connections: Connections) 
         async with asyncio.TaskGroup() as group:
             for _ in range(FILLING):
                 group.create_task(filler())
-    except* PerkieError as errors:
+    except ExceptionGroup as errors:  # with except* it would stay a group, in Python before 3.11.4
         raise errors.exceptions[0] from None
     return spent
+
+
+def _end(ended: asyncio.Event, _: Exchange) -> None:
+    ended.set()
 
 
 async def _warm(scenario: Scenario, message: Message, connections: Connections, choice: Choice, run: str) -> float:
     call = scenario.calls[choice.call]
     for _ in range(TRIES):
-        ended = asyncio.get_running_loop().create_future()
-        exchange = Exchange(choice, 0, connections.now(), ended.set_result)
+        ended = asyncio.Event()  # an answer may still come when another's failure has ended the wait
+        exchange = Exchange(choice, 0, connections.now(), partial(_end, ended))
         exchange.payload = message.payload(choice, run)
         connections.send(exchange, call.timeout)
-        await ended
+        await ended.wait()
         verdict = judge(exchange, call)
         if verdict.outcome is Outcome.OK:
             return facts(exchange).usd
