@@ -21,11 +21,11 @@ from perkie_cli.engines.local.planes import (
     resize,
     smoothstep,
     solve_gamma,
-    thrice,
 )
 from perkie_cli.engines.local.scene.ground import Ground
 from perkie_cli.engines.local.scene.subject import Scene, fill_around
 from perkie_cli.engines.local.tone import ToneKey, calm_texture, catch_lights, tone_key
+from perkie_cli.imaging.raster import thrice
 
 LIGHTNESS_STOPS: Final = (0.0, 0.16, 0.30, 0.44, 0.58, 0.70, 0.84, 1.0)
 SKIES: Final[Mapping[str, tuple[str, ...]]] = {  # from the darkest to the lightest paint, one a stop

@@ -24,9 +24,9 @@ from perkie_cli.engines.local.planes import (
     resize,
     rows,
     smoothstep,
-    thrice,
 )
 from perkie_cli.engines.local.scene.cuts import dissolve_cuts
+from perkie_cli.imaging.raster import thrice
 
 OPAQUE = 250  # alpha above which nothing is cut out
 MAP_SIDE = 96
