@@ -59,13 +59,14 @@ class _Model:
         grid = shrunk(width, height, _COARSE_SIDE)
         radius = max(1, round(max(grid) * _WIDE))
         narrow = tuple(max(1, round(long_side * share)) for share in _NARROW)
-        foreground = _smooth_colour(rgb, _PURE[alpha], grid, radius)
-        background = _smooth_colour(rgb, _PURE[255 - alpha], grid, radius)
+        foreground = _smooth_colour(rgb, alpha, grid, radius)
+        background = _smooth_colour(rgb, 255 - alpha, grid, radius)
         return cls(foreground, background, narrow)
 
 
-def _smooth_colour(rgb: Bytes, weight: Bytes, grid: tuple[int, int], radius: int) -> Floats:
-    """The weighted mean colour around each point of a small grid; black where nothing has weight."""
+def _smooth_colour(rgb: Bytes, share: Bytes, grid: tuple[int, int], radius: int) -> Floats:
+    """The mean colour of what is purest of ``share`` around each point of a small grid; black where there is none."""
+    weight = cv2.LUT(share, _PURE)
     weighted = cv2.multiply(rgb, cv2.merge([weight, weight, weight]), scale=1 / 255)
     colour = cv2.resize(weighted, grid, interpolation=cv2.INTER_AREA).astype(np.float32)
     mass = np.multiply(cv2.resize(weight, grid, interpolation=cv2.INTER_AREA), _UNIT, dtype=np.float32)
@@ -88,7 +89,8 @@ def _fill_tile(result: Bytes, rgb: Bytes, alpha: Bytes, model: _Model, inner: Ti
 def _refine(rgb: Bytes, alpha: Bytes, foreground: Floats, background: Floats, radii: tuple[int, ...]) -> Floats:
     """Forte's step on the wide mean, then again on ever narrower means of what it gave."""
     opacity = np.multiply(alpha, _UNIT, dtype=np.float32)
-    a, weight, mass = thrice(opacity), thrice(opacity**3), opacity**3
+    mass = opacity * opacity * opacity
+    a, weight = thrice(opacity), thrice(mass)
     unexplained = rgb - (_ONE - a) * background
     estimate = _step(unexplained, a, foreground)
     for radius in radii:

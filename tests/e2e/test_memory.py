@@ -30,6 +30,18 @@ before = status("VmRSS")
 codec.decode(data, ImageLimits())
 print(status("VmHWM") - before)
 """
+FETCH = """
+import ctypes, resource, sys
+from perkie_cli.system import memory
+
+SIZE = 32 * 2**20
+if sys.argv[1] == "keep":
+    memory.keep()
+memory.fetch(SIZE)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+pieces = [ctypes.create_string_buffer(2**20) for _ in range(SIZE // 2**20)]  # touches every page
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
 
 
@@ -57,6 +69,19 @@ def test_decoding_takes_few_bytes_a_pixel(kind: str, alpha: bool, most: float) -
         check=True,
     )
     assert int(done.stdout) / SIDE**2 < most
+
+
+def test_fetched_memory_needs_no_page_faults_any_more() -> None:
+    """Only where it is kept: elsewhere it would go back at once."""
+
+    def faults(how: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", FETCH, how], capture_output=True, env={"PYTHONPATH": str(ROOT)}, check=True
+        )
+        return int(done.stdout)
+
+    assert faults("leave") > 8000
+    assert faults("keep") < 800
 
 
 def memory(pid: int, name: str) -> float:

@@ -7,6 +7,7 @@ as the 5 × 5 stencil of each open pixel and solved by conjugate gradients, so n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -23,10 +24,11 @@ Places = NDArray[np.intp]
 
 _EPSILON = 1e-6  # variance of colour that counts as flat
 _TOLERANCE = 1e-4  # of the residual's norm
-_CHUNK = 1024  # windows at a time: their 9 × 9 matrices stay in the processor's cache
+_CHUNK = 4096  # windows at a time: their colours stay in the processor's cache
 _MARGIN = 2  # px around the picture, so that every open pixel has its whole stencil
 _REACH = 5  # px, the width of a stencil
 _WINDOW = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+_STEPS = [y * _REACH + x for y, x in _WINDOW]  # in a stencil
 
 
 def solve(picture: Picture, start: Plane, open_: Mask, prior: Plane, steps: int) -> Floats:
@@ -80,28 +82,34 @@ def _stencils(colours: Picture, open_: Mask, places: Places) -> Floats:
     centres = np.flatnonzero(touching)
     weights = np.zeros((_REACH * _REACH, len(places) + 1))
     window = np.array([[y * stride + x] for y, x in _WINDOW])
+    middle = len(weights) // 2
     for begin in range(0, len(centres), _CHUNK):
         pixels = centres[begin : begin + _CHUNK] + window
-        laplacian, rows = _window_laplacians(colours[pixels]), row[pixels]
-        for i, (y, x) in enumerate(_WINDOW):
-            for j, (other_y, other_x) in enumerate(_WINDOW):
-                offset = (other_y - y + _MARGIN) * _REACH + other_x - x + _MARGIN
-                weights[offset][rows[i]] += laplacian[i, j]  # a pixel stands at i in one window only
+        rows = row[pixels]
+        for i, shares in enumerate(_window_laplacians(colours[pixels])):
+            for j, share in enumerate(shares, i):  # a pixel stands at i in one window only
+                step = _STEPS[j] - _STEPS[i]
+                weights[middle + step][rows[i]] += share
+                if step:
+                    weights[middle - step][rows[j]] += share
     return weights[:, :-1].astype(np.float32)
 
 
-def _window_laplacians(colours: Picture) -> Plane:
-    """float64 (9, 9, n), each window's share of the matrix, of its colours (9, n, 3)."""
+def _window_laplacians(colours: Picture) -> Iterator[Plane]:
+    """The 9 × 9 matrices of n windows, of their colours (9, n, 3): row i from its diagonal on, float64 (9 - i, n).
+
+    The rest is its mirror image.
+    """
     centred = np.ascontiguousarray(colours.transpose(2, 0, 1), np.float64)
     centred -= centred.mean(1, keepdims=True)
     r, g, b = centred
     pairs = (r, r), (r, g), (r, b), (g, g), (g, b), (b, b)
     covariances = [(one * other).mean(0) + (_EPSILON / 9 if one is other else 0) for one, other in pairs]
-    x, y, z = solve_symmetric(covariances, (r, g, b))
-    shares = np.stack([1 + r[i] * x + g[i] * y + b[i] * z for i in range(len(_WINDOW))])
-    shares /= -9
-    shares[range(len(_WINDOW)), range(len(_WINDOW))] += 1
-    return shares
+    x, y, z = (solved / -9 for solved in solve_symmetric(covariances, (r, g, b)))
+    for i in range(len(_WINDOW)):
+        shares = r[i] * x[i:] + g[i] * y[i:] + b[i] * z[i:] - 1 / 9
+        shares[0] += 1
+        yield shares
 
 
 def _conjugate_gradients(system: _System, right: Floats, start: Floats, steps: int) -> Floats:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MODEL = "u2netp"
-_VERSION = "3"  # increase it when alpha changes
+_VERSION = "4"  # increase it when alpha changes
 
 
 class BuiltinEngine:

@@ -42,17 +42,18 @@ class ColourModel:
 
 def fit(picture: Plane, values: Plane, radius: int, eps: float) -> ColourModel:
     """The model of ``values`` (h, w) in windows of ``radius`` px; ``eps`` (variance) keeps what is flat smooth."""
-    guide, target = picture.astype(np.float64), values.astype(np.float64)
-    mean, mean_target = _box(guide, radius), _box(target, radius)
-    covariance = _planes(_box(guide * target[..., None], radius) - mean * mean_target[..., None])
-    slope = np.asarray(cv2.merge(solve_symmetric(_covariances(guide, mean, radius, eps), covariance)), np.float64)
-    offset = mean_target - np.einsum("ijk,ijk->ij", slope, mean)
-    return ColourModel(_box(slope, radius).astype(np.float32), _box(offset, radius).astype(np.float32))
+    guide, target = [plane.astype(np.float64) for plane in cv2.split(picture)], values.astype(np.float64)
+    means, mean_target = [_box(plane, radius) for plane in guide], _box(target, radius)
+    covariances = [_box(plane * target, radius) - mean * mean_target for plane, mean in zip(guide, means, strict=True)]
+    slope = solve_symmetric(_matrix(guide, means, radius, eps), covariances)
+    offset = mean_target - sum(along * mean for along, mean in zip(slope, means, strict=True))
+    smooth = [_box(along, radius).astype(np.float32) for along in slope]
+    return ColourModel(np.asarray(cv2.merge(smooth), np.float32), _box(offset, radius).astype(np.float32))
 
 
-def _covariances(guide: Doubles, mean: Doubles, radius: int, eps: float) -> Sequence[Doubles]:
-    """rr, rg, rb, gg, gb and bb of each window."""
-    (r, g, b), (mean_r, mean_g, mean_b) = _planes(guide), _planes(mean)
+def _matrix(guide: Sequence[Doubles], means: Sequence[Doubles], radius: int, eps: float) -> Sequence[Doubles]:
+    """rr, rg, rb, gg, gb and bb of each window: covariances of the colours."""
+    (r, g, b), (mean_r, mean_g, mean_b) = guide, means
     return (
         _box(r * r, radius) - mean_r * mean_r + eps,
         _box(r * g, radius) - mean_r * mean_g,
@@ -74,11 +75,6 @@ def solve_symmetric(matrix: Sequence[Doubles], right: Sequence[Doubles]) -> list
         (second * x + (rr * bb - rb * rb) * y + (rg * rb - rr * gb) * z) / determinant,
         (third * x + (rg * rb - rr * gb) * y + (rr * gg - rg * rg) * z) / determinant,
     ]
-
-
-def _planes(picture: Doubles) -> list[Doubles]:
-    """The channels, each in one piece of memory."""
-    return [np.asarray(plane, np.float64) for plane in cv2.split(picture)]
 
 
 def _box(values: Doubles, radius: int) -> Doubles:

@@ -33,8 +33,8 @@ def inseparable(picture: Floats, likely: Floats) -> Floats:
 
 def _colours(picture: Floats, where: Mask, sigma: float) -> tuple[Any, Any]:
     """Mean colour (h, w, 3) and the sum of its variances (h, w), around each pixel."""
-    weight = where.astype(np.float32)[..., None]
-    mass = cv2.GaussianBlur(weight, (0, 0), sigma)[..., None] + _ABSENT
-    mean = cv2.GaussianBlur(picture * weight, (0, 0), sigma) / mass
-    square = cv2.GaussianBlur(picture * picture * weight, (0, 0), sigma) / mass
-    return mean, np.maximum(square - mean * mean, 0).sum(-1)
+    weight = where.astype(np.float32)
+    mass = cv2.GaussianBlur(weight, (0, 0), sigma) + _ABSENT
+    mean = cv2.GaussianBlur(picture * weight[..., None], (0, 0), sigma) / mass[..., None]
+    square = cv2.GaussianBlur((picture * picture).sum(-1) * weight, (0, 0), sigma) / mass
+    return mean, np.maximum(square - (mean * mean).sum(-1), 0)

@@ -36,17 +36,25 @@ _CLEAR = 0.3  # of ``undecided``: a vaguer first pass does not locate the subjec
 class Subject:
     """``alpha`` is uint8 (h, w) of the picture, all 0 where there is no subject.
 
-    ``doubt`` is float32 of 0..1, any size, of the whole picture: what lies outside, but may be part of the subject.
+    ``seen`` is the network's map of its ``place``.
     """
 
     alpha: Bytes
     confidence: Confidence
-    doubt: Floats
+    seen: Floats
+    place: tuple[slice, slice]
 
     @property
     def map(self) -> Floats:
         """``alpha`` as float32 of 0..1."""
         return self.alpha.astype(np.float32) / np.float32(255)
+
+    @property
+    def doubt(self) -> Floats:
+        """float32 of 0..1, any size, of the whole picture: what lies outside, but may be part of the subject."""
+        if not sees_subject(self.seen):
+            return np.zeros((1, 1), np.float32)
+        return in_doubt(self.seen, self.alpha, self.place)
 
 
 def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
@@ -58,7 +66,7 @@ def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
     view = _look(rgb, mirrored(network, rgb, _GLANCE), network)
     alpha = np.zeros(rgb.shape[:2], np.uint8)
     if not sees_subject(view.map):
-        return Subject(alpha, nothing_found(view.map), np.zeros((1, 1), np.float32))
+        return Subject(alpha, nothing_found(view.map), view.map, view.place)
     alpha[view.place] = refine(view.rgb, tidy(view.map))
     confidence = assess(
         view.map,
@@ -66,7 +74,7 @@ def find_subject(rgb: Bytes, network: SubjectNetwork | None = None) -> Subject:
         lambda: mirrored(network, view.rgb, view.map.shape[0]),
         view.rgb[..., 0].size / alpha.size,
     )
-    return Subject(alpha, confidence, in_doubt(view.map, alpha, view.place))
+    return Subject(alpha, confidence, view.map, view.place)
 
 
 @frozen(eq=False)

@@ -10,7 +10,10 @@ from perkie_cli.domain.errors import MissingWeights
 from perkie_cli.imaging import codec
 from perkie_cli.ports import Loadable, MattingEngine, WarmableMatting, Workers
 from perkie_cli.services.cutouts.weights import ModelFiles, WeightState
+from perkie_cli.system.memory import fetch
 from perkie_cli.system.waiting import begin
+
+_FIRST_PICTURE = 128 * 2**20  # bytes: what the builtin network takes for one
 
 
 class CutoutReadiness:
@@ -54,9 +57,11 @@ class CutoutReadiness:
     async def begin(self) -> None:
         """Begins to load the model, where the engine can, for a picture that will tell its errors.
 
-        Returns when all is imported: imports of several threads take turns, but loading goes on beside them.
+        Returns when all is imported: imports of several threads take turns, but loading goes on beside them. So does
+        fetching the memory for the picture.
         """
         engine: object = self._engines.get(self._choice.engine)
         if isinstance(engine, Loadable):
             begin(engine.load())
             await self._workers.run(codec.load)
+            await self._workers.run(fetch, _FIRST_PICTURE)
