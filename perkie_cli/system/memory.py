@@ -43,9 +43,8 @@ def keep() -> None:
 
 
 def fetch(size: int) -> None:
-    """Fetches about so many bytes in advance, if this process keeps memory: a page fault each costs twice the time.
-
-    Nothing happens where the kernel cannot.
+    """Fetches about ``size`` bytes in advance, if this process keeps memory: page after page, as they are first used,
+    they cost twice the time. Where the kernel cannot do that, nothing happens.
     """
     allocate, free, advise = (_of_glibc(name) for name in ("malloc", "free", "madvise"))
     if not _kept or allocate is None or free is None or advise is None:
