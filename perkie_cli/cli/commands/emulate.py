@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,13 +27,12 @@ from perkie_cli.cli.emulate.options import (
     StoragePort,
 )
 from perkie_cli.cli.emulate.running import note, serve, tell
+from perkie_cli.cli.emulate.together import Ports, gemini_api, google_cloud, serve_together
 from perkie_cli.cli.render import Report
-from perkie_cli.cli.session import finish, renderer_of, settings_of
-from perkie_cli.domain.errors import MissingExtra
+from perkie_cli.cli.session import finish, settings_of
 
 if TYPE_CHECKING:
     from perkie_cli.bootstrap import Services
-    from perkie_cli.emulators.cloud_run.server import RunEmulator
     from perkie_cli.emulators.gemini.server import GeminiEmulator
     from perkie_cli.emulators.rpc_server import RpcEmulator
 
@@ -292,30 +290,18 @@ def gcp(
 
       perkie emulate gcp --storage-port 8085 --firestore-port 8086 --bucket pets
     """
-    from perkie_cli.emulators.run import make_firestore, make_iam, make_monitoring, make_storage
-
     services = build_services(settings_of(ctx).settings)
-    objects = make_storage(
-        services.clock, host=host, port=storage_port, buckets=bucket or (), signing_keys=signing_key or ()
+    ports = Ports(storage_port, firestore_port, monitoring_port, run_port, iam_port)
+    members = google_cloud(
+        ctx,
+        services,
+        ports,
+        host=host,
+        buckets=bucket or (),
+        transactions=transactions,
+        signing_keys=signing_key or (),
     )
-    documents = make_firestore(services.clock, host=host, port=firestore_port, transactions=transactions)
-
-    measures = make_monitoring(services.clock, host=host, port=monitoring_port)
-    containers = _cloud_run(ctx, services, host, run_port)
-    rights = make_iam(host=host, port=iam_port)
-
-    def announce() -> None:
-        tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
-        tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
-        tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
-        tell(ctx, f"CLOUD_IAM_EMULATOR_HOST={rights.address}")
-        note(ctx)
-
-    asyncio.run(serve(services, [objects, documents, measures, rights, *containers], announce))
-    summary = {"storage": objects.url, "firestore": documents.address}
-    summary |= {"monitoring": measures.address, "iam": rights.address}
-    summary |= [("run", each.address) for each in containers]
-    finish(ctx, Report(summary=summary))
+    serve_together(ctx, services, [*members])
 
 
 @app.command("all")
@@ -339,41 +325,11 @@ def all_(
 
       perkie emulate all --bucket pets --picture tiny
     """
-    from perkie_cli.emulators.run import make_firestore, make_iam, make_monitoring, make_storage
-
     services = build_services(settings_of(ctx).settings)
     models = _gemini(services, picture, host=host, port=gemini_port)
-    objects = make_storage(services.clock, host=host, port=storage_port, buckets=bucket or ())
-    documents = make_firestore(services.clock, host=host, port=firestore_port)
-
-    measures = make_monitoring(services.clock, host=host, port=monitoring_port)
-    containers = _cloud_run(ctx, services, host, run_port)
-    rights = make_iam(host=host, port=iam_port)
-
-    def announce() -> None:
-        tell(ctx, f"GOOGLE_GEMINI_BASE_URL={models.url}", "GEMINI_API_KEY=any")
-        tell(ctx, f"STORAGE_EMULATOR_HOST={objects.url}", f"FIRESTORE_EMULATOR_HOST={documents.address}")
-        tell(ctx, f"MONITORING_EMULATOR_HOST={measures.address}")
-        tell(ctx, *(f"CLOUD_RUN_EMULATOR_HOST={each.address}" for each in containers))
-        tell(ctx, f"CLOUD_IAM_EMULATOR_HOST={rights.address}")
-        note(ctx)
-
-    asyncio.run(serve(services, [models, objects, documents, measures, rights, *containers], announce))
-    summary = {"gemini": models.url, "storage": objects.url}
-    summary |= {"firestore": documents.address, "monitoring": measures.address, "iam": rights.address}
-    summary |= [("run", each.address) for each in containers]
-    finish(ctx, Report(summary=summary))
-
-
-def _cloud_run(ctx: typer.Context, services: Services, host: str, port: int) -> Sequence[RunEmulator]:
-    """Only `perkie emulate run` insists on its library; the others go without."""
-    from perkie_cli.emulators.run import make_cloud_run
-
-    try:
-        return [make_cloud_run(services.clock, host=host, port=port)]
-    except MissingExtra as error:
-        renderer_of(ctx).say(f"without Cloud Run: {error.message} ({error.hint})")
-        return []
+    ports = Ports(storage_port, firestore_port, monitoring_port, run_port, iam_port)
+    clouds = google_cloud(ctx, services, ports, host=host, buckets=bucket or ())
+    serve_together(ctx, services, [gemini_api(models), *clouds])
 
 
 def _gemini(services: Services, picture: str, **options: Any) -> GeminiEmulator:
