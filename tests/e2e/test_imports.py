@@ -64,3 +64,9 @@ def test_who_cuts_out_roughly_pays_for_no_network(home: Mapping[str, str], tmp_p
     assert "perkie_cli.engines.u2net" in modules
     assert modules.isdisjoint({"torch", *INSPYRENET, *GEMINI})
     assert "perkie_cli.services.pictures.generate" not in modules
+
+
+def test_a_cut_out_that_is_there_imports_nothing_to_make_it(home: Mapping[str, str], tmp_path: Path) -> None:
+    once = ("remove-bg", str(CAT), "--engine", "builtin", "-o", str(tmp_path / "cat.png"))
+    assert "cv2" in imported(home, *once)
+    assert imported(home, *once).isdisjoint({"cv2", "numpy"})

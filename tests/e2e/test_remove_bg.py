@@ -142,6 +142,34 @@ def test_auto_pulls_once_and_says_why_another_engine_stood_in(perkie_here: Perki
     assert "builtin instead, degraded: missing_weights" in done.stderr
 
 
+@pytest.mark.parametrize("command", [("remove-bg",), ("stylize", "--style", "ink_wash", "--remove-bg")])
+def test_nothing_is_downloaded_for_photos_that_cannot_be_used(
+    perkie_here: Perkie, cat: Path, command: tuple[str, ...]
+) -> None:
+    cat.with_name("text.jpg").write_text("hello")
+    engine = "--matting-engine" if "--remove-bg" in command else "--engine"
+    with scripted(serves(random.Random(1).randbytes(10_000))) as server:
+        words = (*command, engine, "inspyrenet", "--json")
+        env = {"PERKIE_MATTING_WEIGHTS_URL": server.url, "PERKIE_MATTING_MIRROR_URL": server.url}
+        missing = perkie_here(*words, "missing.jpg", env=env)
+        both = perkie_here(*words, "missing.jpg", "text.jpg", "--fallback", "none", env=env)
+        assert server.requests == []
+        perkie_here(*words, "text.jpg", "cat.png", "--fallback", "none", env=env)
+        assert len(server.requests) == 1
+    assert (missing.returncode, envelope(missing)["error"]["code"]) == (3, "unreadable_file")
+    assert [each["error"]["code"] for each in envelope(both)["results"]] == ["unreadable_file", "not_an_image"]
+    assert "downloaded" not in missing.stderr + both.stderr
+
+
+def test_outputs_that_are_there_need_no_network(perkie_here: Perkie, cat: Path) -> None:
+    perkie_here("remove-bg", "cat.png", *BUILTIN, "-o", "out.png")
+    env = {"PERKIE_OFFLINE": "1"}
+    words = ("remove-bg", "cat.png", "--engine", "inspyrenet", "--fallback", "none", "-o", "out.png")
+    kept = perkie_here(*words, "--skip-existing", env=env)
+    assert (kept.returncode, kept.stderr) == (0, "cat.png → out.png (already made)\n")
+    assert perkie_here(*words, "--force", env=env).returncode == 9
+
+
 def test_models_list_pull_and_verify(perkie_here: Perkie, home: Path) -> None:
     listed = perkie_here("models", "list", "--json")
     assert [each["state"] for each in envelope(listed)["results"][:2]] == ["absent", "absent"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import PurePath
@@ -22,7 +23,7 @@ from perkie_cli.batch.outputs.places import Outputs
 from perkie_cli.batch.outputs.record import Files, OutputRecord
 from perkie_cli.batch.photos.inputs import check_targets, is_bucket
 from perkie_cli.batch.photos.settle import Settling, in_order
-from perkie_cli.batch.photos.sources import InputFile
+from perkie_cli.batch.photos.sources import InputFile, photo_from
 from perkie_cli.batch.run import BatchRun, RunResult
 from perkie_cli.batch.work import FileWork, Maker
 from perkie_cli.cli.batch.cluster import Recipe, on_ray
@@ -33,7 +34,7 @@ from perkie_cli.cli.batch.progress import BatchProgress
 from perkie_cli.cli.batch.report import BatchReporter, batch_report, check_stdout, report_left_out, say_summary
 from perkie_cli.cli.models.checkpoints import ensure_weights
 from perkie_cli.cli.render import Renderer, Report
-from perkie_cli.domain.errors import NoPhotos
+from perkie_cli.domain.errors import NoPhotos, PerkieError
 from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.pictures.request import Fallback
 from perkie_cli.system.imports import seldom_collected
@@ -142,19 +143,15 @@ class BatchCommand:
             return await estimating.report(jobs)
         if paying.confirm_over is not None:
             await estimating.confirm(self.renderer, jobs, paying.confirm_over, yes=paying.yes)
-        if drawing.remove_background:
-            await self.ensure_weights(required=Fallback.LOCAL not in steps)
-        cuts_out = drawing.remove_background
-        return await self.run(jobs, recipe, at_once(services, options.jobs), paying.budget, price, cuts_out=cuts_out)
+        at_a_time, cuts_out = at_once(services, options.jobs), drawing.remove_background
+        required = Fallback.LOCAL not in steps
+        return await self.run(jobs, recipe, at_a_time, paying.budget, price, cuts_out=cuts_out, required=required)
 
-    async def ensure_weights(self, *, required: bool) -> None:
-        """Downloads the network if it is missing here, and this is where outputs are made. Raises: see the function."""
-        if self._makes_here:
-            await ensure_weights(self.services, self.renderer, required=required)
-
-    async def begin_to_load(self, files: Sequence[InputFile]) -> None:
-        """Begins to load the network for a single photo; many hardly notice the time."""
-        if len(files) == 1 and self._makes_here:
+    async def begin_to_load(self, jobs: Sequence[Job]) -> None:
+        """Begins to load the network for a single photo, whose output is not there; many hardly notice the time."""
+        if len(jobs) != 1 or not self._makes_here:
+            return
+        if self.options.rules.redo or await self.outputs.modified([jobs[0].target]) == [None]:
             await self.services.cutout_readiness.begin()
 
     async def run(
@@ -166,8 +163,12 @@ class BatchCommand:
         price: Decimal = Decimal(0),
         *,
         cuts_out: bool,
+        required: bool,
     ) -> Report:
-        """Runs the jobs and reports. ``budget`` and ``price``, that of a picture, in dollars."""
+        """Runs the jobs and reports. ``budget`` and ``price``, that of a picture, in dollars.
+
+        ``required``: nothing stands in for the network that cuts out. Raises also: as ``ensure_weights``.
+        """
         if len(jobs) == 1:
             seldom_collected()
         logbook = self._logbook()
@@ -177,6 +178,8 @@ class BatchCommand:
         maker: Maker = recipe(self.services)
         work, used = self.work(maker), None
         there = await work.there(jobs)
+        if cuts_out:
+            await self._ensure_weights([job for place, job in enumerate(jobs) if place not in there], required=required)
         if self._uses_ray and len(there) < len(jobs):
             cluster = on_ray(self.services, recipe, maker, price, self.options, self.renderer.warn, cuts_out=cuts_out)
             async with cluster as actors:
@@ -186,6 +189,20 @@ class BatchCommand:
             ended = await self._recorded(logbook, jobs, work, there, at_once, budget)
         say_summary(self.renderer, ended, used)
         return batch_report(ended, logbook.run_id, used)
+
+    async def _ensure_weights(self, jobs: Sequence[Job], *, required: bool) -> None:
+        """Downloads the network if it is missing here, outputs are made here, and one of the photos can be used."""
+        if not self._makes_here or not self.services.cutout_readiness.lacks_weights():
+            return
+        if await self._any_usable(jobs):
+            await ensure_weights(self.services, self.renderer, required=required)
+
+    async def _any_usable(self, jobs: Sequence[Job]) -> bool:
+        for job in jobs:
+            with suppress(PerkieError):
+                await photo_from(job.source, self.services.limits, self.services.io)
+                return True
+        return False
 
     @property
     def _makes_here(self) -> bool:

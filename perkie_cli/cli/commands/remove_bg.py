@@ -141,15 +141,14 @@ async def _run(command: BatchCommand, options: _Options, file: PurePath | None) 
     services = command.services
     check_result(options.output, options.background, options.format)
     files = await command.files()
-    await command.begin_to_load(files)
-    services.cutouts.recipe()  # reports an unknown engine or mode before anything is downloaded
-    fallback = len(files) == 1 if options.fallback is None else options.fallback
-    await command.ensure_weights(required=not fallback)
     tail = f"_{'mask' if options.output is CutoutOutput.MASK else 'cutout'}.{options.format.value}"
     plain = [replace(each, styles=None) for each in files]  # a manifest may be one for styles
     jobs = await command.jobs(plain, [""], lambda _: tail, file)
+    await command.begin_to_load(jobs)
+    services.cutouts.recipe()  # reports an unknown engine or mode before anything is downloaded
+    fallback = len(files) == 1 if options.fallback is None else options.fallback
     recipe = Cutting(partial(options.request, fallback=fallback))
-    report = await command.run(jobs, recipe, command.options.jobs, None, cuts_out=True)
+    report = await command.run(jobs, recipe, command.options.jobs, None, cuts_out=True, required=not fallback)
     cut_out = any(report.summary.get(status.value) for status in (Status.DONE, Status.CACHED))
     if cut_out and services.matting_choice.could_be_finer:
         command.renderer.say(FINER_FUR)

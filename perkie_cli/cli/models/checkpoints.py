@@ -28,7 +28,7 @@ async def ensure_weights(
     Raises: MissingExtra, MissingDevice; if ``required`` also MissingWeights or what a retry may mend, with a hint about
     the alternatives.
     """
-    if not services.matting_choice.needs_weights(engine) or services.cutout_readiness.has_weights():
+    if not services.cutout_readiness.lacks_weights(engine):
         return
     wanted = checkpoint(services.matting_choice.mode)
     services.check_matting()

@@ -37,6 +37,10 @@ class CutoutReadiness:
         found = self._models.look(checkpoint(self._choice.mode))
         return found.state is not WeightState.ABSENT or found.exported is not None
 
+    def lacks_weights(self, engine: str | None = None) -> bool:
+        """Whether that engine, by default the configured one, runs a model file in this process that is missing."""
+        return self._choice.needs_weights(engine) and not self.has_weights()
+
     async def check_weights(self) -> None:
         """Checks that the model file exists. Raises: MissingWeights."""
         if not self.has_weights():
@@ -50,7 +54,7 @@ class CutoutReadiness:
         Raises: the errors of the engine's ``matte``.
         """
         engine = self._engines.get(self._choice.engine)
-        if not isinstance(engine, WarmableMatting) or (self.needs_weights and not self.has_weights()):
+        if not isinstance(engine, WarmableMatting) or self.lacks_weights():
             return None
         return await engine.warm_up(self._choice.mode)
 
