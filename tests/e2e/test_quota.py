@@ -77,6 +77,20 @@ def test_a_grant_that_takes_nothing_back_names_what_books_use(perkie_here: Perki
     assert perkie_here("quota", "show", "--all").stdout == ""
 
 
+@pytest.mark.parametrize("verb", ["charge", "grant"])
+def test_what_is_taken_back_is_told_when_it_is_less_than_was_asked_for(perkie_here: Perkie, verb: str) -> None:
+    change = ("quota", verb, "--customer", "42", "--yes")
+    assert "only" not in perkie_here(*change, "4").stderr
+    said = "only 4 of 9 were taken back from customer:42: it had no more"
+    done = perkie_here(*change, "--", "-9")
+    assert (done.returncode, done.stderr) == (0, f"warning: {said}\n")
+    for asked, warnings in (("-9", [said]), ("-4", [])):
+        perkie_here(*change, "4")
+        answer = json.loads(perkie_here(*change, "--json", "--", asked).stdout)
+        assert answer["warnings"] == warnings
+        assert [each["pictures"] for each in answer["results"]] == [-4]
+
+
 @pytest.mark.parametrize("count", ["0", "99999999999999999999"])
 def test_a_grant_of_nothing_or_of_more_than_stores_can_count_is_refused(perkie_here: Perkie, count: str) -> None:
     assert perkie_here("quota", "grant", count, "--customer", "42", "--yes").returncode == 2

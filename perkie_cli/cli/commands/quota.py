@@ -33,11 +33,17 @@ All = Annotated[bool, typer.Option("--all", help="All counters of today: of whoe
 
 @frozen
 class CounterChangeRow:
-    """A counter before and after a change."""
+    """A counter before and after a change of so many ``pictures``, negative if they were taken back."""
 
     counter: str
+    pictures: int
     before: CounterState
     after: CounterState
+
+    @classmethod
+    def of(cls, change: CounterChange) -> CounterChangeRow:
+        """The row of a change."""
+        return cls(change.after.counter, change.pictures, change.before, change.after)
 
 
 @app.command()
@@ -130,7 +136,7 @@ def grant(
         raise UsageError("a grant of 0 pictures changes nothing")
     idle = "there was no grant to take back; `perkie quota charge N` books pictures as used"
     verb, step = f"grant {count} to", lambda admin: admin.grant(owner, count)
-    _change(ctx, renderer, owner, verb, idle, step, dry_run=dry_run, yes=yes)
+    _change(ctx, renderer, owner, verb, idle, step, count, dry_run=dry_run, yes=yes)
 
 
 @app.command()
@@ -161,7 +167,7 @@ def charge(
     if count == 0:
         raise UsageError("a charge of 0 pictures changes nothing")
     verb, step = f"charge {count} to", lambda admin: admin.charge(named[0], count)
-    _change(ctx, renderer, named[0], verb, "there was no use to take off", step, dry_run=dry_run, yes=yes)
+    _change(ctx, renderer, named[0], verb, "there was no use to take off", step, count, dry_run=dry_run, yes=yes)
 
 
 def _change(
@@ -171,6 +177,7 @@ def _change(
     verb: str,
     idle: str,
     step: Callable[[QuotaAdmin], AsyncIterator[CounterChange]],
+    count: int = 0,
     *,
     dry_run: bool,
     yes: bool,
@@ -188,8 +195,12 @@ def _change(
         changes = [change async for change in step(services.quota_admin)]
         if changes and not any(change.is_one for change in changes):
             renderer.say(f"nothing changed: {idle}")
+        for each in changes:
+            if count < each.pictures < 0:
+                counter = each.after.counter
+                renderer.warn(f"only {-each.pictures} of {-count} were taken back from {counter}: it had no more")
         return Report(
-            results=[CounterChangeRow(each.after.counter, each.before, each.after) for each in changes],
+            results=[CounterChangeRow.of(each) for each in changes],
             summary={"store": store, "count": len(changes), "dry_run": False},
             text=[_line(change.after) for change in changes],
         )

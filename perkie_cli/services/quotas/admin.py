@@ -28,7 +28,12 @@ class CounterChange:
     @property
     def is_one(self) -> bool:
         """Whether anything is different; reservations come and go by themselves."""
-        return (self.before.used, self.before.granted) != (self.after.used, self.after.granted)
+        return self.pictures != 0
+
+    @property
+    def pictures(self) -> int:
+        """How many were granted or booked as used; negative if taken back, which may be fewer than asked for."""
+        return (self.after.used - self.before.used) or (self.after.granted - self.before.granted)
 
 
 class QuotaAdmin:
