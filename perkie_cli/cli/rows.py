@@ -22,6 +22,7 @@ from perkie_cli.cli.commands.config import PlaceRow, SettingRow
 from perkie_cli.cli.commands.cost import StrategyRow
 from perkie_cli.cli.commands.keys import ApiKeyRow
 from perkie_cli.cli.commands.quota import CounterChangeRow
+from perkie_cli.cli.commands.state import StateFileRow
 from perkie_cli.cli.commands.styles import FullStyleRow, StyleFileRow, StyleRow
 from perkie_cli.cli.deploy.rows import DeployRequestRow, DeployShareRow, GateRow
 from perkie_cli.cli.loadtest.rows import (
@@ -40,7 +41,7 @@ from perkie_cli.cli.row_parts import CheckRow, FailedRow, FileRow, VersionRow
 from perkie_cli.cli.storage.rows import AreaRow, FetchedRow, FindingRow, GoneRow, ObjectRow, RuleChangeRow, RuleRow
 from perkie_cli.domain.quotas.limits import CounterState
 from perkie_cli.domain.records import AuditRecord, LogLine
-from perkie_cli.ports import CopiedFile, StateFile
+from perkie_cli.ports import CopiedFile
 
 ROWS: Mapping[str, tuple[type, ...]] = {
     "perkie": (VersionRow,),
@@ -72,7 +73,7 @@ ROWS: Mapping[str, tuple[type, ...]] = {
     "quota reset": (CounterState, CounterChangeRow),
     "quota grant": (CounterState, CounterChangeRow),
     "quota charge": (CounterState, CounterChangeRow),
-    "state verify": (StateFile,),
+    "state verify": (StateFileRow,),
     "backup create": (CopiedFile,),
     "backup check": (CopiedFile,),
     "backup restore": (CopiedFile,),

@@ -150,20 +150,18 @@ class SpendLedger(Protocol):
 @frozen
 class StateFile:
     """A file of quotas, spending or outputs. ``holds``: what is lost with it; ``wrong``: None if it is whole;
-    ``aside``: where it was moved to, if it was.
+    ``aside``: where it was moved to, if it was; ``unread``: why nobody knows, if it cannot be read at all.
     """
 
     path: Path
     holds: str
     wrong: str | None
     aside: Path | None = None
+    unread: StoreUnavailable | None = None
 
 
 class StateFiles(Protocol):
     """Checks the local files of quotas, spending and outputs."""
 
     async def verify(self, *, repair: bool) -> Sequence[StateFile]:
-        """Reads every file. A repair moves corrupt ones aside, so that the next command begins new ones.
-
-        Raises: StoreUnavailable when a file cannot be read at all.
-        """
+        """Reads every file. A repair moves corrupt ones aside, so that the next command begins new ones."""

@@ -112,3 +112,24 @@ def test_a_corrupt_state_file_is_named_and_moved_aside_with_what_is_lost(perkie_
     assert "5 left" in perkie_here("quota", "show", "--customer", "42").stdout
     audit = (home / "state" / "perkie" / "audit.jsonl").read_text().splitlines()
     assert json.loads(audit[-1])["action"] == "state.move_aside"
+
+
+def test_a_state_file_that_cannot_be_read_hides_no_other(perkie_here: Perkie, home: Path) -> None:
+    state = home / "state" / "perkie"
+    for name in ("quotas.sqlite", "outputs.sqlite"):
+        (state / name).mkdir(parents=True)
+    (state / "runs.sqlite").write_bytes(b"overwritten" * 1000)
+    found = perkie_here("state", "verify", "--json")
+    rows = {Path(row["path"]).name: row for row in json.loads(found.stdout)["results"]}
+    assert found.returncode == 9
+    assert rows["runs.sqlite"]["wrong"] == "file is not a database"
+    assert {name for name, row in rows.items() if row["error"]} == {"quotas.sqlite", "outputs.sqlite"}
+    mended = perkie_here("state", "verify", "--repair", "--yes")
+    assert (mended.returncode, "runs.sqlite  moved to" in mended.stdout) == (9, True)
+    assert "error: 2 of 4 files cannot be read" in mended.stderr
+    (state / "quotas.sqlite").rmdir()
+    left = perkie_here("state", "verify")
+    assert (left.returncode, "spend.sqlite  not there yet" in left.stdout) == (9, True)
+    assert f"error: {state / 'outputs.sqlite'} cannot be used" in left.stderr
+    doctor = perkie_here("doctor", "--only", "state.files", "--json")
+    assert [row["level"] for row in json.loads(doctor.stdout)["results"]] == ["error"]

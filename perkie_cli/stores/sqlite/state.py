@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.events import Audited
 from perkie_cli.domain.frozen import frozen
 from perkie_cli.ports import Clock, EventSink, StateFile, Workers
@@ -36,6 +37,12 @@ class SqliteState:
         return [await self._io.run(self._verify, file, repair) for file in self._files]
 
     def _verify(self, file: Expected, repair: bool) -> StateFile:
+        try:
+            return self._verified(file, repair)
+        except StoreUnavailable as error:
+            return StateFile(file.path, file.holds, None, unread=error)
+
+    def _verified(self, file: Expected, repair: bool) -> StateFile:
         with explained(StoreFile(file.path, str(file.path), REPAIR)):
             wrong = verdict(file.path, file.schema)
             if wrong is None or not repair:

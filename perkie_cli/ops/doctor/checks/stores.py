@@ -31,6 +31,7 @@ async def state(its: Subject) -> Sequence[Said]:
     wrong = [
         error(f"{each.path} is corrupt ({each.wrong}); lost: {each.holds}", REPAIR) for each in files if each.wrong
     ]
+    wrong += [error(each.unread.message, each.unread.hint or "") for each in files if each.unread]
     there = await its.blocking(lambda _: [each.path.name for each in files if each.path.exists()])
     return wrong or [ok(f"whole: {', '.join(there)}" if there else "no files yet")]
 
