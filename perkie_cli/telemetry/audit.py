@@ -94,8 +94,9 @@ def _is_torn(file: io.FileIO) -> bool:
 def _record(line: str) -> AuditRecord | None:
     try:
         made = json.loads(line)
-        texts = [str(made.get(name, "")) for name in ("action", "target", "actor", "detail", "before", "after")]
+        texts = [made.get(name, "") for name in ("action", "target", "actor", "detail", "before", "after")]
         time = datetime.fromisoformat(made["time"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # torn by a full disk, or edited
-    return AuditRecord(time, *texts) if time.tzinfo is not None else None
+    whole = time.tzinfo is not None and all(isinstance(text, str) for text in texts)
+    return AuditRecord(time, *texts) if whole else None

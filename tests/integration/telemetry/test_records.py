@@ -193,6 +193,27 @@ def test_a_record_behind_a_torn_one_is_not_lost(perkie_here: Perkie) -> None:
     assert rows["warnings"] == [f"1 lines of {path} are no audit records and were left out"]
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"action": 7}, {"target": ["customer:42"]}, {"detail": None}, {"before": {}}, {"time": 12}], ids=str
+)
+def test_a_record_with_other_types_is_none(perkie_here: Perkie, wrong: dict[str, Any]) -> None:
+    perkie_here("quota", "grant", "3", "--customer", "7", "--yes")
+    path = Path(json.loads(perkie_here("audit", "list", "--json").stdout)["summary"]["file"])
+    written = path.read_text()
+    path.write_text(json.dumps({**json.loads(written), **wrong}) + "\n" + written)
+    answer = json.loads(perkie_here("audit", "list", "--json").stdout)
+    assert [each["target"] for each in answer["results"]] == ["customer:7"]
+    assert answer["warnings"] == [f"1 lines of {path} are no audit records and were left out"]
+
+
+def test_half_a_surrogate_pair_is_shown_escaped(perkie: Perkie) -> None:
+    perkie("quota", "grant", "3", "--customer", "7", "--yes")
+    path = Path(json.loads(perkie("audit", "list", "--json").stdout)["summary"]["file"])
+    path.write_text(json.dumps({**json.loads(path.read_text()), "target": "cat\ud800.png"}) + "\n")
+    done = perkie("audit", "list")
+    assert (done.returncode, "cat\\ud800.png" in done.stdout) == (0, True), done.stderr
+
+
 def test_a_record_that_has_no_room_is_told_as_lost(tmp_path: Path) -> None:
     log, told = tmp_path / "audit.jsonl", Recorder()
     audit = AuditLog(log, ManualClock(), told.emit)
