@@ -12,11 +12,8 @@ from perkie_cli.cli.app import command_line, commands_with
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.render import Renderer
 from perkie_cli.domain.errors import Interrupted, PerkieError, UsageError
+from perkie_cli.domain.wrong_value import reason
 
-_PLAINER = {
-    "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
-    "Input should be a valid number, unable to parse string as a number": "it must be a number",
-}
 _LISTING = re.compile(r"no such command '(?:ls|list)'", re.IGNORECASE)
 _LISTS = {
     "cache": "cache inspect",
@@ -69,9 +66,10 @@ def _usage_error(error: typer.TyperException, running: str) -> UsageError:
     """Adds the command's help as a hint. ``running`` names the command: some usage errors carry no context."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else f"perkie {running.removeprefix('perkie')}".rstrip()
+    wrong = getattr(error.__cause__, "errors", list)()  # what Pydantic, which is imported only then, has to say
+    if wrong:
+        error.message = reason(wrong[0])
     message = error.format_message().rstrip(".")
-    for theirs, ours in _PLAINER.items():
-        message = message.replace(theirs, ours)
     hint = f"`{command} --help` shows its arguments and options."
     unknown = getattr(error, "option_name", "") if message.startswith("No such option") else ""
     if unknown and (others := commands_with(unknown)):

@@ -30,7 +30,7 @@ def coerce(row: Row, raw: Any, origin: str) -> Any:
     """
     try:
         value = _convert(_annotation(row), raw)
-        _check_bound(value, row.field.metadata["minimum"])
+        _check_bounds(value, *row.field.metadata["bounds"])
     except (ValueError, TypeError, InvalidOperation) as error:
         shown = "****" if "Secret" in str(row.field.type) else repr(raw)
         raise InvalidSetting(f"{row.name} = {shown} ({origin}): {_reason(error)}") from error
@@ -110,10 +110,14 @@ def _path(raw: Any) -> Path:
         raise ValueError(str(error)) from error
 
 
-def _check_bound(value: Any, minimum: float | None) -> None:
+def _check_bounds(value: Any, minimum: float | None, maximum: float | None) -> None:
     number, unit = (value.total_seconds(), " s") if isinstance(value, timedelta) else (value, "")
-    if minimum is not None and number is not None and number < minimum:
-        raise ValueError(f"must be at least {minimum:g}{unit}")
+    if number is None:
+        return
+    if minimum is not None and number < minimum:
+        raise ValueError(f"must be at least {minimum:.15g}{unit}")
+    if maximum is not None and number > maximum:
+        raise ValueError(f"must be at most {maximum:.15g}{unit}")
 
 
 _SCALARS: dict[Any, Callable[[Any], Any]] = {

@@ -24,13 +24,19 @@ ByteCount = NewType("ByteCount", int)  # can also be written as 500kB or 20MiB
 
 
 def row(
-    default: Any, text: str, *, env: tuple[str, ...] = (), minimum: float | None = None, place: bool = False
+    default: Any,
+    text: str,
+    *,
+    env: tuple[str, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    place: bool = False,
 ) -> Any:
-    """One setting: default, one line of help, environment names honoured after perkie's own, a lower bound.
+    """One setting: default, one line of help, environment names honoured after perkie's own, bounds.
 
     ``place``: it decides where photos, keys or customers' ids are sent. A project's perkie.toml may not set it.
     """
-    return field(default=default, metadata={"help": text, "env": env, "minimum": minimum, "place": place})
+    return field(default=default, metadata={"help": text, "env": env, "bounds": (minimum, maximum), "place": place})
 
 
 @frozen
@@ -139,7 +145,7 @@ class HttpSettings:
     """`perkie serve`."""
 
     host: str = row("127.0.0.1", "Address to listen on")
-    port: int = row(8080, "Port to listen on", env=("PORT",), minimum=0)
+    port: int = row(8080, "Port to listen on", env=("PORT",), minimum=0, maximum=65535)
     role: Literal["all", "artistic", "matting"] = row("all", "Which of the two services this server provides")
     auth: tuple[Literal["none", "api-key", "jwt", "shopify-proxy"], ...] = row(
         ("none",), "Authentication modes, comma-separated; none only on a loopback address"

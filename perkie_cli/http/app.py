@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 import perkie_cli
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import NotFound, PerkieError
+from perkie_cli.domain.wrong_value import reason
 from perkie_cli.http.answer import removebg as removebg_answers
 from perkie_cli.http.answer.document import PROBLEM, describe, description
 from perkie_cli.http.answer.facts import header_names
@@ -157,7 +158,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     async def field_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        wrong = [f"{each['loc'][-1]}: {each['msg'].lower()}" for each in error.errors()[:5]]
+        wrong = [f"{each['loc'][-1]}: {reason(each)}" for each in error.errors()[:5]]
         return answer(request, InvalidFields("; ".join(wrong)))
 
     app.add_exception_handler(HTTPException, http_error)

@@ -131,3 +131,21 @@ def test_an_option_of_another_command_is_told_as_such(perkie_here: Perkie) -> No
     assert "no such option: --via" in done.stderr
     assert "It is an option of `perkie cache warm`. `perkie stylize --help`" in done.stderr
     assert "It is an option of" not in perkie_here("stylize", "pet.jpg", "--vja").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("stylize pet.png --style ink_wash --jobs 0", "'--jobs' / '-j': must be at least 1, not 0"),
+        ("stylize pet.png --style ink_wash --jobs 1.5", "'--jobs' / '-j': must be a whole number"),
+        ("stylize pet.png --style ink_wash --budget much", "'--budget': must be a number"),
+        ("quota grant 2000000 --customer 42", "'N': must be at most 1000000, not 2000000"),
+        ("doctor --time-limit 6000", "'--time-limit': must be at most 600, not 6000"),
+        ("serve --port 99999", "http.port = 99999 (--port): must be at most 65535"),
+    ],
+)
+def test_a_number_out_of_range_is_told_with_what_is_allowed(perkie_here: Perkie, words: str, said: str) -> None:
+    done = perkie_here(*words.split())
+    assert done.returncode == (3 if words.startswith("serve") else 2)
+    assert said in done.stderr
+    assert "Input" not in done.stderr

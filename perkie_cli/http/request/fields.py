@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
+from perkie_cli.domain.wrong_value import reason
 from perkie_cli.http.answer.problems import EmptyUpload, InvalidFields
 from perkie_cli.http.request.image_field import decode_image_field, decode_plain
 from perkie_cli.http.request.json_body import Unread
@@ -88,7 +89,7 @@ def _sentence(wrong: ErrorDetails) -> str:
     if isinstance(wrong["input"], list) and len(wrong["loc"]) == 1:
         sent = len(wrong["input"])
         return f"{name}: one value is expected, " + (f"but {sent} were sent" if sent > 1 else "not a list")
-    return f"{name}: {wrong['msg'].lower()}"
+    return f"{name}: {reason(wrong)}"
 
 
 def refuse_unknown(names: Iterable[str], known: Collection[str], kind: str = "field") -> None:

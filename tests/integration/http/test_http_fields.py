@@ -126,6 +126,10 @@ QUERIES = [
     ("GET", "/api/v1/quota?sesion_id=s1", "Did you mean 'session_id'?"),
     ("GET", "/api/v1/quota?session_id=s1&session_id=s2", "session_id: one value"),
     ("POST", "/api/v1/generate?style=ink_wash", "style: there is no such query parameter"),
+    ("POST", "/remove-background?margin=500", "margin: must be at most 100, not 500"),
+    ("POST", "/remove-background?margin=much", "margin: must be a number"),
+    ("POST", "/remove-background?trim=perhaps", "trim: must be true or false"),
+    ("POST", "/remove-background?output=mesh", "output: must be 'rgba' or 'mask'"),
     ("POST", "/warmup?role=all", "role: there is no such query parameter"),
 ]
 
