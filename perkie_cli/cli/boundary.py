@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import typer
 
@@ -66,7 +67,7 @@ def _usage_error(error: typer.TyperException, running: str) -> UsageError:
     """Adds the command's help as a hint. ``running`` names the command: some usage errors carry no context."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else f"perkie {running.removeprefix('perkie')}".rstrip()
-    wrong = getattr(error.__cause__, "errors", list)()  # what Pydantic, which is imported only then, has to say
+    wrong: Sequence[Mapping[str, Any]] = getattr(error.__cause__, "errors", tuple)()  # Pydantic's, if it was asked
     if wrong:
         error.message = reason(wrong[0])
     message = error.format_message().rstrip(".")
