@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -165,6 +166,28 @@ def test_only_the_newest_are_kept_and_nothing_else_is_touched(perkie_here: Perki
     grant(perkie_here, "42", 3)
     paths = [done(perkie_here, "create", folder, "--keep", 2)["summary"]["path"] for _ in range(3)]
     assert sorted(map(str, folder.iterdir())) == sorted([str(folder / "perkie-notes-Z"), *paths[1:]])
+
+
+def test_what_a_killed_backup_left_is_removed_and_that_of_a_running_one_is_not(
+    perkie_here: Perkie, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backups"
+    killed, running, foreign = (
+        folder / name
+        for name in (".perkie-20261129T000000Z.17.tmp", ".perkie-20261129T000000Z-2.18.tmp", ".perkie-notes.tmp")
+    )
+    for each in (killed, running, foreign):
+        each.mkdir(parents=True)
+        (each / "quotas.sqlite").write_bytes(b"half")
+    handle = os.open(running, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # as its maker does
+        assert perkie_here("backup", "create", str(folder)).returncode == 0
+        assert (killed.exists(), running.exists(), foreign.exists()) == (False, True, True)
+    finally:
+        os.close(handle)
+    assert perkie_here("backup", "create", str(folder)).returncode == 0
+    assert {each.name for each in folder.iterdir() if each.name.startswith(".")} == {foreign.name}
 
 
 def test_a_file_of_another_version_is_left_out(perkie: Perkie, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
@@ -9,7 +10,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,18 +78,15 @@ class SqliteBackups:
     def _create(self, folder: Path, names: frozenset[str]) -> Backup:
         made = self._clock.now().astimezone(UTC).replace(microsecond=0)
         path = _free(folder / f"{_NAME}{made.strftime(_TIME)}")
-        half = folder / f".{path.name}.{os.getpid()}.tmp"
         with _writing(path):
             private_folder(folder)
-            half.mkdir(mode=0o700)
-            try:
+            _remove_unfinished(folder)
+            with _unfinished(folder / f".{path.name}.{os.getpid()}.tmp") as half:
                 kept = [self._files[name] for name in self._files if name in names]
                 files = [self._copied(file, half) for file in kept if file.path.exists()]
                 backup = Backup(path, made, perkie_cli.__version__, files)
                 _write(half / MANIFEST, json.dumps(_to_json(backup), indent=2).encode())
                 half.rename(path)
-            finally:
-                shutil.rmtree(half, ignore_errors=True)
         return backup
 
     def _copied(self, file: Kept, folder: Path) -> CopiedFile:
@@ -154,6 +152,40 @@ class SqliteBackups:
         ):
             _copy_into(source, target)
             file.complete(target)
+
+
+@contextmanager
+def _unfinished(half: Path) -> Iterator[Path]:
+    """A folder for a backup that is being made, locked for as long as its maker lives. Raises: OSError."""
+    handle = _made_and_locked(half)
+    try:
+        yield half
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+        os.close(handle)
+
+
+def _made_and_locked(half: Path) -> int:
+    while True:
+        half.mkdir(mode=0o700)
+        handle = os.open(half, os.O_RDONLY)
+        with suppress(OSError):  # a file system without locks: there nobody removes it either
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if half.exists():
+            return handle
+        os.close(handle)  # another one removed it before it was locked
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Removes what killed makers of backups left. The lock of one that is at work says so."""
+    for half in folder.glob(f".{_NAME}*Z*.tmp"):
+        with suppress(OSError):
+            handle = os.open(half, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(half)
+            finally:
+                os.close(handle)
 
 
 def _copy(source: sqlite3.Connection, target: Path) -> None:
