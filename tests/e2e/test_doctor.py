@@ -236,17 +236,23 @@ def test_a_drifted_bucket_that_can_be_public_is_told_until_it_is_mended(perkie_h
     with emulating_gcp("gcp", *ports, "--bucket", "pets", lines=2) as (told, _):
         stores = {"PERKIE_CACHE_STORE": "gcs", "PERKIE_CACHE_BUCKET": "pets", "PERKIE_QUOTA_STORE": "firestore"}
         env = {**LOCAL, **told, **stores, "GOOGLE_CLOUD_PROJECT": "p"}
-        found = rows(perkie_here("doctor", *PATIENT, env=env))
-        assert (found["cache.store"]["level"], found["quota.store"]["level"]) == ("ok", "ok")
-        assert found["bucket.rules"]["fix"] == "perkie lifecycle apply"
-        assert found["bucket.access"]["level"] == "warning"
-        assert (found["bucket.iam"]["level"], found["firestore.ttl"]["level"]) == ("ok", "ok")
         client = storage.Client(
             project="p",
             credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]  # google-auth is untyped here
             client_options={"api_endpoint": told["STORAGE_EMULATOR_HOST"]},
         )
         bucket = client.get_bucket("pets")
+        bucket.soft_delete_policy.retention_duration_seconds = 7 * 86_400
+        bucket.patch()
+        drifted = perkie_here("doctor", *PATIENT, env=env)
+        found = rows(drifted)
+        assert (found["cache.store"]["level"], found["quota.store"]["level"]) == ("ok", "ok")
+        assert [each["fix"] for each in json.loads(drifted.stdout)["results"] if each["check"] == "bucket.rules"] == [
+            "perkie lifecycle apply",
+            "gcloud storage buckets update gs://pets --clear-soft-delete",
+        ]
+        assert found["bucket.access"]["level"] == "warning"
+        assert (found["bucket.iam"]["level"], found["firestore.ttl"]["level"]) == ("ok", "ok")
         bucket.iam_configuration.public_access_prevention = "enforced"
         bucket.soft_delete_policy.retention_duration_seconds = 0
         bucket.patch()

@@ -210,5 +210,4 @@ def _changes(change: Change) -> list[RuleChangeRow]:
 
 def _say(renderer: Renderer, remarks: Iterable[Remark]) -> None:
     for remark in remarks:
-        where = f"rule {remark.rule} " if remark.rule else ""
-        renderer.warn(f"{where}{remark.text}")
+        renderer.warn(str(remark))

@@ -20,11 +20,17 @@ class Level(StrEnum):
 
 @frozen
 class Remark:
-    """``rule`` counts from 1; 0 is about the bucket or the rules as a whole."""
+    """``rule`` counts from 1; 0 is about the bucket or the rules as a whole. ``fix``: the command that mends it."""
 
     level: Level
     rule: int
     text: str
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        """All of it, for people."""
+        where = f"rule {self.rule} " if self.rule else ""
+        return f"{where}{self.text}" + (f": `{self.fix}`" if self.fix else "")
 
 
 def describe(rule: Rule) -> str:
@@ -138,8 +144,9 @@ def _looser(first: Rule, rule: Rule) -> bool:
     )
 
 
-def review_bucket(rules: Sequence[Rule], *, versioning: bool, soft_delete: timedelta) -> Iterator[Remark]:
-    """Remarks on how the rules and the bucket's own settings interact."""
+def review_bucket(rules: Sequence[Rule], bucket: str, *, versioning: bool, soft_delete: timedelta) -> Iterator[Remark]:
+    """Remarks on how the rules and the settings of ``bucket`` (``gs://…``) interact."""
+    update = f"gcloud storage buckets update {bucket}"
     frees = any(rule.action is Action.DELETE and _only_old_versions(rule) for rule in rules)
     if versioning and not frees:
         yield Remark(
@@ -150,8 +157,8 @@ def review_bucket(rules: Sequence[Rule], *, versioning: bool, soft_delete: timed
         yield Remark(
             Level.NOTE, 0,
             "versioning is on, and no setting of perkie asks for it: what is deleted stays a day longer. Off, once"
-            " nothing is to be brought back (`perkie cache restore --dry-run`): `gcloud storage buckets update gs://BUCKET"
-            " --no-versioning`",
+            " nothing is to be brought back (`perkie cache restore --dry-run`)",
+            f"{update} --no-versioning",
         )  # fmt: skip
     for number, rule in enumerate(rules, 1):
         if not versioning and rule.action is Action.DELETE and _only_old_versions(rule):
@@ -159,8 +166,8 @@ def review_bucket(rules: Sequence[Rule], *, versioning: bool, soft_delete: timed
     if soft_delete:
         yield Remark(
             Level.NOTE, 0,
-            f"soft delete keeps what was deleted for {soft_delete.days} days more, at full price. A cache does without:"
-            " `gcloud storage buckets update gs://BUCKET --clear-soft-delete`",
+            f"soft delete keeps what was deleted for {soft_delete.days} days more, at full price. A cache does without",
+            f"{update} --clear-soft-delete",
         )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ class Lifecycle:
         theirs = {_canonical(rule): rule for rule in state.rules}
         remarks = [
             *review(target),
-            *review_bucket(target, versioning=state.versioning, soft_delete=state.soft_delete),
+            *review_bucket(target, self.bucket, versioning=state.versioning, soft_delete=state.soft_delete),
         ]
         added = [ours[key] for key in ours if key not in theirs]
         removed = [theirs[key] for key in theirs if key not in ours]

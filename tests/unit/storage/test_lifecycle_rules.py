@@ -135,8 +135,10 @@ def test_old_versions_may_go_everywhere() -> None:
 def test_our_own_rules_leave_nothing_to_remark() -> None:
     ours = rules_for(dict.fromkeys(AREAS, 7 * DAY))
     assert list(review(ours)) == []
-    assert list(review_bucket(ours, versioning=False, soft_delete=timedelta(0))) == []
-    (remark,) = review_bucket(for_versioned(ours), versioning=True, soft_delete=timedelta(0))
+    assert list(review_bucket(ours, "gs://pets", versioning=False, soft_delete=timedelta(0))) == []
+    (remark,) = review_bucket(for_versioned(ours), "gs://pets", versioning=True, soft_delete=timedelta(0))
+    assert remark.fix == "gcloud storage buckets update gs://pets --no-versioning"
+    assert str(remark).endswith(f": `{remark.fix}`")
     assert (remark.level, "no setting of perkie asks for it" in remark.text) == (Level.NOTE, True)
 
 
@@ -144,11 +146,13 @@ def test_versioning_soft_delete_and_areas_without_rule_are_told() -> None:
     ours = rules_for({"shared": DAY})
     (remark,) = [remark for remark in review(ours) if remark.rule == 0]
     assert sum(f"{area}/" in remark.text for area in AREAS) == len(AREAS) - 1
-    versioned = list(review_bucket(ours, versioning=True, soft_delete=7 * DAY))
+    versioned = list(review_bucket(ours, "gs://pets", versioning=True, soft_delete=7 * DAY))
     assert [remark.level for remark in versioned] == [Level.ERROR, Level.NOTE]
     assert "isLive: false" in versioned[0].text
     assert "7 days" in versioned[1].text
-    useless = review_bucket([Rule(Action.DELETE, is_live=False)], versioning=False, soft_delete=timedelta(0))
+    useless = review_bucket(
+        [Rule(Action.DELETE, is_live=False)], "gs://pets", versioning=False, soft_delete=timedelta(0)
+    )
     assert "versioning is off" in next(useless).text
 
 

@@ -119,7 +119,7 @@ async def bucket_rules(its: Subject) -> Sequence[Said]:
     change = await _compared(its)
     if isinstance(change, Said):
         return [change]
-    found = [warning(each.text, "perkie lifecycle show") for each in change.remarks]
+    found = [warning(each.text, each.fix or "perkie lifecycle diff") for each in change.remarks]
     if change.pending:
         text = f"the lifetime rules differ: {len(change.added)} missing, {len(change.removed)} not ours"
         found.insert(0, warning(text, "perkie lifecycle apply"))
