@@ -138,6 +138,8 @@ class SpendLedger(Protocol):
         """Takes the name of an owner who is erased off all bookings, and returns how many had it.
 
         They stay in the sums. A call under way is settled without a name; one that begins afterwards has it again.
+
+        Raises: StoreUnavailable, also when the name may be left in what the store keeps of earlier states.
         """
 
     async def ping(self) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from perkie_cli.domain.errors import DailyCapReached
+from perkie_cli.domain.errors import DailyCapReached, StoreUnavailable
 from perkie_cli.domain.money.report import grouped, total
 from perkie_cli.domain.money.spend import Purchase, Spend, Usage
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.ports import SpendLedger
+from perkie_cli.stores.sqlite.ledger import SqliteLedger
 from tests.clock import ManualClock
 from tests.contract.spend_ledgers import LEDGERS, Opener, firestore
 from tests.firestores import emulator_thread
@@ -247,6 +248,22 @@ async def test_an_erasure_that_was_cut_off_before_the_log_went_can_be_run_again(
         assert b"anna" in log.read_bytes()
         assert await ledger.forget(ANNA) == 0
         assert b"anna" not in file.read_bytes() + log.read_bytes()
+
+
+async def test_an_erasure_tells_of_a_log_that_a_reader_keeps(tmp_path: Path, clock: ManualClock) -> None:
+    file = tmp_path / "spend.sqlite"
+    log = file.with_name("spend.sqlite-wal")
+    ledger = SqliteLedger(file, clock, busy_timeout=0.1)
+    await ledger.reserve(by(ANNA), PRICE, CAP)
+    with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT owner FROM booking").fetchall()
+        with pytest.raises(StoreUnavailable, match="-wal may still have it") as caught:
+            await ledger.forget(ANNA)
+        assert (caught.value.retryable, b"anna" in log.read_bytes()) == (True, True)
+    assert await ledger.forget(ANNA) == 0
+    assert b"anna" not in file.read_bytes() + log.read_bytes()
+    await ledger.aclose()
 
 
 async def test_a_name_costs_no_round_trip(tmp_path: Path, clock: ManualClock) -> None:

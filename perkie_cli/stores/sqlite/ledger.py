@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from perkie_cli.domain.errors import StoreUnavailable
 from perkie_cli.domain.money.spend import NANO, Purchase, Spend, Usage, daily_cap_reached, nanodollars
 from perkie_cli.domain.people.identity import Owner
 from perkie_cli.ports import Clock
@@ -153,8 +154,20 @@ class SqliteLedger:
         connection = self._thread.connection()
         with transaction(connection):
             count = connection.execute("UPDATE booking SET owner = '' WHERE owner = ?", (owner,)).rowcount
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log has what the pages were before
+        self._empty(log, connection)
         return count
+
+    def _empty(self, log: Path, connection: sqlite3.Connection) -> None:
+        """Empties the write-ahead log, which has what the pages were before. Waits for readers, as a write does.
+
+        Raises: StoreUnavailable if one of them keeps it.
+        """
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:  # no error: https://sqlite.org/pragma.html#pragma_wal_checkpoint
+            raise StoreUnavailable(
+                f"the name is off all bookings, but {log} may still have it: another process is reading {self._path}",
+                hint=f"Run it again. If that process stays, find it: fuser {self._path}",
+            )
 
     def _report(self, first: date, last: date, *, named: bool) -> Sequence[Spend]:
         query = """
