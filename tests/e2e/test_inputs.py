@@ -38,6 +38,27 @@ def test_a_folder_gives_pictures_by_content(perkie: Perkie, tmp_path: Path) -> N
     assert [Path(row["input"]).name for row in rows] == ["a.png", "b.jfif", "c.jpe", "d.JPG", "noending"]
 
 
+def test_links_that_lead_nowhere_are_told_and_those_that_lead_to_photos_are_taken(
+    perkie_here: Perkie, tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    (folder / "a.png").symlink_to(CAT)
+    (folder / "gone.jpg").symlink_to(tmp_path / "gone.jpg")
+    words = ("stylize", "-s", "bw_fine_art", "--dry-run", "--out-dir", str(tmp_path / "out"))
+    one = perkie_here(*words, str(folder))
+    assert (one.returncode, "a.png →" in one.stderr) == (0, True), one.stderr
+    assert f"left out: a link that leads nowhere: {folder / 'gone.jpg'}" in one.stderr
+    (folder / "below" / "ring.png").symlink_to("ring.png")
+    two = perkie_here(*words, "-r", "--json", str(folder), str(folder / "*.*"))
+    said = f"left out: 2 links that lead nowhere, such as {folder / 'below' / 'ring.png'}"
+    assert json.loads(two.stdout)["warnings"] == [said]
+    (folder / "a.png").unlink()
+    none = perkie_here(*words, str(folder))
+    assert none.returncode == 3
+    assert f"{folder} has no pictures, only a link that leads nowhere" in none.stderr
+
+
 @pytest.mark.parametrize("quoted", [True, False])
 def test_a_pattern_never_feeds_on_its_own_outputs(
     perkie_here: Perkie, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quoted: bool

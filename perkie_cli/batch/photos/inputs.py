@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -24,10 +24,14 @@ USUAL = frozenset(
 
 @dataclass(slots=True)
 class Inputs:
-    """The files of a run, and those left out because perkie made them: nobody should pay for a picture of a picture."""
+    """The files of a run, and those left out because perkie made them: nobody should pay for a picture of a picture.
+
+    ``nowhere``: links of folders and patterns whose file is gone.
+    """
 
     files: list[InputFile] = field(default_factory=list)
     left_out: list[PurePath] = field(default_factory=list)
+    nowhere: list[PurePath] = field(default_factory=list)
 
 
 def expand(
@@ -49,9 +53,10 @@ def expand(
     Raises: NoPhotos or UnreadableFile when the only argument yields nothing, UsageError for an empty argument.
     """
     files: dict[str, InputFile] = {}
+    nowhere: dict[str, PurePath] = {}
     for word in words:
         try:
-            found = _expand_one(word, recursive)
+            found = _expand_one(word, recursive, nowhere)
         except UnreadableFile as error:
             if len(words) == 1:
                 raise
@@ -59,8 +64,10 @@ def expand(
         for file in found:
             files.setdefault(located(Path(file.path)), file)
     if list(files) == [located(Path(word)) for word in words[:1]]:
-        return Inputs(list(files.values()))
-    return _without_outputs(files, kind, frozenset(map(located, made_by_us)))
+        return Inputs(list(files.values()), nowhere=list(nowhere.values()))
+    inputs = _without_outputs(files, kind, frozenset(map(located, made_by_us)))
+    inputs.nowhere += nowhere.values()
+    return inputs
 
 
 def is_bucket(word: str) -> bool:
@@ -92,7 +99,7 @@ def only_outputs(count: int) -> NoPhotos:
     )
 
 
-def _expand_one(word: str, recursive: bool) -> list[InputFile]:
+def _expand_one(word: str, recursive: bool, nowhere: dict[str, PurePath]) -> list[InputFile]:
     path = Path(word)
     if word == "":  # an empty variable in a script must not mean the whole folder
         raise UsageError("'' is not the path of a picture", hint="Name files, folders or patterns; - is stdin.")
@@ -101,17 +108,18 @@ def _expand_one(word: str, recursive: bool) -> list[InputFile]:
     if word.startswith(("http://", "https://")):  # before a path is made of it, which would lose a slash
         raise UsageError(f"{word} is an address; files are read", hint=f"curl -fsSL {word} | perkie … - > out.jpg")
     if holds(path.is_dir):
-        return _in_folder(path, recursive)
+        return _in_folder(path, recursive, nowhere)
     if glob.has_magic(word) and not holds(path.exists):
-        return _matching(word)
+        return _matching(word, nowhere)
     return [_named(path)]
 
 
-def _matching(pattern: str) -> list[InputFile]:
+def _matching(pattern: str, nowhere: dict[str, PurePath]) -> list[InputFile]:
     """The files that match; outputs mirror their folders below the pattern's fixed part."""
-    matches = [path for path in map(Path, sorted(glob.glob(pattern, recursive=True))) if holds(path.is_file)]
+    found = map(Path, sorted(glob.glob(pattern, recursive=True)))
+    matches = [path for path in found if _is_file(path, nowhere)]
     if not matches:
-        raise NoPhotos(f"no file matches {pattern}")
+        raise NoPhotos(f"no file matches {pattern}{_but_links(nowhere)}")
     fixed = Path(*_fixed_parts(Path(pattern).parts))
     return [InputFile(FileSource(path), path.parent.relative_to(fixed)) for path in matches]
 
@@ -124,20 +132,40 @@ def _fixed_parts(parts: Sequence[str]) -> Iterator[str]:
         yield part
 
 
-def _in_folder(folder: Path, recursive: bool) -> list[InputFile]:
+def _in_folder(folder: Path, recursive: bool, nowhere: dict[str, PurePath]) -> list[InputFile]:
     if not os.access(folder, os.R_OK | os.X_OK):
         raise UnreadableFile(f"{folder} cannot be read (permission denied)")
-    if found := list(_pictures(folder, recursive)):
+    if found := list(_pictures(folder, recursive, nowhere)):
         return found
     more = "" if recursive else " Use --recursive to search its subfolders too."
-    raise NoPhotos(f"{folder} has no pictures", hint=f"{ACCEPTED} are read.{more}")
+    raise NoPhotos(f"{folder} has no pictures{_but_links(nowhere)}", hint=f"{ACCEPTED} are read.{more}")
 
 
-def _pictures(folder: Path, recursive: bool) -> Iterator[InputFile]:
+def _pictures(folder: Path, recursive: bool, nowhere: dict[str, PurePath]) -> Iterator[InputFile]:
     for name in sorted(_names(folder, "", recursive), key=lambda name: name.replace(os.sep, "\0")):
         path = folder / name
-        if name.endswith(os.sep) or (holds(path.is_file) and _is_picture(path)):
+        if name.endswith(os.sep) or (_is_file(path, nowhere) and _is_picture(path)):
             yield InputFile(FileSource(path), _shared(name.rpartition(os.sep)[0]), from_folder=True)
+
+
+def _is_file(path: Path, nowhere: dict[str, PurePath]) -> bool:
+    """Whether it is a file or leads to one; a link that leads nowhere is noted."""
+    if holds(path.is_file):
+        return True
+    if path.is_symlink() and not holds(path.exists):
+        nowhere[located(path)] = path
+    return False
+
+
+def _but_links(nowhere: Mapping[str, PurePath]) -> str:
+    return f", only {links_to_nowhere(list(nowhere.values()))}" if nowhere else ""
+
+
+def links_to_nowhere(links: Sequence[PurePath]) -> str:
+    """Such links in words."""
+    if len(links) == 1:
+        return f"a link that leads nowhere: {links[0]}"
+    return f"{len(links)} links that lead nowhere, such as {links[0]}"
 
 
 def _names(folder: Path, below: str, recursive: bool) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from perkie_cli.batch.files import STDIO
 from perkie_cli.batch.jobs import Job, JobResult
 from perkie_cli.batch.machines.places import Used
-from perkie_cli.batch.photos.inputs import Inputs
+from perkie_cli.batch.photos.inputs import Inputs, links_to_nowhere
 from perkie_cli.batch.photos.sources import InputFile
 from perkie_cli.batch.run import RunResult
 from perkie_cli.batch.tally import Tally
@@ -85,9 +85,11 @@ def check_stdout(renderer: Renderer, jobs: Sequence[Job]) -> None:
 
 
 def report_left_out(renderer: Renderer, inputs: Inputs) -> list[InputFile]:
-    """The files of a run; prints on stderr how many arguments were left out as perkie's own outputs."""
+    """The files of a run; prints on stderr what was left out: perkie's own outputs, and links that lead nowhere."""
     if count := len(inputs.left_out):
         renderer.say(f"left out: {count} picture{'s' * (count != 1)} that perkie made, such as {inputs.left_out[0]}")
+    if inputs.nowhere:
+        renderer.warn(f"left out: {links_to_nowhere(inputs.nowhere)}")
     return inputs.files
 
 
