@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from perkie_cli.batch.files import STDIO, holds, read_input
@@ -72,9 +73,8 @@ class Settling:
         found = Inputs()
         near = [word for word in given.words if not is_bucket(word)]
         if near:
-            found = expand(
-                near, recursive=given.recursive, kind=self.kind, made_by_us=recorded, allow_empty=given.allow_empty
-            )
+            look = partial(expand, near, recursive=given.recursive, kind=self.kind, made_by_us=recorded)
+            found = await in_own_thread(look, allow_empty=given.allow_empty)  # Ctrl-C does not wait for a large folder
         for word in given.words:
             if is_bucket(word):
                 more = await expand_bucket(word, self.buckets(), self.kind, recursive=given.recursive)

@@ -39,7 +39,7 @@ from perkie_cli.domain.money.spend import Budget
 from perkie_cli.domain.pictures.request import Fallback
 from perkie_cli.system.imports import seldom_collected
 from perkie_cli.system.memory import keep
-from perkie_cli.system.threads import ThreadWorkers
+from perkie_cli.system.threads import ThreadWorkers, in_own_thread
 
 if TYPE_CHECKING:
     from perkie_cli.batch.pictures import Drawing
@@ -101,7 +101,7 @@ class BatchCommand:
         check_targets(files, sum(map(len, rows)), output, out_dir)
         tails = [[tail(style) for style in row] for row in rows]
         self.outputs = await self._opened(output or out_dir)
-        targets = plan_targets(files, tails, output, out_dir, self.outputs.origins)
+        targets = await in_own_thread(plan_targets, files, tails, output, out_dir, self.outputs.origins)
         made = [
             Job(file.source, target, style, file.owner)
             for file, row, targets_of_file in zip(files, rows, targets, strict=True)

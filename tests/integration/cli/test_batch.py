@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -9,12 +10,15 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from perkie_cli.batch.mark import OutputKind
+from perkie_cli.batch.photos.settle import Given, Settling
 from tests.conftest import CAT, Perkie, counts
 
 STYLE = ("-s", "bw_fine_art", "--size", "256")
@@ -272,3 +276,25 @@ def test_outputs_whose_record_was_lost_are_known_again_by_the_cache(
     (home / "state" / "perkie" / "outputs.sqlite").unlink()
     unsure = perkie_here("stylize", "photos", *OUT, "--no-cache", "--json")
     assert set(statuses(unsure).values()) == {"failed"}, "nothing is drawn for a file that may have to stay"
+
+
+async def test_an_interrupted_run_does_not_wait_until_a_large_folder_is_looked_through(photos: Path) -> None:
+    looking, over = threading.Event(), threading.Event()
+
+    def recorded() -> Iterator[Path]:
+        looking.set()
+        over.wait(20)
+        yield from ()
+
+    settling = Settling(lambda: pytest.fail("no bucket was named"), OutputKind.PICTURE, lambda words: [words])
+    given = Given([str(photos), str(photos / "*.png")])
+    waiting = asyncio.create_task(settling.inputs(given, recorded()))
+    try:
+        await asyncio.to_thread(looking.wait, 20)
+        assert not over.is_set()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    finally:
+        over.set()
+    assert len((await settling.inputs(given, ())).files) == 5
