@@ -13,7 +13,7 @@ from perkie_cli.cli.app import command_line, commands_with
 from perkie_cli.cli.flags import GlobalFlags
 from perkie_cli.cli.render import Renderer
 from perkie_cli.domain.errors import Interrupted, PerkieError, UsageError
-from perkie_cli.domain.wrong_value import reason
+from perkie_cli.domain.errors.wrong_value import reason
 
 _LISTING = re.compile(r"no such command '(?:ls|list)'", re.IGNORECASE)
 _LISTS = {

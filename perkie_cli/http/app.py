@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 import perkie_cli
 from perkie_cli.bootstrap import Services
 from perkie_cli.domain.errors import NotFound, PerkieError
-from perkie_cli.domain.wrong_value import reason
+from perkie_cli.domain.errors.wrong_value import reason
 from perkie_cli.http.answer import removebg as removebg_answers
 from perkie_cli.http.answer.document import PROBLEM, describe, description
 from perkie_cli.http.answer.facts import header_names

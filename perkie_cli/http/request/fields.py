@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from perkie_cli.domain.errors.wrong_value import reason
 from perkie_cli.domain.frozen import frozen
 from perkie_cli.domain.spelling import did_you_mean
-from perkie_cli.domain.wrong_value import reason
 from perkie_cli.http.answer.problems import EmptyUpload, InvalidFields
 from perkie_cli.http.request.image_field import decode_image_field, decode_plain
 from perkie_cli.http.request.json_body import Unread
