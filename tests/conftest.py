@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import certifi
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -66,10 +70,41 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """This process reads one certificate authority where it would read all: each HTTP client does, for 20 ms.
+
+    Other files of certificates are read as they are.
+    """
+    bundles = {certifi.where(), ssl.get_default_verify_paths().openssl_cafile, os.environ.get("SSL_CERT_FILE")} - {None}
+    first, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----\n")
+    one = tmp_path_factory.mktemp("authority") / "one.pem"
+    one.write_text(first + end, "utf-8")
+    read = ssl.SSLContext.load_verify_locations
+
+    def read_one(context: ssl.SSLContext, cafile: Any = None, capath: Any = None, cadata: Any = None) -> None:
+        if cafile in bundles:
+            read(context, one)
+        else:
+            read(context, cafile, capath, cadata)
+
+    with pytest.MonkeyPatch.context() as contexts:
+        contexts.setattr(ssl.SSLContext, "load_verify_locations", read_one)
+        yield
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Paths of homes. ``mktemp`` would look through all earlier folders each time, which are thousands in the end."""
+    street = tmp_path_factory.mktemp("homes")
+    return (street / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home for this test; perkie's folders lie below it."""
-    place = tmp_path_factory.mktemp("home")
+    place = next(homes)
+    place.mkdir(mode=0o700)
     monkeypatch.setenv("HOME", str(place))
     for kind in ("CONFIG", "CACHE", "STATE", "DATA"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(place / kind.lower()))
