@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -88,11 +89,17 @@ def load_command(name: str) -> Any:
 
 def commands_with(option: str) -> list[str]:
     """The names of all commands that have this option, such as ``cache warm``. It imports every command."""
-    found = []
+    return [name for name, options in _options().items() if option in options]
+
+
+@cache
+def _options() -> dict[str, set[str]]:
+    """The options of each command. To make all commands takes long, also once they are imported."""
+    found = {}
     for name in COMMANDS:
         command = load_command(name)
         inner = {f"{name} {each}": sub for each, sub in getattr(command, "commands", {}).items()} or {name: command}
-        found += [full for full, each in inner.items() if any(option in param.opts for param in each.params)]
+        found |= {full: {opt for param in each.params for opt in param.opts} for full, each in inner.items()}
     return found
 
 
