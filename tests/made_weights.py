@@ -18,31 +18,36 @@ from tests.pictures import photo
 
 
 @contextlib.contextmanager
-def made_weights(*files: str) -> Iterator[Path]:
-    """A folder with the checkpoint under each of the names; gone afterwards."""
+def made_weights(*files: str, side: int = 192) -> Iterator[Path]:
+    """A folder with the checkpoint under each of the names; gone afterwards. ``side`` as for ``make_checkpoint``."""
     with tempfile.TemporaryDirectory(prefix="perkie-weights-") as folder:
         first, *others = (Path(folder) / name for name in files)
-        make_checkpoint(first)
+        make_checkpoint(first, side)
         for other in others:
             other.hardlink_to(first)
         yield Path(folder)
 
 
-def make_checkpoint(path: Path) -> None:
+def make_checkpoint(path: Path, side: int = 192) -> None:
+    """``side``: of the pictures that its statistics are of. It takes inputs of every size."""
     import torch
 
-    side = 192
     net: Any = network.build(side)
     _fill(net, side)
     torch.save(net.state_dict(), path)
 
 
 def small_network(side: int) -> Any:
-    """The real classes with a hundredth of the weights."""
+    """The real classes with a hundredth of the weights. Of the five contexts, which are alike, one is real."""
+    import torch
+
+    torch.set_num_threads(1)  # small networks on shared cores: a second thread mostly waits
     with network.network_modules() as module:
         swin = sys.modules["transparent_background.backbones.SwinTransformer"].SwinTransformer
         backbone = swin(embed_dim=16, depths=[1, 2, 1, 1], num_heads=[1, 2, 4, 8], window_size=6)
         net = module.InSPyReNet(backbone, [16, 16, 32, 64, 128], 8, [side, side], None).eval()
+    for number, channels in ((1, 16), (2, 16), (4, 64), (5, 128)):
+        setattr(net, f"context{number}", torch.nn.Conv2d(channels, 8, 1))
     _fill(net, side)
     return net.requires_grad_(False)
 

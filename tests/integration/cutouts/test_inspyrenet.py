@@ -55,7 +55,7 @@ PICTURES: dict[str, Callable[[], NDArray[np.uint8]]] = {
 @pytest.fixture(scope="module")
 def weights() -> Iterator[Path]:
     torch.set_num_threads(1)  # small networks on shared cores: a second thread mostly waits
-    with made_weights("ckpt_fast.pth", "ckpt_base.pth") as folder:
+    with made_weights("ckpt_fast.pth", "ckpt_base.pth", side=SIDE) as folder:
         yield folder
 
 
