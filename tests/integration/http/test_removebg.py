@@ -98,17 +98,22 @@ async def test_json_is_for_those_that_like_it_best(server: Running, accept: str,
     assert (await cut(server, headers={"Accept": accept})).headers["content-type"] == kind
 
 
-@pytest.mark.parametrize(
-    ("size", "most"),
-    [("preview", 0.25), ("small", 0.25), ("regular", 0.25), ("medium", 1.5), ("hd", 4), ("full", 10), ("4k", 10),
-     ("auto", 10), ("50MP", 10)],
-)  # fmt: skip
-async def test_sizes_bound_the_result(server: Running, size: str, most: float) -> None:
-    made = await picture(server, huge(), size=size)
-    pixels = made.width * made.height
-    assert pixels <= most * 1e6
-    assert pixels >= min(most * 1e6, 2600 * 1700) * 0.98
-    assert abs(made.width / made.height - 2600 / 1700) < 0.01
+MEGAPIXELS = {
+    "preview": 0.25, "small": 0.25, "regular": 0.25, "medium": 1.5, "hd": 4, "full": 10, "4k": 10, "auto": 10,
+    "50MP": 10,
+}  # fmt: skip
+
+
+async def test_sizes_bound_the_result(server: Running) -> None:
+    for size, most in MEGAPIXELS.items():  # of one cut-out, which is kept
+        made = await picture(server, huge(), size=size, format="jpg")  # made in a tenth of a PNG's time
+        pixels = made.width * made.height
+        assert pixels <= most * 1e6, size
+        assert pixels >= min(most * 1e6, 2600 * 1700) * 0.98, size
+        assert abs(made.width / made.height - 2600 / 1700) < 0.01, size
+
+
+async def test_sizes_bound_the_result_with_its_margins(server: Running) -> None:
     margins = await picture(server, size="preview", crop="true", crop_margin="50%")
     assert margins.width * margins.height <= 250_000
 
