@@ -23,6 +23,8 @@ T = TypeVar("T")
 class _Process(ProcessPoolExecutor):
     """One process. It ignores Ctrl-C and a SIGTERM to the process group: the parent decides when its work ends."""
 
+    _executor_manager_thread: threading.Thread | None  # type: ignore[assignment]  # typeshed errs
+
     def __init__(self) -> None:
         super().__init__(1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_process)
 
@@ -39,11 +41,13 @@ class _Process(ProcessPoolExecutor):
         """Whether it takes more work: it was not killed and did not die."""
         return not (self._broken or self._shutdown_thread)
 
-    def kill(self) -> None:
-        """Ends the process at once, whatever it does."""
+    def kill(self) -> threading.Thread | None:
+        """Ends the process at once, whatever it does. Gives the pool's thread, which ends with it."""
+        thread = self._executor_manager_thread
         for process in list((self._processes or {}).values()):
             process.kill()
         self.shutdown(wait=False, cancel_futures=True)
+        return thread
 
 
 class ProcessWorkers:
@@ -52,6 +56,7 @@ class ProcessWorkers:
     def __init__(self, count: int) -> None:
         self._free = asyncio.Semaphore(count)
         self._idle: list[_Process] = []  # started at first use
+        self._ending: list[threading.Thread] = []  # of killed processes
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs ``function`` in a process and gives its result. Cancelling the wait kills the process.
@@ -67,16 +72,21 @@ class ProcessWorkers:
             except BrokenExecutor as error:
                 raise Unavailable("its worker process died (out of memory?)", hint="Use fewer jobs.") from error
             except asyncio.CancelledError:
-                process.kill()
+                self._ending = [each for each in (*self._ending, process.kill()) if each and each.is_alive()]
                 raise
             finally:
                 if process.usable:
                     self._idle.append(process)
 
     def close(self) -> None:
-        """Ends the processes."""
+        """Ends the processes, and waits for those that were killed.
+
+        Python's exit wakes the thread of each pool, also while it closes what it is woken by, and would print that.
+        """
         while self._idle:
             self._idle.pop().shutdown(wait=True, cancel_futures=True)
+        while self._ending:
+            self._ending.pop().join()
 
 
 def process_workers(count: int) -> ProcessWorkers:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from perkie_cli.domain.errors import CorruptImage, Unavailable
-from perkie_cli.system.processes import process_workers
+from perkie_cli.system.processes import ProcessWorkers, process_workers
 from perkie_cli.system.threads import any_hanging, thread_workers
 from tests.conftest import CAT, ROOT
 
@@ -47,16 +47,23 @@ async def test_a_process_that_dies_costs_nobody_elses_work() -> None:
     workers.close()
 
 
-async def test_a_process_that_hangs_is_replaced_when_nobody_waits_any_more() -> None:
+async def test_a_process_that_hangs_is_replaced_and_leaves_nothing() -> None:
+    before = set(threading.enumerate())
     workers = process_workers(1)
     hanging = await workers.run(os.getpid)
+    await hang(workers)
+    assert await workers.run(os.getpid) != hanging
+    await hang(workers)
+    workers.close()
+    assert set(threading.enumerate()) <= before, "Python's exit may print the errors of a pool's thread"
+    with pytest.raises(ProcessLookupError):
+        os.kill(hanging, 0)
+
+
+async def hang(workers: ProcessWorkers) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await workers.run(slept, 3600)
-    assert await workers.run(os.getpid) != hanging
-    workers.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(hanging, 0)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
