@@ -157,8 +157,8 @@ async def _quota(home: Path, sessions: int) -> tuple[int, int]:
 
 
 async def test_health_answers_while_all_workers_draw(tmp_path: Path) -> None:
-    """The event loop stays free: no pause of a health check comes near the second that a drawing takes."""
-    with perkie_serve(tmp_path) as server:
+    """The event loop stays free: no pause of a health check comes near the time that a drawing takes."""
+    with perkie_serve(tmp_path, env={"PERKIE_STYLE_SIZE": "512"}) as server:
         async with httpx.AsyncClient(base_url=server.url, timeout=60) as client:
             await _ask(client, 99)  # imports are paid for
             drawing = [asyncio.create_task(_ask(client, number)) for number in range(4)]

@@ -51,7 +51,7 @@ async def test_while_another_process_locks_the_file_every_answer_counts_in_memor
             number = 100
             while in_memory(await ask(client, number)):  # until the next look at the store
                 number += 1
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(1)  # each answer is a drawing
         assert server.log.count("is locked by another process") >= 1
 
 
@@ -65,5 +65,5 @@ async def test_a_state_folder_that_is_deleted_is_told_of_and_made_anew(tmp_path:
             number = 100
             while in_memory(await ask(client, number)):  # until the next look at the store
                 number += 1
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(1)  # each answer is a drawing
         assert next(tmp_path.rglob("quotas.sqlite")).exists()
