@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MODEL = "u2netp"
-_VERSION = "4"  # increase it when alpha changes
+_VERSION = "5"  # increase it when alpha changes
 
 
 class BuiltinEngine:
@@ -72,7 +72,13 @@ def _warm_up() -> None:
 
 
 def _find(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float, tuple[str, ...]]:
+    import numpy as np
+
+    from perkie_cli.engines.u2net.mount import without_mount
     from perkie_cli.engines.u2net.subject import find_subject
 
-    found = find_subject(rgb)
-    return found.alpha, found.confidence.value, found.confidence.notes
+    inside = without_mount(rgb)  # in a frame the network takes the whole photo for the subject
+    found = find_subject(np.ascontiguousarray(rgb[inside]))
+    alpha = np.zeros(rgb.shape[:2], np.uint8)
+    alpha[inside] = found.alpha
+    return alpha, found.confidence.value, found.confidence.notes

@@ -207,6 +207,20 @@ async def test_the_engine_says_what_it_is_and_has_one_recipe_for_both_modes() ->
     workers.close()
 
 
+@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0)])
+async def test_a_mount_around_the_photo_changes_nothing_within(colour: tuple[int, int, int]) -> None:
+    workers = thread_workers(1)
+    engine = BuiltinEngine(workers)
+    framed = cv2.copyMakeBorder(cat(), 40, 40, 90, 90, cv2.BORDER_CONSTANT, value=colour)
+    bare, within = [await engine.matte(MattingJob(Raster(np.asarray(each, np.uint8)))) for each in (cat(), framed)]
+    outside = within.alpha.copy()
+    outside[40:-40, 90:-90] = 0
+    assert not outside.any()
+    assert within.confidence > LOW_CONFIDENCE
+    assert error(within.alpha[44:-44, 94:-94], bare.alpha[4:-4, 4:-4]) < 4
+    workers.close()
+
+
 async def test_the_network_is_read_ahead_once_and_its_absence_is_told_when_it_is_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

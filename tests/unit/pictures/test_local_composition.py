@@ -17,10 +17,10 @@ from perkie_cli.engines.local.scene import pet as pets
 from perkie_cli.engines.local.scene.composition import choose_background, compose
 from perkie_cli.engines.local.scene.framing import SHAPES, frame_pet
 from perkie_cli.engines.local.scene.ground import find_ground
-from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import Pet, find_pet
 from perkie_cli.engines.local.scene.subject import Backdrop, Scene
 from perkie_cli.engines.local.scene.surroundings import are_calm
+from perkie_cli.engines.u2net.mount import without_mount
 from perkie_cli.engines.u2net.subject import find_subject
 from perkie_cli.engines.u2net.weights import read_weights
 from perkie_cli.imaging.raster import Raster

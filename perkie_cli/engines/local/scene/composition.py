@@ -9,10 +9,10 @@ from perkie_cli.domain.frozen import frozen
 from perkie_cli.engines.local.looks import Look
 from perkie_cli.engines.local.planes import AREA, Bytes, to_bytes
 from perkie_cli.engines.local.scene.framing import Frame, frame_pet
-from perkie_cli.engines.local.scene.mount import without_mount
 from perkie_cli.engines.local.scene.pet import MAP_SIDE, Pet, find_pet
 from perkie_cli.engines.local.scene.subject import OPAQUE, Backdrop
 from perkie_cli.engines.local.scene.surroundings import are_calm
+from perkie_cli.engines.u2net.mount import without_mount
 from perkie_cli.imaging.raster import Raster
 
 MISSING = 0.1  # share of a pet that may lie outside its matte: with more, the background stays

@@ -1,8 +1,9 @@
 """The mount of a photo: a frame or bars of one colour, as scans and screenshots have. It is no part of the scene."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from perkie_cli.engines.local.planes import Bytes
+Bytes = NDArray[np.uint8]
 
 MOST = 0.2  # of a side: what is plain further in is a wall or the sky
 PLAIN = 10  # levels of 255 in any channel: how far all but a twentieth of a line may be from the mount's colour
