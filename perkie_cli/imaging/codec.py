@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perkie_cli.domain.errors import TooManyBytes, TooManyPixels, TooSmall
+from perkie_cli.domain.errors import BadInput, TooManyBytes, TooManyPixels, TooSmall
 from perkie_cli.domain.photo import InputFormat, Inspection, Photo
 from perkie_cli.domain.picture import QUALITY
 from perkie_cli.domain.pictures.cache_key import content_hash
@@ -103,10 +103,19 @@ def decode(data: bytes, limits: ImageLimits, source: str = "image") -> Decoded:
 
 
 def decode_photo(photo: Photo, limits: ImageLimits) -> Decoded:
-    """``decode`` for a photo, whose header was read within these limits at the door."""
+    """``decode`` for a photo, whose header was read within these limits at the door.
+
+    Raises: CorruptImage, BadInput when nothing of it can be seen.
+    """
     from perkie_cli.imaging import decode as module
 
-    return module.decode(photo.data, limits, photo.name, photo.seen)
+    decoded = module.decode(photo.data, limits, photo.name, photo.seen)
+    if decoded.raster.alpha is not None and not decoded.raster.alpha.any():
+        raise BadInput(
+            f"{photo.name} is fully transparent: nothing of it can be seen",
+            hint="Send the photo itself, or save it without transparency.",
+        )
+    return decoded
 
 
 def encode(raster: Raster, kind: ImageFormat, quality: int = QUALITY) -> EncodedPicture:

@@ -45,6 +45,14 @@ def with_alpha(raster: Raster) -> Raster:
     return raster if raster.alpha is not None else Raster(raster.rgb, np.full(raster.rgb.shape[:2], 255, np.uint8))
 
 
+def at_full_strength(alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The alpha (h, w) with its densest place opaque: what is translucent all over is no edge, and no cut-out."""
+    import numpy as np
+
+    densest = int(alpha.max())
+    return alpha if densest in (0, 255) else np.round(alpha * np.float32(255 / densest)).astype(np.uint8)
+
+
 @frozen
 class Decoded:
     """A decoded upload; ``notes`` say in a sentence each what was changed on the way."""

@@ -273,9 +273,10 @@ def cut_out(raster: Raster, matte: Matte) -> tuple[Raster, EncodedPicture]:
 
     from perkie_cli.imaging.decontaminate import decontaminate
     from perkie_cli.imaging.raster import Raster as Made
+    from perkie_cli.imaging.raster import at_full_strength
 
     alpha = matte.alpha if raster.alpha is None else np.minimum(matte.alpha, raster.alpha)
-    cut = Made(decontaminate(raster.rgb, alpha), alpha)
+    cut = Made(decontaminate(raster.rgb, at_full_strength(alpha)), alpha)
     return cut, codec.encode(cut, ImageFormat.PNG)
 
 

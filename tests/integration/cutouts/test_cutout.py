@@ -17,7 +17,7 @@ from perkie_cli.bootstrap import Services, build_services
 from perkie_cli.config.schema import CacheSettings, Settings
 from perkie_cli.domain.cutouts.request import Background, CutoutOutput, CutoutRequest, Framing
 from perkie_cli.domain.cutouts.result import Cutout
-from perkie_cli.domain.errors import DeadlineExceeded, LowConfidence, MissingWeights, NotAnImage, UsageError
+from perkie_cli.domain.errors import BadInput, DeadlineExceeded, LowConfidence, MissingWeights, NotAnImage, UsageError
 from perkie_cli.domain.picture import ImageFormat
 from perkie_cli.domain.pictures.cache_key import Recipe
 from perkie_cli.domain.pictures.request import CacheUse, GenerateRequest
@@ -198,6 +198,25 @@ async def test_what_was_transparent_stays_so(services: Services) -> None:
     rgba = pixels(await services.cutouts(CutoutRequest(taken(file_of(with_hole(ORIGINAL), "PNG")))))
     assert rgba[: HEIGHT // 4, : WIDTH // 4, 3].max() == 0
     assert rgba[HEIGHT // 2, WIDTH // 4, 3] == 255
+
+
+async def test_a_photo_that_is_translucent_all_over_keeps_its_colours(services: Services) -> None:
+    faint = ORIGINAL.convert("RGBA")
+    faint.putalpha(100)
+    rgba = pixels(await services.cutouts(CutoutRequest(taken(file_of(faint, "PNG")))))
+    solid = rgba[..., 3] == 100
+    assert solid.mean() > 0.1
+    assert np.array_equal(rgba[..., :3][solid], np.asarray(ORIGINAL)[solid])
+
+
+async def test_a_photo_of_which_nothing_can_be_seen_is_refused(services: Services) -> None:
+    nothing = ORIGINAL.convert("RGBA")
+    nothing.putalpha(0)
+    hidden = taken(file_of(nothing, "PNG"), "hidden.png")
+    with pytest.raises(BadInput, match=r"hidden\.png is fully transparent"):
+        await services.cutouts(CutoutRequest(hidden))
+    with pytest.raises(BadInput, match=r"hidden\.png is fully transparent"):
+        await services.generate(GenerateRequest(hidden, "ink_wash"))
 
 
 @pytest.mark.parametrize("format_", ImageFormat)

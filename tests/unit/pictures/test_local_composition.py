@@ -23,7 +23,7 @@ from perkie_cli.engines.local.scene.surroundings import are_calm
 from perkie_cli.engines.u2net.mount import without_mount
 from perkie_cli.engines.u2net.subject import find_subject
 from perkie_cli.engines.u2net.weights import read_weights
-from perkie_cli.imaging.raster import Raster
+from perkie_cli.imaging.raster import Raster, at_full_strength
 from tests.pets import cut_out_pet
 
 PLAIN = np.full((8, 8, 3), 128, np.uint8)
@@ -292,6 +292,24 @@ def test_a_cut_out_is_framed_whatever_is_asked_of_its_background() -> None:
         assert composition.raster.width < 900
 
 
+@pytest.mark.parametrize("strength", [3, 128, 249])
+def test_a_photo_that_is_translucent_all_over_is_drawn_as_the_photo(strength: int) -> None:
+    faint = Raster(cat(), np.full((300, 451), strength, np.uint8))
+    one, other = (compose(each, InkWash(), 0.7) for each in (faint, Raster(cat())))
+    assert one.background is other.background
+    np.testing.assert_array_equal(one.raster.rgb, other.raster.rgb)
+    np.testing.assert_array_equal(one.raster.alpha, other.raster.alpha)  # type: ignore[arg-type]
+
+
+def test_a_translucent_cut_out_is_drawn_as_the_cut_out() -> None:
+    rgb, alpha = cut_out_pet(400, 900)
+    one, other = (compose(Raster(rgb, each), InkWash(), 0.7).raster for each in (alpha // 3, alpha))
+    assert (one.width, one.height) == (other.width, other.height)
+    assert one.alpha is not None
+    assert other.alpha is not None
+    assert np.abs(one.alpha.astype(int) - other.alpha).max() <= 3
+
+
 def test_without_crop_the_photo_keeps_its_frame() -> None:
     composition = compose(Raster(cat()), InkWash(background="replace", crop=False), 0.7)
     assert (composition.raster.height, composition.raster.width) == (300, 451)
@@ -344,4 +362,4 @@ def test_any_matte_is_composed_and_nothing_of_it_is_lost(
     composed = compose(picture, InkWash(crop=crop), 0.7).raster
     assert composed.alpha is not None
     assert composed.rgb.shape[:2] == composed.alpha.shape
-    assert (composed.alpha > 127).sum() == (alpha > 127).sum()
+    assert (composed.alpha > 127).sum() == (at_full_strength(alpha) > 127).sum()

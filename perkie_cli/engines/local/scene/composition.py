@@ -13,7 +13,7 @@ from perkie_cli.engines.local.scene.pet import MAP_SIDE, Pet, find_pet
 from perkie_cli.engines.local.scene.subject import OPAQUE, Backdrop
 from perkie_cli.engines.local.scene.surroundings import are_calm
 from perkie_cli.engines.u2net.mount import without_mount
-from perkie_cli.imaging.raster import Raster
+from perkie_cli.imaging.raster import Raster, at_full_strength
 
 MISSING = 0.1  # share of a pet that may lie outside its matte: with more, the background stays
 SURE = 0.5  # trust from which the map decides the frame
@@ -33,6 +33,8 @@ def compose(raster: Raster, look: Look, replaces: float, relies: float = SURE) -
     ``replaces``, ``relies``: trust in the pet's map from which `auto` may replace the background, and from which the
     map is better than a soft guess.
     """
+    if raster.alpha is not None:
+        raster = Raster(raster.rgb, at_full_strength(raster.alpha))
     if raster.alpha is not None and int(raster.alpha.min()) <= OPAQUE:
         pet = _cut_out(raster.alpha)
         return Composition(raster if pet is None else _framed(raster, pet, look, within=False), Backdrop.GONE)
