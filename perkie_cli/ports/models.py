@@ -22,6 +22,9 @@ class ModelStore(Protocol):
     def size(self, path: Path) -> int:
         """The size in bytes of a file returned by ``find``."""
 
+    def edition(self, path: Path) -> str:
+        """Text that changes whenever the file is written anew; does not read it."""
+
     def md5(self, path: Path) -> str:
         """The MD5 in hex; reads the whole file. Raises: MissingWeights when it cannot be read."""
 

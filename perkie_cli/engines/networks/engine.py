@@ -21,7 +21,7 @@ _VERSION = "1"  # increase it when alpha changes
 
 
 class NetworkEngine:
-    """Loads its file at the first picture and keeps it. It has no modes."""
+    """Loads its file at the first picture and keeps it until the file changes. It has no modes."""
 
     def __init__(self, network: MattingNetwork, files: ModelStore, workers: Workers, threads: int = 0) -> None:
         self.name = network.id
@@ -31,13 +31,12 @@ class NetworkEngine:
         self._threads = threads
         self._loading = asyncio.Lock()
         self._session: NetworkSession | None = None
+        self._opened = ""  # the edition of the file
 
     def recipe(self, mode: str) -> Recipe:
         """The same for every mode; another file or row gives another recipe."""
         del mode
-        path = self._files.find(self._network.file)
-        size = 0 if path is None else self._files.size(path)
-        return Recipe(self.name, self._network.id, _VERSION, {**asdict(self._network), "bytes": size})
+        return Recipe(self.name, self._network.id, _VERSION, {**asdict(self._network), "edition": self._edition()})
 
     async def warm_up(self, mode: str) -> str:
         """Loads the network before the first picture; returns its device. Raises: as ``matte``."""
@@ -57,9 +56,16 @@ class NetworkEngine:
 
     async def _loaded(self) -> NetworkSession:
         async with self._loading:
-            if self._session is None:
+            edition = self._edition()
+            if self._session is None or self._opened != edition:
+                self._session = None  # two at once may be too large
                 self._session = await self._workers.run(self._open)
+                self._opened = edition
             return self._session
+
+    def _edition(self) -> str:
+        path = self._files.find(self._network.file)
+        return "" if path is None else self._files.edition(path)
 
     def _open(self) -> NetworkSession:
         from perkie_cli.engines.networks.session import open_network

@@ -35,7 +35,7 @@ def matte(session: NetworkSession, network: MattingNetwork, rgb: Bytes) -> tuple
 
 def _map(network: MattingNetwork, name: str, output: NDArray[np.generic]) -> Floats:
     """float32 (h, w) of 0..1 of an output (1, 1, h, w) or (1, h, w)."""
-    if output.ndim not in (3, 4) or set(output.shape[:-2]) != {1}:
+    if output.ndim not in (3, 4) or set(output.shape[:-2]) != {1} or not output.size:
         raise unfit(network, f"output {name!r} is {list(output.shape)}, not [1, 1, height, width]")
     values = output.reshape(output.shape[-2:]).astype(np.float32)
     if network.logits:

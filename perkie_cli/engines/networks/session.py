@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perkie_cli.domain.cutouts.network import MattingNetwork
-from perkie_cli.domain.errors import InvalidSetting, MissingWeights
+from perkie_cli.domain.errors import InvalidSetting, MissingWeights, OutOfMemory
+from perkie_cli.engines.inspyrenet.backend import within_memory
 from perkie_cli.engines.inspyrenet.onnx_backend import available, open_session
 
 Floats = NDArray[np.float32]
+
+_FLOATS = {"tensor(float16)": np.float16, "tensor(float)": np.float32}
 
 
 class NetworkSession(Protocol):
@@ -26,7 +29,7 @@ class NetworkSession(Protocol):
         """Names of its tensors."""
 
     def run(self, blob: Floats, output: str) -> NDArray[Any]:
-        """The output tensor for an input (1, 3, side, side). Raises: InvalidSetting."""
+        """The output tensor for an input (1, 3, side, side). Raises: InvalidSetting, OutOfMemory."""
 
 
 def open_network(network: MattingNetwork, path: Path, threads: int = 0) -> NetworkSession:
@@ -45,8 +48,17 @@ def unfit(network: MattingNetwork, why: str) -> InvalidSetting:
 
 class _OnnxRuntime:
     def __init__(self, network: MattingNetwork, path: Path, threads: int) -> None:
-        self._session = open_session(path, threads)
-        self._input = self._session.get_inputs()[0]
+        self._network = network
+        self._session = _opened(path, threads)
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            named = ", ".join(each.name for each in inputs) or "none"
+            raise unfit(network, f"{path.name} must have one input, the picture; it has {named}")
+        self._input = inputs[0]
+        if self._input.type not in _FLOATS:
+            raise unfit(
+                network, f"input {self._input.name!r} of {path.name} takes {self._input.type}, not float or float16"
+            )
         wanted = (1, 3, network.side, network.side)
         given = tuple(self._input.shape)
         fits = len(given) == len(wanted) and all(
@@ -57,7 +69,26 @@ class _OnnxRuntime:
         self.outputs: Sequence[str] = [each.name for each in self._session.get_outputs()]
 
     def run(self, blob: Floats, output: str) -> NDArray[Any]:
-        return np.asarray(self._session.run([output], {self._input.name: blob})[0])
+        from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException
+
+        given = {self._input.name: blob.astype(_FLOATS[self._input.type], copy=False)}
+        try:
+            found = within_memory(lambda: self._session.run([output], given), "cpu", RuntimeException, MemoryError)
+        except OutOfMemory:
+            raise
+        except Exception as error:  # its errors have no public base class but Exception
+            raise unfit(self._network, f"{output!r} is not available for an input of {list(blob.shape)}") from error
+        return np.asarray(found[0])
+
+
+def _opened(path: Path, threads: int) -> Any:
+    try:
+        return open_session(path, threads)
+    except MissingWeights as error:
+        raise MissingWeights(
+            f"{path} is not an ONNX network that ONNX Runtime runs",
+            hint="Put it there again, with its .data file if it has one.",
+        ) from error
 
 
 class _OpenCv:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import weakref
 from pathlib import Path
@@ -37,12 +38,13 @@ deviation = [1.0, 1.0, 1.0]
 """
 
 
-def bright(path: Path, *, gain: float = 1.0, squeeze: bool = False) -> None:
+def bright(path: Path, *, gain: float = 1.0, squeeze: bool = False, half: bool = False) -> None:
     """A network of one layer: how bright a pixel is, times ``gain``; named ``pixels`` → ``alpha``."""
     from onnx import TensorProto, helper
 
-    weights = helper.make_tensor("w", TensorProto.FLOAT, [1, 3, 1, 1], [gain / 3] * 3)
-    bias = helper.make_tensor("b", TensorProto.FLOAT, [1], [gain / 2])
+    kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+    weights = helper.make_tensor("w", kind, [1, 3, 1, 1], [gain / 3] * 3)
+    bias = helper.make_tensor("b", kind, [1], [gain / 2])
     nodes = [helper.make_node("Conv", ["pixels", "w", "b"], ["alpha"])]
     result, shape = "alpha", [1, 1, 64, 64]
     if squeeze:
@@ -51,9 +53,29 @@ def bright(path: Path, *, gain: float = 1.0, squeeze: bool = False) -> None:
     graph = helper.make_graph(
         nodes,
         "bright",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [1, 3, 64, 64])],
-        [helper.make_tensor_value_info(result, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("pixels", kind, [1, 3, 64, 64])],
+        [helper.make_tensor_value_info(result, kind, shape)],
         [weights, bias],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+
+
+def built(path: Path, nodes: list[tuple[str, list[str], list[str]]], inputs: dict[str, list[int | str] | None]) -> None:
+    """A network of these nodes; an input without a shape takes booleans."""
+    from onnx import TensorProto, helper
+
+    taken = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT if shape else TensorProto.BOOL, shape or [1, 3, 64, 64])
+        for name, shape in inputs.items()
+    ]
+    kind = TensorProto.FLOAT if all(inputs.values()) else TensorProto.BOOL
+    numbers = [helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in (("none", 0), ("rows", 2))]
+    graph = helper.make_graph(
+        [helper.make_node(*each) for each in nodes],
+        "built",
+        taken,
+        [helper.make_tensor_value_info("alpha", kind, None)],
+        numbers,
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
 
@@ -117,8 +139,9 @@ async def test_an_absent_file_says_where_to_put_it(tmp_path: Path) -> None:
 
 async def test_a_file_that_is_no_network_is_told(tmp_path: Path, runtime: str) -> None:
     (tmp_path / "mine.onnx").write_bytes(b"GIF89a")
-    with pytest.raises(MissingWeights, match=r"mine\.onnx"):
+    with pytest.raises(MissingWeights, match=r"mine\.onnx is not an ONNX network") as raised:
         await cut(services_of(tmp_path))
+    assert "export" not in str(raised.value.hint)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +180,48 @@ async def test_another_file_is_another_recipe(tmp_path: Path) -> None:
         recipes.append(services.cutouts.recipe("mine").fingerprint)
     assert recipes[0] != recipes[1]
     await services.aclose()
+
+
+async def test_a_network_that_was_trained_on_is_used_at_once(tmp_path: Path) -> None:
+    services = services_of(tmp_path)
+    file, made, sizes = tmp_path / "mine.onnx", [], set()
+    for gain in (1.0, 0.5):
+        bright(file, gain=gain)
+        os.utime(file, (gain + 2, gain + 2))
+        sizes.add(file.stat().st_size)
+        made.append(await services.cutouts(CutoutRequest(PHOTO, "mine", fallback=False)))
+    await services.aclose()
+    assert len(sizes) == 1
+    assert made[0].confidence != made[1].confidence
+
+
+async def test_a_network_in_half_precision_is_given_what_it_takes(tmp_path: Path, runtime: str) -> None:
+    confidences = []
+    for half in (False, True):
+        bright(tmp_path / "mine.onnx", half=half)
+        confidences.append((await cut(services_of(tmp_path))).confidence)
+    assert confidences[0] == pytest.approx(confidences[1], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "inputs", "told"),
+    [
+        ([("Add", ["pixels", "size"], ["alpha"])], {"pixels": [1, 3, 64, 64], "size": [1]}, "has pixels, size"),
+        ([("Not", ["flags"], ["alpha"])], {"flags": None}, r"'flags' of mine\.onnx takes tensor\(bool\), not float"),
+        (
+            [("Shape", ["pixels"], ["s"]), ("Expand", ["pixels", "s"], ["a"]), ("Reshape", ["a", "s"], ["b"]),
+             ("Slice", ["b", "none", "none", "rows"], ["alpha"])],
+            {"pixels": [1, 3, 64, 64]},
+            r"'alpha' is \[1, 3, 0, 64\], not",
+        ),
+        ([("Reshape", ["pixels", "rows"], ["alpha"])], {"pixels": ["n", 3, "h", "w"]}, "'alpha' is not available"),
+    ],
+)  # fmt: skip
+async def test_a_file_of_another_kind_is_told_and_no_bug(tmp_path: Path, nodes: Any, inputs: Any, told: str) -> None:
+    pytest.importorskip("onnxruntime")
+    built(tmp_path / "mine.onnx", nodes, inputs)
+    with pytest.raises(InvalidSetting, match=told):
+        await cut(services_of(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,7 @@ def test_a_photo_that_is_translucent_all_over_is_drawn_as_the_photo(strength: in
     one, other = (compose(each, InkWash(), 0.7) for each in (faint, Raster(cat())))
     assert one.background is other.background
     np.testing.assert_array_equal(one.raster.rgb, other.raster.rgb)
-    np.testing.assert_array_equal(one.raster.alpha, other.raster.alpha)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(one.raster.alpha, other.raster.alpha)
 
 
 def test_a_translucent_cut_out_is_drawn_as_the_cut_out() -> None:
