@@ -95,7 +95,7 @@ def commands_with(option: str) -> list[str]:
 @cache
 def _options() -> dict[str, set[str]]:
     """The options of each command. To make all commands takes long, also once they are imported."""
-    found = {}
+    found: dict[str, set[str]] = {}
     for name in COMMANDS:
         command = load_command(name)
         inner = {f"{name} {each}": sub for each, sub in getattr(command, "commands", {}).items()} or {name: command}

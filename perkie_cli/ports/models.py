@@ -25,6 +25,12 @@ class ModelStore(Protocol):
     def edition(self, path: Path) -> str:
         """Text that changes whenever the file is written anew; does not read it."""
 
+    def sample(self, path: Path) -> str:
+        """Text that tells networks apart, and is the same for every copy of a file; reads pieces of it.
+
+        Raises: MissingWeights when it cannot be read.
+        """
+
     def md5(self, path: Path) -> str:
         """The MD5 in hex; reads the whole file. Raises: MissingWeights when it cannot be read."""
 

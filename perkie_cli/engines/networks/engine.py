@@ -32,11 +32,12 @@ class NetworkEngine:
         self._loading = asyncio.Lock()
         self._session: NetworkSession | None = None
         self._opened = ""  # the edition of the file
+        self._known = ("", "")  # an edition, and its content
 
     def recipe(self, mode: str) -> Recipe:
         """The same for every mode; another file or row gives another recipe."""
         del mode
-        return Recipe(self.name, self._network.id, _VERSION, {**asdict(self._network), "edition": self._edition()})
+        return Recipe(self.name, self._network.id, _VERSION, {**asdict(self._network), "content": self._content()})
 
     async def warm_up(self, mode: str) -> str:
         """Loads the network before the first picture; returns its device. Raises: as ``matte``."""
@@ -66,6 +67,16 @@ class NetworkEngine:
     def _edition(self) -> str:
         path = self._files.find(self._network.file)
         return "" if path is None else self._files.edition(path)
+
+    def _content(self) -> str:
+        """Of the file, read once for each edition: servers that share a cache have copies of different age."""
+        path = self._files.find(self._network.file)
+        if path is None:
+            return ""
+        edition = self._files.edition(path)
+        if edition != self._known[0]:
+            self._known = edition, self._files.sample(path)
+        return self._known[1]
 
     def _open(self) -> NetworkSession:
         from perkie_cli.engines.networks.session import open_network

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from perkie_cli.domain.errors import MissingWeights, unwritable
 
+_PIECES, _PIECE = 64, 64 * 1024  # of a file that is sampled: how many, and bytes of each
+
 
 class DiskModels:
     """``ports.ModelStore`` over folders. The first one is ours; those of other programs are only read."""
@@ -31,16 +33,24 @@ class DiskModels:
 
     def edition(self, path: Path) -> str:
         """Its size and when it was written: a network that was trained on has as many bytes as before."""
-        seen = path.stat()
+        with _readable(path):
+            seen = path.stat()
         return f"{seen.st_size}-{seen.st_mtime_ns}"
+
+    def sample(self, path: Path) -> str:
+        """The size, and a hash of pieces all over the file: training changes every weight."""
+        seen = hashlib.sha256()
+        with _readable(path), path.open("rb") as file:
+            size = self.size(path)
+            for place in range(0, size, max(_PIECE, size // _PIECES)):
+                file.seek(place)
+                seen.update(file.read(_PIECE))
+        return f"{size}-{seen.hexdigest()[:32]}"
 
     def md5(self, path: Path) -> str:
         """MD5, because the release publishes it: it detects damage; TLS protects against attackers."""
-        try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        except OSError as error:
-            raise MissingWeights(f"{path} cannot be read: {error.strerror}") from error
+        with _readable(path), path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
     def unfinished(self, name: str) -> Path:
         """The file's path plus ``.part``."""
@@ -61,6 +71,14 @@ class DiskModels:
         part = self.unfinished(name)
         with _writable(part):
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MissingWeights(f"{path} cannot be read: {error.strerror}") from error
 
 
 @contextmanager

@@ -195,6 +195,20 @@ async def test_a_network_that_was_trained_on_is_used_at_once(tmp_path: Path) -> 
     assert made[0].confidence != made[1].confidence
 
 
+async def test_copies_of_one_network_share_what_is_kept(tmp_path: Path) -> None:
+    """Each server wrote its copy at another time."""
+    recipes = set()
+    for written in (1, 2):
+        home = tmp_path / str(written)
+        home.mkdir()
+        bright(home / "mine.onnx")
+        os.utime(home / "mine.onnx", (written, written))
+        services = services_of(home)
+        recipes.add(services.cutouts.recipe("mine").fingerprint)
+        await services.aclose()
+    assert len(recipes) == 1
+
+
 async def test_a_network_in_half_precision_is_given_what_it_takes(tmp_path: Path, runtime: str) -> None:
     confidences = []
     for half in (False, True):

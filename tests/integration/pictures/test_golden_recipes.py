@@ -41,8 +41,8 @@ def test_styles(services: Services, engine: str, style: str, size: int, fingerpr
     [
         ("inspyrenet", "base", "a06ee946087c"),
         ("inspyrenet", "fast", "fb02fa2fe9fb"),
-        ("builtin", "base", "6c8a08fd50f0"),
-        ("builtin", "fast", "6c8a08fd50f0"),
+        ("builtin", "base", "6b5428ad5abb"),
+        ("builtin", "fast", "6b5428ad5abb"),
         ("remote", "base", "eb118e43e27a"),
         ("remote", "fast", "33837e85999f"),
     ],
