@@ -20,6 +20,7 @@ from perkie_cli.http.request.percent import unquoted
 
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed form
 _LONGEST_BOUNDARY = 200  # RFC 2046 allows 70
+_HEAD = 1024  # bytes, in which every picture file has a zero
 _HINT = "Send multipart/form-data as browsers do."
 
 
@@ -112,6 +113,11 @@ class MultipartForm:
 
 def urlencoded(raw: bytes) -> Fields:
     """The fields of a form without files. Raises: MalformedBody, InvalidFields."""
+    if b"\0" in raw[:_HEAD]:  # what curl sends of a file when no Content-Type is named
+        raise MalformedBody(
+            "the body is binary data, and no form",
+            hint="Name its type, such as Content-Type: image/png, or send it as a file of multipart/form-data.",
+        )
     fields = Fields()
     pairs = raw.split(b"&", MOST_FIELDS)
     if len(pairs) > MOST_FIELDS:

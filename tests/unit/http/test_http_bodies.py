@@ -20,6 +20,7 @@ from perkie_cli.http.request.fields import Fields, picture_of
 from perkie_cli.http.request.json_body import MOST_AROUND, MOST_FIELDS, Unread, json_object
 from perkie_cli.http.request.multipart import MultipartForm, urlencoded
 from perkie_cli.http.request.percent import unquoted
+from tests.pictures import file_of, photo
 
 MIB = 1024 * 1024
 
@@ -229,6 +230,13 @@ def test_urlencoded_forms_are_read_as_browsers_send_them(pairs: list[tuple[str, 
     except UnicodeEncodeError:
         return
     assert urlencoded(raw).values == dict(pairs)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
+def test_a_picture_is_no_urlencoded_form(kind: str) -> None:
+    with pytest.raises(MalformedBody, match="binary data") as raised:
+        urlencoded(file_of(photo(300, 300), kind))
+    assert "Content-Type" in str(raised.value.hint)
 
 
 def test_urlencoded_forms_have_few_fields() -> None:
