@@ -187,6 +187,19 @@ def test_models_list_pull_and_verify(perkie_here: Perkie, home: Path) -> None:
     assert hashlib.md5(data).hexdigest() != envelope(verified)["results"][1]["md5"]
 
 
+@pytest.mark.parametrize("separate", [True, False])
+def test_evaluate_names_every_photo_without_a_matte(perkie_here: Perkie, tmp_path: Path, separate: bool) -> None:
+    photos = tmp_path / "pets" / "photos" if separate else tmp_path / "pets"
+    photos.mkdir(parents=True)
+    if separate:
+        (tmp_path / "pets" / "mattes").mkdir()
+    for name in ("a", "b", "c"):
+        Image.fromarray(pet(300, 300)).save(photos / f"{name}.png")
+    error = envelope(perkie_here("models", "evaluate", "pets", *BUILTIN, "--json"))["error"]
+    assert error["message"].endswith("a.png has no true matte; nor has b.png, c.png")
+    assert error["hint"] == f"Put the matte {'into pets/mattes as a.png' if separate else 'next to it as a_matte.png'}."
+
+
 def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie_here: Perkie, tmp_path: Path) -> None:
     folder = tmp_path / "pets"
     (folder / "photos").mkdir(parents=True)
@@ -198,18 +211,23 @@ def test_evaluate_scores_each_photo_and_survives_a_bad_one(perkie_here: Perkie, 
     Image.fromarray(cut_out_pet(310, 300)[1]).save(folder / "mattes" / "c.png")
     (folder / "photos" / "d.png").symlink_to("/proc/self/mem")  # a file, but nobody can read its beginning
     (folder / "mattes" / "d.png").symlink_to("c.png")
+    for name, truth in (("e", pet(300, 300)), ("f", cut_out_pet(300, 300)[1] // 128)):
+        Image.fromarray(pet(300, 300)).save(folder / "photos" / f"{name}.png")
+        Image.fromarray(truth).save(folder / "mattes" / f"{name}.png")
     done = perkie_here("models", "evaluate", "pets", *BUILTIN, "--json")
     body = envelope(done)
     assert done.returncode == 6, done.stderr
-    assert [Path(each["input"]).name for each in body["results"]] == ["a.jpg", "b.jpg", "c.png", "d.png"]
+    assert [Path(each["input"]).stem for each in body["results"]] == ["a", "b", "c", "d", "e", "f"]
     assert "300" in body["results"][2]["error"]["message"]
     assert "d.png cannot be read" in body["results"][3]["error"]["message"]
-    assert body["summary"]["failed"] == 2
+    assert "e.png is coloured" in body["results"][4]["error"]["message"]
+    assert "f.png has no value over 1 of 255" in body["results"][5]["error"]["message"]
+    assert body["summary"]["failed"] == 4
     assert body["summary"]["mae"] < 0.1
     assert body["summary"]["s_measure"] > 0.8
     table = perkie_here("models", "evaluate", "pets", *BUILTIN).stdout
     assert table.splitlines()[-1].split()[:2] == ["u2netp", "mean"]
     both = envelope(perkie_here("models", "evaluate", "pets", *BUILTIN, "--engine", "u2net", "--json"))
-    assert both["summary"]["failed"] == 2 + 4  # the file of the other network is absent, and nothing stands in
+    assert both["summary"]["failed"] == 4 + 6  # the file of the other network is absent, and nothing stands in
     assert perkie_here("models", "evaluate", "nowhere", *BUILTIN).returncode == 3
     assert perkie_here("models", "evaluate", "pets", "--engine", "remote").returncode == 2

@@ -18,7 +18,14 @@ from perkie_cli.ports import Pair, PairStore, Workers
 from perkie_cli.services.cutouts.cut_out import Cutouts
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from perkie_cli.services.cutouts.matte_measures import Scores
+
+
+_FAINT = 26  # of 255: what reaches no more is a mask of classes, numbered from 1
+_COLOURED = 48  # levels between two channels of a pixel; JPEG gives a grey picture less
 
 
 @frozen
@@ -78,7 +85,12 @@ def _compare(mask: bytes, truth_file: bytes, pair: Pair, limits: ImageLimits) ->
     unlimited = replace(limits, min_side=1)
     matte = codec.decode(mask, unlimited, "the matte").raster.rgb[..., 0]
     found = codec.decode(truth_file, unlimited, str(pair.matte)).raster
-    truth = found.alpha if found.alpha is not None else found.rgb[..., 0]
+    truth = found.alpha if found.alpha is not None else _grey(found.rgb, pair)
+    if 0 < truth.max() < _FAINT:
+        raise BadInput(
+            f"{pair.matte} has no value over {truth.max()} of 255",
+            hint="A true matte is 255 where the subject is: scale the numbers of a mask of classes.",
+        )
     if truth.shape != matte.shape:
         raise BadInput(
             f"{pair.matte} is {truth.shape[1]} × {truth.shape[0]} px, but {pair.photo.name} is "
@@ -87,3 +99,12 @@ def _compare(mask: bytes, truth_file: bytes, pair: Pair, limits: ImageLimits) ->
         )
     unit = np.float32(1 / 255)
     return score(matte * unit, truth * unit)
+
+
+def _grey(rgb: NDArray[np.uint8], pair: Pair) -> NDArray[np.uint8]:
+    spread = rgb.max(2) - rgb.min(2)
+    if spread.max() > _COLOURED:
+        raise BadInput(
+            f"{pair.matte} is coloured", hint="A true matte is grey, white where the subject is, or a cut-out's alpha."
+        )
+    return rgb[..., 0]

@@ -10,6 +10,7 @@ from perkie_cli.ports import Pair
 
 _PHOTOS, _MATTES = ("photos", "images", "im"), ("mattes", "masks", "gt", "alpha")
 _ENDING = "_matte"
+_NAMED = 10  # files in one message
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
 
 
@@ -23,15 +24,17 @@ class DiskPairs:
         truths = {
             each.stem.removesuffix(_ENDING): each for each in _pictures(mattes if separate and mattes else folder)
         }
-        found = []
+        found, bare = [], []
         for photo in _pictures(photos if separate and photos else folder):
             if photo.stem.endswith(_ENDING) and not separate:
                 continue
             truth = truths.get(photo.stem)
             if truth is None or truth == photo:
-                hint = f"Put the matte next to it as {photo.stem}{_ENDING}.png."
-                raise UnreadableFile(f"{photo} has no true matte", hint=hint)
-            found.append(Pair(photo, truth))
+                bare.append(photo)
+            else:
+                found.append(Pair(photo, truth))
+        if bare:
+            raise _without_matte(bare, mattes if separate else None)
         if not found:
             raise UnreadableFile(
                 f"{folder} has no photos with true mattes",
@@ -45,6 +48,15 @@ class DiskPairs:
             return path.read_bytes()
         except OSError as error:
             raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _without_matte(photos: Sequence[Path], mattes: Path | None) -> UnreadableFile:
+    first, others = photos[0], [each.name for each in photos[1:]]
+    named = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
+    place = f"next to it as {first.stem}{_ENDING}.png" if mattes is None else f"into {mattes} as {first.stem}.png"
+    return UnreadableFile(
+        f"{first} has no true matte" + (f"; nor has {named}" if others else ""), hint=f"Put the matte {place}."
+    )
 
 
 def _first(folder: Path, names: Sequence[str]) -> Path | None:
