@@ -77,12 +77,16 @@ def blurred(original: Bytes, alpha: Bytes) -> Bytes:
     return np.asarray(cv2.resize(np.clip(soft + 0.5, 0, 255).astype(np.uint8), (width, height)), np.uint8)
 
 
+def opaque(picture: Raster) -> Raster:
+    """The picture over white."""
+    return picture if picture.alpha is None else before(picture, np.full((1, 1, 3), 255, np.uint8))
+
+
 def cover(picture: Raster, width: int, height: int) -> Bytes:
     """The picture scaled to cover ``width`` × ``height`` px, centred; its own transparency shows white."""
-    opaque = picture if picture.alpha is None else before(picture, np.full((1, 1, 3), 255, np.uint8))
     scale = max(width / picture.width, height / picture.height)
     size = max(width, round(picture.width * scale)), max(height, round(picture.height * scale))
-    scaled = cv2.resize(opaque.rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    scaled = cv2.resize(opaque(picture).rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     top, left = (size[1] - height) // 2, (size[0] - width) // 2
     return np.asarray(scaled[top : top + height, left : left + width], np.uint8)
 

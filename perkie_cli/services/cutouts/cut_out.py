@@ -287,7 +287,7 @@ def _decode_master(master: EncodedPicture) -> Raster:
 
 
 def _compose(request: CutoutRequest, made: _Made, limits: ImageLimits) -> EncodedPicture:
-    from perkie_cli.imaging.compose import compose, mask
+    from perkie_cli.imaging.compose import compose, mask, opaque
 
     cut = made.raster or _decode_master(made.master)
     if request.output is CutoutOutput.MASK:
@@ -295,7 +295,7 @@ def _compose(request: CutoutRequest, made: _Made, limits: ImageLimits) -> Encode
     original = picture = None
     background = request.background
     if background.kind is BackgroundKind.BLUR:
-        original = codec.decode_photo(request.photo, limits).raster.rgb
+        original = opaque(codec.decode_photo(request.photo, limits).raster).rgb
     if background.picture is not None:
         photo = background.picture
         picture = codec.decode(photo.data, replace(limits, min_side=1), photo.name).raster

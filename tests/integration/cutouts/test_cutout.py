@@ -200,6 +200,16 @@ async def test_what_was_transparent_stays_so(services: Services) -> None:
     assert rgba[HEIGHT // 2, WIDTH // 4, 3] == 255
 
 
+async def test_what_was_hidden_does_not_shine_through_a_blurred_background(services: Services) -> None:
+    half = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    half[:, WIDTH // 2 :] = 0
+    hiding = ORIGINAL.convert("RGBA")
+    hiding.putalpha(Image.fromarray(half))
+    blurred = CutoutRequest(taken(file_of(hiding, "PNG")), background=Background.parse("blur"))
+    assert pixels(await services.cutouts(blurred))[:, -WIDTH // 4 :, :3].min() >= 254
+    assert np.asarray(ORIGINAL)[:, -WIDTH // 4 :].min() < 100
+
+
 async def test_a_photo_that_is_translucent_all_over_keeps_its_colours(services: Services) -> None:
     faint = ORIGINAL.convert("RGBA")
     faint.putalpha(100)
