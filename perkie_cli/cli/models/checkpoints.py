@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _OTHERWISE = (
     "Put the file there yourself, run `perkie models pull` later, or "
-    "use the builtin engine (`remove-bg --engine builtin`, `stylize --matting-engine builtin`)."
+    "use the builtin engine (`remove-bg --engine builtin`; elsewhere `--matting-engine builtin`)."
 )
 
 

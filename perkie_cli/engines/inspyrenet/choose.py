@@ -56,7 +56,7 @@ def check_ready(device: str) -> None:
             raise MissingExtra(
                 f"{package.replace('_', '-')} is not installed",
                 hint="Install it: pip install 'perkie-cli[matting]'; or "
-                "use the builtin engine (`remove-bg --engine builtin`, `stylize --matting-engine builtin`).",
+                "use the builtin engine (`remove-bg --engine builtin`; elsewhere `--matting-engine builtin`).",
             )
     _check_name(device)
     _resolve(device)
