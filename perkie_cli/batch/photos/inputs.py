@@ -70,6 +70,11 @@ def expand(
     return inputs
 
 
+def each_once(files: Sequence[InputFile]) -> list[InputFile]:
+    """Without repetitions; rows of a manifest may differ in more than the photo."""
+    return list({(each.source.key, each.styles, each.owner, each.output): each for each in files}.values())
+
+
 def is_bucket(word: str) -> bool:
     """Whether the argument is an address in a bucket, which ``remote`` expands."""
     return word.startswith(BUCKET)

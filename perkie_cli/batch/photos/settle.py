@@ -12,7 +12,7 @@ from pathlib import Path
 
 from perkie_cli.batch.files import STDIO, holds, read_input
 from perkie_cli.batch.mark import OutputKind
-from perkie_cli.batch.photos.inputs import Inputs, expand, is_bucket
+from perkie_cli.batch.photos.inputs import Inputs, each_once, expand, is_bucket
 from perkie_cli.batch.photos.manifest import listed, rows
 from perkie_cli.batch.photos.remote import expand_bucket
 from perkie_cli.batch.photos.sources import FileSource, InputFile
@@ -86,7 +86,7 @@ class Settling:
             found.files += await self._manifest(given.manifest)
         if not found.files:
             raise NoPhotos(f"{given.files_from or given.manifest or 'this'} names no photos")
-        found.files = _each_once(found.files)
+        found.files = each_once(found.files)
         return found
 
     async def _listed(self, path: Path, *, null: bool) -> list[InputFile]:
@@ -105,11 +105,6 @@ class Settling:
             return InputFile(FileSource(base / word))
         found = await expand_bucket(word, self.buckets(), self.kind, recursive=False)
         return found.files[0]
-
-
-def _each_once(files: Sequence[InputFile]) -> list[InputFile]:
-    """Without repetitions; rows of a manifest may differ in more than the photo."""
-    return list({(each.source.key, each.styles, each.owner, each.output): each for each in files}.values())
 
 
 async def _list(path: Path) -> bytes:
