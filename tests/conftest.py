@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -93,18 +92,10 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Paths of homes. ``mktemp`` would look through all earlier folders each time, which are thousands in the end."""
-    street = tmp_path_factory.mktemp("homes")
-    return (street / str(number) for number in count())
-
-
 @pytest.fixture(autouse=True)
-def home(homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home for this test; perkie's folders lie below it."""
-    place = next(homes)
-    place.mkdir(mode=0o700)
+    place = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(place))
     for kind in ("CONFIG", "CACHE", "STATE", "DATA"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(place / kind.lower()))
