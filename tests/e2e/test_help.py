@@ -74,8 +74,8 @@ def test_so_can_the_version(perkie_here: Perkie, typed: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (("stylize", "x.jpg", "-s", "all", "--jobs", "many"), "it must be a whole number"),
-        (("stylize", "x.jpg", "-s", "all", "--deadline", "soon"), "it must be a number"),
+        (("stylize", "x.jpg", "-s", "all", "--jobs", "many"), "must be a whole number"),
+        (("stylize", "x.jpg", "-s", "all", "--deadline", "soon"), "must be a number"),
         (("quota", "grant", "-5", "--customer", "42"), "perkie quota grant --customer 42 -- -5"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
