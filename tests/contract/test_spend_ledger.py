@@ -250,6 +250,18 @@ async def test_an_erasure_that_was_cut_off_before_the_log_went_can_be_run_again(
         assert b"anna" not in file.read_bytes() + log.read_bytes()
 
 
+async def test_erasures_at_once_wait_for_each_other(tmp_path: Path, clock: ManualClock) -> None:
+    """Each empties the log; SQLite refuses the second at once, without the wait that a write gets."""
+    file = tmp_path / "spend.sqlite"
+    ledgers = [SqliteLedger(file, clock) for _ in range(6)]
+    for _ in range(20):
+        await ledgers[0].reserve(by(ANNA), PRICE, CAP)
+        counts = await asyncio.gather(*(ledger.forget(ANNA) for ledger in ledgers))
+        assert sum(counts) == 1
+    for ledger in ledgers:
+        await ledger.aclose()
+
+
 async def test_an_erasure_tells_of_a_log_that_a_reader_keeps(tmp_path: Path, clock: ManualClock) -> None:
     file = tmp_path / "spend.sqlite"
     log = file.with_name("spend.sqlite-wal")

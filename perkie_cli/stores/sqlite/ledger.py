@@ -7,6 +7,7 @@ whole nanodollars: SQLite has no decimals, and one token costs a few hundred of 
 from __future__ import annotations
 
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -23,6 +24,8 @@ from perkie_cli.stores.sqlite.thread import PATIENCE, FileThread
 from perkie_cli.stores.sqlite.trouble import StoreFile
 
 T = TypeVar("T")
+
+_PAUSE = 0.01  # seconds until another try
 
 SCHEMA = """
 CREATE TABLE booking (
@@ -158,16 +161,18 @@ class SqliteLedger:
         return count
 
     def _empty(self, log: Path, connection: sqlite3.Connection) -> None:
-        """Empties the write-ahead log, which has what the pages were before. Waits for readers, as a write does.
+        """Empties the write-ahead log, which has what the pages were before. Waits for others, as a write does.
 
         Raises: StoreUnavailable if one of them keeps it.
         """
-        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if busy:  # no error: https://sqlite.org/pragma.html#pragma_wal_checkpoint
-            raise StoreUnavailable(
-                f"the name is off all bookings, but {log} may still have it: another process is reading {self._path}",
-                hint=f"Run it again. If that process stays, find it: fuser {self._path}",
-            )
+        until = time.monotonic() + self._busy_timeout
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:  # busy, which is no error
+            if time.monotonic() > until:
+                raise StoreUnavailable(
+                    f"the name is off all bookings, but {log} may still have it: another process reads {self._path}",
+                    hint=f"Run it again. If that process stays, find it: fuser {self._path}",
+                )
+            time.sleep(_PAUSE)  # SQLite itself waits for readers, but not for a checkpoint of somebody else
 
     def _report(self, first: date, last: date, *, named: bool) -> Sequence[Spend]:
         query = """
