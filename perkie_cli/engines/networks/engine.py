@@ -58,7 +58,7 @@ class NetworkEngine:
     async def _loaded(self) -> NetworkSession:
         async with self._loading:
             edition = self._edition()
-            if self._session is None or self._opened != edition:
+            if self._session is None or edition not in ("", self._opened):  # what is loaded outlives its file
                 self._session = None  # two at once may be too large
                 self._session = await self._workers.run(self._open)
                 self._opened = edition

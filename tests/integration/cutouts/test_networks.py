@@ -19,6 +19,7 @@ from perkie_cli.config.schema import CacheSettings, GeminiSettings, MattingSetti
 from perkie_cli.domain.cutouts.request import CutoutRequest
 from perkie_cli.domain.cutouts.result import Cutout
 from perkie_cli.domain.errors import InvalidSetting, MissingWeights, UsageError
+from perkie_cli.domain.pictures.request import CacheUse
 from perkie_cli.engines.networks import session
 from perkie_cli.engines.networks.matte import matte
 from perkie_cli.engines.u2net.weights import SHIPPED
@@ -193,6 +194,18 @@ async def test_a_network_that_was_trained_on_is_used_at_once(tmp_path: Path) -> 
     await services.aclose()
     assert len(sizes) == 1
     assert made[0].confidence != made[1].confidence
+
+
+async def test_a_loaded_network_outlives_its_file(tmp_path: Path) -> None:
+    services = services_of(tmp_path)
+    bright(tmp_path / "mine.onnx")
+    confidences = set()
+    for _ in range(2):
+        made = await services.cutouts(CutoutRequest(PHOTO, "mine", fallback=False, cache=CacheUse.OFF))
+        confidences.add(made.confidence)
+        (tmp_path / "mine.onnx").unlink(missing_ok=True)
+    await services.aclose()
+    assert len(confidences) == 1
 
 
 async def test_copies_of_one_network_share_what_is_kept(tmp_path: Path) -> None:
